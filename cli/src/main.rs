@@ -1,0 +1,2 @@
+//! Earnest.
+fn main() {}

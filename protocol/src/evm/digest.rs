@@ -1,0 +1,177 @@
+//! Ids and EIP-712 digests, byte for byte as the contracts compute them.
+
+use alloy::{
+    primitives::{
+        Address, B256, U256,
+        aliases::{U40, U88},
+        keccak256,
+    },
+    sol,
+    sol_types::{Eip712Domain, SolStruct, SolValue, eip712_domain},
+};
+
+use crate::{
+    caip::{AccountId, ChainId},
+    terms::Terms,
+    wire::feed::RuleBook,
+};
+
+/// The EIP-712 types that parties and jurors sign. The wallet shows these names.
+#[allow(missing_docs, reason = "fields as in docs/protocol.md and contracts/src/interfaces")]
+pub mod typed {
+    alloy::sol! {
+        struct Annex { bytes32 panel; bytes32 agreement; bytes32 salt; }
+        struct Terms {
+            address buyer; address seller; address arbiter; address asset; uint88 amount; uint40 fundBy; uint40 deliverBy;
+            uint32 inspection; uint32 ruling; uint16 lapseShare; bool metered; Annex annex;
+        }
+        struct Fund { bytes32 deal; uint40 validUntil; }
+        struct Deliver { bytes32 deal; bytes32 delivery; uint40 validUntil; }
+        struct Release { bytes32 deal; uint88 total; }
+        struct Refund { bytes32 deal; uint88 total; }
+        struct Dispute { bytes32 deal; bytes32 evidence; uint40 validUntil; }
+        struct Evidence { bytes32 deal; bytes32 evidence; string uri; uint40 validUntil; }
+        struct Settle { bytes32 deal; uint88 sellerTotal; uint8 status; uint8 rulings; uint40 validUntil; }
+        struct Withdraw { address creditor; address asset; uint256 amount; address to; uint256 nonce; uint40 validUntil; }
+        struct Ballot { bytes32 caseId; uint16 share; bytes32 reason; }
+    }
+}
+
+sol! {
+    struct CaseKey { bytes32 pool; address escrow; bytes32 deal; uint8 instance; uint8 jury; bytes32 seed; }
+    struct Book {
+        address keeper; bytes32 parent; uint8 jurySize; uint32 delay; uint32 opening; uint32 voting; uint32 appeal; bytes32 salt;
+    }
+}
+
+const fn chain_number(chain: ChainId) -> u64 {
+    match chain {
+        ChainId::Eip155(id) => id,
+    }
+}
+
+/// The EIP-712 domain of an escrow contract.
+pub fn escrow_domain(escrow: AccountId) -> Eip712Domain {
+    eip712_domain! {
+        name: "Earnest Escrow",
+        version: "1",
+        chain_id: chain_number(escrow.chain),
+        verifying_contract: escrow.address,
+    }
+}
+
+/// The EIP-712 domain of an arbitration pools contract.
+pub fn pools_domain(pools: AccountId) -> Eip712Domain {
+    eip712_domain! {
+        name: "Earnest Arbitration Pools",
+        version: "1",
+        chain_id: chain_number(pools.chain),
+        verifying_contract: pools.address,
+    }
+}
+
+/// Why terms have no form on an EVM chain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TermsError {
+    /// A number does not fit the contract's field.
+    #[error("{field} {value} is above {max}")]
+    TooLarge {
+        /// The field of the terms.
+        field: &'static str,
+        /// Its value.
+        value: u128,
+        /// The largest value it may have.
+        max: u128,
+    },
+    /// An account or asset on another chain than the escrow.
+    #[error("{field} {value} is not on the escrow's chain {chain}")]
+    OtherChain {
+        /// The field of the terms.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// The escrow's chain.
+        chain: ChainId,
+    },
+}
+
+const UINT40_MAX: u64 = (1 << 40) - 1;
+/// The largest amount of a deal on an EVM chain, in the asset's smallest unit.
+pub const AMOUNT_MAX: u128 = (1 << 88) - 1;
+
+fn bounded(field: &'static str, value: u128, max: u128) -> Result<u128, TermsError> {
+    if value > max { Err(TermsError::TooLarge { field, value, max }) } else { Ok(value) }
+}
+
+impl TryFrom<&Terms> for typed::Terms {
+    type Error = TermsError;
+
+    fn try_from(terms: &Terms) -> Result<Self, TermsError> {
+        let chain = terms.escrow.chain;
+        for (field, account) in [("buyer", terms.buyer), ("seller", terms.seller), ("arbiter", terms.arbiter)]
+        {
+            if account.chain != chain {
+                return Err(TermsError::OtherChain { field, value: account.to_string(), chain });
+            }
+        }
+        if terms.asset.chain != chain {
+            return Err(TermsError::OtherChain { field: "asset", value: terms.asset.to_string(), chain });
+        }
+        bounded("fund_by", terms.fund_by.into(), UINT40_MAX.into())?;
+        bounded("deliver_by", terms.deliver_by.into(), UINT40_MAX.into())?;
+        Ok(Self {
+            buyer: terms.buyer.address,
+            seller: terms.seller.address,
+            arbiter: terms.arbiter.address,
+            asset: terms.asset.token.unwrap_or(Address::ZERO),
+            amount: U88::from(bounded("amount", terms.amount, AMOUNT_MAX)?),
+            fundBy: U40::from(terms.fund_by),
+            deliverBy: U40::from(terms.deliver_by),
+            inspection: terms.inspection,
+            ruling: terms.ruling,
+            lapseShare: terms.lapse_share,
+            metered: terms.metered,
+            annex: typed::Annex { panel: terms.panel, agreement: terms.agreement, salt: terms.salt },
+        })
+    }
+}
+
+/// The deal's id: the EIP-712 digest of the terms under the escrow's domain, which is also what the seller signs.
+///
+/// # Errors
+/// Terms that name another chain than the escrow's, or a number that does not fit.
+pub fn deal_id(terms: &Terms) -> Result<B256, TermsError> {
+    Ok(typed::Terms::try_from(terms)?.eip712_signing_hash(&escrow_domain(terms.escrow)))
+}
+
+/// The id of a case: what a juror's ballot is bound to.
+pub fn case_id(pool: B256, escrow: Address, deal: B256, instance: u8, jury: u8, seed: B256) -> B256 {
+    keccak256(CaseKey { pool, escrow, deal, instance, jury, seed }.abi_encode())
+}
+
+/// What a juror signs: `Ballot(bytes32 caseId,uint16 share,bytes32 reason)`; `share` in basis points.
+pub fn ballot_digest(pools: AccountId, case_id: B256, share: u16, reason: B256) -> B256 {
+    typed::Ballot { caseId: case_id, share, reason }.eip712_signing_hash(&pools_domain(pools))
+}
+
+/// A pool's id: the hash of its rule book.
+pub fn pool_id(book: &RuleBook) -> B256 {
+    keccak256(
+        Book {
+            keeper: book.keeper,
+            parent: book.parent,
+            jurySize: book.jury_size,
+            delay: book.delay,
+            opening: book.opening,
+            voting: book.voting,
+            appeal: book.appeal,
+            salt: book.salt,
+        }
+        .abi_encode(),
+    )
+}
+
+/// Identity of a log: the same in every indexer, different when the same transaction lands in another block.
+pub fn event_id(chain: ChainId, block_hash: B256, log_index: u64) -> B256 {
+    keccak256((U256::from(chain_number(chain)), block_hash, U256::from(log_index)).abi_encode())
+}

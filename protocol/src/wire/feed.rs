@@ -1,0 +1,364 @@
+//! The indexer's feed: every event of the watched contracts, told again whenever its finality changes.
+//!
+//! `GET /v1/feed?after=<seq>&limit=<1..500>&wait=<0..25 s>` answers a [`FeedPage`]; `GET /v1/events/{id}` answers one
+//! [`FeedEntry`], the latest about that event.
+
+use alloy::primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+
+use super::dec;
+use crate::{
+    caip::{AccountId, ChainId},
+    terms::Terms,
+};
+
+/// How settled an event is. An event is told as `seen`, then `safe`, then `final`, each at most once and `safe` perhaps
+/// never; or as `retracted` after `seen` or `safe` when its block left the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finality {
+    /// In a block of the canonical chain.
+    Seen,
+    /// In or below the chain's `safe` block.
+    Safe,
+    /// In or below the chain's `finalized` block.
+    Final,
+    /// Its block is no longer part of the chain.
+    Retracted,
+}
+
+/// A page of the feed in order of `seq`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedPage {
+    /// Entries with `seq` above the asked cursor, ascending.
+    pub entries: Vec<FeedEntry>,
+    /// Ask for what comes after this next: the last entry's `seq`, or the asked cursor when there is none.
+    #[serde(with = "dec")]
+    pub cursor: u64,
+}
+
+/// One telling of one event. Commit order is `seq` order; there are no gaps that fill later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedEntry {
+    /// Position in this indexer's feed, from 1.
+    #[serde(with = "dec")]
+    pub seq: u64,
+    /// How settled the event is as of this entry.
+    pub finality: Finality,
+    /// The event itself.
+    pub event: ChainEvent,
+}
+
+/// One event of a watched contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainEvent {
+    /// [`crate::evm::event_id`]: the same in every indexer, different for the same log in another block.
+    pub id: B256,
+    /// The contract that emitted it.
+    pub contract: AccountId,
+    /// Height of its block.
+    #[serde(with = "dec")]
+    pub block_number: u64,
+    /// Hash of its block.
+    pub block_hash: B256,
+    /// Unix seconds of its block.
+    #[serde(with = "dec")]
+    pub block_time: u64,
+    /// Hash of its transaction.
+    pub transaction: B256,
+    /// Index of the log in its block.
+    #[serde(with = "dec")]
+    pub log_index: u64,
+    /// What happened.
+    pub body: EventBody,
+}
+
+impl ChainEvent {
+    /// The chain it happened on.
+    pub const fn chain(&self) -> ChainId {
+        self.contract.chain
+    }
+}
+
+/// What happened, field by field as the contract said it. Amounts are in the asset's smallest unit, shares in basis
+/// points, times in Unix seconds.
+#[allow(missing_docs, reason = "the fields carry the names and meanings of the contract events")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all_fields = "snake_case")]
+pub enum EventBody {
+    Funded {
+        deal: B256,
+        terms: Terms,
+    },
+    Delivered {
+        deal: B256,
+        delivery: B256,
+        count: u8,
+    },
+    Released {
+        deal: B256,
+        #[serde(with = "dec")]
+        released: u128,
+        count: u8,
+    },
+    Refunded {
+        deal: B256,
+        #[serde(with = "dec")]
+        refunded: u128,
+        count: u8,
+    },
+    Disputed {
+        deal: B256,
+        by: Address,
+        evidence: B256,
+        count: u8,
+    },
+    Evidence {
+        deal: B256,
+        by: Address,
+        evidence: B256,
+        uri: String,
+        count: u8,
+    },
+    Reclaimed {
+        deal: B256,
+        #[serde(with = "dec")]
+        refunded: u128,
+        count: u8,
+    },
+    Claimed {
+        deal: B256,
+        #[serde(with = "dec")]
+        released: u128,
+        count: u8,
+    },
+    Settled {
+        deal: B256,
+        #[serde(with = "dec")]
+        released: u128,
+        #[serde(with = "dec")]
+        refunded: u128,
+        count: u8,
+    },
+    Ruled {
+        deal: B256,
+        share: u16,
+        #[serde(with = "dec")]
+        released: u128,
+        #[serde(with = "dec")]
+        refunded: u128,
+        count: u8,
+    },
+    Lapsed {
+        deal: B256,
+        #[serde(with = "dec")]
+        released: u128,
+        #[serde(with = "dec")]
+        refunded: u128,
+        count: u8,
+    },
+    Credited {
+        deal: B256,
+        creditor: Address,
+        asset: Address,
+        #[serde(with = "dec")]
+        amount: u128,
+    },
+    Withdrawn {
+        creditor: Address,
+        asset: Address,
+        #[serde(with = "dec")]
+        amount: u128,
+        to: Address,
+    },
+    Revoked {
+        signer: Address,
+        digest: B256,
+    },
+    PoolCreated {
+        pool: B256,
+        book: RuleBook,
+    },
+    ListPublished {
+        pool: B256,
+        list: u32,
+        size: u32,
+        #[serde(with = "dec")]
+        effective_at: u64,
+        pages: Vec<Address>,
+    },
+    CaseOpened {
+        deal: B256,
+        escrow: Address,
+        pool: B256,
+        instance: u8,
+        jury: u8,
+        list: u32,
+        #[serde(with = "dec")]
+        disputed_at: u64,
+        #[serde(with = "dec")]
+        target_block: u64,
+    },
+    TargetMoved {
+        deal: B256,
+        escrow: Address,
+        #[serde(with = "dec")]
+        target_block: u64,
+    },
+    JuryDrawn {
+        deal: B256,
+        escrow: Address,
+        instance: u8,
+        jury: u8,
+        seed: B256,
+        seats: Vec<Address>,
+    },
+    BallotCast {
+        deal: B256,
+        escrow: Address,
+        instance: u8,
+        jury: u8,
+        seat: u8,
+        share: u16,
+        reason: B256,
+    },
+    BallotsCounted {
+        deal: B256,
+        escrow: Address,
+        instance: u8,
+        jury: u8,
+        ballots: B256,
+        lo: u16,
+        hi: u16,
+    },
+    RulingAccepted {
+        deal: B256,
+        escrow: Address,
+        instance: u8,
+        jury: u8,
+        share: u16,
+    },
+    RulingExecuted {
+        deal: B256,
+        escrow: Address,
+        share: u16,
+    },
+}
+
+impl EventBody {
+    /// The event's name in the contract's ABI.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Funded { .. } => "Funded",
+            Self::Delivered { .. } => "Delivered",
+            Self::Released { .. } => "Released",
+            Self::Refunded { .. } => "Refunded",
+            Self::Disputed { .. } => "Disputed",
+            Self::Evidence { .. } => "Evidence",
+            Self::Reclaimed { .. } => "Reclaimed",
+            Self::Claimed { .. } => "Claimed",
+            Self::Settled { .. } => "Settled",
+            Self::Ruled { .. } => "Ruled",
+            Self::Lapsed { .. } => "Lapsed",
+            Self::Credited { .. } => "Credited",
+            Self::Withdrawn { .. } => "Withdrawn",
+            Self::Revoked { .. } => "Revoked",
+            Self::PoolCreated { .. } => "PoolCreated",
+            Self::ListPublished { .. } => "ListPublished",
+            Self::CaseOpened { .. } => "CaseOpened",
+            Self::TargetMoved { .. } => "TargetMoved",
+            Self::JuryDrawn { .. } => "JuryDrawn",
+            Self::BallotCast { .. } => "BallotCast",
+            Self::BallotsCounted { .. } => "BallotsCounted",
+            Self::RulingAccepted { .. } => "RulingAccepted",
+            Self::RulingExecuted { .. } => "RulingExecuted",
+        }
+    }
+
+    /// The deal it is about; none for withdrawals, revocations, pools and lists.
+    pub const fn deal(&self) -> Option<B256> {
+        match self {
+            Self::Funded { deal, .. }
+            | Self::Delivered { deal, .. }
+            | Self::Released { deal, .. }
+            | Self::Refunded { deal, .. }
+            | Self::Disputed { deal, .. }
+            | Self::Evidence { deal, .. }
+            | Self::Reclaimed { deal, .. }
+            | Self::Claimed { deal, .. }
+            | Self::Settled { deal, .. }
+            | Self::Ruled { deal, .. }
+            | Self::Lapsed { deal, .. }
+            | Self::Credited { deal, .. }
+            | Self::CaseOpened { deal, .. }
+            | Self::TargetMoved { deal, .. }
+            | Self::JuryDrawn { deal, .. }
+            | Self::BallotCast { deal, .. }
+            | Self::BallotsCounted { deal, .. }
+            | Self::RulingAccepted { deal, .. }
+            | Self::RulingExecuted { deal, .. } => Some(*deal),
+            Self::Withdrawn { .. }
+            | Self::Revoked { .. }
+            | Self::PoolCreated { .. }
+            | Self::ListPublished { .. } => None,
+        }
+    }
+}
+
+/// A pool's immutable rules as the chain holds them. Periods in seconds.
+#[allow(missing_docs, reason = "documented at RuleBook in contracts/src/interfaces/IArbitrationPools.sol")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleBook {
+    pub keeper: Address,
+    pub parent: B256,
+    pub jury_size: u8,
+    pub delay: u32,
+    pub opening: u32,
+    pub voting: u32,
+    pub appeal: u32,
+    pub salt: B256,
+}
+
+/// `POST /v1/chain-events` of the hub: final or provisional entries in feed order, at most 100.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// What happened, in feed order.
+    pub entries: Vec<FeedEntry>,
+}
+
+/// What the hub did with a [`Delivery`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryReceipt {
+    /// Entries that were new.
+    pub applied: u32,
+    /// Entries it already had.
+    pub duplicates: u32,
+}
+
+/// `POST /v1/call` of the indexer: a read-only call of a contract at the chain's latest block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The contract.
+    pub to: AccountId,
+    /// Calldata as 0x-prefixed hexadecimal, at most 16 KiB.
+    pub data: alloy::primitives::Bytes,
+}
+
+/// The answer to a [`Call`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum CallOutcome {
+    /// It returned.
+    Returned {
+        /// The return data.
+        data: alloy::primitives::Bytes,
+    },
+    /// It reverted.
+    Reverted {
+        /// The revert data.
+        data: alloy::primitives::Bytes,
+    },
+}

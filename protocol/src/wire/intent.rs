@@ -1,0 +1,91 @@
+//! What the hub wants done on a chain. The relayer carries it and has no power over it.
+//!
+//! `GET /v1/intents?after=<seq>&limit=<1..100>&wait=<0..25 s>` of the hub answers an [`IntentPage`].
+
+use alloy::primitives::{B256, Bytes};
+use serde::{Deserialize, Serialize};
+
+use super::dec;
+use crate::{caip::AccountId, terms::Terms};
+
+/// A page of intents in order of `seq`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentPage {
+    /// Intents with `seq` above the asked cursor, ascending.
+    pub intents: Vec<Intent>,
+    /// Ask for what comes after this next.
+    #[serde(with = "dec")]
+    pub cursor: u64,
+}
+
+/// One thing to be done at most once in effect, however often it is tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intent {
+    /// Position in this hub's list, from 1.
+    #[serde(with = "dec")]
+    pub seq: u64,
+    /// The business key: equal intents have equal keys, e.g. `open/<deal>` or `ballots/<deal>/0/0`.
+    pub key: String,
+    /// The arbiter contract to call.
+    pub arbiter: AccountId,
+    /// The terms of the deal it is about.
+    pub terms: Terms,
+    /// What to do.
+    pub action: IntentAction,
+    /// Unix seconds after which doing it is pointless.
+    #[serde(with = "dec")]
+    pub deadline: u64,
+}
+
+/// The calls of an arbiter that a hub asks for. All are permissionless on chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum IntentAction {
+    /// Open the case of a disputed deal.
+    OpenCase,
+    /// Draw the jury once the target block exists.
+    DrawJury,
+    /// Hand in signed ballots.
+    SubmitBallots {
+        /// At most 31.
+        ballots: Vec<SignedBallot>,
+    },
+    /// Execute an accepted ruling.
+    ExecuteRuling,
+}
+
+/// A juror's signed ballot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedBallot {
+    /// Index of the seat in the drawn jury.
+    pub seat: u8,
+    /// The seller's share in basis points, a multiple of 500.
+    pub share: u16,
+    /// SHA-256 of the written reason, or zero.
+    pub reason: B256,
+    /// EIP-712 signature of [`crate::evm::ballot_digest`], 65 bytes.
+    pub signature: Bytes,
+}
+
+/// `POST /v1/intents/{key}/progress` of the hub (information only; the hub believes the chain).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
+pub enum IntentProgress {
+    /// A transaction was broadcast.
+    Sent {
+        /// Its hash.
+        transaction: B256,
+    },
+    /// Done, by us or by somebody else, and final.
+    Done {
+        /// The transaction, where it was ours.
+        transaction: Option<B256>,
+    },
+    /// It cannot succeed any more.
+    Failed {
+        /// Why, in words.
+        reason: String,
+    },
+}
