@@ -1,0 +1,163 @@
+//! The database of a service: SQLite by default, PostgreSQL by URL, one SQL text for both over sqlx's `Any` driver.
+//!
+//! Every write goes through [`Db::begin`], which gives writers their turn one after another (a lock in the process on
+//! SQLite, an advisory lock of the transaction on PostgreSQL): the order of commits is the order of sequence numbers.
+//! What differs between the engines is in `sqlite.rs` and `postgres.rs`.
+
+mod postgres;
+mod sqlite;
+
+use std::{sync::Arc, time::Duration};
+
+use sha2::{Digest, Sha256};
+use sqlx::{
+    Any, AnyPool, Transaction,
+    any::{AnyPoolOptions, install_default_drivers},
+    migrate::Migrator,
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::failpoint;
+
+/// The two engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// A file of this process.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// The schema of a service, once for each engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema {
+    /// Names the service: its writers share one lock, and its fail points carry the name.
+    pub service: &'static str,
+    /// `sqlx::migrate!("migrations/sqlite")`.
+    pub sqlite: &'static Migrator,
+    /// `sqlx::migrate!("migrations/postgres")`.
+    pub postgres: &'static Migrator,
+}
+
+/// Why the database could not be opened or used.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The URL names no engine of ours.
+    #[error("database URL `{0}` must begin with sqlite: or postgres:")]
+    UnknownEngine(String),
+    /// The engine's own words.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("schema: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+/// A handle to the database; clones share it.
+#[derive(Clone, Debug)]
+pub struct Db {
+    engine: Engine,
+    pool: AnyPool,
+    turn: Arc<Mutex<()>>,
+    service: &'static str,
+    lock_key: i64,
+}
+
+impl Db {
+    /// Opens the database and brings its schema up to date. `sqlite:PATH` creates the file; `sqlite::memory:` is refused
+    /// by the engine's pool, use a temporary file.
+    ///
+    /// # Errors
+    /// An unknown engine, a server that cannot be reached within ten seconds, or a schema newer than this program.
+    pub async fn open(url: &str, schema: Schema) -> Result<Self, DbError> {
+        install_default_drivers();
+        let options = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(10));
+        let (engine, pool) = if url.starts_with("sqlite:") {
+            (Engine::Sqlite, sqlite::connect(url, options).await?)
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            (Engine::Postgres, postgres::connect(url, options).await?)
+        } else {
+            return Err(DbError::UnknownEngine(url.chars().take(40).collect()));
+        };
+        match engine {
+            Engine::Sqlite => schema.sqlite.run(&pool).await?,
+            Engine::Postgres => schema.postgres.run(&pool).await?,
+        }
+        let digest = Sha256::digest(schema.service.as_bytes());
+        let lock_key = digest.first_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes));
+        Ok(Self { engine, pool, turn: Arc::default(), service: schema.service, lock_key })
+    }
+
+    /// Which engine it is.
+    pub const fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// For reading. A read outside [`Db::begin`] sees a committed state, perhaps not the newest.
+    pub const fn reader(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// Waits for this writer's turn and begins a transaction. Dropping it without [`Write::commit`] undoes it.
+    ///
+    /// # Errors
+    /// The engine's own.
+    pub async fn begin(&self) -> Result<Write, DbError> {
+        let turn = self.turn.clone().lock_owned().await;
+        let transaction = match self.engine {
+            Engine::Sqlite => sqlite::begin(&self.pool).await?,
+            Engine::Postgres => postgres::begin(&self.pool, self.lock_key).await?,
+        };
+        Ok(Write { transaction, service: self.service, _turn: turn })
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// One writer's transaction.
+#[derive(Debug)]
+pub struct Write {
+    transaction: Transaction<'static, Any>,
+    service: &'static str,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Write {
+    /// Where queries of this transaction run: `query.execute(write.on())`.
+    pub fn on(&mut self) -> &mut sqlx::AnyConnection {
+        &mut self.transaction
+    }
+
+    /// Makes all of it durable at once.
+    ///
+    /// # Errors
+    /// The engine's own; then nothing of it happened.
+    pub async fn commit(self) -> Result<(), DbError> {
+        failpoint::pass(&format!("{}.commit.before", self.service));
+        self.transaction.commit().await?;
+        failpoint::pass(&format!("{}.commit.after", self.service));
+        Ok(())
+    }
+}
+
+/// Whether the statement broke a UNIQUE or PRIMARY KEY rule.
+pub fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// An amount as the databases keep it: 39 digits, so that text order is number order for all of `u128`.
+pub fn amount_to_text(amount: u128) -> String {
+    format!("{amount:039}")
+}
+
+/// The amount in a column written by [`amount_to_text`].
+///
+/// # Errors
+/// The column holds something else, which only damage explains.
+pub fn amount_from_text(text: &str) -> Result<u128, DbError> {
+    text.parse()
+        .map_err(|_| DbError::Sql(sqlx::Error::Decode(format!("`{text:.50}` is not an amount").into())))
+}

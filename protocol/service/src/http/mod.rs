@@ -1,0 +1,91 @@
+//! The HTTP shell of a service: limits, health, metrics, problem details, graceful stop.
+
+mod body;
+mod problem;
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::timeout::TimeoutLayer;
+
+pub use body::Json;
+pub use problem::Problem;
+
+use crate::telemetry;
+
+/// The largest request body unless a route says otherwise: 64 KiB.
+pub const BODY_MAX: usize = 64 * 1024;
+/// The longest a request may take: long polls wait at most 25 s.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Adds `/health` (the process lives), `/ready` (`ready` decides), `/metrics` (Prometheus text), the body limit, the
+/// request time limit, request metrics, and problem details for unknown paths.
+pub fn shell<F, R>(service: &'static str, routes: Router, ready: F) -> Router
+where
+    F: Fn() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<(), String>> + Send + 'static,
+{
+    routes
+        .route("/health", get(|| async { "ok" }))
+        .route(
+            "/ready",
+            get(move || {
+                let ready = ready.clone();
+                async move {
+                    match ready().await {
+                        Ok(()) => Ok("ready"),
+                        Err(reason) => Err(Problem::unavailable(reason)),
+                    }
+                }
+            }),
+        )
+        .route("/metrics", get(|| async { telemetry::metrics().render() }))
+        .fallback(|request: Request| async move { Problem::unknown_path(request.uri().path()) })
+        .method_not_allowed_fallback(|request: Request| async move {
+            Problem::method_not_allowed(request.method())
+        })
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, REQUEST_TIME_MAX))
+        .layer(middleware::from_fn(move |request, next| measure(service, request, next)))
+}
+
+async fn measure(service: &'static str, request: Request, next: Next) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |p| p.as_str().to_owned());
+    let started = std::time::Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_str().to_owned();
+    metrics::histogram!("http_request_seconds", "service" => service, "route" => route, "status" => status)
+        .record(started.elapsed());
+    response
+}
+
+/// Serves until `stop`, then finishes the requests under way.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+/// Whether the `Authorization` header carries `Bearer <key>`, compared in constant time.
+pub fn bears(headers: &axum::http::HeaderMap, key: &str) -> bool {
+    headers
+        .get(axum::http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .is_some_and(|given| !key.is_empty() && bool::from(given.as_bytes().ct_eq(key.as_bytes())))
+}
