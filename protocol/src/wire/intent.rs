@@ -69,7 +69,17 @@ pub struct SignedBallot {
     pub signature: Bytes,
 }
 
-/// `POST /v1/intents/{key}/progress` of the hub (information only; the hub believes the chain).
+/// `POST /v1/intents/progress` of the hub (information only; the hub believes the chain).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgressReport {
+    /// The intent's business key.
+    pub key: String,
+    /// How far it is.
+    pub progress: IntentProgress,
+}
+
+/// How far the relayer is with an intent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
 pub enum IntentProgress {
