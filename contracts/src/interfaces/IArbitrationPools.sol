@@ -99,13 +99,7 @@ interface IArbitrationPools is IArbiter {
     );
     /// `ballots` is the case's word after counting; see Case.
     event BallotsCounted(
-        bytes32 indexed deal,
-        address indexed escrow,
-        uint8 instance,
-        uint8 jury,
-        uint256 ballots,
-        uint16 lo,
-        uint16 hi
+        bytes32 indexed deal, address indexed escrow, uint8 instance, uint8 jury, uint256 ballots, uint16 lo, uint16 hi
     );
     event RulingAccepted(bytes32 indexed deal, address indexed escrow, uint8 instance, uint8 jury, uint16 share);
     event RulingExecuted(bytes32 indexed deal, address indexed escrow, uint16 share);
@@ -187,6 +181,6 @@ interface IArbitrationPools is IArbiter {
     function caseOf(address escrow, bytes32 deal) external view returns (Case memory);
     /// The drawn seats in order.
     function juryOf(address escrow, Terms calldata terms) external view returns (address[] memory);
-    function caseId(address escrow, bytes32 deal) external view returns (bytes32);
+    function caseId(address escrow, Terms calldata terms) external view returns (bytes32);
     function DOMAIN_SEPARATOR() external view returns (bytes32);
 }

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+/// @title  PastBlock
+/// @notice The hash of a past block for as long as the chain can tell it.
+library PastBlock {
+    /// The history contract of EIP-2935: the last 8,191 hashes. Absent on some chains.
+    address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
+
+    /// Zero when neither BLOCKHASH (the last 256 blocks) nor the history contract knows it.
+    function hashOf(uint256 height) internal view returns (bytes32 hash) {
+        hash = blockhash(height);
+        if (hash != 0) return hash;
+        address history = HISTORY;
+        assembly ("memory-safe") {
+            mstore(0x00, height)
+            if and(staticcall(50000, history, 0x00, 0x20, 0x00, 0x20), eq(returndatasize(), 0x20)) {
+                hash := mload(0x00)
+            }
+        }
+    }
+}
