@@ -3,7 +3,10 @@
 //!
 //! Pure: no I/O, no clock, no randomness. `docs/protocol.md` is the text that this crate implements.
 
+pub mod arbitration;
 pub mod caip;
+pub mod deal;
 pub mod evm;
+pub mod refusal;
 pub mod terms;
 pub mod wire;

@@ -95,11 +95,11 @@ pub enum TermsError {
     },
 }
 
-const UINT40_MAX: u64 = (1 << 40) - 1;
+pub(super) const UINT40_MAX: u64 = (1 << 40) - 1;
 /// The largest amount of a deal on an EVM chain, in the asset's smallest unit.
 pub const AMOUNT_MAX: u128 = (1 << 88) - 1;
 
-fn bounded(field: &'static str, value: u128, max: u128) -> Result<u128, TermsError> {
+pub(super) fn bounded(field: &'static str, value: u128, max: u128) -> Result<u128, TermsError> {
     if value > max { Err(TermsError::TooLarge { field, value, max }) } else { Ok(value) }
 }
 

@@ -1,0 +1,5 @@
+//! Arbitration: pools, juries, ballots and rulings.
+
+mod refusal;
+
+pub use refusal::Refusal;

@@ -1,0 +1,124 @@
+//! The refusals of the arbitration pools, in the order of `contracts/src/interfaces/IArbitrationPools.sol`.
+
+use alloy::primitives::Address;
+
+crate::refusal::refusals! {
+    /// Why the pools refuse. When several apply, the first class in the order terms, state, time, authority, amount is
+    /// given. Times are Unix seconds; a number on chain that is larger than the field reads as the field's largest.
+    Terms {
+        /// `jury_size`.
+        BadJurySize {
+            /// As asked.
+            size: u64
+        } = "a jury has an odd number of seats, 1 to 31, not {size}",
+        /// `delay`, `opening` or `voting`.
+        BadPeriod = "delay must be at most 366 days, opening 60 seconds to 30 days, voting 1 second to 90 days",
+        /// A parent, or an appeal period without one.
+        BadParent = "this version hears no appeals: parent and appeal must be zero",
+        /// The terms name another arbiter.
+        NotMyDeal = "the terms name another arbiter",
+    }
+    State {
+        /// The rule book has a pool already.
+        PoolExists = "the pool exists already",
+        /// No rule book has this hash here.
+        UnknownPool = "there is no such pool",
+        /// The case is not open.
+        UnknownCase = "the case is not open",
+        /// It cannot be opened twice.
+        CaseExists = "the case is open already",
+        /// The escrow says that the deal is not disputed.
+        NotDisputed = "the deal is not disputed",
+        /// No jury yet.
+        NotDrawn = "the jury is not drawn yet",
+        /// It cannot be drawn twice.
+        AlreadyDrawn = "the jury is drawn already",
+        /// No ruling yet.
+        NotAccepted = "no ruling is accepted yet",
+        /// The ballots determined a ruling.
+        AlreadyAccepted = "a ruling is accepted already",
+        /// The escrow was told.
+        AlreadyExecuted = "the ruling is executed already",
+        /// No list was in effect when the deal was funded.
+        NoList = "no member list was in effect when the deal was funded",
+        /// Fewer members than seats once the parties are skipped.
+        TooFewMembers {
+            /// Who may sit.
+            eligible: u64,
+            /// Seats of the jury, or the smallest list.
+            needed: u64
+        } = "{eligible} members are eligible, {needed} are needed",
+    }
+    Time {
+        /// The phase begins later.
+        TooEarly {
+            /// The first second, or block, at which it is allowed.
+            opens_at: u64
+        } = "not before {opens_at}",
+        /// The phase is over.
+        TooLate {
+            /// The last second at which it was allowed.
+            closed_at: u64
+        } = "not after {closed_at} (Unix seconds)",
+    }
+    Authority {
+        /// Only the pool's keeper publishes lists.
+        NotKeeper = "the caller is not the pool's keeper",
+        /// The caller does not hold the seat.
+        NotJuror {
+            /// Index in the jury.
+            seat: u64
+        } = "the caller does not hold seat {seat}",
+        /// Not a ballot of the juror who holds the seat.
+        InvalidBallot {
+            /// Index in the jury.
+            seat: u64
+        } = "the ballot of seat {seat} carries no valid signature of its juror",
+    }
+    Amount {
+        /// Not a multiple of 500 up to 10,000.
+        BadShare {
+            /// As asked.
+            share: u64
+        } = "a ballot's share is a multiple of 500 up to 10,000 basis points, not {share}",
+        /// No such seat.
+        BadSeat {
+            /// As asked.
+            seat: u64
+        } = "the jury has no seat {seat}",
+        /// Two different ballots were shown.
+        SeatVoid {
+            /// Index in the jury.
+            seat: u64
+        } = "seat {seat} is void",
+        /// Cast on chain.
+        SeatFinal {
+            /// Index in the jury.
+            seat: u64
+        } = "the ballot of seat {seat} was cast on chain and is final",
+        /// Members must ascend.
+        ListNotAscending {
+            /// Of the first entry that is not above the one before it.
+            index: u64
+        } = "entry {index} of the list is not above the one before it",
+        /// Not a page that this contract stored.
+        BadPage {
+            /// As given.
+            page: Address
+        } = "{page} is not a page of members",
+        /// Nothing to count.
+        NoBallots = "no ballots were given",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+    use crate::refusal::tests::{declared, owned};
+
+    #[test]
+    fn the_list_is_that_of_the_interface() {
+        let interface = include_str!("../../../contracts/src/interfaces/IArbitrationPools.sol");
+        assert_eq!(owned(Refusal::ALL), declared(interface));
+    }
+}
