@@ -1,1 +1,146 @@
-//! Earnest.
+//! The hub: the economy of Earnest. Records are the truth, rooms give them meaning.
+//!
+//! `records` (what is said, and the one way in), `identity` (who says it), `access` (who may read it), `outbox` (who is
+//! told), `communities` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
+//! a hub: building and signing a record, writing a sign-in message, checking a proof.
+
+pub mod access;
+pub mod chain;
+pub mod communities;
+pub mod config;
+mod error;
+pub mod identity;
+pub mod market;
+mod outbox;
+pub mod records;
+mod rooms;
+mod server;
+
+use std::{path::Path, sync::Arc};
+
+use service::{
+    clock::Clock,
+    db::{Db, Schema},
+};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+use chain::ChainReader;
+use config::{Config, PublicUrl};
+pub use error::{Error, Refusal, Step};
+use records::{DeviceKey, Draft, RecordId, Stamp};
+
+const SCHEMA: Schema = Schema {
+    service: "hub",
+    sqlite: &sqlx::migrate!("migrations/sqlite"),
+    postgres: &sqlx::migrate!("migrations/postgres"),
+};
+
+/// Everything that the rooms and the doors share; clones share it too.
+#[derive(Clone)]
+pub(crate) struct Hub {
+    pub db: Db,
+    pub clock: Arc<dyn Clock>,
+    pub config: Arc<Config>,
+    pub public: Arc<PublicUrl>,
+    /// The hub's own device key.
+    pub key: Arc<DeviceKey>,
+    /// The hub's own account: the id of its `hub@1` record.
+    pub account: RecordId,
+    pub chain: ChainReader,
+    pub stop: CancellationToken,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+impl Hub {
+    /// Opens the database and the data folder; on first start makes the hub's key and says its `hub@1`.
+    pub(crate) async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> Result<Self, Error> {
+        let public = config.public().map_err(Error::Config)?;
+        let key = own_key(&config.data).await?;
+        let db = Db::open(&config.database, SCHEMA).await?;
+        let chain = ChainReader::new(&config.indexer_url)?;
+        let known = identity::hub_account(&mut *db.reader().acquire().await?, &key.device()).await?;
+        let created = Stamp::from_ms(clock.now_ms());
+        let body = serde_json::json!({ "did": public.did });
+        let first = Draft::new("hub@1", None, created, body)
+            .sign(&key)
+            .map_err(|error| Error::Corrupt(error.to_string()))?;
+        let account = match known {
+            Some(account) => account,
+            None => RecordId::of(&first).map_err(|error| Error::Corrupt(error.to_string()))?,
+        };
+        let hub = Self {
+            db,
+            clock,
+            config: Arc::new(config),
+            public: Arc::new(public),
+            key: Arc::new(key),
+            account,
+            chain,
+            stop,
+            changes: Arc::new(watch::Sender::new(0)),
+        };
+        if known.is_none() {
+            records::submit(&hub, &first).await?;
+        }
+        Ok(hub)
+    }
+
+    /// Told after every commit; says nothing of what was committed.
+    pub(crate) fn wake(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Changes after every commit of this process: what long polls wait for, with a look at the database once a second
+    /// besides, because another process may write too.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+/// The hub's own key: `hub.key` in the data folder, 64 hexadecimal digits, readable by the owner alone.
+async fn own_key(folder: &Path) -> Result<DeviceKey, Error> {
+    let path = folder.join("hub.key");
+    let io = |source| Error::Io { what: path.display().to_string(), source };
+    tokio::fs::create_dir_all(folder).await.map_err(io)?;
+    let fresh = hex::encode(rand::random::<[u8; 32]>());
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    match options.open(&path).await {
+        Ok(mut file) => {
+            use tokio::io::AsyncWriteExt as _;
+            file.write_all(fresh.as_bytes()).await.map_err(io)?;
+            file.sync_all().await.map_err(io)?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io(error)),
+    }
+    let text = tokio::fs::read_to_string(&path).await.map_err(io)?;
+    let mut seed = [0; 32];
+    hex::decode_to_slice(text.trim(), &mut seed).map_err(|error| {
+        Error::Config(format!("{}: must hold 64 hexadecimal digits: {error}", path.display()))
+    })?;
+    Ok(DeviceKey::from_seed(seed))
+}
+
+/// Serves a hub until `stop` is cancelled.
+///
+/// # Errors
+/// The configuration, the data folder, the database or the listener cannot be used.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let hub = Hub::open(config, clock, stop.clone()).await?;
+    let served = service::http::serve(listener, server::app(&hub), stop).await;
+    hub.db.close().await;
+    served.map_err(|source| Error::Io { what: "listener".to_owned(), source })
+}

@@ -1,0 +1,109 @@
+CREATE TABLE log (
+    seq BIGINT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    author TEXT NOT NULL,
+    about TEXT,
+    record TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    received_at BIGINT NOT NULL,
+    entropy TEXT NOT NULL
+);
+CREATE INDEX log_about ON log (about);
+
+CREATE TABLE outbox (
+    seq BIGINT PRIMARY KEY,
+    topic TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    data TEXT NOT NULL
+);
+
+CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    hub BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE wallets (
+    wallet TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    added_at BIGINT NOT NULL
+);
+CREATE INDEX wallets_account ON wallets (account);
+
+CREATE TABLE devices (
+    account TEXT NOT NULL,
+    device TEXT NOT NULL,
+    added_at BIGINT NOT NULL,
+    revoked_at BIGINT,
+    PRIMARY KEY (account, device)
+);
+
+CREATE TABLE nonces (
+    nonce TEXT PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE TABLE sessions (
+    token_hash TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    device TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE TABLE communities (
+    id TEXT PRIMARY KEY,
+    seq BIGINT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE members (
+    community TEXT NOT NULL,
+    account TEXT NOT NULL,
+    role TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    PRIMARY KEY (community, account)
+);
+CREATE INDEX members_account ON members (account);
+
+CREATE TABLE pools (
+    arbiter TEXT NOT NULL,
+    panel TEXT NOT NULL,
+    seq BIGINT NOT NULL UNIQUE,
+    book TEXT NOT NULL,
+    worst_case BIGINT NOT NULL,
+    members TEXT NOT NULL,
+    read_at BIGINT NOT NULL,
+    PRIMARY KEY (arbiter, panel)
+);
+
+CREATE TABLE pool_scopes (
+    arbiter TEXT NOT NULL,
+    panel TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    PRIMARY KEY (arbiter, panel, scope)
+);
+
+CREATE TABLE listings (
+    id TEXT PRIMARY KEY,
+    seq BIGINT NOT NULL UNIQUE,
+    revision TEXT NOT NULL,
+    seller TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    status TEXT NOT NULL,
+    words TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE listing_tags (
+    listing TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (listing, tag)
+);
+CREATE INDEX listing_tags_tag ON listing_tags (tag, listing);

@@ -1,0 +1,107 @@
+CREATE TABLE purchases (
+    id TEXT PRIMARY KEY,
+    seq BIGINT NOT NULL UNIQUE,
+    deal TEXT NOT NULL UNIQUE,
+    listing TEXT NOT NULL,
+    buyer TEXT NOT NULL,
+    seller TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    terms TEXT NOT NULL,
+    agreement TEXT NOT NULL,
+    -- What the parties' records left it at; the chain's events are folded over this.
+    said TEXT NOT NULL,
+    status TEXT NOT NULL,
+    position TEXT NOT NULL,
+    provisional TEXT,
+    signature TEXT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE INDEX purchases_buyer ON purchases (buyer, seq);
+CREATE INDEX purchases_seller ON purchases (seller, seq);
+
+CREATE TABLE chain_events (
+    event TEXT PRIMARY KEY,
+    deal TEXT NOT NULL,
+    finality TEXT NOT NULL,
+    feed_seq BIGINT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX chain_events_deal ON chain_events (deal);
+
+-- Events of deals that this hub was never told of: seen, and nothing more.
+CREATE TABLE foreign_events (
+    event TEXT PRIMARY KEY,
+    deal TEXT,
+    finality TEXT NOT NULL,
+    feed_seq BIGINT NOT NULL
+);
+CREATE INDEX foreign_events_deal ON foreign_events (deal);
+
+CREATE TABLE intents (
+    seq BIGINT PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    deal TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+
+CREATE TABLE intent_progress (
+    key TEXT PRIMARY KEY,
+    progress TEXT NOT NULL,
+    reported_at BIGINT NOT NULL
+);
+
+CREATE TABLE cases (
+    deal TEXT PRIMARY KEY,
+    purchase TEXT NOT NULL,
+    body TEXT NOT NULL,
+    closes_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE evidence (
+    id TEXT PRIMARY KEY,
+    deal TEXT NOT NULL,
+    author TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    note TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX evidence_deal ON evidence (deal, created_at);
+
+CREATE TABLE ballots (
+    deal TEXT NOT NULL,
+    instance BIGINT NOT NULL,
+    jury BIGINT NOT NULL,
+    seat BIGINT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    author TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (deal, instance, jury, seat)
+);
+
+CREATE TABLE due (
+    deal TEXT NOT NULL,
+    what TEXT NOT NULL,
+    instance BIGINT NOT NULL,
+    jury BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (deal, what, instance, jury)
+);
+CREATE INDEX due_at ON due (at);
+
+CREATE TABLE credentials (
+    id TEXT PRIMARY KEY,
+    seq BIGINT NOT NULL UNIQUE,
+    deal TEXT NOT NULL,
+    purchase TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (deal, kind)
+);
+CREATE INDEX credentials_subject ON credentials (subject, seq);

@@ -1,0 +1,121 @@
+//! The hub's window on the chains: its own indexer, over HTTP.
+
+use std::time::Duration;
+
+use alloy::primitives::{B256, Bytes};
+use protocol::{
+    caip::AccountId,
+    wire::feed::{Call, CallOutcome, FeedEntry},
+};
+use reqwest::{Client, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The longest to wait for an answer.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// The largest answer: a member list of about 15,000 addresses.
+const ANSWER_MAX: usize = 1024 * 1024;
+
+/// Why the indexer's answer is not to be had. Trying again later may help.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// No connection, no answer in time, or a broken one.
+    #[error("the indexer does not answer {path}: {reason}")]
+    Unreachable {
+        /// What was asked.
+        path: String,
+        /// What the connection said.
+        reason: String,
+    },
+    /// It answers something else than agreed.
+    #[error("the indexer's answer to {path} cannot be used: {reason}")]
+    Unusable {
+        /// What was asked.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Reads from the indexer; clones share connections.
+#[derive(Clone, Debug)]
+pub struct ChainReader {
+    client: Client,
+    base: String,
+}
+
+impl ChainReader {
+    /// A reader of the indexer at `base`, a URL without a slash at the end.
+    ///
+    /// # Errors
+    /// The system has no TLS to offer.
+    pub fn new(base: &str) -> Result<Self, ChainError> {
+        let client = Client::builder()
+            .timeout(WAIT_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(|error| ChainError::Unreachable { path: base.to_owned(), reason: error.to_string() })?;
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    /// The latest about an event; none when the indexer does not know it.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn event(&self, id: B256) -> Result<Option<FeedEntry>, ChainError> {
+        self.ask(Method::GET, &format!("/v1/events/{id}"), None).await
+    }
+
+    /// The indexer's view of a deal, as it is; none when it has never seen it.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn deal(&self, deal: B256) -> Result<Option<Value>, ChainError> {
+        self.ask(Method::GET, &format!("/v1/deals/{deal}"), None).await
+    }
+
+    /// A read-only call of a contract at the latest block.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn call(&self, to: AccountId, data: Vec<u8>) -> Result<CallOutcome, ChainError> {
+        let unusable = |reason: String| ChainError::Unusable { path: format!("/v1/call of {to}"), reason };
+        let call = serde_json::to_value(Call { to, data: Bytes::from(data) })
+            .map_err(|error| unusable(error.to_string()))?;
+        self.ask(Method::POST, "/v1/call", Some(&call))
+            .await?
+            .ok_or_else(|| unusable("the indexer does not serve this chain".to_owned()))
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<T>, ChainError> {
+        let unreachable = |error: reqwest::Error| ChainError::Unreachable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        let unusable = |reason: String| ChainError::Unusable { path: path.to_owned(), reason };
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let mut answer = request.send().await.map_err(unreachable)?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::OK => {}
+            status => return Err(unusable(format!("status {status}"))),
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            if bytes.len().saturating_add(chunk.len()) > ANSWER_MAX {
+                return Err(unusable(format!("more than {ANSWER_MAX} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| unusable(error.to_string()))
+    }
+}

@@ -1,0 +1,83 @@
+//! The section `[hub]` of the configuration file.
+
+use std::path::PathBuf;
+
+use protocol::caip::ChainId;
+use serde::{Deserialize, Serialize};
+
+/// Everything that a hub can be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port to serve HTTP at. Whoever calls [`crate::run`] binds it.
+    pub listen: String,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    /// The folder for the hub's own key; created when missing.
+    pub data: PathBuf,
+    /// Where people reach this hub, without a slash at the end. Its host (and port) is the domain of sign-in messages
+    /// and the name of the hub's did:web.
+    pub public_url: String,
+    /// The hub's indexer.
+    pub indexer_url: String,
+    /// What the relayer must show to hand in chain events; at least 16 characters. Empty: nobody may.
+    pub relayer_key: String,
+    /// The chains whose wallets may sign in, by CAIP-2; at most 32.
+    pub chains: Vec<ChainId>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:7401".to_owned(),
+            database: "sqlite:data/hub.sqlite".to_owned(),
+            data: PathBuf::from("data"),
+            public_url: "http://127.0.0.1:7401".to_owned(),
+            indexer_url: "http://127.0.0.1:7402".to_owned(),
+            relayer_key: String::new(),
+            chains: Vec::new(),
+        }
+    }
+}
+
+/// The parts of [`Config::public_url`] that names are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// As configured.
+    pub url: String,
+    /// Host, and port where one is written: the domain of sign-in messages.
+    pub domain: String,
+    /// The hub's DID: `did:web:<host>[%3A<port>]`.
+    pub did: String,
+}
+
+impl Config {
+    /// Checks the values that have rules of their own.
+    ///
+    /// # Errors
+    /// Names the key, the value and the rule.
+    pub fn public(&self) -> Result<PublicUrl, String> {
+        if !self.relayer_key.is_empty() && self.relayer_key.len() < 16 {
+            return Err("relayer_key must have at least 16 characters, or be empty".to_owned());
+        }
+        if self.chains.len() > 32 {
+            return Err(format!("chains has {} entries and may have 32", self.chains.len()));
+        }
+        let refuse = |rule| format!("public_url `{:.100}` {rule}", self.public_url);
+        let domain = self
+            .public_url
+            .strip_prefix("https://")
+            .or_else(|| self.public_url.strip_prefix("http://"))
+            .ok_or_else(|| refuse("must begin with https:// or http://"))?;
+        if domain.is_empty()
+            || !domain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
+        {
+            return Err(refuse("must be a scheme, a host and perhaps a port, with nothing after it"));
+        }
+        Ok(PublicUrl {
+            url: self.public_url.clone(),
+            domain: domain.to_owned(),
+            did: format!("did:web:{}", domain.replace(':', "%3A")),
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! Who speaks. An account is the id of its first `identity@1` record, in which a wallet authorises a device by an
+//! EIP-4361 message; devices sign everything after that. Wallets are the root: whoever holds one can add a device
+//! (`device@1`) when all others are lost, and revoke those.
+//!
+//! `siwe.rs` (the message: text, grammar, what this hub demands of it), `model.rs` (bodies and pure rules), `wallet.rs`
+//! (EIP-191 and ERC-1271 signatures), `store.rs` (accounts, devices, nonces, sessions), `room.rs` (what `submit` asks),
+//! `api.rs`.
+
+pub(crate) mod api;
+mod model;
+mod room;
+mod siwe;
+mod store;
+#[cfg(test)]
+mod tests;
+mod wallet;
+
+pub use model::{DeviceBody, HubBody, IdentityBody, WalletAuthorisation, session_request};
+pub(crate) use room::{TABLES, admit, apply, check, prepare, use_up_nonce};
+pub use siwe::{SignIn, SignInError};
+pub(crate) use store::{account_of_wallet, hub_account, wallets_of};

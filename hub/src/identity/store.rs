@@ -1,0 +1,264 @@
+use protocol::caip::AccountId;
+use sqlx::{AnyConnection, Row};
+
+use crate::{
+    error::Error,
+    records::{Device, RecordId},
+};
+
+/// An account as the projections have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub id: RecordId,
+    pub name: String,
+    pub created_at: i64,
+    pub wallets: Vec<AccountId>,
+    /// Each with whether it may speak.
+    pub devices: Vec<(Device, bool)>,
+}
+
+/// A session that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub account: RecordId,
+}
+
+pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, Error>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| Error::Corrupt(format!("identity: {error}")))
+}
+
+pub(crate) async fn hub_account(on: &mut AnyConnection, device: &Device) -> Result<Option<RecordId>, Error> {
+    let id: Option<String> = sqlx::query_scalar(
+        "SELECT accounts.id FROM accounts JOIN devices ON devices.account = accounts.id
+         WHERE accounts.hub = 1 AND devices.device = $1",
+    )
+    .bind(device.to_string())
+    .fetch_optional(on)
+    .await?;
+    id.as_deref().map(parse).transpose()
+}
+
+pub(crate) async fn any_hub_account(on: &mut AnyConnection) -> Result<bool, Error> {
+    Ok(sqlx::query("SELECT id FROM accounts WHERE hub = 1").fetch_optional(on).await?.is_some())
+}
+
+pub(crate) async fn add_account(
+    on: &mut AnyConnection,
+    id: &RecordId,
+    name: &str,
+    hub: bool,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query("INSERT INTO accounts (id, name, hub, created_at) VALUES ($1, $2, $3, $4)")
+        .bind(id.to_string())
+        .bind(name)
+        .bind(i64::from(hub))
+        .bind(now)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn rename(on: &mut AnyConnection, id: &RecordId, name: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE accounts SET name = $2 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(name)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn account(on: &mut AnyConnection, id: &RecordId) -> Result<Option<Account>, Error> {
+    let Some(row) = sqlx::query("SELECT name, created_at FROM accounts WHERE id = $1")
+        .bind(id.to_string())
+        .fetch_optional(&mut *on)
+        .await?
+    else {
+        return Ok(None);
+    };
+    let devices =
+        sqlx::query("SELECT device, revoked_at FROM devices WHERE account = $1 ORDER BY added_at, device")
+            .bind(id.to_string())
+            .fetch_all(&mut *on)
+            .await?
+            .iter()
+            .map(|row| {
+                let revoked: Option<i64> = row.try_get("revoked_at")?;
+                Ok((parse(row.try_get("device")?)?, revoked.is_none()))
+            })
+            .collect::<Result<_, Error>>()?;
+    Ok(Some(Account {
+        id: *id,
+        name: row.try_get("name")?,
+        created_at: row.try_get("created_at")?,
+        wallets: wallets_of(on, id).await?,
+        devices,
+    }))
+}
+
+/// The account that a wallet belongs to.
+pub(crate) async fn account_of_wallet(
+    on: &mut AnyConnection,
+    wallet: &AccountId,
+) -> Result<Option<RecordId>, Error> {
+    let id: Option<String> = sqlx::query_scalar("SELECT account FROM wallets WHERE wallet = $1")
+        .bind(wallet.to_string())
+        .fetch_optional(on)
+        .await?;
+    id.as_deref().map(parse).transpose()
+}
+
+/// The wallets of an account, in the order they were added.
+pub(crate) async fn wallets_of(on: &mut AnyConnection, account: &RecordId) -> Result<Vec<AccountId>, Error> {
+    let wallets: Vec<String> =
+        sqlx::query_scalar("SELECT wallet FROM wallets WHERE account = $1 ORDER BY added_at, wallet")
+            .bind(account.to_string())
+            .fetch_all(on)
+            .await?;
+    wallets.iter().map(|wallet| parse(wallet)).collect()
+}
+
+pub(crate) async fn add_wallet(
+    on: &mut AnyConnection,
+    account: &RecordId,
+    wallet: &AccountId,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO wallets (wallet, account, added_at) VALUES ($1, $2, $3) ON CONFLICT (wallet) DO NOTHING",
+    )
+    .bind(wallet.to_string())
+    .bind(account.to_string())
+    .bind(now)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Whether the device may speak for the account: none when it never could, false when it was revoked.
+pub(crate) async fn device_speaks(
+    on: &mut AnyConnection,
+    account: &RecordId,
+    device: &Device,
+) -> Result<Option<bool>, Error> {
+    let row = sqlx::query("SELECT revoked_at FROM devices WHERE account = $1 AND device = $2")
+        .bind(account.to_string())
+        .bind(device.to_string())
+        .fetch_optional(on)
+        .await?;
+    row.map(|row| Ok(row.try_get::<Option<i64>, _>("revoked_at")?.is_none())).transpose()
+}
+
+pub(crate) async fn add_device(
+    on: &mut AnyConnection,
+    account: &RecordId,
+    device: &Device,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO devices (account, device, added_at, revoked_at) VALUES ($1, $2, $3, NULL)
+         ON CONFLICT (account, device) DO UPDATE SET revoked_at = NULL",
+    )
+    .bind(account.to_string())
+    .bind(device.to_string())
+    .bind(now)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn revoke_device(
+    on: &mut AnyConnection,
+    account: &RecordId,
+    device: &Device,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query("UPDATE devices SET revoked_at = $3 WHERE account = $1 AND device = $2")
+        .bind(account.to_string())
+        .bind(device.to_string())
+        .bind(now)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// Keeps a nonce, forgets the expired ones, and says how many are outstanding.
+pub(crate) async fn issue_nonce(
+    on: &mut AnyConnection,
+    nonce: &str,
+    expires_at: i64,
+    now: i64,
+) -> Result<i64, Error> {
+    sqlx::query("DELETE FROM nonces WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
+    sqlx::query("INSERT INTO nonces (nonce, expires_at) VALUES ($1, $2)")
+        .bind(nonce)
+        .bind(expires_at)
+        .execute(&mut *on)
+        .await?;
+    Ok(sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM nonces").fetch_one(on).await?)
+}
+
+pub(crate) async fn nonce_stands(on: &mut AnyConnection, nonce: &str, now: i64) -> Result<bool, Error> {
+    let row = sqlx::query("SELECT nonce FROM nonces WHERE nonce = $1 AND expires_at > $2")
+        .bind(nonce)
+        .bind(now)
+        .fetch_optional(on)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Uses a nonce up; false when it was not there, used or expired.
+pub(crate) async fn take_nonce(on: &mut AnyConnection, nonce: &str, now: i64) -> Result<bool, Error> {
+    let taken = sqlx::query("DELETE FROM nonces WHERE nonce = $1 AND expires_at > $2")
+        .bind(nonce)
+        .bind(now)
+        .execute(on)
+        .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+pub(crate) async fn add_session(
+    on: &mut AnyConnection,
+    token_hash: &str,
+    account: &RecordId,
+    device: &Device,
+    expires_at: i64,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query("DELETE FROM sessions WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
+    sqlx::query("INSERT INTO sessions (token_hash, account, device, expires_at) VALUES ($1, $2, $3, $4)")
+        .bind(token_hash)
+        .bind(account.to_string())
+        .bind(device.to_string())
+        .bind(expires_at)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// The session of a token, unless it has expired or its device was revoked since.
+pub(crate) async fn session(
+    on: &mut AnyConnection,
+    token_hash: &str,
+    now: i64,
+) -> Result<Option<Session>, Error> {
+    let account: Option<String> = sqlx::query_scalar(
+        "SELECT sessions.account FROM sessions
+         JOIN devices ON devices.account = sessions.account AND devices.device = sessions.device
+         WHERE sessions.token_hash = $1 AND sessions.expires_at > $2 AND devices.revoked_at IS NULL",
+    )
+    .bind(token_hash)
+    .bind(now)
+    .fetch_optional(on)
+    .await?;
+    account.map(|account| Ok(Session { account: parse(&account)? })).transpose()
+}
+
+pub(crate) async fn end_session(on: &mut AnyConnection, token_hash: &str) -> Result<bool, Error> {
+    let ended =
+        sqlx::query("DELETE FROM sessions WHERE token_hash = $1").bind(token_hash).execute(on).await?;
+    Ok(ended.rows_affected() == 1)
+}

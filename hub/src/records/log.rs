@@ -1,0 +1,72 @@
+//! The log: everything accepted, in one total order. Commit order is `seq` order.
+
+use serde_json::Value;
+use sqlx::{AnyConnection, Row, any::AnyRow};
+
+use super::{
+    record::{Record, RecordId},
+    submit::Accepted,
+};
+use crate::error::Error;
+
+const COLUMNS: &str = "seq, record, facts, received_at, entropy";
+
+fn corrupt(what: impl std::fmt::Display) -> Error {
+    Error::Corrupt(format!("log: {what}"))
+}
+
+fn read(row: &AnyRow) -> Result<Accepted, Error> {
+    let record: String = row.try_get("record")?;
+    let facts: String = row.try_get("facts")?;
+    let entropy: String = row.try_get("entropy")?;
+    let record: Record = serde_json::from_str(&record).map_err(corrupt)?;
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(&entropy, &mut bytes).map_err(corrupt)?;
+    Ok(Accepted {
+        seq: row.try_get("seq")?,
+        record,
+        facts: serde_json::from_str(&facts).map_err(corrupt)?,
+        received_at: row.try_get("received_at")?,
+        entropy: bytes,
+    })
+}
+
+/// The entry of this record, wherever it is.
+pub(crate) async fn find(on: &mut AnyConnection, id: &RecordId) -> Result<Option<Accepted>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM log WHERE id = $1"));
+    let row = sqlx::query(sql).bind(id.to_string()).fetch_optional(on).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Entries above `after`, ascending.
+pub(crate) async fn page(on: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Accepted>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM log WHERE seq > $1 ORDER BY seq LIMIT $2"));
+    let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(on).await?;
+    rows.iter().map(read).collect()
+}
+
+/// Appends and gives the next `seq`; the caller holds the writers' turn.
+pub(crate) async fn append(
+    on: &mut AnyConnection,
+    record: Record,
+    canonical: &str,
+    facts: Value,
+    received_at: i64,
+    entropy: [u8; 32],
+) -> Result<Accepted, Error> {
+    let seq: i64 = sqlx::query_scalar(
+        "INSERT INTO log (seq, id, kind, author, about, record, facts, received_at, entropy)
+         SELECT COALESCE(MAX(seq), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8 FROM log RETURNING seq",
+    )
+    .bind(record.id.to_string())
+    .bind(&record.kind)
+    .bind(record.account().to_string())
+    .bind(record.about.map(|about| about.to_string()))
+    .bind(canonical)
+    .bind(facts.to_string())
+    .bind(received_at)
+    .bind(hex::encode(entropy))
+    .fetch_one(on)
+    .await?;
+    Ok(Accepted { seq, record, facts, received_at, entropy })
+}

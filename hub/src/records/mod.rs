@@ -1,0 +1,28 @@
+//! Everything that a person or the hub says is a signed record; the log of them is the truth, and every other table is
+//! a projection of it.
+//!
+//! - `record.rs`: the record, its id, how it is built and signed
+//! - `device.rs`: the Ed25519 keys that sign (did:key)
+//! - `proof.rs`: Data Integrity proofs, for records and for any other JSON document
+//! - `schema.rs`: size, depth and shape, before anything else is looked at
+//! - `submit.rs`: the one way in
+//! - `log.rs`: the order of everything that was accepted
+//! - `rebuild.rs`: replays the log and compares
+
+pub(crate) mod api;
+mod device;
+pub(crate) mod log;
+pub mod proof;
+
+mod record;
+mod schema;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+pub use device::{Device, DeviceKey, KeyError};
+pub use proof::ProofError;
+
+pub use record::{Draft, Record, RecordError, RecordId, Stamp};
+pub use schema::{BODY_DEPTH_MAX, RECORD_SIZE_MAX};
+pub(crate) use submit::{Accepted, Submitted, submit};

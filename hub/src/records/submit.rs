@@ -1,0 +1,154 @@
+//! The one way in: size and schema → proof → access → what must be read from outside → the room's rule and its effects,
+//! in one transaction with the log entry. A refused record leaves nothing behind.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+use service::db::Write;
+
+use super::{
+    log,
+    proof::{self, ProofError},
+    record::{Draft, Record, RecordId},
+    schema,
+};
+use crate::{
+    Hub,
+    error::{Error, Refusal},
+    identity,
+    rooms::Room,
+};
+
+/// How far ahead of the hub's clock a record may be dated, in milliseconds.
+const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
+/// How many records of the hub may follow from one record.
+const FOLLOW_UPS_MAX: usize = 64;
+
+/// A record with its place in the log: all that its effects may depend on, so that a replay repeats them exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// Its place in the log, from 1.
+    pub seq: i64,
+    /// What was said.
+    pub record: Record,
+    /// What the room read from outside before the transaction; null where it reads nothing.
+    pub facts: Value,
+    /// Unix milliseconds.
+    pub received_at: i64,
+    /// Randomness for the room, never known before the record was accepted.
+    pub entropy: [u8; 32],
+}
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Submitted {
+    /// Its entry.
+    pub accepted: Accepted,
+    /// Whether it was new.
+    pub new: bool,
+}
+
+/// Takes a signed record. The same record again answers its first entry and changes nothing.
+///
+/// # Errors
+/// [`Error::Refused`] with step, rule and field; the database or the indexer fails.
+pub(crate) async fn submit(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
+    let (record, canonical) = schema::read(received)?;
+    let room = Room::of(&record.kind).ok_or_else(|| {
+        Refusal::schema("type", "/type", format!("`{:.60}` is not a type of this hub", record.kind))
+    })?;
+    room.check(&record)?;
+    genuine(&record, received)?;
+    let now = hub.clock.now_ms();
+    {
+        let mut reader = hub.db.reader().acquire().await?;
+        if let Some(accepted) = log::find(&mut reader, &record.id).await? {
+            return Ok(Submitted { accepted, new: false });
+        }
+        if record.created.ms() > now.saturating_add(AHEAD_MAX_MS) {
+            return Err(Refusal::schema(
+                "created",
+                "/created",
+                format!("{} is more than 5 minutes ahead of this hub's clock", record.created),
+            )
+            .into());
+        }
+        // Before any read from outside, so that only those who may speak cause one; decided again below.
+        identity::admit(&mut reader, hub, &record, now).await?;
+    }
+    let facts = room.prepare(hub, &record).await?;
+    let mut write = hub.db.begin().await?;
+    if let Some(accepted) = log::find(write.on(), &record.id).await? {
+        return Ok(Submitted { accepted, new: false });
+    }
+    let now = hub.clock.now_ms();
+    identity::admit(write.on(), hub, &record, now).await?;
+    identity::use_up_nonce(write.on(), &record, now).await?;
+    let accepted = accept(hub, &mut write, room, record, &canonical, facts, now).await?;
+    write.commit().await?;
+    hub.wake();
+    Ok(Submitted { accepted, new: true })
+}
+
+/// The hub says something of its own, signed with its key and under its account.
+///
+/// # Errors
+/// As [`submit`].
+pub(crate) async fn say(hub: &Hub, draft: &Draft) -> Result<Submitted, Error> {
+    let signed = draft.sign(&hub.key).map_err(|error| Error::Corrupt(error.to_string()))?;
+    submit(hub, &signed).await
+}
+
+/// Log entry and effects; then, in the same transaction, the records of the hub that follow from it. A replay finds
+/// those in the log, so it does not say them again.
+async fn accept(
+    hub: &Hub,
+    write: &mut Write,
+    room: Room,
+    record: Record,
+    canonical: &str,
+    facts: Value,
+    now: i64,
+) -> Result<Accepted, Error> {
+    let accepted = log::append(write.on(), record, canonical, facts, now, rand::random()).await?;
+    let mut following = VecDeque::from(room.apply(hub, write, &accepted).await?);
+    let mut said = 0_usize;
+    while let Some(draft) = following.pop_front() {
+        said = said.saturating_add(1);
+        if said > FOLLOW_UPS_MAX {
+            return Err(Error::Corrupt(format!("more than {FOLLOW_UPS_MAX} records follow from one")));
+        }
+        let signed = draft.sign(&hub.key).map_err(|error| Error::Corrupt(error.to_string()))?;
+        let (record, canonical) = schema::read(&signed)?;
+        let room = Room::of(&record.kind)
+            .ok_or_else(|| Error::Corrupt(format!("the hub says {} and has no room for it", record.kind)))?;
+        room.check(&record)?;
+        let next = log::append(write.on(), record, &canonical, Value::Null, now, rand::random()).await?;
+        following.extend(room.apply(hub, write, &next).await?);
+    }
+    Ok(accepted)
+}
+
+fn genuine(record: &Record, received: &Value) -> Result<(), Refusal> {
+    let refuse = |error: ProofError| {
+        let field = match &error {
+            ProofError::Malformed { field, .. } => *field,
+            ProofError::Mismatch { .. } => "/proof/proofValue",
+        };
+        Refusal::proof("proof", field, error.to_string())
+    };
+    let id = RecordId::of(received).map_err(refuse)?;
+    if id != record.id {
+        return Err(Refusal::proof(
+            "id",
+            "/id",
+            format!("is {}; the record's content makes it {id}", record.id),
+        ));
+    }
+    let signer = proof::verify(received, proof::ASSERTION).map_err(refuse)?;
+    if signer == record.device {
+        Ok(())
+    } else {
+        Err(Refusal::proof("device", "/device", format!("is {}; the proof is by {signer}", record.device)))
+    }
+}

@@ -1,0 +1,472 @@
+//! The credential, how one is made, and how anyone checks one: the rules alone, without a server.
+
+use std::{fmt, str::FromStr};
+
+use alloy::primitives::{B256, Bytes};
+use protocol::{
+    caip::{AccountId, ChainId},
+    evm,
+    terms::Terms,
+    wire::feed::{EventBody, FeedEntry, Finality},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::Value;
+
+use crate::{
+    deals::status::{self, Position, Status},
+    identity::message::SignInMessage,
+    records::{
+        Device, DeviceKey, ProofError, Stamp,
+        proof::{self, ASSERTION},
+    },
+};
+
+/// The contexts of every credential, in this order. They are names, compared and never fetched; the second one maps
+/// the members that are Earnest's own.
+pub const CONTEXTS: [&str; 2] =
+    ["https://www.w3.org/ns/credentials/v2", "https://www.w3.org/ns/credentials/undefined-terms/v2"];
+
+/// What a credential says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// By the buyer's device about the seller: the deal was completed.
+    TrustedSeller,
+    /// By the seller's device about the buyer: the deal was completed.
+    ReliablePayer,
+    /// By the hub about the side that got less than half of a disputed deal.
+    DisputeLost,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::TrustedSeller, Self::ReliablePayer, Self::DisputeLost];
+
+    /// The type that the credential carries besides `VerifiableCredential`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TrustedSeller => "TrustedSellerCredential",
+            Self::ReliablePayer => "ReliablePayerCredential",
+            Self::DisputeLost => "DisputeLostCredential",
+        }
+    }
+}
+
+/// A wallet as a DID: `did:pkh:` and its CAIP-10 name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WalletDid(pub AccountId);
+
+impl fmt::Display for WalletDid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "did:pkh:{}", self.0)
+    }
+}
+
+impl FromStr for WalletDid {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let account = text.strip_prefix("did:pkh:").ok_or("it must begin with did:pkh:")?;
+        account.parse().map(Self).map_err(|error: protocol::caip::CaipError| error.to_string())
+    }
+}
+
+impl Serialize for WalletDid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WalletDid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A credential without its proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// [`CONTEXTS`].
+    #[serde(rename = "@context")]
+    pub context: Vec<String>,
+    /// `VerifiableCredential` and a [`Kind::name`].
+    #[serde(rename = "type")]
+    pub types: Vec<String>,
+    /// The device that signs.
+    pub issuer: Device,
+    /// When it was issued.
+    #[serde(rename = "validFrom")]
+    pub valid_from: Stamp,
+    /// Whom it is about, and why.
+    #[serde(rename = "credentialSubject")]
+    pub subject: Subject,
+    /// Why the device may speak for the party's wallet; none for the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorisation: Option<Authorisation>,
+}
+
+/// Whom a credential is about, and the deal that it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The subject's wallet in the deal.
+    pub id: WalletDid,
+    /// How the deal went.
+    pub deal: Deal,
+    /// Its terms, of which the deal's id is the hash.
+    pub terms: Terms,
+}
+
+/// How a deal went, for anyone to compare with the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deal {
+    /// The escrow's chain.
+    pub chain: ChainId,
+    /// The escrow contract.
+    pub escrow: AccountId,
+    /// The deal's id at the escrow. Not named `id`, which in a credential must be a URL.
+    pub deal_id: B256,
+    /// The transaction that funded it.
+    pub funding_transaction: B256,
+    /// The transaction that closed it.
+    pub closing_transaction: B256,
+    /// `completed` or `refunded`.
+    pub outcome: Status,
+    /// The seller's share of the whole, in basis points, rounded down.
+    pub seller_share_bps: u16,
+}
+
+/// A wallet's word that a device speaks for it: what the wallet signed when the device joined the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authorisation {
+    /// The EIP-4361 message.
+    pub message: String,
+    /// The wallet's signature of it.
+    pub signature: Bytes,
+}
+
+/// What a verifier must fetch before it can verify a credential.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// All events of the deal that its escrow emitted, final ones, in any order, as an indexer or the logs of a node
+    /// tell them; `count` in the events shows whether one is missing. Others are passed over.
+    pub events: &'a [FeedEntry],
+    /// What the party's wallet answered to `isValidSignature` (ERC-1271) for the authorisation. Needed for a contract
+    /// wallet alone; see [`wallet_question`].
+    pub contract_wallet: Option<bool>,
+    /// The device of the hub whose word on lost disputes is taken.
+    pub hub: Option<Device>,
+}
+
+/// A credential that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// What it says.
+    pub kind: Kind,
+    /// Who signed.
+    pub issuer: Device,
+    /// The counterparty's wallet for which the issuer spoke; none for the hub.
+    pub party: Option<AccountId>,
+    /// About whom.
+    pub subject: AccountId,
+    /// On which deal.
+    pub deal: B256,
+    /// `completed` or `refunded`.
+    pub outcome: Status,
+    /// The seller's share of the whole, in basis points.
+    pub seller_share_bps: u16,
+}
+
+/// Why a credential does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not a credential of this form.
+    #[error("it is not a credential of Earnest: {0}")]
+    Form(String),
+    /// The contexts are others.
+    #[error("@context must be exactly {CONTEXTS:?}")]
+    Context,
+    /// The types are others.
+    #[error("type must be VerifiableCredential and one of {:?}", Kind::ALL.map(Kind::name))]
+    Type,
+    /// The proof does not hold.
+    #[error("proof: {0}")]
+    Proof(#[from] ProofError),
+    /// Signed by another than its issuer.
+    #[error("issuer {issuer} did not sign it: {signer} did")]
+    Issuer {
+        /// As named.
+        issuer: Device,
+        /// As signed.
+        signer: Device,
+    },
+    /// The terms hash to another deal.
+    #[error("deal: {0} is not what the terms make it")]
+    Deal(&'static str),
+    /// The subject is not the wallet that this kind is about.
+    #[error("subject {given} is not the wallet {wanted} that a {} of this deal is about", kind.name())]
+    Subject {
+        /// Of the credential.
+        kind: Kind,
+        /// As named.
+        given: AccountId,
+        /// As it must be.
+        wanted: AccountId,
+    },
+    /// A party's device must show its wallet's word; the hub has none.
+    #[error("authorisation: {0}")]
+    Authorisation(String),
+    /// The chain does not know enough of the deal.
+    #[error("the escrow's final events do not show the deal closed: {0}")]
+    NotClosed(String),
+    /// The chain says otherwise.
+    #[error("deal: {0} is not what the chain says")]
+    Chain(&'static str),
+    /// Nobody earns this by a deal that was not completed.
+    #[error("the deal was not completed")]
+    NotCompleted,
+    /// There was no dispute, or nobody lost it.
+    #[error("no dispute of this deal was lost")]
+    NothingLost,
+    /// The issuer is not the hub that the verifier trusts with this.
+    #[error("issuer {0} is not the hub whose word on disputes you take")]
+    UnknownHub(Device),
+}
+
+impl Refusal {
+    /// The refusal's name.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "credential_form",
+            Self::Context => "credential_context",
+            Self::Type => "credential_type",
+            Self::Proof(_) => "credential_proof",
+            Self::Issuer { .. } => "credential_issuer",
+            Self::Deal(_) => "credential_deal",
+            Self::Subject { .. } => "credential_subject",
+            Self::Authorisation(_) => "credential_authorisation",
+            Self::NotClosed(_) => "deal_not_closed",
+            Self::Chain(_) => "credential_chain",
+            Self::NotCompleted => "deal_not_completed",
+            Self::NothingLost => "nothing_lost",
+            Self::UnknownHub(_) => "unknown_hub",
+        }
+    }
+}
+
+/// The side that got less than half of a closed deal: its wallet. None when both got half.
+pub fn loser(terms: &Terms, position: &Position) -> Option<AccountId> {
+    let under_half = |total: u128| total.checked_mul(2).is_some_and(|twice| twice < terms.amount);
+    if under_half(position.released) {
+        Some(terms.seller)
+    } else if under_half(position.refunded) {
+        Some(terms.buyer)
+    } else {
+        None
+    }
+}
+
+/// How a closed deal went; none while it is open or its terms have no id.
+pub fn deal_of(terms: &Terms, position: &Position) -> Option<Deal> {
+    Some(Deal {
+        chain: terms.escrow.chain,
+        escrow: terms.escrow,
+        deal_id: evm::deal_id(terms).ok()?,
+        funding_transaction: position.funding?,
+        closing_transaction: position.closing?,
+        outcome: position.settled().status,
+        seller_share_bps: position.seller_share_bps(terms.amount)?,
+    })
+}
+
+/// The wallet that a kind of credential about this deal is about; none when the deal did not earn it.
+fn subject_of(kind: Kind, terms: &Terms, position: &Position) -> Result<AccountId, Refusal> {
+    let completed = position.settled().status == Status::Completed;
+    match kind {
+        Kind::TrustedSeller if completed => Ok(terms.seller),
+        Kind::ReliablePayer if completed => Ok(terms.buyer),
+        Kind::TrustedSeller | Kind::ReliablePayer => Err(Refusal::NotCompleted),
+        Kind::DisputeLost if position.disputed_at.is_none() => Err(Refusal::NothingLost),
+        Kind::DisputeLost => loser(terms, position).ok_or(Refusal::NothingLost),
+    }
+}
+
+/// The party whose device issues this kind; none for the hub's.
+pub const fn issuing_party(kind: Kind, terms: &Terms) -> Option<AccountId> {
+    match kind {
+        Kind::TrustedSeller => Some(terms.buyer),
+        Kind::ReliablePayer => Some(terms.seller),
+        Kind::DisputeLost => None,
+    }
+}
+
+/// Issues a credential about a closed deal.
+///
+/// # Errors
+/// The deal is open or did not earn it ([`Refusal::NotClosed`], [`Refusal::NotCompleted`], [`Refusal::NothingLost`]).
+pub fn issue(
+    kind: Kind,
+    terms: &Terms,
+    position: &Position,
+    authorisation: Option<Authorisation>,
+    key: &DeviceKey,
+    now: Stamp,
+) -> Result<Value, Refusal> {
+    let deal = deal_of(terms, position).ok_or_else(|| Refusal::NotClosed("it is open".to_owned()))?;
+    let credential = Credential {
+        context: CONTEXTS.map(str::to_owned).to_vec(),
+        types: vec!["VerifiableCredential".to_owned(), kind.name().to_owned()],
+        issuer: key.device(),
+        valid_from: now,
+        subject: Subject {
+            id: WalletDid(subject_of(kind, terms, position)?),
+            deal,
+            terms: terms.clone(),
+        },
+        authorisation,
+    };
+    let unsecured = serde_json::to_value(credential).map_err(|error| Refusal::Form(error.to_string()))?;
+    Ok(proof::sign(unsecured, key, ASSERTION, now)?)
+}
+
+/// Reads a credential's members; says nothing yet about whether they hold.
+///
+/// # Errors
+/// [`Refusal::Form`], [`Refusal::Context`] or [`Refusal::Type`].
+pub fn read(secured: &Value) -> Result<(Credential, Kind), Refusal> {
+    let mut members =
+        secured.as_object().cloned().ok_or_else(|| Refusal::Form("it is not a JSON object".to_owned()))?;
+    members.remove("proof");
+    let unsecured = Value::Object(members);
+    let credential =
+        Credential::deserialize(&unsecured).map_err(|error| Refusal::Form(error.to_string()))?;
+    // One form for each value: what was read is what was signed, to the letter.
+    if serde_json::to_value(&credential).ok().as_ref() != Some(&unsecured) {
+        return Err(Refusal::Form("a member is not written in its one form".to_owned()));
+    }
+    if credential.context != CONTEXTS {
+        return Err(Refusal::Context);
+    }
+    let [general, special] = credential.types.as_slice() else { return Err(Refusal::Type) };
+    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == special).ok_or(Refusal::Type)?;
+    if general != "VerifiableCredential" {
+        return Err(Refusal::Type);
+    }
+    Ok((credential, kind))
+}
+
+/// What a verifier asks a contract wallet: `(wallet, hash, signature)` for `isValidSignature` (ERC-1271). None when the
+/// wallet's own key made the signature, or there is nothing to ask.
+pub fn wallet_question(credential: &Credential, party: AccountId) -> Option<(AccountId, B256, Bytes)> {
+    let authorisation = credential.authorisation.as_ref()?;
+    let hash = SignInMessage::digest(&authorisation.message);
+    match evm::recover(hash, &authorisation.signature) {
+        Ok(signer) if signer == party.address => None,
+        Ok(_) | Err(_) => Some((party, hash, authorisation.signature.clone())),
+    }
+}
+
+fn check_authorisation(
+    credential: &Credential,
+    party: Option<AccountId>,
+    facts: &Facts<'_>,
+) -> Result<(), Refusal> {
+    let refuse = |reason: String| Err(Refusal::Authorisation(reason));
+    let (party, authorisation) = match (party, &credential.authorisation) {
+        (Some(party), Some(authorisation)) => (party, authorisation),
+        (None, None) => return Ok(()),
+        (Some(party), None) => return refuse(format!("the word of {party} is missing")),
+        (None, Some(_)) => return refuse("the hub speaks for itself and carries none".to_owned()),
+    };
+    let message: SignInMessage = match authorisation.message.parse() {
+        Ok(message) => message,
+        Err(error) => return refuse(format!("message: {error}")),
+    };
+    if message.wallet() != party {
+        return refuse(format!("it is the word of {}, not of {party}", message.wallet()));
+    }
+    if !message.authorises(&credential.issuer) {
+        return refuse(format!("its resources do not name the device {}", credential.issuer));
+    }
+    if wallet_question(credential, party).is_some() && facts.contract_wallet != Some(true) {
+        return refuse(match facts.contract_wallet {
+            Some(_) => format!("the contract {party} does not hold the signature good"),
+            None => format!("the signature is not by the key of {party}"),
+        });
+    }
+    Ok(())
+}
+
+/// Where the deal stands by the escrow's final events alone.
+fn position(credential: &Credential, facts: &Facts<'_>) -> Result<Position, Refusal> {
+    let terms = &credential.subject.terms;
+    let deal = credential.subject.deal.deal_id;
+    let events =
+        facts.events.iter().filter(|entry| entry.finality == Finality::Final).map(|entry| &entry.event);
+    let ours = events.filter(|event| event.body.deal() == Some(deal));
+    let ours: Vec<_> = ours
+        .filter(|event| !matches!(&event.body, EventBody::Funded { terms: funded, .. } if funded != terms))
+        .collect();
+    let (position, gap) = status::fold(Status::Created, terms, ours);
+    match gap {
+        Some(gap) => Err(Refusal::NotClosed(gap.to_string())),
+        None if position.status == Status::Confirmed => Ok(position),
+        None => Err(Refusal::NotClosed(format!("it is {}", position.status.as_str()))),
+    }
+}
+
+/// Whether a credential holds, given what was fetched: its form and proof, that its issuer may speak for the
+/// counterparty's wallet, that its deal is the hash of its terms, and that the chain says of the deal what it says.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
+    let (credential, kind) = read(secured)?;
+    let signer = proof::verify(secured, ASSERTION)?;
+    if signer != credential.issuer {
+        return Err(Refusal::Issuer { issuer: credential.issuer, signer });
+    }
+    let Subject { id: WalletDid(given), deal, terms } = &credential.subject;
+    let computed = evm::deal_id(terms).map_err(|error| Refusal::Form(error.to_string()))?;
+    for (holds, member) in [
+        (deal.chain == terms.escrow.chain, "chain"),
+        (deal.escrow == terms.escrow, "escrow"),
+        (deal.deal_id == computed, "deal_id"),
+    ] {
+        if !holds {
+            return Err(Refusal::Deal(member));
+        }
+    }
+    let party = issuing_party(kind, terms);
+    check_authorisation(&credential, party, facts)?;
+    if party.is_none() && facts.hub != Some(signer) {
+        return Err(Refusal::UnknownHub(signer));
+    }
+    let position = position(&credential, facts)?;
+    let told = deal_of(terms, &position).ok_or_else(|| Refusal::NotClosed("it is open".to_owned()))?;
+    for (holds, member) in [
+        (deal.funding_transaction == told.funding_transaction, "funding_transaction"),
+        (deal.closing_transaction == told.closing_transaction, "closing_transaction"),
+        (deal.outcome == told.outcome, "outcome"),
+        (deal.seller_share_bps == told.seller_share_bps, "seller_share_bps"),
+    ] {
+        if !holds {
+            return Err(Refusal::Chain(member));
+        }
+    }
+    let wanted = subject_of(kind, terms, &position)?;
+    if *given != wanted {
+        return Err(Refusal::Subject { kind, given: *given, wanted });
+    }
+    Ok(Verified {
+        kind,
+        issuer: signer,
+        party,
+        subject: wanted,
+        deal: computed,
+        outcome: told.outcome,
+        seller_share_bps: told.seller_share_bps,
+    })
+}

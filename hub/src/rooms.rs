@@ -1,0 +1,90 @@
+//! Which room a record's type belongs to. A room brings, for its types: `check` (the body's form, pure), `prepare` (what
+//! must be read from outside, before the transaction), `apply` (its rule and its effects, inside the transaction), and
+//! the names of its projection tables.
+
+use serde_json::Value;
+use service::db::Write;
+
+use crate::{
+    Hub, communities,
+    error::{Error, Refusal},
+    identity, market, outbox,
+    records::{Accepted, Draft, Record},
+};
+
+/// The rooms of the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Accounts and devices; the hub's own account too.
+    Identity,
+    /// Communities, members, pools.
+    Communities,
+    /// Listings.
+    Market,
+}
+
+impl Room {
+    pub(crate) const ALL: [Self; 3] = [Self::Identity, Self::Communities, Self::Market];
+
+    /// The room of a type; none when this hub does not know the type.
+    pub(crate) fn of(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "hub@1" | "identity@1" | "device@1" => Self::Identity,
+            "community@1" | "membership@1" | "pool@1" => Self::Communities,
+            "listing@1" => Self::Market,
+            _ => return None,
+        })
+    }
+
+    /// Whether only the hub itself may say it.
+    pub(crate) fn is_the_hubs(kind: &str) -> bool {
+        matches!(kind, "hub@1" | "chain-event@1")
+    }
+
+    /// The body's form: every member known, within its limits. Reads nothing.
+    pub(crate) fn check(self, record: &Record) -> Result<(), Refusal> {
+        match self {
+            Self::Identity => identity::check(record),
+            Self::Communities => communities::check(record),
+            Self::Market => market::check(record),
+        }
+    }
+
+    /// Reads from outside what `apply` needs; it is kept in the log, so that a replay needs no network.
+    pub(crate) async fn prepare(self, hub: &Hub, record: &Record) -> Result<Value, Error> {
+        match self {
+            Self::Identity => identity::prepare(hub, record).await,
+            Self::Communities => communities::prepare(hub, record).await,
+            Self::Market => Ok(Value::Null),
+        }
+    }
+
+    /// Decides and writes, from nothing but the log entry and the projections. Answers what the hub says because of it:
+    /// drafts with the hub as author, dated `accepted.received_at`.
+    pub(crate) async fn apply(
+        self,
+        hub: &Hub,
+        write: &mut Write,
+        accepted: &Accepted,
+    ) -> Result<Vec<Draft>, Error> {
+        match self {
+            Self::Identity => identity::apply(hub, write, accepted).await,
+            Self::Communities => communities::apply(write, accepted).await,
+            Self::Market => market::apply(write, accepted).await,
+        }
+    }
+
+    /// The tables that hold nothing but what the log says; [`crate::records::rebuild`] fills them anew.
+    pub(crate) const fn tables(self) -> &'static [&'static str] {
+        match self {
+            Self::Identity => identity::TABLES,
+            Self::Communities => communities::TABLES,
+            Self::Market => market::TABLES,
+        }
+    }
+
+    /// Every projection table of the hub.
+    pub(crate) fn all_tables() -> impl Iterator<Item = &'static str> {
+        outbox::TABLES.iter().copied().chain(Self::ALL.iter().flat_map(|room| room.tables().iter().copied()))
+    }
+}
