@@ -22,7 +22,11 @@ use service::{
     clock::Clock,
     db::{Db, Schema},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    time::{Duration, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use chain::ChainReader;
@@ -49,6 +53,7 @@ pub(crate) struct Hub {
     pub account: RecordId,
     pub chain: ChainReader,
     pub stop: CancellationToken,
+    pub streams: Arc<Semaphore>,
     changes: Arc<watch::Sender<u64>>,
 }
 
@@ -82,6 +87,7 @@ impl Hub {
             account,
             chain,
             stop,
+            streams: Arc::new(Semaphore::new(outbox::api::STREAMS_MAX)),
             changes: Arc::new(watch::Sender::new(0)),
         };
         if known.is_none() {
@@ -95,10 +101,20 @@ impl Hub {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Changes after every commit of this process: what long polls wait for, with a look at the database once a second
-    /// besides, because another process may write too.
+    /// Changes after every commit of this process.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Waits for a commit of this process, at most a second, because another process may have written. Take the
+    /// receiver before looking at the database, and look again afterwards.
+    pub(crate) async fn wait(&self, changes: &mut watch::Receiver<u64>) {
+        let _ = timeout(Duration::from_secs(1), changes.changed()).await;
+    }
+
+    /// The hub's key as its did:web document names it.
+    pub(crate) fn verification_method(&self) -> String {
+        format!("{}#{}", self.public.did, self.key.device().multibase())
     }
 }
 

@@ -22,3 +22,8 @@ pub(crate) async fn prepare(_hub: &Hub, _record: &Record) -> Result<Value, Error
 pub(crate) async fn apply(_write: &mut Write, _accepted: &Accepted) -> Result<Vec<Draft>, Error> {
     Ok(Vec::new())
 }
+pub(crate) mod api {
+    pub(crate) fn routes() -> utoipa_axum::router::OpenApiRouter<crate::Hub> {
+        utoipa_axum::router::OpenApiRouter::new()
+    }
+}

@@ -1,6 +1,7 @@
 //! The HTTP shell of a service: limits, health, metrics, problem details, graceful stop.
 
 mod body;
+mod params;
 mod problem;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
 
 pub use body::Json;
+pub use params::{Path, Query};
 pub use problem::Problem;
 
 use crate::telemetry;
