@@ -1,0 +1,338 @@
+//! The rules one by one: table, windows, shares, validity, order of refusals.
+
+use std::collections::HashSet;
+
+use alloy::primitives::U256;
+use proptest::prelude::*;
+
+use super::{table::*, *};
+use crate::refusal::Class;
+
+fn inside(when: Window, terms: &Terms, state: &DealState) -> u64 {
+    let (first, last) = when.span(terms, state);
+    first.max(START).min(last)
+}
+
+fn act(
+    terms: &Terms,
+    state: &DealState,
+    action: &Action,
+    actor: Actor,
+    now: u64,
+) -> Result<Transition, Refusal> {
+    apply(terms, state, action, actor, &at(now))
+}
+
+#[test]
+fn every_pair_is_listed_once_and_behaves_as_listed() {
+    let pairs: HashSet<_> = rows().map(|row| (row.status, row.action)).collect();
+    assert_eq!((pairs.len(), rows().count()), (55, 55));
+    for terms in [terms(), metered()] {
+        for Row { status, action, outcome } in rows() {
+            if terms.metered && status == Status::Delivered {
+                continue; // no metered deal gets there
+            }
+            let state = state(status);
+            let asked = good(action, &terms, status);
+            let label = format!("{action} from {status:?}, metered {}", terms.metered);
+            if terms.metered && status.is_open() && never_metered(action) {
+                let refused = act(&terms, &state, &asked, Actor::Caller(STRANGER), START + 30);
+                assert_eq!(refused, Err(Refusal::MeteredDeal), "{label}");
+                continue;
+            }
+            match outcome {
+                Outcome::Refused(refusal) => {
+                    let refused = act(&terms, &state, &asked, Actor::Caller(BUYER), START + 30);
+                    assert_eq!(refused, Err(refusal), "{label}");
+                    assert_eq!(refusal.class(), Class::State, "{label}");
+                }
+                Outcome::Allowed { by, when, to } => {
+                    let now = inside(when, &terms, &state);
+                    let moved = act(&terms, &state, &asked, allowed_actor(by), now).unwrap();
+                    assert_eq!(moved.state.status, to, "{label}");
+                    assert_eq!(moved.state.count, state.count + 1, "{label}");
+                    assert_eq!(moved.event.deal(), Some(DEAL), "{label}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_window_has_both_its_ends() {
+    for terms in [terms(), metered()] {
+        for Row { status, action, outcome } in rows() {
+            let Outcome::Allowed { by, when, .. } = outcome else { continue };
+            if terms.metered && (status == Status::Delivered || never_metered(action)) {
+                continue;
+            }
+            let (state, actor) = (state(status), allowed_actor(by));
+            let asked = good(action, &terms, status);
+            let (opens_at, closed_at) = when.span(&terms, &state);
+            for now in [opens_at, closed_at] {
+                // Validity at fund depends on the distance of deliver_by as well.
+                let now = if action == ActionKind::Fund { now.max(START) } else { now };
+                assert!(act(&terms, &state, &asked, actor, now).is_ok(), "{action} from {status:?} at {now}");
+            }
+            if opens_at > 0 {
+                let early = act(&terms, &state, &asked, actor, opens_at - 1);
+                assert_eq!(early, Err(Refusal::TooEarly { opens_at }), "{action} from {status:?}");
+            }
+            if closed_at < u64::MAX {
+                let late = act(&terms, &state, &asked, actor, closed_at + 1);
+                let refusal = if when == Window::UntilFundBy {
+                    Refusal::DealClosed
+                } else {
+                    Refusal::TooLate { closed_at }
+                };
+                assert_eq!(late, Err(refusal), "{action} from {status:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_whom_the_table_names_may_ask() {
+    let accounts = [BUYER, SELLER, ARBITER, STRANGER];
+    let revoked = Proof::Revoked { digest: DEAL };
+    for Row { status, action, outcome } in rows() {
+        let Outcome::Allowed { by, when, .. } = outcome else { continue };
+        let (terms, state) = (terms(), state(status));
+        let now = inside(when, &terms, &state);
+        let asked = good(action, &terms, status);
+        let (members, name): (&[Address], _) = match by {
+            Who::Buyer => (&[BUYER], Refusal::NotBuyer),
+            Who::Seller => (&[SELLER], Refusal::NotSeller),
+            Who::Party => (&[BUYER, SELLER], Refusal::NotParty),
+            Who::Arbiter => (&[ARBITER], Refusal::NotArbiter),
+            Who::BothParties | Who::Anyone => {
+                for caller in accounts {
+                    assert!(act(&terms, &state, &asked, Actor::Caller(caller), now).is_ok());
+                }
+                continue;
+            }
+        };
+        for caller in accounts {
+            let result = act(&terms, &state, &asked, Actor::Caller(caller), now);
+            if members.contains(&caller) {
+                assert!(result.is_ok(), "{action} by {caller}");
+            } else {
+                assert_eq!(result, Err(name), "{action} by {caller}");
+            }
+        }
+        if by == Who::Arbiter {
+            let result = act(&terms, &state, &asked, bearer(ARBITER, Proof::Valid, u64::MAX), now);
+            assert_eq!(result, Err(Refusal::NotArbiter));
+            continue;
+        }
+        for signer in members.iter().copied() {
+            let by_signature = |proof, until| act(&terms, &state, &asked, bearer(signer, proof, until), now);
+            assert!(by_signature(Proof::Valid, now).is_ok(), "{action}");
+            assert_eq!(by_signature(Proof::Invalid, now), Err(Refusal::InvalidSignature { signer }));
+            assert_eq!(by_signature(revoked, now), Err(Refusal::SignatureRevoked { digest: DEAL }));
+            let expired = by_signature(Proof::Invalid, now - 1);
+            if matches!(action, ActionKind::Release | ActionKind::Refund) {
+                assert_eq!(expired, Err(Refusal::InvalidSignature { signer }));
+            } else {
+                assert_eq!(expired, Err(Refusal::SignatureExpired { valid_until: now - 1 }));
+            }
+        }
+        let foreign = act(&terms, &state, &asked, bearer(STRANGER, Proof::Valid, u64::MAX), now);
+        let refusal = if by == Who::Party { name } else { Refusal::InvalidSignature { signer: members[0] } };
+        assert_eq!(foreign, Err(refusal));
+    }
+}
+
+#[test]
+fn both_parties_must_agree_to_settle_and_to_this_state() {
+    let terms = terms();
+    let offer = |rulings, valid_until, buyer, seller| Action::Settle {
+        seller_total: 1,
+        rulings,
+        valid_until,
+        buyer,
+        seller,
+    };
+    let state = state(Status::Disputed);
+    let here = signed(Status::Disputed);
+    let ask = |action: &Action, caller| act(&terms, &state, action, Actor::Caller(caller), START + 30);
+    assert!(ask(&offer(0, START + 30, here, here), STRANGER).is_ok());
+    assert!(ask(&offer(0, START + 30, Consent::Calls, here), BUYER).is_ok());
+    let not_buyer = Err(Refusal::InvalidSignature { signer: BUYER });
+    let not_seller = Err(Refusal::InvalidSignature { signer: SELLER });
+    assert_eq!(ask(&offer(0, START + 30, Consent::Calls, here), SELLER), not_buyer);
+    assert_eq!(ask(&offer(0, START + 30, here, Consent::Calls), BUYER), not_seller);
+    assert_eq!(ask(&offer(0, START + 30, here, signed(Status::Delivered)), STRANGER), not_seller);
+    assert_eq!(ask(&offer(0, START + 30, signed(Status::Funded), here), STRANGER), not_buyer);
+    assert_eq!(
+        ask(&offer(0, START + 29, here, here), STRANGER),
+        Err(Refusal::SignatureExpired { valid_until: START + 29 })
+    );
+    assert_eq!(ask(&offer(1, START + 30, here, here), STRANGER), Err(Refusal::StateChanged));
+
+    let ruled = Context { rulings: 1, ..at(START + 30) };
+    let after_ruling = |rulings| {
+        apply(&terms, &state, &offer(rulings, u64::MAX, here, here), Actor::Caller(STRANGER), &ruled)
+    };
+    assert_eq!(after_ruling(0), Err(Refusal::StateChanged));
+    assert!(after_ruling(1).is_ok());
+    let funded = self::state(Status::Funded);
+    let here = signed(Status::Funded);
+    let outside = offer(0, u64::MAX, here, here);
+    assert!(apply(&terms, &funded, &outside, Actor::Caller(STRANGER), &ruled).is_ok());
+}
+
+#[test]
+fn the_first_class_wins() {
+    let valid = terms();
+    let late = Actor::Bearer { caller: STRANGER, signer: STRANGER, proof: Proof::Invalid, valid_until: 0 };
+    let too_much = Action::Release { total: u128::MAX };
+    let class = |terms: &Terms, status, action: &Action, actor, now| {
+        act(terms, &state(status), action, actor, now).unwrap_err().class()
+    };
+    // Everything is wrong: then one class after another is put right.
+    let bad_share = Action::Rule { share: WHOLE + 1 };
+    assert_eq!(class(&valid, Status::Closed, &bad_share, late, START), Class::Terms);
+    let fund = |received| Action::Fund { seller: signed(Status::None), sent: 1, received };
+    let invalid = Terms { amount: 0, ..terms() };
+    assert_eq!(class(&invalid, Status::Funded, &fund(None), late, START + 101), Class::Terms);
+    assert_eq!(class(&valid, Status::Funded, &fund(None), late, START + 101), Class::State);
+    assert_eq!(class(&valid, Status::None, &fund(None), late, START), Class::Time);
+    let stranger = bearer(STRANGER, Proof::Invalid, START);
+    assert_eq!(class(&valid, Status::None, &fund(None), stranger, START), Class::Authority);
+    let buyer = bearer(BUYER, Proof::Valid, START);
+    assert_eq!(class(&valid, Status::None, &fund(None), buyer, START), Class::Intake);
+
+    assert_eq!(class(&valid, Status::Closed, &too_much, late, START), Class::State);
+    assert_eq!(class(&valid, Status::Funded, &too_much, late, START), Class::Authority);
+    assert_eq!(class(&valid, Status::Funded, &too_much, buyer, START), Class::Amount);
+    let long = Action::Evidence { evidence: DEAL, uri: "x".repeat(257) };
+    assert_eq!(class(&valid, Status::Funded, &long, late, START + 30), Class::State);
+    assert_eq!(class(&valid, Status::Disputed, &long, late, START + 30), Class::Time);
+    assert_eq!(class(&valid, Status::Disputed, &long, Actor::Caller(STRANGER), START + 30), Class::Authority);
+    let refused = act(&valid, &state(Status::Disputed), &long, Actor::Caller(BUYER), START + 30);
+    assert_eq!(refused, Err(Refusal::UriTooLong { length: 257 }));
+}
+
+#[test]
+fn intake_is_exact() {
+    let token = terms();
+    let coin = Terms { asset: AssetId::native(CHAIN), ..terms() };
+    let fund = |terms: &Terms, sent, received| {
+        let action = Action::Fund { seller: signed(Status::None), sent, received };
+        act(terms, &DealState::EMPTY, &action, Actor::Caller(BUYER), START).map(|moved| moved.state.status)
+    };
+    let amount = token.amount;
+    assert_eq!(fund(&token, 0, Some(amount)), Ok(Status::Funded));
+    assert_eq!(fund(&coin, amount, None), Ok(Status::Funded));
+    assert_eq!(fund(&token, 1, Some(amount)), Err(Refusal::WrongValue { sent: 1, needed: 0 }));
+    assert_eq!(fund(&coin, 0, None), Err(Refusal::WrongValue { sent: 0, needed: amount }));
+    assert_eq!(fund(&token, 0, None), Err(Refusal::TransferFailed));
+    for received in [0, amount - 1, amount + 1] {
+        assert_eq!(
+            fund(&token, 0, Some(received)),
+            Err(Refusal::IntakeMismatch { received, needed: amount })
+        );
+    }
+}
+
+#[test]
+fn concessions_clamp_and_name_what_moves_nothing() {
+    let terms = terms();
+    let amount = terms.amount;
+    let release = |state: &DealState, total| {
+        act(&terms, state, &Action::Release { total }, Actor::Caller(BUYER), START + 30)
+    };
+    let funded = state(Status::Funded);
+    assert_eq!(release(&funded, 0), Err(Refusal::NothingMoves));
+    assert_eq!(release(&funded, amount + 1), Err(Refusal::TotalTooHigh { total: amount + 1, amount }));
+    let half = release(&funded, 400).unwrap().state;
+    assert_eq!(release(&half, 400), Err(Refusal::NothingMoves));
+    assert_eq!(release(&half, 399), Err(Refusal::NothingMoves));
+    let action = Action::Refund { total: amount };
+    let closed = act(&terms, &half, &action, Actor::Caller(SELLER), START + 30).unwrap();
+    assert_eq!((closed.state.released, closed.state.refunded), (400, amount - 400));
+    assert_eq!((closed.state.status, closed.state.since), (Status::Closed, 0));
+}
+
+#[test]
+fn validity_has_all_its_edges() {
+    type Change = fn(&mut Terms);
+    let cases: &[(Change, Result<(), Refusal>)] = &[
+        (|_| (), Ok(())),
+        (|t| t.buyer.address = Address::ZERO, Err(Refusal::ZeroParty)),
+        (|t| t.seller.address = Address::ZERO, Err(Refusal::ZeroParty)),
+        (|t| t.arbiter.address = Address::ZERO, Ok(())),
+        (|t| t.seller.address = BUYER, Err(Refusal::SameParty)),
+        (|t| t.arbiter.address = SELLER, Err(Refusal::SameParty)),
+        (|t| t.buyer.address = ESCROW, Err(Refusal::SameParty)),
+        (|t| t.asset.token = Some(ARBITER), Err(Refusal::SameParty)),
+        (|t| t.asset.token = Some(ESCROW), Err(Refusal::SameParty)),
+        (|t| t.amount = 0, Err(Refusal::AmountOutOfRange)),
+        (|t| t.amount = 1, Ok(())),
+        (|t| t.amount = AMOUNT_MAX, Ok(())),
+        (|t| t.amount = AMOUNT_MAX + 1, Err(Refusal::AmountOutOfRange)),
+        (|t| t.inspection = 0, Err(Refusal::WindowOutOfRange)),
+        (|t| t.ruling = 0, Err(Refusal::WindowOutOfRange)),
+        (|t| t.inspection = LONGEST_WINDOW, Ok(())),
+        (|t| t.ruling = LONGEST_WINDOW + 1, Err(Refusal::WindowOutOfRange)),
+        (|t| t.lapse_share = WHOLE, Ok(())),
+        (|t| t.lapse_share = WHOLE + 1, Err(Refusal::ShareOutOfRange)),
+        (|t| t.fund_by = t.deliver_by, Err(Refusal::DeadlinesOutOfOrder)),
+        (|t| t.fund_by = t.deliver_by - 1, Ok(())),
+        (|t| t.deliver_by = START + FARTHEST_DEADLINE, Ok(())),
+        (|t| t.deliver_by = START + FARTHEST_DEADLINE + 1, Err(Refusal::DeadlineTooFar)),
+    ];
+    for (number, (change, expected)) in cases.iter().enumerate() {
+        let mut terms = terms();
+        change(&mut terms);
+        assert_eq!(validate(&terms, START, AMOUNT_MAX), *expected, "case {number}");
+    }
+    let mut native = terms();
+    native.asset.token = None;
+    native.arbiter.address = Address::ZERO;
+    assert_eq!(validate(&native, START, AMOUNT_MAX), Err(Refusal::SameParty));
+}
+
+proptest! {
+    #[test]
+    fn shares_are_exact_and_clamped(
+        share in 0..=WHOLE, amount in any::<u128>(), one in any::<u128>(), other in any::<u128>(),
+    ) {
+        let released = one % amount.max(1);
+        let refunded = other % (amount - released).max(1);
+        let exact = U256::from(amount) * U256::from(share) / U256::from(WHOLE);
+        let expected = exact.max(U256::from(released)).min(U256::from(amount - refunded));
+        prop_assert_eq!(U256::from(seller_total(share, amount, released, refunded)), expected);
+    }
+
+    #[test]
+    fn windows_never_overlap_and_leave_no_gap(
+        terms in any_terms(), since in 0..3_000_u64, status in 1..4_usize, offset in 0..6_000_u64,
+    ) {
+        let status = Status::ALL[status];
+        prop_assume!(!(terms.metered && status == Status::Delivered));
+        let state = DealState { since: START + since, ..state(status) };
+        let open = |action, now| match outcome(status, action) {
+            Outcome::Allowed { when, .. } if !(terms.metered && never_metered(action)) => {
+                when.check(&terms, &state, now).is_ok()
+            }
+            _ => false,
+        };
+        let ends = [terms.deliver_by, state.since + u64::from(terms.inspection), state.since + u64::from(terms.ruling)];
+        for now in ends.iter().flat_map(|end| [end - 1, *end, end + 1]).chain([START + offset]) {
+            let answer = match status {
+                Status::Disputed => open(ActionKind::Rule, now),
+                _ => open(ActionKind::Dispute, now),
+            };
+            let silence = [ActionKind::Reclaim, ActionKind::Claim, ActionKind::Lapse]
+                .into_iter()
+                .filter(|action| open(*action, now))
+                .count();
+            prop_assert!(silence <= 1);
+            prop_assert!(!(answer && silence > 0), "both open at {}", now);
+            // A metered deal leaves the seller its time to redeem: there neither is open.
+            prop_assert!(terms.metered && status == Status::Funded || answer || silence == 1, "gap at {}", now);
+        }
+    }
+}

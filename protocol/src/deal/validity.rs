@@ -1,0 +1,47 @@
+//! Which terms may be funded.
+
+use alloy::primitives::Address;
+
+use super::{refusal::Refusal, share::WHOLE};
+use crate::terms::Terms;
+
+/// Seconds; the longest `inspection` and `ruling`: 366 days.
+pub const LONGEST_WINDOW: u32 = 366 * 86_400;
+/// Seconds from funding to the farthest `deliver_by`: 3,650 days.
+pub const FARTHEST_DEADLINE: u64 = 3_650 * 86_400;
+/// Bytes of an evidence URI.
+pub const LONGEST_URI: usize = 256;
+
+/// Whether these terms may be funded at `now`, on a chain that takes amounts up to `cap`. That `now` is not after
+/// `fund_by` is a matter of state: such a deal counts as closed.
+///
+/// # Errors
+/// The first rule that is broken, in the order of [`Refusal`].
+pub fn validate(terms: &Terms, now: u64, cap: u128) -> Result<(), Refusal> {
+    let asset = terms.asset.token.unwrap_or(Address::ZERO);
+    let (buyer, seller) = (terms.buyer.address, terms.seller.address);
+    if buyer.is_zero() || seller.is_zero() {
+        return Err(Refusal::ZeroParty);
+    }
+    let mut accounts = [buyer, seller, terms.arbiter.address, terms.escrow.address, asset];
+    accounts.sort_unstable();
+    if accounts.array_windows().any(|[one, next]| one == next) {
+        return Err(Refusal::SameParty);
+    }
+    if terms.amount == 0 || terms.amount > cap {
+        return Err(Refusal::AmountOutOfRange);
+    }
+    if [terms.inspection, terms.ruling].iter().any(|window| !(1..=LONGEST_WINDOW).contains(window)) {
+        return Err(Refusal::WindowOutOfRange);
+    }
+    if terms.lapse_share > WHOLE {
+        return Err(Refusal::ShareOutOfRange);
+    }
+    if terms.fund_by >= terms.deliver_by {
+        return Err(Refusal::DeadlinesOutOfOrder);
+    }
+    if terms.deliver_by > now.saturating_add(FARTHEST_DEADLINE) {
+        return Err(Refusal::DeadlineTooFar);
+    }
+    Ok(())
+}
