@@ -1,5 +1,18 @@
-//! Arbitration: pools, juries, ballots and rulings.
+//! Arbitration pools as pure functions: `docs/protocol.md`, section 3, as this version builds it.
+//!
+//! A pool is a rule book ([`validate`], [`worst_case`]). A jury is drawn from a list of members by a seed that nobody
+//! chooses ([`seed`], [`draw`]). Its ballots share one word ([`Ballots`]), and the ruling is what they determine of the
+//! full jury's median ([`Bounds`]). There is one instance and one jury: no appeals, no second jury.
 
+mod ballots;
+mod jury;
+mod pool;
 mod refusal;
 
+pub use ballots::{Ballots, Bounds, SHARE_STEP, Vote, is_share};
+pub use jury::{draw, seed};
+pub use pool::{
+    EXECUTION, LARGEST_JURY, LARGEST_PAGE, LONGEST_DELAY, LONGEST_OPENING, LONGEST_VOTING, MOST_PAGES,
+    SHORTEST_OPENING, check_list, smallest_list, validate, worst_case,
+};
 pub use refusal::Refusal;

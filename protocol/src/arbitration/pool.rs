@@ -1,0 +1,135 @@
+//! Rule books and member lists.
+
+use alloy::primitives::Address;
+
+use super::refusal::Refusal;
+use crate::wire::feed::RuleBook;
+
+/// Seats of the largest jury: its ballots fit one word.
+pub const LARGEST_JURY: u8 = 31;
+/// Seconds before a published list takes effect, at most: 366 days.
+pub const LONGEST_DELAY: u32 = 366 * 86_400;
+/// Seconds for opening and drawing, at least.
+pub const SHORTEST_OPENING: u32 = 60;
+/// Seconds for opening and drawing, at most: 30 days.
+pub const LONGEST_OPENING: u32 = 30 * 86_400;
+/// Seconds of voting, at most: 90 days.
+pub const LONGEST_VOTING: u32 = 90 * 86_400;
+/// Seconds for executing a ruling, as part of the worst case: one day.
+pub const EXECUTION: u64 = 86_400;
+/// Members on one page of a list.
+pub const LARGEST_PAGE: usize = 1_200;
+/// Pages of a list.
+pub const MOST_PAGES: usize = 64;
+
+/// Whether a pool can be made of this rule book.
+///
+/// # Errors
+/// The first rule that is broken: jury size, periods, then parent and appeal, which this version does not have.
+pub fn validate(book: &RuleBook) -> Result<(), Refusal> {
+    if book.jury_size.is_multiple_of(2) || book.jury_size > LARGEST_JURY {
+        return Err(Refusal::BadJurySize { size: book.jury_size.into() });
+    }
+    let periods = book.delay <= LONGEST_DELAY
+        && (SHORTEST_OPENING..=LONGEST_OPENING).contains(&book.opening)
+        && (1..=LONGEST_VOTING).contains(&book.voting);
+    if !periods {
+        return Err(Refusal::BadPeriod);
+    }
+    if !book.parent.is_zero() || book.appeal != 0 {
+        return Err(Refusal::BadParent);
+    }
+    Ok(())
+}
+
+/// Seconds from a dispute to the latest execution of a ruling. Terms whose `ruling` is shorter are refused by hubs.
+pub fn worst_case(book: &RuleBook) -> u64 {
+    u64::from(book.opening).saturating_add(book.voting.into()).saturating_add(EXECUTION)
+}
+
+/// Members that a list has at least: twice the jury and the two parties.
+pub fn smallest_list(jury_size: u8) -> usize {
+    usize::from(jury_size).saturating_mul(2).saturating_add(2)
+}
+
+/// Whether these members, all pages together, can be published as a list.
+///
+/// # Errors
+/// An entry that is not above the one before it (zero counts as before the first), or too few of them.
+pub fn check_list(members: &[Address], jury_size: u8) -> Result<(), Refusal> {
+    let mut previous = Address::ZERO;
+    for (index, member) in (0_u64..).zip(members) {
+        if *member <= previous {
+            return Err(Refusal::ListNotAscending { index });
+        }
+        previous = *member;
+    }
+    let needed = smallest_list(jury_size);
+    if members.len() < needed {
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        return Err(Refusal::TooFewMembers { eligible: count(members.len()), needed: count(needed) });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::B256;
+
+    use super::*;
+
+    fn book() -> RuleBook {
+        RuleBook {
+            keeper: Address::repeat_byte(1),
+            parent: B256::ZERO,
+            jury_size: 3,
+            delay: 0,
+            opening: 3_600,
+            voting: 86_400,
+            appeal: 0,
+            salt: B256::ZERO,
+        }
+    }
+
+    #[test]
+    fn rule_books_have_all_their_edges() {
+        type Change = fn(&mut RuleBook);
+        let cases: &[(Change, Result<(), Refusal>)] = &[
+            (|_| (), Ok(())),
+            (|b| b.jury_size = 0, Err(Refusal::BadJurySize { size: 0 })),
+            (|b| b.jury_size = 1, Ok(())),
+            (|b| b.jury_size = 30, Err(Refusal::BadJurySize { size: 30 })),
+            (|b| b.jury_size = 31, Ok(())),
+            (|b| b.jury_size = 33, Err(Refusal::BadJurySize { size: 33 })),
+            (|b| b.delay = LONGEST_DELAY, Ok(())),
+            (|b| b.delay = LONGEST_DELAY + 1, Err(Refusal::BadPeriod)),
+            (|b| b.opening = 59, Err(Refusal::BadPeriod)),
+            (|b| b.opening = 60, Ok(())),
+            (|b| b.opening = LONGEST_OPENING, Ok(())),
+            (|b| b.opening = LONGEST_OPENING + 1, Err(Refusal::BadPeriod)),
+            (|b| b.voting = 0, Err(Refusal::BadPeriod)),
+            (|b| b.voting = 1, Ok(())),
+            (|b| b.voting = LONGEST_VOTING, Ok(())),
+            (|b| b.voting = LONGEST_VOTING + 1, Err(Refusal::BadPeriod)),
+            (|b| b.parent = B256::repeat_byte(1), Err(Refusal::BadParent)),
+            (|b| b.appeal = 1, Err(Refusal::BadParent)),
+        ];
+        for (number, (change, expected)) in cases.iter().enumerate() {
+            let mut book = book();
+            change(&mut book);
+            assert_eq!(validate(&book), *expected, "case {number}");
+        }
+        assert_eq!(worst_case(&book()), 3_600 + 86_400 + 86_400);
+    }
+
+    #[test]
+    fn lists_ascend_and_outnumber_the_jury_twice() {
+        let members: Vec<_> = (1..=8).map(Address::with_last_byte).collect();
+        assert_eq!(check_list(&members, 3), Ok(()));
+        assert_eq!(check_list(&members[1..], 3), Err(Refusal::TooFewMembers { eligible: 7, needed: 8 }));
+        let twice = [members.as_slice(), &[members[7]]].concat();
+        assert_eq!(check_list(&twice, 3), Err(Refusal::ListNotAscending { index: 8 }));
+        let zero = [&[Address::ZERO], members.as_slice()].concat();
+        assert_eq!(check_list(&zero, 3), Err(Refusal::ListNotAscending { index: 0 }));
+    }
+}
