@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use protocol::caip::ChainId;
+use protocol::caip::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 
 /// Everything that a hub can be told.
@@ -24,6 +24,10 @@ pub struct Config {
     pub relayer_key: String,
     /// The chains whose wallets may sign in, by CAIP-2; at most 32.
     pub chains: Vec<ChainId>,
+    /// The escrow contracts whose deals this hub takes, by CAIP-10; at most 32. Those of its indexer.
+    pub escrows: Vec<AccountId>,
+    /// The contracts whose pools and rulings this hub believes, by CAIP-10; at most 32. Those of its indexer.
+    pub arbiters: Vec<AccountId>,
 }
 
 impl Default for Config {
@@ -36,6 +40,8 @@ impl Default for Config {
             indexer_url: "http://127.0.0.1:7402".to_owned(),
             relayer_key: String::new(),
             chains: Vec::new(),
+            escrows: Vec::new(),
+            arbiters: Vec::new(),
         }
     }
 }
@@ -60,8 +66,14 @@ impl Config {
         if !self.relayer_key.is_empty() && self.relayer_key.len() < 16 {
             return Err("relayer_key must have at least 16 characters, or be empty".to_owned());
         }
-        if self.chains.len() > 32 {
-            return Err(format!("chains has {} entries and may have 32", self.chains.len()));
+        for (key, count) in [
+            ("chains", self.chains.len()),
+            ("escrows", self.escrows.len()),
+            ("arbiters", self.arbiters.len()),
+        ] {
+            if count > 32 {
+                return Err(format!("{key} has {count} entries and may have 32"));
+            }
         }
         let refuse = |rule| format!("public_url `{:.100}` {rule}", self.public_url);
         let domain = self

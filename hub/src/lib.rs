@@ -12,6 +12,7 @@ mod error;
 pub mod identity;
 pub mod market;
 mod outbox;
+pub mod page;
 pub mod records;
 mod rooms;
 mod server;

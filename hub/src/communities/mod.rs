@@ -1,30 +1,17 @@
-//! Being built.
-use serde_json::Value;
-use service::db::Write;
+//! Communities, who belongs to them, and the arbitration pools that serve them or everyone.
+//!
+//! `community@1` begins one with its author as steward; a steward adds and removes members (`membership@1`) and says
+//! which pool serves the community (`pool@1` about it). A `pool@1` about nothing makes a pool known as public. What a pool
+//! is — rule book, worst case, members — is read from its contract, never taken from a person.
 
-use crate::{
-    Hub,
-    error::{Error, Refusal},
-    records::{Accepted, Draft, Record},
-};
+pub(crate) mod api;
+mod model;
+mod room;
+mod store;
+#[cfg(test)]
+mod tests;
 
-/// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &[];
-
-pub(crate) fn check(_record: &Record) -> Result<(), Refusal> {
-    Ok(())
-}
-
-pub(crate) async fn prepare(_hub: &Hub, _record: &Record) -> Result<Value, Error> {
-    Ok(Value::Null)
-}
-
-pub(crate) async fn apply(_write: &mut Write, _accepted: &Accepted) -> Result<Vec<Draft>, Error> {
-    Ok(Vec::new())
-}
-pub(crate) mod api {
-    pub(crate) fn routes() -> utoipa_axum::router::OpenApiRouter<crate::Hub> {
-        utoipa_axum::router::OpenApiRouter::new()
-    }
-}
-pub(crate) async fn roles_of(_on: &mut sqlx::AnyConnection, _account: &crate::records::RecordId) -> Result<std::collections::BTreeMap<crate::records::RecordId, crate::access::Role>, Error> { Ok(Default::default()) }
+pub use api::{CommunityView, MemberView, PoolView};
+pub use model::{CommunityBody, MembershipBody, PoolBody, PoolFacts, Scope, common_or_public};
+pub(crate) use room::{TABLES, apply, check, prepare};
+pub(crate) use store::{Pool, pool, roles_of};

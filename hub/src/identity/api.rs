@@ -145,7 +145,8 @@ async fn open_session(
     State(hub): State<Hub>,
     Json(document): Json<Value>,
 ) -> Result<(StatusCode, Json<SessionToken>), Problem> {
-    let asked = SessionRequest::deserialize(&document).map_err(|error| Problem::invalid(error.to_string()))?;
+    let asked =
+        SessionRequest::deserialize(&document).map_err(|error| Problem::invalid(error.to_string()))?;
     if asked.domain != hub.public.domain {
         return Err(Problem::unauthenticated(format!("domain must be {}", hub.public.domain)).at("/domain"));
     }
@@ -161,7 +162,9 @@ async fn open_session(
     let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let mut write = hub.db.begin().await.map_err(Error::from)?;
     if !store::take_nonce(write.on(), &asked.nonce, now).await? {
-        return Err(Problem::unauthenticated("the nonce was not issued here, has expired or was used").at("/nonce"));
+        return Err(
+            Problem::unauthenticated("the nonce was not issued here, has expired or was used").at("/nonce")
+        );
     }
     if store::device_speaks(write.on(), &asked.account, &device).await? != Some(true) {
         return Err(Problem::unauthenticated(format!(
@@ -180,7 +183,10 @@ async fn open_session(
     (status = 204, description = "Ended"),
     (status = 401, description = "There is no such session", content_type = "application/problem+json"),
 ))]
-async fn close_session(State(hub): State<Hub>, headers: axum::http::HeaderMap) -> Result<StatusCode, Problem> {
+async fn close_session(
+    State(hub): State<Hub>,
+    headers: axum::http::HeaderMap,
+) -> Result<StatusCode, Problem> {
     let token = bearer(&headers)?.ok_or_else(no_session)?;
     let mut write = hub.db.begin().await.map_err(Error::from)?;
     if !store::end_session(write.on(), &hash(token)).await? {
@@ -223,7 +229,9 @@ fn hash(token: &str) -> String {
 fn bearer(headers: &axum::http::HeaderMap) -> Result<Option<&str>, Problem> {
     headers
         .get(header::AUTHORIZATION)
-        .map(|value| value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(no_session))
+        .map(|value| {
+            value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(no_session)
+        })
         .transpose()
 }
 

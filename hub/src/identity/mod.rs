@@ -15,9 +15,10 @@ mod store;
 mod tests;
 mod wallet;
 
+pub use api::{AccountView, DeviceView, SessionToken, SignInFields};
+pub(crate) use model::{Authorisation, check_name};
 pub use model::{DeviceBody, HubBody, IdentityBody, WalletAuthorisation, session_request};
-pub(crate) use model::Authorisation;
 pub(crate) use room::{TABLES, admit, apply, check, prepare, use_up_nonce};
 pub use siwe::{SignIn, SignInError};
-pub(crate) use store::{account_of_wallet, hub_account, wallets_of};
+pub(crate) use store::{account_exists, account_of_wallet, hub_account, wallets_of};
 pub(crate) use wallet::{contract_accepts, recovers};

@@ -99,6 +99,12 @@ pub(crate) async fn account(on: &mut AnyConnection, id: &RecordId) -> Result<Opt
     }))
 }
 
+pub(crate) async fn account_exists(on: &mut AnyConnection, id: &RecordId) -> Result<bool, Error> {
+    let row =
+        sqlx::query("SELECT id FROM accounts WHERE id = $1").bind(id.to_string()).fetch_optional(on).await?;
+    Ok(row.is_some())
+}
+
 /// The account that a wallet belongs to.
 pub(crate) async fn account_of_wallet(
     on: &mut AnyConnection,

@@ -59,13 +59,22 @@ async fn events(
         .try_acquire_owned()
         .map_err(|_| Problem::unavailable(format!("{STREAMS_MAX} streams are open; try again later")))?;
     let last = match headers.get("last-event-id") {
-        Some(value) => Some(value.to_str().ok().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| {
-            Problem::malformed("Last-Event-ID must be a decimal number").at("Last-Event-ID")
-        })?),
+        Some(value) => {
+            Some(value.to_str().ok().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| {
+                Problem::malformed("Last-Event-ID must be a decimal number").at("Last-Event-ID")
+            })?)
+        }
         None => from.after,
     };
     let after = i64::try_from(last.unwrap_or(0)).unwrap_or(i64::MAX);
-    let tail = Tail { changes: hub.changes(), hub, after, ready: VecDeque::new(), since: Instant::now(), _permit: permit };
+    let tail = Tail {
+        changes: hub.changes(),
+        hub,
+        after,
+        ready: VecDeque::new(),
+        since: Instant::now(),
+        _permit: permit,
+    };
     let stream = futures::stream::unfold(tail, |mut tail| async move {
         let happening = tail.next().await?;
         let event = Event::default()

@@ -20,6 +20,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
+pub use api::Receipt;
 pub use device::{Device, DeviceKey, KeyError};
 pub use proof::ProofError;
 

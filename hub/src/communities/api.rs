@@ -1,0 +1,209 @@
+//! `GET /v1/communities`, `GET /v1/communities/{id}`, `GET /v1/pools`, `GET /v1/pools/{arbiter}/{panel}`.
+
+use alloy::primitives::{Address, B256};
+use axum::extract::State;
+use protocol::{caip::AccountId, wire::dec, wire::feed::RuleBook};
+use serde::{Deserialize, Serialize};
+use service::http::{Json, Path, Problem, Query};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    model::Scope,
+    store::{self, Community, Pool},
+};
+use crate::{
+    Hub,
+    access::{Reader, Role, may_read},
+    error::Error,
+    page::{self, Cursor, Page},
+    records::{RecordId, Stamp},
+};
+
+/// How many members a community is shown with.
+const MEMBERS_MAX: i64 = 1000;
+
+/// A community as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CommunityView {
+    /// The id of its `community@1`.
+    #[schema(value_type = String)]
+    pub id: RecordId,
+    /// Its name.
+    pub name: String,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub created: Stamp,
+    /// Who belongs to it, oldest first, at most 1,000; none in a list.
+    pub members: Option<Vec<MemberView>>,
+}
+
+/// Somebody who belongs to a community.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MemberView {
+    /// Who.
+    #[schema(value_type = String)]
+    pub account: RecordId,
+    /// As what.
+    pub role: Role,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub since: Stamp,
+}
+
+/// A pool as the chain had it when a `pool@1` was last taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PoolView {
+    /// CAIP-10.
+    #[schema(value_type = String)]
+    pub arbiter: AccountId,
+    /// The hash of the rule book.
+    #[schema(value_type = String)]
+    pub panel: B256,
+    /// Its immutable rules.
+    #[schema(value_type = Object)]
+    pub book: RuleBook,
+    /// Seconds from a dispute to the latest execution of a ruling.
+    #[serde(with = "dec")]
+    #[schema(value_type = String)]
+    pub worst_case: u64,
+    /// Whether it serves everyone.
+    pub public: bool,
+    /// Which communities it serves.
+    #[schema(value_type = Vec<String>)]
+    pub communities: Vec<RecordId>,
+    /// How many wallets are on its newest list.
+    pub size: u32,
+    /// The newest list; none in a list of pools.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub members: Option<Vec<Address>>,
+    /// When the chain was read.
+    #[schema(value_type = String)]
+    pub read: Stamp,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Hub> {
+    OpenApiRouter::new()
+        .routes(routes!(communities))
+        .routes(routes!(community))
+        .routes(routes!(pools))
+        .routes(routes!(pool))
+}
+
+fn community_view(community: Community, members: Option<Vec<MemberView>>) -> CommunityView {
+    CommunityView {
+        id: community.id,
+        name: community.name,
+        created: Stamp::from_ms(community.created_at),
+        members,
+    }
+}
+
+fn pool_view(pool: Pool, reader: &Reader, with_members: bool) -> PoolView {
+    PoolView {
+        arbiter: pool.arbiter,
+        panel: pool.panel,
+        book: pool.facts.book,
+        worst_case: pool.facts.worst_case,
+        public: pool.scopes.contains(&Scope::Public),
+        communities: pool
+            .scopes
+            .iter()
+            .filter_map(|scope| match scope {
+                Scope::Public => None,
+                Scope::Community(id) => may_read(reader, &[scope.audience()]).then_some(*id),
+            })
+            .collect(),
+        size: u32::try_from(pool.facts.members.len()).unwrap_or(u32::MAX),
+        members: with_members.then_some(pool.facts.members),
+        read: Stamp::from_ms(pool.read_at),
+    }
+}
+
+/// Communities, oldest first.
+#[utoipa::path(get, path = "/v1/communities", tag = "communities", params(Cursor), responses(
+    (status = 200, description = "Those that you may read", body = Page<CommunityView>),
+))]
+async fn communities(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Query(cursor): Query<Cursor>,
+) -> Result<Json<Page<CommunityView>>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let limit = cursor.limit()?;
+    let found = store::communities(&mut on, cursor.after().unwrap_or(0), limit).await?;
+    let next = page::next(found.len(), limit, found.last().map(|community| community.seq));
+    let items = found
+        .into_iter()
+        .filter(|community| may_read(&reader, &community.audience))
+        .map(|community| community_view(community, None))
+        .collect();
+    Ok(Json(Page::new(items, next)))
+}
+
+/// A community and who belongs to it.
+#[utoipa::path(get, path = "/v1/communities/{id}", tag = "communities", params(("id" = String, Path)), responses(
+    (status = 200, description = "The community", body = CommunityView),
+    (status = 404, description = "There is none, or you may not read it", content_type = "application/problem+json"),
+))]
+async fn community(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Path(id): Path<RecordId>,
+) -> Result<Json<CommunityView>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let found = store::community(&mut on, &id)
+        .await?
+        .filter(|community| may_read(&reader, &community.audience))
+        .ok_or_else(|| Problem::not_found("community", id))?;
+    let members = store::members(&mut on, &id, MEMBERS_MAX)
+        .await?
+        .into_iter()
+        .map(|(account, role, since)| MemberView { account, role, since: Stamp::from_ms(since) })
+        .collect();
+    Ok(Json(community_view(found, Some(members))))
+}
+
+/// Pools that serve you, oldest first.
+#[utoipa::path(get, path = "/v1/pools", tag = "communities", params(Cursor), responses(
+    (status = 200, description = "Public ones and those of your communities", body = Page<PoolView>),
+))]
+async fn pools(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Query(cursor): Query<Cursor>,
+) -> Result<Json<Page<PoolView>>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let limit = cursor.limit()?;
+    let found = store::pools(&mut on, cursor.after().unwrap_or(0), limit).await?;
+    let next = page::next(found.len(), limit, found.last().map(|pool| pool.seq));
+    let items = found
+        .into_iter()
+        .filter(|pool| serves(pool, &reader))
+        .map(|pool| pool_view(pool, &reader, false))
+        .collect();
+    Ok(Json(Page::new(items, next)))
+}
+
+/// A pool with its members.
+#[utoipa::path(get, path = "/v1/pools/{arbiter}/{panel}", tag = "communities",
+    params(("arbiter" = String, Path, description = "CAIP-10"), ("panel" = String, Path, description = "0x and 64 digits")),
+    responses(
+        (status = 200, description = "The pool", body = PoolView),
+        (status = 404, description = "There is none, or it does not serve you", content_type = "application/problem+json"),
+    ))]
+async fn pool(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Path((arbiter, panel)): Path<(AccountId, B256)>,
+) -> Result<Json<PoolView>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let found = store::pool(&mut on, &arbiter, &panel)
+        .await?
+        .filter(|pool| serves(pool, &reader))
+        .ok_or_else(|| Problem::not_found("pool", panel))?;
+    Ok(Json(pool_view(found, &reader, true)))
+}
+
+fn serves(pool: &Pool, reader: &Reader) -> bool {
+    pool.scopes.iter().any(|scope| may_read(reader, &[scope.audience()]))
+}

@@ -1,0 +1,134 @@
+//! Bodies and rules.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use alloy::primitives::{Address, B256};
+use protocol::{caip::AccountId, wire::dec, wire::feed::RuleBook};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    access::{Audience, Role},
+    error::Refusal,
+    records::{RecordError, RecordId},
+};
+
+/// `community@1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommunityBody {
+    /// 1 to 80 characters on one line.
+    pub name: String,
+}
+
+/// `membership@1` about a community.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MembershipBody {
+    /// Who.
+    pub account: RecordId,
+    /// What the account is from now on; null: no member.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub role: Option<Role>,
+}
+
+/// `pool@1` about a community, or about nothing for a public pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolBody {
+    /// The contract that rules.
+    pub arbiter: AccountId,
+    /// The pool's id: the hash of its rule book.
+    pub panel: B256,
+}
+
+/// What the chain says of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolFacts {
+    /// Its immutable rules.
+    pub book: RuleBook,
+    /// Seconds from a dispute to the latest execution of a ruling.
+    #[serde(with = "dec")]
+    pub worst_case: u64,
+    /// The newest list, ascending; empty when none is published.
+    pub members: Vec<Address>,
+}
+
+/// Whom a pool serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everyone: `public`.
+    Public,
+    /// Members of a community: its id.
+    Community(RecordId),
+}
+
+impl Scope {
+    /// Who may see a pool of this scope.
+    pub const fn audience(&self) -> Audience {
+        match self {
+            Self::Public => Audience::Public,
+            Self::Community(id) => Audience::Community(*id),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("public"),
+            Self::Community(id) => fmt::Display::fmt(id, f),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = RecordError;
+
+    fn from_str(text: &str) -> Result<Self, RecordError> {
+        if text == "public" { Ok(Self::Public) } else { text.parse().map(Self::Community) }
+    }
+}
+
+/// What an account is in which community.
+pub type Roles = BTreeMap<RecordId, Role>;
+
+/// Whether a pool may rule between two parties: it serves everyone, or a community that both belong to.
+pub fn common_or_public(scopes: &[Scope], buyer: &Roles, seller: &Roles) -> bool {
+    scopes.iter().any(|scope| match scope {
+        Scope::Public => true,
+        Scope::Community(id) => buyer.contains_key(id) && seller.contains_key(id),
+    })
+}
+
+/// Whether `author` may say who belongs to the community, or which pool serves it.
+///
+/// # Errors
+/// Step `access`: only a steward may.
+pub(super) fn steward_only(role: Option<Role>, community: &RecordId) -> Result<(), Refusal> {
+    if role == Some(Role::Steward) {
+        Ok(())
+    } else {
+        Err(Refusal::access("steward_only", "/author", format!("is no steward of community {community}")))
+    }
+}
+
+/// Whether the change leaves a steward.
+///
+/// # Errors
+/// Step `rule`: the last steward can neither leave nor step down.
+pub(super) fn leaves_a_steward(
+    before: Option<Role>,
+    after: Option<Role>,
+    stewards: i64,
+) -> Result<(), Refusal> {
+    if before == Some(Role::Steward) && after != Some(Role::Steward) && stewards <= 1 {
+        Err(Refusal::conflict(
+            "last_steward",
+            "/body/role",
+            "a community needs a steward: name another one first",
+        ))
+    } else {
+        Ok(())
+    }
+}

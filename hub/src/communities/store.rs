@@ -1,0 +1,258 @@
+use std::{fmt::Display, str::FromStr};
+
+use alloy::primitives::B256;
+use protocol::caip::AccountId;
+use serde::de::DeserializeOwned;
+use sqlx::{AnyConnection, Row, any::AnyRow};
+
+use super::model::{PoolFacts, Roles, Scope};
+use crate::{
+    access::{Audience, Role},
+    error::Error,
+    records::RecordId,
+};
+
+/// A community.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Community {
+    pub id: RecordId,
+    /// Its place in the log.
+    pub seq: i64,
+    pub name: String,
+    pub audience: Vec<Audience>,
+    pub created_at: i64,
+}
+
+/// A pool that this hub knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pool {
+    pub arbiter: AccountId,
+    pub panel: B256,
+    /// Its place in the log.
+    pub seq: i64,
+    /// As the chain had it at `read_at`.
+    pub facts: PoolFacts,
+    /// Unix milliseconds.
+    pub read_at: i64,
+    /// Whom it serves.
+    pub scopes: Vec<Scope>,
+}
+
+fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, Error> {
+    text.parse().map_err(|error| Error::Corrupt(format!("communities: {error}")))
+}
+
+fn json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Corrupt(format!("communities: {error}")))
+}
+
+fn text<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Corrupt(format!("communities: {error}")))
+}
+
+fn role(name: &str) -> Result<Role, Error> {
+    name.parse().map_err(|()| Error::Corrupt(format!("communities: `{name:.20}` is no role")))
+}
+
+pub(crate) async fn add_community(on: &mut AnyConnection, community: &Community) -> Result<(), Error> {
+    sqlx::query("INSERT INTO communities (id, seq, name, audience, created_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(community.id.to_string())
+        .bind(community.seq)
+        .bind(&community.name)
+        .bind(text(&community.audience)?)
+        .bind(community.created_at)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+fn read_community(row: &AnyRow) -> Result<Community, Error> {
+    Ok(Community {
+        id: parse(row.try_get("id")?)?,
+        seq: row.try_get("seq")?,
+        name: row.try_get("name")?,
+        audience: json(row.try_get("audience")?)?,
+        created_at: row.try_get("created_at")?,
+    })
+}
+
+pub(crate) async fn community(on: &mut AnyConnection, id: &RecordId) -> Result<Option<Community>, Error> {
+    let row = sqlx::query("SELECT id, seq, name, audience, created_at FROM communities WHERE id = $1")
+        .bind(id.to_string())
+        .fetch_optional(on)
+        .await?;
+    row.as_ref().map(read_community).transpose()
+}
+
+/// Communities after `after` in the log, ascending.
+pub(crate) async fn communities(
+    on: &mut AnyConnection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Community>, Error> {
+    let rows = sqlx::query(
+        "SELECT id, seq, name, audience, created_at FROM communities WHERE seq > $1 ORDER BY seq LIMIT $2",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(read_community).collect()
+}
+
+pub(crate) async fn set_member(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+    role: Option<Role>,
+    now: i64,
+) -> Result<(), Error> {
+    let query = match role {
+        Some(role) => sqlx::query(
+            "INSERT INTO members (community, account, role, since) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (community, account) DO UPDATE SET role = excluded.role",
+        )
+        .bind(community.to_string())
+        .bind(account.to_string())
+        .bind(role.name())
+        .bind(now),
+        None => sqlx::query("DELETE FROM members WHERE community = $1 AND account = $2")
+            .bind(community.to_string())
+            .bind(account.to_string()),
+    };
+    query.execute(on).await?;
+    Ok(())
+}
+
+pub(crate) async fn role_of(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+) -> Result<Option<Role>, Error> {
+    let name: Option<String> =
+        sqlx::query_scalar("SELECT role FROM members WHERE community = $1 AND account = $2")
+            .bind(community.to_string())
+            .bind(account.to_string())
+            .fetch_optional(on)
+            .await?;
+    name.as_deref().map(role).transpose()
+}
+
+/// What the account is in which community.
+pub(crate) async fn roles_of(on: &mut AnyConnection, account: &RecordId) -> Result<Roles, Error> {
+    let rows = sqlx::query("SELECT community, role FROM members WHERE account = $1")
+        .bind(account.to_string())
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(|row| Ok((parse(row.try_get("community")?)?, role(row.try_get("role")?)?))).collect()
+}
+
+pub(crate) async fn stewards(on: &mut AnyConnection, community: &RecordId) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM members WHERE community = $1 AND role = 'steward'",
+    )
+    .bind(community.to_string())
+    .fetch_one(on)
+    .await?)
+}
+
+/// Members in the order of their ids, after `after`.
+pub(crate) async fn members(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    limit: i64,
+) -> Result<Vec<(RecordId, Role, i64)>, Error> {
+    let rows = sqlx::query(
+        "SELECT account, role, since FROM members WHERE community = $1 ORDER BY since, account LIMIT $2",
+    )
+    .bind(community.to_string())
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((parse(row.try_get("account")?)?, role(row.try_get("role")?)?, row.try_get("since")?)))
+        .collect()
+}
+
+/// Keeps what the chain said of a pool, the newest reading, and that it serves `scope`.
+pub(crate) async fn put_pool(on: &mut AnyConnection, pool: &Pool, scope: Scope) -> Result<(), Error> {
+    let worst_case = i64::try_from(pool.facts.worst_case).unwrap_or(i64::MAX);
+    sqlx::query(
+        "INSERT INTO pools (arbiter, panel, seq, book, worst_case, members, read_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (arbiter, panel) DO UPDATE SET book = excluded.book, worst_case = excluded.worst_case,
+             members = excluded.members, read_at = excluded.read_at",
+    )
+    .bind(pool.arbiter.to_string())
+    .bind(pool.panel.to_string())
+    .bind(pool.seq)
+    .bind(text(&pool.facts.book)?)
+    .bind(worst_case)
+    .bind(text(&pool.facts.members)?)
+    .bind(pool.read_at)
+    .execute(&mut *on)
+    .await?;
+    sqlx::query("INSERT INTO pool_scopes (arbiter, panel, scope) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        .bind(pool.arbiter.to_string())
+        .bind(pool.panel.to_string())
+        .bind(scope.to_string())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+const POOL: &str = "SELECT arbiter, panel, seq, book, worst_case, members, read_at FROM pools";
+
+async fn read_pool(on: &mut AnyConnection, row: &AnyRow) -> Result<Pool, Error> {
+    let arbiter: String = row.try_get("arbiter")?;
+    let panel: String = row.try_get("panel")?;
+    let scopes: Vec<String> =
+        sqlx::query_scalar("SELECT scope FROM pool_scopes WHERE arbiter = $1 AND panel = $2 ORDER BY scope")
+            .bind(&arbiter)
+            .bind(&panel)
+            .fetch_all(on)
+            .await?;
+    let worst_case: i64 = row.try_get("worst_case")?;
+    Ok(Pool {
+        arbiter: parse(&arbiter)?,
+        panel: parse(&panel)?,
+        seq: row.try_get("seq")?,
+        facts: PoolFacts {
+            book: json(row.try_get("book")?)?,
+            worst_case: u64::try_from(worst_case).unwrap_or(0),
+            members: json(row.try_get("members")?)?,
+        },
+        read_at: row.try_get("read_at")?,
+        scopes: scopes.iter().map(|scope| parse(scope)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A pool that this hub knows.
+pub(crate) async fn pool(
+    on: &mut AnyConnection,
+    arbiter: &AccountId,
+    panel: &B256,
+) -> Result<Option<Pool>, Error> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{POOL} WHERE arbiter = $1 AND panel = $2")))
+        .bind(arbiter.to_string())
+        .bind(panel.to_string())
+        .fetch_optional(&mut *on)
+        .await?;
+    match row {
+        Some(row) => read_pool(on, &row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Pools after `after` in the log, ascending.
+pub(crate) async fn pools(on: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Pool>, Error> {
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{POOL} WHERE seq > $1 ORDER BY seq LIMIT $2")))
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&mut *on)
+        .await?;
+    let mut pools = Vec::with_capacity(rows.len());
+    for row in &rows {
+        pools.push(read_pool(on, row).await?);
+    }
+    Ok(pools)
+}
