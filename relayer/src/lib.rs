@@ -1,1 +1,25 @@
-//! Earnest.
+//! The relayer: feed → hub, hub's intents → chain.
+//!
+//! It carries and decides nothing: the hub believes the chain, and every call that it sends is one that anybody may
+//! send. Three tasks share one database:
+//! - [`bridge`] hands every entry of the indexer's feed to the hub, in order, each until the hub has taken it;
+//! - [`intents`] fetches what the hub wants done;
+//! - [`transactions`] turns that into transactions, and watches each until the chain has settled it.
+//!
+//! One process at a time works for a signer ([`lease`]); a second one stands by.
+
+pub mod alarm;
+pub mod bridge;
+pub mod chain;
+pub mod config;
+pub mod cursor;
+mod error;
+pub mod intents;
+pub mod lease;
+pub mod peer;
+mod run;
+pub mod status;
+pub mod transactions;
+
+pub use error::Error;
+pub use run::run;

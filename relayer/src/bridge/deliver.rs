@@ -1,0 +1,296 @@
+//! The bridge's task.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use protocol::wire::feed::{Delivery, DeliveryReceipt, FeedEntry, FeedPage};
+use serde::Serialize;
+use service::{clock::Clock, db::Db, failpoint};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    model::{ENTRIES_MAX, anchor, lane, part, pause, portions},
+    store,
+};
+use crate::{
+    alarm::Alarms,
+    cursor::{self, Cursor},
+    error::Error,
+    lease::Lease,
+    peer::{Peer, PeerError},
+};
+
+/// The task's name in alarms and metrics.
+const TASK: &str = "bridge";
+/// The alarm of refused entries, which stays while deliveries of others succeed.
+const REFUSED: &str = "refused entries";
+/// The cursor's name.
+const FEED: &str = "feed";
+/// How long the indexer may keep a request open.
+const WAIT: Duration = Duration::from_secs(20);
+/// How often the feed is looked at for having been begun anew.
+const ANCHOR_EVERY_MS: i64 = 30_000;
+
+/// How far the bridge is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// The feed's `seq` up to which everything is delivered or kept.
+    pub cursor: u64,
+    /// Unix milliseconds since when something is known to wait, or the feed cannot be read; none when all is delivered.
+    pub behind_since_ms: Option<i64>,
+    /// How often the feed was found begun anew.
+    pub restarts: u64,
+}
+
+/// Carries the feed to the hub.
+pub struct Bridge {
+    /// Where cursor and refused entries are.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whose feed it is.
+    pub indexer: Peer,
+    /// Who takes it.
+    pub hub: Peer,
+    /// Where to say what is wrong.
+    pub alarms: Arc<Alarms>,
+    /// Where to say how far it is.
+    pub progress: Arc<Mutex<Progress>>,
+}
+
+enum Offer {
+    Taken,
+    Refused(String),
+}
+
+impl Bridge {
+    /// Works until `stop`.
+    pub async fn run(&self, lease: &Lease, stop: &CancellationToken) {
+        let mut round = Round { bridge: self, lease, checked_ms: None, patient: false };
+        let mut failures = 0_u32;
+        loop {
+            let result = tokio::select! {
+                () = stop.cancelled() => return,
+                result = round.once() => result,
+            };
+            match result {
+                Ok(()) => {
+                    failures = 0;
+                    self.alarms.clear(TASK);
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    round.checked_ms = None;
+                    self.behind();
+                    self.alarms.raise(TASK, error.to_string(), self.clock.now_ms());
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(pause(failures)) => {}
+                    }
+                }
+            }
+            crate::status::alive(TASK, self.clock.now_ms());
+        }
+    }
+
+    fn behind(&self) {
+        let now_ms = self.clock.now_ms();
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.behind_since_ms.get_or_insert(now_ms);
+    }
+
+    fn at(&self, cursor: &Cursor, level: bool) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.cursor = cursor.position;
+        progress.restarts = cursor.restarts;
+        if level {
+            progress.behind_since_ms = None;
+        }
+    }
+
+    async fn page(&self, after: u64, limit: usize, wait: Duration) -> Result<FeedPage, PeerError> {
+        let path = format!("/v1/feed?after={after}&limit={limit}&wait={}", wait.as_secs());
+        self.indexer.get(&path, wait).await
+    }
+
+    /// Offers entries to the hub.
+    async fn offer(&self, entries: Vec<FeedEntry>) -> Result<Offer, Error> {
+        let delivery = Delivery { entries };
+        failpoint::pass("relayer.delivery.before");
+        let answer = self.hub.post::<DeliveryReceipt>("/v1/chain-events", &delivery).await;
+        failpoint::pass("relayer.delivery.after");
+        match answer {
+            Ok(receipt) => {
+                metrics::counter!("relayer_entries_delivered_total").increment(receipt.applied.into());
+                metrics::counter!("relayer_entries_repeated_total").increment(receipt.duplicates.into());
+                Ok(Offer::Taken)
+            }
+            Err(PeerError::RefusesContent { reason, .. }) => Ok(Offer::Refused(reason)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+struct Round<'a> {
+    bridge: &'a Bridge,
+    lease: &'a Lease,
+    checked_ms: Option<i64>,
+    /// The first poll does not wait, so that the state is known soon after the start.
+    patient: bool,
+}
+
+impl Round<'_> {
+    async fn once(&mut self) -> Result<(), Error> {
+        let bridge = self.bridge;
+        let again_ms = self.offer_refused_again().await?;
+        let mut cursor = cursor::load(bridge.db.reader(), FEED).await?;
+        let now_ms = bridge.clock.now_ms();
+        if self.checked_ms.is_none_or(|checked| now_ms.saturating_sub(checked) >= ANCHOR_EVERY_MS) {
+            cursor = self.check_anchor(cursor).await?;
+            self.checked_ms = Some(now_ms);
+        }
+        bridge.at(&cursor, false);
+        let wait = match (self.patient, again_ms) {
+            (false, _) => Duration::ZERO,
+            (true, None) => WAIT,
+            (true, Some(at)) => Duration::from_millis(at.saturating_sub(now_ms).try_into().unwrap_or(0))
+                .clamp(Duration::from_secs(1), WAIT),
+        };
+        let page = bridge.page(cursor.position, ENTRIES_MAX, wait).await?;
+        self.patient = true;
+        if page.cursor < cursor.position {
+            self.checked_ms = None;
+            return Ok(());
+        }
+        if page.entries.is_empty() {
+            bridge.at(&cursor, true);
+            return Ok(());
+        }
+        bridge.behind();
+        let moved = self.deliver(&cursor, page).await?;
+        bridge.at(&moved, false);
+        Ok(())
+    }
+
+    /// Whether the feed still is the one that the cursor points into; from the start when it is not, for the hub knows
+    /// what it has.
+    async fn check_anchor(&self, cursor: Cursor) -> Result<Cursor, Error> {
+        let bridge = self.bridge;
+        if cursor.position == 0 {
+            return Ok(cursor);
+        }
+        let page = bridge.page(cursor.position.saturating_sub(1), 1, Duration::ZERO).await?;
+        let found = page.entries.first().map(|entry| (entry.seq, anchor(entry)));
+        if cursor.holds(found.as_ref().map(|(seq, anchor)| (*seq, anchor.as_str()))) {
+            return Ok(cursor);
+        }
+        tracing::error!(
+            position = cursor.position,
+            expected = cursor.anchor,
+            found = ?found,
+            "the indexer's feed was begun anew (its database was lost or replaced); delivering it from the start"
+        );
+        metrics::counter!("relayer_feed_restarts_total").increment(1);
+        let cursor = cursor.from_the_start();
+        let mut write = self.lease.begin().await?;
+        cursor::store(&mut write, FEED, &cursor, bridge.clock.now_ms()).await?;
+        write.commit().await?;
+        Ok(cursor)
+    }
+
+    async fn deliver(&self, cursor: &Cursor, page: FeedPage) -> Result<Cursor, Error> {
+        let bridge = self.bridge;
+        let moved = match page.entries.last() {
+            Some(last) => cursor.at(last.seq, anchor(last)),
+            None => return Ok(cursor.clone()),
+        };
+        let mut held = store::held(bridge.db.reader()).await?;
+        let (pass, mut kept) = part(page.entries, &held);
+        let mut refused: Vec<(FeedEntry, String)> = Vec::new();
+        for portion in portions(pass, |entry| serde_json::to_vec(entry).map_or(0, |text| text.len())) {
+            let (pass, behind) = part(portion, &held);
+            kept.extend(behind);
+            if pass.is_empty() {
+                continue;
+            }
+            if let Offer::Refused(_) = bridge.offer(pass.clone()).await? {
+                self.one_by_one(pass, &mut held, &mut kept, &mut refused).await?;
+            }
+        }
+        let now_ms = bridge.clock.now_ms();
+        let mut write = self.lease.begin().await?;
+        for (entry, reason) in &refused {
+            tracing::error!(seq = entry.seq, event = %entry.event.id, reason, "the hub refuses an entry of the feed");
+            metrics::counter!("relayer_entries_refused_total").increment(1);
+            store::keep(&mut write, entry, Some(reason), now_ms).await?;
+        }
+        kept.sort_by_key(|entry| entry.seq);
+        for entry in &kept {
+            store::keep(&mut write, entry, None, now_ms).await?;
+        }
+        cursor::store(&mut write, FEED, &moved, now_ms).await?;
+        write.commit().await?;
+        self.say_refused().await?;
+        Ok(moved)
+    }
+
+    /// Finds the entries that the hub refuses in a portion that it refused as a whole.
+    async fn one_by_one(
+        &self,
+        portion: Vec<FeedEntry>,
+        held: &mut BTreeSet<String>,
+        kept: &mut Vec<FeedEntry>,
+        refused: &mut Vec<(FeedEntry, String)>,
+    ) -> Result<(), Error> {
+        for entry in portion {
+            if held.contains(&lane(&entry)) {
+                kept.push(entry);
+                continue;
+            }
+            if let Offer::Refused(reason) = self.bridge.offer(vec![entry.clone()]).await? {
+                held.insert(lane(&entry));
+                refused.push((entry, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers the first refused entry of every lane that is due; says when the next one is (Unix milliseconds).
+    async fn offer_refused_again(&self) -> Result<Option<i64>, Error> {
+        let bridge = self.bridge;
+        loop {
+            let heads = store::heads(bridge.db.reader()).await?;
+            let now_ms = bridge.clock.now_ms();
+            let Some(first) = heads.first() else {
+                bridge.alarms.clear(REFUSED);
+                return Ok(None);
+            };
+            if first.next_ms > now_ms {
+                self.say_refused().await?;
+                return Ok(Some(first.next_ms));
+            }
+            for head in heads.iter().filter(|head| head.next_ms <= now_ms) {
+                let offer = bridge.offer(vec![head.entry.clone()]).await?;
+                let mut write = self.lease.begin().await?;
+                match &offer {
+                    Offer::Taken => store::release(&mut write, head.id).await?,
+                    Offer::Refused(reason) => store::refuse_again(&mut write, head, reason, now_ms).await?,
+                }
+                write.commit().await?;
+            }
+        }
+    }
+
+    async fn say_refused(&self) -> Result<(), Error> {
+        let (count, oldest) = store::refused_count(self.bridge.db.reader()).await?;
+        crate::status::gauge("relayer_refused_entries", count);
+        if let Some((seq, reason)) = oldest {
+            let words = format!("the hub refuses entry {seq} of the feed ({reason}); {count} entries wait");
+            self.bridge.alarms.raise(REFUSED, words, self.bridge.clock.now_ms());
+        }
+        Ok(())
+    }
+}

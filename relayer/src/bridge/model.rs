@@ -1,0 +1,58 @@
+//! Lanes, portions and pauses.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use protocol::wire::feed::FeedEntry;
+
+/// The most entries of one delivery.
+pub const ENTRIES_MAX: usize = 100;
+/// The most bytes of one delivery's entries as JSON, below the 64 KiB that a service takes by default.
+pub const BYTES_MAX: usize = 48 * 1024;
+
+/// What keeps its order: the entries of a deal, or those of a contract that are about none.
+pub fn lane(entry: &FeedEntry) -> String {
+    entry.event.body.deal().map_or_else(|| entry.event.contract.to_string(), |deal| deal.to_string())
+}
+
+/// What tells an entry of the feed from any other at its position.
+pub fn anchor(entry: &FeedEntry) -> String {
+    format!("{}/{:?}", entry.event.id, entry.finality)
+}
+
+/// Splits a page into the entries to deliver and those that wait behind a refused one of their lane.
+pub fn part(entries: Vec<FeedEntry>, held: &BTreeSet<String>) -> (Vec<FeedEntry>, Vec<FeedEntry>) {
+    entries.into_iter().partition(|entry| !held.contains(&lane(entry)))
+}
+
+/// Cuts entries into portions of at most [`ENTRIES_MAX`] entries and, unless one alone is larger, [`BYTES_MAX`] bytes.
+/// `size` says how large an entry is.
+pub fn portions(entries: Vec<FeedEntry>, size: impl Fn(&FeedEntry) -> usize) -> Vec<Vec<FeedEntry>> {
+    let mut portions: Vec<Vec<FeedEntry>> = Vec::new();
+    let mut bytes = 0_usize;
+    for entry in entries {
+        let more = size(&entry);
+        match portions.last_mut() {
+            Some(last) if last.len() < ENTRIES_MAX && bytes.saturating_add(more) <= BYTES_MAX => {
+                bytes = bytes.saturating_add(more);
+                last.push(entry);
+            }
+            _ => {
+                bytes = more;
+                portions.push(vec![entry]);
+            }
+        }
+    }
+    portions
+}
+
+/// How long to pause after so many failures in a row: 0.25 s, doubling, at most 10 s.
+pub fn pause(failures: u32) -> Duration {
+    Duration::from_millis(250_u64.saturating_mul(1_u64 << failures.saturating_sub(1).min(6)))
+        .min(Duration::from_secs(10))
+}
+
+/// When a refused entry is offered again after so many tries, in milliseconds: 5 s, doubling, at most 5 minutes.
+pub fn retry_ms(tries: i64) -> i64 {
+    let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or(0).min(6);
+    5_000_i64.saturating_mul(1_i64 << doubled).min(300_000)
+}

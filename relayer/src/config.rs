@@ -1,0 +1,255 @@
+//! The section `relayer` of the configuration.
+
+use std::{fmt, path::PathBuf};
+
+use alloy::signers::local::PrivateKeySigner;
+use protocol::caip::ChainId;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::error::Error;
+
+/// A text that logs and messages do not show.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "(none)" } else { "(hidden)" })
+    }
+}
+
+/// What the relayer needs to know. Each key can be given as `EARNEST_RELAYER_<KEY>`; the secrets should be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port to serve HTTP at. Whoever calls [`crate::run`] binds it.
+    pub listen: String,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    /// Where the indexer answers.
+    pub indexer_url: String,
+    /// Where the hub answers.
+    pub hub_url: String,
+    /// The key that the hub takes from its relayer.
+    pub hub_key: Secret,
+    /// The chain's JSON-RPC endpoint.
+    pub rpc_url: String,
+    /// The chain that it must be, by CAIP-2.
+    pub chain: ChainId,
+    /// The signer's keystore file (Web3 Secret Storage), opened by `keystore_password`.
+    pub keystore: Option<PathBuf>,
+    /// The keystore's password.
+    pub keystore_password: Secret,
+    /// The signer's private key as hexadecimal, in place of a keystore. Give it by environment only.
+    pub private_key: Secret,
+    /// What the transactions of one intent may cost together at most, in wei; a decimal string or an integer.
+    #[serde(with = "wei")]
+    pub gas_budget: u128,
+    /// The highest fee for a unit of gas, in wei.
+    #[serde(with = "wei")]
+    pub max_fee_per_gas: u128,
+    /// By how much a stuck transaction's fees rise, in basis points; 1,250 to 10,000 (nodes take no replacement below
+    /// 10 %).
+    pub fee_bump_bps: u32,
+    /// Milliseconds without being mined after which fees rise; at least 100.
+    pub bump_after_ms: u64,
+    /// Milliseconds after which the same bytes are sent again; at least 100.
+    pub resend_after_ms: u64,
+    /// Milliseconds between looks at the chain; 50 to 60,000.
+    pub poll_interval_ms: u64,
+    /// Milliseconds for which this process keeps the signer without a sign of life; 1,000 to 600,000. After a crash
+    /// another process, or this one started again, waits that long.
+    pub lease_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:7403".to_owned(),
+            database: "sqlite:relayer.sqlite".to_owned(),
+            indexer_url: "http://127.0.0.1:7402".to_owned(),
+            hub_url: "http://127.0.0.1:7401".to_owned(),
+            hub_key: Secret::default(),
+            rpc_url: "http://127.0.0.1:8545".to_owned(),
+            chain: ChainId::Eip155(31337),
+            keystore: None,
+            keystore_password: Secret::default(),
+            private_key: Secret::default(),
+            gas_budget: 100_000_000_000_000_000,
+            max_fee_per_gas: 500_000_000_000,
+            fee_bump_bps: 1_250,
+            bump_after_ms: 30_000,
+            resend_after_ms: 10_000,
+            poll_interval_ms: 1_000,
+            lease_ms: 5_000,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values outside their ranges.
+    ///
+    /// # Errors
+    /// The first key at fault.
+    pub fn check(&self) -> Result<(), Error> {
+        within("fee_bump_bps", self.fee_bump_bps.into(), 1_250, 10_000)?;
+        within("bump_after_ms", self.bump_after_ms, 100, 86_400_000)?;
+        within("resend_after_ms", self.resend_after_ms, 100, 86_400_000)?;
+        within("poll_interval_ms", self.poll_interval_ms, 50, 60_000)?;
+        within("lease_ms", self.lease_ms, 1_000, 600_000)?;
+        if self.hub_key.expose().is_empty() {
+            return refuse(
+                "hub_key",
+                "is empty; set EARNEST_RELAYER_HUB_KEY to the key that the hub expects",
+            );
+        }
+        if self.hub_key.expose().chars().any(|c| !c.is_ascii_graphic()) {
+            return refuse("hub_key", "must be visible ASCII without spaces");
+        }
+        Ok(())
+    }
+
+    /// The key that pays for transactions.
+    ///
+    /// # Errors
+    /// None is given, both are, or it cannot be read.
+    pub fn signer(&self) -> Result<PrivateKeySigner, Error> {
+        match (&self.keystore, self.private_key.expose()) {
+            (None, "") => refuse(
+                "private_key",
+                "no signer: set EARNEST_RELAYER_PRIVATE_KEY, or keystore and EARNEST_RELAYER_KEYSTORE_PASSWORD",
+            ),
+            (None, key) => key.parse().map_err(|_| Error::Config {
+                key: "private_key",
+                reason: "must be 32 bytes in hexadecimal".to_owned(),
+            }),
+            (Some(file), "") => {
+                PrivateKeySigner::decrypt_keystore(file, self.keystore_password.expose()).map_err(|error| {
+                    Error::Config { key: "keystore", reason: format!("{}: {error}", file.display()) }
+                })
+            }
+            (Some(_), _) => refuse("keystore", "give keystore or private_key, not both"),
+        }
+    }
+}
+
+fn refuse<T>(key: &'static str, reason: &str) -> Result<T, Error> {
+    Err(Error::Config { key, reason: reason.to_owned() })
+}
+
+fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Error> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Config { key, reason: format!("{value} is not between {least} and {most}") })
+}
+
+/// An amount of wei: written as a decimal string, read as a string or an integer.
+mod wei {
+    use super::{Deserializer, Serializer, Visitor};
+
+    pub(super) fn serialize<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+struct Visitor;
+
+impl de::Visitor<'_> for Visitor {
+    type Value = u128;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an amount of wei")
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<u128, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<u128, E> {
+        Ok(value)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<u128, E> {
+        u128::try_from(value).map_err(|_| E::custom("wei cannot be negative"))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<u128, E> {
+        value.parse().map_err(|_| E::custom(format_args!("`{value:.50}` is not an amount of wei")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_lack_only_the_secrets() {
+        let refused = Config::default().check().unwrap_err().to_string();
+        assert!(refused.contains("relayer.hub_key"), "{refused}");
+        let config = Config { hub_key: "k".to_owned().into(), ..Config::default() };
+        config.check().unwrap();
+        let refused = config.signer().unwrap_err().to_string();
+        assert!(refused.contains("EARNEST_RELAYER_PRIVATE_KEY"), "{refused}");
+    }
+
+    #[test]
+    fn ranges_are_kept() {
+        let config = Config { hub_key: "k".to_owned().into(), fee_bump_bps: 1_249, ..Config::default() };
+        let refused = config.check().unwrap_err().to_string();
+        assert_eq!(refused, "configuration relayer.fee_bump_bps: 1249 is not between 1250 and 10000");
+    }
+
+    #[test]
+    fn wei_reads_from_text_and_number_and_secrets_do_not_show() {
+        let config: Config =
+            serde_json::from_str(r#"{"gas_budget": 7, "max_fee_per_gas": "340282366920938463463"}"#).unwrap();
+        assert_eq!((config.gas_budget, config.max_fee_per_gas), (7, 340_282_366_920_938_463_463));
+        assert!(serde_json::from_str::<Config>(r#"{"gas_budget": -7}"#).is_err());
+        assert!(serde_json::from_str::<Config>(r#"{"gas_budgets": 7}"#).is_err());
+        let config = Config { private_key: "abcd".to_owned().into(), ..Config::default() };
+        assert!(!format!("{config:?}").contains("abcd"));
+    }
+
+    #[test]
+    fn a_keystore_opens_by_its_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = alloy::primitives::B256::repeat_byte(7);
+        let (signer, file) = PrivateKeySigner::encrypt_keystore(
+            folder.path(),
+            &mut alloy::signers::k256::elliptic_curve::rand_core::OsRng,
+            key,
+            "secret",
+            None,
+        )
+        .unwrap();
+        let mut config = Config {
+            keystore: Some(folder.path().join(file)),
+            keystore_password: "secret".to_owned().into(),
+            ..Config::default()
+        };
+        assert_eq!(config.signer().unwrap().address(), signer.address());
+        config.keystore_password = "wrong".to_owned().into();
+        assert!(config.signer().unwrap_err().to_string().contains("relayer.keystore"));
+        config.private_key = "aa".repeat(32).into();
+        assert!(config.signer().unwrap_err().to_string().contains("not both"));
+    }
+}

@@ -1,0 +1,95 @@
+//! How far the relayer has read the lists of others: the indexer's feed and the hub's intents.
+//!
+//! A cursor moves in the transaction that makes what it stands for durable. Beside the position it keeps an anchor, the
+//! entry that stood there, so that a list that was begun anew (its database lost) is told from one that has nothing new.
+
+use service::db::Write;
+use sqlx::AnyPool;
+
+use crate::error::Error;
+
+/// A position in a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last `seq` that was dealt with; 0 before the first.
+    pub position: u64,
+    /// What stood there.
+    pub anchor: String,
+    /// How often the list was found begun anew.
+    pub restarts: u64,
+}
+
+impl Cursor {
+    /// The cursor after an entry.
+    #[must_use]
+    pub fn at(&self, position: u64, anchor: String) -> Self {
+        Self { position, anchor, restarts: self.restarts }
+    }
+
+    /// The cursor for a list that was begun anew.
+    #[must_use]
+    pub fn from_the_start(&self) -> Self {
+        Self { position: 0, anchor: String::new(), restarts: self.restarts.saturating_add(1) }
+    }
+
+    /// Whether the list still is the one that this cursor points into: `found` is what stands at its position now.
+    pub fn holds(&self, found: Option<(u64, &str)>) -> bool {
+        self.position == 0 || found == Some((self.position, self.anchor.as_str()))
+    }
+}
+
+/// Reads a cursor; one that was never written stands before the first entry.
+///
+/// # Errors
+/// The database's own.
+pub async fn load(reader: &AnyPool, name: &str) -> Result<Cursor, Error> {
+    let row: Option<(i64, String, i64)> =
+        sqlx::query_as("SELECT position, anchor, restarts FROM cursor WHERE name = $1")
+            .bind(name)
+            .fetch_optional(reader)
+            .await?;
+    Ok(row.map_or_else(Cursor::default, |(position, anchor, restarts)| Cursor {
+        position: position.try_into().unwrap_or(0),
+        anchor,
+        restarts: restarts.try_into().unwrap_or(0),
+    }))
+}
+
+/// Writes a cursor as part of a transaction.
+///
+/// # Errors
+/// The database's own.
+pub async fn store(write: &mut Write, name: &str, cursor: &Cursor, now_ms: i64) -> Result<(), Error> {
+    let position = i64::try_from(cursor.position)
+        .map_err(|error| Error::damaged("cursor.position", &cursor.position.to_string(), error))?;
+    sqlx::query(
+        "INSERT INTO cursor (name, position, anchor, restarts, updated_ms) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (name) DO UPDATE SET position = excluded.position, anchor = excluded.anchor,
+             restarts = excluded.restarts, updated_ms = excluded.updated_ms",
+    )
+    .bind(name)
+    .bind(position)
+    .bind(&cursor.anchor)
+    .bind(i64::try_from(cursor.restarts).unwrap_or(i64::MAX))
+    .bind(now_ms)
+    .execute(write.on())
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_begun_anew_is_noticed() {
+        let cursor = Cursor::default();
+        assert!(cursor.holds(None), "an empty list is where everything begins");
+        let cursor = cursor.at(7, "a".to_owned());
+        assert!(cursor.holds(Some((7, "a"))));
+        assert!(!cursor.holds(None), "shorter than the position");
+        assert!(!cursor.holds(Some((7, "b"))), "another entry at the position");
+        assert!(!cursor.holds(Some((9, "a"))), "the position is gone");
+        assert_eq!(cursor.from_the_start(), Cursor { position: 0, anchor: String::new(), restarts: 1 });
+    }
+}

@@ -1,0 +1,12 @@
+//! Intents: what the hub wants done on chain, fetched by a durable cursor and kept once each by business key, in the
+//! transaction that moves the cursor. What becomes of them is the work of [`crate::transactions`].
+
+mod fetch;
+mod model;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use fetch::Fetcher;
+pub use model::{State, admit, anchor};
+pub use store::{Kept, get, list, open, receive};

@@ -1,0 +1,103 @@
+//! The states of an intent, and which intents are taken at all.
+
+use std::{fmt, str::FromStr};
+
+use protocol::{
+    caip::ChainId,
+    evm::deal_id,
+    wire::intent::{Intent, IntentAction},
+};
+use serde::{Deserialize, Serialize};
+
+/// The longest business key, in bytes.
+pub const KEY_MAX: usize = 200;
+/// The most ballots of one intent: the largest jury.
+pub const BALLOTS_MAX: usize = 31;
+
+/// How far an intent is. The steps between them are in [`crate::transactions::next`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// No transaction of ours can do it at the moment: the chain does not allow it yet, or nobody has tried.
+    Waiting,
+    /// A signed transaction is stored and may be mined at any time.
+    Attempted,
+    /// It is in a block that is not final yet.
+    Mined,
+    /// The chain shows the effect, and that is final.
+    Done,
+    /// It cannot succeed any more.
+    Failed,
+    /// It needs a person to look; the relayer goes on watching.
+    Quarantined,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Attempted, Self::Mined, Self::Done, Self::Failed, Self::Quarantined];
+
+    /// Whether nothing is left to do.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
+
+    /// As in the database and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Attempted => "attempted",
+            Self::Mined => "mined",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+            format!("state `{text:.40}` is none of {}", Self::ALL.map(Self::as_str).join(", "))
+        })
+    }
+}
+
+/// What tells an intent of the hub's list from any other at its position.
+pub fn anchor(intent: &Intent) -> String {
+    intent.key.clone()
+}
+
+/// Whether this relayer can act on an intent.
+///
+/// # Errors
+/// Why it never can, in words for the hub.
+pub fn admit(intent: &Intent, chain: ChainId) -> Result<(), String> {
+    if intent.key.is_empty() || intent.key.len() > KEY_MAX {
+        return Err(format!("key has {} bytes; it must have 1 to {KEY_MAX}", intent.key.len()));
+    }
+    if intent.arbiter.chain != chain {
+        return Err(format!("arbiter {} is not on {chain}, the chain of this relayer", intent.arbiter));
+    }
+    if intent.terms.arbiter != intent.arbiter {
+        return Err(format!("terms name the arbiter {}, not {}", intent.terms.arbiter, intent.arbiter));
+    }
+    deal_id(&intent.terms).map_err(|error| format!("terms: {error}"))?;
+    if let IntentAction::SubmitBallots { ballots } = &intent.action {
+        if ballots.is_empty() || ballots.len() > BALLOTS_MAX {
+            return Err(format!("{} ballots; there must be 1 to {BALLOTS_MAX}", ballots.len()));
+        }
+        if let Some(ballot) = ballots.iter().find(|ballot| ballot.signature.len() > 1024) {
+            return Err(format!("the signature of seat {} is longer than 1024 bytes", ballot.seat));
+        }
+    }
+    Ok(())
+}

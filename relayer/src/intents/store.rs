@@ -1,0 +1,139 @@
+//! The table of intents.
+
+use alloy::primitives::B256;
+use protocol::wire::intent::Intent;
+use service::db::Write;
+use sqlx::AnyPool;
+
+use super::model::State;
+use crate::error::Error;
+
+/// An intent and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// In the order of arrival.
+    pub id: i64,
+    /// As the hub gave it.
+    pub intent: Intent,
+    /// How far it is.
+    pub state: State,
+    /// Why it is there, in words.
+    pub reason: String,
+    /// The block at which it was first refused for good, while that refusal lasts.
+    pub refused_at_block: Option<u64>,
+    /// The transaction of ours that did it.
+    pub done_by: Option<B256>,
+    /// Unix milliseconds.
+    pub received_ms: i64,
+    /// Unix milliseconds.
+    pub updated_ms: i64,
+}
+
+const COLUMNS: &str = "id, body, state, reason, refused_at_block, done_by, received_ms, updated_ms";
+
+type Row = (i64, String, String, String, Option<i64>, Option<String>, i64, i64);
+
+fn read(row: Row) -> Result<Kept, Error> {
+    let (id, body, state, reason, refused_at_block, done_by, received_ms, updated_ms) = row;
+    Ok(Kept {
+        id,
+        intent: serde_json::from_str(&body).map_err(|error| Error::damaged("intent.body", &body, error))?,
+        state: state.parse().map_err(|error: String| Error::damaged("intent.state", &state, error))?,
+        reason,
+        refused_at_block: refused_at_block.and_then(|block| block.try_into().ok()),
+        done_by: match done_by {
+            None => None,
+            Some(hash) => Some(hash.parse().map_err(|error| Error::damaged("intent.done_by", &hash, error))?),
+        },
+        received_ms,
+        updated_ms,
+    })
+}
+
+/// What became of an intent that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It is new.
+    New,
+    /// One of this key was here already.
+    Known,
+}
+
+/// Keeps an intent unless one of its key is here; one that is not admitted has failed from the start.
+///
+/// # Errors
+/// The database's own.
+pub async fn receive(
+    write: &mut Write,
+    intent: &Intent,
+    admitted: &Result<(), String>,
+    now_ms: i64,
+) -> Result<Received, Error> {
+    let body = serde_json::to_string(intent).map_err(|error| Error::damaged("intent", &intent.key, error))?;
+    let (state, reason) = match admitted {
+        Ok(()) => (State::Waiting, ""),
+        Err(reason) => (State::Failed, reason.as_str()),
+    };
+    let inserted = sqlx::query(
+        "INSERT INTO intent (id, key, body, state, reason, refused_at_block, done_by, received_ms, updated_ms)
+         VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM intent), $1, $2, $3, $4, NULL, NULL, $5, $5)
+         ON CONFLICT (key) DO NOTHING",
+    )
+    .bind(&intent.key)
+    .bind(&body)
+    .bind(state.as_str())
+    .bind(reason)
+    .bind(now_ms)
+    .execute(write.on())
+    .await?
+    .rows_affected();
+    Ok(if inserted == 1 { Received::New } else { Received::Known })
+}
+
+/// Intents that are not over, in the order of arrival; at most `limit`.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn open(reader: &AnyPool, limit: i64) -> Result<Vec<Kept>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM intent WHERE state IN ('waiting', 'attempted', 'mined', 'quarantined') ORDER BY id LIMIT $1"
+    )))
+    .bind(limit)
+    .fetch_all(reader)
+    .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Intents after an id, of one state or of all; at most `limit`.
+///
+/// # Errors
+/// As [`open`].
+pub async fn list(
+    reader: &AnyPool,
+    state: Option<State>,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Kept>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM intent WHERE id > $1 AND ($2 = '' OR state = $2) ORDER BY id LIMIT $3"
+    )))
+    .bind(after)
+    .bind(state.map_or("", State::as_str))
+    .bind(limit)
+    .fetch_all(reader)
+    .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// One intent.
+///
+/// # Errors
+/// As [`open`].
+pub async fn get(reader: &AnyPool, id: i64) -> Result<Option<Kept>, Error> {
+    let row: Option<Row> =
+        sqlx::query_as(sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM intent WHERE id = $1")))
+            .bind(id)
+            .fetch_optional(reader)
+            .await?;
+    row.map(read).transpose()
+}

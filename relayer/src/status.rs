@@ -1,0 +1,172 @@
+//! `GET /status`, and the gauges behind the same numbers.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use alloy::primitives::Address;
+use axum::{Router, extract::State as AppState, routing::get};
+use serde::Serialize;
+use service::{
+    clock::Clock,
+    db::{Db, Engine},
+    http::{Json, Problem},
+};
+
+use crate::{
+    alarm::{Alarm, Alarms},
+    bridge::{self, Progress},
+    chain::Sight,
+    error::Error,
+    intents::State,
+    transactions,
+};
+
+/// What `/status` needs.
+#[derive(Clone)]
+pub struct Status {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The chain by CAIP-2.
+    pub chain: protocol::caip::ChainId,
+    /// Who pays.
+    pub signer: Address,
+    /// What is wrong.
+    pub alarms: Arc<Alarms>,
+    /// How far the bridge is.
+    pub progress: Arc<Mutex<Progress>>,
+    /// The last look at the chain.
+    pub seen: Arc<Mutex<Option<Sight>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    chain: String,
+    database: &'static str,
+    alarms: BTreeMap<&'static str, Alarm>,
+    feed: Feed,
+    intents: BTreeMap<State, i64>,
+    attempts_open: i64,
+    oldest_intent_age_ms: i64,
+    signer: Signer,
+}
+
+#[derive(Debug, Serialize)]
+struct Feed {
+    /// Delivered or kept up to this `seq`.
+    cursor: String,
+    /// Milliseconds since when something waits to be delivered; 0 when nothing does.
+    lag_ms: i64,
+    refused_entries: i64,
+    /// How often the feed was found begun anew.
+    restarts: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Signer {
+    address: String,
+    /// Wei; none before the first look at the chain.
+    balance: Option<String>,
+    latest_block: Option<String>,
+    final_block: Option<String>,
+    next_nonce: String,
+    /// Reserved nonces that the chain has not used yet.
+    nonce_gap: Option<u64>,
+}
+
+/// `GET /status`.
+pub fn routes(status: Status) -> Router {
+    Router::new()
+        .route("/status", get(|AppState(status): AppState<Status>| async move { show(&status).await }))
+        .with_state(status)
+}
+
+async fn show(status: &Status) -> Result<Json<Report>, Problem> {
+    report(status).await.map(Json).map_err(|error| Problem::internal(&error))
+}
+
+async fn report(status: &Status) -> Result<Report, Error> {
+    let now_ms = status.clock.now_ms();
+    let progress = status.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let seen = *status.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let reader = status.db.reader();
+    let (refused_entries, _) = bridge::refused_count(reader).await?;
+    let standing = transactions::standing(reader, status.signer).await?;
+    Ok(Report {
+        chain: status.chain.to_string(),
+        database: match status.db.engine() {
+            Engine::Sqlite => "sqlite",
+            Engine::Postgres => "postgres",
+        },
+        alarms: status.alarms.all(),
+        feed: Feed {
+            cursor: progress.cursor.to_string(),
+            lag_ms: lag_ms(&progress, now_ms),
+            refused_entries,
+            restarts: progress.restarts,
+        },
+        intents: standing.intents.iter().copied().collect(),
+        attempts_open: standing.attempts_open,
+        oldest_intent_age_ms: standing.oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
+        signer: Signer {
+            address: status.signer.to_checksum(None),
+            balance: seen.map(|seen| seen.balance.to_string()),
+            latest_block: seen.map(|seen| seen.latest.number.to_string()),
+            final_block: seen.map(|seen| seen.finalized.number.to_string()),
+            next_nonce: standing.next_nonce.to_string(),
+            nonce_gap: seen.map(|seen| standing.next_nonce.saturating_sub(seen.nonce_latest)),
+        },
+    })
+}
+
+fn lag_ms(progress: &Progress, now_ms: i64) -> i64 {
+    progress.behind_since_ms.map_or(0, |since| now_ms.saturating_sub(since))
+}
+
+/// Renews every gauge.
+///
+/// # Errors
+/// The database's own.
+pub async fn measure(status: &Status) -> Result<(), Error> {
+    let report = report(status).await?;
+    let progress = status.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    gauge("relayer_feed_cursor", i64::try_from(progress.cursor).unwrap_or(i64::MAX));
+    gauge("relayer_feed_lag_milliseconds", report.feed.lag_ms);
+    gauge("relayer_refused_entries", report.feed.refused_entries);
+    for state in State::ALL {
+        let count = report.intents.get(&state).copied().unwrap_or(0);
+        metrics::gauge!("relayer_intents", "state" => state.as_str()).set(as_f64(count));
+    }
+    gauge("relayer_attempts_open", report.attempts_open);
+    gauge("relayer_oldest_intent_age_seconds", report.oldest_intent_age_ms / 1_000);
+    gauge("relayer_alarms", i64::try_from(report.alarms.len()).unwrap_or(i64::MAX));
+    if let Some(gap) = report.signer.nonce_gap {
+        gauge("relayer_nonce_gap", i64::try_from(gap).unwrap_or(i64::MAX));
+    }
+    let seen = *status.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(seen) = seen {
+        let lag = seen.latest.number.saturating_sub(seen.finalized.number);
+        gauge("relayer_finality_lag_blocks", i64::try_from(lag).unwrap_or(i64::MAX));
+        let gwei = seen.balance / alloy::primitives::U256::from(1_000_000_000_u64);
+        gauge("relayer_signer_balance_gwei", i64::try_from(gwei).unwrap_or(i64::MAX));
+    }
+    Ok(())
+}
+
+/// Sets a gauge. Beyond 2^53 the metric is rounded, as all floating-point numbers are.
+pub fn gauge(name: &'static str, value: i64) {
+    metrics::gauge!(name).set(as_f64(value));
+}
+
+#[allow(clippy::cast_precision_loss, reason = "metrics are floating-point by their format")]
+const fn as_f64(value: i64) -> f64 {
+    value as f64
+}
+
+/// Says that a task finished a round.
+pub fn alive(task: &'static str, now_ms: i64) {
+    metrics::gauge!("relayer_task_alive_seconds", "task" => task).set(as_f64(now_ms / 1_000));
+}

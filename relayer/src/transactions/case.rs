@@ -1,0 +1,180 @@
+//! What an intent asks of the arbiter, whether the chain shows it, and what a refusal means.
+
+use alloy::{
+    primitives::{Bytes, U256},
+    sol_types::SolCall,
+};
+use protocol::{
+    arbitration, deal,
+    evm::{Refused, TermsError, call, deal_id, decode_refusal, pools::ArbitrationPools},
+    terms::Terms,
+    wire::intent::{Intent, IntentAction, SignedBallot},
+};
+
+pub use protocol::evm::pools::ArbitrationPools::Case;
+
+/// `Stage` of `contracts/src/interfaces/IArbitrationPools.sol`.
+const OPENED: u8 = 1;
+const DRAWN: u8 = 2;
+const ACCEPTED: u8 = 3;
+const EXECUTED: u8 = 4;
+
+/// A ballot's field: 5 bits a seat; 31 is void; from bit 155 one bit a seat, cast on chain and final.
+const FIELD_BITS: usize = 5;
+const VOID: u64 = 31;
+const FINAL_FROM: usize = 155;
+const SHARE_STEP: u16 = 500;
+
+/// Calling the escrow inside `submit` may fail without failing it, so an estimate can fall short of executing the ruling:
+/// gas for the call and for paying both parties.
+pub const EXECUTION_GAS: u64 = 400_000;
+
+/// Whether the chain shows what an intent is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It does.
+    Present,
+    /// It does not.
+    Absent,
+    /// The arbiter does not answer as one of our pools.
+    Unreadable(String),
+}
+
+/// The call that an intent asks for.
+///
+/// # Errors
+/// Terms without a form on this chain.
+pub fn calldata(intent: &Intent) -> Result<Bytes, TermsError> {
+    match &intent.action {
+        IntentAction::OpenCase => call::open(&intent.terms),
+        IntentAction::DrawJury => call::draw(&intent.terms),
+        IntentAction::SubmitBallots { ballots } => call::submit(&intent.terms, ballots),
+        IntentAction::ExecuteRuling => call::execute(&intent.terms),
+    }
+}
+
+/// The read-only call that shows the case.
+///
+/// # Errors
+/// As [`calldata`].
+pub fn case_of(terms: &Terms) -> Result<Bytes, TermsError> {
+    let call = ArbitrationPools::caseOfCall { escrow: terms.escrow.address, deal: deal_id(terms)? };
+    Ok(call.abi_encode().into())
+}
+
+/// Gas beyond the estimate.
+pub const fn extra_gas(action: &IntentAction) -> u64 {
+    match action {
+        IntentAction::SubmitBallots { .. } => EXECUTION_GAS,
+        IntentAction::OpenCase | IntentAction::DrawJury | IntentAction::ExecuteRuling => 0,
+    }
+}
+
+/// Reads the answer to [`case_of`] as the effect of an action.
+pub fn effect(action: &IntentAction, answer: &[u8]) -> Effect {
+    match ArbitrationPools::caseOfCall::abi_decode_returns_validate(answer) {
+        Ok(case) if achieved(action, &case) => Effect::Present,
+        Ok(_) => Effect::Absent,
+        Err(error) => {
+            Effect::Unreadable(format!("the arbiter's caseOf does not answer with a case: {error}"))
+        }
+    }
+}
+
+/// Whether a case shows what an action is for. A case only goes forward, so what is achieved stays so.
+pub fn achieved(action: &IntentAction, case: &Case) -> bool {
+    match action {
+        IntentAction::OpenCase => case.stage >= OPENED,
+        IntentAction::DrawJury => case.stage >= DRAWN,
+        // After a ruling nothing is counted any more.
+        IntentAction::SubmitBallots { ballots } => {
+            case.stage >= ACCEPTED
+                || (case.stage == DRAWN && ballots.iter().all(|ballot| counted(ballot, case.ballots)))
+        }
+        IntentAction::ExecuteRuling => case.stage >= EXECUTED,
+    }
+}
+
+/// Whether handing in this ballot would change nothing: it is counted, its seat is void, or it was cast on chain.
+fn counted(ballot: &SignedBallot, ballots: U256) -> bool {
+    let seat = usize::from(ballot.seat);
+    if seat.saturating_mul(FIELD_BITS) >= FINAL_FROM {
+        return false;
+    }
+    let field = (ballots >> seat.saturating_mul(FIELD_BITS)) & U256::from(VOID);
+    let own = U256::from(ballot.share / SHARE_STEP).saturating_add(U256::from(1_u8));
+    field == own || field == U256::from(VOID) || ballots.bit(FINAL_FROM.saturating_add(seat))
+}
+
+/// What helps against a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    /// Time alone.
+    Time,
+    /// Something else on chain may come first: another step of the case, or a node that lags.
+    Event,
+    /// Nothing, once it is final.
+    Nothing,
+    /// The contract did not give a refusal of ours.
+    Unknown,
+}
+
+/// What a revert says and what helps against it.
+pub fn cure(data: &[u8]) -> (Cure, String) {
+    let Some(refused) = decode_refusal(data) else {
+        let shown =
+            alloy::primitives::hex::encode_prefixed(data.get(..data.len().min(36)).unwrap_or_default());
+        return (Cure::Unknown, format!("the call reverts without a refusal of ours: {shown}"));
+    };
+    let cure = match &refused {
+        Refused::Pools(refusal) => pools_cure(refusal),
+        Refused::Escrow(refusal) => escrow_cure(refusal),
+    };
+    (cure, refused.to_string())
+}
+
+fn pools_cure(refusal: &arbitration::Refusal) -> Cure {
+    use arbitration::Refusal as R;
+    match refusal {
+        R::TooEarly { .. } => Cure::Time,
+        // The effect of another's call is read from the case; what is still missing comes with the step before.
+        R::UnknownPool
+        | R::UnknownCase
+        | R::CaseExists
+        | R::NotDisputed
+        | R::NotDrawn
+        | R::AlreadyDrawn
+        | R::NotAccepted
+        | R::AlreadyAccepted
+        | R::AlreadyExecuted
+        | R::NoBallots => Cure::Event,
+        R::NotMyDeal
+        | R::NoList
+        | R::TooFewMembers { .. }
+        | R::TooLate { .. }
+        | R::NotJuror { .. }
+        | R::InvalidBallot { .. }
+        | R::BadShare { .. }
+        | R::BadSeat { .. }
+        | R::SeatVoid { .. }
+        | R::SeatFinal { .. } => Cure::Nothing,
+        // Not refusals of the calls that an intent makes.
+        R::BadJurySize { .. }
+        | R::BadPeriod
+        | R::BadParent
+        | R::PoolExists
+        | R::NotKeeper
+        | R::ListNotAscending { .. }
+        | R::BadPage { .. } => Cure::Unknown,
+    }
+}
+
+fn escrow_cure(refusal: &deal::Refusal) -> Cure {
+    use deal::Refusal as R;
+    match refusal {
+        R::TooEarly { .. } => Cure::Time,
+        R::UnknownDeal | R::NotDisputed => Cure::Event,
+        R::TooLate { .. } | R::DealClosed | R::NotArbiter | R::MeteredDeal => Cure::Nothing,
+        _ => Cure::Unknown,
+    }
+}
