@@ -7,3 +7,4 @@
 pub mod dec;
 pub mod feed;
 pub mod intent;
+pub mod view;

@@ -1,0 +1,41 @@
+//! `POST /v1/call`: a read-only call of a contract at the chain's newest block, for whoever has no node of his own (the
+//! hub asks contract wallets about signatures by it). At most 16 calls at a time.
+
+use axum::{Router, extract::State, routing::post};
+use protocol::wire::feed::{Call, CallOutcome};
+use service::http::{Json, Problem};
+
+use crate::{Error, shared::Shared};
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new().route("/v1/call", post(call))
+}
+
+/// The largest calldata and the largest answer, in bytes.
+const DATA_MAX: usize = 16 * 1024;
+/// Calls at one time.
+pub(crate) const AT_ONCE_MAX: usize = 16;
+
+async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Json<CallOutcome>, Problem> {
+    if call.to.chain != shared.chain {
+        let detail = format!("to is on {}, but must be on {}", call.to.chain, shared.chain);
+        return Err(Problem::invalid(detail).at("/to"));
+    }
+    if call.data.len() > DATA_MAX {
+        let detail = format!("data has {} bytes, but must have at most {DATA_MAX}", call.data.len());
+        return Err(Problem::invalid(detail).at("/data"));
+    }
+    let Ok(_turn) = shared.calls.try_acquire() else {
+        return Err(Problem::unavailable(format!("{AT_ONCE_MAX} calls are under way; try again")));
+    };
+    let outcome = shared.rpc.call(call.to.address, &call.data).await.map_err(Error::from)?;
+    let (CallOutcome::Returned { data } | CallOutcome::Reverted { data }) = &outcome;
+    if data.len() > DATA_MAX {
+        return Err(Problem::invalid(format!(
+            "the contract answers {} bytes, but at most {DATA_MAX} are passed on",
+            data.len()
+        ))
+        .at("/data"));
+    }
+    Ok(Json(outcome))
+}

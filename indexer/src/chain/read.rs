@@ -1,0 +1,186 @@
+//! Reading blocks and ranges, believing no answer that can be checked.
+
+use std::collections::BTreeMap;
+
+use alloy::{
+    primitives::{Address, B256, Bloom, BloomInput},
+    rpc::types::Log,
+};
+use protocol::{
+    caip::{AccountId, ChainId},
+    evm::{deal_id, decode_event, event_id, pool_id},
+    wire::{
+        feed::{ChainEvent, EventBody},
+        view::BlockRef,
+    },
+};
+
+use super::{
+    model::Header,
+    rpc::{Rpc, RpcError},
+};
+use crate::feed::store::Decoded;
+
+/// A log of a watched contract that is no event of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Undecodable {
+    pub block: BlockRef,
+    /// The log and why, in words.
+    pub detail: String,
+}
+
+/// What came of reading.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// Everything that was asked for, in the chain's order.
+    Events(Vec<Decoded>),
+    /// The first block that holds a log which cannot be decoded.
+    Stuck(Undecodable),
+}
+
+/// The contracts of one chain.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    pub chain: ChainId,
+    pub addresses: Vec<Address>,
+}
+
+impl Watch {
+    /// The events of one block, by its hash.
+    pub async fn block(&self, rpc: &Rpc, header: &Header) -> Result<Reading, RpcError> {
+        if !header.may_concern(&self.addresses) {
+            return Ok(Reading::Events(Vec::new()));
+        }
+        let mut logs = rpc.logs_of(header.hash, &self.addresses).await?;
+        if logs.is_empty() {
+            // The bloom filter may be wrong about us, but the node may also have no logs of this block yet.
+            let all = rpc.receipts_of(header.hash).await?;
+            if bloom_of(&all) != header.bloom {
+                return Err(RpcError::Inconsistent(format!(
+                    "logs of block {} do not make up its bloom filter",
+                    header.hash
+                )));
+            }
+            logs = all.into_iter().filter(|log| self.addresses.contains(&log.address())).collect();
+        }
+        service::failpoint::pass("indexer.logs.read");
+        for log in &logs {
+            if log.block_hash != Some(header.hash) {
+                return Err(RpcError::Inconsistent(format!(
+                    "a log of block {:?} in the answer for block {}",
+                    log.block_hash, header.hash
+                )));
+            }
+        }
+        self.decode(logs, &BTreeMap::from([(header.number, *header)]))
+    }
+
+    /// The events of a range of final blocks from `first` on, and the header of its last block.
+    pub async fn range(&self, rpc: &Rpc, first: &Header, to: u64) -> Result<(Reading, Header), RpcError> {
+        let from = first.number;
+        let (logs, last) = rpc.logs_between(from, to, &self.addresses).await?;
+        service::failpoint::pass("indexer.logs.read");
+        // One hash for each height, by logs and by headers alike.
+        let mut headers = BTreeMap::from([(first.number, *first), (last.number, last)]);
+        for log in &logs {
+            let (Some(number), Some(hash)) = (log.block_number, log.block_hash) else {
+                return Err(RpcError::Inconsistent("a log without block".to_owned()));
+            };
+            if number < from || number > to {
+                return Err(RpcError::Inconsistent(format!("a log of block {number} for {from} to {to}")));
+            }
+            let known = headers.get(&number).copied();
+            let known = match (known, log.block_timestamp) {
+                (Some(known), _) => known,
+                (None, Some(time)) => Header { number, hash, parent: B256::ZERO, time, bloom: Bloom::ZERO },
+                (None, None) => rpc.by_hash(hash).await?,
+            };
+            if known.hash != hash || known.number != number {
+                return Err(RpcError::Inconsistent(format!("two hashes of block {number}")));
+            }
+            headers.insert(number, known);
+        }
+        Ok((self.decode(logs, &headers)?, last))
+    }
+
+    fn decode(&self, mut logs: Vec<Log>, headers: &BTreeMap<u64, Header>) -> Result<Reading, RpcError> {
+        logs.sort_by_key(|log| (log.block_number, log.log_index));
+        let mut events: Vec<Decoded> = Vec::with_capacity(logs.len());
+        for log in logs {
+            let place = (log.block_number, log.log_index, log.transaction_hash);
+            let (Some(number), Some(log_index), Some(transaction)) = place else {
+                return Err(RpcError::Inconsistent("a log without block, index or transaction".to_owned()));
+            };
+            let Some(header) = headers.get(&number) else {
+                return Err(RpcError::Inconsistent(format!(
+                    "a log of block {number}, which was not asked for"
+                )));
+            };
+            let twice = events
+                .last()
+                .is_some_and(|e| e.event.block_number == number && e.event.log_index == log_index);
+            if log.removed || twice || log_index > u64::from(u32::MAX) {
+                return Err(RpcError::Inconsistent(format!(
+                    "log {log_index} of block {number} is not sound"
+                )));
+            }
+            if !self.addresses.contains(&log.address()) {
+                return Err(RpcError::Inconsistent(format!("a log of {}, not asked for", log.address())));
+            }
+            let contract = AccountId { chain: self.chain, address: log.address() };
+            let body = decode_event(contract, &log.inner).map_err(|e| e.to_string());
+            match body.and_then(|body| genuine(&body).map(|()| body)) {
+                Ok(body) => events.push(Decoded {
+                    event: ChainEvent {
+                        id: event_id(self.chain, header.hash, log_index),
+                        contract,
+                        block_number: number,
+                        block_hash: header.hash,
+                        block_time: header.time,
+                        transaction,
+                        log_index,
+                        body,
+                    },
+                    topics: log.topics().to_vec(),
+                    data: log.data().data.clone(),
+                }),
+                Err(reason) => {
+                    let detail = format!(
+                        "{contract} emitted log {log_index} of block {number} in transaction {transaction}: {reason}; \
+                         topics {:?}, {} bytes of data",
+                        log.topics(),
+                        log.data().data.len()
+                    );
+                    return Ok(Reading::Stuck(Undecodable { block: header.block(), detail }));
+                }
+            }
+        }
+        Ok(Reading::Events(events))
+    }
+}
+
+/// An id must be the hash of what the event says it is the id of.
+fn genuine(body: &EventBody) -> Result<(), String> {
+    match body {
+        EventBody::Funded { deal, terms } => match deal_id(terms) {
+            Ok(id) if id == *deal => Ok(()),
+            _ => Err(format!("{deal} is not the id of the terms")),
+        },
+        EventBody::PoolCreated { pool, book } if pool_id(book) != *pool => {
+            Err(format!("{pool} is not the id of the rule book"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The bloom filter of a block with these logs.
+fn bloom_of(logs: &[Log]) -> Bloom {
+    let mut bloom = Bloom::ZERO;
+    for log in logs {
+        bloom.accrue(BloomInput::Raw(log.address().as_slice()));
+        for topic in log.topics() {
+            bloom.accrue(BloomInput::Raw(topic.as_slice()));
+        }
+    }
+    bloom
+}

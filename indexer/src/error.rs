@@ -1,0 +1,71 @@
+//! What can go wrong, and what a client hears of it.
+
+use service::{db::DbError, http::Problem};
+
+use crate::chain::rpc::RpcError;
+
+/// Why the indexer could not start, or could not do a step.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A configuration that cannot be used.
+    #[error("configuration: indexer.{key} is {value}, but must be {rule}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// The database follows something else than the configuration says.
+    #[error("the database follows {key} {stored}, the configuration says {configured}: use another database")]
+    OtherDatabase {
+        /// The key of the configuration.
+        key: &'static str,
+        /// What the database follows.
+        stored: String,
+        /// What the configuration says.
+        configured: String,
+    },
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A column holds what this program never wrote.
+    #[error("the database is damaged: {what} holds `{value}`")]
+    Damaged {
+        /// Which column.
+        what: &'static str,
+        /// What it holds, cut to 100 characters.
+        value: String,
+    },
+    /// Another process moved the cursor meanwhile.
+    #[error("another indexer writes to this database")]
+    Raced,
+    /// The chain's node.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The HTTP listener.
+    #[error("HTTP: {0}")]
+    Http(#[from] std::io::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(DbError::Sql(error))
+    }
+}
+
+impl Error {
+    pub(crate) fn damaged(what: &'static str, value: &str) -> Self {
+        Self::Damaged { what, value: value.chars().take(100).collect() }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Rpc(error) => Self::unavailable(format!("the chain's node: {error}")),
+            error => Self::internal(&error),
+        }
+    }
+}

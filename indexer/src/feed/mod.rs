@@ -1,0 +1,6 @@
+//! The feed: every event of the watched contracts in commit order, told again whenever its finality changes.
+
+pub(crate) mod api;
+pub(crate) mod store;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! Arbitration pools as the canonical events of their arbiter add up to them: the rule book and the member lists.
+
+pub(crate) mod api;
+pub(crate) mod model;
+pub(crate) mod store;
+#[cfg(test)]
+mod tests;

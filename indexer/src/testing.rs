@@ -1,0 +1,140 @@
+//! A running indexer for tests: real chain, real database, real HTTP.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fixture::Chain;
+use protocol::wire::{
+    feed::{FeedEntry, FeedPage, Finality},
+    view::IndexerStatus,
+};
+use serde::de::DeserializeOwned;
+use service::{clock::SystemClock, db::testing::FreshDb};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, config::Config};
+
+/// The longest that any condition may take to come true.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Running {
+    pub base: String,
+    pub config: Config,
+    pub http: reqwest::Client,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+pub(crate) fn config(chain: &Chain, db: &FreshDb) -> Config {
+    Config {
+        database: db.url.clone(),
+        rpc_urls: vec![chain.rpc_url()],
+        contracts: vec![chain.escrow, chain.pools],
+        start_block: chain.start_block,
+        poll_ms: 20,
+        range_blocks_max: 50,
+        ..Config::default()
+    }
+}
+
+impl Running {
+    pub async fn start(config: Config) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(crate::run(config.clone(), listener, Arc::new(SystemClock), stop.clone()));
+        let http = reqwest::Client::builder().timeout(DEADLINE).build().expect("a client");
+        Self { base, config, http, stop, task }
+    }
+
+    pub async fn on(chain: &Chain, db: &FreshDb) -> Self {
+        Self::start(config(chain, db)).await
+    }
+
+    /// Stops it and answers how it ended.
+    pub async fn stop(self) -> Config {
+        self.stop.cancel();
+        self.task.await.expect("no panic").expect("a clean end");
+        self.config
+    }
+
+    /// Ends it where it stands, without a word.
+    pub async fn kill(self) -> Config {
+        self.task.abort();
+        assert!(self.task.await.expect_err("it was running").is_cancelled());
+        self.config
+    }
+
+    pub async fn raw(&self, path: &str) -> (u16, String) {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("a text"))
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        let (status, text) = self.raw(path).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
+    }
+
+    pub async fn status(&self) -> IndexerStatus {
+        self.get("/status").await
+    }
+
+    /// Waits until the condition holds of the status.
+    pub async fn until(&self, what: &str, holds: impl Fn(&IndexerStatus) -> bool) -> IndexerStatus {
+        let started = Instant::now();
+        loop {
+            let status = self.status().await;
+            if holds(&status) {
+                return status;
+            }
+            assert!(started.elapsed() < DEADLINE, "{what} did not come true: {status:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until everything up to the chain's present head is indexed.
+    pub async fn caught_up(&self, chain: &Chain) -> IndexerStatus {
+        let height = chain.height().await;
+        self.until("catching up", |s| s.cursor.number == height && s.head == Some(s.cursor)).await
+    }
+
+    /// The whole feed.
+    pub async fn feed(&self) -> Vec<FeedEntry> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page: FeedPage = self.get(&format!("/v1/feed?after={after}&limit=500")).await;
+            if page.entries.is_empty() {
+                return all;
+            }
+            after = page.cursor;
+            all.extend(page.entries);
+        }
+    }
+
+    /// The feed as `(name, finality)`.
+    pub async fn told(&self) -> Vec<(String, Finality)> {
+        self.feed().await.into_iter().map(|e| (e.event.body.name().to_owned(), e.finality)).collect()
+    }
+
+    /// Waits until the newest entry about every event is final.
+    pub async fn all_final(&self) {
+        let started = Instant::now();
+        loop {
+            let feed = self.feed().await;
+            let open = feed.iter().find(|entry| {
+                !feed.iter().any(|other| {
+                    other.event.id == entry.event.id
+                        && matches!(other.finality, Finality::Final | Finality::Retracted)
+                })
+            });
+            match open {
+                None => return,
+                Some(entry) => assert!(started.elapsed() < DEADLINE, "never final: {entry:?}"),
+            }
+        }
+    }
+}

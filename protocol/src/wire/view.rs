@@ -1,0 +1,359 @@
+//! What the indexer answers about deals, cases and pools: the state that the canonical events add up to.
+//!
+//! `GET /v1/deals?buyer=&seller=&status=&after=&limit=<1..200>` answers a [`DealPage`], `GET /v1/deals/{deal}` a
+//! [`DealDetail`], `GET /v1/cases/{deal}` a [`CaseView`], `GET /v1/pools/{pool}?arbiter=` a [`PoolView`], `GET /status` a
+//! [`IndexerStatus`].
+
+use std::{fmt, str::FromStr};
+
+use alloy::primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    dec,
+    feed::{Finality, RuleBook},
+};
+use crate::{
+    caip::{AccountId, ChainId},
+    terms::Terms,
+};
+
+/// Where a deal stands on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DealStatus {
+    /// The escrow holds the amount.
+    Funded,
+    /// The seller said that it delivered.
+    Delivered,
+    /// A party disputes; the arbiter may rule.
+    Disputed,
+    /// Nothing is left in the escrow.
+    Closed,
+}
+
+impl DealStatus {
+    /// Every status, in the order of a deal's life.
+    pub const ALL: [Self; 4] = [Self::Funded, Self::Delivered, Self::Disputed, Self::Closed];
+
+    /// The name in JSON and in queries.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Funded => "funded",
+            Self::Delivered => "delivered",
+            Self::Disputed => "disputed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A text that names no status of a deal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a deal's status is funded, delivered, disputed or closed")]
+pub struct UnknownStatus;
+
+impl FromStr for DealStatus {
+    type Err = UnknownStatus;
+
+    fn from_str(s: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL.into_iter().find(|status| status.name() == s).ok_or(UnknownStatus)
+    }
+}
+
+impl fmt::Display for DealStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A deal as the canonical events made it. Amounts in the asset's smallest unit, times in Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deal {
+    /// The deal's id.
+    pub deal: B256,
+    /// What was agreed.
+    pub terms: Terms,
+    /// Where it stands.
+    pub status: DealStatus,
+    /// The name of the event that closed it.
+    pub closed_by: Option<String>,
+    /// Paid or credited to the seller so far.
+    #[serde(with = "dec")]
+    pub released: u128,
+    /// Paid or credited to the buyer so far.
+    #[serde(with = "dec")]
+    pub refunded: u128,
+    /// Block time of the funding.
+    #[serde(with = "dec")]
+    pub funded_at: u64,
+    /// Block time of the event that set the status.
+    #[serde(with = "dec")]
+    pub since: u64,
+    /// The seller's share that was ruled, in basis points.
+    pub share: Option<u16>,
+    /// Events of this deal, modulo 256, as the contract counts them.
+    pub count: u8,
+    /// Whether every number of that count was seen. When false, an event is missing and the state is not to be trusted.
+    pub complete: bool,
+}
+
+/// A deal and how settled its newest event is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DealView {
+    /// The deal.
+    #[serde(flatten)]
+    pub deal: Deal,
+    /// Finality of its newest event.
+    pub finality: Finality,
+}
+
+/// A page of deals in order of their ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DealPage {
+    /// Deals whose id is above the asked cursor, ascending.
+    pub deals: Vec<DealView>,
+    /// Ask for what comes after this next; none when this was the last page.
+    pub cursor: Option<B256>,
+}
+
+/// One deal with what happened to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DealDetail {
+    /// The deal.
+    #[serde(flatten)]
+    pub view: DealView,
+    /// Its canonical events, oldest first; at most the 500 newest.
+    pub transactions: Vec<DealTransaction>,
+}
+
+/// One event of a deal and the transaction that caused it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DealTransaction {
+    /// The event's id: `GET /v1/events/{id}` tells all of it.
+    pub event: B256,
+    /// The event's name.
+    pub name: String,
+    /// The transaction's hash.
+    pub transaction: B256,
+    /// Height of its block.
+    #[serde(with = "dec")]
+    pub block_number: u64,
+    /// Unix seconds of its block.
+    #[serde(with = "dec")]
+    pub block_time: u64,
+    /// How settled it is.
+    pub finality: Finality,
+}
+
+/// How far a case is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseStage {
+    /// Opened; the target block is fixed.
+    Opened,
+    /// Seats are known; ballots count.
+    Drawn,
+    /// The ballots determine one share.
+    Accepted,
+    /// The escrow has been told.
+    Executed,
+}
+
+/// An arbitration case as the canonical events made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// The deal it is about.
+    pub deal: B256,
+    /// The arbiter contract.
+    pub arbiter: AccountId,
+    /// The escrow that holds the deal.
+    pub escrow: AccountId,
+    /// How far it is.
+    pub stage: CaseStage,
+    /// The accepted or executed share of the seller, in basis points.
+    pub ruling: Option<u16>,
+    /// Every jury so far in the order of their opening; the last one is the present one.
+    pub juries: Vec<Jury>,
+}
+
+/// One jury of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jury {
+    /// 0 is the pool of the terms, 1 its parent.
+    pub instance: u8,
+    /// 0 is the first jury of the instance, 1 the second.
+    pub jury: u8,
+    /// The pool, where its opening was seen.
+    pub pool: Option<B256>,
+    /// Index of the member list.
+    pub list: u32,
+    /// Unix seconds of the dispute.
+    #[serde(with = "dec")]
+    pub disputed_at: u64,
+    /// The block whose hash draws the seats.
+    #[serde(with = "dec")]
+    pub target_block: u64,
+    /// The seed of the draw, once drawn.
+    pub seed: Option<B256>,
+    /// The drawn seats in order.
+    pub seats: Vec<Address>,
+    /// The case's word of ballots; see `Case` in contracts/src/interfaces/IArbitrationPools.sol.
+    pub ballots: B256,
+    /// Lower bound of the ruling, in basis points.
+    pub lo: u16,
+    /// Upper bound of the ruling, in basis points.
+    pub hi: u16,
+    /// Ballots cast on chain by the jurors themselves.
+    pub cast: Vec<CastBallot>,
+}
+
+/// A ballot that a juror cast on chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CastBallot {
+    /// Index of the seat.
+    pub seat: u8,
+    /// The seller's share, in basis points.
+    pub share: u16,
+    /// SHA-256 of the written reason, or zero.
+    pub reason: B256,
+}
+
+/// A case and how settled its newest event is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseView {
+    /// The case.
+    #[serde(flatten)]
+    pub case: Case,
+    /// Finality of its newest event.
+    pub finality: Finality,
+}
+
+/// An arbitration pool as the canonical events made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// The pool's id: the hash of its rule book.
+    pub pool: B256,
+    /// The arbiter contract.
+    pub arbiter: AccountId,
+    /// Its rules; none when the pool was made before the indexer's first block.
+    pub book: Option<RuleBook>,
+    /// Its member lists in order of publication.
+    pub lists: Vec<MemberList>,
+}
+
+/// One published member list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberList {
+    /// Index of the list.
+    pub list: u32,
+    /// Members in it.
+    pub size: u32,
+    /// Unix seconds from which it counts.
+    #[serde(with = "dec")]
+    pub effective_at: u64,
+    /// The data contracts that hold the addresses.
+    pub pages: Vec<Address>,
+}
+
+/// A pool and how settled its newest event is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolView {
+    /// The pool.
+    #[serde(flatten)]
+    pub pool: Pool,
+    /// Finality of its newest event.
+    pub finality: Finality,
+}
+
+/// A block by height and hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRef {
+    /// Its height.
+    #[serde(with = "dec")]
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
+/// How the indexer is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexerStatus {
+    /// The chain it follows.
+    pub chain: ChainId,
+    /// The contracts it watches.
+    pub contracts: Vec<AccountId>,
+    /// The node's newest block, as last seen.
+    pub head: Option<BlockRef>,
+    /// The newest block that is told as safe.
+    pub safe: Option<BlockRef>,
+    /// The newest block that is told as final.
+    pub finalized: Option<BlockRef>,
+    /// Everything up to this block is in the database.
+    pub cursor: BlockRef,
+    /// Blocks between cursor and head.
+    #[serde(with = "dec")]
+    pub lag: u64,
+    /// The newest entry of the feed; 0 when there is none.
+    #[serde(with = "dec")]
+    pub feed: u64,
+    /// Whether it reached the head since it was started.
+    pub caught_up: bool,
+    /// Unix milliseconds of the last good answer of the node.
+    pub polled_at: Option<i64>,
+    /// The last trouble with the node, while it lasts.
+    pub trouble: Option<String>,
+    /// Kinds of the open faults, each once.
+    pub alarms: Vec<FaultKind>,
+    /// Open faults, oldest first; at most 100.
+    pub faults: Vec<Fault>,
+}
+
+/// What can be wrong with what the chain said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// A deal's events are not numbered without a gap: one is missing.
+    CountGap,
+    /// A log of a watched contract could not be decoded; nothing after its block is indexed.
+    Quarantine,
+    /// Blocks told as final left the chain; nothing more is indexed.
+    DeepReorg,
+    /// A node serves another chain than the contracts are on; it is not used.
+    WrongChain,
+}
+
+impl FaultKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::CountGap, Self::Quarantine, Self::DeepReorg, Self::WrongChain];
+
+    /// The name in JSON and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CountGap => "count_gap",
+            Self::Quarantine => "quarantine",
+            Self::DeepReorg => "deep_reorg",
+            Self::WrongChain => "wrong_chain",
+        }
+    }
+
+    /// Whether indexing stands still while it is open.
+    pub const fn stops(self) -> bool {
+        match self {
+            Self::CountGap => false,
+            Self::Quarantine | Self::DeepReorg | Self::WrongChain => true,
+        }
+    }
+}
+
+/// Something wrong with what the chain said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What kind of thing.
+    pub kind: FaultKind,
+    /// What it is about: a deal, a block, a node.
+    pub subject: String,
+    /// What was expected and what was found.
+    pub detail: String,
+    /// Unix milliseconds when it was found.
+    pub raised_at: i64,
+}
