@@ -11,7 +11,7 @@ use serde::Serialize;
 pub struct Problem {
     /// A URI reference that names the kind of problem: `/problems/<kind>`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Box<str>,
     /// The kind in words, the same for every occurrence.
     pub title: String,
     /// The HTTP status.
@@ -20,20 +20,20 @@ pub struct Problem {
     pub detail: String,
     /// The field of the request at fault, as a JSON pointer or a parameter's name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
+    pub field: Option<Box<str>>,
     /// The step of `submit` that refused a record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<String>,
+    pub step: Option<Box<str>>,
     /// The rule's own name, where a rule of the protocol refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
+    pub rule: Option<Box<str>>,
 }
 
 impl Problem {
     /// A problem of a kind: `kind` is the slug after `/problems/`.
     pub fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("/problems/{kind}"),
+            kind: format!("/problems/{kind}").into(),
             title: title.to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
@@ -46,21 +46,21 @@ impl Problem {
     /// Names the field at fault.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.field = Some(field.into().into());
         self
     }
 
     /// Names the step of `submit` that refused.
     #[must_use]
     pub fn in_step(mut self, step: impl Into<String>) -> Self {
-        self.step = Some(step.into());
+        self.step = Some(step.into().into());
         self
     }
 
     /// Names the rule that refused.
     #[must_use]
     pub fn by_rule(mut self, rule: impl Into<String>) -> Self {
-        self.rule = Some(rule.into());
+        self.rule = Some(rule.into().into());
         self
     }
 
