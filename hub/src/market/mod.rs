@@ -1,29 +1,17 @@
-//! Being built.
-use serde_json::Value;
-use service::db::Write;
+//! Listings: what somebody offers, and at what price. A `listing@1` about nothing begins a listing; one about that first
+//! record revises it whole. What may follow what is a table in `model.rs`.
 
-use crate::{
-    Hub,
-    error::{Error, Refusal},
-    records::{Accepted, Draft, Record},
+pub(crate) mod api;
+mod model;
+mod room;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use api::ListingView;
+pub use model::{
+    Fiat, ListingBody, ListingKind, ListingStatus, LocationPref, PanelRef, Price, PriceAsset, PriceType,
+    Visibility, audience_for, step,
 };
-
-/// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &[];
-
-pub(crate) fn check(_record: &Record) -> Result<(), Refusal> {
-    Ok(())
-}
-
-pub(crate) async fn prepare(_hub: &Hub, _record: &Record) -> Result<Value, Error> {
-    Ok(Value::Null)
-}
-
-pub(crate) async fn apply(_write: &mut Write, _accepted: &Accepted) -> Result<Vec<Draft>, Error> {
-    Ok(Vec::new())
-}
-pub(crate) mod api {
-    pub(crate) fn routes() -> utoipa_axum::router::OpenApiRouter<crate::Hub> {
-        utoipa_axum::router::OpenApiRouter::new()
-    }
-}
+pub(crate) use room::{TABLES, apply, check};
+pub(crate) use store::{Listing, listing};

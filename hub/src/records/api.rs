@@ -13,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{RecordId, Stamp, log, submit::submit};
 use crate::{
     Hub,
-    access::{Reader, may_read},
+    access::{Audience, Reader, may_read},
     error::Error,
 };
 
@@ -73,7 +73,12 @@ async fn get_record(
         log::find(&mut on, &id).await?
     };
     match found {
-        Some(found) if may_read(&reader, &found.record.audience) => Ok(Json(found.record)),
+        Some(found) if readable(&reader, &found.record) => Ok(Json(found.record)),
         _ => Err(Problem::not_found("record", id)),
     }
+}
+
+/// Its audience, and whoever said it.
+fn readable(reader: &Reader, record: &super::Record) -> bool {
+    may_read(reader, &record.audience) || may_read(reader, &[Audience::Account(record.account())])
 }

@@ -38,6 +38,13 @@ pub(crate) async fn find(on: &mut AnyConnection, id: &RecordId) -> Result<Option
     row.as_ref().map(read).transpose()
 }
 
+/// The first entry of a type.
+pub(crate) async fn first_of(on: &mut AnyConnection, kind: &str) -> Result<Option<Accepted>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM log WHERE kind = $1 ORDER BY seq LIMIT 1"));
+    let row = sqlx::query(sql).bind(kind).fetch_optional(on).await?;
+    row.as_ref().map(read).transpose()
+}
+
 /// Entries above `after`, ascending.
 pub(crate) async fn page(on: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Accepted>, Error> {
     let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM log WHERE seq > $1 ORDER BY seq LIMIT $2"));

@@ -14,6 +14,7 @@ mod device;
 pub(crate) mod log;
 pub mod proof;
 
+mod rebuild;
 mod record;
 mod schema;
 mod submit;
@@ -24,6 +25,8 @@ pub use api::Receipt;
 pub use device::{Device, DeviceKey, KeyError};
 pub use proof::ProofError;
 
+pub use rebuild::Difference;
+pub(crate) use rebuild::replay;
 pub use record::{Draft, Record, RecordError, RecordId, Stamp};
 pub use schema::{BODY_DEPTH_MAX, RECORD_SIZE_MAX};
-pub(crate) use submit::{Accepted, Submitted, submit};
+pub(crate) use submit::{Accepted, Submitted, say, submit};

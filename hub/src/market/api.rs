@@ -1,0 +1,145 @@
+//! `GET /v1/listings` and `GET /v1/listings/{id}`.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use service::http::{Json, Path, Problem, Query};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    model::{ListingBody, ListingKind, ListingStatus},
+    store::{self, Filter, Listing},
+};
+use crate::{
+    Hub,
+    access::{Reader, may_read},
+    error::Error,
+    page::{Cursor, Page},
+    records::{RecordId, Stamp},
+};
+
+/// How many listings one request looks at, so that a page of a hub full of private listings costs no more than any.
+const LOOKED_AT_MAX: i64 = 500;
+const WORDS_MAX: usize = 100;
+
+/// A listing as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ListingView {
+    /// The id of its first record: what a revision or a purchase is about.
+    #[schema(value_type = String)]
+    pub id: RecordId,
+    /// The id of its newest record.
+    #[schema(value_type = String)]
+    pub revision: RecordId,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    pub seller: RecordId,
+    /// When it began.
+    #[schema(value_type = String)]
+    pub created: Stamp,
+    /// When it was last revised.
+    #[schema(value_type = String)]
+    pub updated: Stamp,
+    /// What its newest record says.
+    pub body: ListingBody,
+}
+
+impl From<Listing> for ListingView {
+    fn from(listing: Listing) -> Self {
+        Self {
+            id: listing.id,
+            revision: listing.revision,
+            seller: listing.seller,
+            created: Stamp::from_ms(listing.created_at),
+            updated: Stamp::from_ms(listing.updated_at),
+            body: listing.body,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListingQuery {
+    kind: Option<ListingKind>,
+    status: Option<ListingStatus>,
+    tag: Option<String>,
+    #[param(value_type = Option<String>)]
+    seller: Option<RecordId>,
+    /// Found in title, description or tags, whatever the case; at most 100 characters.
+    q: Option<String>,
+    /// `next` of the page before.
+    after: Option<u64>,
+    /// 1 to 100; 50 when missing.
+    limit: Option<u32>,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Hub> {
+    OpenApiRouter::new().routes(routes!(listings)).routes(routes!(listing))
+}
+
+/// Listings that you may read, newest first.
+#[utoipa::path(get, path = "/v1/listings", tag = "market", params(ListingQuery), responses(
+    (status = 200, description = "A page", body = Page<ListingView>),
+    (status = 400, description = "A parameter cannot be read", content_type = "application/problem+json"),
+))]
+async fn listings(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Query(asked): Query<ListingQuery>,
+) -> Result<Json<Page<ListingView>>, Problem> {
+    let cursor = Cursor { after: asked.after, limit: asked.limit };
+    let limit = cursor.limit()?;
+    if asked.q.as_ref().is_some_and(|q| q.chars().count() > WORDS_MAX) {
+        return Err(Problem::malformed(format!("q may have {WORDS_MAX} characters")).at("q"));
+    }
+    let filter = Filter {
+        kind: asked.kind,
+        status: asked.status,
+        tag: asked.tag,
+        seller: asked.seller,
+        q: asked.q.map(|q| q.to_lowercase()),
+    };
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let mut before = cursor.after().unwrap_or(i64::MAX);
+    let mut items = Vec::new();
+    let mut looked_at = 0_i64;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    loop {
+        let found = store::find(&mut on, &filter, before, limit).await?;
+        let ended = found.len() < wanted;
+        for listing in found {
+            if items.len() == wanted {
+                return Ok(Json(Page::new(items, Some(before))));
+            }
+            before = listing.seq;
+            if may_read(&reader, &listing.audience) {
+                items.push(ListingView::from(listing));
+            }
+        }
+        looked_at = looked_at.saturating_add(limit);
+        if ended {
+            return Ok(Json(Page::new(items, None)));
+        }
+        if items.len() == wanted || looked_at >= LOOKED_AT_MAX {
+            return Ok(Json(Page::new(items, Some(before))));
+        }
+    }
+}
+
+/// A listing.
+#[utoipa::path(get, path = "/v1/listings/{id}", tag = "market", params(("id" = String, Path)), responses(
+    (status = 200, description = "The listing", body = ListingView),
+    (status = 404, description = "There is none, or you may not read it", content_type = "application/problem+json"),
+))]
+async fn listing(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Path(id): Path<RecordId>,
+) -> Result<Json<ListingView>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    store::listing(&mut on, &id)
+        .await?
+        .filter(|listing| may_read(&reader, &listing.audience))
+        .map(|listing| Json(listing.into()))
+        .ok_or_else(|| Problem::not_found("listing", id))
+}
