@@ -11,11 +11,13 @@ struct RuleBook {
     bytes32 parent;
     /// Seats of a jury: odd, 1 to 31.
     uint8 jurySize;
-    /// Seconds before a published list takes effect; at most 366 days.
+    /// Seconds before a published list takes effect; at most 366 days. Zero counts as one, so that no list applies to a
+    /// deal funded in the list's own block.
     uint32 delay;
-    /// Seconds after the dispute for opening the case and drawing the jury; 60 to 30 days.
+    /// Seconds after the dispute for opening the case and drawing the jury; 60 seconds to 30 days.
     uint32 opening;
-    /// Seconds of voting after that; 1 to 90 days.
+    /// Seconds of voting after that; 1 second to 90 days. Where no second jury follows, ballots still count until the
+    /// escrow's own deadline.
     uint32 voting;
     /// Seconds in which an accepted ruling may be appealed; zero exactly when there is no parent.
     uint32 appeal;
@@ -63,6 +65,7 @@ struct Case {
     uint16 lo;
     uint16 hi;
     bytes32 seed;
+    /// The ballots while they are counted; zero again once a ruling is accepted (the last BallotsCounted has them).
     /// One 5-bit field a seat, seat 0 lowest: 0 none, 1 to 21 is share/500 + 1, 31 void. From bit 155 one bit a seat:
     /// cast on chain, therefore final.
     uint256 ballots;
@@ -130,7 +133,9 @@ interface IArbitrationPools is IArbiter {
 
     /* REFUSALS, time */
 
+    /// `opensAt` is a block number in `draw`.
     error TooEarly(uint256 opensAt);
+    /// Past the escrow's deadline for a ruling, `closedAt` in Unix seconds.
     error TooLate(uint256 closedAt);
 
     /* REFUSALS, authority */
@@ -147,25 +152,32 @@ interface IArbitrationPools is IArbiter {
     /// A seat's ballot cast on chain is final.
     error SeatFinal(uint256 seat);
     error ListNotAscending(uint256 index);
+    /// Not a page, more pages than a list may have (64), or, with address zero, not 1 to 1,200 members.
     error BadPage(address page);
+    /// Nothing in the submission changes the count.
     error NoBallots();
 
     /* POOLS AND LISTS */
 
     function createPool(RuleBook calldata book) external returns (bytes32 pool);
     /// Stores up to 1,200 strictly ascending addresses as a data contract (a zero byte, then 20 bytes each).
+    /// Its address depends on the members alone; storing them again returns the same page.
     function storePage(address[] calldata members) external returns (address page);
     /// The keeper publishes the next list, made of pages whose addresses ascend throughout. At least 2N + 2 members.
     function publish(bytes32 pool, address[] calldata pages) external returns (uint32 list);
 
     /* CASES: permissionless and retryable */
 
+    /// Fixes the target block, two after this one.
     function open(address escrow, Terms calldata terms) external;
+    /// Seats the jury by the target block's hash; where that is no longer known, the target moves instead.
     function draw(address escrow, Terms calldata terms) external;
     /// The caller is the juror of `seat`; final, and overrides a signature.
     function cast(address escrow, Terms calldata terms, uint8 seat, uint16 share, bytes32 reason) external;
-    /// Counts signed ballots. Executes at once where no appeal is possible and the ruling is determined.
+    /// Counts signed ballots; those of a seat that is void or final change nothing, a second share of one seat voids it.
+    /// Executes at once where no appeal is possible and the ruling is determined.
     function submit(address escrow, Terms calldata terms, Ballot[] calldata ballots) external;
+    /// Tells the escrow a ruling that it could not take when it was accepted.
     function execute(address escrow, Terms calldata terms) external;
 
     /* READING */

@@ -87,7 +87,7 @@ interface IArbiter {
 /// @notice Holds the payment of deals between a buyer and a seller until one concedes, a window ends in silence, or
 ///         the arbiter that both named has ruled. Nobody owns it; it takes nothing.
 /// @dev    The refusals are checked in this order, and the first that applies is given: terms, state, time, authority,
-///         amount, intake (docs/protocol.md, section 4).
+///         amount, intake (docs/protocol.md, section 4); within one of these, in the order listed here.
 interface IEscrow {
     /* EVENTS: one a transition, the deal's id first, enough to rebuild the state without reading storage. `count` is
        the number of this deal's events so far, this one included, modulo 256. */
@@ -138,7 +138,9 @@ interface IEscrow {
 
     /* REFUSALS, time (Unix seconds) */
 
+    /// `opensAt` is the first second that is not too early.
     error TooEarly(uint256 opensAt);
+    /// `closedAt` is the last second that was not too late.
     error TooLate(uint256 closedAt);
     error SignatureExpired(uint256 validUntil);
 
@@ -153,7 +155,7 @@ interface IEscrow {
 
     /* REFUSALS, amount */
 
-    /// A total above the deal's amount.
+    /// A total above the deal's amount, or a withdrawal above the credit.
     error TotalTooHigh(uint256 total, uint256 amount);
     /// A total that moves nothing.
     error NothingMoves();
@@ -165,7 +167,9 @@ interface IEscrow {
     error WrongValue(uint256 sent, uint256 needed);
     error IntakeMismatch(uint256 received, uint256 needed);
     error TransferFailed();
+    /// Too little gas is left for a call that must have its whole bound.
     error NotEnoughGas();
+    /// Checked before everything else.
     error Reentered();
 
     /* ACTIONS. The plain form is called by the party itself; the `By…Signature` form by anyone who holds its signature
@@ -173,7 +177,8 @@ interface IEscrow {
 
     /// The buyer funds. `sellerSignature` is over the terms; empty where the seller is the caller of `fundBySig`.
     function fund(Terms calldata terms, bytes calldata sellerSignature) external payable returns (bytes32 deal);
-    /// Funds from the buyer's ERC-20 allowance by its typed `Fund(bytes32 deal,uint40 validUntil)`.
+    /// Funds by the buyer's typed `Fund(bytes32 deal,uint40 validUntil)`: a token from the buyer's allowance, native coin
+    /// from the caller.
     function fundBySig(
         Terms calldata terms,
         bytes calldata sellerSignature,
@@ -231,7 +236,10 @@ interface IEscrow {
 
     /// Makes a digest that the caller signed, or may sign later, worthless here.
     function revoke(bytes32 digest) external;
+    /// Pays the caller's whole credit to `to`, which is neither zero, the asset nor this contract.
     function withdraw(address asset, address to) external returns (uint256 amount);
+    /// Pays `amount` of the creditor's credit by its typed
+    /// `Withdraw(address creditor,address asset,uint256 amount,address to,uint256 nonce,uint40 validUntil)`.
     function withdrawBySig(
         address creditor,
         address asset,

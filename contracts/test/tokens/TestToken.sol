@@ -44,7 +44,7 @@ contract TestToken {
         return true;
     }
 
-    function _move(address from, address to, uint256 value) private {
+    function _move(address from, address to, uint256 value) internal virtual {
         uint256 held = balanceOf[from];
         if (held < value) revert InsufficientBalance(from, held, value);
         unchecked {

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+/// @notice Takes no coin until it is told to.
+contract Refuser {
+    bool public willing;
+
+    function relent() external {
+        willing = true;
+    }
+
+    receive() external payable {
+        require(willing, "no");
+    }
+}
+
+/// @notice Spends all the gas it gets on receiving coin.
+contract Burner {
+    uint256 public burnt;
+
+    receive() external payable {
+        for (;;) {
+            ++burnt;
+        }
+    }
+}
+
+/// @notice Answers coin with a megabyte of revert data.
+contract Bomber {
+    receive() external payable {
+        assembly {
+            revert(0, 1000000)
+        }
+    }
+}
+
+/// @notice On receiving coin or a token makes the calls it was given, and keeps how they ended.
+contract Caller {
+    address public target;
+    bytes[] public calls;
+    bytes[] public answers;
+    bool[] public outcomes;
+
+    function plan(address target_, bytes[] calldata calls_) external {
+        target = target_;
+        for (uint256 i; i < calls_.length; ++i) {
+            calls.push(calls_[i]);
+        }
+    }
+
+    function count() external view returns (uint256) {
+        return outcomes.length;
+    }
+
+    receive() external payable {
+        received();
+    }
+
+    function received() public {
+        for (uint256 i; i < calls.length; ++i) {
+            (bool ok, bytes memory answer) = target.call(calls[i]);
+            outcomes.push(ok);
+            answers.push(answer);
+        }
+    }
+
+    /// Anyone may act through it.
+    function act(address to, bytes calldata data) external payable returns (bytes memory) {
+        (bool ok, bytes memory answer) = to.call{value: msg.value}(data);
+        if (!ok) {
+            assembly {
+                revert(add(answer, 0x20), mload(answer))
+            }
+        }
+        return answer;
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {TestToken} from "./TestToken.sol";
+
+/// What a token does when it is asked to transfer.
+enum Odd {
+    Nothing, // behaves
+    Silent, // moves, answers nothing
+    SilentStill, // moves nothing, answers nothing
+    False, // moves nothing, answers false
+    FalseMoves, // moves, answers false
+    Two, // moves, answers 2
+    TwoHalf, // moves half, answers 2
+    TwoStill, // moves nothing, answers 2
+    Reverts,
+    Burns, // spends all the gas it gets
+    Bomb, // reverts with a megabyte
+    Fee, // a hundredth is lost on the way
+    Extra, // more arrives than was sent
+    Hook, // moves, then calls the holder who did not ask: the payer of a transferFrom, the payee of a transfer
+    Blind, // moves, answers 2, and from then on tells no balance
+
+    BlindBefore // tells no balance
+}
+
+/// @notice A token that misbehaves in one chosen way.
+contract OddToken {
+    mapping(address holder => uint256) private _balances;
+    mapping(address holder => mapping(address spender => uint256)) public allowance;
+    Odd public out;
+    Odd public into;
+    bool private _blind;
+
+    function setOut(Odd odd) external {
+        out = odd;
+    }
+
+    function setInto(Odd odd) external {
+        into = odd;
+    }
+
+    function mint(address to, uint256 value) external {
+        _balances[to] += value;
+    }
+
+    function approve(address spender, uint256 value) external returns (bool) {
+        allowance[msg.sender][spender] = value;
+        return true;
+    }
+
+    function balanceOf(address holder) external view returns (uint256) {
+        require(!_blind && into != Odd.BlindBefore && out != Odd.BlindBefore);
+        return _balances[holder];
+    }
+
+    /// What `balanceOf` would say if it always answered.
+    function held(address holder) external view returns (uint256) {
+        return _balances[holder];
+    }
+
+    function transfer(address to, uint256 value) external {
+        _act(out, msg.sender, to, value);
+    }
+
+    function transferFrom(address from, address to, uint256 value) external {
+        require(allowance[from][msg.sender] >= value);
+        _act(into, from, to, value);
+    }
+
+    function _act(Odd odd, address from, address to, uint256 value) private {
+        if (odd == Odd.Nothing) _answer(from, to, value, value, 1);
+        if (odd == Odd.Silent) {
+            _move(from, to, value, value);
+            return;
+        }
+        if (odd == Odd.SilentStill) return;
+        if (odd == Odd.False) _answer(from, to, 0, 0, 0);
+        if (odd == Odd.FalseMoves) _answer(from, to, value, value, 0);
+        if (odd == Odd.Two || odd == Odd.BlindBefore) _answer(from, to, value, value, 2);
+        if (odd == Odd.TwoHalf) _answer(from, to, value / 2, value / 2, 2);
+        if (odd == Odd.TwoStill) _answer(from, to, 0, 0, 2);
+        if (odd == Odd.Reverts) revert("no");
+        if (odd == Odd.Burns) for (uint256 i;; ++i) {
+            _balances[address(0)] = i;
+        }
+        if (odd == Odd.Bomb) {
+            assembly {
+                revert(0, 1000000)
+            }
+        }
+        if (odd == Odd.Fee) _answer(from, to, value, value - value / 100, 1);
+        if (odd == Odd.Extra) _answer(from, to, value, value + 1, 1);
+        if (odd == Odd.Hook) {
+            _move(from, to, value, value);
+            (bool ok,) = (from == msg.sender ? to : from).call(abi.encodeWithSignature("received()"));
+            _answer(from, to, 0, 0, ok ? 1 : 0);
+        }
+        _blind = true;
+        _answer(from, to, value, value, 2);
+    }
+
+    function _answer(address from, address to, uint256 sent, uint256 arrived, uint256 word) private {
+        _move(from, to, sent, arrived);
+        assembly {
+            mstore(0x00, word)
+            return(0x00, 0x20)
+        }
+    }
+
+    function _move(address from, address to, uint256 sent, uint256 arrived) private {
+        _balances[from] -= sent;
+        _balances[to] += arrived;
+    }
+}
+
+/// @notice Ours, behaving until told to refuse one receiver, as issuers with a denylist do.
+contract DenylistToken is TestToken {
+    mapping(address => bool) public denied;
+
+    function deny(address who, bool yes) external {
+        denied[who] = yes;
+    }
+
+    function _move(address from, address to, uint256 value) internal override {
+        require(!denied[to] && !denied[from], "denied");
+        super._move(from, to, value);
+    }
+}
