@@ -8,12 +8,15 @@ pub mod access;
 pub mod chain;
 pub mod communities;
 pub mod config;
+pub mod deals;
+pub mod disputes;
 mod error;
 pub mod identity;
 pub mod market;
 mod outbox;
 pub mod page;
 pub mod records;
+pub mod reputation;
 mod rooms;
 mod server;
 
@@ -33,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use chain::ChainReader;
 use config::{Config, PublicUrl};
 pub use error::{Error, Refusal, Step};
-use records::{DeviceKey, Draft, RecordId, Stamp};
+use records::{DeviceKey, Difference, Draft, RecordId, Stamp};
 
 const SCHEMA: Schema = Schema {
     service: "hub",
@@ -69,14 +72,20 @@ impl Hub {
         let key = own_key(&config.data).await?;
         let db = Db::open(&config.database, SCHEMA).await?;
         let chain = ChainReader::new(&config.indexer_url)?;
-        let known = identity::hub_account(&mut *db.reader().acquire().await?, &key.device()).await?;
-        let created = Stamp::from_ms(clock.now_ms());
+        let known = records::log::first_of(&mut *db.reader().acquire().await?, "hub@1").await?;
         let body = serde_json::json!({ "did": public.did });
-        let first = Draft::new("hub@1", None, created, body)
+        let first = Draft::new("hub@1", None, Stamp::from_ms(clock.now_ms()), body)
             .sign(&key)
             .map_err(|error| Error::Corrupt(error.to_string()))?;
-        let account = match known {
-            Some(account) => account,
+        let account = match &known {
+            Some(known) if known.record.device == key.device() => known.record.id,
+            Some(known) => {
+                return Err(Error::Config(format!(
+                    "the key in {} is not that of this database's hub, {}",
+                    config.data.display(),
+                    known.record.device
+                )));
+            }
             None => RecordId::of(&first).map_err(|error| Error::Corrupt(error.to_string()))?,
         };
         let hub = Self {
@@ -146,6 +155,18 @@ async fn own_key(folder: &Path) -> Result<DeviceKey, Error> {
     Ok(DeviceKey::from_seed(seed))
 }
 
+/// Shows that every table of current state is what the log says, by replaying it; with `repair`, also makes it so. No hub
+/// may be running on this database.
+///
+/// # Errors
+/// The configuration or the database cannot be used, or the log holds what this program cannot replay.
+pub async fn rebuild(config: Config, clock: Arc<dyn Clock>, repair: bool) -> Result<Vec<Difference>, Error> {
+    let hub = Hub::open(config, clock, CancellationToken::new()).await?;
+    let differences = records::replay(&hub, repair).await;
+    hub.db.close().await;
+    differences
+}
+
 /// Serves a hub until `stop` is cancelled.
 ///
 /// # Errors
@@ -157,7 +178,10 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let hub = Hub::open(config, clock, stop.clone()).await?;
+    let timer = tokio::spawn(disputes::run_timer(hub.clone()));
     let served = service::http::serve(listener, server::app(&hub), stop).await;
+    hub.stop.cancel();
+    let _ = timer.await;
     hub.db.close().await;
     served.map_err(|source| Error::Io { what: "listener".to_owned(), source })
 }

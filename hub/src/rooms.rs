@@ -6,10 +6,11 @@ use serde_json::Value;
 use service::db::Write;
 
 use crate::{
-    Hub, communities,
+    Hub, communities, deals, disputes,
     error::{Error, Refusal},
     identity, market, outbox,
     records::{Accepted, Draft, Record},
+    reputation,
 };
 
 /// The rooms of the hub.
@@ -21,10 +22,17 @@ pub(crate) enum Room {
     Communities,
     /// Listings.
     Market,
+    /// Purchases and the chain's events about them.
+    Deals,
+    /// Evidence, ballots, and moments that have come.
+    Disputes,
+    /// Credentials.
+    Reputation,
 }
 
 impl Room {
-    pub(crate) const ALL: [Self; 3] = [Self::Identity, Self::Communities, Self::Market];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Identity, Self::Communities, Self::Market, Self::Deals, Self::Disputes, Self::Reputation];
 
     /// The room of a type; none when this hub does not know the type.
     pub(crate) fn of(kind: &str) -> Option<Self> {
@@ -32,13 +40,16 @@ impl Room {
             "hub@1" | "identity@1" | "device@1" => Self::Identity,
             "community@1" | "membership@1" | "pool@1" => Self::Communities,
             "listing@1" => Self::Market,
+            "purchase@1" | "acceptance@1" | "withdrawal@1" | "chain-event@1" => Self::Deals,
+            "evidence@1" | "ballot@1" | "due@1" => Self::Disputes,
+            "credential@1" => Self::Reputation,
             _ => return None,
         })
     }
 
     /// Whether only the hub itself may say it.
     pub(crate) fn is_the_hubs(kind: &str) -> bool {
-        matches!(kind, "hub@1" | "chain-event@1")
+        matches!(kind, "hub@1" | "chain-event@1" | "due@1")
     }
 
     /// The body's form: every member known, within its limits. Reads nothing.
@@ -47,6 +58,9 @@ impl Room {
             Self::Identity => identity::check(record),
             Self::Communities => communities::check(record),
             Self::Market => market::check(record),
+            Self::Deals => deals::check(record),
+            Self::Disputes => disputes::check(record),
+            Self::Reputation => reputation::check(record),
         }
     }
 
@@ -55,7 +69,9 @@ impl Room {
         match self {
             Self::Identity => identity::prepare(hub, record).await,
             Self::Communities => communities::prepare(hub, record).await,
-            Self::Market => Ok(Value::Null),
+            Self::Deals => deals::prepare(hub, record).await,
+            Self::Reputation => reputation::prepare(hub, record).await,
+            Self::Market | Self::Disputes => Ok(Value::Null),
         }
     }
 
@@ -68,9 +84,17 @@ impl Room {
         accepted: &Accepted,
     ) -> Result<Vec<Draft>, Error> {
         match self {
-            Self::Identity => identity::apply(hub, write, accepted).await,
+            Self::Identity => identity::apply(write, accepted).await,
             Self::Communities => communities::apply(write, accepted).await,
             Self::Market => market::apply(write, accepted).await,
+            Self::Deals if accepted.record.kind == "chain-event@1" => {
+                deals::apply(write, accepted).await?;
+                disputes::follow(write, accepted).await?;
+                reputation::follow(hub, write, accepted).await
+            }
+            Self::Deals => deals::apply(write, accepted).await,
+            Self::Disputes => disputes::apply(write, accepted).await,
+            Self::Reputation => reputation::apply(hub, write, accepted).await,
         }
     }
 
@@ -80,6 +104,9 @@ impl Room {
             Self::Identity => identity::TABLES,
             Self::Communities => communities::TABLES,
             Self::Market => market::TABLES,
+            Self::Deals => deals::TABLES,
+            Self::Disputes => disputes::TABLES,
+            Self::Reputation => reputation::TABLES,
         }
     }
 

@@ -6,7 +6,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{Hub, communities, identity, market, outbox, records};
+use crate::{Hub, communities, deals, disputes, identity, market, outbox, records, reputation};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -23,6 +23,9 @@ fn described() -> OpenApiRouter<Hub> {
         .merge(identity::api::routes())
         .merge(communities::api::routes())
         .merge(market::api::routes())
+        .merge(deals::api::routes())
+        .merge(disputes::api::routes())
+        .merge(reputation::api::routes())
         .merge(outbox::api::routes())
         .routes(routes!(did_document))
         .routes(routes!(openapi))

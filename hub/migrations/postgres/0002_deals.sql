@@ -59,6 +59,14 @@ CREATE TABLE cases (
     updated_at BIGINT NOT NULL
 );
 
+CREATE TABLE seats (
+    deal TEXT NOT NULL,
+    seat BIGINT NOT NULL,
+    wallet TEXT NOT NULL,
+    PRIMARY KEY (deal, seat)
+);
+CREATE INDEX seats_wallet ON seats (wallet);
+
 CREATE TABLE evidence (
     id TEXT PRIMARY KEY,
     deal TEXT NOT NULL,

@@ -59,6 +59,14 @@ CREATE TABLE cases (
     updated_at INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE seats (
+    deal TEXT NOT NULL,
+    seat INTEGER NOT NULL,
+    wallet TEXT NOT NULL,
+    PRIMARY KEY (deal, seat)
+) STRICT;
+CREATE INDEX seats_wallet ON seats (wallet);
+
 CREATE TABLE evidence (
     id TEXT PRIMARY KEY,
     deal TEXT NOT NULL,

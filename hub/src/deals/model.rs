@@ -4,11 +4,11 @@
 use alloy::primitives::{B256, Bytes};
 use protocol::{
     caip::{AccountId, AssetId},
-    evm,
+    deal, evm,
     terms::Terms,
     wire::{
         dec,
-        feed::{FeedEntry, Finality, RuleBook},
+        feed::{FeedEntry, Finality},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -106,10 +106,10 @@ pub struct Goods {
 }
 
 /// What the hub knows of the pool that the terms name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Panel {
-    /// Its rule book, as the chain holds it.
-    pub book: RuleBook,
+    /// Seconds from a dispute to the latest execution of a ruling, as the chain says.
+    pub worst_case: u64,
     /// Whether anyone may choose it, or both parties belong to its community.
     pub open_to_both: bool,
 }
@@ -128,7 +128,9 @@ pub struct Offer<'a> {
     /// The arbiters that this hub follows.
     pub arbiters: &'a [AccountId],
     /// The pool, when the hub knows it.
-    pub panel: Option<&'a Panel>,
+    pub panel: Option<Panel>,
+    /// Whether the hub has seen the deal on chain before it was offered.
+    pub on_chain: bool,
     /// Unix seconds.
     pub now: u64,
 }
@@ -190,13 +192,8 @@ pub enum Refusal {
         worst: u64,
     },
     /// The escrow would refuse the terms.
-    #[error("the escrow would refuse the terms: {name}: {reason}")]
-    TermsRefused {
-        /// The escrow's name for it.
-        name: &'static str,
-        /// In words.
-        reason: String,
-    },
+    #[error("the escrow would refuse the terms with {name}: {0}", name = .0.name())]
+    TermsRefused(#[from] deal::Refusal),
     /// The terms have no form on the chain.
     #[error("terms: {0}")]
     TermsUnfit(#[from] evm::TermsError),
@@ -217,13 +214,16 @@ pub enum Refusal {
     /// The deal is known already.
     #[error("deal {0} is already offered: equal terms need another salt")]
     KnownDeal(B256),
+    /// The deal was on chain before it was offered here, and its events were not kept.
+    #[error("deal {0} is on chain already: offer before funding, with another salt")]
+    DealOnChain(B256),
     /// Somebody who is not the seller accepts.
     #[error("only the seller accepts")]
     NotSeller,
     /// Somebody who is no party withdraws.
     #[error("only the buyer and the seller withdraw")]
     NotParty,
-    /// Too late to accept.
+    /// Too late to offer or accept.
     #[error("the terms' fund_by {0} (Unix seconds) has passed")]
     TooLate(u64),
     /// The signature is not the seller's.
@@ -249,12 +249,13 @@ impl Refusal {
             Self::UnknownPanel(_) => "unknown_panel",
             Self::ForeignPanel(_) => "foreign_panel",
             Self::RulingTooShort { .. } => "ruling_too_short",
-            Self::TermsRefused { .. } => "terms_refused",
+            Self::TermsRefused(_) => "terms_refused",
             Self::TermsUnfit(_) => "terms_unfit",
             Self::AgreementUnreadable(_) => "agreement_unreadable",
             Self::AgreementContradicts(_) => "agreement_contradicts",
             Self::AgreementHash { .. } => "agreement_hash",
             Self::KnownDeal(_) => "known_deal",
+            Self::DealOnChain(_) => "deal_on_chain",
             Self::NotSeller => "not_seller",
             Self::NotParty => "not_party",
             Self::TooLate(_) => "too_late",
@@ -264,7 +265,7 @@ impl Refusal {
     }
 
     /// The field of the record at fault.
-    pub const fn field(&self) -> &'static str {
+    pub fn field(&self) -> &'static str {
         match self {
             Self::NoListing | Self::ListingInactive | Self::NoPayTo => "/about",
             Self::OwnListing | Self::NotSeller | Self::NotParty => "/author",
@@ -275,7 +276,9 @@ impl Refusal {
             Self::UnknownContract { .. } => "/body/terms/arbiter",
             Self::UnknownPanel(_) | Self::ForeignPanel(_) => "/body/terms/panel",
             Self::RulingTooShort { .. } => "/body/terms/ruling",
-            Self::TermsRefused { .. } | Self::TermsUnfit(_) | Self::KnownDeal(_) => "/body/terms",
+            Self::TermsRefused(_) | Self::TermsUnfit(_) | Self::KnownDeal(_) | Self::DealOnChain(_) => {
+                "/body/terms"
+            }
             Self::AgreementUnreadable(_) | Self::AgreementContradicts(_) => "/body/agreement",
             Self::AgreementHash { .. } => "/body/terms/agreement",
             Self::TooLate(_) => "/about",
@@ -345,16 +348,22 @@ pub fn check_purchase(body: &PurchaseBody, offer: &Offer<'_>) -> Result<B256, Re
         }
     }
     let deal = evm::deal_id(terms)?;
-    validate(terms, offer.now)?;
+    deal::validate(terms, offer.now, evm::AMOUNT_MAX)?;
+    if offer.now > terms.fund_by {
+        return Err(Refusal::TooLate(terms.fund_by));
+    }
     let panel = offer.panel.ok_or(Refusal::UnknownPanel(terms.panel))?;
     if !panel.open_to_both {
         return Err(Refusal::ForeignPanel(terms.panel));
     }
-    let worst = worst_case(&panel.book);
+    let worst = panel.worst_case;
     if u64::from(terms.ruling) < worst {
         return Err(Refusal::RulingTooShort { ruling: terms.ruling, worst });
     }
     check_agreement(body, offer, goods)?;
+    if offer.on_chain {
+        return Err(Refusal::DealOnChain(deal));
+    }
     Ok(deal)
 }
 

@@ -8,12 +8,15 @@
 use alloy::primitives::B256;
 use protocol::{
     terms::Terms,
-    wire::feed::{ChainEvent, EventBody},
+    wire::{
+        dec,
+        feed::{ChainEvent, EventBody},
+    },
 };
 use serde::{Deserialize, Serialize};
 
 /// Where a transaction stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// The buyer has offered; the seller has not answered.
@@ -280,9 +283,7 @@ pub const fn step(from: Status, by: Step) -> Result<Status, Refused> {
             S::Confirmed | S::Completed | S::Refunded => Err(R::Closed),
         },
         Step::PaySeller | Step::PayBuyer => match from {
-            S::Confirmed => {
-                Ok(if matches!(by, Step::PaySeller) { S::Completed } else { S::Refunded })
-            }
+            S::Confirmed => Ok(if matches!(by, Step::PaySeller) { S::Completed } else { S::Refunded }),
             S::Offered | S::Created | S::Declined | S::Withdrawn => Err(R::NotFunded),
             S::Funded | S::Delivered | S::Disputed => Err(R::NotClosed),
             S::Completed | S::Refunded => Err(R::Closed),
@@ -291,13 +292,15 @@ pub const fn step(from: Status, by: Step) -> Result<Status, Refused> {
 }
 
 /// What the escrow's events about a deal add up to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Where it stands. `confirmed` when an event emptied the deal.
     pub status: Status,
     /// The seller's total, in the asset's smallest unit.
+    #[serde(with = "dec")]
     pub released: u128,
     /// The buyer's total, in the asset's smallest unit.
+    #[serde(with = "dec")]
     pub refunded: u128,
     /// Events of the deal so far, modulo 256.
     pub count: u8,

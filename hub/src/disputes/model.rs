@@ -63,8 +63,7 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Open, Self::Move, Self::Draw, Self::Count, Self::Accept, Self::Execute];
+    pub const ALL: [Self; 6] = [Self::Open, Self::Move, Self::Draw, Self::Count, Self::Accept, Self::Execute];
 }
 
 /// Why an arbiter's event does not fit a case.
@@ -150,7 +149,7 @@ pub struct Cast {
 }
 
 /// A case as the arbiter's events tell it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// How far it is.
     pub stage: Stage,
@@ -434,7 +433,7 @@ impl Refusal {
     }
 
     /// The field of the record at fault.
-    pub const fn field(&self) -> &'static str {
+    pub fn field(&self) -> &'static str {
         match self {
             Self::NotDisputed | Self::NotDrawn | Self::VotingClosed(_) => "/about",
             Self::NotParty => "/author",

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{B256, Bytes, eip191_hash_message};
 use protocol::{
     caip::{AccountId, ChainId},
     evm,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     deals::status::{self, Position, Status},
-    identity::message::SignInMessage,
+    identity::{self, WalletAuthorisation},
     records::{
         Device, DeviceKey, ProofError, Stamp,
         proof::{self, ASSERTION},
@@ -100,9 +100,10 @@ pub struct Credential {
     /// Whom it is about, and why.
     #[serde(rename = "credentialSubject")]
     pub subject: Subject,
-    /// Why the device may speak for the party's wallet; none for the hub.
+    /// Why the device may speak for the party's wallet: what the wallet signed when the device joined the account
+    /// (EIP-4361). None for the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authorisation: Option<Authorisation>,
+    pub authorisation: Option<WalletAuthorisation>,
 }
 
 /// Whom a credential is about, and the deal that it rests on.
@@ -135,16 +136,6 @@ pub struct Deal {
     pub outcome: Status,
     /// The seller's share of the whole, in basis points, rounded down.
     pub seller_share_bps: u16,
-}
-
-/// A wallet's word that a device speaks for it: what the wallet signed when the device joined the account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Authorisation {
-    /// The EIP-4361 message.
-    pub message: String,
-    /// The wallet's signature of it.
-    pub signature: Bytes,
 }
 
 /// What a verifier must fetch before it can verify a credential.
@@ -310,7 +301,7 @@ pub fn issue(
     kind: Kind,
     terms: &Terms,
     position: &Position,
-    authorisation: Option<Authorisation>,
+    authorisation: Option<WalletAuthorisation>,
     key: &DeviceKey,
     now: Stamp,
 ) -> Result<Value, Refusal> {
@@ -320,11 +311,7 @@ pub fn issue(
         types: vec!["VerifiableCredential".to_owned(), kind.name().to_owned()],
         issuer: key.device(),
         valid_from: now,
-        subject: Subject {
-            id: WalletDid(subject_of(kind, terms, position)?),
-            deal,
-            terms: terms.clone(),
-        },
+        subject: Subject { id: WalletDid(subject_of(kind, terms, position)?), deal, terms: terms.clone() },
         authorisation,
     };
     let unsecured = serde_json::to_value(credential).map_err(|error| Refusal::Form(error.to_string()))?;
@@ -340,8 +327,7 @@ pub fn read(secured: &Value) -> Result<(Credential, Kind), Refusal> {
         secured.as_object().cloned().ok_or_else(|| Refusal::Form("it is not a JSON object".to_owned()))?;
     members.remove("proof");
     let unsecured = Value::Object(members);
-    let credential =
-        Credential::deserialize(&unsecured).map_err(|error| Refusal::Form(error.to_string()))?;
+    let credential = Credential::deserialize(&unsecured).map_err(|error| Refusal::Form(error.to_string()))?;
     // One form for each value: what was read is what was signed, to the letter.
     if serde_json::to_value(&credential).ok().as_ref() != Some(&unsecured) {
         return Err(Refusal::Form("a member is not written in its one form".to_owned()));
@@ -357,15 +343,22 @@ pub fn read(secured: &Value) -> Result<(Credential, Kind), Refusal> {
     Ok((credential, kind))
 }
 
+fn word_of(credential: &Credential) -> Result<Option<identity::Authorisation>, Refusal> {
+    let Some(WalletAuthorisation { message, signature }) = &credential.authorisation else { return Ok(None) };
+    identity::Authorisation::read(message, signature, "/authorisation")
+        .map(Some)
+        .map_err(|error| Refusal::Authorisation(error.to_string()))
+}
+
 /// What a verifier asks a contract wallet: `(wallet, hash, signature)` for `isValidSignature` (ERC-1271). None when the
 /// wallet's own key made the signature, or there is nothing to ask.
-pub fn wallet_question(credential: &Credential, party: AccountId) -> Option<(AccountId, B256, Bytes)> {
-    let authorisation = credential.authorisation.as_ref()?;
-    let hash = SignInMessage::digest(&authorisation.message);
-    match evm::recover(hash, &authorisation.signature) {
-        Ok(signer) if signer == party.address => None,
-        Ok(_) | Err(_) => Some((party, hash, authorisation.signature.clone())),
-    }
+///
+/// # Errors
+/// The authorisation cannot be read.
+pub fn wallet_question(credential: &Credential) -> Result<Option<(AccountId, B256, Bytes)>, Refusal> {
+    Ok(word_of(credential)?
+        .filter(|word| !identity::recovers(word))
+        .map(|word| (word.wallet(), eip191_hash_message(&word.text), Bytes::from(word.signature))))
 }
 
 fn check_authorisation(
@@ -374,29 +367,24 @@ fn check_authorisation(
     facts: &Facts<'_>,
 ) -> Result<(), Refusal> {
     let refuse = |reason: String| Err(Refusal::Authorisation(reason));
-    let (party, authorisation) = match (party, &credential.authorisation) {
-        (Some(party), Some(authorisation)) => (party, authorisation),
+    let (party, word) = match (party, word_of(credential)?) {
+        (Some(party), Some(word)) => (party, word),
         (None, None) => return Ok(()),
         (Some(party), None) => return refuse(format!("the word of {party} is missing")),
         (None, Some(_)) => return refuse("the hub speaks for itself and carries none".to_owned()),
     };
-    let message: SignInMessage = match authorisation.message.parse() {
-        Ok(message) => message,
-        Err(error) => return refuse(format!("message: {error}")),
-    };
-    if message.wallet() != party {
-        return refuse(format!("it is the word of {}, not of {party}", message.wallet()));
+    if word.wallet() != party {
+        return refuse(format!("it is the word of {}, not of {party}", word.wallet()));
     }
-    if !message.authorises(&credential.issuer) {
-        return refuse(format!("its resources do not name the device {}", credential.issuer));
+    if word.device != credential.issuer {
+        return refuse(format!("it is for the device {}, not {}", word.device, credential.issuer));
     }
-    if wallet_question(credential, party).is_some() && facts.contract_wallet != Some(true) {
-        return refuse(match facts.contract_wallet {
-            Some(_) => format!("the contract {party} does not hold the signature good"),
-            None => format!("the signature is not by the key of {party}"),
-        });
+    match facts.contract_wallet {
+        _ if identity::recovers(&word) => Ok(()),
+        Some(true) => Ok(()),
+        Some(false) => refuse(format!("the contract {party} does not hold the signature good")),
+        None => refuse(format!("the signature is not by the key of {party}")),
     }
-    Ok(())
 }
 
 /// Where the deal stands by the escrow's final events alone.

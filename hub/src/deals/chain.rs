@@ -1,0 +1,154 @@
+//! From the relayer's delivery to the status of a purchase.
+//!
+//! Every telling is read again from the hub's own indexer first. One about a deal of this hub becomes a `chain-event@1`
+//! of the hub, so that a replay of the log needs neither relayer nor indexer. One about anyone else's deal leaves a mark
+//! alone: the contracts are shared by everybody, and a hub that stored what strangers do there would let them fill its
+//! log. The mark tells a second delivery, and that a deal was on chain before it was offered here.
+
+use axum::http::StatusCode;
+use protocol::{
+    evm,
+    wire::feed::{Delivery, DeliveryReceipt, FeedEntry, Finality},
+};
+use service::{db::Write, http::Problem};
+use sqlx::AnyConnection;
+
+use super::{
+    model::{self, Told},
+    status,
+    store::{self, Provisional, Purchase},
+};
+use crate::{
+    Hub,
+    error::Error,
+    outbox,
+    records::{Accepted, Draft, Stamp, say},
+};
+
+/// The most entries of a delivery.
+pub(super) const DELIVERY_MAX: usize = 100;
+
+fn refused(status: StatusCode, rule: &str, detail: String) -> Error {
+    Problem::new(status, "delivery", "The delivery is refused at this entry", detail)
+        .at("/entries")
+        .by_rule(rule)
+        .into()
+}
+
+/// Takes a delivery entry by entry, in its order. What was taken before a refused entry stays taken: delivering the
+/// same again is harmless.
+///
+/// # Errors
+/// An entry that the hub's indexer does not confirm (409 when it is not that far yet, 422 when it says otherwise).
+pub(super) async fn deliver(hub: &Hub, delivery: &Delivery) -> Result<DeliveryReceipt, Error> {
+    let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0 };
+    for entry in &delivery.entries {
+        let count = if take(hub, entry).await? { &mut receipt.applied } else { &mut receipt.duplicates };
+        *count = count.saturating_add(1);
+    }
+    Ok(receipt)
+}
+
+/// Whether the entry was new.
+async fn take(hub: &Hub, entry: &FeedEntry) -> Result<bool, Error> {
+    let event = &entry.event;
+    let telling = (entry.finality, entry.seq);
+    let held = store::told(&mut *hub.db.reader().acquire().await?, event.id).await?;
+    if !model::supersedes(held, telling) {
+        return Ok(false);
+    }
+    let id = event.id;
+    if evm::event_id(event.chain(), event.block_hash, event.log_index) != id {
+        let detail = format!("event {id}: the id is not that of its chain, block and log index");
+        return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, "event_id", detail));
+    }
+    let Some(indexed) = hub.chain.event(id).await? else {
+        let detail = format!("event {id}: the hub's indexer does not know it");
+        return Err(refused(StatusCode::CONFLICT, "event_unknown", detail));
+    };
+    match model::compare(entry, &indexed) {
+        Told::True => {}
+        Told::Stale => return Ok(false),
+        Told::Early => {
+            let detail = format!(
+                "event {id} is {} to the hub's indexer, not {} yet: deliver it again later",
+                store::finality_name(indexed.finality),
+                store::finality_name(entry.finality)
+            );
+            return Err(refused(StatusCode::CONFLICT, "event_early", detail));
+        }
+        Told::False => {
+            let detail = format!("event {id}: the hub's indexer says otherwise");
+            return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, "event_false", detail));
+        }
+    }
+    if let Some(purchase) = mark_unless_ours(hub, entry).await? {
+        let body = serde_json::to_value(entry).map_err(store::corrupt)?;
+        let now = Stamp::from_ms(hub.clock.now_ms());
+        let draft = Draft::new("chain-event@1", Some(hub.account), now, body)
+            .about(purchase.id)
+            .only_for(purchase.parties());
+        say(hub, &draft).await?;
+    }
+    Ok(true)
+}
+
+/// The purchase that the event is about; where there is none, the mark. Decided under the writers' turn, so that no
+/// purchase slips in between.
+async fn mark_unless_ours(hub: &Hub, entry: &FeedEntry) -> Result<Option<Purchase>, Error> {
+    let mut write = hub.db.begin().await?;
+    if let Some(deal) = entry.event.body.deal()
+        && let Some(purchase) = store::by_deal(write.on(), deal).await?
+        && [purchase.terms.escrow, purchase.terms.arbiter].contains(&entry.event.contract)
+    {
+        return Ok(Some(purchase));
+    }
+    store::mark(write.on(), entry).await?;
+    write.commit().await?;
+    Ok(None)
+}
+
+/// The effect of a `chain-event@1`: the newest telling is kept, and the purchase stands where all of them put it.
+pub(super) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<(), Error> {
+    let entry: FeedEntry = accepted.record.body_as()?;
+    let on = write.on();
+    let about = accepted.record.about()?;
+    let Some(mut purchase) = store::by_id(on, &about).await? else {
+        return Err(store::corrupt(format_args!("chain-event about {about}, which is no purchase")));
+    };
+    let held = store::told(on, entry.event.id).await?;
+    if model::supersedes(held, (entry.finality, entry.seq)) {
+        store::keep(on, purchase.deal, &entry).await?;
+        refold(on, &mut purchase, accepted.received_at).await?;
+    }
+    Ok(())
+}
+
+/// Folds the chain's events over what the parties said, keeps the outcome and tells both parties.
+pub(super) async fn refold(on: &mut AnyConnection, purchase: &mut Purchase, now: i64) -> Result<(), Error> {
+    let events = store::events(on, purchase.deal).await?;
+    let finals = events.iter().filter(|(finality, _)| *finality == Finality::Final);
+    let (position, gap) = status::fold(purchase.said, &purchase.terms, finals.map(|(_, event)| event));
+    if let Some(gap) = gap {
+        tracing::warn!(deal = %purchase.deal, %gap, "the deal's events wait for one that is missing");
+    }
+    let (likely, _) = status::fold(purchase.said, &purchase.terms, events.iter().map(|(_, event)| event));
+    let unsettled = events.iter().map(|(finality, _)| *finality).filter(|f| *f != Finality::Final).min();
+    purchase.provisional =
+        unsettled.filter(|_| likely != position).map(|finality| Provisional { position: likely, finality });
+    purchase.position = position.settled();
+    purchase.updated_at = now;
+    store::update(on, purchase).await?;
+    outbox::append(
+        on,
+        "purchase",
+        &purchase.parties(),
+        &serde_json::json!({
+            "purchase": purchase.id,
+            "deal": purchase.deal,
+            "status": purchase.position.status,
+            "provisional": purchase.provisional.map(|provisional| provisional.position.status),
+        }),
+    )
+    .await
+}

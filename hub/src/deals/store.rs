@@ -1,0 +1,311 @@
+//! Purchases, the chain's events about them, and the marks of events about anyone else's deals.
+
+use alloy::primitives::{B256, Bytes};
+use protocol::{
+    terms::Terms,
+    wire::feed::{ChainEvent, FeedEntry, Finality},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use sqlx::{AnyConnection, Row, any::AnyRow};
+
+use super::status::{Position, Status};
+use crate::{access::Audience, error::Error, records::RecordId};
+
+/// A transaction as the hub keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct Purchase {
+    /// The id of its `purchase@1`.
+    pub id: RecordId,
+    /// Its place in the log.
+    pub seq: i64,
+    /// The deal's id at the escrow.
+    pub deal: B256,
+    /// What is bought.
+    pub listing: RecordId,
+    /// The buyer's account.
+    pub buyer: RecordId,
+    /// The seller's account.
+    pub seller: RecordId,
+    /// Of the `purchase@1`.
+    pub audience: Vec<Audience>,
+    /// What the escrow holds to.
+    pub terms: Terms,
+    /// What the parties mean by it.
+    pub agreement: Value,
+    /// Where the parties' records left it.
+    pub said: Status,
+    /// Where it stands by final events; settled when closed.
+    pub position: Position,
+    /// Where it will stand if what was seen becomes final.
+    pub provisional: Option<Provisional>,
+    /// The seller's signature of the terms.
+    pub signature: Option<Bytes>,
+    /// Unix milliseconds.
+    pub created_at: i64,
+    /// Unix milliseconds.
+    pub updated_at: i64,
+}
+
+impl Purchase {
+    /// Whether the account is the buyer or the seller.
+    pub fn is_party(&self, account: &RecordId) -> bool {
+        self.buyer == *account || self.seller == *account
+    }
+
+    /// Both parties.
+    pub fn parties(&self) -> Vec<Audience> {
+        vec![Audience::Account(self.buyer), Audience::Account(self.seller)]
+    }
+}
+
+/// What events that are not final yet add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Provisional {
+    /// `confirmed` when one of them emptied the deal.
+    pub position: Position,
+    /// Of the least settled of them.
+    pub finality: Finality,
+}
+
+pub(crate) fn corrupt(what: impl std::fmt::Display) -> Error {
+    Error::Corrupt(format!("deals: {what}"))
+}
+
+/// Any of our values from a column of JSON.
+pub(crate) fn json<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T, Error> {
+    let text: String = row.try_get(column)?;
+    serde_json::from_str(&text).map_err(|error| corrupt(format_args!("{column}: {error}")))
+}
+
+/// Any of our values from a column of text.
+pub(crate) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    row: &AnyRow,
+    column: &str,
+) -> Result<T, Error> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|error| corrupt(format_args!("{column}: {error}")))
+}
+
+/// As columns keep it.
+pub(crate) fn text<T: Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(corrupt)
+}
+
+pub(crate) const fn finality_name(finality: Finality) -> &'static str {
+    match finality {
+        Finality::Seen => "seen",
+        Finality::Safe => "safe",
+        Finality::Final => "final",
+        Finality::Retracted => "retracted",
+    }
+}
+
+fn finality(row: &AnyRow) -> Result<Finality, Error> {
+    let name: String = row.try_get("finality")?;
+    [Finality::Seen, Finality::Safe, Finality::Final, Finality::Retracted]
+        .into_iter()
+        .find(|finality| finality_name(*finality) == name)
+        .ok_or_else(|| corrupt(format_args!("finality {name}")))
+}
+
+fn status(row: &AnyRow, column: &str) -> Result<Status, Error> {
+    let name: String = row.try_get(column)?;
+    Status::parse(&name).ok_or_else(|| corrupt(format_args!("{column} {name}")))
+}
+
+fn optional<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<Option<T>, Error> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|error| corrupt(format_args!("{column}: {error}"))))
+        .transpose()
+}
+
+const COLUMNS: &str = "id, seq, deal, listing, buyer, seller, audience, terms, agreement, said, position, \
+                       provisional, signature, created_at, updated_at";
+
+fn purchase(row: &AnyRow) -> Result<Purchase, Error> {
+    Ok(Purchase {
+        id: parsed(row, "id")?,
+        seq: row.try_get("seq")?,
+        deal: parsed(row, "deal")?,
+        listing: parsed(row, "listing")?,
+        buyer: parsed(row, "buyer")?,
+        seller: parsed(row, "seller")?,
+        audience: json(row, "audience")?,
+        terms: json(row, "terms")?,
+        agreement: json(row, "agreement")?,
+        said: status(row, "said")?,
+        position: json(row, "position")?,
+        provisional: optional(row, "provisional")?,
+        signature: optional(row, "signature")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+async fn one(on: &mut AnyConnection, column: &str, value: String) -> Result<Option<Purchase>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM purchases WHERE {column} = $1"));
+    let row = sqlx::query(sql).bind(value).fetch_optional(on).await?;
+    row.as_ref().map(purchase).transpose()
+}
+
+/// The purchase of that id.
+pub(crate) async fn by_id(on: &mut AnyConnection, id: &RecordId) -> Result<Option<Purchase>, Error> {
+    one(on, "id", id.to_string()).await
+}
+
+/// The purchase of that deal.
+pub(crate) async fn by_deal(on: &mut AnyConnection, deal: B256) -> Result<Option<Purchase>, Error> {
+    one(on, "deal", deal.to_string()).await
+}
+
+/// Which purchases of a party to list.
+pub(super) struct Filter {
+    /// The party that asks.
+    pub party: RecordId,
+    /// Only with this one.
+    pub with: Option<RecordId>,
+    /// Only where final events left it so.
+    pub status: Option<Status>,
+    /// Only below this place in the log.
+    pub before: i64,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// The newest first.
+pub(super) async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<Purchase>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM purchases
+         WHERE (buyer = $1 OR seller = $1) AND ($2 = '' OR buyer = $2 OR seller = $2)
+           AND ($3 = '' OR status = $3) AND seq < $4
+         ORDER BY seq DESC LIMIT $5"
+    ));
+    let rows = sqlx::query(sql)
+        .bind(filter.party.to_string())
+        .bind(filter.with.map(|id| id.to_string()).unwrap_or_default())
+        .bind(filter.status.map(Status::as_str).unwrap_or_default())
+        .bind(filter.before)
+        .bind(filter.limit)
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(purchase).collect()
+}
+
+/// A new purchase.
+pub(super) async fn insert(on: &mut AnyConnection, new: &Purchase) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO purchases (id, seq, deal, listing, buyer, seller, audience, terms, agreement, said, status,
+                                position, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    )
+    .bind(new.id.to_string())
+    .bind(new.seq)
+    .bind(new.deal.to_string())
+    .bind(new.listing.to_string())
+    .bind(new.buyer.to_string())
+    .bind(new.seller.to_string())
+    .bind(text(&new.audience)?)
+    .bind(text(&new.terms)?)
+    .bind(text(&new.agreement)?)
+    .bind(new.said.as_str())
+    .bind(new.position.status.as_str())
+    .bind(text(&new.position)?)
+    .bind(new.created_at)
+    .bind(new.updated_at)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// What moves in a purchase.
+pub(super) async fn update(on: &mut AnyConnection, now: &Purchase) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE purchases SET said = $2, status = $3, position = $4, provisional = $5, signature = $6,
+                              updated_at = $7
+         WHERE id = $1",
+    )
+    .bind(now.id.to_string())
+    .bind(now.said.as_str())
+    .bind(now.position.status.as_str())
+    .bind(text(&now.position)?)
+    .bind(now.provisional.as_ref().map(text).transpose()?)
+    .bind(now.signature.as_ref().map(text).transpose()?)
+    .bind(now.updated_at)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+async fn held(
+    on: &mut AnyConnection,
+    table: &'static str,
+    event: B256,
+) -> Result<Option<(Finality, u64)>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT finality, feed_seq FROM {table} WHERE event = $1"));
+    let row = sqlx::query(sql).bind(event.to_string()).fetch_optional(on).await?;
+    row.map(|row| {
+        let seq: i64 = row.try_get("feed_seq")?;
+        Ok((finality(&row)?, u64::try_from(seq).map_err(corrupt)?))
+    })
+    .transpose()
+}
+
+/// What the hub holds of an event, about a deal of its own or not: how settled, and its place in the feed.
+pub(super) async fn told(on: &mut AnyConnection, event: B256) -> Result<Option<(Finality, u64)>, Error> {
+    match held(on, "chain_events", event).await? {
+        Some(held) => Ok(Some(held)),
+        None => held(on, "foreign_events", event).await,
+    }
+}
+
+/// Keeps the newest telling of an event of one of the hub's deals.
+pub(super) async fn keep(on: &mut AnyConnection, deal: B256, entry: &FeedEntry) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO chain_events (event, deal, finality, feed_seq, body) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (event) DO UPDATE SET finality = excluded.finality, feed_seq = excluded.feed_seq",
+    )
+    .bind(entry.event.id.to_string())
+    .bind(deal.to_string())
+    .bind(finality_name(entry.finality))
+    .bind(i64::try_from(entry.seq).map_err(corrupt)?)
+    .bind(text(&entry.event)?)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Marks an event that is about no deal of this hub.
+pub(super) async fn mark(on: &mut AnyConnection, entry: &FeedEntry) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO foreign_events (event, deal, finality, feed_seq) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (event) DO UPDATE SET finality = excluded.finality, feed_seq = excluded.feed_seq",
+    )
+    .bind(entry.event.id.to_string())
+    .bind(entry.event.body.deal().map(|deal| deal.to_string()))
+    .bind(finality_name(entry.finality))
+    .bind(i64::try_from(entry.seq).map_err(corrupt)?)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Whether an event about the deal was marked and is not taken back.
+pub(super) async fn marked(on: &mut AnyConnection, deal: B256) -> Result<bool, Error> {
+    let row =
+        sqlx::query("SELECT event FROM foreign_events WHERE deal = $1 AND finality <> 'retracted' LIMIT 1")
+            .bind(deal.to_string())
+            .fetch_optional(on)
+            .await?;
+    Ok(row.is_some())
+}
+
+/// The deal's events with how settled each is, without those that were taken back.
+pub(crate) async fn events(on: &mut AnyConnection, deal: B256) -> Result<Vec<(Finality, ChainEvent)>, Error> {
+    let rows =
+        sqlx::query("SELECT finality, body FROM chain_events WHERE deal = $1 AND finality <> 'retracted'")
+            .bind(deal.to_string())
+            .fetch_all(on)
+            .await?;
+    rows.iter().map(|row| Ok((finality(row)?, json(row, "body")?))).collect()
+}

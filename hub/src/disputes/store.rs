@@ -1,0 +1,267 @@
+//! Cases, evidence, ballots, and the moments to come.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256};
+use sqlx::{AnyConnection, Row};
+
+use super::model::{BallotBody, Case, EvidenceBody};
+use crate::{
+    deals::store::{corrupt, json, parsed, text},
+    error::Error,
+    records::{Accepted, RecordId, Stamp},
+};
+
+/// A case as the hub keeps it.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    /// The purchase in dispute.
+    pub purchase: RecordId,
+    /// Its deal.
+    pub deal: B256,
+    /// By final events.
+    pub case: Case,
+    /// Unix seconds; the last at which a ballot is taken.
+    pub closes_at: u64,
+}
+
+const COLUMNS: &str = "cases.purchase AS purchase, cases.deal AS deal, cases.body AS body, \
+                       cases.closes_at AS closes_at";
+
+fn held(row: &sqlx::any::AnyRow) -> Result<Held, Error> {
+    let closes_at: i64 = row.try_get("closes_at")?;
+    Ok(Held {
+        purchase: parsed(row, "purchase")?,
+        deal: parsed(row, "deal")?,
+        case: json(row, "body")?,
+        closes_at: u64::try_from(closes_at).map_err(corrupt)?,
+    })
+}
+
+/// The case of a deal.
+pub(super) async fn case(on: &mut AnyConnection, deal: B256) -> Result<Option<Held>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM cases WHERE deal = $1"));
+    let row = sqlx::query(sql).bind(deal.to_string()).fetch_optional(on).await?;
+    row.as_ref().map(held).transpose()
+}
+
+/// Keeps the case and who sits in it.
+pub(super) async fn put_case(on: &mut AnyConnection, now: &Held, at: i64) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO cases (deal, purchase, body, closes_at, updated_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (deal) DO UPDATE SET body = excluded.body, closes_at = excluded.closes_at,
+                                          updated_at = excluded.updated_at",
+    )
+    .bind(now.deal.to_string())
+    .bind(now.purchase.to_string())
+    .bind(text(&now.case)?)
+    .bind(i64::try_from(now.closes_at).map_err(corrupt)?)
+    .bind(at)
+    .execute(&mut *on)
+    .await?;
+    sqlx::query("DELETE FROM seats WHERE deal = $1").bind(now.deal.to_string()).execute(&mut *on).await?;
+    for (seat, wallet) in (0_i64..).zip(&now.case.seats) {
+        sqlx::query("INSERT INTO seats (deal, seat, wallet) VALUES ($1, $2, $3)")
+            .bind(now.deal.to_string())
+            .bind(seat)
+            .bind(wallet.to_string())
+            .execute(&mut *on)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Cases in which one of the wallets has a seat, the newest first.
+pub(super) async fn cases_of(
+    on: &mut AnyConnection,
+    wallets: &[Address],
+    limit: i64,
+) -> Result<Vec<Held>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM cases WHERE EXISTS (SELECT 1 FROM seats WHERE seats.deal = cases.deal AND seats.wallet = $1)
+         ORDER BY cases.updated_at DESC, cases.deal LIMIT $2"
+    );
+    let mut found = BTreeMap::new();
+    for wallet in wallets {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+            .bind(wallet.to_string())
+            .bind(limit)
+            .fetch_all(&mut *on)
+            .await?;
+        for row in &rows {
+            let held = held(row)?;
+            found.insert((std::cmp::Reverse(held.case.disputed_at), held.deal), held);
+        }
+    }
+    Ok(found.into_values().take(usize::try_from(limit).unwrap_or(0)).collect())
+}
+
+/// A piece of evidence.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub id: RecordId,
+    pub author: RecordId,
+    pub body: EvidenceBody,
+    pub created: Stamp,
+}
+
+/// Adds evidence.
+pub(super) async fn add_evidence(
+    on: &mut AnyConnection,
+    deal: B256,
+    body: &EvidenceBody,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO evidence (id, deal, author, hash, uri, note, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(accepted.record.id.to_string())
+    .bind(deal.to_string())
+    .bind(accepted.record.account().to_string())
+    .bind(body.hash.to_string())
+    .bind(&body.uri)
+    .bind(&body.note)
+    .bind(accepted.received_at)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// How many pieces of evidence an author has shown in a case.
+pub(super) async fn evidence_count(
+    on: &mut AnyConnection,
+    deal: B256,
+    author: &RecordId,
+) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM evidence WHERE deal = $1 AND author = $2")
+        .bind(deal.to_string())
+        .bind(author.to_string())
+        .fetch_one(on)
+        .await?)
+}
+
+/// The evidence of a case in the order in which it came.
+pub(super) async fn evidence(on: &mut AnyConnection, deal: B256) -> Result<Vec<Shown>, Error> {
+    let rows = sqlx::query(
+        "SELECT id, author, hash, uri, note, created_at FROM evidence WHERE deal = $1 ORDER BY created_at, id",
+    )
+    .bind(deal.to_string())
+    .fetch_all(on)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Shown {
+                id: parsed(row, "id")?,
+                author: parsed(row, "author")?,
+                body: EvidenceBody {
+                    hash: parsed(row, "hash")?,
+                    uri: row.try_get("uri")?,
+                    note: row.try_get("note")?,
+                },
+                created: Stamp::from_ms(row.try_get("created_at")?),
+            })
+        })
+        .collect()
+}
+
+/// Adds a ballot; the caller has checked that the seat is free.
+pub(super) async fn add_ballot(
+    on: &mut AnyConnection,
+    held: &Held,
+    body: &BallotBody,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO ballots (deal, instance, jury, seat, id, author, body, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(held.deal.to_string())
+    .bind(i64::from(held.case.instance))
+    .bind(i64::from(held.case.jury))
+    .bind(i64::from(body.seat))
+    .bind(accepted.record.id.to_string())
+    .bind(accepted.record.account().to_string())
+    .bind(text(body)?)
+    .bind(accepted.received_at)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// The signed ballots of the present jury, by seat.
+pub(super) async fn ballots(on: &mut AnyConnection, held: &Held) -> Result<BTreeMap<u8, BallotBody>, Error> {
+    let rows =
+        sqlx::query("SELECT body FROM ballots WHERE deal = $1 AND instance = $2 AND jury = $3 ORDER BY seat")
+            .bind(held.deal.to_string())
+            .bind(i64::from(held.case.instance))
+            .bind(i64::from(held.case.jury))
+            .fetch_all(on)
+            .await?;
+    rows.iter().map(|row| json::<BallotBody>(row, "body").map(|body| (body.seat, body))).collect()
+}
+
+/// A moment that comes by the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub deal: B256,
+    pub what: super::room::What,
+    pub instance: u8,
+    pub jury: u8,
+}
+
+/// Keeps a moment, in Unix milliseconds.
+pub(super) async fn remember(on: &mut AnyConnection, due: &Due, at: i64) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO due (deal, what, instance, jury, at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (deal, what, instance, jury) DO NOTHING",
+    )
+    .bind(due.deal.to_string())
+    .bind(due.what.name())
+    .bind(i64::from(due.instance))
+    .bind(i64::from(due.jury))
+    .bind(at)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a moment; false when it was not there.
+pub(super) async fn forget(on: &mut AnyConnection, due: &Due) -> Result<bool, Error> {
+    let gone = sqlx::query("DELETE FROM due WHERE deal = $1 AND what = $2 AND instance = $3 AND jury = $4")
+        .bind(due.deal.to_string())
+        .bind(due.what.name())
+        .bind(i64::from(due.instance))
+        .bind(i64::from(due.jury))
+        .execute(on)
+        .await?;
+    Ok(gone.rows_affected() == 1)
+}
+
+/// Forgets every moment of a deal.
+pub(super) async fn forget_all(on: &mut AnyConnection, deal: B256) -> Result<(), Error> {
+    sqlx::query("DELETE FROM due WHERE deal = $1").bind(deal.to_string()).execute(on).await?;
+    Ok(())
+}
+
+/// Moments that have come, the oldest first.
+pub(super) async fn come(on: &mut AnyConnection, now: i64, limit: i64) -> Result<Vec<Due>, Error> {
+    let rows = sqlx::query(
+        "SELECT deal, what, instance, jury FROM due WHERE at <= $1 ORDER BY at, deal, what LIMIT $2",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (instance, jury): (i64, i64) = (row.try_get("instance")?, row.try_get("jury")?);
+            Ok(Due {
+                deal: parsed(row, "deal")?,
+                what: parsed(row, "what")?,
+                instance: u8::try_from(instance).map_err(corrupt)?,
+                jury: u8::try_from(jury).map_err(corrupt)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! `GET /v1/credentials`, `GET /v1/credentials/{id}`, `GET /v1/purchases/{id}/credentials`.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::http::{Json, Path, Problem, Query};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    model::WalletDid,
+    store::{self, Held},
+};
+use crate::{
+    Hub,
+    access::{Reader, may_read},
+    error::Error,
+    page::{self, Cursor, Page},
+    records::RecordId,
+};
+
+/// A credential as the hub holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CredentialView {
+    /// The id of the record that brought it.
+    #[schema(value_type = String)]
+    pub id: RecordId,
+    /// The purchase it is about.
+    #[schema(value_type = String)]
+    pub purchase: RecordId,
+    /// Its type besides `VerifiableCredential`.
+    pub kind: String,
+    /// Whom it is about: did:pkh.
+    #[schema(value_type = String)]
+    pub subject: WalletDid,
+    /// The account that issued it.
+    #[schema(value_type = String)]
+    pub issuer: RecordId,
+    /// As issued: hand this to a verifier.
+    #[schema(value_type = Object)]
+    pub credential: Value,
+}
+
+impl From<Held> for CredentialView {
+    fn from(held: Held) -> Self {
+        Self {
+            id: held.id,
+            purchase: held.purchase,
+            kind: held.kind.name().to_owned(),
+            subject: WalletDid(held.subject),
+            issuer: held.issuer,
+            credential: held.credential,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// About this wallet alone: did:pkh.
+    #[param(value_type = Option<String>)]
+    subject: Option<WalletDid>,
+    /// `next` of the page before.
+    after: Option<u64>,
+    /// 1 to 100; 50 when missing.
+    limit: Option<u32>,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Hub> {
+    OpenApiRouter::new().routes(routes!(credentials)).routes(routes!(credential)).routes(routes!(of_purchase))
+}
+
+/// Credentials that you may read, oldest first.
+#[utoipa::path(get, path = "/v1/credentials", tag = "reputation", params(Asked), responses(
+    (status = 200, description = "A page", body = Page<CredentialView>),
+))]
+async fn credentials(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Query(Asked { subject, after, limit }): Query<Asked>,
+) -> Result<Json<Page<CredentialView>>, Problem> {
+    let cursor = Cursor { after, limit };
+    let limit = cursor.limit()?;
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let found =
+        store::page(&mut on, subject.map(|WalletDid(wallet)| wallet), cursor.after().unwrap_or(0), limit)
+            .await?;
+    let next = page::next(found.len(), limit, found.last().map(|held| held.seq));
+    let items = found.into_iter().filter(|held| may_read(&reader, &held.audience)).map(Into::into).collect();
+    Ok(Json(Page::new(items, next)))
+}
+
+/// One credential.
+#[utoipa::path(get, path = "/v1/credentials/{id}", tag = "reputation", params(("id" = String, Path)), responses(
+    (status = 200, description = "The credential", body = CredentialView),
+    (status = 404, description = "There is none, or you may not read it", content_type = "application/problem+json"),
+))]
+async fn credential(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Path(id): Path<RecordId>,
+) -> Result<Json<CredentialView>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    match store::one(&mut on, &id).await? {
+        Some(held) if may_read(&reader, &held.audience) => Ok(Json(held.into())),
+        _ => Err(Problem::not_found("credential", id)),
+    }
+}
+
+/// The credentials about a purchase that you may read.
+#[utoipa::path(get, path = "/v1/purchases/{id}/credentials", tag = "reputation", params(("id" = String, Path)), responses(
+    (status = 200, description = "At most one of each kind", body = Vec<CredentialView>),
+))]
+async fn of_purchase(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Path(id): Path<RecordId>,
+) -> Result<Json<Vec<CredentialView>>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let found = store::of_purchase(&mut on, &id).await?;
+    Ok(Json(found.into_iter().filter(|held| may_read(&reader, &held.audience)).map(Into::into).collect()))
+}
