@@ -1,2 +1,91 @@
-//! Earnest.
-fn main() {}
+//! `earnest`: a marketplace without a platform, in one binary. This file reads the command line and ends the process;
+//! what the verbs do is in `commands`, `up` and `services`.
+
+mod client;
+mod commands;
+mod exit;
+mod output;
+mod place;
+mod services;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use commands::{Connection, Session, account, community, config, deploy, pool};
+
+const EXAMPLES: &str = "\
+Examples:
+  earnest up                              a whole market on this machine, with two sample trades
+  earnest --as buyer account show         one of its members, from another terminal
+
+A person is a folder of keys under DIR/profiles. Records are signed by the person's device key, transactions, terms and
+ballots by the wallet key; neither leaves this machine.
+";
+
+/// A marketplace without a platform: escrow on a chain, arbitration by drawn juries, and the services around them.
+#[derive(Parser, Debug)]
+#[command(name = "earnest", version, after_help = format!("{EXAMPLES}\n{}", exit::CODES))]
+struct Cli {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Start a whole market on this machine and show two trades
+    #[command(after_help = up::EXAMPLES)]
+    Up(up::UpArgs),
+    /// Run a hub
+    Hub(services::ServiceArgs),
+    /// Run an indexer
+    Indexer(services::ServiceArgs),
+    /// Run a relayer
+    Relayer(services::ServiceArgs),
+    /// Run a local chain
+    Chain(services::ChainArgs),
+    /// Show the effective configuration of the services and where each value comes from
+    Config(config::ConfigArgs),
+    /// Deploy an escrow and arbitration pools from your wallet
+    #[command(after_help = "Example:\n  earnest --as ida --rpc http://127.0.0.1:8545 deploy")]
+    Deploy,
+    /// Accounts: who you are
+    #[command(subcommand)]
+    Account(account::Verb),
+    /// Communities and their members
+    #[command(subcommand)]
+    Community(community::Verb),
+    /// Arbitration pools
+    #[command(subcommand)]
+    Pool(pool::Verb),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("earnest: {}", exit::one_line(&error));
+            ExitCode::from(exit::code(&error))
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let session = Session::new(cli.connection);
+    match cli.command {
+        Command::Up(arguments) => up::up(session.place(), arguments).await,
+        Command::Hub(arguments) => services::hub(arguments).await,
+        Command::Indexer(arguments) => services::indexer(arguments).await,
+        Command::Relayer(arguments) => services::relayer(arguments).await,
+        Command::Chain(arguments) => services::chain(arguments).await,
+        Command::Config(arguments) => config::run(session.output, session.place().root(), arguments),
+        Command::Deploy => deploy::run(&session).await,
+        Command::Account(verb) => account::run(&session, verb).await,
+        Command::Community(verb) => community::run(&session, verb).await,
+        Command::Pool(verb) => pool::run(&session, verb).await,
+    }
+}

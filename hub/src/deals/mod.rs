@@ -1,7 +1,8 @@
 //! Transactions: an offer to buy (`purchase@1`), the seller's signature of its terms (`acceptance@1`), stepping back
 //! before funding (`withdrawal@1`), and from then on what the escrow says (`chain-event@1`, by the hub itself).
 //!
-//! - `status.rs`: the state machine as a table, and the fold of the chain's events over it
+//! - `status.rs`: the state machine as a table
+//! - `position.rs`: the fold of the chain's events over it
 //! - `model.rs`: agreements, the rules of an offer, whether a telling of the relayer is true
 //! - `room.rs`: what `submit` asks
 //! - `chain.rs`: the relayer's door and the effects of an event
@@ -12,10 +13,12 @@ pub(crate) mod api;
 mod chain;
 pub(crate) mod intents;
 pub mod model;
+pub mod position;
 mod room;
 pub mod status;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 
+pub use api::{DeadlineView, IntentView, ProvisionalView, PurchaseDetails, PurchaseView};
 pub(crate) use room::{TABLES, apply, check, prepare};

@@ -1,0 +1,150 @@
+//! `earnest pool`: arbitration pools on the chain and at the hub.
+
+use alloy::primitives::{Address, B256};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use hub::{
+    communities::{PoolBody, PoolView},
+    page::Page,
+    records::RecordId,
+};
+use protocol::{caip::AccountId, wire::feed::RuleBook};
+use serde_json::json;
+
+use super::{Session, record_id};
+use crate::client::contracts;
+
+/// Arbitration pools.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Create a pool on the chain; you keep its member lists
+    #[command(after_help = "Example:\n  earnest --as ida pool create --jury 3 --opening 3600 --voting 86400")]
+    Create(Rules),
+    /// Publish the pool's next member list on the chain
+    #[command(after_help = "A list needs at least 2 * jury + 2 members.\nExample:\n  \
+        earnest --as ida pool publish 0xPool… 0xMember1… 0xMember2… …")]
+    Publish {
+        /// The pool's id
+        pool: B256,
+        /// Wallets
+        #[arg(required = true)]
+        members: Vec<Address>,
+        /// The pools contract [default: as `earnest up` deployed it]
+        #[arg(long, value_name = "CAIP-10")]
+        arbiter: Option<AccountId>,
+    },
+    /// Tell the hub that a pool serves a community, or everyone
+    Register {
+        /// The pool's id
+        pool: B256,
+        /// The community of which you are a steward; without it the pool is public
+        #[arg(long, value_parser = record_id)]
+        community: Option<RecordId>,
+        /// The pools contract [default: as `earnest up` deployed it]
+        #[arg(long, value_name = "CAIP-10")]
+        arbiter: Option<AccountId>,
+    },
+    /// Show a pool as the hub knows it, or list those that serve you
+    Show {
+        /// The pool's id
+        pool: Option<B256>,
+        /// The pools contract [default: as `earnest up` deployed it]
+        #[arg(long, value_name = "CAIP-10")]
+        arbiter: Option<AccountId>,
+    },
+}
+
+/// A rule book. Its hash is the pool's id and it never changes.
+#[derive(Args, Debug)]
+pub struct Rules {
+    /// Seats of a jury: odd, 1 to 31
+    #[arg(long, default_value_t = 3)]
+    jury: u8,
+    /// Seconds before a published list takes effect; at most 366 days
+    #[arg(long, default_value_t = 0)]
+    delay: u32,
+    /// Seconds after a dispute for opening and drawing; 60 to 30 days
+    #[arg(long, default_value_t = 3_600)]
+    opening: u32,
+    /// Seconds of voting after that; 1 to 90 days
+    #[arg(long, default_value_t = 259_200)]
+    voting: u32,
+    /// Tells equal rule books apart
+    #[arg(long, default_value_t = B256::ZERO)]
+    salt: B256,
+    /// The pools contract [default: as `earnest up` deployed it]
+    #[arg(long, value_name = "CAIP-10")]
+    arbiter: Option<AccountId>,
+}
+
+/// Does it.
+pub async fn run(session: &Session, verb: Verb) -> Result<()> {
+    let arbiter = |given| session.contract("--arbiter", given, |market| market.contracts.pools);
+    match verb {
+        Verb::Create(rules) => {
+            let wallet = session.wallet().await?;
+            let book = RuleBook {
+                keeper: wallet.address,
+                parent: B256::ZERO,
+                jury_size: rules.jury,
+                delay: rules.delay,
+                opening: rules.opening,
+                voting: rules.voting,
+                appeal: 0,
+                salt: rules.salt,
+            };
+            let arbiter = arbiter(rules.arbiter)?;
+            let (pool, sent) = contracts::create_pool(&wallet, arbiter.address, &book).await?;
+            let transaction = sent.map(|sent| sent.transaction);
+            let value = json!({ "pool": pool, "arbiter": arbiter, "transaction": transaction });
+            let done =
+                transaction.map_or_else(|| "none: it exists already".to_owned(), |hash| hash.to_string());
+            session.output.one(&value, &[("pool", pool.to_string()), ("transaction", done)])
+        }
+        Verb::Publish { pool, members, arbiter: given } => {
+            let wallet = session.wallet().await?;
+            let (list, sent) = contracts::publish(&wallet, arbiter(given)?.address, pool, &members).await?;
+            let value = json!({ "pool": pool, "list": list, "transactions": sent });
+            session.output.one(&value, &[("pool", pool.to_string()), ("list", list.to_string())])
+        }
+        Verb::Register { pool, community, arbiter: given } => {
+            let member = session.member().await?;
+            let mut draft = member.draft("pool@1", &PoolBody { arbiter: arbiter(given)?, panel: pool })?;
+            if let Some(community) = community {
+                draft = draft.about(community);
+            }
+            session.accepted("record", &member.say(&draft).await?)
+        }
+        Verb::Show { pool: None, .. } => {
+            let page: Page<PoolView> = session.member().await?.get("/v1/pools?limit=100").await?;
+            let rows = page
+                .items
+                .iter()
+                .map(|one| vec![one.panel.to_string(), one.book.jury_size.to_string(), one.size.to_string()])
+                .collect();
+            session.output.many(&page, &["pool", "jury", "members"], rows)
+        }
+        Verb::Show { pool: Some(pool), arbiter: given } => {
+            let path = format!("/v1/pools/{}/{pool}", arbiter(given)?);
+            let view: PoolView = session.member().await?.get(&path).await?;
+            let members: Vec<String> = view.members.iter().flatten().map(ToString::to_string).collect();
+            session.output.one(
+                &view,
+                &[
+                    ("pool", view.panel.to_string()),
+                    ("arbiter", view.arbiter.to_string()),
+                    ("keeper", view.book.keeper.to_string()),
+                    ("jury", view.book.jury_size.to_string()),
+                    ("opening", format!("{} s", view.book.opening)),
+                    ("voting", format!("{} s", view.book.voting)),
+                    ("worst case", format!("{} s", view.worst_case)),
+                    (
+                        "serves",
+                        if view.public { "everyone".to_owned() } else { format!("{:?}", view.communities) },
+                    ),
+                    ("members", members.join("\n")),
+                ],
+            )
+        }
+    }
+}

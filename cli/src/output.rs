@@ -1,0 +1,56 @@
+//! What verbs print: tables for people, JSON for scripts (`--json`).
+
+use anyhow::Result;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// How to print.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// JSON instead of tables.
+    pub json: bool,
+}
+
+impl Output {
+    /// One thing, as lines of a name and a value.
+    pub fn one(self, value: &impl Serialize, lines: &[(&str, String)]) -> Result<()> {
+        if self.json {
+            return print_json(value);
+        }
+        let mut table = blank();
+        for (name, text) in lines {
+            table.add_row([(*name).to_owned(), text.clone()]);
+        }
+        println!("{table}");
+        Ok(())
+    }
+
+    /// Many things, as a table with a heading, or the words for none.
+    pub fn many(self, value: &impl Serialize, heading: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
+        if self.json {
+            return print_json(value);
+        }
+        if rows.is_empty() {
+            println!("none");
+            return Ok(());
+        }
+        let mut table = blank();
+        table.set_header(heading.iter().map(|name| name.to_uppercase()));
+        for row in rows {
+            table.add_row(row);
+        }
+        println!("{table}");
+        Ok(())
+    }
+}
+
+fn blank() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+fn print_json(value: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}

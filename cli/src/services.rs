@@ -1,0 +1,163 @@
+//! The verbs that run one process each: the three services and the local chain.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Serialize, de::DeserializeOwned};
+use service::clock::SystemClock;
+use tokio::{
+    net::TcpListener,
+    process::Command,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How a service is run.
+#[derive(Args, Debug)]
+pub struct ServiceArgs {
+    /// Configuration file (TOML); every key can be set by environment too, see `earnest config`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Stop when standard input closes
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
+/// How the local chain is run.
+#[derive(Args, Debug)]
+pub struct ChainArgs {
+    /// Port on 127.0.0.1
+    #[arg(long, default_value_t = 8545)]
+    port: u16,
+    /// File that keeps the chain; without it nothing is kept
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Seconds between blocks
+    #[arg(long, default_value_t = 1)]
+    block_time: u32,
+    /// Stop when standard input closes
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
+/// Cancelled by Ctrl-C, by SIGTERM and, where asked for, when standard input closes.
+pub fn stop_signal(with_parent: bool) -> Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminated = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+        signalled.cancel();
+    });
+    if with_parent {
+        let orphaned = stop.clone();
+        std::thread::spawn(move || {
+            // Whatever ends the reading means that the parent is gone.
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            orphaned.cancel();
+        });
+    }
+    Ok(stop)
+}
+
+/// Runs the hub.
+pub async fn hub(arguments: ServiceArgs) -> Result<()> {
+    let stop = start(&arguments)?;
+    let config = load::<hub::config::Config>("hub", &arguments)?;
+    let listener = listen("hub", &config.listen).await?;
+    Ok(hub::run(config, listener, Arc::new(SystemClock), stop).await?)
+}
+
+/// Runs the indexer.
+pub async fn indexer(arguments: ServiceArgs) -> Result<()> {
+    let stop = start(&arguments)?;
+    let config = load::<indexer::config::Config>("indexer", &arguments)?;
+    let listener = listen("indexer", &config.listen).await?;
+    Ok(indexer::run(config, listener, Arc::new(SystemClock), stop).await?)
+}
+
+/// Runs the relayer.
+pub async fn relayer(arguments: ServiceArgs) -> Result<()> {
+    let stop = start(&arguments)?;
+    let config = load::<relayer::config::Config>("relayer", &arguments)?;
+    let listener = listen("relayer", &config.listen).await?;
+    Ok(relayer::run(config, listener, Arc::new(SystemClock), stop).await?)
+}
+
+fn start(arguments: &ServiceArgs) -> Result<CancellationToken> {
+    service::telemetry::start_logging();
+    stop_signal(arguments.with_parent)
+}
+
+fn load<T: Default + Serialize + DeserializeOwned>(section: &str, arguments: &ServiceArgs) -> Result<T> {
+    Ok(service::config::load::<T>(section, arguments.config.as_deref())?.value)
+}
+
+async fn listen(section: &str, address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{section}.listen `{address}`: must be an address and a free port of this machine")
+    })
+}
+
+/// Where anvil lies: `EARNEST_ANVIL`, or what `npm ci` put under `contracts`.
+pub fn anvil() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("EARNEST_ANVIL") {
+        return Ok(PathBuf::from(path));
+    }
+    let platform = match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => "linux-amd64",
+        ("linux", "aarch64") => "linux-arm64",
+        ("macos", "aarch64") => "darwin-arm64",
+        (os, arch) => bail!("no anvil is known for {os} on {arch}: set EARNEST_ANVIL to its path"),
+    };
+    let path = Path::new("contracts/node_modules/@foundry-rs").join(format!("anvil-{platform}/bin/anvil"));
+    if path.exists() {
+        return path.canonicalize().with_context(|| format!("{}", path.display()));
+    }
+    Err(anyhow!(
+        "there is no {}: run `npm ci` in contracts, run from the repository's root, or set EARNEST_ANVIL",
+        path.display()
+    ))
+}
+
+/// Runs a chain of this machine alone, with ten rich accounts whose keys everyone knows.
+pub async fn chain(arguments: ChainArgs) -> Result<()> {
+    let stop = stop_signal(arguments.with_parent)?;
+    let mut command = Command::new(anvil()?);
+    command
+        .args(["--host", "127.0.0.1", "--slots-in-an-epoch", "1", "--quiet"])
+        .arg("--port")
+        .arg(arguments.port.to_string())
+        .arg("--block-time")
+        .arg(arguments.block_time.to_string());
+    if let Some(state) = &arguments.state {
+        command.arg("--state").arg(state).args(["--state-interval", "1"]);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot start anvil")?;
+    tokio::select! {
+        status = child.wait() => bail!("anvil ended by itself: {}", status.context("anvil")?),
+        () = stop.cancelled() => {}
+    }
+    // An interrupt lets anvil write its state; a kill would lose the last second.
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        kill_process(pid, Signal::INT).context("cannot interrupt anvil")?;
+    }
+    child.wait().await.context("anvil")?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! `earnest up`: a whole market on this machine. Starts a chain and the services over it, fills a sample community, runs
+//! one completed and one disputed trade as its members would, and keeps everything running until it is told to stop.
+//!
+//! - `local.rs`: the chain, the contracts, the configuration, the services
+//! - `supervise.rs`: the processes
+//! - `sample.rs`: the people, their community, pool and listing
+//! - `trades.rs`: the two trades and what they prove
+//! - `ports.rs`, `progress.rs`: addresses, and what is said meanwhile
+
+mod local;
+mod ports;
+mod progress;
+mod sample;
+mod supervise;
+mod trades;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::{place::Place, services::stop_signal};
+use progress::Progress;
+
+/// For `--help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  earnest up                      runs until Ctrl-C; a second run goes on from there
+  earnest up --once               ends after the two trades; the last line is JSON
+  earnest up --fresh --data /tmp/market";
+
+/// How `up` works.
+#[derive(Args, Debug)]
+pub struct UpArgs {
+    /// End after the two trades; the last line is JSON
+    #[arg(long)]
+    once: bool,
+    /// Forget what earlier runs left in the data folder and start over
+    #[arg(long)]
+    fresh: bool,
+    /// Port of the chain's JSON-RPC [default: 8545, or a free one]
+    #[arg(long, value_name = "PORT")]
+    chain_port: Option<u16>,
+    /// Port of the hub [default: 7401, or a free one]
+    #[arg(long, value_name = "PORT")]
+    hub_port: Option<u16>,
+    /// Port of the indexer [default: 7402, or a free one]
+    #[arg(long, value_name = "PORT")]
+    indexer_port: Option<u16>,
+    /// Port of the relayer [default: 7403, or a free one]
+    #[arg(long, value_name = "PORT")]
+    relayer_port: Option<u16>,
+    /// For tests: the first process of a service dies at its n-th passing of a fail point
+    #[cfg(feature = "failpoints")]
+    #[arg(long, value_name = "SERVICE=POINT:N", hide = true)]
+    abort: Vec<String>,
+}
+
+impl UpArgs {
+    /// The fail point at which the first process of a service dies.
+    #[cfg(feature = "failpoints")]
+    fn abort_at(&self, service: &str) -> Option<String> {
+        self.abort.iter().find_map(|given| {
+            given.split_once('=').filter(|(name, _)| *name == service).map(|(_, at)| at.to_owned())
+        })
+    }
+
+    #[cfg(not(feature = "failpoints"))]
+    #[allow(clippy::unused_self, reason = "the other form has one")]
+    const fn abort_at(&self, _service: &str) -> Option<String> {
+        None
+    }
+}
+
+/// Runs until the trades are done (`--once`) or a signal comes.
+pub async fn up(place: &Place, arguments: UpArgs) -> Result<()> {
+    let stop = stop_signal(false)?;
+    let progress = Progress::new();
+    place.create()?;
+    let lock = place.lock()?;
+    if arguments.fresh {
+        place.clear()?;
+        place.create()?;
+        progress.say(&format!("  {} is empty again", place.root().display()));
+    }
+    let (given_up, mut given_ups) = mpsc::channel(4);
+    let mut local = local::Local::new(place.clone(), progress.clone(), given_up);
+    let outcome = tokio::select! {
+        outcome = work(&mut local, &arguments) => outcome,
+        Some(reason) = given_ups.recv() => Err(anyhow!("{reason}")),
+        () = stop.cancelled() => Ok(None),
+    };
+    let outcome = match outcome {
+        Ok(report) if !arguments.once && !stop.is_cancelled() => {
+            progress.say("\nEverything runs until Ctrl-C.");
+            tokio::select! {
+                Some(reason) = given_ups.recv() => Err(anyhow!("{reason}")),
+                () = stop.cancelled() => Ok(report),
+            }
+        }
+        other => other,
+    };
+    progress.step("stop the services and the chain", async { Ok(local.stop().await) }).await?;
+    drop(lock);
+    match outcome? {
+        Some(report) if arguments.once => println!("{report}"),
+        Some(_) => {}
+        None if arguments.once => return Err(anyhow!("stopped before both trades were done")),
+        None => {}
+    }
+    Ok(())
+}
+
+async fn work(local: &mut local::Local, arguments: &UpArgs) -> Result<Option<serde_json::Value>> {
+    let mut market = local.start(arguments).await?;
+    let progress = local.progress.clone();
+    let sample = sample::fill(&local.place, &mut market, &progress).await?;
+    let trades = trades::run(&sample, &progress).await?;
+    progress.say("");
+    for (name, url) in [
+        ("chain (JSON-RPC)", &market.urls.rpc),
+        ("hub", &market.urls.hub),
+        ("indexer", &market.urls.indexer),
+        ("relayer", &market.urls.relayer),
+    ] {
+        progress.say(&format!("  {name:<17} {url}"));
+    }
+    progress.say(&format!("  {:<17} {}/docs", "API in a browser", market.urls.hub));
+    Ok(Some(json!({ "trades": trades, "steps": progress.steps(), "urls": market.urls })))
+}

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Checks the licence of every crate in Cargo.lock's graph against the list in deny.toml. For machines without cargo-deny."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+TOKEN = re.compile(r"\(|\)|[^\s()]+")
+
+
+def allowed_by(expression, allow):
+    """Evaluates an SPDX expression: `A OR B`, `A AND B`, `A WITH exception`, parentheses; `/` is the old form of OR."""
+    tokens = TOKEN.findall(expression.replace("/", " OR "))
+    at = 0
+
+    def peek():
+        return tokens[at] if at < len(tokens) else None
+
+    def take():
+        nonlocal at
+        at += 1
+        return tokens[at - 1]
+
+    def either():
+        holds = both()
+        while peek() == "OR":
+            take()
+            holds = both() or holds
+        return holds
+
+    def both():
+        holds = one()
+        while peek() == "AND":
+            take()
+            holds = one() and holds
+        return holds
+
+    def one():
+        if peek() == "(":
+            take()
+            holds = either()
+            if take() != ")":
+                raise ValueError(expression)
+            return holds
+        name = take()
+        if peek() == "WITH":
+            take()
+            name = f"{name} WITH {take()}"
+        return name in allow
+
+    holds = either()
+    if at != len(tokens):
+        raise ValueError(expression)
+    return holds
+
+
+def main():
+    with open("deny.toml", "rb") as file:
+        rules = tomllib.load(file)
+    allow = set(rules["licenses"]["allow"])
+    banned = {entry["crate"] for entry in rules["bans"]["deny"]}
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--all-features"]
+    packages = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["packages"]
+    wrong = []
+    for package in packages:
+        name = f"{package['name']} {package['version']}"
+        licence = package["license"]
+        try:
+            if licence is None or not allowed_by(licence, allow):
+                wrong.append(f"{name}: licence `{licence}` is not in the list of deny.toml")
+        except (ValueError, IndexError):
+            wrong.append(f"{name}: `{licence}` is not an SPDX expression")
+        if package["name"] in banned:
+            wrong.append(f"{name}: banned by deny.toml")
+        source = package["source"]
+        if source is not None and not source.startswith("registry+"):
+            wrong.append(f"{name}: comes from {source}, not from the registry")
+    for line in wrong:
+        print(line, file=sys.stderr)
+    print(f"{len(packages)} crates, {len(wrong)} not allowed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

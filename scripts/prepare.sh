@@ -1,0 +1,69 @@
+# What up, test and bench share: getting ready whatever they need. Sourced from the repository's root.
+
+# Where nothing can be done about a missing thing, the scripts end with this (EX_UNAVAILABLE).
+readonly CANNOT=69
+
+say() { printf '%s\n' "$*"; }
+cannot() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "$CANNOT"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# install PACKAGE...: with apt, as root or by sudo without a password.
+install() {
+  has apt-get || cannot "$* is missing and there is no apt-get: install it and run this again"
+  local as=()
+  if [ "$(id -u)" != 0 ]; then
+    has sudo && sudo -n true 2>/dev/null || cannot "$* is missing: run 'sudo apt-get install $*' and then this again"
+    as=(sudo -n)
+  fi
+  say "installing $*"
+  "${as[@]}" apt-get update -qq
+  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+need_rust() {
+  [ -x "$HOME/.cargo/bin/cargo" ] && PATH="$HOME/.cargo/bin:$PATH"
+  has cargo || cannot "cargo is missing: install rustup (Debian 12 and later: see its home page), then run this again"
+  has cc || install build-essential
+}
+
+need_node() {
+  has node && has npm || install nodejs npm
+  local version
+  version=$(node --version)
+  version=${version#v}
+  [ "${version%%.*}" -ge 20 ] || cannot "node $version is too old: Node 20 or later is needed"
+}
+
+need_python() { has python3 || install python3; }
+
+# packages FOLDER: npm ci, unless the folder already has what its lock file says.
+packages() {
+  need_node
+  local stamp="$1/node_modules/.installed" lock
+  lock=$(cksum <"$1/package-lock.json")
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ]; then
+    say "installing the packages of $1"
+    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
+    printf '%s\n' "$lock" >"$stamp"
+  fi
+}
+
+# foundry: sets FORGE and exports EARNEST_ANVIL.
+foundry() {
+  packages contracts
+  local platform
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) platform=linux-amd64 ;;
+    Linux-aarch64) platform=linux-arm64 ;;
+    Darwin-arm64) platform=darwin-arm64 ;;
+    *) cannot "no anvil is known for $(uname -s) on $(uname -m)" ;;
+  esac
+  FORGE="$PWD/contracts/node_modules/@foundry-rs/forge-$platform/bin/forge"
+  export EARNEST_ANVIL="${EARNEST_ANVIL:-$PWD/contracts/node_modules/@foundry-rs/anvil-$platform/bin/anvil}"
+  [ -x "$EARNEST_ANVIL" ] || cannot "there is no anvil at $EARNEST_ANVIL: delete contracts/node_modules and run this again"
+}
+
+target() { printf '%s' "${CARGO_TARGET_DIR:-$PWD/target}"; }
+
+# a_port: a port on 127.0.0.1 that is free now.
+a_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
