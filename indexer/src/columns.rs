@@ -34,7 +34,7 @@ pub(crate) trait Columns {
     fn number_or_none(&self, column: &'static str) -> Result<Option<u64>, Error>;
     fn parsed<T: FromStr>(&self, column: &'static str) -> Result<T, Error>;
     fn parsed_or_none<T: FromStr>(&self, column: &'static str) -> Result<Option<T>, Error>;
-    fn from_json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error>;
+    fn decoded<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error>;
     fn finality(&self, column: &'static str) -> Result<Finality, Error>;
     fn hash(&self, column: &'static str) -> Result<B256, Error> {
         self.parsed(column)
@@ -66,7 +66,7 @@ impl Columns for AnyRow {
         text.map(|t| t.parse().map_err(|_| Error::damaged(column, &t))).transpose()
     }
 
-    fn from_json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
+    fn decoded<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
         let text = self.text(column)?;
         serde_json::from_str(&text).map_err(|_| Error::damaged(column, &text))
     }

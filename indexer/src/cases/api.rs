@@ -1,12 +1,8 @@
 //! `GET /v1/cases/{deal}`.
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Router, extract::State, routing::get};
 use protocol::wire::view::CaseView;
-use service::http::{Json, Problem};
+use service::http::{Json, Path, Problem};
 
 use super::store;
 use crate::{Error, params::id, shared::Shared};

@@ -227,8 +227,12 @@ impl Follower {
         said: Settled,
     ) -> Result<Progress, Error> {
         let read = self.watch.range(&self.shared.rpc, first, to).await;
-        let too_large = matches!(read, Err(RpcError::TooLarge { .. }));
-        self.range = resize(to.saturating_sub(position.tip.number), too_large, self.range_max);
+        // Whatever fails may fail for its size: providers have no common way to say so.
+        self.range = resize(
+            if read.is_ok() { self.range } else { to.saturating_sub(position.tip.number) },
+            read.is_err(),
+            self.range_max,
+        );
         match read? {
             (Reading::Events(events), last) => {
                 let step = Step { headers: vec![last], events, ..Step::settling(position.tip, said) };
@@ -371,16 +375,23 @@ impl Follower {
         if let Some(stuck) = &step.stuck {
             tracing::error!(stuck.detail, "a log cannot be decoded; standing still below its block");
         }
+        let reached = step.headers.last().map(|header| header.number);
         let seq = store::commit(&self.shared.db, &step, self.shared.clock.now_ms()).await?;
         self.stopped = step.stuck.is_some();
+        self.shared.beat(|pulse| {
+            pulse.caught_up =
+                pulse.caught_up || reached.is_some_and(|r| pulse.head.is_some_and(|h| h.number == r));
+        });
         self.shared.told.send_if_modified(|told| {
             let new = *told != seq;
             *told = seq;
             new
         });
-        for kind in FaultKind::ALL.into_iter().filter(|kind| kind.stops()) {
-            let open = kind == FaultKind::Quarantine && step.stuck.is_some();
-            metrics::gauge!("indexer_alarm", "kind" => kind.name()).set(if open { 1.0 } else { 0.0 });
+        let mut reader = self.shared.db.reader().acquire().await?;
+        let open = faults::alarms(&mut reader).await?;
+        for kind in FaultKind::ALL {
+            let alarm = if open.contains(&kind) { 1.0 } else { 0.0 };
+            metrics::gauge!("indexer_alarm", "kind" => kind.name()).set(alarm);
         }
         Ok(())
     }

@@ -53,11 +53,12 @@ impl Watch {
         }
         let mut logs = rpc.logs_of(header.hash, &self.addresses).await?;
         if logs.is_empty() {
-            // The bloom filter may be wrong about us, but the node may also have no logs of this block yet.
-            let all = rpc.receipts_of(header.hash).await?;
+            // The bloom filter may be wrong about us, but the node may also have no logs of this block yet: only all logs
+            // of the block, which make up the filter bit by bit, prove that none is ours.
+            let all = rpc.logs_of(header.hash, &[]).await?;
             if bloom_of(&all) != header.bloom {
                 return Err(RpcError::Inconsistent(format!(
-                    "logs of block {} do not make up its bloom filter",
+                    "the logs of block {} do not make up its bloom filter",
                     header.hash
                 )));
             }

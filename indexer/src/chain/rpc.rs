@@ -122,11 +122,6 @@ struct RawHeader {
     logs_bloom: Bloom,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-struct RawReceipt {
-    logs: Vec<Log>,
-}
-
 impl TryFrom<RawHeader> for Header {
     type Error = RpcError;
 
@@ -283,21 +278,14 @@ impl Rpc {
         }
     }
 
-    /// Logs of the contracts in one block.
+    /// Logs of the contracts in one block; all logs of the block where none are named.
     pub async fn logs_of(&self, block: B256, contracts: &[Address]) -> Result<Vec<Log>, RpcError> {
-        self.ask("eth_getLogs", (json!({"blockHash": block, "address": contracts}),)).await
-    }
-
-    /// Every log of a block, from its receipts.
-    pub async fn receipts_of(&self, block: B256) -> Result<Vec<Log>, RpcError> {
-        let receipts: Option<Vec<RawReceipt>> = self.ask("eth_getBlockReceipts", (block,)).await?;
-        match receipts {
-            Some(receipts) => Ok(receipts.into_iter().flat_map(|receipt| receipt.logs).collect()),
-            None => Err(RpcError::Unknown {
-                method: "eth_getBlockReceipts",
-                reason: format!("no receipts of block {block}"),
-            }),
-        }
+        let filter = if contracts.is_empty() {
+            json!({"blockHash": block})
+        } else {
+            json!({"blockHash": block, "address": contracts})
+        };
+        self.ask("eth_getLogs", (filter,)).await
     }
 
     /// Logs of the contracts in a range of blocks, and the header of its last block by the same node in the same batch:

@@ -1,16 +1,12 @@
 //! `GET /v1/deals` and `GET /v1/deals/{deal}`.
 
 use alloy::primitives::B256;
-use axum::{
-    Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Router, extract::State, routing::get};
 use protocol::{
     caip::AccountId,
     wire::view::{DealDetail, DealPage},
 };
-use service::http::{Json, Problem};
+use service::http::{Json, Path, Problem};
 
 use super::store::{self, Filter};
 use crate::{

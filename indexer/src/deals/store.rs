@@ -8,12 +8,12 @@ use protocol::{
         view::{DealStatus, DealTransaction, DealView},
     },
 };
-use sqlx::{AnyConnection, any::AnyRow};
+use sqlx::AnyConnection;
 
 use crate::{
     Error,
     columns::{Columns, int},
-    states::model::Subject,
+    states::{self, model::Subject},
 };
 
 /// What to list.
@@ -26,40 +26,19 @@ pub(crate) struct Filter {
     pub limit: u64,
 }
 
-fn view(row: &AnyRow) -> Result<DealView, Error> {
-    Ok(DealView { deal: row.from_json("state")?, finality: row.finality("finality")? })
-}
-
 pub(crate) async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<DealView>, Error> {
     let text = |account: Option<AccountId>| account.map(|a| a.to_string()).unwrap_or_default();
-    // An empty text stands for "any": neither an account nor a status is empty. `deal0` comes after every `deal/…`.
-    let rows = sqlx::query(
-        "SELECT states.state AS state, (SELECT e.finality FROM events e WHERE e.canonical = 1 \
-         AND e.subject = states.subject ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) AS finality \
-         FROM states WHERE states.subject > $1 AND states.subject < 'deal0' \
-         AND ($2 = '' OR states.buyer = $2) AND ($3 = '' OR states.seller = $3) \
-         AND ($4 = '' OR states.status = $4) ORDER BY states.subject LIMIT $5",
-    )
-    .bind(format!("deal/{}", filter.after.map(|deal| deal.to_string()).unwrap_or_default()))
-    .bind(text(filter.buyer))
-    .bind(text(filter.seller))
-    .bind(filter.status.map(DealStatus::name).unwrap_or_default())
-    .bind(int(filter.limit))
-    .fetch_all(on)
-    .await?;
-    rows.iter().map(view).collect()
+    let above = format!("deal/{}", filter.after.map(|deal| deal.to_string()).unwrap_or_default());
+    let (buyer, seller) = (text(filter.buyer), text(filter.seller));
+    let status = filter.status.map(DealStatus::name).unwrap_or_default();
+    // `deal0` comes after every `deal/…`.
+    let rows = states::store::views(on, (&above, "deal0"), [&buyer, &seller, status], filter.limit).await?;
+    Ok(rows.into_iter().map(|(deal, finality)| DealView { deal, finality }).collect())
 }
 
 pub(crate) async fn find(on: &mut AnyConnection, deal: B256) -> Result<Option<DealView>, Error> {
-    let row = sqlx::query(
-        "SELECT states.state AS state, (SELECT e.finality FROM events e WHERE e.canonical = 1 \
-         AND e.subject = states.subject ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) AS finality \
-         FROM states WHERE states.subject = $1",
-    )
-    .bind(Subject::Deal(deal).to_string())
-    .fetch_optional(on)
-    .await?;
-    row.as_ref().map(view).transpose()
+    let found = states::store::view(on, &Subject::Deal(deal)).await?;
+    Ok(found.map(|(deal, finality)| DealView { deal, finality }))
 }
 
 const TRANSACTIONS_MAX: u64 = 500;

@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Router, extract::State, routing::get};
 use protocol::wire::feed::{FeedEntry, FeedPage};
-use service::http::{Json, Problem};
+use service::http::{Json, Path, Problem};
 use tokio::time::{Instant, timeout_at};
 
 use super::store;

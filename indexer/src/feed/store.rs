@@ -148,7 +148,7 @@ pub(crate) fn event(row: &AnyRow) -> Result<ChainEvent, Error> {
         block_time: row.number("block_time")?,
         transaction: row.hash("transaction_hash")?,
         log_index: row.number("log_index")?,
-        body: row.from_json::<EventBody>("body")?,
+        body: row.decoded::<EventBody>("body")?,
     })
 }
 

@@ -1,12 +1,8 @@
 //! `GET /v1/pools/{pool}`.
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Router, extract::State, routing::get};
 use protocol::{caip::AccountId, wire::view::PoolView};
-use service::http::{Json, Problem};
+use service::http::{Json, Path, Problem};
 
 use super::store;
 use crate::{

@@ -76,7 +76,7 @@ pub(crate) const fn subject_of(event: &ChainEvent) -> Subject {
 /// The state of a subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    Deal(Deal),
+    Deal(Box<Deal>),
     Case(Case),
     Pool(Pool),
 }
@@ -85,7 +85,7 @@ impl State {
     /// The state that a column holds.
     pub fn read(subject: &Subject, text: &str) -> Result<Self, Error> {
         let read = match subject {
-            Subject::Deal(_) => serde_json::from_str(text).map(Self::Deal),
+            Subject::Deal(_) => serde_json::from_str(text).map(|deal| Self::Deal(Box::new(deal))),
             Subject::Case { .. } => serde_json::from_str(text).map(Self::Case),
             Subject::Pool { .. } => serde_json::from_str(text).map(Self::Pool),
             Subject::None => return Err(Error::damaged("states.subject", "")),
@@ -107,9 +107,9 @@ impl State {
 pub(crate) fn fold(before: Option<State>, event: &ChainEvent) -> (Option<State>, Option<Gap>) {
     match (subject_of(event), before) {
         (Subject::Deal(_), before) => {
-            let before = if let Some(State::Deal(deal)) = before { Some(deal) } else { None };
+            let before = if let Some(State::Deal(deal)) = before { Some(*deal) } else { None };
             let (after, gap) = deals::model::fold(before, event);
-            (after.map(State::Deal), gap)
+            (after.map(|deal| State::Deal(Box::new(deal))), gap)
         }
         (Subject::Case { .. }, before) => {
             let before = if let Some(State::Case(case)) = before { Some(case) } else { None };

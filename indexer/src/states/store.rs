@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use protocol::wire::feed::ChainEvent;
+use protocol::wire::feed::{ChainEvent, Finality};
+use serde::de::DeserializeOwned;
 use sqlx::AnyConnection;
 
 use super::model::{State, Subject, fold, subject_of};
-use crate::{Error, columns::Columns, deals::model::Gap, faults, feed};
+use crate::{
+    Error,
+    columns::{Columns, int},
+    deals::model::Gap,
+    faults, feed,
+};
 
 pub(crate) async fn load(on: &mut AnyConnection, subject: &Subject) -> Result<Option<State>, Error> {
     let row = sqlx::query("SELECT state FROM states WHERE subject = $1")
@@ -14,6 +20,48 @@ pub(crate) async fn load(on: &mut AnyConnection, subject: &Subject) -> Result<Op
         .fetch_optional(on)
         .await?;
     row.map(|row| State::read(subject, &row.text("state")?)).transpose()
+}
+
+/// States and the finality of each one's newest event, ascending by subject, above `above` and below `below`; `only`
+/// keeps deals of a buyer, a seller, a status, each where it is not empty.
+pub(crate) async fn views<T: DeserializeOwned>(
+    on: &mut AnyConnection,
+    (above, below): (&str, &str),
+    [buyer, seller, status]: [&str; 3],
+    limit: u64,
+) -> Result<Vec<(T, Finality)>, Error> {
+    let rows = sqlx::query(
+        "SELECT states.state AS state, (SELECT e.finality FROM events e WHERE e.canonical = 1 \
+         AND e.subject = states.subject ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) AS finality \
+         FROM states WHERE states.subject > $1 AND states.subject < $2 AND ($3 = '' OR states.buyer = $3) \
+         AND ($4 = '' OR states.seller = $4) AND ($5 = '' OR states.status = $5) \
+         ORDER BY states.subject LIMIT $6",
+    )
+    .bind(above)
+    .bind(below)
+    .bind(buyer)
+    .bind(seller)
+    .bind(status)
+    .bind(int(limit))
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| Ok((row.decoded("state")?, row.finality("finality")?))).collect()
+}
+
+/// The state of one subject and the finality of its newest event.
+pub(crate) async fn view<T: DeserializeOwned>(
+    on: &mut AnyConnection,
+    subject: &Subject,
+) -> Result<Option<(T, Finality)>, Error> {
+    let row = sqlx::query(
+        "SELECT states.state AS state, (SELECT e.finality FROM events e WHERE e.canonical = 1 \
+         AND e.subject = states.subject ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) AS finality \
+         FROM states WHERE states.subject = $1",
+    )
+    .bind(subject.to_string())
+    .fetch_optional(on)
+    .await?;
+    row.map(|row| Ok((row.decoded("state")?, row.finality("finality")?))).transpose()
 }
 
 async fn save(on: &mut AnyConnection, subject: &Subject, state: Option<&State>) -> Result<(), Error> {
@@ -106,4 +154,18 @@ async fn raise(on: &mut AnyConnection, event: &ChainEvent, gap: Gap, now: i64) -
     );
     tracing::error!(detail, "an event of a deal is missing");
     faults::raise(on, protocol::wire::view::FaultKind::CountGap, &event.id.to_string(), &detail, now).await
+}
+
+/// Stored states as text, ascending by subject, after the given one.
+pub(crate) async fn raw(
+    on: &mut AnyConnection,
+    after: &str,
+    limit: u64,
+) -> Result<Vec<(String, String)>, Error> {
+    let rows = sqlx::query("SELECT subject, state FROM states WHERE subject > $1 ORDER BY subject LIMIT $2")
+        .bind(after)
+        .bind(int(limit))
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(|row| Ok((row.text("subject")?, row.text("state")?))).collect()
 }
