@@ -10,6 +10,7 @@ CREATE TABLE log (
     entropy TEXT NOT NULL
 ) STRICT;
 CREATE INDEX log_about ON log (about);
+CREATE INDEX log_kind ON log (kind, seq);
 
 CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY,
@@ -21,7 +22,6 @@ CREATE TABLE outbox (
 CREATE TABLE accounts (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
-    hub INTEGER NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
 

@@ -20,5 +20,5 @@ pub(crate) use model::{Authorisation, check_name};
 pub use model::{DeviceBody, HubBody, IdentityBody, WalletAuthorisation, session_request};
 pub(crate) use room::{TABLES, admit, apply, check, prepare, use_up_nonce};
 pub use siwe::{SignIn, SignInError};
-pub(crate) use store::{account_exists, account_of_wallet, hub_account, wallets_of};
+pub(crate) use store::{account_exists, account_of_wallet, wallets_of};
 pub(crate) use wallet::{contract_accepts, recovers};

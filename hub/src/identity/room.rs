@@ -14,7 +14,7 @@ use crate::{
     access::Audience,
     error::{Error, Refusal},
     outbox,
-    records::{Accepted, Draft, Record},
+    records::{Accepted, Draft, Record, log},
     rooms::Room,
 };
 use protocol::caip::ChainId;
@@ -78,7 +78,7 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
         .into());
     }
     if record.kind == "hub@1" {
-        return if store::any_hub_account(on).await? {
+        return if log::first_of(on, "hub@1").await?.is_some() {
             Err(Refusal::access("hub_only", "/device", "this database belongs to a hub with another key")
                 .into())
         } else {
@@ -155,7 +155,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
     }
 }
 
-pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
+pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
     let Accepted { record, received_at: now, .. } = accepted;
     let on = write.on();
     let account = record.account();
@@ -185,13 +185,13 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
     }
     match record.kind.as_str() {
         "hub@1" => {
-            store::add_account(on, &account, &record.body_as::<HubBody>()?.did, true, *now).await?;
+            store::add_account(on, &account, &record.body_as::<HubBody>()?.did, *now).await?;
             store::add_device(on, &account, &record.device, *now).await?;
         }
         "identity@1" => {
             let name = record.body_as::<IdentityBody>()?.name;
             if record.author.is_none() {
-                store::add_account(on, &account, &name, false, *now).await?;
+                store::add_account(on, &account, &name, *now).await?;
             } else {
                 store::rename(on, &account, &name).await?;
             }

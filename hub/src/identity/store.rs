@@ -30,32 +30,15 @@ where
     text.parse().map_err(|error| Error::Corrupt(format!("identity: {error}")))
 }
 
-pub(crate) async fn hub_account(on: &mut AnyConnection, device: &Device) -> Result<Option<RecordId>, Error> {
-    let id: Option<String> = sqlx::query_scalar(
-        "SELECT accounts.id FROM accounts JOIN devices ON devices.account = accounts.id
-         WHERE accounts.hub = 1 AND devices.device = $1",
-    )
-    .bind(device.to_string())
-    .fetch_optional(on)
-    .await?;
-    id.as_deref().map(parse).transpose()
-}
-
-pub(crate) async fn any_hub_account(on: &mut AnyConnection) -> Result<bool, Error> {
-    Ok(sqlx::query("SELECT id FROM accounts WHERE hub = 1").fetch_optional(on).await?.is_some())
-}
-
 pub(crate) async fn add_account(
     on: &mut AnyConnection,
     id: &RecordId,
     name: &str,
-    hub: bool,
     now: i64,
 ) -> Result<(), Error> {
-    sqlx::query("INSERT INTO accounts (id, name, hub, created_at) VALUES ($1, $2, $3, $4)")
+    sqlx::query("INSERT INTO accounts (id, name, created_at) VALUES ($1, $2, $3)")
         .bind(id.to_string())
         .bind(name)
-        .bind(i64::from(hub))
         .bind(now)
         .execute(on)
         .await?;
