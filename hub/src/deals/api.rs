@@ -26,7 +26,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     chain::{self, DELIVERY_MAX},
     intents,
-    status::{Status, Timeout},
+    position::Timeout,
+    status::Status,
     store::{self, Filter, Purchase},
 };
 use crate::{

@@ -15,7 +15,7 @@ use sqlx::AnyConnection;
 
 use super::{
     model::{self, Told},
-    status,
+    position,
     store::{self, Provisional, Purchase},
 };
 use crate::{
@@ -128,11 +128,11 @@ pub(super) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<(), 
 pub(super) async fn refold(on: &mut AnyConnection, purchase: &mut Purchase, now: i64) -> Result<(), Error> {
     let events = store::events(on, purchase.deal).await?;
     let finals = events.iter().filter(|(finality, _)| *finality == Finality::Final);
-    let (position, gap) = status::fold(purchase.said, &purchase.terms, finals.map(|(_, event)| event));
+    let (position, gap) = position::fold(purchase.said, &purchase.terms, finals.map(|(_, event)| event));
     if let Some(gap) = gap {
         tracing::warn!(deal = %purchase.deal, %gap, "the deal's events wait for one that is missing");
     }
-    let (likely, _) = status::fold(purchase.said, &purchase.terms, events.iter().map(|(_, event)| event));
+    let (likely, _) = position::fold(purchase.said, &purchase.terms, events.iter().map(|(_, event)| event));
     let unsettled = events.iter().map(|(finality, _)| *finality).filter(|f| *f != Finality::Final).min();
     purchase.provisional =
         unsettled.filter(|_| likely != position).map(|finality| Provisional { position: likely, finality });

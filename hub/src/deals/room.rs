@@ -11,7 +11,8 @@ use super::{
     model::{
         self, AcceptanceBody, Goods, Offer, Panel, Price, PurchaseBody, REASON_MAX, Signed, WithdrawalBody,
     },
-    status::{Position, Status, Step, step},
+    position::Position,
+    status::{Status, Step, step},
     store::{self, Purchase},
 };
 use crate::{

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
-use super::status::{Position, Status};
+use super::{position::Position, status::Status};
 use crate::{access::Audience, error::Error, records::RecordId};
 
 /// A transaction as the hub keeps it.

@@ -15,7 +15,8 @@ use service::http::{Json, Path, Problem, Query};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    model::{self, BallotBody, Stage},
+    case::{self, Stage},
+    model::BallotBody,
     room, store,
 };
 use crate::{
@@ -201,7 +202,7 @@ async fn case(
     let voted = room::voted(&mut on, &held).await?;
     let now = u64::try_from(hub.clock.now_ms().div_euclid(1000)).unwrap_or_default();
     let case = &held.case;
-    let revealed = model::revealed(case, &voted, held.closes_at, now);
+    let revealed = case::revealed(case, &voted, held.closes_at, now);
     let signed = if revealed { store::ballots(&mut on, &held).await? } else { Default::default() };
     let cast = case.cast.iter().map(|(seat, cast)| BallotView {
         seat: *seat,
@@ -213,7 +214,7 @@ async fn case(
     let mut ballots: Vec<BallotView> = cast.chain(counted.map(ballot_view)).collect();
     ballots.sort_by_key(|ballot| ballot.seat);
     let shares: Vec<u16> = ballots.iter().map(|ballot| ballot.share).collect();
-    let bounds = revealed.then(|| model::bounds(&shares, case.seats.len()));
+    let bounds = revealed.then(|| case::bounds(&shares, case.seats.len()));
     let evidence = match standing {
         Standing::Public => None,
         Standing::Party | Standing::Juror => {

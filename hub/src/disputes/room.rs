@@ -9,7 +9,8 @@ use service::db::Write;
 use sqlx::AnyConnection;
 
 use super::{
-    model::{self, BallotBody, EvidenceBody, Stage, Voting},
+    case::{self, Stage},
+    model::{self, BallotBody, EvidenceBody, Voting},
     store::{self, Due, Held},
 };
 use crate::{
@@ -169,7 +170,7 @@ async fn vote(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
 /// Once the ballots may be shown, they are handed in: the signed ones of seats that did not vote on chain.
 async fn hand_in(on: &mut AnyConnection, purchase: &Purchase, held: &Held, now: i64) -> Result<(), Error> {
     let voted = voted(on, held).await?;
-    if held.case.stage != Stage::Drawn || !model::revealed(&held.case, &voted, held.closes_at, seconds(now)) {
+    if held.case.stage != Stage::Drawn || !case::revealed(&held.case, &voted, held.closes_at, seconds(now)) {
         return Ok(());
     }
     let signed = store::ballots(on, held).await?;
@@ -209,7 +210,7 @@ pub(crate) async fn follow(write: &mut Write, accepted: &Accepted) -> Result<(),
     };
     let events = purchases::events(on, purchase.deal).await?;
     let finals = events.iter().filter(|(finality, _)| *finality == Finality::Final);
-    let (case, waits) = model::fold(terms, disputed_at, finals.map(|(_, event)| event));
+    let (case, waits) = case::fold(terms, disputed_at, finals.map(|(_, event)| event));
     if let Some((event, refused)) = waits {
         tracing::warn!(deal = %purchase.deal, %event, %refused, "the case's events wait for one that is missing");
     }
@@ -217,7 +218,7 @@ pub(crate) async fn follow(write: &mut Write, accepted: &Accepted) -> Result<(),
         purchase: purchase.id,
         deal: purchase.deal,
         case,
-        closes_at: model::voting_closes_at(disputed_at, &pool.facts.book),
+        closes_at: case::voting_closes_at(disputed_at, &pool.facts.book),
     };
     store::put_case(on, &held, accepted.received_at).await?;
     if purchase.position.status != Status::Disputed {

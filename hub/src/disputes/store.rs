@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use alloy::primitives::{Address, B256};
 use sqlx::{AnyConnection, Row};
 
-use super::model::{BallotBody, Case, EvidenceBody};
+use super::{
+    case::Case,
+    model::{BallotBody, EvidenceBody},
+};
 use crate::{
     deals::store::{corrupt, json, parsed, text},
     error::Error,

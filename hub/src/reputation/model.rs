@@ -13,7 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
 use crate::{
-    deals::status::{self, Position, Status},
+    deals::{
+        position::{self, Position},
+        status::Status,
+    },
     identity::{self, WalletAuthorisation},
     records::{
         Device, DeviceKey, ProofError, Stamp,
@@ -388,7 +391,7 @@ fn check_authorisation(
 }
 
 /// Where the deal stands by the escrow's final events alone.
-fn position(credential: &Credential, facts: &Facts<'_>) -> Result<Position, Refusal> {
+fn closed(credential: &Credential, facts: &Facts<'_>) -> Result<Position, Refusal> {
     let terms = &credential.subject.terms;
     let deal = credential.subject.deal.deal_id;
     let events =
@@ -397,7 +400,7 @@ fn position(credential: &Credential, facts: &Facts<'_>) -> Result<Position, Refu
     let ours: Vec<_> = ours
         .filter(|event| !matches!(&event.body, EventBody::Funded { terms: funded, .. } if funded != terms))
         .collect();
-    let (position, gap) = status::fold(Status::Created, terms, ours);
+    let (position, gap) = position::fold(Status::Created, terms, ours);
     match gap {
         Some(gap) => Err(Refusal::NotClosed(gap.to_string())),
         None if position.status == Status::Confirmed => Ok(position),
@@ -432,7 +435,7 @@ pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
     if party.is_none() && facts.hub != Some(signer) {
         return Err(Refusal::UnknownHub(signer));
     }
-    let position = position(&credential, facts)?;
+    let position = closed(&credential, facts)?;
     let told = deal_of(terms, &position).ok_or_else(|| Refusal::NotClosed("it is open".to_owned()))?;
     for (holds, member) in [
         (deal.funding_transaction == told.funding_transaction, "funding_transaction"),
