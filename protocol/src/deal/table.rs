@@ -1,5 +1,7 @@
 //! The transition table: every pair of status and action, with its window and its actors, as data.
 
+use std::fmt;
+
 use super::{
     action::ActionKind::{self, *},
     refusal::Refusal,
@@ -104,6 +106,34 @@ impl Window {
         } else {
             Ok(())
         }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Buyer => "buyer",
+            Self::Seller => "seller",
+            Self::Party => "either party",
+            Self::BothParties => "both parties",
+            Self::Arbiter => "arbiter",
+            Self::Anyone => "anyone",
+        })
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "at any time",
+            Self::UntilFundBy => "until fund_by",
+            Self::UntilDeliverBy => "until deliver_by",
+            Self::AfterDeliverBy => "after deliver_by (metered: + inspection)",
+            Self::UntilInspectionEnds => "until delivery + inspection",
+            Self::AfterInspection => "after delivery + inspection",
+            Self::UntilRulingEnds => "until dispute + ruling",
+            Self::AfterRuling => "after dispute + ruling",
+        })
     }
 }
 
