@@ -19,6 +19,8 @@ pub mod lease;
 pub mod peer;
 mod run;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod transactions;
 
 pub use error::Error;

@@ -41,6 +41,12 @@ pub fn verdict(status: StatusCode) -> Verdict {
     }
 }
 
+/// How long to pause after so many failures in a row: 0.25 s, doubling, at most 10 s.
+pub fn pause(failures: u32) -> Duration {
+    Duration::from_millis(250_u64.saturating_mul(1_u64 << failures.saturating_sub(1).min(6)))
+        .min(Duration::from_secs(10))
+}
+
 /// Why a request brought nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
@@ -208,6 +214,13 @@ mod tests {
             };
             assert_eq!(verdict(status), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn pauses_grow_and_are_bounded() {
+        let pauses: Vec<u128> =
+            [1, 2, 3, 6, 7, 1_000, u32::MAX].map(|failures| pause(failures).as_millis()).into();
+        assert_eq!(pauses, [250, 500, 1_000, 8_000, 10_000, 10_000, 10_000]);
     }
 
     #[test]

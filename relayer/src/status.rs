@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use axum::{Router, extract::State as AppState, routing::get};
 use serde::Serialize;
 use service::{
@@ -22,6 +22,8 @@ use crate::{
     intents::State,
     transactions,
 };
+
+const WEI_PER_GWEI: u64 = 1_000_000_000;
 
 /// What `/status` needs.
 #[derive(Clone)]
@@ -150,7 +152,7 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
     if let Some(seen) = seen {
         let lag = seen.latest.number.saturating_sub(seen.finalized.number);
         gauge("relayer_finality_lag_blocks", i64::try_from(lag).unwrap_or(i64::MAX));
-        let gwei = seen.balance / alloy::primitives::U256::from(1_000_000_000_u64);
+        let gwei = seen.balance.checked_div(U256::from(WEI_PER_GWEI)).unwrap_or_default();
         gauge("relayer_signer_balance_gwei", i64::try_from(gwei).unwrap_or(i64::MAX));
     }
     Ok(())

@@ -12,7 +12,7 @@ use service::{clock::Clock, db::Db, failpoint};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    model::{ENTRIES_MAX, anchor, lane, part, pause, portions},
+    model::{ENTRIES_MAX, anchor, lane, part, portions},
     store,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     cursor::{self, Cursor},
     error::Error,
     lease::Lease,
-    peer::{Peer, PeerError},
+    peer::{Peer, PeerError, pause},
 };
 
 /// The task's name in alarms and metrics.

@@ -12,5 +12,5 @@ mod store;
 mod tests;
 
 pub use deliver::{Bridge, Progress};
-pub use model::{anchor, lane, pause};
+pub use model::{anchor, lane};
 pub use store::{Refused, refused_count};

@@ -1,6 +1,6 @@
 //! Lanes, portions and pauses.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use protocol::wire::feed::FeedEntry;
 
@@ -45,14 +45,8 @@ pub fn portions(entries: Vec<FeedEntry>, size: impl Fn(&FeedEntry) -> usize) -> 
     portions
 }
 
-/// How long to pause after so many failures in a row: 0.25 s, doubling, at most 10 s.
-pub fn pause(failures: u32) -> Duration {
-    Duration::from_millis(250_u64.saturating_mul(1_u64 << failures.saturating_sub(1).min(6)))
-        .min(Duration::from_secs(10))
-}
-
 /// When a refused entry is offered again after so many tries, in milliseconds: 5 s, doubling, at most 5 minutes.
 pub fn retry_ms(tries: i64) -> i64 {
-    let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or(0).min(6);
+    let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX).min(6);
     5_000_i64.saturating_mul(1_i64 << doubled).min(300_000)
 }

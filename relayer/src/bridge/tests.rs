@@ -1,1 +1,190 @@
+use std::{collections::BTreeSet, sync::Arc};
 
+use proptest::prelude::*;
+use protocol::wire::feed::FeedEntry;
+use service::db::testing::on_both;
+
+use super::model::{BYTES_MAX, ENTRIES_MAX, lane, part, portions, retry_ms};
+use crate::testing::{MovedClock, Peers, Running, config, entry, until};
+
+/// No node answers there; the bridge needs none.
+const NO_NODE: &str = "http://127.0.0.1:9";
+const SIGNER: &str = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
+
+fn seqs(entries: &[FeedEntry]) -> Vec<u64> {
+    entries.iter().map(|entry| entry.seq).collect()
+}
+
+async fn delivered(peers: &Peers, count: usize) -> Vec<u64> {
+    until(&format!("{count} entries are delivered, has {}", peers.taken().len()), || async {
+        let taken = peers.taken();
+        (taken.len() >= count).then(|| seqs(&taken))
+    })
+    .await
+}
+
+async fn cursor_at(relayer: &Running, seq: u64) {
+    until("the cursor moves", || async {
+        (relayer.get("/status").await.1["feed"]["cursor"] == seq.to_string()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_entry_arrives_once_in_order_across_a_restart() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        peers.tell((1..=230).map(|seq| entry(seq, (seq % 7) as u8)));
+        let config = config(&db.url, &peers, NO_NODE, SIGNER);
+        let relayer = Running::start(config.clone(), Arc::default()).await;
+        assert_eq!(delivered(&peers, 230).await, (1..=230).collect::<Vec<_>>(), "{:?}", db.engine);
+        cursor_at(&relayer, 230).await;
+        relayer.stop().await;
+        peers.tell((231..=240).map(|seq| entry(seq, 1)));
+        let relayer = Running::start(config, Arc::default()).await;
+        assert_eq!(delivered(&peers, 240).await, (1..=240).collect::<Vec<_>>(), "{:?}", db.engine);
+        cursor_at(&relayer, 240).await;
+        assert_eq!(peers.repeated(), 0, "{:?}", db.engine);
+        assert_eq!(relayer.get("/status").await.1["feed"]["refused_entries"], 0);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_means_delivering_again() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        peers.lose_answers(2);
+        peers.tell([entry(1, 1), entry(2, 1)]);
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), Arc::default()).await;
+        cursor_at(&relayer, 2).await;
+        assert_eq!(seqs(&peers.taken()), [1, 2], "{:?}", db.engine);
+        assert_eq!(peers.repeated(), 4, "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hub_that_is_away_is_said_and_waited_for() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        peers.go_away(true);
+        peers.tell([entry(1, 1)]);
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), Arc::default()).await;
+        relayer.not_ready("bridge: hub does not answer: 502").await;
+        let (_, status) = relayer.get("/status").await;
+        assert_eq!(status["feed"]["cursor"], "0");
+        until("the lag grows", || async {
+            (relayer.get("/status").await.1["feed"]["lag_ms"].as_i64()? > 0).then_some(())
+        })
+        .await;
+        peers.go_away(false);
+        assert_eq!(delivered(&peers, 1).await, [1], "{:?}", db.engine);
+        cursor_at(&relayer, 1).await;
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_said_and_nothing_is_lost() {
+    let db = service::db::testing::sqlite();
+    let peers = Peers::start().await;
+    peers.tell([entry(1, 1)]);
+    let mut config = config(&db.url, &peers, NO_NODE, SIGNER);
+    config.hub_key = "wrong".to_owned().into();
+    let relayer = Running::start(config.clone(), Arc::default()).await;
+    relayer.not_ready("bridge: hub refuses this relayer: 401").await;
+    assert_eq!(relayer.get("/status").await.1["feed"]["refused_entries"], 0);
+    relayer.stop().await;
+    config.hub_key = crate::testing::KEY.to_owned().into();
+    let relayer = Running::start(config, Arc::default()).await;
+    assert_eq!(delivered(&peers, 1).await, [1]);
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_entry_holds_its_own_deal_only_and_is_offered_again() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let clock: Arc<MovedClock> = Arc::default();
+        peers.refuse(entry(2, 9).event.id);
+        peers.tell([entry(1, 1), entry(2, 9), entry(3, 1), entry(4, 9)]);
+        let mut config = config(&db.url, &peers, NO_NODE, SIGNER);
+        config.lease_ms = 60_000;
+        let relayer = Running::start(config, clock.clone()).await;
+        cursor_at(&relayer, 4).await;
+        peers.tell([entry(5, 9), entry(6, 2)]);
+        cursor_at(&relayer, 6).await;
+        assert_eq!(seqs(&peers.taken()), [1, 3, 6], "{:?}", db.engine);
+        let because = relayer.not_ready("the hub refuses entry 2 of the feed").await;
+        assert!(because.contains("entry 2 is refused") && because.contains("3 entries wait"), "{because}");
+        assert_eq!(relayer.get("/status").await.1["feed"]["refused_entries"], 3);
+        peers.accept_all();
+        clock.pass_ms(10_000);
+        peers.tell([entry(7, 2)]);
+        let taken = delivered(&peers, 7).await;
+        let deal = |wanted: u8| {
+            let lane_of = lane(&entry(1, wanted));
+            seqs(&peers.taken().into_iter().filter(|e| lane(e) == lane_of).collect::<Vec<_>>())
+        };
+        assert_eq!((deal(9), deal(1), deal(2)), (vec![2, 4, 5], vec![1, 3], vec![6, 7]), "{taken:?}");
+        until("the alarm is over", || async {
+            let (_, status) = relayer.get("/status").await;
+            (status["alarms"]["refused entries"].is_null() && status["feed"]["refused_entries"] == 0)
+                .then_some(())
+        })
+        .await;
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_feed_begun_anew_is_said_and_delivered_from_the_start() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        peers.tell((1..=5).map(|seq| entry(seq, 1)));
+        let config = config(&db.url, &peers, NO_NODE, SIGNER);
+        let relayer = Running::start(config.clone(), Arc::default()).await;
+        cursor_at(&relayer, 5).await;
+        relayer.stop().await;
+        // Shorter than the cursor, with an event that was never delivered.
+        peers.begin_feed_anew([entry(1, 1), entry(2, 7)]);
+        let relayer = Running::start(config, Arc::default()).await;
+        cursor_at(&relayer, 2).await;
+        assert_eq!(peers.taken().len(), 6, "{:?}", db.engine);
+        assert_eq!(peers.repeated(), 1, "{:?}", db.engine);
+        assert_eq!(relayer.get("/status").await.1["feed"]["restarts"], 1);
+        relayer.stop().await;
+    }
+}
+
+#[test]
+fn refused_entries_are_offered_again_at_bounded_pauses() {
+    assert_eq!([1, 2, 3, 7, 8, i64::MAX].map(retry_ms), [5_000, 10_000, 20_000, 300_000, 300_000, 300_000]);
+}
+
+proptest! {
+    #[test]
+    fn portions_keep_the_order_and_the_limits(sizes in proptest::collection::vec(1_usize..60_000, 0..300)) {
+        let entries: Vec<FeedEntry> = (1..=sizes.len() as u64).map(|seq| entry(seq, 1)).collect();
+        let size = |entry: &FeedEntry| sizes[usize::try_from(entry.seq).unwrap() - 1];
+        let cut = portions(entries.clone(), size);
+        prop_assert_eq!(cut.concat(), entries);
+        for portion in cut {
+            prop_assert!(!portion.is_empty() && portion.len() <= ENTRIES_MAX);
+            prop_assert!(portion.len() == 1 || portion.iter().map(size).sum::<usize>() <= BYTES_MAX);
+        }
+    }
+
+    #[test]
+    fn parting_loses_nothing_and_keeps_the_order(deals in proptest::collection::vec(0_u8..4, 0..50)) {
+        let entries: Vec<FeedEntry> = deals.iter().zip(1..).map(|(deal, seq)| entry(seq, *deal)).collect();
+        let held = BTreeSet::from([lane(&entry(1, 0)), lane(&entry(1, 2))]);
+        let (pass, kept) = part(entries.clone(), &held);
+        prop_assert!(pass.iter().all(|entry| !held.contains(&lane(entry))));
+        prop_assert!(kept.iter().all(|entry| held.contains(&lane(entry))));
+        let mut all = [pass, kept].concat();
+        all.sort_by_key(|entry| entry.seq);
+        prop_assert_eq!(all, entries);
+    }
+}

@@ -15,7 +15,12 @@ use super::{
     store::{self, Received},
 };
 use crate::{
-    alarm::Alarms, bridge::pause, cursor, error::Error, lease::Lease, peer::Peer, transactions::Reporter,
+    alarm::Alarms,
+    cursor::{self, Cursor},
+    error::Error,
+    lease::Lease,
+    peer::{Peer, pause},
+    transactions::Reporter,
 };
 
 /// The task's name in alarms and metrics, and the cursor's.
@@ -71,24 +76,44 @@ impl Fetcher {
         }
     }
 
+    async fn page(&self, after: u64, limit: usize, wait: Duration) -> Result<IntentPage, Error> {
+        let path = format!("/v1/intents?after={after}&limit={limit}&wait={}", wait.as_secs());
+        Ok(self.hub.get(&path, wait).await?)
+    }
+
+    /// Whether the list still is the one that the cursor points into; from the start when it is not, for every intent is
+    /// known by its key.
+    async fn check_anchor(&self, lease: &Lease, cursor: Cursor) -> Result<Cursor, Error> {
+        if cursor.position == 0 {
+            return Ok(cursor);
+        }
+        let page = self.page(cursor.position.saturating_sub(1), 1, Duration::ZERO).await?;
+        let found = page.intents.first().map(|intent| (intent.seq, anchor(intent)));
+        if cursor.holds(found.as_ref().map(|(seq, anchor)| (*seq, anchor.as_str()))) {
+            return Ok(cursor);
+        }
+        tracing::error!(
+            position = cursor.position,
+            expected = cursor.anchor,
+            found = ?found,
+            "the hub's list of intents was begun anew (its database was lost or replaced); reading it from the start"
+        );
+        metrics::counter!("relayer_intent_list_restarts_total").increment(1);
+        let cursor = cursor.from_the_start();
+        let mut write = lease.begin().await?;
+        cursor::store(&mut write, TASK, &cursor, self.clock.now_ms()).await?;
+        write.commit().await?;
+        Ok(cursor)
+    }
+
     async fn once(&self, lease: &Lease, wait: Duration) -> Result<(), Error> {
         let mut cursor = cursor::load(self.db.reader(), TASK).await?;
-        let path = format!("/v1/intents?after={}&limit={PAGE}&wait={}", cursor.position, wait.as_secs());
-        let page: IntentPage = self.hub.get(&path, wait).await?;
-        let now_ms = self.clock.now_ms();
-        if page.cursor < cursor.position {
-            tracing::error!(
-                position = cursor.position,
-                end = page.cursor,
-                "the hub's list of intents was begun anew (its database was lost or replaced); reading it from the start"
-            );
-            cursor = cursor.from_the_start();
-            let mut write = lease.begin().await?;
-            cursor::store(&mut write, TASK, &cursor, now_ms).await?;
-            return Ok(write.commit().await?);
-        }
+        // Every look is at most one long wait after the one before it.
+        cursor = self.check_anchor(lease, cursor).await?;
+        let page = self.page(cursor.position, PAGE, wait).await?;
         let Some(last) = page.intents.last() else { return Ok(()) };
         let moved = cursor.at(last.seq, anchor(last));
+        let now_ms = self.clock.now_ms();
         let mut write = lease.begin().await?;
         let mut refused = Vec::new();
         for intent in &page.intents {

@@ -1,1 +1,122 @@
+use std::sync::Arc;
 
+use alloy::primitives::{Address, B256};
+use protocol::{
+    caip::{AccountId, AssetId, ChainId},
+    terms::Terms,
+    wire::intent::{Intent, IntentAction, IntentProgress},
+};
+use service::db::testing::on_both;
+
+use super::{State, admit, model::KEY_MAX};
+use crate::testing::{Peers, Running, config, intent, until};
+
+const NO_NODE: &str = "http://127.0.0.1:9";
+const SIGNER: &str = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
+const CHAIN: ChainId = ChainId::Eip155(31337);
+
+fn terms() -> Terms {
+    let account = |byte| AccountId { chain: CHAIN, address: Address::repeat_byte(byte) };
+    Terms {
+        escrow: account(1),
+        buyer: account(2),
+        seller: account(3),
+        arbiter: account(4),
+        asset: AssetId::native(CHAIN),
+        amount: 1_000,
+        fund_by: 1_800_000_000,
+        deliver_by: 1_800_100_000,
+        inspection: 3_600,
+        ruling: 864_000,
+        lapse_share: 5_000,
+        metered: false,
+        panel: B256::repeat_byte(5),
+        agreement: B256::repeat_byte(6),
+        salt: B256::repeat_byte(7),
+    }
+}
+
+fn open(seq: u64, key: &str) -> Intent {
+    intent(seq, key, &terms(), IntentAction::OpenCase)
+}
+
+async fn listed(relayer: &Running, count: usize) -> Vec<(String, String, String)> {
+    until(&format!("{count} intents are listed"), || async {
+        let (_, page) = relayer.get("/v1/intents").await;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let intents: Vec<_> = page["intents"]
+            .as_array()?
+            .iter()
+            .map(|shown| (text(&shown["intent"]["key"]), text(&shown["state"]), text(&shown["reason"])))
+            .collect();
+        (intents.len() >= count).then_some(intents)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_intent_is_kept_once_by_its_key_across_restarts_and_lists_begun_anew() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        peers.want([open(1, "open/a"), open(2, "open/b"), open(3, "open/a")]);
+        let config = config(&db.url, &peers, NO_NODE, SIGNER);
+        let relayer = Running::start(config.clone(), Arc::default()).await;
+        listed(&relayer, 2).await;
+        relayer.stop().await;
+        // The hub's database was lost: other numbers, one old key and a new one.
+        peers.begin_intents_anew([open(1, "open/b"), open(2, "open/c")]);
+        let relayer = Running::start(config, Arc::default()).await;
+        let keys: Vec<String> = listed(&relayer, 3).await.into_iter().map(|(key, ..)| key).collect();
+        assert_eq!(keys, ["open/a", "open/b", "open/c"], "{:?}", db.engine);
+        let (status, problem) = relayer.get("/v1/intents?limit=101").await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some("limit")));
+        assert_eq!(relayer.get("/v1/intents?state=lost").await.0, 400);
+        let (_, page) = relayer.get("/v1/intents?state=waiting&after=1&limit=1").await;
+        assert_eq!(page["intents"][0]["intent"]["key"], "open/b");
+        assert_eq!(page["intents"].as_array().unwrap().len(), 1);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_intent_for_another_chain_fails_and_the_hub_is_told() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let mut elsewhere = open(1, "open/a");
+        elsewhere.arbiter.chain = ChainId::Eip155(1);
+        peers.want([elsewhere]);
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), Arc::default()).await;
+        let (_, state, reason) = listed(&relayer, 1).await.remove(0);
+        assert_eq!(state, "failed", "{:?}", db.engine);
+        assert!(reason.contains("eip155:1:") && reason.contains("eip155:31337"), "{reason}");
+        let report = until("a report", || async { peers.reports().pop() }).await;
+        assert_eq!((report.key.as_str(), report.progress), ("open/a", IntentProgress::Failed { reason }));
+        relayer.stop().await;
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_by_name() {
+    admit(&open(1, "open/a"), CHAIN).unwrap();
+    let refused = |change: fn(&mut Intent)| {
+        let mut intent = open(1, "open/a");
+        change(&mut intent);
+        admit(&intent, CHAIN).unwrap_err()
+    };
+    assert!(refused(|intent| intent.key.clear()).contains("0 bytes"));
+    assert!(refused(|intent| intent.key = "k".repeat(KEY_MAX + 1)).contains("201 bytes"));
+    assert!(refused(|intent| intent.arbiter.address = Address::ZERO).contains("terms name the arbiter"));
+    assert!(refused(|intent| intent.terms.amount = u128::MAX).contains("terms: amount"));
+    let none = |intent: &mut Intent| intent.action = IntentAction::SubmitBallots { ballots: Vec::new() };
+    assert!(refused(none).contains("0 ballots"));
+}
+
+#[test]
+fn states_read_as_they_are_written() {
+    for state in State::ALL {
+        assert_eq!(state.to_string().parse(), Ok(state));
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        assert_eq!(state.is_over(), matches!(state, State::Done | State::Failed));
+    }
+    assert!("lost".parse::<State>().unwrap_err().contains("waiting, attempted"));
+}

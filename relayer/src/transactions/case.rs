@@ -101,7 +101,7 @@ fn counted(ballot: &SignedBallot, ballots: U256) -> bool {
     if seat.saturating_mul(FIELD_BITS) >= FINAL_FROM {
         return false;
     }
-    let field = (ballots >> seat.saturating_mul(FIELD_BITS)) & U256::from(VOID);
+    let field = ballots.wrapping_shr(seat.saturating_mul(FIELD_BITS)) & U256::from(VOID);
     let own = U256::from(ballot.share / SHARE_STEP).saturating_add(U256::from(1_u8));
     field == own || field == U256::from(VOID) || ballots.bit(FINAL_FROM.saturating_add(seat))
 }

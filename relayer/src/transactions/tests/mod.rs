@@ -1,0 +1,2 @@
+mod on_chain;
+mod rules;
