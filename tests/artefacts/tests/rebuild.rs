@@ -1,0 +1,85 @@
+//! The committed ABI and bytecode of what is deployed are what the sources compile to: compiled here anew, by another
+//! driver than the one that wrote them, from nothing but the sources and the compiler.
+#![allow(clippy::arithmetic_side_effects, reason = "test code")]
+
+use std::path::{Path, PathBuf};
+
+use foundry_compilers::{
+    ProjectBuilder, ProjectPathsConfig,
+    artifacts::{
+        BytecodeHash, EvmVersion, Remapping, Settings, SettingsMetadata, output_selection::OutputSelection,
+    },
+    solc::{Solc, SolcCompiler, SolcSettings},
+};
+use serde_json::Value;
+
+fn contracts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../contracts")
+        .canonicalize()
+        .expect("the contracts folder")
+}
+
+/// `FOUNDRY_SOLC`, or the native face of npm's compiler.
+fn compiler(root: &Path) -> SolcCompiler {
+    let path = std::env::var_os("FOUNDRY_SOLC").map_or_else(|| root.join("bin/solc"), PathBuf::from);
+    SolcCompiler::Specific(Solc::new(path).expect("a compiler: run `npm ci` in contracts"))
+}
+
+/// As profile `deployed` of contracts/foundry.toml.
+fn settings() -> Settings {
+    let mut settings =
+        Settings { via_ir: Some(true), evm_version: Some(EvmVersion::Cancun), ..Settings::default() };
+    settings.optimizer.enabled = Some(true);
+    settings.optimizer.runs = Some(1_000_000);
+    settings.metadata = Some(SettingsMetadata {
+        use_literal_content: None,
+        bytecode_hash: Some(BytecodeHash::None),
+        cbor_metadata: Some(false),
+    });
+    settings.output_selection = OutputSelection::default_output_selection();
+    settings
+}
+
+#[test]
+fn the_committed_artefacts_are_what_the_sources_compile_to() {
+    let root = contracts();
+    let remappings = [
+        "@openzeppelin/contracts/=node_modules/@openzeppelin/contracts/",
+        "solady/=node_modules/solady/src/",
+    ]
+    .map(|text| text.parse::<Remapping>().expect("a remapping"));
+    let paths = ProjectPathsConfig::builder()
+        .root(&root)
+        .sources(root.join("src"))
+        .remappings(remappings)
+        .build_with_root::<foundry_compilers::solc::SolcLanguage>(&root);
+    let project = ProjectBuilder::<SolcCompiler>::default()
+        .paths(paths)
+        .settings(SolcSettings { settings: settings(), ..SolcSettings::default() })
+        .ephemeral()
+        .no_artifacts()
+        .build(compiler(&root))
+        .expect("a project");
+    let output = project
+        .compile_files([root.join("src/Escrow.sol"), root.join("src/ArbitrationPools.sol")])
+        .expect("it compiles");
+    assert!(!output.has_compiler_errors(), "{output}");
+
+    for name in ["Escrow", "ArbitrationPools"] {
+        let built = output.find_first(name).unwrap_or_else(|| panic!("{name} was compiled"));
+        let committed = root.join(format!("../protocol/abi/{name}.json"));
+        let committed: Value =
+            serde_json::from_str(&std::fs::read_to_string(committed).expect("the file")).expect("JSON");
+        let abi = serde_json::to_value(built.abi.as_ref().expect("an ABI")).expect("JSON");
+        assert!(
+            abi == committed["abi"],
+            "protocol/abi/{name}.json: the ABI is stale, run artefacts.mjs in contracts"
+        );
+        let code = built.bytecode.as_ref().and_then(|code| code.bytes()).expect("bytecode").to_string();
+        assert!(
+            code == committed["bytecode"],
+            "protocol/abi/{name}.json: the bytecode is stale, run artefacts.mjs in contracts"
+        );
+    }
+}
