@@ -14,9 +14,8 @@ library PastBlock {
         address history = HISTORY;
         assembly ("memory-safe") {
             mstore(0x00, height)
-            if and(staticcall(50000, history, 0x00, 0x20, 0x00, 0x20), eq(returndatasize(), 0x20)) {
-                hash := mload(0x00)
-            }
+            let ok := staticcall(50000, history, 0x00, 0x20, 0x00, 0x20)
+            if and(ok, eq(returndatasize(), 0x20)) { hash := mload(0x00) }
         }
     }
 }

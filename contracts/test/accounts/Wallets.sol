@@ -43,8 +43,10 @@ contract Wallet {
         if (answer == Answer.Yes) return 0x1626ba7e;
         if (answer == Answer.No) return 0xffffffff;
         if (answer == Answer.Reverts) revert("no");
-        if (answer == Answer.Burns) for (uint256 i;; ++i) {
-            digest = keccak256(abi.encode(digest, i));
+        if (answer == Answer.Burns) {
+            for (uint256 i;; ++i) {
+                digest = keccak256(abi.encode(digest, i));
+            }
         }
         if (answer == Answer.Owner) {
             address signer =
@@ -89,8 +91,10 @@ contract Counter {
 
     function rulings(address, bytes32 deal) external view returns (uint256) {
         if (mode == Mode.Reverts) revert("no");
-        if (mode == Mode.Burns) for (uint256 i;; ++i) {
-            deal = keccak256(abi.encode(deal, i));
+        if (mode == Mode.Burns) {
+            for (uint256 i;; ++i) {
+                deal = keccak256(abi.encode(deal, i));
+            }
         }
         if (mode == Mode.Large) return 256 + uint256(number);
         if (mode == Mode.Short) {

@@ -73,7 +73,7 @@ contract Handler is Fixture {
     /* ACTIONS */
 
     function open(uint88 amount, uint16 lapseShare, bool asToken, bool metered, bool bySignature) external {
-        if (_ghosts.length == 40) return;
+        if (_ghosts.length == 60) return;
         Terms memory terms = coinTerms();
         terms.amount = uint88(bound(amount, 1, type(uint88).max / 16));
         terms.lapseShare = uint16(bound(lapseShare, 0, 10_000));

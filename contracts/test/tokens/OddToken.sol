@@ -81,8 +81,10 @@ contract OddToken {
         if (odd == Odd.TwoHalf) _answer(from, to, value / 2, value / 2, 2);
         if (odd == Odd.TwoStill) _answer(from, to, 0, 0, 2);
         if (odd == Odd.Reverts) revert("no");
-        if (odd == Odd.Burns) for (uint256 i;; ++i) {
-            _balances[address(0)] = i;
+        if (odd == Odd.Burns) {
+            for (uint256 i;; ++i) {
+                _balances[address(0)] = i;
+            }
         }
         if (odd == Odd.Bomb) {
             assembly {

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {Case, IArbitrationPools, RuleBook, Stage} from "../../src/interfaces/IArbitrationPools.sol";
+import {Deal, Terms} from "../../src/interfaces/IEscrow.sol";
+import {Sortition} from "../../src/libraries/Sortition.sol";
+import {PoolsFixture} from "./PoolsFixture.sol";
+
+contract OpenTest is PoolsFixture {
+    function test_FixesListAndTarget() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = disputed(terms);
+        uint40 at_ = uint40(vm.getBlockTimestamp());
+        uint40 target = uint40(vm.getBlockNumber()) + 2;
+        vm.warp(at_ + 100);
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.CaseOpened(id, address(escrow), pool, 0, 0, 0, at_, target);
+        vm.prank(stranger);
+        pools.open(address(escrow), terms);
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Opened));
+        assertEq(c.list, 0);
+        assertEq(c.disputedAt, at_);
+        assertEq(c.targetBlock, target);
+        assertEq(c.acceptedAt, 0);
+        assertEq(c.lo, 0);
+        assertEq(c.hi, 10_000);
+        assertEq(c.seed, 0);
+        assertEq(c.ballots, 0);
+        assertEq(c.instance, 0);
+        assertEq(c.jury, 0);
+        assertEq(pools.rulings(address(escrow), id), 0);
+    }
+
+    function test_TwiceIsRefused() public {
+        Terms memory terms = poolTerms();
+        disputed(terms);
+        pools.open(address(escrow), terms);
+        expect(IArbitrationPools.CaseExists.selector);
+        pools.open(address(escrow), terms);
+    }
+
+    function test_OnlyDisputedDeals() public {
+        Terms memory terms = poolTerms();
+        expect(IArbitrationPools.NotDisputed.selector);
+        pools.open(address(escrow), terms);
+        (, Deal memory deal) = delivered(terms);
+        expect(IArbitrationPools.NotDisputed.selector);
+        pools.open(address(escrow), terms);
+        vm.prank(buyer);
+        escrow.dispute(deal, "");
+        vm.prank(buyer);
+        escrow.release(deal, AMOUNT);
+        expect(IArbitrationPools.NotDisputed.selector);
+        pools.open(address(escrow), terms);
+    }
+
+    function test_OnlyItsOwnDeals() public {
+        Terms memory terms = poolTerms();
+        terms.arbiter = stranger;
+        disputed(terms);
+        expect(IArbitrationPools.NotMyDeal.selector);
+        pools.open(address(escrow), terms);
+    }
+
+    function test_OnlyKnownPools() public {
+        Terms memory terms = poolTerms();
+        terms.annex.panel = "other";
+        disputed(terms);
+        expect(IArbitrationPools.UnknownPool.selector);
+        pools.open(address(escrow), terms);
+    }
+
+    function test_OnlyWithAListWhenFunded() public {
+        vm.warp(NOW);
+        Terms memory terms = poolTerms();
+        (, Deal memory deal) = fund(terms);
+        vm.warp(NOW + DELAY);
+        vm.prank(buyer);
+        escrow.dispute(deal, "");
+        expect(IArbitrationPools.NoList.selector);
+        pools.open(address(escrow), terms);
+    }
+
+    function test_UntilTheEscrowsDeadline() public {
+        Terms memory terms = poolTerms();
+        disputed(terms);
+        uint256 last = vm.getBlockTimestamp() + RULING;
+        vm.warp(last + 1);
+        expect(refusal(IArbitrationPools.TooLate.selector, last));
+        pools.open(address(escrow), terms);
+        vm.warp(last);
+        pools.open(address(escrow), terms);
+    }
+
+    /// A list published after the funding does not seat this deal's jury, however late the dispute.
+    function test_NobodyPacksThePoolAgainstADeal() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id, Deal memory deal) = fund(terms);
+        address[] memory packed = _people("friend", 8);
+        _publish(pool, packed);
+        vm.warp(NOW + 5 days);
+        assertEq(pools.listAt(pool, uint40(vm.getBlockTimestamp())), 1);
+        vm.prank(seller);
+        escrow.dispute(deal, "");
+        pools.open(address(escrow), terms);
+        assertEq(pools.caseOf(address(escrow), id).list, 0);
+        vm.roll(vm.getBlockNumber() + 3);
+        pools.draw(address(escrow), terms);
+        address[] memory seats = pools.juryOf(address(escrow), terms);
+        bytes32 seed = pools.caseOf(address(escrow), id).seed;
+        assertEq(seats, expectedJury(members, seed, 3, buyer, seller));
+    }
+}
+
+contract DrawTest is PoolsFixture {
+    address private constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
+
+    function _opened() private returns (bytes32 id, Terms memory terms, uint40 target) {
+        terms = poolTerms();
+        (id,) = disputed(terms);
+        pools.open(address(escrow), terms);
+        target = pools.caseOf(address(escrow), id).targetBlock;
+    }
+
+    function test_SeedAndSeats() public {
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        vm.roll(target + 1);
+        bytes32 hash = keccak256("the block");
+        vm.setBlockhash(target, hash);
+        bytes32 seed = keccak256(abi.encode(hash, id, uint8(0), uint8(0)));
+        address[] memory seats = expectedJury(members, seed, 3, buyer, seller);
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.JuryDrawn(id, address(escrow), 0, 0, seed, seats);
+        vm.prank(stranger);
+        pools.draw(address(escrow), terms);
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Drawn));
+        assertEq(c.seed, seed);
+        assertEq(pools.juryOf(address(escrow), terms), seats);
+        assertEq(pools.caseId(address(escrow), terms), caseIdOf(terms, seed));
+    }
+
+    function test_NotBeforeTheTargetIsPast() public {
+        (, Terms memory terms, uint40 target) = _opened();
+        for (uint256 i; i < 3; ++i) {
+            vm.roll(target - 2 + i);
+            expect(refusal(IArbitrationPools.TooEarly.selector, uint256(target) + 1));
+            pools.draw(address(escrow), terms);
+        }
+    }
+
+    function test_Refusals() public {
+        Terms memory terms = poolTerms();
+        disputed(terms);
+        expect(IArbitrationPools.UnknownCase.selector);
+        pools.draw(address(escrow), terms);
+        expect(IArbitrationPools.UnknownCase.selector);
+        pools.juryOf(address(escrow), terms);
+        pools.open(address(escrow), terms);
+        expect(IArbitrationPools.NotDrawn.selector);
+        pools.juryOf(address(escrow), terms);
+        expect(IArbitrationPools.NotDrawn.selector);
+        pools.caseId(address(escrow), terms);
+        vm.roll(vm.getBlockNumber() + 3);
+        uint256 last = vm.getBlockTimestamp() + RULING;
+        vm.warp(last + 1);
+        expect(refusal(IArbitrationPools.TooLate.selector, last));
+        pools.draw(address(escrow), terms);
+        vm.warp(last);
+        pools.draw(address(escrow), terms);
+        expect(IArbitrationPools.AlreadyDrawn.selector);
+        pools.draw(address(escrow), terms);
+    }
+
+    function test_ForAsLongAsTheHashIsKnown() public {
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        vm.roll(target + 256);
+        pools.draw(address(escrow), terms);
+        assertEq(uint8(pools.caseOf(address(escrow), id).stage), uint8(Stage.Drawn));
+    }
+
+    /// The new target depends on the old one and on how many strides have passed, not on the block of the call.
+    function testFuzz_MissedTargetMovesByStrides(uint32 late, uint32 other) public {
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        uint256 height = target + bound(late, 257, 1_000_000);
+        vm.roll(height);
+        uint40 moved = _missed(id, terms);
+        assertEq((moved - target) % 256, 0);
+        assertGt(moved, height + 1);
+        assertLe(moved, height + 257);
+        // Whoever calls within the same stride moves it to the same block.
+        vm.roll(bound(other, height, moved - 2));
+        expect(refusal(IArbitrationPools.TooEarly.selector, uint256(moved) + 1));
+        pools.draw(address(escrow), terms);
+        vm.roll(moved + 1);
+        pools.draw(address(escrow), terms);
+        bytes32 seed = keccak256(abi.encode(blockhash(moved), id, uint8(0), uint8(0)));
+        assertEq(pools.caseOf(address(escrow), id).seed, seed);
+    }
+
+    function _missed(bytes32 id, Terms memory terms) private returns (uint40 moved) {
+        pools.draw(address(escrow), terms);
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Opened));
+        assertEq(c.seed, 0);
+        return c.targetBlock;
+    }
+
+    function test_MissedTargetIsSaid() public {
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        vm.roll(target + 257);
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.TargetMoved(id, address(escrow), target + 512);
+        pools.draw(address(escrow), terms);
+    }
+
+    /// Where the history contract answers (EIP-2935), a target is missed much later.
+    function test_HistoryContract() public {
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        // Answers any question with its own words: the block's number, hashed.
+        vm.etch(HISTORY, hex"60003560005260205f20" hex"5f5260205ff3");
+        vm.roll(target + 5000);
+        pools.draw(address(escrow), terms);
+        bytes32 hash = keccak256(abi.encode(uint256(target)));
+        assertEq(pools.caseOf(address(escrow), id).seed, keccak256(abi.encode(hash, id, uint8(0), uint8(0))));
+    }
+
+    /// It says no for what it no longer knows.
+    function test_HistoryContractThatRefuses() public {
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        vm.etch(HISTORY, hex"5f5ffd");
+        vm.roll(target + 9000);
+        _missed(id, terms);
+    }
+
+    /* THE DRAW ITSELF */
+
+    /// Distinct members, none of them a party, in the order of the full shuffle: for every size of jury and list.
+    function testFuzz_JuryIsTheShuffledDeck(uint256 noise) public {
+        uint8 size = uint8(noise % 8) * 2 + 1;
+        address[] memory list = _people("juror", 2 * uint256(size) + 2 + (noise >> 8) % 6);
+        _makeParties(list[(noise >> 16) % list.length], list[(noise >> 24) % list.length]);
+        vm.warp(NOW);
+        RuleBook memory other = book(size);
+        other.salt = "other";
+        pool = pools.createPool(other);
+        _publishInTwo(list, 1 + (noise >> 32) % (list.length - 1));
+        vm.warp(NOW + DELAY);
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        vm.roll(target + 1);
+        vm.setBlockhash(target, keccak256(abi.encode(noise)));
+        pools.draw(address(escrow), terms);
+        address[] memory seats = pools.juryOf(address(escrow), terms);
+        assertEq(seats, expectedJury(list, pools.caseOf(address(escrow), id).seed, size, buyer, seller));
+        for (uint256 i; i < size; ++i) {
+            assertTrue(seats[i] != buyer && seats[i] != seller);
+            for (uint256 j; j < i; ++j) {
+                assertTrue(seats[i] != seats[j]);
+            }
+        }
+    }
+
+    /// The parties are members too.
+    function _makeParties(address a, address b) private {
+        vm.assume(a != b);
+        (buyer, seller, sellerKey) = (a, b, keys[b]);
+        vm.deal(buyer, AMOUNT);
+    }
+
+    function _publishInTwo(address[] memory list, uint256 first) private {
+        address[] memory pages = new address[](2);
+        pages[0] = pools.storePage(_part(list, 0, first));
+        pages[1] = pools.storePage(_part(list, first, list.length));
+        vm.prank(keeper);
+        pools.publish(pool, pages);
+    }
+
+    function _part(address[] memory list, uint256 from, uint256 to) private pure returns (address[] memory part) {
+        part = new address[](to - from);
+        for (uint256 i = from; i < to; ++i) {
+            part[i - from] = list[i];
+        }
+    }
+
+    /// Drawn to the end, the deck is a permutation.
+    function testFuzz_TheDeckIsAPermutation(bytes32 seed, uint8 size) public pure {
+        uint256 n = bound(size, 1, 60);
+        Sortition.Deck memory deck = Sortition.deck(seed, n, n);
+        uint256 seen;
+        for (uint256 i; i < n; ++i) {
+            seen |= 1 << Sortition.next(deck);
+        }
+        assertEq(seen, (1 << n) - 1);
+    }
+}

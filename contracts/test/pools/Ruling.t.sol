@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {Ballot, Case, IArbitrationPools, Stage} from "../../src/interfaces/IArbitrationPools.sol";
+import {Deal, IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
+import {Ballots} from "../../src/libraries/Ballots.sol";
+import {Wallet} from "../accounts/Wallets.sol";
+import {PoolsFixture} from "./PoolsFixture.sol";
+
+contract SubmitTest is PoolsFixture {
+    function test_TwoOfThreeRule() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        Ballot[] memory ballots = two(ballot(terms, 0, 2500), ballot(terms, 2, 2500));
+        uint88 total = uint88(uint256(AMOUNT) * 2500 / 10_000);
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.BallotsCounted(id, address(escrow), 0, 0, 6 | 6 << 10, 2500, 2500);
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.RulingAccepted(id, address(escrow), 0, 0, 2500);
+        vm.expectEmit(address(escrow));
+        emit IEscrow.Ruled(id, 2500, total, AMOUNT - total, 3);
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.RulingExecuted(id, address(escrow), 2500);
+        vm.prank(stranger);
+        pools.submit(address(escrow), terms, ballots);
+        assertEq(seller.balance, total);
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Executed));
+        assertEq(c.acceptedAt, vm.getBlockTimestamp());
+        assertEq(c.lo, 2500);
+        assertEq(c.hi, 2500);
+        assertEq(c.ballots, 0);
+        assertEq(pools.rulings(address(escrow), id), 1);
+    }
+
+    function test_InSteps() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        pools.submit(address(escrow), terms, one(ballot(terms, 0, 10_000)));
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Drawn));
+        assertEq(c.ballots, 21);
+        assertEq(c.lo, 0);
+        assertEq(c.hi, 10_000);
+        pools.submit(address(escrow), terms, one(ballot(terms, 1, 5000)));
+        c = pools.caseOf(address(escrow), id);
+        assertEq(c.lo, 5000);
+        assertEq(c.hi, 10_000);
+        assertEq(pools.rulings(address(escrow), id), 0);
+        pools.submit(address(escrow), terms, one(ballot(terms, 2, 0)));
+        c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Executed));
+        assertEq(c.lo, 5000);
+        assertEq(seller.balance, AMOUNT / 2);
+    }
+
+    function test_CountedTwiceChangesNothing() public {
+        Terms memory terms = poolTerms();
+        drawn(terms);
+        Ballot memory a = ballot(terms, 0, 5000);
+        pools.submit(address(escrow), terms, one(a));
+        expect(IArbitrationPools.NoBallots.selector);
+        pools.submit(address(escrow), terms, one(a));
+        expect(IArbitrationPools.NoBallots.selector);
+        pools.submit(address(escrow), terms, new Ballot[](0));
+        pools.submit(address(escrow), terms, two(a, ballot(terms, 1, 0)));
+    }
+
+    function test_UntilTheEscrowsDeadline() public {
+        Terms memory terms = poolTerms();
+        uint256 last = vm.getBlockTimestamp() + RULING;
+        drawn(terms);
+        Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 1, 5000));
+        vm.warp(last + 1);
+        expect(refusal(IArbitrationPools.TooLate.selector, last));
+        pools.submit(address(escrow), terms, both);
+        // Long past opening and voting: without a second jury the ballots still count.
+        vm.warp(last);
+        pools.submit(address(escrow), terms, both);
+        assertEq(seller.balance, AMOUNT / 2);
+    }
+
+    function test_StateRefusals() public {
+        Terms memory terms = poolTerms();
+        disputed(terms);
+        expect(IArbitrationPools.UnknownCase.selector);
+        pools.submit(address(escrow), terms, new Ballot[](0));
+        pools.open(address(escrow), terms);
+        expect(IArbitrationPools.NotDrawn.selector);
+        pools.submit(address(escrow), terms, new Ballot[](0));
+        vm.roll(vm.getBlockNumber() + 3);
+        pools.draw(address(escrow), terms);
+        pools.submit(address(escrow), terms, two(ballot(terms, 0, 0), ballot(terms, 1, 0)));
+        expect(IArbitrationPools.AlreadyAccepted.selector);
+        pools.submit(address(escrow), terms, new Ballot[](0));
+    }
+
+    /* FORGERIES */
+
+    function _refused(Terms memory terms, Ballot memory bad, bytes memory why) private {
+        expect(why);
+        pools.submit(address(escrow), terms, one(bad));
+        // Nor in good company.
+        Ballot[] memory list = two(ballot(terms, 1, 0), bad);
+        expect(why);
+        pools.submit(address(escrow), terms, list);
+    }
+
+    function test_ForgedBallots() public {
+        Terms memory terms = poolTerms();
+        (, address[] memory seats) = drawn(terms);
+        bytes memory why = refusal(IArbitrationPools.InvalidBallot.selector, uint256(0));
+        Ballot memory good = ballot(terms, 0, 5000);
+        bytes32 id = pools.caseId(address(escrow), terms);
+
+        Ballot memory bad = ballot(terms, 0, 5000);
+        bad.share = 5500;
+        _refused(terms, bad, why);
+        (bad.share, bad.reason) = (5000, keccak256("other"));
+        _refused(terms, bad, why);
+        (bad.reason, bad.signature) = (good.reason, "");
+        _refused(terms, bad, why);
+        // Another juror's, a stranger's, a ballot of another case.
+        bad.signature = sign(keys[seats[1]], ballotDigest(id, 5000, bad.reason));
+        _refused(terms, bad, why);
+        bad.signature = sign(strangerKey, ballotDigest(id, 5000, bad.reason));
+        _refused(terms, bad, why);
+        bad.signature = sign(keys[seats[0]], ballotDigest(keccak256("other"), 5000, bad.reason));
+        _refused(terms, bad, why);
+        // The same signature in its malleable form.
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keys[seats[0]], ballotDigest(id, 5000, bad.reason));
+        uint256 order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
+        bad.signature = abi.encodePacked(r, order - uint256(s), v == 27 ? uint8(28) : uint8(27));
+        _refused(terms, bad, why);
+        // The seat's own signature under another seat.
+        good.seat = 2;
+        _refused(terms, good, refusal(IArbitrationPools.InvalidBallot.selector, uint256(2)));
+    }
+
+    function test_BallotOfAnotherCaseIsRefused() public {
+        Terms memory terms = poolTerms();
+        drawn(terms);
+        Terms memory other = poolTerms();
+        other.annex.salt = "other";
+        drawn(other);
+        // The same juror could sit in both: what it signs for the one says nothing in the other.
+        address juror = pools.juryOf(address(escrow), terms)[0];
+        bytes32 foreign = pools.caseId(address(escrow), other);
+        assertNotEq(foreign, pools.caseId(address(escrow), terms));
+        Ballot memory bad = Ballot(0, 5000, 0, sign(keys[juror], ballotDigest(foreign, 5000, 0)));
+        _refused(terms, bad, refusal(IArbitrationPools.InvalidBallot.selector, uint256(0)));
+    }
+
+    function test_SeatsAndShares() public {
+        Terms memory terms = poolTerms();
+        drawn(terms);
+        Ballot memory bad = ballot(terms, 0, 5000);
+        bad.seat = 3;
+        _refused(terms, bad, refusal(IArbitrationPools.BadSeat.selector, uint256(3)));
+        uint16[3] memory shares = [uint16(1), 5250, 10_500];
+        for (uint256 i; i < 3; ++i) {
+            _refused(
+                terms, ballot(terms, 0, shares[i]), refusal(IArbitrationPools.BadShare.selector, uint256(shares[i]))
+            );
+        }
+    }
+
+    /* TWO BALLOTS OF ONE SEAT */
+
+    function test_TwoDifferentBallotsVoidTheSeat() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        pools.submit(address(escrow), terms, one(ballot(terms, 0, 5000)));
+        pools.submit(address(escrow), terms, one(ballot(terms, 0, 6000)));
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(c.ballots, 31);
+        assertEq(c.lo, 0);
+        assertEq(c.hi, 10_000);
+        // Void it stays, whatever else is shown of it.
+        Ballot[] memory third = one(ballot(terms, 0, 7000));
+        expect(IArbitrationPools.NoBallots.selector);
+        pools.submit(address(escrow), terms, third);
+        // The other two still rule when they agree.
+        pools.submit(address(escrow), terms, two(ballot(terms, 1, 3000), ballot(terms, 2, 3000)));
+        assertEq(seller.balance, uint256(AMOUNT) * 3000 / 10_000);
+    }
+
+    function test_InOneSubmission() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        Ballot[] memory list = new Ballot[](3);
+        (list[0], list[1], list[2]) = (ballot(terms, 0, 5000), ballot(terms, 1, 5000), ballot(terms, 0, 6000));
+        pools.submit(address(escrow), terms, list);
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Drawn));
+        assertEq(c.ballots, 31 | 11 << 5);
+    }
+
+    /* EXECUTION */
+
+    /// A ruling that the escrow cannot take at once is kept, and executed later by anyone.
+    function test_AcceptanceOutlivesAFailedExecution() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 1, 5000));
+        expect(IArbitrationPools.NotAccepted.selector);
+        pools.execute(address(escrow), terms);
+        vm.mockCallRevert(address(escrow), abi.encodePacked(IEscrow.rule.selector), "no");
+        pools.submit(address(escrow), terms, both);
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Accepted));
+        assertEq(pools.rulings(address(escrow), id), 1);
+        expect(IArbitrationPools.AlreadyAccepted.selector);
+        pools.submit(address(escrow), terms, both);
+        vm.expectRevert(bytes("no"));
+        pools.execute(address(escrow), terms);
+        vm.clearMockedCalls();
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.RulingExecuted(id, address(escrow), 5000);
+        vm.prank(stranger);
+        pools.execute(address(escrow), terms);
+        assertEq(seller.balance, AMOUNT / 2);
+        expect(IArbitrationPools.AlreadyExecuted.selector);
+        pools.execute(address(escrow), terms);
+        assertEq(uint8(escrow.stateOf(id).status), uint8(Status.Closed));
+    }
+
+    /// Too little gas for the payout keeps the ruling, and an offer from before it is dead.
+    function test_AcceptedRulingKillsOffers() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        bytes32 digest = settleDigest(id, AMOUNT, Status.Disputed, 0, ALWAYS);
+        (bytes memory a, bytes memory b) = (sign(buyerKey, digest), sign(sellerKey, digest));
+        Ballot[] memory both = two(ballot(terms, 0, 0), ballot(terms, 1, 0));
+        vm.mockCallRevert(address(escrow), abi.encodePacked(IEscrow.rule.selector), "no");
+        pools.submit(address(escrow), terms, both);
+        vm.clearMockedCalls();
+        expect(IEscrow.StateChanged.selector);
+        escrow.settle(dealOf(terms), AMOUNT, 0, ALWAYS, a, b);
+        pools.execute(address(escrow), terms);
+        assertEq(seller.balance, 0);
+    }
+
+    function test_ExecuteUnknown() public {
+        Terms memory terms = poolTerms();
+        expect(IArbitrationPools.UnknownCase.selector);
+        pools.execute(address(escrow), terms);
+    }
+
+    function test_NoAmountOfGasExecutesHalf() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 1, 5000));
+        bytes memory data = abi.encodeCall(IArbitrationPools.submit, (address(escrow), terms, both));
+        for (uint256 gas_ = 40_000; gas_ < 600_000; gas_ += 5_000) {
+            uint256 snapshot = vm.snapshotState();
+            (bool ok,) = address(pools).call{gas: gas_}(data);
+            Stage stage = pools.caseOf(address(escrow), id).stage;
+            if (!ok) assertEq(uint8(stage), uint8(Stage.Drawn));
+            bool closed = escrow.stateOf(id).status == Status.Closed;
+            assertEq(closed, stage == Stage.Executed);
+            assertEq(seller.balance, closed ? AMOUNT / 2 : 0);
+            vm.revertToState(snapshot);
+        }
+    }
+}
+
+contract CastTest is PoolsFixture {
+    function test_OnChainIsFinalAndOverridesASignature() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id, address[] memory seats) = drawn(terms);
+        pools.submit(address(escrow), terms, one(ballot(terms, 0, 5000)));
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.BallotCast(id, address(escrow), 0, 0, 0, 8000, keccak256("reason"));
+        vm.expectEmit(address(pools));
+        emit IArbitrationPools.BallotsCounted(id, address(escrow), 0, 0, 17 | 1 << 155, 0, 10_000);
+        vm.prank(seats[0]);
+        pools.cast(address(escrow), terms, 0, 8000, keccak256("reason"));
+        // Neither another signature nor another cast changes it, and two signatures do not void it.
+        Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 0, 6000));
+        expect(IArbitrationPools.NoBallots.selector);
+        pools.submit(address(escrow), terms, both);
+        expect(refusal(IArbitrationPools.SeatFinal.selector, uint256(0)));
+        vm.prank(seats[0]);
+        pools.cast(address(escrow), terms, 0, 5000, 0);
+        pools.submit(address(escrow), terms, one(ballot(terms, 1, 8000)));
+        assertEq(seller.balance, uint256(AMOUNT) * 8000 / 10_000);
+    }
+
+    function test_TheLastCastRules() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id, address[] memory seats) = drawn(terms);
+        vm.prank(seats[1]);
+        pools.cast(address(escrow), terms, 1, 1000, 0);
+        vm.prank(seats[2]);
+        pools.cast(address(escrow), terms, 2, 1000, 0);
+        assertEq(seller.balance, AMOUNT / 10);
+        assertEq(uint8(pools.caseOf(address(escrow), id).stage), uint8(Stage.Executed));
+        expect(IArbitrationPools.AlreadyAccepted.selector);
+        vm.prank(seats[0]);
+        pools.cast(address(escrow), terms, 0, 1000, 0);
+    }
+
+    function test_Refusals() public {
+        Terms memory terms = poolTerms();
+        (, address[] memory seats) = drawn(terms);
+        expect(refusal(IArbitrationPools.BadSeat.selector, uint256(3)));
+        vm.prank(seats[0]);
+        pools.cast(address(escrow), terms, 3, 0, 0);
+        expect(refusal(IArbitrationPools.NotJuror.selector, uint256(1)));
+        vm.prank(seats[0]);
+        pools.cast(address(escrow), terms, 1, 0, 0);
+        expect(refusal(IArbitrationPools.NotJuror.selector, uint256(0)));
+        vm.prank(stranger);
+        pools.cast(address(escrow), terms, 0, 0, 0);
+        expect(refusal(IArbitrationPools.BadShare.selector, uint256(499)));
+        vm.prank(seats[0]);
+        pools.cast(address(escrow), terms, 0, 499, 0);
+        pools.submit(address(escrow), terms, two(ballot(terms, 0, 0), ballot(terms, 0, 500)));
+        expect(refusal(IArbitrationPools.SeatVoid.selector, uint256(0)));
+        vm.prank(seats[0]);
+        pools.cast(address(escrow), terms, 0, 500, 0);
+    }
+
+    /// A contract among the members has no key to sign with, so it casts.
+    function test_AContractMemberCasts() public {
+        Wallet wallet = new Wallet(stranger);
+        address[] memory list = new address[](8);
+        for (uint256 i; i < 8; ++i) {
+            list[i] = address(new Wallet(stranger));
+        }
+        list[0] = address(wallet);
+        for (uint256 i; i < 8; ++i) {
+            for (uint256 j = i; j > 0 && list[j - 1] > list[j]; --j) {
+                (list[j - 1], list[j]) = (list[j], list[j - 1]);
+            }
+        }
+        _publish(pool, list);
+        vm.warp(vm.getBlockTimestamp() + DELAY);
+        Terms memory terms = poolTerms();
+        (, address[] memory seats) = drawn(terms);
+        bytes32 id = pools.caseId(address(escrow), terms);
+        Ballot memory signed = Ballot(0, 500, 0, sign(strangerKey, ballotDigest(id, 500, 0)));
+        expect(refusal(IArbitrationPools.InvalidBallot.selector, uint256(0)));
+        pools.submit(address(escrow), terms, one(signed));
+        for (uint8 seat; seat < 2; ++seat) {
+            Wallet(payable(seats[seat]))
+                .act(address(pools), abi.encodeCall(IArbitrationPools.cast, (address(escrow), terms, seat, 500, "")), 0);
+        }
+        assertEq(seller.balance, uint256(AMOUNT) * 500 / 10_000);
+    }
+}
+
+/// @notice The ruling's arithmetic against a full jury, by brute force.
+contract MedianTest is PoolsFixture {
+    function _word(uint8[31] memory units, uint256 jurySize, uint256 present) private pure returns (uint256 word) {
+        for (uint256 i; i < jurySize; ++i) {
+            if (present >> i & 1 == 1) word = Ballots.withSigned(word, i, uint256(units[i] % 21) * 500);
+        }
+    }
+
+    /// The median of the full jury: sort, take the middle.
+    function _median(uint8[31] memory units, uint256 jurySize) private pure returns (uint256) {
+        uint256[] memory sorted = new uint256[](jurySize);
+        for (uint256 i; i < jurySize; ++i) {
+            uint256 share = uint256(units[i] % 21) * 500;
+            uint256 j = i;
+            for (; j > 0 && sorted[j - 1] > share; --j) {
+                sorted[j] = sorted[j - 1];
+            }
+            sorted[j] = share;
+        }
+        return sorted[jurySize / 2];
+    }
+
+    function testFuzz_FullJuryIsItsMedian(uint8[31] memory units, uint8 half) public pure {
+        uint256 n = bound(half, 0, 15) * 2 + 1;
+        (uint256 lo, uint256 hi) = Ballots.bounds(_word(units, n, type(uint256).max), n);
+        assertEq(lo, _median(units, n));
+        assertEq(hi, lo);
+    }
+
+    /// Whatever is left out, the full jury's median stays within the bounds; so a ruling is that median.
+    function testFuzz_OmissionNeverChangesARuling(uint8[31] memory units, uint8 half, uint256 present) public pure {
+        uint256 n = bound(half, 0, 15) * 2 + 1;
+        (uint256 lo, uint256 hi) = Ballots.bounds(_word(units, n, present), n);
+        uint256 median = _median(units, n);
+        assertLe(lo, median);
+        assertGe(hi, median);
+    }
+
+    /// The bounds are the narrowest there are: some full jury reaches each of them.
+    function testFuzz_BoundsAreReached(uint8[31] memory units, uint8 half, uint256 present) public pure {
+        uint256 n = bound(half, 0, 15) * 2 + 1;
+        (uint256 lo, uint256 hi) = Ballots.bounds(_word(units, n, present), n);
+        uint8[31] memory low;
+        uint8[31] memory high;
+        for (uint256 i; i < n; ++i) {
+            bool there = present >> i & 1 == 1;
+            low[i] = there ? units[i] % 21 : 0;
+            high[i] = there ? units[i] % 21 : 20;
+        }
+        assertEq(lo, _median(low, n));
+        assertEq(hi, _median(high, n));
+    }
+
+    /// One more ballot never widens.
+    function testFuzz_BallotsNarrow(uint8[31] memory units, uint8 half, uint256 present, uint8 added) public pure {
+        uint256 n = bound(half, 0, 15) * 2 + 1;
+        (uint256 lo, uint256 hi) = Ballots.bounds(_word(units, n, present), n);
+        (uint256 lo2, uint256 hi2) = Ballots.bounds(_word(units, n, present | 1 << (added % n)), n);
+        assertGe(lo2, lo);
+        assertLe(hi2, hi);
+        assertLe(lo2, hi2);
+    }
+
+    function test_WithFewerThanHalfNothingIsKnown() public pure {
+        for (uint256 n = 1; n < 32; n += 2) {
+            uint256 word;
+            for (uint256 i; i < n / 2; ++i) {
+                word = Ballots.withCast(word, i, 5000);
+            }
+            (uint256 lo, uint256 hi) = Ballots.bounds(word, n);
+            assertEq(lo, 0);
+            assertEq(hi, 10_000);
+            (lo, hi) = Ballots.bounds(Ballots.withCast(word, n / 2, 5000), n);
+            assertEq(lo, 5000);
+            assertEq(hi, 5000);
+        }
+    }
+
+    /// On chain: signed ballots in any order and any portions end at the full jury's median.
+    function testFuzz_OnChainInAnyOrder(uint8[31] memory units, uint256 order) public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        for (uint256 step; step < 3; ++step) {
+            uint8 seat = uint8((order % 3 + step * (1 + order % 2)) % 3);
+            if (pools.caseOf(address(escrow), id).stage != Stage.Drawn) break;
+            pools.submit(address(escrow), terms, one(ballot(terms, seat, uint16(units[seat] % 21) * 500)));
+        }
+        Case memory c = pools.caseOf(address(escrow), id);
+        assertEq(uint8(c.stage), uint8(Stage.Executed));
+        assertEq(c.lo, _median(units, 3));
+        assertEq(seller.balance, uint256(AMOUNT) * c.lo / 10_000);
+    }
+}
