@@ -3,6 +3,9 @@
 
 pub mod chain;
 pub mod contracts;
+pub mod credential;
+pub mod dispute;
+pub mod facts;
 pub mod http;
 pub mod hub;
 pub mod profile;

@@ -32,6 +32,8 @@ use crate::{
 const FAUCET: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
 /// What a new person gets from the faucet: 100 coins in wei.
 const ALLOWANCE: u128 = 100_000_000_000_000_000_000;
+/// Between two blocks of the local chain.
+pub(super) const BLOCK_SECONDS: u32 = 1;
 /// The longest that a process may take to be ready.
 const READY_WAIT: Duration = Duration::from_secs(60);
 
@@ -125,6 +127,8 @@ impl Local {
             arguments: vec![
                 OsString::from("--port"),
                 OsString::from(port.to_string()),
+                OsString::from("--block-time"),
+                OsString::from(BLOCK_SECONDS.to_string()),
                 OsString::from("--state"),
                 self.place.chain_state().into_os_string(),
             ],

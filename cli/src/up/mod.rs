@@ -126,5 +126,10 @@ async fn work(local: &mut local::Local, arguments: &UpArgs) -> Result<Option<ser
         progress.say(&format!("  {name:<17} {url}"));
     }
     progress.say(&format!("  {:<17} {}/docs", "API in a browser", market.urls.hub));
-    Ok(Some(json!({ "trades": trades, "steps": progress.steps(), "urls": market.urls })))
+    Ok(Some(json!({
+        "trades": trades,
+        "steps": progress.steps(),
+        "block_seconds": local::BLOCK_SECONDS,
+        "urls": market.urls,
+    })))
 }

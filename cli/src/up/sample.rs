@@ -3,14 +3,22 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256};
 use anyhow::{Context, Result, anyhow};
 use hub::{
     access::Role,
     communities::{CommunityBody, CommunityView, MembershipBody, PoolBody},
+    market::{
+        ListingBody, ListingKind, ListingStatus, ListingView, LocationPref, PanelRef, Price, PriceAsset,
+        PriceType, Visibility,
+    },
     records::RecordId,
 };
-use protocol::{caip::AccountId, evm::pools::ArbitrationPools, wire::feed::RuleBook};
+use protocol::{
+    caip::{AccountId, AssetId},
+    evm::pools::ArbitrationPools,
+    wire::feed::RuleBook,
+};
 
 use super::{local, progress::Progress};
 use crate::{
@@ -19,6 +27,7 @@ use crate::{
         contracts,
         hub::{Hub, Member},
         profile::Profile,
+        trade::Wish,
     },
     place::{Market, Place},
 };
@@ -32,11 +41,11 @@ const JURORS: usize = 8;
 pub struct Sample {
     pub(super) chain: Chain,
     pub(super) market: Market,
-    pub(super) steward: Person,
     pub(super) buyer: Person,
     pub(super) seller: Person,
     pub(super) jurors: Vec<Person>,
     pub(super) pool: B256,
+    pub(super) listing: ListingView,
 }
 
 /// Somebody with an account, signed in, and a wallet.
@@ -52,10 +61,28 @@ impl Person {
     }
 }
 
+impl Sample {
+    /// How the sample deals are meant: an hour to fund, a day to deliver and to inspect, and what the pool needs to rule.
+    pub(super) fn wish(&self) -> Wish {
+        let account = |address| AccountId { chain: self.market.chain, address };
+        Wish {
+            escrow: account(self.market.contracts.escrow),
+            arbiter: account(self.market.contracts.pools),
+            panel: self.pool,
+            fund_within: 3_600,
+            deliver_within: 86_400,
+            inspection: 86_400,
+            ruling: 172_800,
+            lapse_share: 5_000,
+            price: 0,
+        }
+    }
+}
+
 pub(super) async fn fill(place: &Place, market: &mut Market, progress: &Progress) -> Result<Sample> {
     let chain = Chain::connect(&market.urls.rpc).await?;
     let hub = Hub::at(&market.urls.hub, PATIENCE)?;
-    let (steward, buyer, seller, jurors) =
+    let (steward, buyer, seller, mut jurors) =
         progress.step("sign in the people", people(place, &chain, &hub)).await?;
     let everyone: Vec<&Person> = [&steward, &buyer, &seller].into_iter().chain(&jurors).collect();
     let community =
@@ -66,8 +93,13 @@ pub(super) async fn fill(place: &Place, market: &mut Market, progress: &Progress
         progress.step("set up their arbitration pool", pool(market, &steward, community, &everyone)).await?;
     market.panel = Some(pool);
     place.remember(market)?;
-    progress.say(&format!("  community {community}\n  pool {pool}"));
-    Ok(Sample { chain, market: market.clone(), steward, buyer, seller, jurors, pool })
+    let listing = progress.step("put something up for sale", listing(market, &seller, pool)).await?;
+    market.listing = Some(listing.id.to_string());
+    place.remember(market)?;
+    progress.say(&format!("  community {community}\n  pool {pool}\n  listing {}", listing.id));
+    // The steward is on the list as well.
+    jurors.push(steward);
+    Ok(Sample { chain, market: market.clone(), buyer, seller, jurors, pool, listing })
 }
 
 async fn people(place: &Place, chain: &Chain, hub: &Hub) -> Result<(Person, Person, Person, Vec<Person>)> {
@@ -146,4 +178,34 @@ async fn pool(market: &Market, steward: &Person, community: RecordId, everyone: 
         steward.member.say(&draft.about(community)).await?;
     }
     Ok(pool)
+}
+
+/// What the sample listing costs: a quarter of a coin, in wei.
+const PRICE: u128 = 250_000_000_000_000_000;
+
+async fn listing(market: &Market, seller: &Person, pool: B256) -> Result<ListingView> {
+    let member = &seller.member;
+    let id: RecordId = match &market.listing {
+        Some(id) => id.parse().context("market.json: listing")?,
+        None => {
+            let account = |address| AccountId { chain: market.chain, address };
+            let body = ListingBody {
+                kind: ListingKind::Service,
+                title: "A bicycle, repaired".to_owned(),
+                description: "Brakes, gears and chain of one bicycle, with new cables where needed."
+                    .to_owned(),
+                price_type: PriceType::Fixed,
+                price: vec![Price { asset: PriceAsset::Chain(AssetId::native(market.chain)), amount: PRICE }],
+                fiat: None,
+                tags: vec!["bicycle".to_owned(), "repair".to_owned()],
+                location_pref: LocationPref::Local,
+                visibility: Visibility::Public,
+                status: ListingStatus::Active,
+                pay_to: Some(account(seller.wallet.address)),
+                panel: Some(PanelRef { arbiter: account(market.contracts.pools), panel: pool }),
+            };
+            member.say(&member.draft("listing@1", &body)?).await?.id
+        }
+    };
+    member.get(&format!("/v1/listings/{id}")).await
 }

@@ -129,6 +129,7 @@ fn spawn(service: &Service) -> Result<Child> {
         // Ctrl-C on the terminal is for the supervisor alone: it stops the others in order.
         .process_group(0)
         .kill_on_drop(true)
+        .env("NO_COLOR", "1")
         .env_remove("EARNEST_ABORT_AT");
     if let Some(at) = &service.abort_at {
         command.env("EARNEST_ABORT_AT", at);

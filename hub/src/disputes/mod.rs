@@ -17,5 +17,6 @@ mod store;
 mod tests;
 mod timer;
 
+pub use api::{BallotView, CaseView, DutyView, EvidenceView, SeatView};
 pub(crate) use room::{TABLES, apply, check, follow};
 pub(crate) use timer::run as run_timer;

@@ -13,4 +13,5 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use api::CredentialView;
 pub(crate) use room::{TABLES, apply, check, follow, prepare};

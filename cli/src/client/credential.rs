@@ -1,0 +1,88 @@
+//! Credentials: what a party issues about the other, and whether one holds. Both rest on the chain's own events.
+
+use anyhow::{Context, Result, anyhow, bail};
+use hub::{
+    access::Audience,
+    deals::{PurchaseView, position::fold, status::Status},
+    identity::{IdentityBody, WalletAuthorisation},
+    records::{Device, Receipt, Record},
+    reputation::{
+        CredentialView,
+        model::{self, Facts, Kind, Verified},
+    },
+};
+use serde_json::{Value, json};
+
+use super::{
+    chain::Chain,
+    facts,
+    hub::{Hub, Member, now},
+    trade::details,
+};
+use crate::exit::Failure;
+
+/// Issues this person's credential about the other party of a completed purchase, and hands it to the hub.
+pub async fn issue(member: &Member, chain: &Chain, purchase: &PurchaseView) -> Result<Receipt> {
+    let kind = if member.account == purchase.buyer { Kind::TrustedSeller } else { Kind::ReliablePayer };
+    let details = details(purchase)?;
+    let first = details.transactions.first().ok_or_else(|| {
+        anyhow!(
+            "purchase {} is {}: only a completed one earns a credential",
+            purchase.id,
+            purchase.status.as_str()
+        )
+    })?;
+    let entries = facts::events(chain, details.terms.escrow, purchase.deal, first.block_number).await?;
+    let (position, _) = fold(Status::Created, &details.terms, entries.iter().map(|entry| &entry.event));
+    // The wallet's word for this device is what began the account.
+    let record: Record = member.get(&format!("/v1/records/{}", member.account)).await?;
+    let IdentityBody { message, signature, .. } = record.body_as()?;
+    let word = WalletAuthorisation { message, signature };
+    let credential =
+        model::issue(kind, &details.terms, &position, Some(word), &member.profile.device, now())?;
+    let draft = member.draft("credential@1", &json!({ "credential": credential }))?;
+    member.say(&draft.about(purchase.id).only_for(vec![Audience::Public])).await
+}
+
+/// The credentials about a purchase.
+pub async fn of_purchase(member: &Member, purchase: &PurchaseView) -> Result<Vec<CredentialView>> {
+    member.get(&format!("/v1/purchases/{}/credentials", purchase.id)).await
+}
+
+/// The device with which a hub signs, from its DID document.
+pub async fn device_of(hub: &Hub) -> Result<Device> {
+    let document: Value = hub.http.get("/.well-known/did.json").await?;
+    let key = document.pointer("/verificationMethod/0/publicKeyMultibase").and_then(Value::as_str);
+    let key = key.ok_or_else(|| anyhow!("{}: the DID document names no key", hub.http.base()))?;
+    format!("did:key:{key}").parse().context("the hub's DID document")
+}
+
+/// Checks a credential against the chain. `hub` is the device whose word on lost disputes is taken.
+pub async fn check(chain: &Chain, hub: Option<Device>, credential: &Value) -> Result<Verified> {
+    let does_not_hold = |refusal: model::Refusal| {
+        Failure::does_not_hold(format!("the credential does not hold: {} ({refusal})", refusal.rule()))
+    };
+    let (read, _) = model::read(credential).map_err(does_not_hold)?;
+    let deal = read.subject.deal;
+    if deal.chain != chain.id {
+        bail!(
+            "--rpc {}: it is chain {}, and the credential is about one on {}",
+            chain.url(),
+            chain.id,
+            deal.chain
+        );
+    }
+    let funded = chain.receipt(deal.funding_transaction).await?.and_then(|receipt| receipt.block_number);
+    let events = match funded {
+        Some(block) => facts::events(chain, deal.escrow, deal.deal_id, block).await?,
+        None => Vec::new(),
+    };
+    let contract_wallet = match model::wallet_question(&read).map_err(does_not_hold)? {
+        None => None,
+        Some((wallet, hash, signature)) => {
+            Some(facts::contract_accepts(chain, wallet, hash, signature).await?)
+        }
+    };
+    let facts = Facts { events: &events, contract_wallet, hub };
+    model::verify(credential, &facts).map_err(does_not_hold)
+}

@@ -1,0 +1,96 @@
+//! A dispute: what the parties show, and how a juror votes.
+
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256, Bytes};
+use anyhow::{Result, anyhow, bail};
+use hub::{
+    deals::PurchaseView,
+    disputes::{
+        CaseView, DutyView,
+        case::Stage,
+        model::{BallotBody, EvidenceBody},
+    },
+    page::Page,
+    records::{Receipt, RecordId},
+};
+use protocol::evm;
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep};
+
+use super::{hub::Member, trade};
+
+/// Between two looks at a case that is waited for.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// SHA-256, as evidence, deliveries and reasons are named on chain.
+pub fn hash_of(bytes: &[u8]) -> B256 {
+    B256::from_slice(&Sha256::digest(bytes))
+}
+
+/// Shows evidence at the hub, to the parties and the jurors.
+pub async fn show(
+    member: &Member,
+    purchase: &PurchaseView,
+    hash: B256,
+    uri: String,
+    note: String,
+) -> Result<Receipt> {
+    let draft = member.draft("evidence@1", &EvidenceBody { hash, uri, note })?;
+    member.say(&draft.about(purchase.id).only_for(trade::parties(purchase))).await
+}
+
+/// The case of a purchase.
+pub async fn case(member: &Member, purchase: RecordId) -> Result<CaseView> {
+    member.get(&format!("/v1/purchases/{purchase}/case")).await
+}
+
+/// The cases in which the person has a seat.
+pub async fn duties(member: &Member) -> Result<Page<DutyView>> {
+    member.get("/v1/cases?limit=100").await
+}
+
+/// Waits until the case is at least this far; a case that is not there yet is waited for too.
+pub async fn wait_for(
+    member: &Member,
+    purchase: RecordId,
+    stage: Stage,
+    at_most: Duration,
+) -> Result<CaseView> {
+    let reached = |at: Stage| Stage::ALL.iter().position(|one| *one == at);
+    let started = Instant::now();
+    loop {
+        let seen = case(member, purchase).await;
+        match seen {
+            Ok(view) if reached(view.stage) >= reached(stage) => return Ok(view),
+            Err(error) if started.elapsed() > at_most => return Err(error),
+            Ok(view) if started.elapsed() > at_most => bail!(
+                "the case of purchase {purchase} is {:?} after {} s: see the services' logs",
+                view.stage,
+                at_most.as_secs()
+            ),
+            _ => sleep(LOOK).await,
+        }
+    }
+}
+
+/// Votes: the wallet signs the ballot, bound to this case and jury. `share` is the seller's, in basis points.
+pub async fn vote(member: &Member, purchase: RecordId, share: u16, reason: String) -> Result<Receipt> {
+    let case = case(member, purchase).await?;
+    let wallet = member.profile.address();
+    let seat = seat_of(&case, wallet)?;
+    let id = case.case_id.ok_or_else(|| anyhow!("purchase {purchase}: no jury is drawn yet"))?;
+    let mut ballot = BallotBody { seat, share, reason, signature: Bytes::new() };
+    let digest = evm::ballot_digest(case.arbiter, id, share, ballot.reason_hash());
+    ballot.signature = member.profile.sign_digest(digest)?;
+    let to_myself = vec![hub::access::Audience::Account(member.account)];
+    member.say(&member.draft("ballot@1", &ballot)?.about(purchase).only_for(to_myself)).await
+}
+
+fn seat_of(case: &CaseView, wallet: Address) -> Result<u8> {
+    case.seats
+        .iter()
+        .find(|seat| seat.juror == wallet)
+        .map(|seat| seat.seat)
+        .ok_or_else(|| anyhow!("purchase {}: your wallet {wallet} has no seat on the jury", case.purchase))
+}
