@@ -19,6 +19,8 @@ pub mod records;
 pub mod reputation;
 mod rooms;
 mod server;
+#[cfg(test)]
+mod testing;
 
 use std::{path::Path, sync::Arc};
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     device::{Device, DeviceKey},
     proof::{self, ProofError},
+    schema,
 };
 use crate::{access::Audience, error::Refusal};
 
@@ -236,6 +237,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// Reads a record of any type and verifies its id and proof; whether its author may say it, only a hub knows.
+    ///
+    /// # Errors
+    /// Step `schema` or `proof`, with the member at fault.
+    pub fn read(received: &Value) -> Result<Self, Refusal> {
+        let (record, _) = schema::read(received)?;
+        schema::genuine(&record, received)?;
+        Ok(record)
+    }
+
     /// The account that speaks: the author, or the account that this record begins.
     pub fn account(&self) -> RecordId {
         self.author.unwrap_or(self.id)

@@ -1,9 +1,12 @@
-//! Step one of `submit`: what is looked at before anything is computed or read.
+//! Steps one and two of `submit`, which need nothing but the record: size and schema, then id and proof.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{proof, record::Record};
+use super::{
+    proof::{self, ProofError},
+    record::{Record, RecordId},
+};
 use crate::error::Refusal;
 
 /// The most bytes of a record in its canonical form, and of the request that carries it.
@@ -100,5 +103,30 @@ fn plain(value: &Value, depth: usize) -> Result<(), Refusal> {
         Value::Array(items) => items.iter().try_for_each(|item| plain(item, deeper)),
         Value::Object(members) => members.values().try_for_each(|member| plain(member, deeper)),
         Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
+}
+
+/// Whether the id is the content's and the proof is by the device that the record names.
+pub(crate) fn genuine(record: &Record, received: &Value) -> Result<(), Refusal> {
+    let refuse = |error: ProofError| {
+        let field = match &error {
+            ProofError::Malformed { field, .. } => *field,
+            ProofError::Mismatch { .. } => "/proof/proofValue",
+        };
+        Refusal::proof("proof", field, error.to_string())
+    };
+    let id = RecordId::of(received).map_err(refuse)?;
+    if id != record.id {
+        return Err(Refusal::proof(
+            "id",
+            "/id",
+            format!("is {}; the record's content makes it {id}", record.id),
+        ));
+    }
+    let signer = proof::verify(received, proof::ASSERTION).map_err(refuse)?;
+    if signer == record.device {
+        Ok(())
+    } else {
+        Err(Refusal::proof("device", "/device", format!("is {}; the proof is by {signer}", record.device)))
     }
 }

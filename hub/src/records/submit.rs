@@ -8,8 +8,7 @@ use service::db::Write;
 
 use super::{
     log,
-    proof::{self, ProofError},
-    record::{Draft, Record, RecordId},
+    record::{Draft, Record},
     schema,
 };
 use crate::{
@@ -58,7 +57,7 @@ pub(crate) async fn submit(hub: &Hub, received: &Value) -> Result<Submitted, Err
         Refusal::schema("type", "/type", format!("`{:.60}` is not a type of this hub", record.kind))
     })?;
     room.check(&record)?;
-    genuine(&record, received)?;
+    schema::genuine(&record, received)?;
     let now = hub.clock.now_ms();
     {
         let mut reader = hub.db.reader().acquire().await?;
@@ -127,28 +126,4 @@ async fn accept(
         following.extend(room.apply(hub, write, &next).await?);
     }
     Ok(accepted)
-}
-
-fn genuine(record: &Record, received: &Value) -> Result<(), Refusal> {
-    let refuse = |error: ProofError| {
-        let field = match &error {
-            ProofError::Malformed { field, .. } => *field,
-            ProofError::Mismatch { .. } => "/proof/proofValue",
-        };
-        Refusal::proof("proof", field, error.to_string())
-    };
-    let id = RecordId::of(received).map_err(refuse)?;
-    if id != record.id {
-        return Err(Refusal::proof(
-            "id",
-            "/id",
-            format!("is {}; the record's content makes it {id}", record.id),
-        ));
-    }
-    let signer = proof::verify(received, proof::ASSERTION).map_err(refuse)?;
-    if signer == record.device {
-        Ok(())
-    } else {
-        Err(Refusal::proof("device", "/device", format!("is {}; the proof is by {signer}", record.device)))
-    }
 }

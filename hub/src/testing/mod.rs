@@ -1,0 +1,187 @@
+//! What the tests of the rooms share: a hub over real HTTP on either engine, people with wallets and devices, a clock
+//! that stands still until it is moved, and a window on a real chain in the indexer's place.
+#![allow(clippy::arithmetic_side_effects, reason = "test code")]
+
+mod person;
+pub(crate) mod trade;
+mod window;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use serde_json::Value;
+use service::{
+    clock::Clock,
+    db::testing::{FreshDb, on_both},
+};
+use sqlx::AnyPool;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, config::Config, records::RecordId, rooms::Room};
+
+pub(crate) use person::{Person, message, signed};
+pub(crate) use window::Window;
+
+/// 2026-11-21T10:00:00Z.
+pub(crate) const START_MS: i64 = 1_795_255_200_000;
+/// What the relayer shows.
+pub(crate) const RELAYER_KEY: &str = "the-relayer-of-the-tests";
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub(crate) struct StillClock(AtomicI64);
+
+impl StillClock {
+    pub(crate) fn pass_ms(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for StillClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub status: u16,
+    pub kind: String,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The refusal that this is: status, step, rule and field.
+    pub(crate) fn refusal(&self) -> (u16, &str, &str, &str) {
+        assert_eq!(self.kind, "application/problem+json", "{self:?}");
+        let text = |name: &str| self.body.get(name).and_then(Value::as_str).unwrap_or_default();
+        (self.status, text("step"), text("rule"), text("field"))
+    }
+}
+
+/// A hub that serves on a port of its own.
+pub(crate) struct TestHub {
+    pub config: Config,
+    pub clock: Arc<StillClock>,
+    client: reqwest::Client,
+    /// A look at the database past the hub.
+    pub eyes: AnyPool,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), Error>>,
+    _folder: TempDir,
+    _db: FreshDb,
+}
+
+impl TestHub {
+    /// A hub on each engine, without a chain.
+    pub(crate) async fn on_both() -> Vec<Self> {
+        Self::on_both_with(|_| {}).await
+    }
+
+    pub(crate) async fn on_both_with(change: impl Fn(&mut Config)) -> Vec<Self> {
+        let mut hubs = Vec::new();
+        for db in on_both().await {
+            hubs.push(Self::start(db, &change).await);
+        }
+        hubs
+    }
+
+    pub(crate) async fn start(db: FreshDb, change: impl Fn(&mut Config)) -> Self {
+        println!("hub on {:?}", db.engine);
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = Config {
+            database: db.url.clone(),
+            data: folder.path().join("data"),
+            public_url: format!("http://{}", listener.local_addr().unwrap()),
+            // Nobody listens on port 1.
+            indexer_url: "http://127.0.0.1:1".to_owned(),
+            relayer_key: RELAYER_KEY.to_owned(),
+            chains: vec!["eip155:31337".parse().unwrap()],
+            ..Config::default()
+        };
+        change(&mut config);
+        let clock = Arc::new(StillClock(AtomicI64::new(START_MS)));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(crate::run(config.clone(), listener, clock.clone(), stop.clone()));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        // The connection waits in the listener's queue until the hub is open.
+        let ready = client.get(format!("{}/ready", config.public_url)).send().await.unwrap();
+        assert_eq!(ready.status().as_u16(), 200);
+        let eyes = AnyPool::connect(&db.url).await.unwrap();
+        Self { config, clock, client, eyes, stop, task, _folder: folder, _db: db }
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    pub(crate) async fn ask(&self, request: reqwest::RequestBuilder) -> Answer {
+        let answer = request.send().await.unwrap();
+        let kind = answer
+            .headers()
+            .get("content-type")
+            .map_or_else(String::new, |kind| kind.to_str().unwrap().to_owned());
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status, kind, body }
+    }
+
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.config.public_url))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(self.request(reqwest::Method::GET, path)).await
+    }
+
+    pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.ask(self.request(reqwest::Method::GET, path).bearer_auth(token)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask(self.request(reqwest::Method::POST, path).json(body)).await
+    }
+
+    /// Hands in a record that is accepted now.
+    pub(crate) async fn say(&self, record: &Value) -> RecordId {
+        let answer = self.post("/v1/records", record).await;
+        assert_eq!(answer.status, 201, "{record}: {answer:?}");
+        answer.body["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Hands in a record that is refused, and sees that nothing of it is kept. Answers status, step, rule and field.
+    pub(crate) async fn refuses(&self, record: &Value) -> (u16, String, String, String) {
+        let before = self.rows().await;
+        let answer = self.post("/v1/records", record).await;
+        let (status, step, rule, field) = answer.refusal();
+        let refusal = (status, step.to_owned(), rule.to_owned(), field.to_owned());
+        assert_eq!(self.rows().await, before, "{refusal:?} left something behind");
+        refusal
+    }
+
+    /// How many rows every table has that a record could change.
+    pub(crate) async fn rows(&self) -> Vec<(&'static str, i64)> {
+        let mut rows = Vec::new();
+        for table in Room::all_tables().chain(["log", "nonces", "sessions"]) {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT CAST(COUNT(*) AS BIGINT) FROM {table}"));
+            rows.push((table, sqlx::query_scalar(sql).fetch_one(&self.eyes).await.unwrap()));
+        }
+        rows
+    }
+
+    /// Stops the hub and sees that every table is what the log says.
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+        self.eyes.close().await;
+        let differences = crate::rebuild(self.config.clone(), self.clock.clone(), false).await.unwrap();
+        assert_eq!(differences, []);
+    }
+}

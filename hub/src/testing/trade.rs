@@ -1,0 +1,357 @@
+//! A trade on a hub: the parties, a pool with its jurors, a listing, and a script in the indexer's place that says of the
+//! chain what the test has it say, in the words of `protocol::wire`.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
+
+use alloy::{
+    primitives::{Address, B256, Bytes, U256, keccak256},
+    signers::SignerSync,
+    sol,
+    sol_types::{SolCall, SolValue},
+};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use protocol::{
+    caip::{AccountId, ChainId},
+    evm::{self, pools::ArbitrationPools},
+    terms::Terms,
+    wire::feed::{Call, CallOutcome, ChainEvent, EventBody, FeedEntry, Finality, RuleBook},
+};
+use serde_json::{Value, json};
+use service::db::testing::FreshDb;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use super::{Answer, Person, RELAYER_KEY, START_MS, TestHub};
+use crate::{deals::model::agreement_hash, records::RecordId};
+
+sol! {
+    function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
+}
+
+/// The tests' chain.
+pub(crate) const CHAIN: ChainId = ChainId::Eip155(31337);
+
+const fn contract(byte: u8) -> AccountId {
+    AccountId { chain: CHAIN, address: Address::repeat_byte(byte) }
+}
+
+/// The escrow that the hub follows.
+pub(crate) const ESCROW: AccountId = contract(0xee);
+/// The arbiter that the hub follows.
+pub(crate) const ARBITER: AccountId = contract(0xaa);
+
+/// Three seats, an hour to open, an hour to vote.
+pub(crate) fn book() -> RuleBook {
+    RuleBook {
+        keeper: Address::repeat_byte(0x4e),
+        parent: B256::ZERO,
+        jury_size: 3,
+        delay: 0,
+        opening: 3600,
+        voting: 3600,
+        appeal: 0,
+        salt: B256::ZERO,
+    }
+}
+
+#[derive(Default)]
+struct Said {
+    seq: u64,
+    block: u64,
+    entries: HashMap<B256, FeedEntry>,
+    /// What contract wallets accept: wallet, hash, signature.
+    accepted: HashSet<(Address, B256, Bytes)>,
+}
+
+/// The script; stopped when dropped.
+pub(crate) struct Script {
+    pub url: String,
+    said: Arc<Mutex<Said>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Script {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let said = Arc::new(Mutex::new(Said { seq: 0, block: 100, ..Said::default() }));
+        let app = Router::new()
+            .route("/v1/events/{id}", get(event))
+            .route("/v1/call", post(call))
+            .with_state(said.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, said, task }
+    }
+
+    /// A new block with one event, so far told to nobody. Its time is ten seconds after the block before.
+    pub(crate) fn happens(&self, contract: AccountId, body: EventBody) -> ChainEvent {
+        let mut said = self.said.lock().unwrap();
+        said.block += 1;
+        let block_hash = keccak256(said.block.to_be_bytes());
+        ChainEvent {
+            id: evm::event_id(contract.chain, block_hash, 0),
+            contract,
+            block_number: said.block,
+            block_hash,
+            block_time: START_MS as u64 / 1000 + (said.block - 100) * 10,
+            transaction: keccak256(block_hash),
+            log_index: 0,
+            body,
+        }
+    }
+
+    /// The indexer tells the event with this finality from now on; the telling is what the relayer would deliver.
+    pub(crate) fn tells(&self, event: &ChainEvent, finality: Finality) -> FeedEntry {
+        let mut said = self.said.lock().unwrap();
+        said.seq += 1;
+        let entry = FeedEntry { seq: said.seq, finality, event: event.clone() };
+        said.entries.insert(event.id, entry.clone());
+        entry
+    }
+
+    /// The contract wallet holds this signature good.
+    pub(crate) fn accepts(&self, wallet: Address, hash: B256, signature: &Bytes) {
+        self.said.lock().unwrap().accepted.insert((wallet, hash, signature.clone()));
+    }
+}
+
+async fn event(
+    State(said): State<Arc<Mutex<Said>>>,
+    Path(id): Path<B256>,
+) -> Result<Json<FeedEntry>, StatusCode> {
+    said.lock().unwrap().entries.get(&id).cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> Json<CallOutcome> {
+    let data = call.data.as_ref();
+    let reverted = || CallOutcome::Reverted { data: Bytes::new() };
+    let returned = |data: Vec<u8>| CallOutcome::Returned { data: data.into() };
+    if let Ok(asked) = isValidSignatureCall::abi_decode(data) {
+        let key = (call.to.address, asked.hash, asked.signature);
+        return Json(if said.lock().unwrap().accepted.contains(&key) {
+            let mut word = [0; 32];
+            word[..4].copy_from_slice(&isValidSignatureCall::SELECTOR);
+            returned(word.to_vec())
+        } else {
+            reverted()
+        });
+    }
+    let ours = |pool: B256| call.to == ARBITER && pool == evm::pool_id(&book());
+    let answer = if let Ok(asked) = ArbitrationPools::bookOfCall::abi_decode(data) {
+        let RuleBook { keeper, parent, jury_size, delay, opening, voting, appeal, salt } = book();
+        let book = ArbitrationPools::RuleBook {
+            keeper,
+            parent,
+            jurySize: jury_size,
+            delay,
+            opening,
+            voting,
+            appeal,
+            salt,
+        };
+        ours(asked.pool).then(|| book.abi_encode())
+    } else if let Ok(asked) = ArbitrationPools::worstCaseCall::abi_decode(data) {
+        ours(asked.pool).then(|| U256::from(protocol::arbitration::worst_case(&book())).abi_encode())
+    } else if let Ok(asked) = ArbitrationPools::listCountCall::abi_decode(data) {
+        ours(asked.pool).then(|| 0_u32.abi_encode())
+    } else {
+        None
+    };
+    Json(answer.map_or_else(reverted, returned))
+}
+
+/// A hub with a buyer, a seller, three jurors, a public pool and a listing of 1,000 wei.
+pub(crate) struct Trade {
+    pub hub: TestHub,
+    pub script: Script,
+    pub buyer: Person,
+    pub seller: Person,
+    pub jurors: Vec<Person>,
+    pub listing: RecordId,
+}
+
+/// A purchase on its way.
+#[derive(Clone)]
+pub(crate) struct Bought {
+    pub id: RecordId,
+    pub terms: Terms,
+    pub deal: B256,
+}
+
+impl Trade {
+    pub(crate) async fn start(db: FreshDb) -> Self {
+        let script = Script::start().await;
+        let hub = TestHub::start(db, |config| {
+            config.indexer_url.clone_from(&script.url);
+            config.escrows = vec![ESCROW];
+            config.arbiters = vec![ARBITER];
+        })
+        .await;
+        let buyer = Person::arrive(&hub, 1).await;
+        let seller = Person::arrive(&hub, 2).await;
+        let mut jurors = Vec::new();
+        for seed in 3..6 {
+            jurors.push(Person::arrive(&hub, seed).await);
+        }
+        let pool = json!({ "arbiter": ARBITER, "panel": evm::pool_id(&book()) });
+        hub.say(&seller.record(&hub, "pool@1", pool)).await;
+        let listing = hub.say(&seller.record(&hub, "listing@1", Self::listing_body(&seller))).await;
+        Self { hub, script, buyer, seller, jurors, listing }
+    }
+
+    pub(crate) fn listing_body(seller: &Person) -> Value {
+        json!({
+            "kind": "physical", "title": "A chair", "description": "Of oak.", "price_type": "fixed",
+            "price": [{ "asset": "eip155:31337/slip44:60", "amount": "1000" }], "tags": ["chair"],
+            "location_pref": "global", "visibility": "public", "status": "active", "pay_to": seller.wallet_id(),
+        })
+    }
+
+    /// Terms that the hub takes, with an agreement whose hash they carry.
+    pub(crate) fn terms(&self, salt: u8) -> (Terms, Value) {
+        let agreement = json!({
+            "listing": self.listing, "buyer": self.buyer.account, "seller": self.seller.account,
+            "price": { "asset": "eip155:31337/slip44:60", "amount": "1000" }, "deliverable": "One chair of oak.",
+        });
+        let now = START_MS as u64 / 1000;
+        let terms = Terms {
+            escrow: ESCROW,
+            buyer: self.buyer.wallet_id(),
+            seller: self.seller.wallet_id(),
+            arbiter: ARBITER,
+            asset: "eip155:31337/slip44:60".parse().unwrap(),
+            amount: 1000,
+            fund_by: now + 3600,
+            deliver_by: now + 86_400,
+            inspection: 86_400,
+            ruling: 14 * 86_400,
+            lapse_share: 5000,
+            metered: false,
+            panel: evm::pool_id(&book()),
+            agreement: agreement_hash(&agreement).unwrap(),
+            salt: B256::repeat_byte(salt),
+        };
+        (terms, agreement)
+    }
+
+    /// The `purchase@1` of these terms, seen by the parties alone.
+    pub(crate) fn purchase(&self, terms: &Terms, agreement: &Value) -> Value {
+        let parties = [self.buyer.account, self.seller.account].map(crate::access::Audience::Account);
+        self.buyer
+            .draft(&self.hub, "purchase@1", json!({ "terms": terms, "agreement": agreement }))
+            .about(self.listing)
+            .only_for(parties.to_vec())
+            .sign(&self.buyer.device)
+            .unwrap()
+    }
+
+    pub(crate) async fn offer(&self, salt: u8) -> Bought {
+        let (terms, agreement) = self.terms(salt);
+        let id = self.hub.say(&self.purchase(&terms, &agreement)).await;
+        let deal = evm::deal_id(&terms).unwrap();
+        Bought { id, terms, deal }
+    }
+
+    /// The seller's `acceptance@1`.
+    pub(crate) fn acceptance(&self, bought: &Bought) -> Value {
+        let body = json!({ "signature": sign(&self.seller, bought.deal) });
+        self.seller.record_about(&self.hub, "acceptance@1", bought.id, body)
+    }
+
+    /// Offered and accepted.
+    pub(crate) async fn agree(&self, salt: u8) -> Bought {
+        let bought = self.offer(salt).await;
+        self.hub.say(&self.acceptance(&bought)).await;
+        bought
+    }
+
+    /// What the hub answers to a delivery with the relayer's key.
+    pub(crate) async fn deliver(&self, entries: &[FeedEntry]) -> Answer {
+        let request = self.hub.request(reqwest::Method::POST, "/v1/chain-events");
+        self.hub.ask(request.bearer_auth(RELAYER_KEY).json(&json!({ "entries": entries }))).await
+    }
+
+    /// An event of the chain is told as final and delivered.
+    pub(crate) async fn final_event(&self, contract: AccountId, body: EventBody) -> ChainEvent {
+        let event = self.script.happens(contract, body);
+        let answer = self.deliver(&[self.script.tells(&event, Finality::Final)]).await;
+        assert_eq!((answer.status, &answer.body["applied"]), (200, &json!(1)), "{answer:?}");
+        event
+    }
+
+    pub(crate) async fn fund(&self, bought: &Bought) -> ChainEvent {
+        let body = EventBody::Funded { deal: bought.deal, terms: bought.terms.clone() };
+        self.final_event(ESCROW, body).await
+    }
+
+    /// The buyer disputes; count 2.
+    pub(crate) async fn dispute(&self, bought: &Bought) -> ChainEvent {
+        let by = bought.terms.buyer.address;
+        let body = EventBody::Disputed { deal: bought.deal, by, evidence: B256::repeat_byte(9), count: 2 };
+        self.final_event(ESCROW, body).await
+    }
+
+    /// The case is opened and the three jurors are drawn, in their order.
+    pub(crate) async fn draw(&self, bought: &Bought, disputed_at: u64) -> B256 {
+        let (deal, escrow, seed) = (bought.deal, ESCROW.address, B256::repeat_byte(0x5e));
+        let opened = EventBody::CaseOpened {
+            deal,
+            escrow,
+            pool: bought.terms.panel,
+            instance: 0,
+            jury: 0,
+            list: 0,
+            disputed_at,
+            target_block: 110,
+        };
+        self.final_event(ARBITER, opened).await;
+        let seats = self.jurors.iter().map(|juror| juror.wallet.address()).collect();
+        self.final_event(ARBITER, EventBody::JuryDrawn { deal, escrow, instance: 0, jury: 0, seed, seats })
+            .await;
+        evm::case_id(bought.terms.panel, escrow, deal, 0, 0, seed)
+    }
+
+    /// A juror's ballot without a written reason.
+    pub(crate) fn ballot(&self, juror: usize, bought: &Bought, case: B256, seat: u8, share: u16) -> Value {
+        let juror = &self.jurors[juror];
+        let signature = sign(juror, evm::ballot_digest(ARBITER, case, share, B256::ZERO));
+        let body = json!({ "seat": seat, "share": share, "reason": "", "signature": signature });
+        juror.record_about(&self.hub, "ballot@1", bought.id, body)
+    }
+
+    /// The purchase as somebody sees it, who must be allowed to.
+    pub(crate) async fn view(&self, token: &str, bought: &Bought) -> Value {
+        let answer = self.hub.get_as(token, &format!("/v1/purchases/{}", bought.id)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+
+    /// The intents so far: key and action.
+    pub(crate) async fn intents(&self) -> Vec<(String, Value)> {
+        let request = self.hub.request(reqwest::Method::GET, "/v1/intents?after=0&limit=100&wait=0");
+        let page = self.hub.ask(request.bearer_auth(RELAYER_KEY)).await;
+        let intents = page.body["intents"].as_array().unwrap().clone();
+        intents
+            .iter()
+            .map(|intent| (intent["key"].as_str().unwrap().to_owned(), intent["action"].clone()))
+            .collect()
+    }
+}
+
+/// A wallet's signature of a digest.
+pub(crate) fn sign(person: &Person, digest: B256) -> Bytes {
+    person.wallet.sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into()
+}
