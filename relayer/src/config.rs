@@ -46,7 +46,7 @@ pub struct Config {
     pub hub_url: String,
     /// The key that the hub takes from its relayer.
     pub hub_key: Secret,
-    /// The chain's JSON-RPC endpoint.
+    /// The chain's JSON-RPC endpoint, of a node that keeps the state of its `finalized` block.
     pub rpc_url: String,
     /// The chain that it must be, by CAIP-2.
     pub chain: ChainId,

@@ -7,6 +7,7 @@
 //! - [`transactions`] turns that into transactions, and watches each until the chain has settled it.
 //!
 //! One process at a time works for a signer ([`lease`]); a second one stands by.
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails"))]
 
 pub mod alarm;
 pub mod bridge;

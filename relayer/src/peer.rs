@@ -41,6 +41,32 @@ pub fn verdict(status: StatusCode) -> Verdict {
     }
 }
 
+/// Whether a page continues a list: numbers ascend from above the cursor, and the page's cursor is the last of them.
+///
+/// # Errors
+/// It does not.
+pub fn in_order(
+    after: u64,
+    seqs: impl IntoIterator<Item = u64>,
+    cursor: u64,
+    peer: &'static str,
+) -> Result<(), PeerError> {
+    let mut last = after;
+    for seq in seqs {
+        if seq <= last {
+            return Err(PeerError::Unreadable { peer, reason: format!("entry {seq} comes after {last}") });
+        }
+        last = seq;
+    }
+    if cursor == last {
+        return Ok(());
+    }
+    Err(PeerError::Unreadable {
+        peer,
+        reason: format!("a page that ends at {last} names the cursor {cursor}"),
+    })
+}
+
 /// How long to pause after so many failures in a row: 0.25 s, doubling, at most 10 s.
 pub fn pause(failures: u32) -> Duration {
     Duration::from_millis(250_u64.saturating_mul(1_u64 << failures.saturating_sub(1).min(6)))
@@ -154,7 +180,7 @@ impl Peer {
 
     async fn answer(&self, request: RequestBuilder, wait: Duration) -> Result<Vec<u8>, PeerError> {
         let peer = self.name;
-        let away = |error: reqwest::Error| PeerError::Away { peer, reason: chain_of(&error) };
+        let away = |error: reqwest::Error| PeerError::Away { peer, reason: chain_of(&error.without_url()) };
         let mut request = request.timeout(ANSWER_TIME.saturating_add(wait));
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
@@ -213,6 +239,15 @@ mod tests {
                 _ => Verdict::RefusesContent,
             };
             assert_eq!(verdict(status), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_does_not_continue_the_list_is_refused() {
+        in_order(4, [5, 9], 9, "hub").unwrap();
+        in_order(4, [], 4, "hub").unwrap();
+        for (seqs, cursor) in [(vec![4], 4), (vec![5, 5], 5), (vec![6, 5], 5), (vec![5], 6), (vec![], 3)] {
+            assert!(in_order(4, seqs.clone(), cursor, "hub").is_err(), "{seqs:?} {cursor}");
         }
     }
 

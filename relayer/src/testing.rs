@@ -193,25 +193,23 @@ async fn feed(State(served): State<Served>, Query(asked): Query<Asked>) -> Json<
 }
 
 async fn intents(State(served): State<Served>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
-    if let Err(refused) = admitted(&served, &headers) {
+    if let Some(refused) = refusal(&served, &headers) {
         return refused;
     }
     let (intents, cursor) = page(served, asked, |sides| &sides.intents, |intent| intent.seq).await;
     Json(IntentPage { intents, cursor }).into_response()
 }
 
-fn admitted(served: &Served, headers: &HeaderMap) -> Result<(), Response> {
+fn refusal(served: &Served, headers: &HeaderMap) -> Option<Response> {
     if served.0.lock().unwrap().away {
-        return Err(StatusCode::BAD_GATEWAY.into_response());
+        return Some(StatusCode::BAD_GATEWAY.into_response());
     }
-    if headers.get(header::AUTHORIZATION).is_none_or(|value| value != &format!("Bearer {KEY}")) {
-        return Err(StatusCode::UNAUTHORIZED.into_response());
-    }
-    Ok(())
+    let known = headers.get(header::AUTHORIZATION).is_some_and(|value| value == &format!("Bearer {KEY}"));
+    (!known).then(|| StatusCode::UNAUTHORIZED.into_response())
 }
 
 async fn take(State(served): State<Served>, headers: HeaderMap, body: Bytes) -> Response {
-    if let Err(refused) = admitted(&served, &headers) {
+    if let Some(refused) = refusal(&served, &headers) {
         return refused;
     }
     assert!(body.len() <= service::http::BODY_MAX, "a delivery has {} bytes", body.len());
@@ -244,7 +242,7 @@ async fn progress(
     headers: HeaderMap,
     Json(report): Json<ProgressReport>,
 ) -> Response {
-    if let Err(refused) = admitted(&served, &headers) {
+    if let Some(refused) = refusal(&served, &headers) {
         return refused;
     }
     served.0.lock().unwrap().reports.push(report);

@@ -20,7 +20,7 @@ use crate::{
     cursor::{self, Cursor},
     error::Error,
     lease::Lease,
-    peer::{Peer, PeerError, pause},
+    peer::{Peer, PeerError, in_order, pause},
 };
 
 /// The task's name in alarms and metrics.
@@ -161,10 +161,7 @@ impl Round<'_> {
         };
         let page = bridge.page(cursor.position, ENTRIES_MAX, wait).await?;
         self.patient = true;
-        if page.cursor < cursor.position {
-            self.checked_ms = None;
-            return Ok(());
-        }
+        in_order(cursor.position, page.entries.iter().map(|entry| entry.seq), page.cursor, "indexer")?;
         if page.entries.is_empty() {
             bridge.at(&cursor, true);
             return Ok(());

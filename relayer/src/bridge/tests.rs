@@ -25,7 +25,8 @@ async fn delivered(peers: &Peers, count: usize) -> Vec<u64> {
 
 async fn cursor_at(relayer: &Running, seq: u64) {
     until("the cursor moves", || async {
-        (relayer.get("/status").await.1["feed"]["cursor"] == seq.to_string()).then_some(())
+        let (_, status) = relayer.get("/status").await;
+        (status["feed"]["cursor"].as_str()?.parse() == Ok(seq)).then_some(())
     })
     .await;
 }

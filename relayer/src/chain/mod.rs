@@ -42,10 +42,6 @@ pub enum ChainError {
     NoBlock(BlockNumberOrTag),
 }
 
-fn failed(method: &'static str) -> impl Fn(TransportError) -> ChainError {
-    move |error| ChainError::Rpc { method, reason: error.to_string().chars().take(500).collect() }
-}
-
 /// One block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -98,6 +94,8 @@ pub enum Called {
 pub struct Chain {
     provider: RootProvider<Ethereum>,
     wanted: ChainId,
+    /// For taking it out of messages: it may carry a key.
+    url: String,
 }
 
 impl Chain {
@@ -116,8 +114,16 @@ impl Chain {
             .timeout(CALL_TIME)
             .build()
             .map_err(|error| refuse(error.to_string()))?;
+        let shown = url.to_string();
         let provider = RootProvider::new(RpcClient::new(Http::with_client(client, url), false));
-        Ok(Self { provider, wanted })
+        Ok(Self { provider, wanted, url: shown })
+    }
+
+    fn failed(&self, method: &'static str) -> impl Fn(TransportError) -> ChainError + use<'_> {
+        move |error| {
+            let reason = error.to_string().replace(&self.url, "relayer.rpc_url");
+            ChainError::Rpc { method, reason: reason.chars().take(500).collect() }
+        }
     }
 
     /// The chain id to sign for.
@@ -131,7 +137,7 @@ impl Chain {
     /// # Errors
     /// It does not, or does not answer.
     pub async fn check(&self) -> Result<(), ChainError> {
-        let found = self.provider.get_chain_id().await.map_err(failed("eth_chainId"))?;
+        let found = self.provider.get_chain_id().await.map_err(self.failed("eth_chainId"))?;
         if found == self.id() { Ok(()) } else { Err(ChainError::OtherChain { wanted: self.wanted, found }) }
     }
 
@@ -141,12 +147,13 @@ impl Chain {
     /// The node does not answer.
     pub async fn sight(&self, signer: Address) -> Result<Sight, ChainError> {
         let finalized = self.block(BlockNumberOrTag::Finalized).await?;
-        let count = failed("eth_getTransactionCount");
+        let count = self.failed("eth_getTransactionCount");
         let nonce_final =
             self.provider.get_transaction_count(signer).number(finalized.number).await.map_err(&count)?;
         let latest = self.block(BlockNumberOrTag::Latest).await?;
         let nonce_latest = self.provider.get_transaction_count(signer).latest().await.map_err(&count)?;
-        let balance = self.provider.get_balance(signer).latest().await.map_err(failed("eth_getBalance"))?;
+        let balance =
+            self.provider.get_balance(signer).latest().await.map_err(self.failed("eth_getBalance"))?;
         Ok(Sight { latest, finalized, nonce_latest, nonce_final, balance })
     }
 
@@ -159,7 +166,7 @@ impl Chain {
             .provider
             .get_block_by_number(which)
             .await
-            .map_err(failed("eth_getBlockByNumber"))?
+            .map_err(self.failed("eth_getBlockByNumber"))?
             .ok_or(ChainError::NoBlock(which))?;
         let header = block.header();
         Ok(Block { number: header.number(), hash: header.hash, time: header.timestamp() })
@@ -170,8 +177,11 @@ impl Chain {
     /// # Errors
     /// The node does not answer.
     pub async fn receipt(&self, hash: B256) -> Result<Option<Receipt>, ChainError> {
-        let receipt =
-            self.provider.get_transaction_receipt(hash).await.map_err(failed("eth_getTransactionReceipt"))?;
+        let receipt = self
+            .provider
+            .get_transaction_receipt(hash)
+            .await
+            .map_err(self.failed("eth_getTransactionReceipt"))?;
         Ok(receipt.and_then(|receipt| {
             Some(Receipt {
                 block_number: receipt.block_number?,
@@ -193,7 +203,7 @@ impl Chain {
         at: BlockNumberOrTag,
     ) -> Result<Called, ChainError> {
         let answer = self.provider.call(request(from, to, data)).block(at.into()).await;
-        returned("eth_call", answer).map(|called| match called {
+        self.returned("eth_call", answer).map(|called| match called {
             Ok(data) => Called::Returned(data),
             Err(data) => Called::Reverted(data),
         })
@@ -209,7 +219,10 @@ impl Chain {
         to: Address,
         data: Bytes,
     ) -> Result<Result<u64, Bytes>, ChainError> {
-        returned("eth_estimateGas", self.provider.estimate_gas(request(from, to, data)).await)
+        self.returned(
+            "eth_estimateGas",
+            self.provider.estimate_gas(request(from, to, data)).block(BlockNumberOrTag::Latest.into()).await,
+        )
     }
 
     /// What the chain asks for a place in one of the next blocks.
@@ -217,7 +230,7 @@ impl Chain {
     /// # Errors
     /// The node does not answer.
     pub async fn fees(&self) -> Result<Fees, ChainError> {
-        let fees = self.provider.estimate_eip1559_fees().await.map_err(failed("eth_feeHistory"))?;
+        let fees = self.provider.estimate_eip1559_fees().await.map_err(self.failed("eth_feeHistory"))?;
         Ok(Fees { max_fee: fees.max_fee_per_gas, priority_fee: fees.max_priority_fee_per_gas })
     }
 
@@ -226,7 +239,25 @@ impl Chain {
     /// # Errors
     /// The node's words. They are for the log alone: a transaction that a node refused may still be mined.
     pub async fn send(&self, raw: &[u8]) -> Result<(), ChainError> {
-        self.provider.send_raw_transaction(raw).await.map(drop).map_err(failed("eth_sendRawTransaction"))
+        self.provider.send_raw_transaction(raw).await.map(drop).map_err(self.failed("eth_sendRawTransaction"))
+    }
+
+    fn returned<T>(
+        &self,
+        method: &'static str,
+        answer: Result<T, TransportError>,
+    ) -> Result<Result<T, Bytes>, ChainError> {
+        match answer {
+            Ok(value) => Ok(Ok(value)),
+            Err(error) => match &error {
+                RpcError::ErrorResp(payload) => match payload.as_revert_data() {
+                    Some(data) => Ok(Err(data)),
+                    None if payload.code == REVERTED => Ok(Err(Bytes::new())),
+                    None => Err(self.failed(method)(error)),
+                },
+                _ => Err(self.failed(method)(error)),
+            },
+        }
     }
 }
 
@@ -236,20 +267,3 @@ fn request(from: Address, to: Address, data: Bytes) -> TransactionRequest {
 
 /// JSON-RPC's code for a revert, by the execution API.
 const REVERTED: i64 = 3;
-
-fn returned<T>(
-    method: &'static str,
-    answer: Result<T, TransportError>,
-) -> Result<Result<T, Bytes>, ChainError> {
-    match answer {
-        Ok(value) => Ok(Ok(value)),
-        Err(error) => match &error {
-            RpcError::ErrorResp(payload) => match payload.as_revert_data() {
-                Some(data) => Ok(Err(data)),
-                None if payload.code == REVERTED => Ok(Err(Bytes::new())),
-                None => Err(failed(method)(error)),
-            },
-            _ => Err(failed(method)(error)),
-        },
-    }
-}

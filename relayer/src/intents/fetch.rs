@@ -19,7 +19,7 @@ use crate::{
     cursor::{self, Cursor},
     error::Error,
     lease::Lease,
-    peer::{Peer, pause},
+    peer::{Peer, in_order, pause},
     transactions::Reporter,
 };
 
@@ -111,6 +111,7 @@ impl Fetcher {
         // Every look is at most one long wait after the one before it.
         cursor = self.check_anchor(lease, cursor).await?;
         let page = self.page(cursor.position, PAGE, wait).await?;
+        in_order(cursor.position, page.intents.iter().map(|intent| intent.seq), page.cursor, "hub")?;
         let Some(last) = page.intents.last() else { return Ok(()) };
         let moved = cursor.at(last.seq, anchor(last));
         let now_ms = self.clock.now_ms();

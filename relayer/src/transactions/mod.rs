@@ -10,6 +10,7 @@ mod api;
 mod case;
 mod fees;
 mod model;
+mod pursue;
 mod report;
 mod resolve;
 mod sign;

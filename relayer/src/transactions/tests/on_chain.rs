@@ -273,6 +273,7 @@ async fn a_transaction_that_reverts_because_another_was_quicker_is_done_by_the_o
             .from(world.chain.address(5))
             .to(world.chain.pools.address)
             .input(call::open(&world.terms).unwrap().into())
+            .gas_limit(500_000)
             .max_fee_per_gas(900_000_000_000)
             .max_priority_fee_per_gas(100_000_000_000);
         let _pending = world.chain.provider().send_transaction(quicker).await.unwrap();
@@ -282,6 +283,34 @@ async fn a_transaction_that_reverts_because_another_was_quicker_is_done_by_the_o
         assert_eq!(shown["done_by"], Value::Null);
         relayer.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_draw_that_only_moves_its_target_is_made_again() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    world.call(5, call::open(&world.terms).unwrap()).await;
+    // Further than the chain remembers its blocks (EIP-2935).
+    world.chain.mine(8_300).await;
+    let missed = world.case(BlockNumberOrTag::Latest).await.targetBlock;
+    world.peers.want([intent(1, "draw", &world.terms, IntentAction::DrawJury)]);
+    let relayer = world.start(world.config(&db)).await;
+    let moved = until("the target moves", || async {
+        world.chain.mine(1).await;
+        let target = world.case(BlockNumberOrTag::Latest).await.targetBlock;
+        (target > missed).then_some(target)
+    })
+    .await;
+    until("it waits for the new target", || async {
+        world.chain.mine(1).await;
+        let shown = show(&relayer, "draw").await?;
+        (shown["state"] == "waiting" && shown["reason"].as_str()?.contains("TooEarly")).then_some(())
+    })
+    .await;
+    world.chain.mine((moved.to::<u64>() + 1).saturating_sub(world.chain.height().await)).await;
+    let shown = world.comes_to(&relayer, "draw", "done").await;
+    assert_eq!((attempts(&shown).len(), &attempts(&shown)[1]["hash"]), (2, &shown["done_by"]));
+    relayer.stop().await;
 }
 
 #[tokio::test]
