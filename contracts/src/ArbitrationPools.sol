@@ -390,9 +390,10 @@ contract ArbitrationPools is IArbitrationPools, EIP712 {
     function _memberAt(List storage list, uint256 index) private view returns (address member) {
         uint256 start;
         for (uint256 number;; ++number) {
-            Page memory page = list.pages[number];
-            if (index < page.end) return MemberPages.memberAt(page.location, index - start);
-            start = page.end;
+            Page storage page = list.pages[number];
+            (address location, uint256 end) = (page.location, page.end);
+            if (index < end) return MemberPages.memberAt(location, index - start);
+            start = end;
         }
     }
 
