@@ -13,12 +13,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use commands::{Connection, Session, account, community, config, deploy, pool};
+use commands::{
+    Connection, Session, account, community, config, credential, deal, deploy, dispute, listing, pool,
+    purchase, verify,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   earnest up                              a whole market on this machine, with two sample trades
   earnest --as buyer account show         one of its members, from another terminal
+  earnest --as buyer purchase list        what the member bought
 
 A person is a folder of keys under DIR/profiles. Records are signed by the person's device key, transactions, terms and
 ballots by the wallet key; neither leaves this machine.
@@ -61,6 +65,30 @@ enum Command {
     /// Arbitration pools
     #[command(subcommand)]
     Pool(pool::Verb),
+    /// Listings: what is offered
+    #[command(subcommand)]
+    Listing(listing::Verb),
+    /// Purchases: offers and what becomes of them
+    #[command(subcommand)]
+    Purchase(purchase::Verb),
+    /// Deals: the escrow, in transactions from your wallet
+    #[command(subcommand)]
+    Deal(deal::Verb),
+    /// Evidence in a dispute
+    #[command(subcommand)]
+    Evidence(dispute::EvidenceVerb),
+    /// Cases before a jury
+    #[command(subcommand)]
+    Case(dispute::CaseVerb),
+    /// Ballots of a juror
+    #[command(subcommand)]
+    Ballot(dispute::BallotVerb),
+    /// Credentials: what deals say of people
+    #[command(subcommand)]
+    Credential(credential::Verb),
+    /// Check a credential or a deal without trusting a hub
+    #[command(subcommand)]
+    Verify(verify::Verb),
 }
 
 #[tokio::main]
@@ -87,5 +115,13 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Account(verb) => account::run(&session, verb).await,
         Command::Community(verb) => community::run(&session, verb).await,
         Command::Pool(verb) => pool::run(&session, verb).await,
+        Command::Listing(verb) => listing::run(&session, verb).await,
+        Command::Purchase(verb) => purchase::run(&session, verb).await,
+        Command::Deal(verb) => deal::run(&session, verb).await,
+        Command::Evidence(verb) => dispute::evidence(&session, verb).await,
+        Command::Case(verb) => dispute::case(&session, verb).await,
+        Command::Ballot(verb) => dispute::ballot(&session, verb).await,
+        Command::Credential(verb) => credential::run(&session, verb).await,
+        Command::Verify(verb) => verify::run(&session, verb).await,
     }
 }

@@ -3,12 +3,18 @@
 pub mod account;
 pub mod community;
 pub mod config;
+pub mod credential;
+pub mod deal;
 pub mod deploy;
+pub mod dispute;
+pub mod listing;
 pub mod pool;
+pub mod purchase;
+pub mod verify;
 
 use std::{path::PathBuf, time::Duration};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use hub::records::{Receipt, RecordId};
@@ -17,6 +23,7 @@ use protocol::caip::AccountId;
 use crate::{
     client::{
         chain::{Chain, Wallet},
+        http::Http,
         hub::{Hub, Member},
         profile::Profile,
     },
@@ -124,6 +131,16 @@ impl Session {
         self.hub()?.sign_in(&self.profile()?).await
     }
 
+    /// The hub, asked by the person where `--as` names one, else by nobody in particular.
+    pub async fn reader(&self) -> Result<Http> {
+        if self.connection.name.is_some() { Ok(self.member().await?.hub.http) } else { Ok(self.hub()?.http) }
+    }
+
+    /// The pool that `earnest up` made.
+    pub fn panel(&self) -> Result<Option<B256>> {
+        Ok(self.market()?.and_then(|market| market.panel))
+    }
+
     /// The person's wallet on the chain.
     pub async fn wallet(&self) -> Result<Wallet> {
         self.chain().await?.signed_by(&self.profile()?.wallet)
@@ -154,4 +171,38 @@ impl Session {
 /// A record id on the command line.
 pub fn record_id(text: &str) -> Result<RecordId, String> {
     text.parse().map_err(|error: hub::records::RecordError| error.to_string())
+}
+
+/// A path with those of the parameters that have a value.
+pub fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+    let escape = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    char::from(byte).to_string()
+                }
+                _ => format!("%{byte:02X}"),
+            })
+            .collect()
+    };
+    let given: Vec<String> = parameters
+        .iter()
+        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", escape(value))))
+        .collect();
+    if given.is_empty() { path.to_owned() } else { format!("{path}?{}", given.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::query;
+
+    #[test]
+    fn parameters_are_escaped_and_missing_ones_left_out() {
+        assert_eq!(query("/v1/x", &[("a", None)]), "/v1/x");
+        let words = Some("a b&c=d/é".to_owned());
+        assert_eq!(
+            query("/v1/x", &[("q", words), ("n", Some("7".to_owned()))]),
+            "/v1/x?q=a%20b%26c%3Dd%2F%C3%A9&n=7"
+        );
+    }
 }

@@ -1,0 +1,176 @@
+//! `earnest deal`: the escrow itself, in transactions from one's own wallet.
+
+use std::path::PathBuf;
+
+use alloy::primitives::{B256, Bytes};
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, Subcommand};
+use hub::records::RecordId;
+use protocol::{
+    evm::{deal_id, escrow::Escrow},
+    terms::Terms,
+};
+use serde_json::json;
+
+use super::{Session, record_id};
+use crate::client::{
+    chain::Sent,
+    contracts::{self, Act},
+    trade,
+};
+
+/// Deals.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Pay the price into the escrow
+    #[command(after_help = "Example:\n  earnest --as buyer deal fund zQmPurchase…")]
+    Fund(Of),
+    /// Say that you delivered
+    Deliver {
+        #[command(flatten)]
+        of: Of,
+        /// SHA-256 of what was delivered
+        #[arg(long, default_value_t = B256::ZERO)]
+        hash: B256,
+    },
+    /// Let the seller have it
+    Release {
+        #[command(flatten)]
+        of: Of,
+        /// The seller's total in the smallest unit [default: the whole amount]
+        #[arg(long)]
+        total: Option<u128>,
+    },
+    /// Give it back to the buyer
+    Refund {
+        #[command(flatten)]
+        of: Of,
+        /// The buyer's total in the smallest unit [default: the whole amount]
+        #[arg(long)]
+        total: Option<u128>,
+    },
+    /// Dispute
+    Dispute {
+        #[command(flatten)]
+        of: Of,
+        /// SHA-256 of what shows why
+        #[arg(long, default_value_t = B256::ZERO)]
+        evidence: B256,
+    },
+    /// Not delivered in time: return what is left to the buyer
+    Reclaim(Of),
+    /// Not disputed in time: pay what is left to the seller
+    Claim(Of),
+    /// Not ruled in time: close by the share that the terms name
+    Lapse(Of),
+    /// Show what the escrow says
+    Show(Of),
+}
+
+/// Which deal: of a purchase at the hub, or by a file with its terms.
+#[derive(Args, Debug)]
+pub struct Of {
+    /// The purchase
+    #[arg(value_parser = record_id, required_unless_present = "terms")]
+    purchase: Option<RecordId>,
+    /// A file with the terms (JSON), so that no hub is needed
+    #[arg(long, value_name = "FILE", conflicts_with = "purchase")]
+    terms: Option<PathBuf>,
+    /// With --terms: the seller's signature, for funding
+    #[arg(long, value_name = "HEX", requires = "terms")]
+    seller_signature: Option<Bytes>,
+}
+
+/// Does it.
+pub async fn run(session: &Session, verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Fund(of) => fund(session, &of).await,
+        Verb::Show(of) => show(session, &of).await,
+        Verb::Reclaim(of) => send(session, &of, |_| Act::Reclaim).await,
+        Verb::Claim(of) => send(session, &of, |_| Act::Claim).await,
+        Verb::Lapse(of) => send(session, &of, |_| Act::Lapse).await,
+        Verb::Deliver { of, hash } => send(session, &of, |_| Act::Deliver(hash)).await,
+        Verb::Dispute { of, evidence } => send(session, &of, |_| Act::Dispute(evidence)).await,
+        Verb::Release { of, total } => {
+            send(session, &of, |terms| Act::Release(total.unwrap_or(terms.amount))).await
+        }
+        Verb::Refund { of, total } => {
+            send(session, &of, |terms| Act::Refund(total.unwrap_or(terms.amount))).await
+        }
+    }
+}
+
+async fn terms(session: &Session, of: &Of) -> Result<(Terms, Option<Bytes>)> {
+    if let Some(file) = &of.terms {
+        let text = std::fs::read_to_string(file).with_context(|| format!("--terms {}", file.display()))?;
+        let terms = serde_json::from_str(&text).with_context(|| format!("--terms {}", file.display()))?;
+        return Ok((terms, of.seller_signature.clone()));
+    }
+    let purchase = of.purchase.ok_or_else(|| anyhow!("name a purchase, or --terms FILE"))?;
+    let view = trade::read(&session.member().await?, purchase).await?;
+    let details = trade::details(&view)?;
+    Ok((details.terms.clone(), details.seller_signature.clone()))
+}
+
+async fn fund(session: &Session, of: &Of) -> Result<()> {
+    let (terms, signature) = terms(session, of).await?;
+    let signature = signature.ok_or_else(|| {
+        anyhow!("the seller has not signed the terms yet: wait until the purchase is created")
+    })?;
+    told(session, &terms, &contracts::fund(&session.wallet().await?, &terms, signature).await?)
+}
+
+async fn send(session: &Session, of: &Of, act: impl FnOnce(&Terms) -> Act) -> Result<()> {
+    let (terms, _) = terms(session, of).await?;
+    let act = act(&terms);
+    told(session, &terms, &[contracts::act(&session.wallet().await?, &terms, act).await?])
+}
+
+fn told(session: &Session, terms: &Terms, sent: &[Sent]) -> Result<()> {
+    let deal = deal_id(terms)?;
+    let rows = sent
+        .iter()
+        .map(|one| {
+            vec![one.what.clone(), one.transaction.to_string(), one.block.to_string(), one.gas_paid.clone()]
+        })
+        .collect();
+    let value = json!({ "deal": deal, "transactions": sent });
+    session.output.many(&value, &["what", "transaction", "block", "gas paid (wei)"], rows)
+}
+
+async fn show(session: &Session, of: &Of) -> Result<()> {
+    let (terms, _) = terms(session, of).await?;
+    let deal = deal_id(&terms)?;
+    let chain = session.chain().await?;
+    let state = chain.read(terms.escrow.address, &Escrow::stateOfCall { deal }).await?;
+    let status = status_name(state.status);
+    let (released, refunded) = (state.released.to_string(), state.refunded.to_string());
+    let value = json!({
+        "deal": deal, "escrow": terms.escrow, "status": status, "released": released, "refunded": refunded,
+        "funded_at": state.fundedAt.to::<u64>().to_string(), "since": state.since.to::<u64>().to_string(),
+        "events": state.count, "terms": terms,
+    });
+    session.output.one(
+        &value,
+        &[
+            ("deal", deal.to_string()),
+            ("escrow", terms.escrow.to_string()),
+            ("status", status.to_owned()),
+            ("amount", terms.amount.to_string()),
+            ("to the seller", released),
+            ("to the buyer", refunded),
+        ],
+    )
+}
+
+/// The escrow's status in words.
+pub fn status_name(status: u8) -> &'static str {
+    match status {
+        0 => "none",
+        1 => "funded",
+        2 => "delivered",
+        3 => "disputed",
+        4 => "closed",
+        _ => "unknown",
+    }
+}

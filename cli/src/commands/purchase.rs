@@ -1,0 +1,173 @@
+//! `earnest purchase`: offers, and what becomes of them.
+
+use alloy::primitives::B256;
+use anyhow::{Result, anyhow};
+use clap::{Args, Subcommand};
+use hub::{deals::PurchaseView, market::ListingView, page::Page, records::RecordId};
+use protocol::caip::AccountId;
+
+use super::{Session, query, record_id};
+use crate::client::trade::{self, Wish};
+
+/// Purchases.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Offer to buy a listing
+    #[command(
+        after_help = "The terms are fixed here and signed by the seller; the deal's id is their hash.\nExample:\n  \
+        earnest --as buyer purchase offer zQmListing…"
+    )]
+    Offer(Box<Offer>),
+    /// Accept an offer for a listing of yours: your wallet signs the terms
+    Accept {
+        /// The purchase
+        #[arg(value_parser = record_id)]
+        id: RecordId,
+    },
+    /// Show a purchase
+    Show {
+        /// The purchase
+        #[arg(value_parser = record_id)]
+        id: RecordId,
+    },
+    /// List your purchases and sales, the newest first
+    List {
+        /// offered, created, funded, delivered, disputed, completed, refunded, declined or withdrawn
+        #[arg(long)]
+        status: Option<String>,
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<u64>,
+    },
+    /// Step back before the deal is funded, or decline an offer
+    Withdraw {
+        /// The purchase
+        #[arg(value_parser = record_id)]
+        id: RecordId,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+/// What the buyer fixes.
+#[derive(Args, Debug)]
+pub struct Offer {
+    /// The listing
+    #[arg(value_parser = record_id)]
+    listing: RecordId,
+    /// The pool that may rule [default: the listing's, else that of `earnest up`]
+    #[arg(long)]
+    panel: Option<B256>,
+    /// The contract that rules [default: as for --panel]
+    #[arg(long, value_name = "CAIP-10")]
+    arbiter: Option<AccountId>,
+    /// The escrow [default: as `earnest up` deployed it]
+    #[arg(long, value_name = "CAIP-10")]
+    escrow: Option<AccountId>,
+    /// Which of the listing's prices, counted from 0
+    #[arg(long, default_value_t = 0)]
+    price: usize,
+    /// Seconds from now until the offer can no longer be funded
+    #[arg(long, default_value_t = 86_400)]
+    fund_within: u64,
+    /// Seconds from now until an undelivered deal returns to you
+    #[arg(long, default_value_t = 7 * 86_400)]
+    deliver_within: u64,
+    /// Seconds after delivery in which to release or dispute
+    #[arg(long, default_value_t = 3 * 86_400)]
+    inspection: u32,
+    /// Seconds after a dispute in which the pool must have ruled
+    #[arg(long, default_value_t = 14 * 86_400)]
+    ruling: u32,
+    /// The seller's share if no ruling comes in time, in basis points
+    #[arg(long, default_value_t = 5_000)]
+    lapse_share: u16,
+}
+
+/// Does it.
+pub async fn run(session: &Session, verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Offer(offer) => {
+            let member = session.member().await?;
+            let listing: ListingView = member.get(&format!("/v1/listings/{}", offer.listing)).await?;
+            let proposed = listing.body.panel;
+            let panel = match (offer.panel, proposed) {
+                (Some(panel), _) => panel,
+                (None, Some(proposed)) => proposed.panel,
+                (None, None) => session.panel()?.ok_or_else(|| {
+                    anyhow!(
+                        "--panel is missing: the listing proposes no pool, so name one that serves you both"
+                    )
+                })?,
+            };
+            let wish = Wish {
+                escrow: session.contract("--escrow", offer.escrow, |market| market.contracts.escrow)?,
+                arbiter: session.contract(
+                    "--arbiter",
+                    offer.arbiter.or(proposed.map(|pool| pool.arbiter)),
+                    |market| market.contracts.pools,
+                )?,
+                panel,
+                fund_within: offer.fund_within,
+                deliver_within: offer.deliver_within,
+                inspection: offer.inspection,
+                ruling: offer.ruling,
+                lapse_share: offer.lapse_share,
+                price: offer.price,
+            };
+            let now = session.chain().await?.now().await?;
+            session.accepted("purchase", &trade::offer(&member, &listing, &wish, now).await?)
+        }
+        Verb::Accept { id } => {
+            let receipt = trade::accept(&session.member().await?, id).await?;
+            session.accepted("acceptance", &receipt)
+        }
+        Verb::Withdraw { id, reason } => {
+            let receipt = trade::withdraw(&session.member().await?, id, reason).await?;
+            session.accepted("withdrawal", &receipt)
+        }
+        Verb::Show { id } => {
+            let view = trade::read(&session.member().await?, id).await?;
+            session.output.one(&view, &lines(&view))
+        }
+        Verb::List { status, after } => {
+            let after = after.map(|after| after.to_string());
+            let path = query("/v1/purchases", &[("status", status), ("after", after)]);
+            let page: Page<PurchaseView> = session.member().await?.get(&path).await?;
+            let rows = page
+                .items
+                .iter()
+                .map(|one| vec![one.id.to_string(), one.status.as_str().to_owned(), one.deal.to_string()]);
+            session.output.many(&page, &["purchase", "status", "deal"], rows.collect())
+        }
+    }
+}
+
+/// A purchase for people.
+fn lines(view: &PurchaseView) -> Vec<(&'static str, String)> {
+    let mut lines = vec![
+        ("purchase", view.id.to_string()),
+        ("status", view.status.as_str().to_owned()),
+        ("listing", view.listing.to_string()),
+        ("buyer", view.buyer.to_string()),
+        ("seller", view.seller.to_string()),
+        ("deal", view.deal.to_string()),
+    ];
+    if let Some(seen) = view.provisional {
+        lines.push(("provisional", seen.status.as_str().to_owned()));
+    }
+    if let Some(details) = &view.details {
+        let terms = &details.terms;
+        lines.push(("amount", format!("{} {}", terms.amount, terms.asset)));
+        lines.push(("to the seller", details.released.to_string()));
+        lines.push(("to the buyer", details.refunded.to_string()));
+        for one in &details.transactions {
+            lines.push(("event", format!("{} in block {}: {}", one.name, one.block_number, one.transaction)));
+        }
+        for intent in &details.intents {
+            lines.push(("asked of the relayer", intent.key.clone()));
+        }
+    }
+    lines
+}
