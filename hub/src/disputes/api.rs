@@ -213,8 +213,8 @@ async fn case(
     let counted = signed.values().filter(|ballot| !case.cast.contains_key(&ballot.seat));
     let mut ballots: Vec<BallotView> = cast.chain(counted.map(ballot_view)).collect();
     ballots.sort_by_key(|ballot| ballot.seat);
-    let shares: Vec<u16> = ballots.iter().map(|ballot| ballot.share).collect();
-    let bounds = revealed.then(|| case::bounds(&shares, case.seats.len()));
+    let shares = signed.values().map(|ballot| (ballot.seat, ballot.share));
+    let bounds = (revealed && !case.seats.is_empty()).then(|| case::bounds(case, shares));
     let evidence = match standing {
         Standing::Public => None,
         Standing::Party | Standing::Juror => {
@@ -248,8 +248,8 @@ async fn case(
         seed: case.seed,
         seats: seats(&held, &voted),
         ballots: (revealed || !ballots.is_empty()).then_some(ballots),
-        lo: bounds.map(|(lo, _)| lo),
-        hi: bounds.map(|(_, hi)| hi),
+        lo: bounds.map(|bounds| bounds.lo),
+        hi: bounds.map(|bounds| bounds.hi),
         ruling: case.ruling,
         evidence,
     }))

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256};
 use protocol::{
+    arbitration::{Ballots, Bounds},
+    deal::WHOLE,
     evm,
     terms::Terms,
     wire::feed::{ChainEvent, EventBody, RuleBook},
 };
 use serde::{Deserialize, Serialize};
-
-use super::model::WHOLE;
 
 /// How far a case is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -300,13 +300,14 @@ pub fn revealed(case: &Case, voted: &BTreeSet<u8>, closes_at: u64, now: u64) -> 
     all || now > closes_at
 }
 
-/// The bounds that ballots leave for the median of the full jury of `seats`: with k = (seats + 1) / 2, the k-th highest
-/// share (0 when there are fewer) and the k-th lowest (the whole when there are fewer). Equal bounds are the ruling.
-pub fn bounds(shares: &[u16], seats: usize) -> (u16, u16) {
-    let mut ascending = shares.to_vec();
-    ascending.sort_unstable();
-    let below = seats.saturating_sub(1) / 2;
-    let hi = ascending.get(below).copied().unwrap_or(WHOLE);
-    let lo = ascending.iter().rev().nth(below).copied().unwrap_or(0);
-    (lo, hi)
+/// What the ballots leave of the ruling: those that were cast on chain, then the signed ones of the other seats.
+pub fn bounds(case: &Case, signed: impl IntoIterator<Item = (u8, u16)>) -> Bounds {
+    let seats = u8::try_from(case.seats.len()).unwrap_or(u8::MAX);
+    let cast = case.cast.iter().fold(Ballots::default(), |word, (seat, cast)| {
+        word.with_cast(*seat, cast.share, seats).unwrap_or(word)
+    });
+    let counted = signed
+        .into_iter()
+        .fold(cast, |word, (seat, share)| word.with_signed(seat, share, seats).unwrap_or(word));
+    counted.bounds(seats)
 }

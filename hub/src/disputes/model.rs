@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, B256, Bytes};
-use protocol::{caip::AccountId, evm, terms::Terms, wire::intent::SignedBallot};
+use protocol::{
+    arbitration::{self, SHARE_STEP},
+    caip::AccountId,
+    deal::{LONGEST_URI, WHOLE},
+    evm,
+    terms::Terms,
+    wire::intent::SignedBallot,
+};
 use serde::{Deserialize, Serialize};
 
 use super::case::{Case, Stage};
 
-/// A share that is the whole, in basis points.
-pub const WHOLE: u16 = 10_000;
-/// Ballots are cast in steps of five percent.
-pub const SHARE_STEP: u16 = 500;
-/// The longest URI of a piece of evidence, in bytes: the contract's own limit.
-pub const URI_MAX: usize = 256;
 /// The longest note to a piece of evidence or reason of a ballot, in characters.
 pub const NOTE_MAX: usize = 2_000;
 
@@ -77,7 +78,7 @@ pub enum Refusal {
     #[error("only the buyer and the seller of the purchase may show evidence")]
     NotParty,
     /// The URI is too long.
-    #[error("uri has {0} bytes; at most {URI_MAX} are allowed")]
+    #[error("uri has {0} bytes; at most {LONGEST_URI} are allowed")]
     UriTooLong(usize),
     /// The note or reason is too long.
     #[error("{field} has {length} characters; at most {NOTE_MAX} are allowed")]
@@ -170,7 +171,7 @@ pub fn check_evidence(body: &EvidenceBody, disputed: bool, party: bool) -> Resul
     if !party {
         return Err(Refusal::NotParty);
     }
-    if body.uri.len() > URI_MAX {
+    if body.uri.len() > LONGEST_URI {
         return Err(Refusal::UriTooLong(body.uri.len()));
     }
     short("note", &body.note)
@@ -217,7 +218,7 @@ pub fn check_ballot(body: &BallotBody, voting: &Voting<'_>) -> Result<Address, R
     if !voting.wallets.contains(&wallet) {
         return Err(Refusal::NotJuror { seat: body.seat, juror });
     }
-    if body.share > WHOLE || !body.share.is_multiple_of(SHARE_STEP) {
+    if !arbitration::is_share(body.share) {
         return Err(Refusal::BadShare(body.share));
     }
     short("reason", &body.reason)?;

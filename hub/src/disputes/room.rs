@@ -193,9 +193,8 @@ async fn publish(
     key: &str,
     action: IntentAction,
 ) -> Result<(), Error> {
-    let voting = matches!(action, IntentAction::OpenCase | IntentAction::DrawJury);
-    let ruled_by = held.case.disputed_at.saturating_add(purchase.terms.ruling.into());
-    let deadline = if voting { held.closes_at.min(ruled_by) } else { ruled_by };
+    // The arbiter and the escrow take nothing later.
+    let deadline = held.case.disputed_at.saturating_add(purchase.terms.ruling.into());
     intents::publish(on, key, held.deal, &purchase.terms, action, deadline).await
 }
 
@@ -265,7 +264,8 @@ async fn come(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
     }
     match what {
         What::SubmitBallots => hand_in(on, &purchase, &held, accepted.received_at).await,
-        What::ExecuteRuling if held.case.stage == Stage::Accepted => {
+        // An execution that is seen but not final may still be taken back: then the case is followed anew.
+        What::ExecuteRuling if held.case.stage == Stage::Accepted && purchase.provisional.is_none() => {
             publish(on, &purchase, &held, &format!("execute/{deal}"), IntentAction::ExecuteRuling).await
         }
         What::ExecuteRuling => Ok(()),

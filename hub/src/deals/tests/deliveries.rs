@@ -1,0 +1,212 @@
+//! The relayer's doors over HTTP, on both engines.
+
+use alloy::primitives::B256;
+use protocol::wire::feed::{EventBody, Finality};
+use serde_json::{Value, json};
+use service::db::testing::on_both;
+
+use crate::testing::{
+    RELAYER_KEY,
+    trade::{ARBITER, ESCROW, Trade},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_moves_by_final_events_and_shows_what_is_seen() {
+    for db in on_both().await {
+        let trade = Trade::start(db).await;
+        let bought = trade.agree(1).await;
+        let (deal, buyer) = (bought.deal, trade.buyer.sign_in(&trade.hub).await);
+        let funded = EventBody::Funded { deal, terms: bought.terms.clone() };
+        let funded = trade.script.happens(ESCROW, funded);
+        for (finality, status, provisional) in [
+            (Finality::Seen, "created", json!({ "status": "funded", "finality": "seen" })),
+            (Finality::Safe, "created", json!({ "status": "funded", "finality": "safe" })),
+            (Finality::Final, "funded", Value::Null),
+        ] {
+            let entry = trade.script.tells(&funded, finality);
+            let answer = trade.deliver(std::slice::from_ref(&entry)).await;
+            assert_eq!(answer.body, json!({ "applied": 1, "duplicates": 0 }), "{answer:?}");
+            let again = trade.deliver(&[entry]).await;
+            assert_eq!(again.body, json!({ "applied": 0, "duplicates": 1 }));
+            let seen = trade.view(&buyer, &bought).await;
+            assert_eq!((&seen["status"], &seen["provisional"]), (&json!(status), &provisional));
+        }
+        let seen = trade.view(&buyer, &bought).await;
+        assert_eq!(seen["details"]["next_deadline"]["then"], "reclaim");
+        assert_eq!(seen["details"]["transactions"][0]["transaction"], json!(funded.transaction));
+
+        // A release that leaves the chain again is as if it had never been.
+        let all = EventBody::Released { deal, released: 1000, count: 2 };
+        let released = trade.script.happens(ESCROW, all.clone());
+        trade.deliver(&[trade.script.tells(&released, Finality::Seen)]).await;
+        assert_eq!(trade.view(&buyer, &bought).await["provisional"]["status"], "confirmed");
+        trade.deliver(&[trade.script.tells(&released, Finality::Retracted)]).await;
+        let seen = trade.view(&buyer, &bought).await;
+        assert_eq!((&seen["status"], &seen["provisional"]), (&json!("funded"), &Value::Null));
+
+        trade.final_event(ESCROW, EventBody::Released { deal, released: 300, count: 2 }).await;
+        trade.final_event(ESCROW, EventBody::Reclaimed { deal, refunded: 700, count: 3 }).await;
+        let seen = trade.view(&buyer, &bought).await;
+        assert_eq!((&seen["status"], &seen["seller_share_bps"]), (&json!("completed"), &json!(3000)));
+        assert_eq!(
+            (&seen["details"]["released"], &seen["details"]["refunded"]),
+            (&json!("300"), &json!("700"))
+        );
+        assert_eq!(trade.intents().await, []);
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_out_of_order_waits_for_what_it_follows() {
+    for db in on_both().await {
+        let trade = Trade::start(db).await;
+        let bought = trade.agree(1).await;
+        let (deal, buyer) = (bought.deal, trade.buyer.sign_in(&trade.hub).await);
+        let bodies = [
+            EventBody::Funded { deal, terms: bought.terms.clone() },
+            EventBody::Delivered { deal, delivery: B256::ZERO, count: 2 },
+            EventBody::Claimed { deal, released: 1000, count: 3 },
+        ];
+        let entries = bodies.map(|body| {
+            let event = trade.script.happens(ESCROW, body);
+            trade.script.tells(&event, Finality::Final)
+        });
+        for (index, status) in [(2, "created"), (0, "funded"), (1, "completed")] {
+            let answer = trade.deliver(&[entries[index].clone()]).await;
+            assert_eq!(answer.body["applied"], 1);
+            assert_eq!(trade.view(&buyer, &bought).await["status"], status);
+        }
+        let answer = trade.deliver(&entries).await;
+        assert_eq!(answer.body, json!({ "applied": 0, "duplicates": 3 }));
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_indexer_does_not_confirm_has_no_effect() {
+    for db in on_both().await {
+        let trade = Trade::start(db).await;
+        let bought = trade.agree(1).await;
+        let body = EventBody::Funded { deal: bought.deal, terms: bought.terms.clone() };
+        let funded = trade.script.happens(ESCROW, body);
+        let refuses = async |entry, status: u16, rule: &str| {
+            let before = trade.hub.rows().await;
+            let answer = trade.deliver(&[entry]).await;
+            let told = answer.refusal();
+            assert_eq!((told.0, told.2), (status, rule), "{answer:?}");
+            assert_eq!(trade.hub.rows().await, before);
+        };
+        let seen = trade.script.tells(&funded, Finality::Seen);
+        let mut forged = seen.clone();
+        forged.event.id = B256::repeat_byte(1);
+        refuses(forged, 422, "event_id").await;
+        let unknown =
+            trade.script.happens(ESCROW, EventBody::Claimed { deal: bought.deal, released: 1, count: 2 });
+        let mut invented = seen.clone();
+        invented.event = unknown;
+        refuses(invented, 409, "event_unknown").await;
+        let mut early = seen.clone();
+        early.finality = Finality::Final;
+        refuses(early, 409, "event_early").await;
+        let mut altered = seen.clone();
+        altered.event.transaction = B256::repeat_byte(2);
+        refuses(altered, 422, "event_false").await;
+        trade.script.tells(&funded, Finality::Retracted);
+        let mut retracted = seen.clone();
+        retracted.finality = Finality::Final;
+        refuses(retracted, 422, "event_false").await;
+        // True when it was told, and overtaken since: taken without effect.
+        let answer = trade.deliver(&[seen.clone()]).await;
+        assert_eq!(answer.body, json!({ "applied": 0, "duplicates": 1 }));
+
+        // Without the key nothing is even read.
+        for key in ["", "another-key-than-the-relayers"] {
+            for (method, path) in [
+                (reqwest::Method::POST, "/v1/chain-events"),
+                (reqwest::Method::GET, "/v1/intents"),
+                (reqwest::Method::POST, "/v1/intents/progress"),
+            ] {
+                let request =
+                    trade.hub.request(method, path).bearer_auth(key).json(&json!({ "entries": [seen] }));
+                assert_eq!(trade.hub.ask(request).await.status, 401, "{path}");
+            }
+        }
+        let many = vec![seen; 101];
+        assert_eq!(trade.deliver(&many).await.status, 422);
+        // Nor does anyone but the hub say what the chain did.
+        let record = trade.buyer.record_about(&trade.hub, "chain-event@1", bought.id, json!(many[0]));
+        assert_eq!(trade.hub.refuses(&record).await.2, "hub_only");
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_that_the_hub_does_not_know_leaves_a_mark_alone() {
+    for db in on_both().await {
+        let trade = Trade::start(db).await;
+        let (terms, agreement) = trade.terms(1);
+        let deal = protocol::evm::deal_id(&terms).unwrap();
+        let before = trade.hub.rows().await;
+        let happened = [
+            trade.script.happens(ESCROW, EventBody::Funded { deal, terms: terms.clone() }),
+            trade.script.happens(ESCROW, EventBody::Revoked { signer: terms.buyer.address, digest: deal }),
+        ];
+        for event in &happened {
+            let entry = trade.script.tells(event, Finality::Final);
+            let answer = trade.deliver(&[entry.clone(), entry]).await;
+            assert_eq!(answer.body, json!({ "applied": 1, "duplicates": 1 }));
+        }
+        assert_eq!(trade.hub.rows().await, before);
+        // Its first events were not kept, so it cannot be offered any more.
+        assert_eq!(trade.hub.refuses(&trade.purchase(&terms, &agreement)).await.2, "deal_on_chain");
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_is_published_once_and_waited_for() {
+    for db in on_both().await {
+        let trade = Trade::start(db).await;
+        let bought = trade.agree(1).await;
+        trade.fund(&bought).await;
+        let poll = |query: &str| {
+            let path = format!("/v1/intents?{query}");
+            trade.hub.ask(trade.hub.request(reqwest::Method::GET, &path).bearer_auth(RELAYER_KEY))
+        };
+        assert_eq!(poll("after=0").await.body, json!({ "intents": [], "cursor": "0" }));
+        let waiting = poll("after=0&wait=20");
+        let (page, _) = tokio::join!(waiting, trade.dispute(&bought));
+        let intent = &page.body["intents"][0];
+        assert_eq!(intent["key"], format!("open/{}", bought.deal));
+        assert_eq!((&intent["action"], &intent["arbiter"]), (&json!({ "do": "open_case" }), &json!(ARBITER)));
+        assert_eq!((&intent["terms"], &page.body["cursor"]), (&json!(bought.terms), &json!("1")));
+        // More events of the same stage publish it no second time.
+        let argued = EventBody::Evidence {
+            deal: bought.deal,
+            by: bought.terms.seller.address,
+            evidence: B256::ZERO,
+            uri: String::new(),
+            count: 3,
+        };
+        trade.final_event(ESCROW, argued).await;
+        assert_eq!(trade.intents().await.len(), 1);
+        assert_eq!(poll("after=1").await.body, json!({ "intents": [], "cursor": "1" }));
+        assert_eq!(poll("limit=101").await.status, 400);
+        assert_eq!(poll("wait=26").await.status, 400);
+
+        let report = |key: &str| {
+            let body = json!({ "key": key, "progress": { "state": "sent", "transaction": bought.deal } });
+            let request = trade.hub.request(reqwest::Method::POST, "/v1/intents/progress");
+            trade.hub.ask(request.bearer_auth(RELAYER_KEY).json(&body))
+        };
+        assert_eq!(report("open/nothing").await.status, 404);
+        assert_eq!(report(intent["key"].as_str().unwrap()).await.status, 204);
+        let seller = trade.seller.sign_in(&trade.hub).await;
+        let seen = trade.view(&seller, &bought).await;
+        assert_eq!(seen["details"]["intents"][0]["progress"]["state"], "sent");
+        // The hub believes the chain, not the report.
+        assert_eq!(seen["status"], "disputed");
+        trade.hub.end().await;
+    }
+}

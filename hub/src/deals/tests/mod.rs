@@ -1,0 +1,289 @@
+#![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+
+mod deliveries;
+mod histories;
+mod offers;
+
+use alloy::primitives::{Address, B256};
+use protocol::{
+    caip::{AccountId, ChainId},
+    evm,
+    terms::Terms,
+    wire::feed::{ChainEvent, EventBody, FeedEntry, Finality},
+};
+
+use super::{
+    model::{Told, compare, supersedes},
+    position::{Gap, Position, Timeout, fold},
+    status::{Refused, Status, Step, step},
+};
+
+const CHAIN: ChainId = ChainId::Eip155(1);
+const START: u64 = 1_800_000_000;
+
+fn account(byte: u8) -> AccountId {
+    AccountId { chain: CHAIN, address: Address::repeat_byte(byte) }
+}
+
+fn terms() -> Terms {
+    Terms {
+        escrow: account(1),
+        buyer: account(2),
+        seller: account(3),
+        arbiter: account(4),
+        asset: "eip155:1/slip44:60".parse().unwrap(),
+        amount: 1000,
+        fund_by: START + 100_000,
+        deliver_by: START + 200_000,
+        inspection: 5_000,
+        ruling: 6_000,
+        lapse_share: 2500,
+        metered: false,
+        panel: B256::repeat_byte(5),
+        agreement: B256::repeat_byte(6),
+        salt: B256::repeat_byte(7),
+    }
+}
+
+fn event(terms: &Terms, block: u64, time: u64, body: EventBody) -> ChainEvent {
+    let block_hash = B256::from(alloy::primitives::U256::from(block));
+    ChainEvent {
+        id: evm::event_id(CHAIN, block_hash, 0),
+        contract: terms.escrow,
+        block_number: block,
+        block_hash,
+        block_time: time,
+        transaction: B256::repeat_byte(block as u8),
+        log_index: 0,
+        body,
+    }
+}
+
+/// What the table must say: for each step the outcome from every status in the order of `Status::ALL`.
+const TABLE: [(Step, [&str; 10]); 16] = {
+    const GONE: &str = "!offer_gone";
+    const FUNDED: &str = "!already_funded";
+    const CLOSED: &str = "!closed";
+    const UNFUNDED: &str = "!not_funded";
+    const OPEN: &str = "!not_closed";
+    const CALM: &str = "!not_disputed";
+    const OK: &str = "confirmed";
+    const HOT: &str = "!disputed";
+    [
+        (
+            Step::Accept,
+            ["created", GONE, GONE, "!already_accepted", FUNDED, FUNDED, FUNDED, CLOSED, CLOSED, CLOSED],
+        ),
+        (
+            Step::Decline,
+            ["declined", GONE, GONE, "!not_offered", FUNDED, FUNDED, FUNDED, CLOSED, CLOSED, CLOSED],
+        ),
+        (
+            Step::Withdraw,
+            ["withdrawn", GONE, GONE, "withdrawn", FUNDED, FUNDED, FUNDED, CLOSED, CLOSED, CLOSED],
+        ),
+        (
+            Step::Fund,
+            ["funded", "funded", "funded", "funded", FUNDED, FUNDED, FUNDED, CLOSED, CLOSED, CLOSED],
+        ),
+        (
+            Step::Deliver,
+            [
+                UNFUNDED,
+                UNFUNDED,
+                UNFUNDED,
+                UNFUNDED,
+                "delivered",
+                "!already_delivered",
+                HOT,
+                CLOSED,
+                CLOSED,
+                CLOSED,
+            ],
+        ),
+        (
+            Step::Concede,
+            [
+                UNFUNDED,
+                UNFUNDED,
+                UNFUNDED,
+                UNFUNDED,
+                "funded",
+                "delivered",
+                "disputed",
+                CLOSED,
+                CLOSED,
+                CLOSED,
+            ],
+        ),
+        (Step::ConcedeAll, [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, OK, OK, OK, CLOSED, CLOSED, CLOSED]),
+        (
+            Step::Dispute,
+            [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, "disputed", "disputed", HOT, CLOSED, CLOSED, CLOSED],
+        ),
+        (
+            Step::Argue,
+            [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, CALM, CALM, "disputed", CLOSED, CLOSED, CLOSED],
+        ),
+        (
+            Step::Reclaim,
+            [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, OK, "!delivered", HOT, CLOSED, CLOSED, CLOSED],
+        ),
+        (
+            Step::Claim,
+            [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, "!not_delivered", OK, HOT, CLOSED, CLOSED, CLOSED],
+        ),
+        (Step::Settle, [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, OK, OK, OK, CLOSED, CLOSED, CLOSED]),
+        (Step::Rule, [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, CALM, CALM, OK, CLOSED, CLOSED, CLOSED]),
+        (Step::Lapse, [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, CALM, CALM, OK, CLOSED, CLOSED, CLOSED]),
+        (
+            Step::PaySeller,
+            [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, OPEN, OPEN, OPEN, "completed", CLOSED, CLOSED],
+        ),
+        (
+            Step::PayBuyer,
+            [UNFUNDED, UNFUNDED, UNFUNDED, UNFUNDED, OPEN, OPEN, OPEN, "refunded", CLOSED, CLOSED],
+        ),
+    ]
+};
+
+#[test]
+fn every_pair_of_status_and_step_is_as_written() {
+    assert_eq!(TABLE.map(|(step, _)| step), Step::ALL);
+    for (by, outcomes) in TABLE {
+        for (from, outcome) in Status::ALL.into_iter().zip(outcomes) {
+            let told = step(from, by)
+                .map_or_else(|refused| format!("!{}", refused.rule()), |to| to.as_str().to_owned());
+            assert_eq!(told, outcome, "{by:?} from {from:?}");
+            assert_eq!(Status::parse(from.as_str()), Some(from));
+        }
+    }
+}
+
+#[test]
+fn every_open_status_ends_by_itself() {
+    let terms = terms();
+    for status in Status::ALL {
+        let position =
+            Position { delivered_at: Some(START), disputed_at: Some(START), ..Position::new(status) };
+        let deadline = position.next_deadline(&terms);
+        let (at, by) = match status {
+            Status::Offered | Status::Created => {
+                assert_eq!(deadline, Some((terms.fund_by, Timeout::Void)));
+                continue;
+            }
+            Status::Funded => (terms.deliver_by, (Timeout::Reclaim, Step::Reclaim)),
+            Status::Delivered => (START + 5_000, (Timeout::Claim, Step::Claim)),
+            Status::Disputed => (START + 6_000, (Timeout::Lapse, Step::Lapse)),
+            _ => {
+                assert_eq!(deadline, None, "{status:?}");
+                continue;
+            }
+        };
+        assert_eq!(deadline, Some((at, by.0)));
+        assert_eq!(step(status, by.1), Ok(Status::Confirmed));
+    }
+    let metered = Terms { metered: true, ..terms };
+    let funded = Position::new(Status::Funded).next_deadline(&metered);
+    assert_eq!(funded, Some((metered.deliver_by + 5_000, Timeout::Reclaim)));
+}
+
+#[test]
+fn the_sellers_share_decides_between_completed_and_refunded() {
+    let terms = terms();
+    let deal = B256::ZERO;
+    let funded = event(&terms, 1, START, EventBody::Funded { deal, terms: terms.clone() });
+    for (released, status, bps) in [
+        (0, Status::Refunded, 0),
+        (1, Status::Completed, 10),
+        (333, Status::Completed, 3330),
+        (1000, Status::Completed, 10_000),
+    ] {
+        let settled = EventBody::Settled { deal, released, refunded: 1000 - released, count: 2 };
+        let settled = event(&terms, 2, START + 1, settled);
+        let (position, gap) = fold(Status::Created, &terms, [&funded, &settled]);
+        assert_eq!((position.status, gap), (Status::Confirmed, None));
+        assert_eq!(position.settled().status, status);
+        assert_eq!(position.seller_share_bps(terms.amount), Some(bps));
+        assert_eq!(position.closing, Some(settled.transaction));
+    }
+    let (open, _) = fold(Status::Created, &terms, [&funded]);
+    assert_eq!((open.seller_share_bps(terms.amount), open.settled().status), (None, Status::Funded));
+}
+
+#[test]
+fn what_does_not_fit_is_named_and_nothing_after_it_counts() {
+    let terms = terms();
+    let deal = B256::ZERO;
+    let at = |block, body| event(&terms, block, START + block, body);
+    let funded = at(1, EventBody::Funded { deal, terms: terms.clone() });
+    let delivered = at(2, EventBody::Delivered { deal, delivery: B256::ZERO, count: 2 });
+    let claimed = at(3, EventBody::Claimed { deal, released: 1000, count: 3 });
+
+    let (position, gap) = fold(Status::Created, &terms, [&claimed, &delivered]);
+    assert_eq!(position, Position::new(Status::Created));
+    assert_eq!(gap, Some(Gap::Step { event: delivered.id, refused: Refused::NotFunded }));
+
+    let partly = at(2, EventBody::Released { deal, released: 10, count: 3 });
+    let (position, gap) = fold(Status::Created, &terms, [&funded, &partly]);
+    assert_eq!(position.status, Status::Funded);
+    assert_eq!(gap, Some(Gap::Missing { event: partly.id, found: 3, expected: 2 }));
+
+    for body in [
+        EventBody::Released { deal, released: 1001, count: 2 },
+        EventBody::Reclaimed { deal, refunded: 999, count: 2 },
+        EventBody::Settled { deal, released: u128::MAX, refunded: 1, count: 2 },
+    ] {
+        let wrong = at(2, body);
+        let (position, gap) = fold(Status::Created, &terms, [&funded, &wrong]);
+        assert_eq!((position.status, gap), (Status::Funded, Some(Gap::Totals { event: wrong.id })));
+    }
+
+    // The same words out of another contract's mouth are passed over.
+    let mut foreign = claimed.clone();
+    foreign.contract = terms.arbiter;
+    let (position, gap) = fold(Status::Created, &terms, [&funded, &delivered, &foreign]);
+    assert_eq!((position.status, gap), (Status::Delivered, None));
+}
+
+#[test]
+fn a_telling_is_compared_with_the_indexers() {
+    use Finality::{Final, Retracted, Safe, Seen};
+    let terms = terms();
+    let happened = event(&terms, 1, START, EventBody::Funded { deal: B256::ZERO, terms: terms.clone() });
+    let entry = |finality| FeedEntry { seq: 1, finality, event: happened.clone() };
+    let expected = [
+        (Seen, [Told::True, Told::True, Told::True, Told::Stale]),
+        (Safe, [Told::Early, Told::True, Told::True, Told::Stale]),
+        (Final, [Told::Early, Told::Early, Told::True, Told::False]),
+        (Retracted, [Told::Stale, Told::Stale, Told::Stale, Told::True]),
+    ];
+    for (delivered, outcomes) in expected {
+        for (indexed, outcome) in [Seen, Safe, Final, Retracted].into_iter().zip(outcomes) {
+            assert_eq!(compare(&entry(delivered), &entry(indexed)), outcome, "{delivered:?} {indexed:?}");
+            let mut altered = entry(delivered);
+            altered.event.block_time += 1;
+            assert_eq!(compare(&altered, &entry(indexed)), Told::False);
+        }
+    }
+}
+
+#[test]
+fn a_final_telling_stands_and_else_the_later_one_counts() {
+    use Finality::{Final, Retracted, Safe, Seen};
+    for (held, told, counts) in [
+        (None, (Seen, 1), true),
+        (Some((Seen, 1)), (Seen, 1), false),
+        (Some((Seen, 1)), (Seen, 9), false),
+        (Some((Seen, 1)), (Safe, 2), true),
+        (Some((Safe, 2)), (Seen, 1), false),
+        (Some((Seen, 1)), (Retracted, 3), true),
+        (Some((Retracted, 3)), (Seen, 1), false),
+        (Some((Retracted, 3)), (Seen, 4), true),
+        (Some((Safe, 5)), (Final, 2), true),
+        (Some((Final, 2)), (Retracted, 9), false),
+        (Some((Final, 2)), (Final, 2), false),
+    ] {
+        assert_eq!(supersedes(held, told), counts, "{held:?} then {told:?}");
+    }
+}
