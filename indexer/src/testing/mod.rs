@@ -1,5 +1,7 @@
 //! A running indexer for tests: real chain, real database, real HTTP.
 
+pub(crate) mod node;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -48,6 +50,11 @@ impl Running {
         let task = tokio::spawn(crate::run(config.clone(), listener, Arc::new(SystemClock), stop.clone()));
         let http = reqwest::Client::builder().timeout(DEADLINE).build().expect("a client");
         Self { base, config, http, stop, task }
+    }
+
+    /// Behind a node of ours.
+    pub async fn behind(node: &node::Node, chain: &Chain, db: &FreshDb) -> Self {
+        Self::start(Config { rpc_urls: vec![node.url.clone()], ..config(chain, db) }).await
     }
 
     pub async fn on(chain: &Chain, db: &FreshDb) -> Self {
@@ -113,11 +120,6 @@ impl Running {
             after = page.cursor;
             all.extend(page.entries);
         }
-    }
-
-    /// The feed as `(name, finality)`.
-    pub async fn told(&self) -> Vec<(String, Finality)> {
-        self.feed().await.into_iter().map(|e| (e.event.body.name().to_owned(), e.finality)).collect()
     }
 
     /// Waits until the newest entry about every event is final.

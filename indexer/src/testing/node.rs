@@ -1,0 +1,82 @@
+//! A node between the indexer and the real one that can be away, lie, or turn into another chain.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// Changes the answer to a request; `answer` is the whole JSON-RPC response.
+type Lie = Arc<dyn Fn(&Value, &mut Value) + Send + Sync>;
+
+#[derive(Clone, Default)]
+struct Behaviour {
+    /// None: the node is away.
+    upstream: Option<String>,
+    lie: Option<Lie>,
+}
+
+pub(crate) struct Node {
+    pub url: String,
+    behaviour: Arc<Mutex<Behaviour>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Node {
+    /// Passes everything on to `upstream`.
+    pub async fn before(upstream: &str) -> Self {
+        let behaviour =
+            Arc::new(Mutex::new(Behaviour { upstream: Some(upstream.to_owned()), lie: None }));
+        let app = Router::new().route("/", post(answer)).with_state(behaviour.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
+        Self { url, behaviour, task }
+    }
+
+    pub fn becomes(&self, upstream: Option<&str>) {
+        self.behaviour.lock().unwrap().upstream = upstream.map(str::to_owned);
+    }
+
+    pub fn lies(&self, lie: impl Fn(&Value, &mut Value) + Send + Sync + 'static) {
+        self.behaviour.lock().unwrap().lie = Some(Arc::new(lie));
+    }
+
+    pub fn is_honest(&self) {
+        self.behaviour.lock().unwrap().lie = None;
+    }
+}
+
+async fn answer(
+    State(behaviour): State<Arc<Mutex<Behaviour>>>,
+    Json(request): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    let now = behaviour.lock().unwrap().clone();
+    let Some(upstream) = now.upstream else { return Err(StatusCode::BAD_GATEWAY) };
+    let response =
+        reqwest::Client::new().post(upstream).json(&request).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    let mut answers: Value = response.json().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    if let Some(lie) = now.lie {
+        match (&request, &mut answers) {
+            (Value::Array(requests), Value::Array(answers)) => {
+                for request in requests {
+                    let answer = answers.iter_mut().find(|a| a["id"] == request["id"]);
+                    lie(request, answer.expect("an answer to every request"));
+                }
+            }
+            (request, answer) => lie(request, answer),
+        }
+    }
+    Ok(Json(answers))
+}
+
+/// An error in place of the answer's result.
+pub(crate) fn refuse(answer: &mut Value, code: i64, message: &str) {
+    *answer = json!({"jsonrpc": "2.0", "id": answer["id"], "error": {"code": code, "message": message}});
+}
