@@ -29,6 +29,9 @@ async fn agrees(indexer: Running) {
     assert_eq!(report.differences, Vec::<String>::new());
 }
 
+/// A contract whose every call emits a log without topics.
+const BABBLER: &str = "0x6560006000a0006000526006601af3";
+
 #[tokio::test]
 async fn reorganisations_of_every_depth_are_retracted_and_replaced() {
     for db in on_both().await {
@@ -56,4 +59,237 @@ async fn reorganisations_of_every_depth_are_retracted_and_replaced() {
         assert_eq!(told_of(&feed, "Funded"), [Finality::Seen, Finality::Retracted].repeat(6));
         agrees(indexer).await;
     }
+}
+
+#[tokio::test]
+async fn a_head_swapped_at_its_own_height_is_noticed() {
+    for db in on_both().await {
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        let indexer = Running::on(&chain, &db).await;
+        let terms = chain.terms(1_000, Default::default(), 1).await;
+        chain.fund(&terms).await;
+        let before = indexer.caught_up(&chain).await;
+        chain.reorg(1).await;
+        let after =
+            indexer.until("the swap", |s| s.cursor != before.cursor && s.head == Some(s.cursor)).await;
+        assert_eq!(after.cursor.number, before.cursor.number);
+        assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen, Finality::Retracted]);
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_goes_backwards_loses_nothing_until_its_chain_differs() {
+    for db in on_both().await {
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        let indexer = Running::on(&chain, &db).await;
+        let terms = chain.terms(1_000, Default::default(), 1).await;
+        let (deal, _) = chain.fund(&terms).await;
+        chain.mine(3).await;
+        let before = indexer.caught_up(&chain).await;
+        let rolled = chain.provider().raw_request::<_, Value>("anvil_rollback".into(), (2,)).await;
+        rolled.expect("anvil rolls back");
+        let behind =
+            indexer.until("the lower head", |s| s.head.is_some_and(|h| h.number < s.cursor.number)).await;
+        assert_eq!(behind.cursor, before.cursor);
+        let detail: DealDetail = indexer.get(&format!("/v1/deals/{deal}")).await;
+        assert_eq!(detail.view.deal.status, DealStatus::Funded);
+        // The same height as before, by other blocks.
+        chain.deliver(&terms).await;
+        chain.mine(1).await;
+        indexer.caught_up(&chain).await;
+        let detail: DealDetail = indexer.get(&format!("/v1/deals/{deal}")).await;
+        assert_eq!(detail.view.deal.status, DealStatus::Delivered);
+        assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen]);
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reorganisation_deeper_than_finality_freezes_everything_until_the_chain_is_back() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let node = Node::before(&chain.rpc_url()).await;
+        let indexer = Running::behind(&node, &chain, &db).await;
+        let terms = chain.terms(1_000, Default::default(), 1).await;
+        chain.fund(&terms).await;
+        chain.mine(5).await;
+        let before = indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let feed = indexer.feed().await;
+        assert_eq!(indexer.raw("/ready").await.0, 200);
+
+        // The same contracts at the same addresses on a chain with other blocks.
+        let other = Chain::start_with(&["--timestamp", "1700000000"]).await;
+        other.mine(9).await;
+        node.becomes(Some(&other.rpc_url()));
+        let frozen = indexer.until("the alarm", |s| s.alarms == [FaultKind::DeepReorg]).await;
+        assert_eq!(frozen.cursor, before.cursor);
+        other.mine(3).await;
+        let (status, text) = indexer.raw("/ready").await;
+        assert_eq!(status, 503, "{text}");
+        assert!(text.contains("deep_reorg"), "{text}");
+        assert!(indexer.raw("/metrics").await.1.contains("indexer_alarm{kind=\"deep_reorg\"} 1"));
+        assert_eq!(indexer.feed().await, feed);
+
+        node.becomes(Some(&chain.rpc_url()));
+        chain.mine(2).await;
+        indexer.until("going on", |s| s.alarms.is_empty() && s.head == Some(s.cursor)).await;
+        let height = chain.height().await;
+        indexer.until("the head", |s| s.cursor.number == height).await;
+        assert_eq!(indexer.raw("/ready").await.0, 200);
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_decode_stops_below_its_block_until_it_is_gone() {
+    for db in on_both().await {
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        let babbler = chain.deploy(BABBLER.parse().unwrap()).await;
+        let mut config = crate::testing::config(&chain, &db);
+        config.contracts.push(protocol::caip::AccountId { chain: chain.chain, address: babbler });
+        let indexer = Running::start(config).await;
+        indexer.caught_up(&chain).await;
+        let below = chain.height().await;
+        chain.send(3, babbler, Bytes::new(), U256::ZERO).await;
+        let terms = chain.terms(1_000, Default::default(), 1).await;
+        let stuck = indexer.until("the quarantine", |s| s.alarms == [FaultKind::Quarantine]).await;
+        assert_eq!(stuck.cursor.number, below);
+        assert_eq!(stuck.faults.len(), 1, "{:?}", stuck.faults);
+        assert!(stuck.faults[0].detail.contains(&babbler.to_string()), "{:?}", stuck.faults);
+        assert_eq!(indexer.raw("/ready").await.0, 503);
+        // Restarted, it stands at the same place.
+        let indexer = Running::start(indexer.stop().await).await;
+        let again = indexer.until("the quarantine", |s| s.head.is_some() && !s.alarms.is_empty()).await;
+        assert_eq!((again.cursor, &again.faults), (stuck.cursor, &stuck.faults));
+        chain.reorg(1).await;
+        let (deal, _) = chain.fund(&terms).await;
+        indexer.caught_up(&chain).await;
+        indexer.until("no alarm", |s| s.alarms.is_empty()).await;
+        let detail: DealDetail = indexer.get(&format!("/v1/deals/{deal}")).await;
+        assert_eq!(detail.view.deal.status, DealStatus::Funded);
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_missing_event_of_a_deal_is_a_fault() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let node = Node::before(&chain.rpc_url()).await;
+        let terms = chain.terms(1_000, Default::default(), 1).await;
+        let (deal, _) = chain.fund(&terms).await;
+        chain.release(&terms, 100).await;
+        chain.release(&terms, 200).await;
+        chain.mine(4).await;
+        // Two topics: the event and the deal. The second release of the range is left out of every range.
+        node.lies(|request, answer| {
+            if request["method"] == "eth_getLogs"
+                && let Some(logs) = answer["result"].as_array_mut()
+                && logs.len() > 2
+            {
+                logs.remove(1);
+            }
+        });
+        let indexer = Running::behind(&node, &chain, &db).await;
+        let status = indexer.until("the alarm", |s| s.alarms == [FaultKind::CountGap]).await;
+        assert!(status.faults[0].detail.contains("number 2 was to come next"), "{:?}", status.faults);
+        let detail: DealDetail = indexer.get(&format!("/v1/deals/{deal}")).await;
+        assert!(!detail.view.deal.complete);
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_not_believed_against_the_bloom_filter() {
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    let indexer = Running::behind(&node, &chain, &db).await;
+    let before = indexer.caught_up(&chain).await;
+    node.lies(|request, answer| {
+        if request["method"] == "eth_getLogs" {
+            answer["result"] = json!([]);
+        }
+    });
+    let terms = chain.terms(1_000, Default::default(), 1).await;
+    chain.fund(&terms).await;
+    let doubted =
+        indexer.until("the doubt", |s| s.trouble.as_ref().is_some_and(|t| t.contains("bloom"))).await;
+    assert_eq!(doubted.cursor, before.cursor);
+    node.is_honest();
+    indexer.caught_up(&chain).await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen]);
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn ranges_shrink_until_the_node_takes_them_and_failures_end_nothing() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    for salt in 0..20 {
+        let terms = chain.terms(1_000, Default::default(), salt).await;
+        chain.fund(&terms).await;
+    }
+    let node = Node::before(&chain.rpc_url()).await;
+    node.lies(|request, answer| {
+        let number = |key: &str| {
+            let text = request["params"][0][key].as_str()?.strip_prefix("0x")?.to_owned();
+            u64::from_str_radix(&text, 16).ok()
+        };
+        if let (Some(from), Some(to)) = (number("fromBlock"), number("toBlock"))
+            && to - from >= 3
+        {
+            refuse(answer, -32005, "query returned more than 3 results");
+        }
+    });
+    let indexer = Running::behind(&node, &chain, &db).await;
+    indexer.caught_up(&chain).await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded").iter().filter(|f| **f == Finality::Seen).count(), 20);
+    node.becomes(None);
+    indexer.until("the trouble", |s| s.trouble.is_some()).await;
+    chain.mine(1).await;
+    node.becomes(Some(&chain.rpc_url()));
+    indexer.caught_up(&chain).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn the_next_node_is_asked_when_one_is_away_or_of_another_chain() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    let stranger = Chain::start_with(&["--chain-id", "77"]).await;
+    let mut config = crate::testing::config(&chain, &db);
+    config.rpc_urls = vec!["http://127.0.0.1:9".to_owned(), stranger.rpc_url(), chain.rpc_url()];
+    let indexer = Running::start(config).await;
+    indexer.caught_up(&chain).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn without_tags_depth_settles() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    let node = Node::before(&chain.rpc_url()).await;
+    node.lies(|request, answer| {
+        if matches!(request["params"][0].as_str(), Some("safe" | "finalized")) {
+            refuse(answer, -32602, "unknown tag");
+        }
+    });
+    let config = crate::config::Config {
+        rpc_urls: vec![node.url.clone()],
+        finality_depth: 6,
+        ..crate::testing::config(&chain, &db)
+    };
+    let indexer = Running::start(config).await;
+    let terms = chain.terms(1_000, Default::default(), 1).await;
+    chain.fund(&terms).await;
+    chain.mine(5).await;
+    indexer.caught_up(&chain).await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen]);
+    chain.mine(1).await;
+    indexer.caught_up(&chain).await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen, Finality::Final]);
+    agrees(indexer).await;
 }

@@ -31,8 +31,7 @@ impl Drop for Node {
 impl Node {
     /// Passes everything on to `upstream`.
     pub async fn before(upstream: &str) -> Self {
-        let behaviour =
-            Arc::new(Mutex::new(Behaviour { upstream: Some(upstream.to_owned()), lie: None }));
+        let behaviour = Arc::new(Mutex::new(Behaviour { upstream: Some(upstream.to_owned()), lie: None }));
         let app = Router::new().route("/", post(answer)).with_state(behaviour.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -59,8 +58,12 @@ async fn answer(
 ) -> Result<Json<Value>, StatusCode> {
     let now = behaviour.lock().unwrap().clone();
     let Some(upstream) = now.upstream else { return Err(StatusCode::BAD_GATEWAY) };
-    let response =
-        reqwest::Client::new().post(upstream).json(&request).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    let response = reqwest::Client::new()
+        .post(upstream)
+        .json(&request)
+        .send()
+        .await
+        .map_err(|_| StatusCode::BAD_GATEWAY)?;
     let mut answers: Value = response.json().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     if let Some(lie) = now.lie {
         match (&request, &mut answers) {
