@@ -188,12 +188,12 @@ pub enum Proof {
     },
 }
 
-/// How a party agrees to what another one sends.
+/// How a party agrees to fund or to settle. Where it is the caller it agrees by that, whatever this says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
-    /// It is the caller itself and gives no signature.
-    Calls,
-    /// By signature.
+    /// Without a signature.
+    Unsigned,
+    /// With a signature.
     Signed {
         /// What checking it found.
         proof: Proof,

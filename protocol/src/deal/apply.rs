@@ -167,10 +167,11 @@ impl Attempt<'_> {
         }
     }
 
+    /// A party that calls agrees by that, whatever else it hands in.
     fn consent(&self, account: Address, consent: &Consent) -> Result<(), Refusal> {
         match consent {
-            Consent::Calls if self.actor.caller() == account => Ok(()),
-            Consent::Calls => Err(Refusal::InvalidSignature { signer: account }),
+            _ if self.actor.caller() == account => Ok(()),
+            Consent::Unsigned => Err(Refusal::InvalidSignature { signer: account }),
             Consent::Signed { proof, .. } => check_proof(account, *proof),
         }
     }
@@ -178,7 +179,7 @@ impl Attempt<'_> {
     fn consent_to_settle(&self, account: Address, consent: &Consent) -> Result<(), Refusal> {
         match consent {
             Consent::Signed { status, .. } if *status != self.state.status => {
-                Err(Refusal::InvalidSignature { signer: account })
+                self.consent(account, &Consent::Unsigned)
             }
             _ => self.consent(account, consent),
         }

@@ -38,7 +38,7 @@ fn any_actor() -> impl Strategy<Value = Actor> {
 
 fn any_consent() -> impl Strategy<Value = Consent> {
     prop_oneof![
-        1 => Just(Consent::Calls),
+        1 => Just(Consent::Unsigned),
         6 => (any_proof(), select(Status::ALL.to_vec())).prop_map(|(proof, status)| Consent::Signed { proof, status }),
     ]
 }
@@ -108,8 +108,8 @@ fn agrees(actor: Actor, account: Address) -> bool {
 
 fn consents(consent: Consent, caller: Address, account: Address) -> bool {
     match consent {
-        Consent::Calls => caller == account,
-        Consent::Signed { proof, .. } => proof == Proof::Valid,
+        Consent::Unsigned => caller == account,
+        Consent::Signed { proof, .. } => caller == account || proof == Proof::Valid,
     }
 }
 
@@ -222,7 +222,7 @@ fn run(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(1_000), ..Default::default() })]
 
     #[test]
     fn every_step_from_nothing_holds((terms, attempts) in any_history(40)) {

@@ -157,12 +157,13 @@ fn both_parties_must_agree_to_settle_and_to_this_state() {
     let here = signed(Status::Disputed);
     let ask = |action: &Action, caller| act(&terms, &state, action, Actor::Caller(caller), START + 30);
     assert!(ask(&offer(0, START + 30, here, here), STRANGER).is_ok());
-    assert!(ask(&offer(0, START + 30, Consent::Calls, here), BUYER).is_ok());
+    assert!(ask(&offer(0, START + 30, Consent::Unsigned, here), BUYER).is_ok());
     let not_buyer = Err(Refusal::InvalidSignature { signer: BUYER });
     let not_seller = Err(Refusal::InvalidSignature { signer: SELLER });
-    assert_eq!(ask(&offer(0, START + 30, Consent::Calls, here), SELLER), not_buyer);
-    assert_eq!(ask(&offer(0, START + 30, here, Consent::Calls), BUYER), not_seller);
+    assert_eq!(ask(&offer(0, START + 30, Consent::Unsigned, here), SELLER), not_buyer);
+    assert_eq!(ask(&offer(0, START + 30, here, Consent::Unsigned), BUYER), not_seller);
     assert_eq!(ask(&offer(0, START + 30, here, signed(Status::Delivered)), STRANGER), not_seller);
+    assert!(ask(&offer(0, START + 30, here, signed(Status::Delivered)), SELLER).is_ok(), "calling is enough");
     assert_eq!(ask(&offer(0, START + 30, signed(Status::Funded), here), STRANGER), not_buyer);
     assert_eq!(
         ask(&offer(0, START + 29, here, here), STRANGER),
