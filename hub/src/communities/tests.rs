@@ -1,1 +1,195 @@
+use fixture::Chain;
+use serde_json::{Value, json};
 
+use super::{
+    model::{Roles, leaves_a_steward, steward_only},
+    *,
+};
+use crate::{
+    access::{Audience, Role},
+    records::RecordId,
+    testing::{Person, TestHub, Window},
+};
+
+fn id(n: u8) -> RecordId {
+    RecordId::of(&json!({ "n": n })).unwrap()
+}
+
+fn roles(communities: &[u8]) -> Roles {
+    communities.iter().map(|n| (id(*n), Role::Member)).collect()
+}
+
+#[test]
+fn a_pool_rules_where_both_belong_or_everyone_may() {
+    let scopes = |list: &[u8]| list.iter().map(|n| Scope::Community(id(*n))).collect::<Vec<_>>();
+    for (scopes, buyer, seller, expected) in [
+        (vec![], &[1][..], &[1][..], false),
+        (vec![Scope::Public], &[], &[], true),
+        (scopes(&[1]), &[1], &[1], true),
+        (scopes(&[1]), &[1], &[], false),
+        (scopes(&[1]), &[], &[1], false),
+        (scopes(&[1]), &[2], &[2], false),
+        // Two communities with one party each are not one with both.
+        (scopes(&[1, 2]), &[1], &[2], false),
+        (scopes(&[1, 2]), &[1, 2], &[2], true),
+        (vec![Scope::Community(id(1)), Scope::Public], &[], &[2], true),
+    ] {
+        assert_eq!(common_or_public(&scopes, &roles(buyer), &roles(seller)), expected, "{scopes:?}");
+    }
+}
+
+#[test]
+fn only_stewards_decide_and_one_always_stays() {
+    use Role::{Member, Steward};
+    for (role, allowed) in [(None, false), (Some(Member), false), (Some(Steward), true)] {
+        assert_eq!(steward_only(role, &id(1)).is_ok(), allowed, "{role:?}");
+    }
+    for before in [None, Some(Member), Some(Steward)] {
+        for after in [None, Some(Member), Some(Steward)] {
+            let falls = before == Some(Steward) && after != Some(Steward);
+            assert_eq!(leaves_a_steward(before, after, 1).is_ok(), !falls, "{before:?} {after:?}");
+            assert!(leaves_a_steward(before, after, 2).is_ok());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_steward_says_who_belongs() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben, cora) =
+            (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await, Person::arrive(&hub, 3).await);
+        let gardens = hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
+        let member = |by: &Person, who: RecordId, role: Value| {
+            hub.clock.pass_ms(1);
+            by.record_about(&hub, "membership@1", gardens, json!({ "account": who, "role": role }))
+        };
+        hub.say(&member(&anna, ben.account, json!("member"))).await;
+        let seen = hub.get(&format!("/v1/communities/{gardens}")).await.body;
+        assert_eq!(seen["name"], "Gardens");
+        let shown: Vec<_> =
+            seen["members"].as_array().unwrap().iter().map(|m| (&m["account"], &m["role"])).collect();
+        assert_eq!(
+            shown,
+            [(&json!(anna.account), &json!("steward")), (&json!(ben.account), &json!("member")),]
+        );
+        assert_eq!(hub.refuses(&member(&ben, cora.account, json!("member"))).await.2, "steward_only");
+        assert_eq!(hub.refuses(&member(&cora, cora.account, json!("steward"))).await.2, "steward_only");
+        assert_eq!(hub.refuses(&member(&anna, gardens, json!("member"))).await.2, "unknown_account");
+        assert_eq!(hub.refuses(&member(&anna, ben.account, json!("owner"))).await.2, "body");
+        assert_eq!(hub.refuses(&member(&anna, anna.account, Value::Null)).await.2, "last_steward");
+        assert_eq!(hub.refuses(&member(&anna, anna.account, json!("member"))).await.2, "last_steward");
+        let nowhere =
+            anna.record_about(&hub, "membership@1", id(1), json!({ "account": ben.account, "role": null }));
+        assert_eq!(hub.refuses(&nowhere).await.2, "unknown_community");
+        let about_nothing =
+            anna.record(&hub, "membership@1", json!({ "account": ben.account, "role": null }));
+        assert_eq!(hub.refuses(&about_nothing).await.2, "about");
+        let without_role =
+            anna.record_about(&hub, "membership@1", gardens, json!({ "account": ben.account }));
+        assert_eq!(hub.refuses(&without_role).await.2, "body");
+        // A second steward may let the first one go, and members leave.
+        hub.say(&member(&anna, ben.account, json!("steward"))).await;
+        hub.say(&member(&ben, anna.account, Value::Null)).await;
+        assert_eq!(hub.refuses(&member(&anna, cora.account, json!("member"))).await.2, "steward_only");
+        let seen = hub.get(&format!("/v1/communities/{gardens}")).await.body;
+        assert_eq!(seen["members"].as_array().unwrap().len(), 1);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_closed_community_is_there_for_its_members() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let draft = anna
+            .draft(&hub, "community@1", json!({ "name": "Closed" }))
+            .only_for(vec![Audience::Account(anna.account)]);
+        let closed = hub.say(&draft.sign(&anna.device).unwrap()).await;
+        hub.say(&anna.record(&hub, "community@1", json!({ "name": "Open" }))).await;
+        let (path, bens) = (format!("/v1/communities/{closed}"), ben.sign_in(&hub).await);
+        assert_eq!(hub.get(&path).await.refusal().0, 404);
+        assert_eq!(hub.get_as(&bens, &path).await.refusal().0, 404);
+        assert_eq!(hub.get("/v1/communities").await.body["items"].as_array().unwrap().len(), 1);
+        let body = json!({ "account": ben.account, "role": "member" });
+        hub.say(&anna.record_about(&hub, "membership@1", closed, body)).await;
+        assert_eq!(hub.get_as(&bens, &path).await.status, 200);
+        let first = hub.get_as(&bens, "/v1/communities?limit=1").await.body;
+        assert_eq!(first["items"][0]["name"], "Closed");
+        let next = first["next"].as_str().unwrap();
+        let second = hub.get_as(&bens, &format!("/v1/communities?limit=1&after={next}")).await.body;
+        assert_eq!(second["items"][0]["name"], "Open");
+        for bad in ["limit=0", "limit=101", "limit=x", "after=-1", "page=2"] {
+            assert_eq!(hub.get(&format!("/v1/communities?{bad}")).await.refusal().0, 400, "{bad}");
+        }
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_pool_is_what_its_contract_says() {
+    let chain = Chain::start().await;
+    let pool = chain.pool(3).await;
+    let window = Window::on(&chain).await;
+    let change = |config: &mut crate::config::Config| {
+        config.indexer_url.clone_from(&window.url);
+        config.arbiters = vec![chain.pools];
+    };
+    for hub in TestHub::on_both_with(change).await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let gardens = hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
+        let body = json!({ "arbiter": chain.pools, "panel": pool.id });
+        let path = format!("/v1/pools/{}/{}", chain.pools, pool.id);
+        assert_eq!(hub.get(&path).await.refusal().0, 404);
+        // A pool of the community: stewards name it, members see it.
+        assert_eq!(
+            hub.refuses(&ben.record_about(&hub, "pool@1", gardens, body.clone())).await.2,
+            "steward_only"
+        );
+        hub.say(&anna.record_about(&hub, "pool@1", gardens, body.clone())).await;
+        assert_eq!(hub.get(&path).await.refusal().0, 404);
+        let seen = hub.get_as(&anna.sign_in(&hub).await, &path).await.body;
+        assert_eq!(seen["book"]["jury_size"], 3);
+        assert_eq!(seen["book"]["keeper"], json!(chain.address(0)));
+        // Opening, voting, and a day to execute.
+        assert_eq!(seen["worst_case"], (60 + 600 + 86_400).to_string());
+        assert_eq!(seen["members"], json!(pool.members));
+        assert_eq!((&seen["public"], &seen["communities"]), (&json!(false), &json!([gardens])));
+        // The same pool for everyone.
+        hub.say(&ben.record(&hub, "pool@1", body)).await;
+        let seen = hub.get(&path).await.body;
+        assert_eq!((&seen["public"], &seen["communities"]), (&json!(true), &json!([])));
+        let list = hub.get("/v1/pools").await.body;
+        assert_eq!((list["items"].as_array().unwrap().len(), &list["items"][0]["size"]), (1, &json!(8)));
+        for (arbiter, panel, rule) in [
+            (json!(chain.pools), json!(id_bytes(1)), "unknown_pool"),
+            (json!(chain.escrow), json!(pool.id), "unknown_arbiter"),
+            (json!("eip155:31337:0x00"), json!(pool.id), "body"),
+            (json!(chain.pools), json!("0x12"), "body"),
+        ] {
+            let record = ben.record(&hub, "pool@1", json!({ "arbiter": arbiter, "panel": panel }));
+            assert_eq!(hub.refuses(&record).await.2, rule);
+        }
+        for bad in ["x/y", &format!("{}/0x12", chain.pools)] {
+            assert_eq!(hub.get(&format!("/v1/pools/{bad}")).await.refusal().0, 400);
+        }
+        hub.end().await;
+    }
+}
+
+fn id_bytes(n: u8) -> alloy::primitives::B256 {
+    alloy::primitives::B256::repeat_byte(n)
+}
+
+#[tokio::test]
+async fn without_the_indexer_no_pool_is_taken() {
+    let arbiter: protocol::caip::AccountId =
+        "eip155:31337:0x5FbDB2315678afecb367f032d93F642f64180aa3".parse().unwrap();
+    for hub in TestHub::on_both_with(|config| config.arbiters = vec![arbiter]).await {
+        let anna = Person::arrive(&hub, 1).await;
+        let record = anna.record(&hub, "pool@1", json!({ "arbiter": arbiter, "panel": id_bytes(1) }));
+        let before = hub.rows().await;
+        assert_eq!(hub.post("/v1/records", &record).await.refusal().0, 503);
+        assert_eq!(hub.rows().await, before);
+        hub.end().await;
+    }
+}

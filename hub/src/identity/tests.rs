@@ -1,1 +1,404 @@
+use alloy::{
+    primitives::{Address, address},
+    signers::local::PrivateKeySigner,
+};
+use serde_json::{Value, json};
 
+use super::siwe::{Demands, SignIn};
+use crate::{
+    records::{Device, DeviceKey, Draft, Stamp},
+    testing::{Person, TestHub, Window, message, signed},
+};
+
+const WALLET: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+const NOW: i64 = crate::testing::START_MS;
+
+fn device() -> Device {
+    DeviceKey::from_seed([7; 32]).device()
+}
+
+fn full() -> String {
+    format!(
+        "https://hub.example:8443 wants you to sign in with your Ethereum account:\n\
+         0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\n\nLet this device speak for me.\n\n\
+         URI: https://hub.example:8443\nVersion: 1\nChain ID: 31337\nNonce: 32891756abcdef\n\
+         Issued At: 2026-11-21T10:00:00Z\nExpiration Time: 2026-11-21T11:10:00.500+01:00\n\
+         Not Before: 2026-11-21T09:59:00Z\nRequest ID: some-request\nResources:\n- {}\n- https://example.com/terms",
+        device()
+    )
+}
+
+fn least() -> String {
+    "hub.example wants you to sign in with your Ethereum account:\n\
+     0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\n\n\n\
+     URI: https://hub.example\nVersion: 1\nChain ID: 1\nNonce: 32891756\nIssued At: 2026-11-21T10:00:00Z"
+        .to_owned()
+}
+
+#[test]
+fn every_field_is_read_and_written_back() {
+    let message: SignIn = full().parse().unwrap();
+    assert_eq!(message.to_string(), full());
+    assert_eq!(message.scheme.as_deref(), Some("https"));
+    assert_eq!(message.domain, "hub.example:8443");
+    assert_eq!(message.address, WALLET);
+    assert_eq!(message.statement.as_deref(), Some("Let this device speak for me."));
+    assert_eq!(message.uri, "https://hub.example:8443");
+    assert_eq!(message.chain_id, 31337);
+    assert_eq!(message.nonce, "32891756abcdef");
+    assert_eq!(message.not_before.as_deref(), Some("2026-11-21T09:59:00Z"));
+    assert_eq!(message.request_id.as_deref(), Some("some-request"));
+    assert_eq!(message.device().unwrap(), device());
+    let least_message: SignIn = least().parse().unwrap();
+    assert_eq!(least_message.to_string(), least());
+    assert_eq!((least_message.statement, least_message.resources.len()), (None, 0));
+}
+
+#[test]
+fn what_is_not_in_the_grammar_is_no_message() {
+    let full = full();
+    let changed = |from: &str, to: &str| {
+        assert!(full.contains(from), "{from}");
+        full.replacen(from, to, 1)
+    };
+    for bad in [
+        String::new(),
+        full.replace('\n', "\r\n"),
+        format!("{full}\n"),
+        format!("{full}\n- not a URI"),
+        format!("{full}\nMore: 1"),
+        format!(" {full}"),
+        changed("Ethereum", "ethereum"),
+        changed("https://hub.example:8443 wants", " wants"),
+        changed("https://hub.example:8443 wants", "https://hub.example:8443/path wants"),
+        changed("0xf39F", "0xF39F"),
+        changed("0xf39Fd6", "0xf39fd6"),
+        changed("0xf39F", "f39F"),
+        changed("92266\n\nLet", "92266\nLet"),
+        changed("for me.\n\n", "for me.\n"),
+        changed("for me.", "for me.\nAnd more."),
+        changed("for me.", "für mich."),
+        changed("URI: https", "Uri: https"),
+        changed("URI: https://hub.example:8443", "URI: hub"),
+        changed("URI: https://hub.example:8443\n", ""),
+        changed("Version: 1", "Version: 2"),
+        changed("Version: 1", "Version:1"),
+        changed("Chain ID: 31337", "Chain ID: 031337"),
+        changed("Chain ID: 31337", "Chain ID: 0"),
+        changed("Chain ID: 31337", "Chain ID: 0x1"),
+        changed("Nonce: 32891756abcdef", "Nonce: 3289175"),
+        changed("Nonce: 32891756abcdef", "Nonce: 32891756-bcdef"),
+        changed("2026-11-21T10:00:00Z", "2026-11-21 10:00:00Z"),
+        changed("2026-11-21T10:00:00Z", "2026-11-21T10:00:00"),
+        changed("2026-11-21T10:00:00Z", "2026-02-30T10:00:00Z"),
+        changed("2026-11-21T10:00:00Z", "2026-11-21T10:00Z"),
+        changed("Expiration Time: 2026", "Expiration Time: soon 2026"),
+        changed("Request ID: some-request\n", "Request ID: some request\n"),
+        // Optional fields have an order too.
+        changed(
+            "Not Before: 2026-11-21T09:59:00Z\nRequest ID: some-request",
+            "Request ID: some-request\nNot Before: 2026-11-21T09:59:00Z",
+        ),
+        changed("Resources:", "resources:"),
+        changed("- https://example.com/terms", "https://example.com/terms"),
+        changed("Let this device speak for me.", &"x".repeat(5000)),
+        format!("{full}{}", "\n- https://example.com".repeat(15)),
+    ] {
+        assert!(bad.parse::<SignIn>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_message_authorises_one_device() {
+    let with = |resources: &[&str]| {
+        let message: SignIn =
+            format!("{}\nResources:\n- {}", least(), resources.join("\n- ")).parse().unwrap();
+        message.device()
+    };
+    let (one, other) = (device().to_string(), DeviceKey::from_seed([8; 32]).device().to_string());
+    assert_eq!(with(&[&one]).unwrap(), device());
+    assert_eq!(with(&["https://example.com", &one]).unwrap(), device());
+    for bad in [vec!["https://example.com"], vec![one.as_str(), other.as_str()], vec!["did:key:z6Mk"]] {
+        assert_eq!(with(&bad).unwrap_err().rule, "message_device", "{bad:?}");
+    }
+    assert_eq!(least().parse::<SignIn>().unwrap().device().unwrap_err().rule, "message_device");
+}
+
+#[test]
+fn a_message_is_for_one_hub_and_one_time() {
+    let message: SignIn = full().parse().unwrap();
+    let demands = Demands {
+        scheme: "https",
+        domain: "hub.example:8443",
+        uri: "https://hub.example:8443",
+        chains: &[1, 31337],
+        now: NOW,
+    };
+    let rule = |demands: Demands<'_>| message.meets(&demands).map_err(|error| error.rule);
+    assert_eq!(rule(demands), Ok(()));
+    assert_eq!(rule(Demands { scheme: "http", ..demands }), Err("message_domain"));
+    assert_eq!(rule(Demands { domain: "hub.example", ..demands }), Err("message_domain"));
+    assert_eq!(rule(Demands { uri: "https://hub.example:8443/", ..demands }), Err("message_uri"));
+    assert_eq!(rule(Demands { chains: &[1], ..demands }), Err("message_chain"));
+    // It says 10:00 as issued, 9:59 as the earliest and 11:10:00.5 at one hour east as the end.
+    let minutes = |count: i64| NOW + count * 60_000;
+    assert_eq!(rule(Demands { now: minutes(10) + 499, ..demands }), Ok(()));
+    assert_eq!(rule(Demands { now: minutes(10) + 500, ..demands }), Err("message_expired"));
+    assert_eq!(rule(Demands { now: minutes(-1), ..demands }), Ok(()));
+    assert_eq!(rule(Demands { now: minutes(-1) - 1, ..demands }), Err("message_early"));
+    assert_eq!(rule(Demands { now: minutes(-6), ..demands }), Err("message_early"));
+}
+
+#[tokio::test]
+async fn a_wallet_begins_an_account_and_its_device_speaks() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        let view = hub.get(&format!("/v1/accounts/{}", anna.account)).await.body;
+        assert_eq!(view["name"], "Somebody");
+        assert_eq!(view["wallets"], json!([anna.wallet_id()]));
+        assert_eq!(view["devices"], json!([{ "device": anna.device.device(), "authorised": true }]));
+        hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
+        assert_eq!(hub.get("/v1/accounts/nobody").await.refusal(), (400, "", "", "path"));
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_bad_sign_in_is_refused_by_name_and_nothing_is_kept() {
+    let chain = fixture::Chain::start().await;
+    let window = Window::on(&chain).await;
+    for hub in TestHub::on_both_with(|config| config.indexer_url.clone_from(&window.url)).await {
+        let (wallet, device) = Person::keys(1);
+        let other = Person::keys(2).0;
+        let fresh = || message(&hub, wallet.address(), &device);
+        type Change = fn(&mut SignIn);
+        let changes: [(Change, &str); 6] = [
+            (|m| m.domain = "evil.example".to_owned(), "message_domain"),
+            (|m| m.uri = "http://evil.example".to_owned(), "message_uri"),
+            (|m| m.chain_id = 1, "message_chain"),
+            (|m| m.nonce = "0123456789abcdef".to_owned(), "nonce"),
+            (|m| m.expiration_time = Some("2026-11-21T10:00:00Z".to_owned()), "message_expired"),
+            (|m| m.not_before = Some("2026-11-21T10:00:01Z".to_owned()), "message_early"),
+        ];
+        for (change, rule) in changes {
+            let mut message = fresh().await;
+            change(&mut message);
+            let record = Person::identity(&hub, &message, &wallet, &device, "Anna");
+            let refusal = hub.refuses(&record).await;
+            let expected = (403, "access".to_owned(), rule.to_owned(), "/body/message".to_owned());
+            assert_eq!(refusal, expected);
+        }
+        // Another wallet's signature, another device's record, no signature at all.
+        let message = fresh().await;
+        let record = Person::identity(&hub, &message, &other, &device, "Anna");
+        assert_eq!(hub.refuses(&record).await.2, "wallet_signature");
+        let record = Person::identity(&hub, &message, &wallet, &Person::keys(3).1, "Anna");
+        assert_eq!(hub.refuses(&record).await.2, "message_device");
+        for (signature, rule) in
+            [("0x", "wallet_signature"), ("0xzz", "signature_form"), ("", "signature_form")]
+        {
+            let body = json!({ "message": message.to_string(), "signature": signature, "name": "Anna" });
+            let record =
+                Draft::new("identity@1", None, Stamp::from_ms(hub.now()), body).sign(&device).unwrap();
+            assert_eq!(hub.refuses(&record).await.2, rule);
+        }
+        // The refusals used no nonce up: the same message still begins an account, once.
+        let record = Person::identity(&hub, &message, &wallet, &device, "Anna");
+        hub.say(&record).await;
+        let record = Person::identity(&hub, &message, &wallet, &device, "Anna again");
+        assert_eq!(hub.refuses(&record).await.2, "nonce");
+        // The wallet has its account; another device joins that one.
+        let taken = Person::identity(&hub, &fresh().await, &wallet, &device, "Anna");
+        assert_eq!(hub.refuses(&taken).await.2, "wallet_taken");
+        // A nonce is worth ten minutes.
+        let mut late = message_for(&hub, &other, &device).await;
+        late.expiration_time = None;
+        hub.clock.pass_ms(10 * 60 * 1000);
+        assert_eq!(hub.refuses(&Person::identity(&hub, &late, &other, &device, "Late")).await.2, "nonce");
+        hub.end().await;
+    }
+}
+
+async fn message_for(hub: &TestHub, wallet: &PrivateKeySigner, device: &DeviceKey) -> SignIn {
+    message(hub, wallet.address(), device).await
+}
+
+#[tokio::test]
+async fn without_the_indexer_a_contract_wallet_waits() {
+    for hub in TestHub::on_both().await {
+        let (wallet, device) = Person::keys(1);
+        let message = message(&hub, Address::repeat_byte(5), &device).await;
+        let record = Person::identity(&hub, &message, &wallet, &device, "Anna");
+        let before = hub.rows().await;
+        assert_eq!(hub.post("/v1/records", &record).await.refusal().0, 503);
+        assert_eq!(hub.rows().await, before);
+        hub.end().await;
+    }
+}
+
+/// Init code of a contract that answers every call with the 32 bytes that `answer` begins.
+fn answers(answer: [u8; 4]) -> alloy::primitives::Bytes {
+    let mut runtime = vec![0x63];
+    runtime.extend(answer);
+    // PUSH4 answer, PUSH1 224, SHL, PUSH0, MSTORE, PUSH1 32, PUSH0, RETURN
+    runtime.extend([0x60, 224, 0x1b, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3]);
+    let size = u8::try_from(runtime.len()).unwrap();
+    // PUSH1 size, PUSH1 9, PUSH0, CODECOPY, PUSH1 size, PUSH0, RETURN
+    let mut init = vec![0x60, size, 0x60, 9, 0x5f, 0x39, 0x60, size, 0x5f, 0xf3];
+    let offset = u8::try_from(init.len()).unwrap();
+    init[3] = offset;
+    init.extend(runtime);
+    init.into()
+}
+
+#[tokio::test]
+async fn a_contract_says_itself_whose_signature_is_its_own() {
+    let chain = fixture::Chain::start().await;
+    let window = Window::on(&chain).await;
+    let accepts = chain.deploy(answers([0x16, 0x26, 0xba, 0x7e])).await;
+    let refuses = chain.deploy(answers([0xff, 0xff, 0xff, 0xff])).await;
+    for hub in TestHub::on_both_with(|config| config.indexer_url.clone_from(&window.url)).await {
+        let (owner, device) = Person::keys(1);
+        let nobody = Address::repeat_byte(5);
+        for contract in [refuses, nobody, chain.pools.address] {
+            let message = message(&hub, contract, &device).await;
+            let record = Person::identity(&hub, &message, &owner, &device, "Anna");
+            assert_eq!(hub.refuses(&record).await.2, "wallet_signature", "{contract}");
+        }
+        let message = message(&hub, accepts, &device).await;
+        let account = hub.say(&Person::identity(&hub, &message, &owner, &device, "Anna")).await;
+        let view = hub.get(&format!("/v1/accounts/{account}")).await.body;
+        assert_eq!(view["wallets"], json!([format!("eip155:31337:{accepts}")]));
+        hub.end().await;
+    }
+}
+
+fn add(hub: &TestHub, person: &Person, signer: &DeviceKey, message: &SignIn, by: &PrivateKeySigner) -> Value {
+    let text = message.to_string();
+    let body = json!({ "add": { "message": text, "signature": signed(by, &text) } });
+    person.draft(hub, "device@1", body).sign(signer).unwrap()
+}
+
+#[tokio::test]
+async fn devices_come_and_go() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let (phone, laptop) = (DeviceKey::from_seed([11; 32]), DeviceKey::from_seed([12; 32]));
+        let says = |key: &DeviceKey, name: &str| {
+            anna.draft(&hub, "community@1", json!({ "name": name })).sign(key).unwrap()
+        };
+        assert_eq!(hub.refuses(&says(&phone, "Phones")).await.2, "device_unknown");
+        assert_eq!(hub.refuses(&says(&ben.device, "Ben's")).await.2, "device_unknown");
+        // An authorised device brings another one in; a new one may also come by the wallet's word alone.
+        let word = message_for(&hub, &anna.wallet, &phone).await;
+        hub.say(&add(&hub, &anna, &anna.device, &word, &anna.wallet)).await;
+        hub.say(&says(&phone, "Phones")).await;
+        let word = message_for(&hub, &anna.wallet, &laptop).await;
+        hub.say(&add(&hub, &anna, &laptop, &word, &anna.wallet)).await;
+        // Ben's wallet has no say in Anna's devices, nor has a device that is not Anna's.
+        let other = DeviceKey::from_seed([13; 32]);
+        let word = message_for(&hub, &ben.wallet, &other).await;
+        assert_eq!(
+            hub.refuses(&add(&hub, &anna, &anna.device, &word, &ben.wallet)).await.2,
+            "wallet_unknown"
+        );
+        let word = message_for(&hub, &anna.wallet, &other).await;
+        assert_eq!(
+            hub.refuses(&add(&hub, &anna, &ben.device, &word, &anna.wallet)).await.2,
+            "device_unknown"
+        );
+        // Revoked: it speaks no more and its session is over; only the wallet brings it back.
+        let token = anna.sign_in(&hub).await;
+        assert_eq!(hub.get_as(&token, "/v1/listings").await.status, 200);
+        let revoke = anna.draft(&hub, "device@1", json!({ "revoke": anna.device.device() }));
+        hub.say(&revoke.sign(&phone).unwrap()).await;
+        assert_eq!(hub.refuses(&says(&anna.device, "Late")).await.2, "device_revoked");
+        assert_eq!(hub.get_as(&token, "/v1/listings").await.refusal().0, 401);
+        hub.clock.pass_ms(1);
+        let twice = anna.draft(&hub, "device@1", json!({ "revoke": anna.device.device() }));
+        assert_eq!(hub.refuses(&twice.sign(&phone).unwrap()).await.2, "device_unknown");
+        let word = message_for(&hub, &anna.wallet, &anna.device).await;
+        hub.say(&add(&hub, &anna, &anna.device, &word, &anna.wallet)).await;
+        hub.say(&says(&anna.device, "Back")).await;
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_takes_a_second_wallet_and_another_name() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let second = Person::keys(3).0;
+        let link = async |wallet: &PrivateKeySigner, name: &str| {
+            let text = message_for(&hub, wallet, &anna.device).await.to_string();
+            anna.record(
+                &hub,
+                "identity@1",
+                json!({ "message": text, "signature": signed(wallet, &text), "name": name }),
+            )
+        };
+        hub.say(&link(&second, "Anna B.").await).await;
+        assert_eq!(hub.refuses(&link(&ben.wallet, "Anna").await).await.2, "wallet_taken");
+        assert_eq!(hub.refuses(&link(&second, "").await).await.2, "name");
+        assert_eq!(hub.refuses(&link(&second, "two\nlines").await).await.2, "name");
+        let view = hub.get(&format!("/v1/accounts/{}", anna.account)).await.body;
+        assert_eq!((view["name"].as_str(), view["wallets"].as_array().unwrap().len()), (Some("Anna B."), 2));
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_a_device_that_signed_a_fresh_nonce() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let request = anna.session_request(&hub).await;
+        let with = |pointer: &str, value: Value| {
+            let mut changed = request.clone();
+            *changed.pointer_mut(pointer).unwrap() = value;
+            changed
+        };
+        let before = hub.rows().await;
+        for (bad, status, field) in [
+            (with("/domain", json!("evil.example")), 401, "/domain"),
+            (with("/nonce", json!("0123456789")), 401, "/proof/proofValue"),
+            (with("/account", json!(ben.account)), 401, "/proof/proofValue"),
+            (with("/account", json!("anna")), 422, ""),
+            (with("/proof/proofPurpose", json!("assertionMethod")), 401, "/proof/proofPurpose"),
+            (json!({ "account": anna.account }), 422, ""),
+        ] {
+            let answer = hub.post("/v1/sessions", &bad).await;
+            assert_eq!(answer.refusal(), (status, "", "", field), "{bad}");
+        }
+        let foreign = Person { account: anna.account, ..Person::arrive(&hub, 3).await };
+        assert_eq!(hub.post("/v1/sessions", &foreign.session_request(&hub).await).await.refusal().0, 401);
+        assert_eq!(hub.rows().await.last(), before.last());
+        let token = hub.post("/v1/sessions", &request).await.body["token"].as_str().unwrap().to_owned();
+        assert_eq!(hub.post("/v1/sessions", &request).await.refusal().3, "/nonce");
+        let kept: String =
+            sqlx::query_scalar("SELECT token_hash FROM sessions").fetch_one(&hub.eyes).await.unwrap();
+        assert_ne!(kept, token);
+        assert_eq!(hub.get_as(&token, "/v1/listings").await.status, 200);
+        assert_eq!(hub.get_as("nonsense", "/v1/listings").await.refusal().0, 401);
+        let end = || hub.request(reqwest::Method::DELETE, "/v1/sessions/current");
+        assert_eq!(hub.ask(end()).await.refusal().0, 401);
+        assert_eq!(hub.ask(end().bearer_auth(&token)).await.status, 204);
+        assert_eq!(hub.get_as(&token, "/v1/listings").await.refusal().0, 401);
+        let token = anna.sign_in(&hub).await;
+        hub.clock.pass_ms(12 * 60 * 60 * 1000);
+        assert_eq!(hub.get_as(&token, "/v1/listings").await.refusal().0, 401);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_speaks_for_the_hub() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        let stamp = Stamp::from_ms(hub.now());
+        let first = Draft::new("hub@1", None, stamp, json!({ "did": "did:web:evil.example" }));
+        assert_eq!(hub.refuses(&first.sign(&anna.device).unwrap()).await.2, "hub_only");
+        let nobody = Draft::new("community@1", None, stamp, json!({ "name": "Nobody's" }));
+        assert_eq!(hub.refuses(&nobody.sign(&anna.device).unwrap()).await.2, "author");
+        hub.end().await;
+    }
+}

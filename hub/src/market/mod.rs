@@ -14,4 +14,4 @@ pub use model::{
     Visibility, audience_for, step,
 };
 pub(crate) use room::{TABLES, apply, check};
-pub(crate) use store::{Listing, listing};
+pub(crate) use store::listing;

@@ -1,5 +1,5 @@
 use protocol::caip::{AccountId, AssetId};
-use sqlx::{Any, AnyConnection, QueryBuilder, Row, any::AnyRow};
+use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::model::{ListingBody, ListingKind, ListingStatus, Price, PriceAsset, PriceType};
 use crate::{access::Audience, error::Error, records::RecordId};
@@ -140,28 +140,37 @@ pub(super) async fn find(
     before: i64,
     limit: i64,
 ) -> Result<Vec<Listing>, Error> {
-    let mut query = QueryBuilder::<Any>::new(LISTING);
-    query.push(" WHERE seq < ").push_bind(before);
+    // sqlx's own builder writes placeholders that PostgreSQL does not read through `Any`.
+    let mut sql = format!("{LISTING} WHERE seq < $1");
+    let mut texts = Vec::new();
+    let mut and = |condition: &str, text: String| {
+        texts.push(text);
+        sql.push_str(&format!(
+            " AND {}",
+            condition.replace('?', &format!("${}", texts.len().saturating_add(2)))
+        ));
+    };
     if let Some(kind) = filter.kind {
-        query.push(" AND kind = ").push_bind(kind.name());
+        and("kind = ?", kind.name().to_owned());
     }
     if let Some(status) = filter.status {
-        query.push(" AND status = ").push_bind(status.name());
+        and("status = ?", status.name().to_owned());
     }
     if let Some(seller) = filter.seller {
-        query.push(" AND seller = ").push_bind(seller.to_string());
+        and("seller = ?", seller.to_string());
     }
     if let Some(tag) = &filter.tag {
-        query
-            .push(" AND id IN (SELECT listing FROM listing_tags WHERE tag = ")
-            .push_bind(tag.clone())
-            .push(")");
+        and("id IN (SELECT listing FROM listing_tags WHERE tag = ?)", tag.clone());
     }
     if let Some(q) = &filter.q {
         let escaped = q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        query.push(" AND words LIKE ").push_bind(format!("%{escaped}%")).push(" ESCAPE '\\'");
+        and("words LIKE ? ESCAPE '\\'", format!("%{escaped}%"));
     }
-    query.push(" ORDER BY seq DESC LIMIT ").push_bind(limit);
-    let rows = query.build().fetch_all(on).await?;
+    sql.push_str(" ORDER BY seq DESC LIMIT $2");
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(before).bind(limit);
+    for text in texts {
+        query = query.bind(text);
+    }
+    let rows = query.fetch_all(on).await?;
     rows.iter().map(read).collect()
 }

@@ -6,4 +6,4 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use store::{Happening, TABLES, append, page};
+pub(crate) use store::{TABLES, append};

@@ -29,4 +29,4 @@ pub use rebuild::Difference;
 pub(crate) use rebuild::replay;
 pub use record::{Draft, Record, RecordError, RecordId, Stamp};
 pub use schema::{BODY_DEPTH_MAX, RECORD_SIZE_MAX};
-pub(crate) use submit::{Accepted, Submitted, say, submit};
+pub(crate) use submit::{Accepted, say, submit};

@@ -92,6 +92,7 @@ impl TestHub {
     }
 
     pub(crate) async fn start(db: FreshDb, change: impl Fn(&mut Config)) -> Self {
+        service::telemetry::start_logging();
         println!("hub on {:?}", db.engine);
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
