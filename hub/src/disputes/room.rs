@@ -14,6 +14,7 @@ use super::{
     store::{self, Due, Held},
 };
 use crate::{
+    access::Audience,
     communities,
     deals::{
         intents,
@@ -87,7 +88,14 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
     record.about()?;
     match record.kind.as_str() {
         "evidence@1" => drop(record.body_as::<EvidenceBody>()?),
-        "ballot@1" => drop(record.body_as::<BallotBody>()?),
+        "ballot@1" => {
+            record.body_as::<BallotBody>()?;
+            // The record itself must not tell what the case keeps hidden until all have voted.
+            if record.audience != [Audience::Account(record.account())] {
+                let told = "a ballot is shown by its case when voting is over: name only yourself, account:<your id>";
+                return Err(Refusal::schema("ballot_audience", "/audience", told));
+            }
+        }
         _ => drop(record.body_as::<DueBody>()?),
     }
     Ok(())

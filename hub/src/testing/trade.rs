@@ -329,7 +329,8 @@ impl Trade {
         let juror = &self.jurors[juror];
         let signature = sign(juror, evm::ballot_digest(ARBITER, case, share, B256::ZERO));
         let body = json!({ "seat": seat, "share": share, "reason": "", "signature": signature });
-        juror.record_about(&self.hub, "ballot@1", bought.id, body)
+        let draft = juror.draft(&self.hub, "ballot@1", body).about(bought.id);
+        draft.only_for(vec![crate::access::Audience::Account(juror.account)]).sign(&juror.device).unwrap()
     }
 
     /// The purchase as somebody sees it, who must be allowed to.
