@@ -116,3 +116,37 @@ impl Lease {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use service::db::testing::on_both;
+
+    use super::*;
+    use crate::{run::SCHEMA, testing::MovedClock};
+
+    #[tokio::test]
+    async fn who_slept_through_its_lease_cannot_write_any_more() {
+        for fresh in on_both().await {
+            let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
+            let clock: Arc<MovedClock> = Arc::default();
+            let signer = Address::repeat_byte(1);
+            let take = || Lease::take(&db, clock.clone(), signer, 5_000);
+            let first = take().await.unwrap().unwrap();
+            let until_ms = take().await.unwrap().unwrap_err();
+            assert!(until_ms > clock.now_ms(), "{:?}", fresh.engine);
+            clock.pass_ms(4_000);
+            first.beat().await.unwrap();
+            clock.pass_ms(4_000);
+            take().await.unwrap().unwrap_err();
+            clock.pass_ms(2_000);
+            let second = take().await.unwrap().unwrap();
+            assert!(matches!(first.begin().await, Err(Error::LeaseLost)), "{:?}", fresh.engine);
+            assert!(matches!(first.beat().await, Err(Error::LeaseLost)), "{:?}", fresh.engine);
+            second.begin().await.unwrap();
+            second.give_up().await.unwrap();
+            take().await.unwrap().unwrap();
+            Lease::take(&db, clock.clone(), Address::repeat_byte(2), 5_000).await.unwrap().unwrap();
+            db.close().await;
+        }
+    }
+}

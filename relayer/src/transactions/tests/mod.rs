@@ -1,2 +1,4 @@
+mod faults;
 mod on_chain;
 mod rules;
+mod world;

@@ -308,3 +308,100 @@ fn an_effect_is_read_from_the_stage_and_the_ballots() {
     let beyond = IntentAction::SubmitBallots { ballots: vec![ballot(31, 0)] };
     assert!(!achieved(&beyond, &case(2, U256::MAX)), "there is no seat 31");
 }
+
+fn any_effect() -> impl Strategy<Value = Option<Effect>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Effect::Present)),
+        Just(Some(Effect::Absent)),
+        Just(Some(Effect::Unreadable("odd".to_owned()))),
+    ]
+}
+
+prop_compose! {
+    fn any_attempt()(
+        byte: u8,
+        nonce in 5_u64..9,
+        age_ms in 0_i64..2_000,
+        receipt in proptest::option::of(any::<bool>()),
+    ) -> AttemptFact {
+        attempt(byte, nonce, age_ms, receipt)
+    }
+}
+
+/// The step that a resolution takes, where it takes one.
+const fn step(resolution: &Resolution) -> Option<Step> {
+    match resolution {
+        Resolution::Wait { .. } | Resolution::Resend => None,
+        Resolution::Sign => Some(Step::Sign),
+        Resolution::Bump { .. } => Some(Step::Bump),
+        Resolution::Mine { .. } => Some(Step::Mine),
+        Resolution::Unmine => Some(Step::Unmine),
+        Resolution::Release { .. } => Some(Step::Release),
+        Resolution::Finish { .. } => Some(Step::Finish),
+        Resolution::Fail { .. } => Some(Step::Fail),
+        Resolution::Quarantine { .. } => Some(Step::Quarantine),
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_known_of_attempts_the_step_is_allowed_and_finality_comes_first(
+        state in prop_oneof![Just(State::Attempted), Just(State::Mined), Just(State::Quarantined)],
+        attempts in proptest::collection::vec(any_attempt(), 1..5),
+        nonce_latest in 4_u64..10,
+        behind in 0_u64..4,
+        effect_final in any_effect(),
+        top in 0_u128..2_000,
+    ) {
+        let nonce_final = nonce_latest.saturating_sub(behind);
+        let mut facts = attempted(attempts, nonce_latest, nonce_final);
+        (facts.state, facts.effect_final, facts.ceiling) = (state, effect_final, top);
+        let resolution = with_attempts(&facts, &RULES);
+        if let Some(step) = step(&resolution) {
+            prop_assert!(next(state, step).is_ok(), "{state} {resolution:?}");
+        }
+        let all_final = facts.attempts.iter().all(|attempt| attempt.nonce < nonce_final);
+        match resolution {
+            Resolution::Finish { .. } => prop_assert!(all_final && facts.effect_final == Some(Effect::Present)),
+            Resolution::Release { .. } => prop_assert!(all_final && facts.effect_final == Some(Effect::Absent)),
+            Resolution::Bump { nonce, fees } => prop_assert!(!all_final && nonce == nonce_latest && fees.max_fee <= top),
+            Resolution::Sign | Resolution::Fail { .. } => prop_assert!(false, "while a transaction may be mined"),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn whatever_is_known_of_what_waits_the_step_is_allowed(
+        state in prop_oneof![Just(State::Waiting), Just(State::Quarantined)],
+        effect_latest in any_effect(),
+        effect_final in any_effect(),
+        dry_run in prop_oneof![
+            Just(None),
+            Just(Some(Ok(50_000))),
+            prop_oneof![Just(Cure::Time), Just(Cure::Event), Just(Cure::Nothing), Just(Cure::Unknown)]
+                .prop_map(refused),
+        ],
+        latest_time in 999_u64..1_003,
+        refused_at_block in proptest::option::of(15_u64..25),
+        nonces_used in 0_usize..7,
+    ) {
+        let facts = WaitingFacts {
+            state,
+            effect_latest: effect_latest.unwrap_or(Effect::Absent),
+            effect_final,
+            dry_run,
+            latest_time,
+            refused_at_block,
+            nonces_used,
+            ..waiting()
+        };
+        let resolution = without_attempts(&facts);
+        if let Some(step) = step(&resolution) {
+            prop_assert!(next(state, step).is_ok(), "{state} {resolution:?}");
+        }
+        if resolution == Resolution::Sign {
+            prop_assert!(facts.dry_run == Some(Ok(50_000)) && latest_time <= 1_000 && nonces_used < 5);
+        }
+    }
+}

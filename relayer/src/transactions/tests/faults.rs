@@ -1,0 +1,235 @@
+//! What the relayer does when things fail, on a real chain and both databases.
+
+use alloy::{
+    primitives::{B256, U256},
+    providers::{Provider as _, ext::AnvilApi as _},
+    rpc::types::{BlockNumberOrTag, TransactionRequest},
+};
+use protocol::{evm::call, wire::intent::IntentAction};
+use serde_json::Value;
+use service::db::testing::on_both;
+
+use super::world::{RELAYS, World, attempts, show};
+use crate::testing::{intent, until};
+
+#[tokio::test]
+async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_bytes() {
+    for db in on_both().await {
+        let world = World::new().await;
+        world.wire.cut(true);
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        let relayer = world.start(world.config(&db)).await;
+        until("it is sent into the void", || async { (!world.wire.sent().is_empty()).then_some(()) }).await;
+        relayer.kill().await;
+        assert_eq!(world.nonce().await, 0, "{:?}", db.engine);
+        world.wire.cut(false);
+        let relayer = world.start(world.config(&db)).await;
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        let attempts = attempts(&shown);
+        assert_eq!((attempts.len(), &attempts[0]["nonce"]), (1, &"0".into()), "{:?}", db.engine);
+        let sent = world.wire.sent();
+        assert!(sent.len() > 1 && sent.iter().all(|raw| *raw == sent[0]), "{sent:?}");
+        assert_eq!(world.nonce().await, 1);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_transaction_is_replaced_at_its_nonce_within_the_budget() {
+    for db in on_both().await {
+        let world = World::new().await;
+        world.automine(false).await;
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        let mut config = world.config(&db);
+        config.bump_after_ms = 200;
+        let relayer = world.start(config).await;
+        let pending = until("two replacements", || async {
+            let shown = show(&relayer, "open").await?;
+            (attempts(&shown).len() >= 3).then_some(shown)
+        })
+        .await;
+        let fee = |attempt: &Value| attempt["max_fee"].as_str().unwrap().parse::<u128>().unwrap();
+        for pair in attempts(&pending).windows(2) {
+            assert_eq!(pair[0]["nonce"], pair[1]["nonce"], "{:?}", db.engine);
+            assert!(fee(&pair[1]) * 8 >= fee(&pair[0]) * 9, "at least an eighth more");
+        }
+        world.automine(true).await;
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        let outcomes: Vec<_> =
+            attempts(&shown).iter().map(|a| a["outcome"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| *outcome == "succeeded").count(), 1, "{outcomes:?}");
+        assert!(
+            outcomes.iter().all(|outcome| outcome == "succeeded" || outcome == "replaced"),
+            "{outcomes:?}"
+        );
+        assert!(attempts(&shown).iter().any(|attempt| attempt["hash"] == shown["done_by"]));
+        assert_eq!(world.nonce().await, 1, "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_is_said_and_the_transaction_is_still_watched() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    world.automine(false).await;
+    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    let mut config = world.config(&db);
+    config.bump_after_ms = 200;
+    // Enough for the first transaction and not for an eighth more.
+    let fees = world.chain.provider().estimate_eip1559_fees().await.unwrap();
+    config.max_fee_per_gas = fees.max_fee_per_gas;
+    let relayer = world.start(config).await;
+    relayer.not_ready("1 intents need a person").await;
+    let shown = show(&relayer, "open").await.unwrap();
+    assert_eq!((&shown["state"], attempts(&shown).len()), (&"quarantined".into(), 1));
+    assert!(shown["reason"].as_str().unwrap().contains("the budget allows"), "{shown}");
+    world.automine(true).await;
+    world.comes_to(&relayer, "open", "done").await;
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_reverts_because_another_was_quicker_is_done_by_the_other() {
+    for db in on_both().await {
+        let world = World::new().await;
+        world.automine(false).await;
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        let relayer = world.start(world.config(&db)).await;
+        until("it is in the pool", || async {
+            let pool =
+                world.chain.provider().get_transaction_count(world.chain.address(RELAYS)).pending().await;
+            (pool.unwrap() == 1).then_some(())
+        })
+        .await;
+        let quicker = TransactionRequest::default()
+            .from(world.chain.address(5))
+            .to(world.chain.pools.address)
+            .input(call::open(&world.terms).unwrap().into())
+            .gas_limit(500_000)
+            .max_fee_per_gas(900_000_000_000)
+            .max_priority_fee_per_gas(100_000_000_000);
+        let _pending = world.chain.provider().send_transaction(quicker).await.unwrap();
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        let attempts = attempts(&shown);
+        assert_eq!((attempts.len(), &attempts[0]["outcome"]), (1, &"reverted".into()), "{:?}", db.engine);
+        assert_eq!(shown["done_by"], Value::Null);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reorganisation_opens_what_was_mined_and_what_was_final() {
+    for db in on_both().await {
+        let world = World::new().await;
+        world.chain.mine(6).await;
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        let relayer = world.start(world.config(&db)).await;
+        let mined = until("it is mined", || async {
+            let shown = show(&relayer, "open").await?;
+            (shown["state"] == "mined").then_some(shown)
+        })
+        .await;
+        // Its one block goes; the same bytes come back.
+        world.chain.reorg(1).await;
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        assert_eq!(
+            (attempts(&shown).len(), &shown["done_by"]),
+            (1, &attempts(&mined)[0]["hash"]),
+            "{:?}",
+            db.engine
+        );
+
+        // A reorganisation below the final block takes back what was done.
+        let hash: B256 = shown["done_by"].as_str().unwrap().parse().unwrap();
+        let receipt = world.chain.provider().get_transaction_receipt(hash).await.unwrap().unwrap();
+        let depth = world.chain.height().await - receipt.block_number.unwrap() + 1;
+        world.chain.reorg(depth).await;
+        until("it is opened again", || async {
+            let shown = show(&relayer, "open").await?;
+            (shown["state"] != "done").then_some(())
+        })
+        .await;
+        world.comes_to(&relayer, "open", "done").await;
+        assert_eq!(world.case(BlockNumberOrTag::Finalized).await.stage, 1, "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_stands_by_until_the_first_is_gone() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let first = world.start(world.config(&db)).await;
+        first.ready().await;
+        let second = world.start(world.config(&db)).await;
+        second.not_ready("another process works for signer").await;
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.comes_to(&first, "open", "done").await;
+        second.not_ready("another process works for signer").await;
+        first.kill().await;
+        second.ready().await;
+        world.peers.want([intent(2, "draw", &world.terms, IntentAction::DrawJury)]);
+        world.comes_to(&second, "draw", "done").await;
+        assert_eq!(world.nonce().await, 2, "{:?}", db.engine);
+        second.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_signer_without_coins_says_so() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    world.chain.provider().anvil_set_balance(world.chain.address(RELAYS), U256::from(5)).await.unwrap();
+    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    let relayer = world.start(world.config(&db)).await;
+    relayer.not_ready("has 5 wei").await;
+    let rich = U256::from(10_u128.pow(18));
+    world.chain.provider().anvil_set_balance(world.chain.address(RELAYS), rich).await.unwrap();
+    world.comes_to(&relayer, "open", "done").await;
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn another_chain_is_refused() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let mut config = world.config(&db);
+    config.chain = protocol::caip::ChainId::Eip155(1);
+    let relayer = world.start(config).await;
+    relayer.not_ready("RPC endpoint serves eip155:31337, not eip155:1").await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn an_arbiter_that_is_no_pool_needs_a_person() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let mut terms = world.terms.clone();
+    terms.arbiter = world.chain.account(9);
+    world.peers.want([
+        intent(1, "nowhere", &terms, IntentAction::OpenCase),
+        intent(2, "open", &world.terms, IntentAction::OpenCase),
+    ]);
+    let relayer = world.start(world.config(&db)).await;
+    world.comes_to(&relayer, "open", "done").await;
+    relayer.not_ready("1 intents need a person").await;
+    let shown = show(&relayer, "nowhere").await.unwrap();
+    assert_eq!((&shown["state"], attempts(&shown).len()), (&"quarantined".into(), 0));
+    assert!(shown["reason"].as_str().unwrap().contains("caseOf"), "{shown}");
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn the_address_of_the_node_is_not_shown() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let mut config = world.config(&db);
+    config.rpc_url = "http://127.0.0.1:9/v2/my-own-key".to_owned();
+    let relayer = world.start(config).await;
+    let said = relayer.not_ready("transactions: RPC eth_chainId").await;
+    assert!(!said.contains("my-own-key"), "{said}");
+    relayer.stop().await;
+}

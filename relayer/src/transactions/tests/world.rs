@@ -1,0 +1,116 @@
+//! A disputed deal on a real chain, and a relayer that works on it.
+
+use std::sync::Arc;
+
+use alloy::{
+    primitives::{B256, Bytes, U256},
+    providers::{Provider as _, ext::AnvilApi as _},
+    rpc::types::{BlockNumberOrTag, TransactionRequest},
+    sol_types::SolCall as _,
+};
+use fixture::Chain;
+use protocol::{
+    evm::{ballot_digest, call, case_id, deal_id, pools::ArbitrationPools},
+    terms::Terms,
+    wire::intent::SignedBallot,
+};
+use serde_json::Value;
+use service::db::testing::FreshDb;
+
+use crate::{
+    config::Config,
+    testing::{Peers, Running, Wire, config, until},
+    transactions::Case,
+};
+
+/// Wallet 3 relays.
+pub const RELAYS: usize = 3;
+
+pub struct World {
+    pub chain: Chain,
+    pub peers: Peers,
+    pub wire: Wire,
+    pub pool: fixture::Pool,
+    pub terms: Terms,
+}
+
+impl World {
+    /// A disputed deal whose pool has one seat.
+    pub async fn new() -> Self {
+        Self::on(Chain::start().await).await
+    }
+
+    pub async fn on(chain: Chain) -> Self {
+        let pool = chain.pool(1).await;
+        let terms = chain.terms(1_000, pool.id, 1).await;
+        chain.fund(&terms).await;
+        chain.dispute(&terms).await;
+        let wire = Wire::to(chain.rpc_url()).await;
+        Self { peers: Peers::start().await, chain, wire, pool, terms }
+    }
+
+    pub fn config(&self, db: &FreshDb) -> Config {
+        let key = self.chain.wallets[RELAYS].to_bytes().to_string();
+        config(&db.url, &self.peers, &self.wire.url, &key)
+    }
+
+    pub async fn start(&self, config: Config) -> Running {
+        Running::start(config, Arc::default()).await
+    }
+
+    pub async fn nonce(&self) -> u64 {
+        self.chain.provider().get_transaction_count(self.chain.address(RELAYS)).await.unwrap()
+    }
+
+    pub async fn automine(&self, on: bool) {
+        self.chain.provider().anvil_set_auto_mine(on).await.unwrap();
+    }
+
+    /// Waits for an intent's state while blocks come.
+    pub async fn comes_to(&self, relayer: &Running, key: &str, state: &str) -> Value {
+        until(&format!("{key} is {state}"), || async {
+            self.chain.mine(1).await;
+            let shown = show(relayer, key).await?;
+            (shown["state"] == state).then_some(shown)
+        })
+        .await
+    }
+
+    /// The hub's ballot of the one seat.
+    pub async fn ballot(&self, share: u16) -> SignedBallot {
+        let deal = deal_id(&self.terms).unwrap();
+        let seed = self.case(BlockNumberOrTag::Latest).await.seed;
+        let seats = self.read(call::jury_of(&self.terms).unwrap(), BlockNumberOrTag::Latest).await;
+        let seats = ArbitrationPools::juryOfCall::abi_decode_returns(&seats).unwrap();
+        let juror = (0..10).find(|wallet| self.chain.address(*wallet) == seats[0]).unwrap();
+        assert!(self.pool.members.contains(&seats[0]));
+        let case = case_id(self.pool.id, self.chain.escrow.address, deal, 0, 0, seed);
+        let digest = ballot_digest(self.chain.pools, case, share, B256::ZERO);
+        SignedBallot { seat: 0, share, reason: B256::ZERO, signature: self.chain.sign(juror, digest) }
+    }
+
+    pub async fn read(&self, data: Bytes, at: BlockNumberOrTag) -> Bytes {
+        let request = TransactionRequest::default().to(self.chain.pools.address).input(data.into());
+        self.chain.provider().call(request).block(at.into()).await.unwrap()
+    }
+
+    pub async fn case(&self, at: BlockNumberOrTag) -> Case {
+        let escrow = self.chain.escrow.address;
+        let call = ArbitrationPools::caseOfCall { escrow, deal: deal_id(&self.terms).unwrap() };
+        let answer = self.read(call.abi_encode().into(), at).await;
+        ArbitrationPools::caseOfCall::abi_decode_returns(&answer).unwrap()
+    }
+
+    pub async fn call(&self, wallet: usize, data: Bytes) {
+        self.chain.send(wallet, self.chain.pools.address, data, U256::ZERO).await;
+    }
+}
+
+pub async fn show(relayer: &Running, key: &str) -> Option<Value> {
+    let (_, page) = relayer.get("/v1/intents").await;
+    page["intents"].as_array()?.iter().find(|shown| shown["intent"]["key"] == key).cloned()
+}
+
+pub fn attempts(shown: &Value) -> Vec<Value> {
+    shown["attempts"].as_array().unwrap().clone()
+}
