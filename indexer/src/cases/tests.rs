@@ -1,1 +1,114 @@
-//! Tests of cases.
+//! A dispute on a real chain, from the opening of its case to the execution of the ruling.
+
+use alloy::primitives::{B256, U256};
+use fixture::Chain;
+use protocol::{
+    evm::{ballot_digest, call, case_id},
+    wire::{
+        feed::{CallOutcome, Finality},
+        intent::SignedBallot,
+        view::{CaseStage, CaseView, DealDetail, DealStatus, PoolView},
+    },
+};
+use serde_json::json;
+use service::db::testing::on_both;
+
+use crate::testing::Running;
+
+#[tokio::test]
+async fn a_case_is_told_from_its_opening_to_its_ruling() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let indexer = Running::on(&chain, &db).await;
+        let pool = chain.pool(1).await;
+        indexer.caught_up(&chain).await;
+        let view: PoolView = indexer.get(&format!("/v1/pools/{}?arbiter={}", pool.id, chain.pools)).await;
+        assert_eq!(view.pool.book.as_ref().map(protocol::evm::pool_id), Some(pool.id));
+        assert_eq!(view.pool.lists.len(), 1);
+        assert_eq!(usize::try_from(view.pool.lists[0].size).unwrap(), pool.members.len());
+        assert_eq!(indexer.raw(&format!("/v1/pools/{}?arbiter={}", pool.id, chain.escrow)).await.0, 404);
+
+        let terms = chain.terms(1_000, pool.id, 1).await;
+        let (deal, _) = chain.fund(&terms).await;
+        chain.dispute(&terms).await;
+        let seats = chain.open_and_draw(&terms).await;
+        indexer.caught_up(&chain).await;
+        let case: CaseView = indexer.get(&format!("/v1/cases/{deal}")).await;
+        assert_eq!(case.case.stage, CaseStage::Drawn);
+        assert_eq!((case.case.arbiter, case.case.escrow), (chain.pools, chain.escrow));
+        let jury = case.case.juries.last().unwrap();
+        assert_eq!((&jury.seats, jury.pool, jury.lo, jury.hi), (&seats, Some(pool.id), 0, 10_000));
+
+        let id = case_id(pool.id, chain.escrow.address, deal, 0, 0, jury.seed.unwrap());
+        let digest = ballot_digest(chain.pools, id, 7_500, B256::ZERO);
+        let juror = (0..10).find(|wallet| chain.address(*wallet) == seats[0]).expect("a wallet's seat");
+        let ballot =
+            SignedBallot { seat: 0, share: 7_500, reason: B256::ZERO, signature: chain.sign(juror, digest) };
+        let data = call::submit(&terms, &[ballot]).unwrap();
+        chain.send(3, chain.pools.address, data, U256::ZERO).await;
+        chain.mine(3).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let case: CaseView = indexer.get(&format!("/v1/cases/{deal}")).await;
+        assert_eq!((case.case.stage, case.case.ruling), (CaseStage::Executed, Some(7_500)));
+        assert_eq!(case.finality, Finality::Final);
+        let jury = case.case.juries.last().unwrap();
+        assert_eq!((jury.lo, jury.hi), (7_500, 7_500));
+        assert_eq!(U256::from_be_bytes(jury.ballots.0) & U256::from(31), U256::from(7_500 / 500 + 1));
+        let detail: DealDetail = indexer.get(&format!("/v1/deals/{deal}")).await;
+        assert_eq!(detail.view.deal.status, DealStatus::Closed);
+        assert_eq!(detail.view.deal.share, Some(7_500));
+        assert_eq!((detail.view.deal.released, detail.view.deal.refunded), (750, 250));
+        assert!(detail.view.deal.complete);
+
+        let report = crate::verify(&indexer.stop().await).await.unwrap();
+        assert_eq!(report.differences, Vec::<String>::new());
+        assert_eq!(report.states, 3);
+    }
+}
+
+#[tokio::test]
+async fn contracts_are_read_through_the_indexer_within_limits() {
+    use alloy::sol_types::SolCall;
+    use protocol::evm::escrow::Escrow;
+
+    let db = service::db::testing::sqlite();
+    let chain = Chain::start().await;
+    let indexer = Running::on(&chain, &db).await;
+    let call = |body: serde_json::Value| {
+        let request = indexer.http.post(format!("{}/v1/call", indexer.base)).json(&body);
+        async move {
+            let response = request.send().await.expect("an answer");
+            (response.status().as_u16(), response.text().await.expect("a text"))
+        }
+    };
+    let data = format!("0x{}", hex::encode(Escrow::DOMAIN_SEPARATORCall {}.abi_encode()));
+    let (status, text) = call(json!({"to": chain.escrow, "data": data})).await;
+    assert_eq!(status, 200, "{text}");
+    let CallOutcome::Returned { data } = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
+    assert_eq!(B256::from_slice(&data), protocol::evm::escrow_domain(chain.escrow).hash_struct());
+
+    let terms = chain.terms(1_000, B256::ZERO, 1).await;
+    let reclaim = call_data(&terms);
+    let (status, text) = call(json!({"to": chain.escrow, "data": reclaim})).await;
+    assert_eq!(status, 200, "{text}");
+    let CallOutcome::Reverted { data } = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
+    assert_eq!(data.len(), 4, "the name of a refusal");
+
+    let long = format!("0x{}", "00".repeat(16 * 1024 + 1));
+    for (body, code, words) in [
+        (json!({"to": chain.escrow, "data": long}), 422, "at most 16384"),
+        (json!({"to": format!("eip155:1:{}", chain.escrow.address), "data": "0x"}), 422, "eip155:31337"),
+        (json!({"to": "0x00", "data": "0x"}), 422, "CAIP-10"),
+        (json!({"to": chain.escrow, "data": "0x", "value": "1"}), 422, "value"),
+    ] {
+        let (status, text) = call(body).await;
+        assert_eq!(status, code, "{text}");
+        assert!(text.contains(words), "{text}");
+    }
+    indexer.stop().await;
+}
+
+fn call_data(terms: &protocol::terms::Terms) -> alloy::primitives::Bytes {
+    call::reclaim(terms).unwrap()
+}

@@ -4,5 +4,3 @@
 pub(crate) mod api;
 pub(crate) mod model;
 pub(crate) mod store;
-#[cfg(test)]
-mod tests;

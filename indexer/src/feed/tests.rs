@@ -1,11 +1,16 @@
 //! The feed on a real chain, over HTTP, on both databases.
 
+use std::time::{Duration, Instant};
+
 use fixture::Chain;
 use protocol::wire::{
-    feed::Finality::{Final, Safe, Seen},
+    feed::{
+        FeedEntry, FeedPage,
+        Finality::{Final, Safe, Seen},
+    },
     view::{DealDetail, DealStatus},
 };
-use service::db::testing::on_both;
+use service::db::testing::{on_both, sqlite};
 
 use crate::testing::Running;
 
@@ -42,4 +47,111 @@ async fn a_deal_is_told_from_seen_to_final() {
         assert_eq!(detail.transactions.len(), 3);
         indexer.stop().await;
     }
+}
+
+#[tokio::test]
+async fn pages_of_every_size_add_up_to_the_same_feed() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        for salt in 0..4 {
+            let terms = chain.terms(1_000, Default::default(), salt).await;
+            chain.fund(&terms).await;
+            chain.release(&terms, 500).await;
+        }
+        let indexer = Running::on(&chain, &db).await;
+        indexer.caught_up(&chain).await;
+        let whole = indexer.feed().await;
+        for limit in [1, 3, 7] {
+            let (mut after, mut entries) = (0, Vec::new());
+            loop {
+                let page: FeedPage = indexer.get(&format!("/v1/feed?after={after}&limit={limit}")).await;
+                assert!(page.entries.len() <= limit);
+                assert_eq!(page.cursor, page.entries.last().map_or(after, |e| e.seq));
+                if page.entries.is_empty() {
+                    break;
+                }
+                after = page.cursor;
+                entries.extend(page.entries);
+            }
+            assert_eq!(entries, whole, "limit {limit} on {:?}", db.engine);
+        }
+        for entry in &whole {
+            let newest: FeedEntry = indexer.get(&format!("/v1/events/{}", entry.event.id)).await;
+            assert_eq!(newest.event, entry.event);
+            assert!(newest.seq >= entry.seq);
+        }
+        indexer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_poll_wakes_when_something_is_told_and_ends_with_the_service() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let indexer = Running::on(&chain, &db).await;
+        indexer.caught_up(&chain).await;
+        let poll = |base: String, http: reqwest::Client| async move {
+            let started = Instant::now();
+            let page = http.get(format!("{base}/v1/feed?wait=25")).send().await.expect("an answer");
+            (page.json::<FeedPage>().await.expect("a page"), started.elapsed())
+        };
+        let waiting = tokio::spawn(poll(indexer.base.clone(), indexer.http.clone()));
+        let terms = chain.terms(1_000, Default::default(), 1).await;
+        chain.fund(&terms).await;
+        let (page, took) = waiting.await.unwrap();
+        assert_eq!(page.entries[0].event.body.name(), "Funded");
+        assert!(took < Duration::from_secs(20), "{took:?}");
+
+        let (empty, took) = {
+            let started = Instant::now();
+            let page: FeedPage = indexer.get("/v1/feed?after=1000&wait=1").await;
+            (page, started.elapsed())
+        };
+        assert_eq!((empty.entries.len(), empty.cursor), (0, 1_000));
+        assert!(took >= Duration::from_secs(1), "{took:?}");
+
+        let (base, http) = (indexer.base.clone(), indexer.http.clone());
+        let waiting =
+            tokio::spawn(async move { http.get(format!("{base}/v1/feed?after=1000&wait=25")).send().await });
+        // Whether or not the request has arrived by now, it must not hold the end up.
+        tokio::time::timeout(Duration::from_secs(20), indexer.stop()).await.expect("a prompt end");
+        let _ = waiting.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn refusals_name_the_parameter_its_value_and_the_rule() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    let indexer = Running::on(&chain, &db).await;
+    indexer.caught_up(&chain).await;
+    let unknown = alloy::primitives::B256::repeat_byte(9);
+    for (path, status, field, words) in [
+        ("/v1/feed?after=x".to_owned(), 422, "after", "`x`"),
+        ("/v1/feed?after=-1".to_owned(), 422, "after", "whole number"),
+        ("/v1/feed?limit=0".to_owned(), 422, "limit", "1 to 500"),
+        ("/v1/feed?limit=501".to_owned(), 422, "limit", "`501`"),
+        ("/v1/feed?wait=26".to_owned(), 422, "wait", "0 to 25"),
+        ("/v1/feed?limit=1&limit=2".to_owned(), 422, "limit", "twice"),
+        ("/v1/feed?colour=red".to_owned(), 422, "colour", "after, limit, wait"),
+        ("/v1/deals?status=gone".to_owned(), 422, "status", "funded, delivered"),
+        ("/v1/deals?buyer=0x12".to_owned(), 422, "buyer", "CAIP-10"),
+        ("/v1/deals?after=7".to_owned(), 422, "after", "64 hexadecimal"),
+        ("/v1/deals/7".to_owned(), 422, "deal", "64 hexadecimal"),
+        ("/v1/cases/7".to_owned(), 422, "deal", "64 hexadecimal"),
+        ("/v1/pools/7".to_owned(), 422, "pool", "64 hexadecimal"),
+        ("/v1/events/0x".to_owned(), 422, "id", "64 hexadecimal"),
+        (format!("/v1/deals/{unknown}"), 404, "", "no deal"),
+        (format!("/v1/cases/{unknown}"), 404, "", "no case"),
+        (format!("/v1/pools/{unknown}"), 404, "", "no pool"),
+        (format!("/v1/events/{unknown}"), 404, "", "no event"),
+        ("/v1/nothing".to_owned(), 404, "", "no path"),
+    ] {
+        let (code, text) = indexer.raw(&path).await;
+        let problem: serde_json::Value = serde_json::from_str(&text).expect("problem details");
+        assert_eq!(code, status, "{path}: {text}");
+        assert_eq!(problem["field"].as_str().unwrap_or_default(), field, "{path}: {text}");
+        assert!(problem["detail"].as_str().unwrap().contains(words), "{path}: {text}");
+    }
+    indexer.stop().await;
 }

@@ -3,5 +3,3 @@
 pub(crate) mod api;
 pub(crate) mod model;
 pub(crate) mod store;
-#[cfg(test)]
-mod tests;
