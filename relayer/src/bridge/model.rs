@@ -45,8 +45,9 @@ pub fn portions(entries: Vec<FeedEntry>, size: impl Fn(&FeedEntry) -> usize) -> 
     portions
 }
 
-/// When a refused entry is offered again after so many tries, in milliseconds: 5 s, doubling, at most 5 minutes.
+/// When a refused entry is offered again after so many tries, in milliseconds: 1 s (the hub's indexer may
+/// be a moment behind), doubling, at most 5 minutes.
 pub fn retry_ms(tries: i64) -> i64 {
-    let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX).min(6);
-    5_000_i64.saturating_mul(1_i64 << doubled).min(300_000)
+    let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX).min(9);
+    1_000_i64.saturating_mul(1_i64 << doubled).min(300_000)
 }

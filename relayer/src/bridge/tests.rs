@@ -161,7 +161,7 @@ async fn a_feed_begun_anew_is_said_and_delivered_from_the_start() {
 
 #[test]
 fn refused_entries_are_offered_again_at_bounded_pauses() {
-    assert_eq!([1, 2, 3, 7, 8, i64::MAX].map(retry_ms), [5_000, 10_000, 20_000, 300_000, 300_000, 300_000]);
+    assert_eq!([1, 2, 3, 9, 10, i64::MAX].map(retry_ms), [1_000, 2_000, 4_000, 256_000, 300_000, 300_000]);
 }
 
 proptest! {

@@ -1,15 +1,11 @@
 //! `GET /v1/intents`.
 
-use axum::{
-    Router,
-    extract::{Query, State as AppState, rejection::QueryRejection},
-    routing::get,
-};
+use axum::{Router, extract::State as AppState, routing::get};
 use protocol::wire::intent::Intent;
 use serde::{Deserialize, Serialize};
 use service::{
     db::Db,
-    http::{Json, Problem},
+    http::{Json, Problem, Query},
 };
 
 use super::store::{self, Attempt};
@@ -53,11 +49,7 @@ pub fn routes(db: Db) -> Router {
     Router::new().route("/v1/intents", get(list)).with_state(db)
 }
 
-async fn list(
-    AppState(db): AppState<Db>,
-    asked: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
-    let Query(asked) = asked.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+async fn list(AppState(db): AppState<Db>, Query(asked): Query<Asked>) -> Result<Json<Page>, Problem> {
     let limit = asked.limit.unwrap_or(LIMIT_MAX);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::invalid(format!("limit {limit} is not between 1 and {LIMIT_MAX}")).at("limit"));
