@@ -25,6 +25,14 @@ contract Burner {
     }
 }
 
+/// @notice Takes coin, and spends 51,000 gas on it: all but what it gets, the call's stipend included.
+contract Hungry {
+    receive() external payable {
+        uint256 start = gasleft();
+        while (start - gasleft() < 51_000) {}
+    }
+}
+
 /// @notice Answers coin with a megabyte of revert data.
 contract Bomber {
     receive() external payable {

@@ -214,6 +214,15 @@ contract SettleTest is Fixture {
         }
     }
 
+    /// Without its whole bound of gas the arbiter is not even asked.
+    function test_TheArbiterIsAskedWithItsWholeBound() public {
+        (, Deal memory deal) = disputed(coinTerms());
+        expect(IEscrow.NotEnoughGas.selector);
+        escrow.settle{gas: 110_000}(deal, 5, 0, ALWAYS, "", "");
+        expect(refusal(IEscrow.InvalidSignature.selector, buyer));
+        escrow.settle{gas: 140_000}(deal, 5, 0, ALWAYS, "", "");
+    }
+
     function test_IsClamped() public {
         (bytes32 id, Deal memory deal) = fund(coinTerms());
         vm.prank(buyer);

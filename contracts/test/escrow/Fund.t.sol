@@ -176,6 +176,17 @@ contract FundTest is Fixture {
         _refused(terms, IEscrow.DealClosed.selector);
     }
 
+    /// Closed in the last second in which its terms could be funded: the tombstone has to stand.
+    function test_AfterClosingInTheLastSecondIsRefused() public {
+        Terms memory terms = coinTerms();
+        (bytes32 id, Deal memory deal) = fund(terms);
+        vm.warp(FUND_BY);
+        vm.prank(buyer);
+        escrow.release(deal, AMOUNT);
+        assertState(id, Status.Closed, 2, 0, NOW, AMOUNT, 0);
+        _refused(terms, IEscrow.DealClosed.selector);
+    }
+
     function test_TooLateIsClosed() public {
         vm.warp(FUND_BY + 1);
         _refused(coinTerms(), IEscrow.DealClosed.selector);

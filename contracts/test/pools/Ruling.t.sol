@@ -51,6 +51,7 @@ contract SubmitTest is PoolsFixture {
         c = pools.caseOf(address(escrow), id);
         assertEq(uint8(c.stage), uint8(Stage.Executed));
         assertEq(c.lo, 5000);
+        assertEq(c.ballots, 0);
         assertEq(seller.balance, AMOUNT / 2);
     }
 

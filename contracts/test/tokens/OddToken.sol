@@ -18,6 +18,7 @@ enum Odd {
     Bomb, // reverts with a megabyte
     Fee, // a hundredth is lost on the way
     Extra, // more arrives than was sent
+    Heavy, // behaves, and spends most of what a token gets on it
     Hook, // moves, then calls the holder who did not ask: the payer of a transferFrom, the payee of a transfer
     Blind, // moves, answers 2, and from then on tells no balance
 
@@ -92,6 +93,11 @@ contract OddToken {
             }
         }
         if (odd == Odd.Fee) _answer(from, to, value, value - value / 100, 1);
+        if (odd == Odd.Heavy) {
+            uint256 start = gasleft();
+            while (start - gasleft() < 265_000) {}
+            _answer(from, to, value, value, 1);
+        }
         if (odd == Odd.Extra) _answer(from, to, value, value + 1, 1);
         if (odd == Odd.Hook) {
             _move(from, to, value, value);
