@@ -11,6 +11,7 @@
 )]
 
 mod attempt;
+mod juries;
 mod world;
 
 use std::collections::BTreeMap;
@@ -113,7 +114,9 @@ async fn run(
         let label = format!("{label}, step {step}: {:?} by {:?} in {state:?}", attempt.action, attempt.actor);
         let context = world.context(&terms, deal, now);
         let model = apply(&terms, &state, &attempt.action, attempt.actor, &context);
-        let chain = world.execute(&attempt, escrow.address, now).await;
+        let chain = world
+            .execute(attempt.actor.caller(), escrow.address, attempt.calldata.clone(), attempt.value, now)
+            .await;
         match (model, chain) {
             (Ok(moved), Ok(logs)) => {
                 *seen.entry(format!("{:?}", attempt.action.kind())).or_default() += 1;

@@ -18,8 +18,6 @@ use protocol::{
 };
 use rand::{RngExt, rngs::StdRng};
 
-use crate::attempt::Attempt;
-
 alloy::sol!(
     #[allow(missing_docs)]
     TestToken,
@@ -64,9 +62,8 @@ impl World {
             let approve = TestToken::approveCall { spender: chain.escrow.address, value: U256::MAX };
             chain.send(buyer, token, approve.abi_encode().into(), U256::ZERO).await;
         }
-        let riches = U256::ONE << 120;
         for account in chain.wallets.iter().map(|wallet| wallet.address()).chain([COURT]) {
-            rpc.anvil_set_balance(account, riches).await.unwrap();
+            rpc.anvil_set_balance(account, U256::ONE << 120).await.unwrap();
         }
         rpc.anvil_set_code(COURT, bytes!("600160005260206000f3")).await.unwrap();
         for deaf in [DEAF_SELLER, DEAF_BUYER] {
@@ -182,10 +179,16 @@ impl World {
         self.rpc.get_transaction_receipt(hash).await.unwrap().unwrap()
     }
 
-    /// Puts the attempt to the contract in a block of time `now`: its logs, or its revert data.
-    pub async fn execute(&mut self, attempt: &Attempt, escrow: Address, now: u64) -> Result<Vec<Log>, Bytes> {
-        let request =
-            self.request(attempt.actor.caller(), escrow, attempt.calldata.clone(), U256::from(attempt.value));
+    /// Sends a call in a block of time `now`: its logs, or its revert data.
+    pub async fn execute(
+        &mut self,
+        from: Address,
+        to: Address,
+        data: Bytes,
+        value: u128,
+        now: u64,
+    ) -> Result<Vec<Log>, Bytes> {
+        let request = self.request(from, to, data, U256::from(value));
         let receipt = self.mine(request.clone(), now).await;
         if receipt.status() {
             return Ok(receipt.logs().iter().map(|log| log.inner.clone()).collect());
@@ -193,6 +196,31 @@ impl World {
         // Nothing moved, so the same call in the same block is refused for the same reason.
         let error = self.rpc.call(request).await.unwrap_err();
         Err(error.as_error_resp().and_then(|payload| payload.as_revert_data()).unwrap_or_default())
+    }
+
+    /// Sends a call in the next block, a second later.
+    pub async fn send(
+        &mut self,
+        from: Address,
+        to: Address,
+        data: Bytes,
+        value: u128,
+    ) -> Result<Vec<Log>, Bytes> {
+        self.execute(from, to, data, value, self.now + 1).await
+    }
+
+    /// The address that a call would return.
+    pub async fn dry_run(&self, to: Address, data: Bytes) -> Address {
+        let request = TransactionRequest::default().with_to(to).with_input(data);
+        Address::from_slice(&self.rpc.call(request).await.unwrap()[12..])
+    }
+
+    pub async fn enrich(&self, account: Address) {
+        self.rpc.anvil_set_balance(account, U256::ONE << 120).await.unwrap();
+    }
+
+    pub async fn block_hash(&self, height: u64) -> B256 {
+        self.rpc.get_block_by_number(height.into()).await.unwrap().unwrap().header.hash
     }
 
     /// What the escrow keeps of the deal.

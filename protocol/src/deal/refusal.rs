@@ -45,9 +45,9 @@ crate::refusal::refusals! {
     Time {
         /// The window opens later.
         TooEarly {
-            /// The first second at which it is allowed.
+            /// The first second at which it is allowed. (The pools' refusal of the same name may mean a block number.)
             opens_at: u64
-        } = "not before {opens_at} (Unix seconds)",
+        } = "not before {opens_at}",
         /// The window is over.
         TooLate {
             /// The last second at which it was allowed.
