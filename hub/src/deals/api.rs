@@ -321,8 +321,9 @@ fn relayer_only(hub: &Hub, headers: &HeaderMap) -> Result<(), Problem> {
 #[utoipa::path(post, path = "/v1/chain-events", tag = "relayer", request_body = Object, responses(
     (status = 200, description = "All of it is taken", body = Object),
     (status = 401, description = "Not the relayer's key", content_type = "application/problem+json"),
-    (status = 409, description = "The hub's indexer is not that far; entries before are taken", content_type = "application/problem+json"),
+    (status = 409, description = "The hub's indexer does not know the event; entries before it are taken", content_type = "application/problem+json"),
     (status = 422, description = "The hub's indexer says otherwise", content_type = "application/problem+json"),
+    (status = 425, description = "The event is not that settled to the hub's indexer; try again", content_type = "application/problem+json"),
     (status = 503, description = "The hub's indexer does not answer; try again", content_type = "application/problem+json"),
 ))]
 async fn chain_events(

@@ -39,7 +39,8 @@ fn refused(status: StatusCode, rule: &str, detail: String) -> Error {
 /// same again is harmless.
 ///
 /// # Errors
-/// An entry that the hub's indexer does not confirm (409 when it is not that far yet, 422 when it says otherwise).
+/// An entry that the hub's indexer does not confirm: 425 when the event is not that settled yet, 409 when it does not
+/// know the event, 422 when it says otherwise.
 pub(super) async fn deliver(hub: &Hub, delivery: &Delivery) -> Result<DeliveryReceipt, Error> {
     let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0 };
     for entry in &delivery.entries {
@@ -75,7 +76,7 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<bool, Error> {
                 store::finality_name(indexed.finality),
                 store::finality_name(entry.finality)
             );
-            return Err(refused(StatusCode::CONFLICT, "event_early", detail));
+            return Err(refused(StatusCode::TOO_EARLY, "event_early", detail));
         }
         Told::False => {
             let detail = format!("event {id}: the hub's indexer says otherwise");

@@ -297,7 +297,8 @@ pub fn voting_closes_at(disputed_at: u64, book: &RuleBook) -> u64 {
 /// Whether the ballots may be shown: every seat has voted, or nobody can any more.
 pub fn revealed(case: &Case, voted: &BTreeSet<u8>, closes_at: u64, now: u64) -> bool {
     let all = !case.seats.is_empty() && (0..).zip(&case.seats).all(|(seat, _)| voted.contains(&seat));
-    all || now > closes_at
+    let ruled = matches!(case.stage, Stage::Accepted | Stage::Executed);
+    all || ruled || now > closes_at
 }
 
 /// What the ballots leave of the ruling: those that were cast on chain, then the signed ones of the other seats.

@@ -22,26 +22,31 @@ const AT_ONCE: i64 = 100;
 /// Looks at the clock until the hub stops. What fails is tried again at the next look.
 pub(crate) async fn run(hub: Hub) {
     while hub.stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
-        if let Err(error) = look(&hub).await {
-            tracing::error!(%error, "what is due could not be said; it is tried again");
+        match come(&hub).await {
+            Ok(due) => {
+                for due in due {
+                    if let Err(error) = tell(&hub, due).await {
+                        tracing::error!(%error, deal = %due.deal, "what is due could not be said; it is tried again");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "what is due could not be read; it is tried again"),
         }
     }
 }
 
-/// Says what is due now.
-pub(super) async fn look(hub: &Hub) -> Result<(), Error> {
-    let now = hub.clock.now_ms();
-    let due = store::come(&mut *hub.db.reader().acquire().await?, now, AT_ONCE).await?;
-    for Due { deal, what, instance, jury } in due {
-        let purchase = purchases::by_deal(&mut *hub.db.reader().acquire().await?, deal).await?;
-        let Some(purchase) = purchase else {
-            return Err(purchases::corrupt(format_args!("a moment is kept for the unknown deal {deal}")));
-        };
-        let body = serde_json::to_value(DueBody { what, instance, jury }).map_err(purchases::corrupt)?;
-        let draft = Draft::new("due@1", Some(hub.account), Stamp::from_ms(now), body)
-            .about(purchase.id)
-            .only_for(purchase.parties());
-        say(hub, &draft).await?;
-    }
-    Ok(())
+async fn come(hub: &Hub) -> Result<Vec<Due>, Error> {
+    store::come(&mut *hub.db.reader().acquire().await?, hub.clock.now_ms(), AT_ONCE).await
+}
+
+async fn tell(hub: &Hub, Due { deal, what, instance, jury }: Due) -> Result<(), Error> {
+    let purchase = purchases::by_deal(&mut *hub.db.reader().acquire().await?, deal).await?;
+    let Some(purchase) = purchase else {
+        return Err(purchases::corrupt(format_args!("a moment is kept for the unknown deal {deal}")));
+    };
+    let body = serde_json::to_value(DueBody { what, instance, jury }).map_err(purchases::corrupt)?;
+    let draft = Draft::new("due@1", Some(hub.account), Stamp::from_ms(hub.clock.now_ms()), body)
+        .about(purchase.id)
+        .only_for(purchase.parties());
+    say(hub, &draft).await.map(drop)
 }

@@ -118,6 +118,19 @@ impl TestHub {
         Self { config, clock, client, eyes, stop, task, _folder: folder, _db: db }
     }
 
+    /// Stops the hub, lets this much time pass, and starts it again on the same database and port.
+    pub(crate) async fn restart_after(&mut self, ms: i64) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap().unwrap();
+        self.clock.pass_ms(ms);
+        self.stop = CancellationToken::new();
+        let address = self.config.public_url.trim_start_matches("http://");
+        let listener = TcpListener::bind(address).await.unwrap();
+        let stop = self.stop.clone();
+        self.task = tokio::spawn(crate::run(self.config.clone(), listener, self.clock.clone(), stop));
+        assert_eq!(self.get("/ready").await.status, 200);
+    }
+
     pub(crate) fn now(&self) -> i64 {
         self.clock.now_ms()
     }

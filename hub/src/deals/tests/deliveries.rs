@@ -108,7 +108,7 @@ async fn what_the_indexer_does_not_confirm_has_no_effect() {
         refuses(invented, 409, "event_unknown").await;
         let mut early = seen.clone();
         early.finality = Finality::Final;
-        refuses(early, 409, "event_early").await;
+        refuses(early, 425, "event_early").await;
         let mut altered = seen.clone();
         altered.event.transaction = B256::repeat_byte(2);
         refuses(altered, 422, "event_false").await;
@@ -117,7 +117,7 @@ async fn what_the_indexer_does_not_confirm_has_no_effect() {
         retracted.finality = Finality::Final;
         refuses(retracted, 422, "event_false").await;
         // True when it was told, and overtaken since: taken without effect.
-        let answer = trade.deliver(&[seen.clone()]).await;
+        let answer = trade.deliver(std::slice::from_ref(&seen)).await;
         assert_eq!(answer.body, json!({ "applied": 0, "duplicates": 1 }));
 
         // Without the key nothing is even read.

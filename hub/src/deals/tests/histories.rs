@@ -18,7 +18,7 @@ fn attempt(choice: u8, total: u128, terms: &Terms, state: &DealState, now: u64) 
         3 | 4 => (Action::Refund { total }, Actor::Caller(seller)),
         5 => (Action::Dispute { evidence: B256::ZERO }, Actor::Caller(buyer)),
         6 => (Action::Evidence { evidence: B256::ZERO, uri: String::new() }, Actor::Caller(seller)),
-        7 => (if total % 2 == 0 { Action::Reclaim } else { Action::Claim }, Actor::Caller(buyer)),
+        7 => (if total.is_multiple_of(2) { Action::Reclaim } else { Action::Claim }, Actor::Caller(buyer)),
         8 => (Action::Rule { share: (total * 10) as u16 }, Actor::Caller(terms.arbiter.address)),
         9 => (Action::Lapse, Actor::Caller(buyer)),
         _ => {

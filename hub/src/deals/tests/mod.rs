@@ -13,10 +13,14 @@ use protocol::{
 };
 
 use super::{
-    model::{Told, compare, supersedes},
+    model::{
+        Agreement, Goods, Offer, Panel, Price, PurchaseBody, Told, agreement_hash, check_purchase, compare,
+        supersedes,
+    },
     position::{Gap, Position, Timeout, fold},
     status::{Refused, Status, Step, step},
 };
+use crate::records::RecordId;
 
 const CHAIN: ChainId = ChainId::Eip155(1);
 const START: u64 = 1_800_000_000;
@@ -286,4 +290,58 @@ fn a_final_telling_stands_and_else_the_later_one_counts() {
     ] {
         assert_eq!(supersedes(held, told), counts, "{held:?} then {told:?}");
     }
+}
+
+#[test]
+fn a_pool_must_be_open_to_both_and_a_seller_must_want_coin() {
+    let id = |text: &str| RecordId::of(&serde_json::json!({ "test": text })).unwrap();
+    let terms = terms();
+    let price = Price { asset: terms.asset, amount: terms.amount };
+    let goods = Goods {
+        id: id("listing"),
+        seller: id("seller"),
+        active: true,
+        pay_to: Some(terms.seller),
+        fixed: None,
+    };
+    let agreement = serde_json::to_value(Agreement {
+        listing: goods.id,
+        buyer: id("buyer"),
+        seller: goods.seller,
+        price,
+        deliverable: "A chair.".to_owned(),
+    })
+    .unwrap();
+    let terms = Terms { agreement: agreement_hash(&agreement).unwrap(), ..terms };
+    let body = PurchaseBody { terms: terms.clone(), agreement };
+    let open = Some(Panel { worst_case: 6_000, open_to_both: true });
+    let offer = Offer {
+        buyer: id("buyer"),
+        goods: Some(&goods),
+        wallets: &[terms.buyer],
+        escrows: &[terms.escrow],
+        arbiters: &[terms.arbiter],
+        panel: open,
+        on_chain: false,
+        now: START,
+    };
+    assert_eq!(check_purchase(&body, &offer), Ok(evm::deal_id(&terms).unwrap()));
+    let unpaid = Goods { pay_to: None, ..goods.clone() };
+    let priced = Goods { fixed: Some(vec![price]), ..goods.clone() };
+    let gift = Goods { fixed: Some(Vec::new()), ..goods.clone() };
+    assert!(check_purchase(&body, &Offer { goods: Some(&priced), ..offer }).is_ok());
+    for (rule, offer) in [
+        ("no_listing", Offer { goods: None, ..offer }),
+        ("no_pay_to", Offer { goods: Some(&unpaid), ..offer }),
+        ("wrong_price", Offer { goods: Some(&gift), ..offer }),
+        ("unknown_panel", Offer { panel: None, ..offer }),
+        ("foreign_panel", Offer { panel: Some(Panel { worst_case: 6_000, open_to_both: false }), ..offer }),
+        ("ruling_too_short", Offer { panel: Some(Panel { worst_case: 6_001, open_to_both: true }), ..offer }),
+        ("deal_on_chain", Offer { on_chain: true, ..offer }),
+        ("too_late", Offer { now: terms.fund_by + 1, ..offer }),
+    ] {
+        assert_eq!(check_purchase(&body, &offer).unwrap_err().rule(), rule);
+    }
+    let huge = serde_json::json!({ "x": "y".repeat(20_000) });
+    assert_eq!(agreement_hash(&huge).unwrap_err().rule(), "agreement_unreadable");
 }
