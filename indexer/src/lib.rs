@@ -3,6 +3,7 @@
 //!
 //! One step is one transaction: blocks, events, states, feed entries and cursor. `docs/architecture.md` says how the
 //! services meet.
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "test code stops where it overflows"))]
 
 mod calls;
 mod cases;

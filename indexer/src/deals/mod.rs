@@ -4,3 +4,5 @@
 pub(crate) mod api;
 pub(crate) mod model;
 pub(crate) mod store;
+#[cfg(test)]
+mod tests;

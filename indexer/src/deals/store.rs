@@ -28,11 +28,11 @@ pub(crate) struct Filter {
 
 pub(crate) async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<DealView>, Error> {
     let text = |account: Option<AccountId>| account.map(|a| a.to_string()).unwrap_or_default();
-    let above = format!("deal/{}", filter.after.map(|deal| deal.to_string()).unwrap_or_default());
+    // `!` is below and `~` above everything that stands in a subject.
+    let from = filter.after.map_or_else(|| "deal/".to_owned(), |deal| format!("{}!", Subject::Deal(deal)));
     let (buyer, seller) = (text(filter.buyer), text(filter.seller));
     let status = filter.status.map(DealStatus::name).unwrap_or_default();
-    // `deal0` comes after every `deal/…`.
-    let rows = states::store::views(on, (&above, "deal0"), [&buyer, &seller, status], filter.limit).await?;
+    let rows = states::store::views(on, (&from, "deal/~"), [&buyer, &seller, status], filter.limit).await?;
     Ok(rows.into_iter().map(|(deal, finality)| DealView { deal, finality }).collect())
 }
 

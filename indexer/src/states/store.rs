@@ -22,23 +22,23 @@ pub(crate) async fn load(on: &mut AnyConnection, subject: &Subject) -> Result<Op
     row.map(|row| State::read(subject, &row.text("state")?)).transpose()
 }
 
-/// States and the finality of each one's newest event, ascending by subject, above `above` and below `below`; `only`
-/// keeps deals of a buyer, a seller, a status, each where it is not empty.
+/// States and the finality of each one's newest event, ascending by subject, `from` the first up to the last subject;
+/// only deals of a buyer, a seller, a status, each where it is not empty.
 pub(crate) async fn views<T: DeserializeOwned>(
     on: &mut AnyConnection,
-    (above, below): (&str, &str),
+    (from, to): (&str, &str),
     [buyer, seller, status]: [&str; 3],
     limit: u64,
 ) -> Result<Vec<(T, Finality)>, Error> {
     let rows = sqlx::query(
         "SELECT states.state AS state, (SELECT e.finality FROM events e WHERE e.canonical = 1 \
          AND e.subject = states.subject ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) AS finality \
-         FROM states WHERE states.subject > $1 AND states.subject < $2 AND ($3 = '' OR states.buyer = $3) \
+         FROM states WHERE states.subject >= $1 AND states.subject <= $2 AND ($3 = '' OR states.buyer = $3) \
          AND ($4 = '' OR states.seller = $4) AND ($5 = '' OR states.status = $5) \
          ORDER BY states.subject LIMIT $6",
     )
-    .bind(above)
-    .bind(below)
+    .bind(from)
+    .bind(to)
     .bind(buyer)
     .bind(seller)
     .bind(status)
@@ -53,15 +53,8 @@ pub(crate) async fn view<T: DeserializeOwned>(
     on: &mut AnyConnection,
     subject: &Subject,
 ) -> Result<Option<(T, Finality)>, Error> {
-    let row = sqlx::query(
-        "SELECT states.state AS state, (SELECT e.finality FROM events e WHERE e.canonical = 1 \
-         AND e.subject = states.subject ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) AS finality \
-         FROM states WHERE states.subject = $1",
-    )
-    .bind(subject.to_string())
-    .fetch_optional(on)
-    .await?;
-    row.map(|row| Ok((row.decoded("state")?, row.finality("finality")?))).transpose()
+    let subject = subject.to_string();
+    Ok(views(on, (&subject, &subject), ["", "", ""], 1).await?.pop())
 }
 
 async fn save(on: &mut AnyConnection, subject: &Subject, state: Option<&State>) -> Result<(), Error> {

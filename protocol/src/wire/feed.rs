@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// How settled an event is. An event is told as `seen`, then `safe`, then `final`, each at most once and `safe` perhaps
-/// never; or as `retracted` after `seen` or `safe` when its block left the chain.
+/// never; or as `retracted` after `seen` or `safe` when its block left the chain. Should the block come back, the telling
+/// of the same event begins again with `seen`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finality {
