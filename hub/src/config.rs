@@ -93,3 +93,35 @@ impl Config {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn a_public_url_is_a_scheme_a_host_and_perhaps_a_port() {
+        let public = |url: &str| Config { public_url: url.to_owned(), ..Config::default() }.public();
+        let good = public("https://hub.example:8443").unwrap();
+        assert_eq!(
+            (good.domain.as_str(), good.did.as_str()),
+            ("hub.example:8443", "did:web:hub.example%3A8443")
+        );
+        assert_eq!(public("https://hub.example").unwrap().did, "did:web:hub.example");
+        for bad in [
+            "",
+            "hub.example",
+            "ftp://hub.example",
+            "https://",
+            "https://hub.example/",
+            "https://a@hub.example",
+        ] {
+            assert!(public(bad).unwrap_err().contains("public_url"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_short_relayer_key_is_refused_without_being_shown() {
+        let error = Config { relayer_key: "hunter2".to_owned(), ..Config::default() }.public().unwrap_err();
+        assert!(error.contains("relayer_key") && !error.contains("hunter2"), "{error}");
+    }
+}

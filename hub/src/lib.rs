@@ -179,6 +179,7 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    service::telemetry::metrics();
     let hub = Hub::open(config, clock, stop.clone()).await?;
     let timer = tokio::spawn(disputes::run_timer(hub.clone()));
     let served = service::http::serve(listener, server::app(&hub), stop).await;

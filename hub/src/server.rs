@@ -68,3 +68,92 @@ async fn did_document(State(hub): State<Hub>) -> impl IntoResponse {
     });
     ([(header::CONTENT_TYPE, "application/did+json")], Json(document))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use crate::testing::TestHub;
+
+    /// `METHOD /path` of everything that docs/architecture.md lists for the hub.
+    fn documented() -> BTreeSet<String> {
+        let page = include_str!("../../docs/architecture.md");
+        let hub = page.split_once("## Hub").unwrap().1;
+        let list = hub.split_once("### HTTP").unwrap().1.split_once("###").unwrap().0;
+        list.split('`')
+            .filter(|code| ["GET ", "POST ", "DELETE "].iter().any(|method| code.starts_with(method)))
+            .map(|code| code.split('?').next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn the_description_has_every_route_and_the_docs_have_them_too() {
+        let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
+        let description = hub.get("/openapi.json").await.body;
+        let mut described = BTreeSet::from(["GET /docs".to_owned()]);
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                described.insert(format!("{} {path}", method.to_uppercase()));
+                assert!(
+                    operation["description"].as_str().or(operation["summary"].as_str()).is_some(),
+                    "{path}"
+                );
+            }
+        }
+        assert_eq!(described, documented());
+        // Each is served: what answers is the handler, not the fallback for unknown paths.
+        for route in &described {
+            let (method, path) = route.split_once(' ').unwrap();
+            if path == "/v1/events" {
+                continue;
+            }
+            let answer = hub.ask(hub.request(method.parse().unwrap(), path)).await;
+            let detail = answer.body["detail"].as_str().unwrap_or_default();
+            assert!(!detail.starts_with("no path") && answer.status != 405, "{route}: {answer:?}");
+        }
+        hub.end().await;
+    }
+
+    #[tokio::test]
+    async fn the_pages_need_no_other_machine() {
+        let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
+        let page = hub.get("/docs/").await;
+        assert_eq!((page.status, page.kind.as_str()), (200, "text/html"));
+        let html = page.body.as_str().unwrap();
+        assert!(html.contains("swagger-ui"), "{html}");
+        assert!(!html.contains("https://") && !html.contains("//cdn"), "{html}");
+        assert!(
+            hub.get("/docs/swagger-initializer.js").await.body.as_str().unwrap().contains("/openapi.json")
+        );
+        assert_eq!(hub.get("/docs/swagger-ui-bundle.js").await.status, 200);
+        hub.end().await;
+    }
+
+    #[tokio::test]
+    async fn the_did_document_names_the_key_that_signs() {
+        let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
+        let document = hub.get("/.well-known/did.json").await;
+        assert_eq!(document.kind, "application/did+json");
+        let did = format!("did:web:127.0.0.1%3A{}", hub.config.public_url.rsplit_once(':').unwrap().1);
+        assert_eq!(document.body["id"], json!(did));
+        let key = document.body["verificationMethod"][0]["publicKeyMultibase"].as_str().unwrap();
+        assert_eq!(document.body["assertionMethod"], json!([format!("{did}#{key}")]));
+        let first: String =
+            sqlx::query_scalar("SELECT record FROM log WHERE seq = 1").fetch_one(&hub.eyes).await.unwrap();
+        let first: Value = serde_json::from_str(&first).unwrap();
+        assert_eq!((&first["type"], &first["device"]), (&json!("hub@1"), &json!(format!("did:key:{key}"))));
+        hub.end().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_a_problem_too() {
+        let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
+        assert_eq!(hub.get("/v1/nothing").await.refusal().0, 404);
+        assert_eq!(hub.ask(hub.request(reqwest::Method::PUT, "/v1/records")).await.refusal().0, 405);
+        assert_eq!(hub.get("/health").await.status, 200);
+        assert!(hub.get("/metrics").await.body.as_str().unwrap().contains("http_request_seconds"));
+        hub.end().await;
+    }
+}

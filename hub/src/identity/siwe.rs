@@ -335,6 +335,7 @@ fn moment(field: &'static str, text: &str) -> Result<i64, SignInError> {
 
 impl SignIn {
     /// The message by which `address` authorises `device` at a hub, from what `GET /v1/sign-in/nonce` answered.
+    #[allow(clippy::too_many_arguments, reason = "the fields of the message, in its order")]
     pub fn for_device(
         domain: &str,
         uri: &str,
