@@ -115,24 +115,35 @@ impl Teller {
         above: Option<u64>,
         number: u64,
     ) -> Result<(), Error> {
+        // An event that was told as safe is told as final too, but not as safe again.
         let also = if finality == Finality::Final { "safe" } else { "seen" };
-        let rows = sqlx::query(
-            "SELECT id FROM events WHERE canonical = 1 AND finality <> 'final' AND block_number > $1 \
-             AND block_number <= $2 AND finality IN ('seen', $3) ORDER BY block_number, log_index",
+        let told = sqlx::query(
+            "INSERT INTO feed (seq, event, finality, told_at) \
+             SELECT $1 + ROW_NUMBER() OVER (ORDER BY block_number, log_index), id, CAST($2 AS TEXT), \
+             CAST($3 AS BIGINT) FROM events WHERE canonical = 1 AND finality <> 'final' \
+             AND block_number > $4 AND block_number <= $5 AND finality IN ('seen', $6)",
         )
+        .bind(int(self.seq))
+        .bind(finality_name(finality))
+        .bind(self.now)
         .bind(above.map_or(-1, int))
         .bind(int(number))
         .bind(also)
-        .fetch_all(&mut *on)
-        .await?;
-        for row in &rows {
-            let id = row.hash("id")?;
-            sqlx::query("UPDATE events SET finality = $2 WHERE id = $1")
-                .bind(id.to_string())
-                .bind(finality_name(finality))
-                .execute(&mut *on)
-                .await?;
-            self.tell(&mut *on, id, finality).await?;
+        .execute(&mut *on)
+        .await?
+        .rows_affected();
+        if told > 0 {
+            sqlx::query(
+                "UPDATE events SET finality = $1 WHERE canonical = 1 AND finality <> 'final' \
+                 AND block_number > $2 AND block_number <= $3 AND finality IN ('seen', $4)",
+            )
+            .bind(finality_name(finality))
+            .bind(above.map_or(-1, int))
+            .bind(int(number))
+            .bind(also)
+            .execute(&mut *on)
+            .await?;
+            self.seq = self.seq.saturating_add(told);
         }
         Ok(())
     }
