@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {EIP712} from "solady/utils/EIP712.sol";
+import {Credits} from "./Credits.sol";
 import {Deal, IArbiter, IEscrow, State, Status, Terms} from "./interfaces/IEscrow.sol";
 import {DealId} from "./libraries/DealId.sol";
 import {DealState} from "./libraries/DealState.sol";
 import {Payments} from "./libraries/Payments.sol";
 import {Shares} from "./libraries/Shares.sol";
-import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title  Escrow
 /// @notice See IEscrow. One word of storage a deal; nobody has any power here beyond what the terms give it.
 /// @dev    Every action has the same shape: load the deal, then state, time, authority and amount in this order, then
 ///         the word is written, the event emitted, and only then anybody paid.
-contract Escrow is IEscrow, EIP712 {
+contract Escrow is Credits {
     using DealId for Terms;
     using DealId for Deal;
     using DealState for State;
@@ -36,22 +35,8 @@ contract Escrow is IEscrow, EIP712 {
         keccak256("Evidence(bytes32 deal,bytes32 evidence,string uri,uint40 validUntil)");
     bytes32 private constant SETTLE_TYPEHASH =
         keccak256("Settle(bytes32 deal,uint88 sellerTotal,uint8 status,uint8 rulings,uint40 validUntil)");
-    bytes32 private constant WITHDRAW_TYPEHASH =
-        keccak256("Withdraw(address creditor,address asset,uint256 amount,address to,uint256 nonce,uint40 validUntil)");
 
     mapping(bytes32 deal => uint256 state) private _deals;
-    mapping(address creditor => mapping(address asset => uint256 amount)) private _credits;
-    mapping(address creditor => uint256 nonce) private _withdrawalNonces;
-    mapping(address signer => mapping(bytes32 digest => bool)) private _revoked;
-    bool private transient _entered;
-
-    /// Whatever moves money runs alone.
-    modifier alone() {
-        if (_entered) revert Reentered();
-        _entered = true;
-        _;
-        _entered = false;
-    }
 
     /* FUND */
 
@@ -366,55 +351,6 @@ contract Escrow is IEscrow, EIP712 {
         }
     }
 
-    /* SIGNATURES AND CREDIT */
-
-    /// @inheritdoc IEscrow
-    function revoke(bytes32 digest) external {
-        _revoked[msg.sender][digest] = true;
-        emit Revoked(msg.sender, digest);
-    }
-
-    /// @inheritdoc IEscrow
-    function withdraw(address asset, address to) external alone returns (uint256 amount) {
-        _checkDestination(asset, to);
-        amount = _credits[msg.sender][asset];
-        if (amount == 0) revert NothingToWithdraw();
-        _withdraw(msg.sender, asset, amount, 0, to);
-    }
-
-    /// @inheritdoc IEscrow
-    function withdrawBySig(
-        address creditor,
-        address asset,
-        uint256 amount,
-        address to,
-        uint40 validUntil,
-        bytes calldata signature
-    ) external alone {
-        _checkDestination(asset, to);
-        _requireFresh(validUntil);
-        uint256 nonce = _withdrawalNonces[creditor];
-        bytes32 digest =
-            _hashTypedData(keccak256(abi.encode(WITHDRAW_TYPEHASH, creditor, asset, amount, to, nonce, validUntil)));
-        _requireSigned(creditor, digest, signature);
-        uint256 credit = _credits[creditor][asset];
-        if (amount > credit) revert TotalTooHigh(amount, credit);
-        if (amount == 0) revert NothingToWithdraw();
-        _withdrawalNonces[creditor] = nonce + 1;
-        _withdraw(creditor, asset, amount, credit - amount, to);
-    }
-
-    function _checkDestination(address asset, address to) private view {
-        if (to == address(0)) revert ZeroParty();
-        if (to == address(this) || to == asset) revert SameParty();
-    }
-
-    function _withdraw(address creditor, address asset, uint256 amount, uint256 rest, address to) private {
-        _credits[creditor][asset] = rest;
-        emit Withdrawn(creditor, asset, amount, to);
-        Payments.send(asset, to, amount);
-    }
-
     /* READING */
 
     /// @inheritdoc IEscrow
@@ -431,30 +367,6 @@ contract Escrow is IEscrow, EIP712 {
     /// @inheritdoc IEscrow
     function stateOf(bytes32 deal) external view returns (State memory) {
         return _deals[deal].unpack();
-    }
-
-    /// @inheritdoc IEscrow
-    function creditOf(address creditor, address asset) external view returns (uint256) {
-        return _credits[creditor][asset];
-    }
-
-    /// @inheritdoc IEscrow
-    function withdrawalNonceOf(address creditor) external view returns (uint256) {
-        return _withdrawalNonces[creditor];
-    }
-
-    /// @inheritdoc IEscrow
-    function revoked(address signer, bytes32 digest) external view returns (bool) {
-        return _revoked[signer][digest];
-    }
-
-    /// @inheritdoc IEscrow
-    function DOMAIN_SEPARATOR() external view returns (bytes32) {
-        return _domainSeparator();
-    }
-
-    function _domainNameAndVersion() internal pure override returns (string memory name, string memory version) {
-        return ("Earnest Escrow", "1");
     }
 
     /* STATE */
@@ -523,40 +435,10 @@ contract Escrow is IEscrow, EIP712 {
         _push(id, deal.asset, deal.buyer, toBuyer);
     }
 
-    function _push(bytes32 id, address asset, address to, uint256 amount) private {
-        if (amount == 0) return;
-        uint256 unpaid = Payments.push(asset, to, amount);
-        if (unpaid == 0) return;
-        _credits[to][asset] += unpaid;
-        emit Credited(id, to, asset, unpaid);
-    }
-
     /* AUTHORITY AND TIME */
-
-    function _digest(bytes32 typehash, bytes32 id, uint256 value) private view returns (bytes32) {
-        return _hashTypedData(keccak256(abi.encode(typehash, id, value)));
-    }
-
-    function _digest(bytes32 typehash, bytes32 id, bytes32 hash, uint40 validUntil) private view returns (bytes32) {
-        return _hashTypedData(keccak256(abi.encode(typehash, id, hash, validUntil)));
-    }
-
-    /// A party that is the caller needs no signature.
-    function _requireConsent(address party, bytes32 digest, bytes calldata signature) private view {
-        if (msg.sender != party) _requireSigned(party, digest, signature);
-    }
-
-    function _requireSigned(address signer, bytes32 digest, bytes calldata signature) private view {
-        if (!Signatures.isValid(signer, digest, signature)) revert InvalidSignature(signer);
-        if (_revoked[signer][digest]) revert SignatureRevoked(digest);
-    }
 
     function _requireParty(Deal calldata deal, address party) private pure {
         if (party != deal.buyer && party != deal.seller) revert NotParty();
-    }
-
-    function _requireFresh(uint40 validUntil) private view {
-        if (block.timestamp > validUntil) revert SignatureExpired(validUntil);
     }
 
     function _requireNotAfter(uint256 last) private view {
