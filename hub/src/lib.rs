@@ -29,6 +29,7 @@ use service::{
     db::{Db, Schema},
 };
 use tokio::{
+    io::AsyncWriteExt as _,
     net::TcpListener,
     sync::{Semaphore, watch},
     time::{Duration, timeout},
@@ -135,19 +136,17 @@ async fn own_key(folder: &Path) -> Result<DeviceKey, Error> {
     let path = folder.join("hub.key");
     let io = |source| Error::Io { what: path.display().to_string(), source };
     tokio::fs::create_dir_all(folder).await.map_err(io)?;
-    let fresh = hex::encode(rand::random::<[u8; 32]>());
-    let mut options = tokio::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    options.mode(0o600);
-    match options.open(&path).await {
-        Ok(mut file) => {
-            use tokio::io::AsyncWriteExt as _;
-            file.write_all(fresh.as_bytes()).await.map_err(io)?;
-            file.sync_all().await.map_err(io)?;
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(io(error)),
+    if !tokio::fs::try_exists(&path).await.map_err(io)? {
+        // Whole under another name first: a crash leaves either no key or the key.
+        let unfinished = folder.join("hub.key.new");
+        let mut options = tokio::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        options.mode(0o600);
+        let mut file = options.open(&unfinished).await.map_err(io)?;
+        file.write_all(hex::encode(rand::random::<[u8; 32]>()).as_bytes()).await.map_err(io)?;
+        file.sync_all().await.map_err(io)?;
+        tokio::fs::rename(&unfinished, &path).await.map_err(io)?;
     }
     let text = tokio::fs::read_to_string(&path).await.map_err(io)?;
     let mut seed = [0; 32];

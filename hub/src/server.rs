@@ -1,5 +1,7 @@
 //! Every route of the hub in one router, with its OpenAPI description.
 
+use std::sync::LazyLock;
+
 use axum::{Json, Router, extract::State, http::header, response::IntoResponse};
 use serde_json::{Value, json};
 use utoipa::OpenApi as _;
@@ -45,7 +47,9 @@ pub(crate) fn app(hub: &Hub) -> Router {
 /// This description. A page to browse it is at `/docs`.
 #[utoipa::path(get, path = "/openapi.json", tag = "hub", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 async fn openapi() -> impl IntoResponse {
-    Json(described().split_for_parts().1)
+    static DESCRIPTION: LazyLock<utoipa::openapi::OpenApi> =
+        LazyLock::new(|| described().split_for_parts().1);
+    Json(&*DESCRIPTION)
 }
 
 /// The hub's DID document (did:web): the key that signs its records and credentials.

@@ -150,6 +150,9 @@ async fn open_session(
     if asked.domain != hub.public.domain {
         return Err(Problem::unauthenticated(format!("domain must be {}", hub.public.domain)).at("/domain"));
     }
+    if asked.nonce.len() > 64 || !asked.nonce.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(Problem::invalid("nonce must be as GET /v1/sign-in/nonce gave it").at("/nonce"));
+    }
     let device = proof::verify(&document, proof::AUTHENTICATION).map_err(|error| {
         let field = match &error {
             ProofError::Malformed { field, .. } => *field,

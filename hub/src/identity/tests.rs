@@ -361,6 +361,7 @@ async fn a_session_is_a_device_that_signed_a_fresh_nonce() {
         for (bad, status, field) in [
             (with("/domain", json!("evil.example")), 401, "/domain"),
             (with("/nonce", json!("0123456789")), 401, "/proof/proofValue"),
+            (with("/nonce", json!("\0")), 422, "/nonce"),
             (with("/account", json!(ben.account)), 401, "/proof/proofValue"),
             (with("/account", json!("anna")), 422, ""),
             (with("/proof/proofPurpose", json!("assertionMethod")), 401, "/proof/proofPurpose"),

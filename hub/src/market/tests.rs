@@ -276,9 +276,16 @@ async fn listings_are_found_by_what_they_are_and_by_who_may_see_them() {
         assert_eq!(hub.get(&path).await.refusal().0, 404);
         assert_eq!(hub.get_as(&tokens[1], &path).await.refusal().0, 404);
         assert_eq!(hub.get_as(&tokens[0], &path).await.status, 200);
-        for bad in
-            ["kind=weapon", "status=gone", "limit=1000", "limit=", "after=x", "colour=red", "seller=anna"]
-        {
+        for bad in [
+            "q=%00",
+            "kind=weapon",
+            "status=gone",
+            "limit=1000",
+            "limit=",
+            "after=x",
+            "colour=red",
+            "seller=anna",
+        ] {
             assert_eq!(hub.get(&format!("/v1/listings?{bad}")).await.refusal().0, 400, "{bad}");
         }
         assert_eq!(

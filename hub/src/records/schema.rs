@@ -76,7 +76,7 @@ pub(crate) fn read(received: &Value) -> Result<(Record, String), Refusal> {
     Ok((record, text))
 }
 
-/// Depth and numbers.
+/// Depth, numbers and texts.
 fn plain(value: &Value, depth: usize) -> Result<(), Refusal> {
     if depth > BODY_DEPTH_MAX {
         return Err(Refusal::schema(
@@ -99,6 +99,10 @@ fn plain(value: &Value, depth: usize) -> Result<(), Refusal> {
                     format!("{number} must be an integer within 2^53 - 1; write anything else as a string"),
                 ))
             }
+        }
+        // PostgreSQL's TEXT has no place for it, so a projection could not hold what the record says.
+        Value::String(text) if text.contains('\0') => {
+            Err(Refusal::schema("text", "", "a text may not contain the character U+0000"))
         }
         Value::Array(items) => items.iter().try_for_each(|item| plain(item, deeper)),
         Value::Object(members) => members.values().try_for_each(|member| plain(member, deeper)),

@@ -200,6 +200,7 @@ async fn every_bad_form_is_refused_by_name_and_nothing_is_kept() {
             (said(json!({})), 422, "schema", "body", "/body"),
             (said(json!({ "name": " Gardens" })), 422, "schema", "name", "/body/name"),
             (said(json!({ "name": deep })), 422, "schema", "depth", ""),
+            (said(json!({ "name": "a\0b" })), 422, "schema", "text", ""),
             (said(json!({ "name": 0.5 })), 422, "schema", "number", ""),
             (said(json!({ "name": 9_007_199_254_740_992_u64 })), 422, "schema", "number", ""),
             (with("/id", json!(anna.account)), 422, "proof", "id", "/id"),
