@@ -32,6 +32,12 @@ impl Failure {
     }
 }
 
+/// Whether whoever read our output went away, as `head` does: nothing to complain about.
+pub fn reader_left(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// The exit code of an error.
 pub fn code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Failure>() {

@@ -95,6 +95,7 @@ enum Command {
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if exit::reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("earnest: {}", exit::one_line(&error));
             ExitCode::from(exit::code(&error))

@@ -1,6 +1,8 @@
 //! What verbs print: tables for people, JSON for scripts (`--json`).
 
-use anyhow::Result;
+use std::io::Write;
+
+use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -21,8 +23,7 @@ impl Output {
         for (name, text) in lines {
             table.add_row([(*name).to_owned(), text.clone()]);
         }
-        println!("{table}");
-        Ok(())
+        print_table(table)
     }
 
     /// Many things, as a table with a heading, or the words for none.
@@ -31,16 +32,14 @@ impl Output {
             return print_json(value);
         }
         if rows.is_empty() {
-            println!("none");
-            return Ok(());
+            return print("none");
         }
         let mut table = blank();
         table.set_header(heading.iter().map(|name| name.to_uppercase()));
         for row in rows {
             table.add_row(row);
         }
-        println!("{table}");
-        Ok(())
+        print_table(table)
     }
 }
 
@@ -51,6 +50,17 @@ fn blank() -> Table {
 }
 
 fn print_json(value: &impl Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string(value)?);
-    Ok(())
+    print(&serde_json::to_string(value)?)
+}
+
+fn print_table(mut table: Table) -> Result<()> {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    print(&table.trim_fmt())
+}
+
+/// Prints a line. A reader that went away is an error, not a panic.
+pub fn print(line: &str) -> Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}").context("standard output")
 }

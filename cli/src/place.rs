@@ -68,7 +68,7 @@ impl Place {
 
     /// Removes what a run made, and nothing else that lies in the folder.
     pub fn clear(&self) -> Result<()> {
-        for entry in ["chain", "profiles", "logs", "hub", "earnest.toml", "market.json"] {
+        for entry in ["chain", "profiles", "logs", "hub", "earnest.toml", "market.json", "last-run.json"] {
             remove(&self.root.join(entry))?;
         }
         for service in ["hub", "indexer", "relayer"] {
@@ -115,6 +115,11 @@ impl Place {
     /// The chain's state.
     pub fn chain_state(&self) -> PathBuf {
         self.root.join("chain").join("state.json")
+    }
+
+    /// What the last run proved: the same JSON as the last line of `up --once`.
+    pub fn report(&self) -> PathBuf {
+        self.root.join("last-run.json")
     }
 
     /// The database of a service.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use crate::output::Output;
+use crate::output::{Output, print};
 
 /// Which configuration.
 #[derive(Args, Debug)]
@@ -26,11 +26,8 @@ pub fn run(output: Output, data: &std::path::Path, arguments: ConfigArgs) -> Res
     lines.extend(service::config::load::<relayer::config::Config>("relayer", file)?.explained);
     if output.json {
         let value: Vec<Value> = lines.iter().map(|line| Value::from(line.as_str())).collect();
-        println!("{}", Value::from(value));
+        print(&Value::from(value).to_string())
     } else {
-        for line in lines {
-            println!("{line}");
-        }
+        print(&lines.join("\n"))
     }
-    Ok(())
 }

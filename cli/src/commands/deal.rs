@@ -57,6 +57,17 @@ pub enum Verb {
         #[arg(long, default_value_t = B256::ZERO)]
         evidence: B256,
     },
+    /// Point at evidence, on the chain itself
+    Evidence {
+        #[command(flatten)]
+        of: Of,
+        /// SHA-256 of what is shown
+        #[arg(long)]
+        hash: B256,
+        /// Where it can be had, at most 256 bytes
+        #[arg(long, default_value = "")]
+        uri: String,
+    },
     /// Not delivered in time: return what is left to the buyer
     Reclaim(Of),
     /// Not disputed in time: pay what is left to the seller
@@ -91,6 +102,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         Verb::Lapse(of) => send(session, &of, |_| Act::Lapse).await,
         Verb::Deliver { of, hash } => send(session, &of, |_| Act::Deliver(hash)).await,
         Verb::Dispute { of, evidence } => send(session, &of, |_| Act::Dispute(evidence)).await,
+        Verb::Evidence { of, hash, uri } => send(session, &of, |_| Act::Evidence(hash, uri)).await,
         Verb::Release { of, total } => {
             send(session, &of, |terms| Act::Release(total.unwrap_or(terms.amount))).await
         }

@@ -19,7 +19,11 @@ use clap::Args;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{place::Place, services::stop_signal};
+use crate::{
+    output::print,
+    place::{Place, write_secret},
+    services::stop_signal,
+};
 use progress::Progress;
 
 /// For `--help`.
@@ -103,12 +107,10 @@ pub async fn up(place: &Place, arguments: UpArgs) -> Result<()> {
     progress.step("stop the services and the chain", async { Ok(local.stop().await) }).await?;
     drop(lock);
     match outcome? {
-        Some(report) if arguments.once => println!("{report}"),
-        Some(_) => {}
-        None if arguments.once => return Err(anyhow!("stopped before both trades were done")),
-        None => {}
+        Some(report) if arguments.once => print(&report.to_string()),
+        None if arguments.once => Err(anyhow!("stopped before both trades were done")),
+        Some(_) | None => Ok(()),
     }
-    Ok(())
 }
 
 async fn work(local: &mut local::Local, arguments: &UpArgs) -> Result<Option<serde_json::Value>> {
@@ -116,6 +118,13 @@ async fn work(local: &mut local::Local, arguments: &UpArgs) -> Result<Option<ser
     let progress = local.progress.clone();
     let sample = sample::fill(&local.place, &mut market, &progress).await?;
     let trades = trades::run(&sample, &progress).await?;
+    let report = json!({
+        "trades": trades,
+        "steps": progress.steps(),
+        "block_seconds": local::BLOCK_SECONDS,
+        "urls": market.urls,
+    });
+    write_secret(&local.place.report(), &report.to_string())?;
     progress.say("");
     for (name, url) in [
         ("chain (JSON-RPC)", &market.urls.rpc),
@@ -126,10 +135,5 @@ async fn work(local: &mut local::Local, arguments: &UpArgs) -> Result<Option<ser
         progress.say(&format!("  {name:<17} {url}"));
     }
     progress.say(&format!("  {:<17} {}/docs", "API in a browser", market.urls.hub));
-    Ok(Some(json!({
-        "trades": trades,
-        "steps": progress.steps(),
-        "block_seconds": local::BLOCK_SECONDS,
-        "urls": market.urls,
-    })))
+    Ok(Some(report))
 }

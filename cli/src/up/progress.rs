@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -34,11 +34,12 @@ impl Progress {
         Self { bars, steps: Arc::default() }
     }
 
-    /// Says a line.
+    /// Says a line. When nobody listens any more, the work goes on.
     pub fn say(&self, line: &str) {
+        let print = || drop(writeln!(std::io::stdout().lock(), "{line}"));
         match &self.bars {
-            Some(bars) => bars.suspend(|| println!("{line}")),
-            None => println!("{line}"),
+            Some(bars) => bars.suspend(print),
+            None => print(),
         }
     }
 

@@ -1,1 +1,275 @@
-//! Earnest.
+//! Drives the built `earnest` binary as a person at a terminal would: whole markets as processes of their own.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
+
+pub mod chain;
+pub mod proxy;
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The longest that a market may take for its two trades, restarts included.
+pub const TRADES_WAIT: Duration = Duration::from_secs(240);
+
+/// The binary under test, built with the feature `failpoints`.
+///
+/// # Panics
+/// `EARNEST_BIN` does not name it.
+pub fn binary() -> PathBuf {
+    let path = std::env::var_os("EARNEST_BIN");
+    path.map(PathBuf::from).expect("EARNEST_BIN is not set: run these tests by ./scripts/test end-to-end")
+}
+
+/// A port of 127.0.0.1 that is free now.
+pub fn a_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("a free port").port()
+}
+
+/// A data folder with ports of its own, so that tests do not meet.
+#[derive(Debug)]
+pub struct Folder {
+    folder: TempDir,
+    /// The chain's port.
+    pub chain_port: u16,
+    ports: [u16; 3],
+}
+
+impl Folder {
+    /// An empty one.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder, chain_port: a_port(), ports: [a_port(), a_port(), a_port()] }
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A file beside the data folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Where the hub answers.
+    pub fn hub(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Where the indexer answers.
+    pub fn indexer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[1])
+    }
+
+    /// Where the relayer answers.
+    pub fn relayer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[2])
+    }
+
+    /// Where the chain answers.
+    pub fn rpc(&self) -> String {
+        format!("http://127.0.0.1:{}", self.chain_port)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.env("EARNEST_ANVIL", fixture::anvil_binary()).arg("--data").arg(self.data());
+        command
+    }
+
+    /// `earnest up` with these arguments and this environment.
+    pub fn up(&self, arguments: &[&str], environment: &[(&str, String)]) -> Running {
+        let [hub, indexer, relayer] = self.ports;
+        let mut command = self.command();
+        command.arg("up");
+        for (name, port) in
+            [("chain", self.chain_port), ("hub", hub), ("indexer", indexer), ("relayer", relayer)]
+        {
+            command.arg(format!("--{name}-port")).arg(port.to_string());
+        }
+        command.args(arguments).envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
+        Running::start(command)
+    }
+
+    /// The chain alone, as the last run left it.
+    pub fn chain_alone(&self) -> Running {
+        let mut command = self.command();
+        command
+            .args(["chain", "--port", &self.chain_port.to_string(), "--state"])
+            .arg(self.data().join("chain/state.json"));
+        Running::start(command)
+    }
+
+    /// A client verb, run to its end.
+    pub fn verb(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().expect("the binary runs")
+    }
+
+    /// What the last run of `up` proved.
+    pub fn report(&self) -> Value {
+        json(&std::fs::read(self.data().join("last-run.json")).expect("the last run's report"))
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads JSON that must be JSON.
+pub fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
+}
+
+/// A process and what it says. Killed when dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    /// What it has said so far.
+    pub said: Vec<String>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary starts");
+        let (sender, lines) = channel();
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, lines, said: Vec::new() }
+    }
+
+    /// Waits until it says a line that contains `text`.
+    ///
+    /// # Panics
+    /// It ends or `at_most` passes before.
+    pub fn wait_for(&mut self, text: &str, at_most: Duration) -> String {
+        let started = Instant::now();
+        loop {
+            let left = at_most.saturating_sub(started.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.said.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("no `{text}` within {} s:\n{}", at_most.as_secs(), self.said.join("\n"))
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("it ended without `{text}`:\n{}", self.said.join("\n"))
+                }
+            }
+        }
+    }
+
+    /// Waits until it ends and answers its exit code.
+    ///
+    /// # Panics
+    /// `at_most` passes before.
+    pub fn wait(mut self, at_most: Duration) -> (Option<i32>, Vec<String>) {
+        let started = Instant::now();
+        loop {
+            let left = at_most.saturating_sub(started.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.said.push(line),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.child.wait().expect("it has ended");
+                    return (status.code(), std::mem::take(&mut self.said));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("still running after {} s:\n{}", at_most.as_secs(), self.said.join("\n"))
+                }
+            }
+        }
+    }
+
+    /// Stops it as Ctrl-C does.
+    pub fn interrupt(&self) {
+        kill_process(self.pid(), Signal::INT).expect("it is ours to stop");
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Kills one of its services as `kill -9` does.
+    ///
+    /// # Panics
+    /// No such service is running.
+    pub fn kill(&self, service: &str) {
+        let pid = child_of(self.child.id(), service).unwrap_or_else(|| panic!("no {service} is running"));
+        let pid = Pid::from_raw(pid).expect("a process id");
+        kill_process(pid, Signal::KILL).expect("it is ours to kill");
+    }
+
+    /// The process id, by which [`kill_service`] finds its services.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already gone is fine; the services stop with their parent.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Kills a service of the `earnest up` with this process id, as `kill -9` does; false when it is not running.
+pub fn kill_service(up: u32, service: &str) -> bool {
+    let pid = child_of(up, service).and_then(Pid::from_raw);
+    pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+}
+
+/// The child whose first argument is the service's name.
+fn child_of(parent: u32, service: &str) -> Option<i32> {
+    let processes = std::fs::read_dir("/proc").expect("/proc");
+    processes.flatten().find_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let after_name = stat.rsplit_once(") ")?.1;
+        let of = after_name.split_whitespace().nth(1)?.parse::<u32>().ok()?;
+        let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        (of == parent && line.split('\0').nth(1) == Some(service)).then_some(pid)
+    })
+}
+
+/// Whether any process still has this path on its command line.
+pub fn anything_runs_over(path: &Path) -> bool {
+    let path = path.to_string_lossy().into_owned();
+    let processes = std::fs::read_dir("/proc").expect("/proc");
+    processes.flatten().any(|entry| {
+        std::fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|line| line.contains(&path))
+    })
+}
