@@ -2,6 +2,7 @@ use alloy::{
     primitives::{Address, address},
     signers::local::PrivateKeySigner,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::siwe::{Demands, SignIn};
@@ -105,6 +106,25 @@ fn what_is_not_in_the_grammar_is_no_message() {
         format!("{full}{}", "\n- https://example.com".repeat(15)),
     ] {
         assert!(bad.parse::<SignIn>().is_err(), "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_is_all_there_is(at in any::<proptest::sample::Index>(), to in any::<char>()) {
+        let mut letters: Vec<char> = full().chars().collect();
+        let at = at.index(letters.len());
+        letters[at] = to;
+        let text: String = letters.into_iter().collect();
+        if let Ok(message) = text.parse::<SignIn>() {
+            prop_assert_eq!(message.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn no_text_stops_the_parser(text in "(\\PC|\n){0,300}") {
+        let _ = text.parse::<SignIn>();
+        let _ = format!("{}{text}", least()).parse::<SignIn>();
     }
 }
 
