@@ -8,7 +8,7 @@
 use axum::http::StatusCode;
 use protocol::{
     evm,
-    wire::feed::{Delivery, DeliveryReceipt, FeedEntry, Finality},
+    wire::feed::{Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
 };
 use service::{db::Write, http::Problem};
 use sqlx::AnyConnection;
@@ -84,7 +84,7 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<bool, Error> {
         }
     }
     if let Some(purchase) = mark_unless_ours(hub, entry).await? {
-        let body = serde_json::to_value(entry).map_err(store::corrupt)?;
+        let body = serde_json::to_value(recordable(entry)).map_err(store::corrupt)?;
         let now = Stamp::from_ms(hub.clock.now_ms());
         let draft = Draft::new("chain-event@1", Some(hub.account), now, body)
             .about(purchase.id)
@@ -92,6 +92,16 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<bool, Error> {
         say(hub, &draft).await?;
     }
     Ok(true)
+}
+
+/// As a record can hold it: no record has U+0000 in a text, and a party may have put it into a URI on chain, which must
+/// not keep the deal's later events away.
+fn recordable(entry: &FeedEntry) -> FeedEntry {
+    let mut entry = entry.clone();
+    if let EventBody::Evidence { uri, .. } = &mut entry.event.body {
+        *uri = uri.replace('\0', "\u{fffd}");
+    }
+    entry
 }
 
 /// The purchase that the event is about; where there is none, the mark. Decided under the writers' turn, so that no

@@ -186,7 +186,7 @@ async fn an_intent_is_published_once_and_waited_for() {
             deal: bought.deal,
             by: bought.terms.seller.address,
             evidence: B256::ZERO,
-            uri: String::new(),
+            uri: "no text of a database\0".to_owned(),
             count: 3,
         };
         trade.final_event(ESCROW, argued).await;
