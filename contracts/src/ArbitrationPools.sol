@@ -429,7 +429,12 @@ contract ArbitrationPools is IArbitrationPools, EIP712 {
         try IEscrow(hearing.escrow).rule(terms.fold(), docket.lo) {
             _setStage(hearing, Stage.Executed);
             emit RulingExecuted(hearing.deal, hearing.escrow, docket.lo);
-        } catch {}
+        } catch (bytes memory reason) {
+            // For want of gas nothing is accepted either, so that an estimate finds what the whole needs.
+            // The selector is all that is wanted of the reason.
+            // forge-lint: disable-next-line(unsafe-typecast)
+            if (reason.length == 0 || bytes4(reason) == NotEnoughGas.selector) revert NotEnoughGas();
+        }
     }
 
     function _setStage(Hearing memory hearing, Stage stage) private {

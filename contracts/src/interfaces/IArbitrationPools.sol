@@ -157,6 +157,11 @@ interface IArbitrationPools is IArbiter {
     /// Nothing in the submission changes the count.
     error NoBallots();
 
+    /* REFUSALS, intake */
+
+    /// Too little gas for the escrow to pay out by the ruling that these ballots determine.
+    error NotEnoughGas();
+
     /* POOLS AND LISTS */
 
     function createPool(RuleBook calldata book) external returns (bytes32 pool);

@@ -258,8 +258,9 @@ contract SubmitTest is PoolsFixture {
             (bool ok,) = address(pools).call{gas: gas_}(data);
             Stage stage = pools.caseOf(address(escrow), id).stage;
             if (!ok) assertEq(uint8(stage), uint8(Stage.Drawn));
+            else assertEq(uint8(stage), uint8(Stage.Executed));
             bool closed = escrow.stateOf(id).status == Status.Closed;
-            assertEq(closed, stage == Stage.Executed);
+            assertEq(closed, ok);
             assertEq(seller.balance, closed ? AMOUNT / 2 : 0);
             vm.revertToState(snapshot);
         }

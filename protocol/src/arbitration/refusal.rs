@@ -3,8 +3,8 @@
 use alloy::primitives::Address;
 
 crate::refusal::refusals! {
-    /// Why the pools refuse. When several apply, the first class in the order terms, state, time, authority, amount is
-    /// given. Times are Unix seconds; a number on chain that is larger than the field reads as the field's largest.
+    /// Why the pools refuse. When several apply, the first class in the order terms, state, time, authority, amount,
+    /// intake is given. Times are Unix seconds; a number on chain that is larger than the field reads as the field's largest.
     Terms {
         /// `jury_size`.
         BadJurySize {
@@ -108,6 +108,10 @@ crate::refusal::refusals! {
         } = "{page} is not a page of members",
         /// Nothing to count.
         NoBallots = "no ballots were given",
+    }
+    Intake {
+        /// The escrow could not pay out by the ruling.
+        NotEnoughGas = "the transaction has too little gas to pay out by the ruling",
     }
 }
 

@@ -119,6 +119,7 @@ impl From<ArbitrationPoolsErrors> for arbitration::Refusal {
             E::ListNotAscending(e) => Self::ListNotAscending { index: word(e.index) },
             E::BadPage(e) => Self::BadPage { page: e.page },
             E::NoBallots(_) => Self::NoBallots,
+            E::NotEnoughGas(_) => Self::NotEnoughGas,
         }
     }
 }

@@ -25,10 +25,6 @@ const VOID: u64 = 31;
 const FINAL_FROM: usize = 155;
 const SHARE_STEP: u16 = 500;
 
-/// Calling the escrow inside `submit` may fail without failing it, so an estimate can fall short of executing the ruling:
-/// gas for the call and for paying both parties.
-pub const EXECUTION_GAS: u64 = 400_000;
-
 /// Whether the chain shows what an intent is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -60,14 +56,6 @@ pub fn calldata(intent: &Intent) -> Result<Bytes, TermsError> {
 pub fn case_of(terms: &Terms) -> Result<Bytes, TermsError> {
     let call = ArbitrationPools::caseOfCall { escrow: terms.escrow.address, deal: deal_id(terms)? };
     Ok(call.abi_encode().into())
-}
-
-/// Gas beyond the estimate.
-pub const fn extra_gas(action: &IntentAction) -> u64 {
-    match action {
-        IntentAction::SubmitBallots { .. } => EXECUTION_GAS,
-        IntentAction::OpenCase | IntentAction::DrawJury | IntentAction::ExecuteRuling => 0,
-    }
 }
 
 /// Reads the answer to [`case_of`] as the effect of an action.
@@ -147,7 +135,9 @@ fn pools_cure(refusal: &arbitration::Refusal) -> Cure {
         | R::NotAccepted
         | R::AlreadyAccepted
         | R::AlreadyExecuted
-        | R::NoBallots => Cure::Event,
+        | R::NoBallots
+        // The next try estimates anew.
+        | R::NotEnoughGas => Cure::Event,
         R::NotMyDeal
         | R::NoList
         | R::TooFewMembers { .. }
@@ -173,7 +163,7 @@ fn escrow_cure(refusal: &deal::Refusal) -> Cure {
     use deal::Refusal as R;
     match refusal {
         R::TooEarly { .. } => Cure::Time,
-        R::UnknownDeal | R::NotDisputed => Cure::Event,
+        R::UnknownDeal | R::NotDisputed | R::NotEnoughGas => Cure::Event,
         R::TooLate { .. } | R::DealClosed | R::NotArbiter | R::MeteredDeal => Cure::Nothing,
         _ => Cure::Unknown,
     }

@@ -27,9 +27,9 @@ pub enum Price {
     },
 }
 
-/// The gas that a transaction is given: the estimate and a quarter, and `extra`. What is not used costs nothing.
-pub const fn gas_limit(estimate: u64, extra: u64) -> u64 {
-    estimate.saturating_add(estimate / 4).saturating_add(extra)
+/// The gas that a transaction is given: the estimate and a quarter. What is not used costs nothing.
+pub const fn gas_limit(estimate: u64) -> u64 {
+    estimate.saturating_add(estimate / 4)
 }
 
 /// The highest fee for a unit of gas: the configured one, or what is left of the intent's budget over its gas.

@@ -56,7 +56,7 @@ fn a_bump_is_an_eighth_or_the_estimate_within_the_ceiling() {
     assert_eq!(ceiling(500, 1_000_000, 1_000), 500);
     assert_eq!(ceiling(5_000, 1_000_000, 1_000), 1_000);
     assert_eq!(ceiling(5_000, 1_000_000, 0), 0);
-    assert_eq!(gas_limit(100_000, 7), 125_007);
+    assert_eq!(gas_limit(100_000), 125_000);
 }
 
 proptest! {
