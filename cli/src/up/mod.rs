@@ -104,7 +104,11 @@ pub async fn up(place: &Place, arguments: UpArgs) -> Result<()> {
         }
         other => other,
     };
-    progress.step("stop the services and the chain", async { Ok(local.stop().await) }).await?;
+    let stopped = async {
+        local.stop().await;
+        Ok(())
+    };
+    progress.step("stop the services and the chain", stopped).await?;
     drop(lock);
     match outcome? {
         Some(report) if arguments.once => print(&report.to_string()),

@@ -15,7 +15,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -35,9 +38,22 @@ pub fn binary() -> PathBuf {
     path.map(PathBuf::from).expect("EARNEST_BIN is not set: run these tests by ./scripts/test end-to-end")
 }
 
-/// A port of 127.0.0.1 that is free now.
+/// A port of 127.0.0.1 that is free now, below those that the system hands out, and another for every call and every
+/// test process.
+///
+/// # Panics
+/// Hundreds of ports in a row are taken.
 pub fn a_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("a free port").port()
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let taken = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_err();
+    (0..500)
+        .map(|_| {
+            let call = CALLS.fetch_add(1, Ordering::Relaxed);
+            let port = 10_000 + (std::process::id().wrapping_mul(16).wrapping_add(call)) % 20_000;
+            u16::try_from(port).expect("below 30,000")
+        })
+        .find(|port| !taken(port))
+        .expect("a free port")
 }
 
 /// A data folder with ports of its own, so that tests do not meet.
@@ -106,15 +122,6 @@ impl Folder {
         Running::start(command)
     }
 
-    /// The chain alone, as the last run left it.
-    pub fn chain_alone(&self) -> Running {
-        let mut command = self.command();
-        command
-            .args(["chain", "--port", &self.chain_port.to_string(), "--state"])
-            .arg(self.data().join("chain/state.json"));
-        Running::start(command)
-    }
-
     /// A client verb, run to its end.
     pub fn verb(&self, arguments: &[&str]) -> Output {
         self.command().args(arguments).output().expect("the binary runs")
@@ -138,7 +145,7 @@ pub fn json(bytes: &[u8]) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
 }
 
-/// A process and what it says. Killed when dropped.
+/// A process and what it says. Stopped when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -222,14 +229,10 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
-    /// Kills one of its services as `kill -9` does.
-    ///
-    /// # Panics
-    /// No such service is running.
-    pub fn kill(&self, service: &str) {
-        let pid = child_of(self.child.id(), service).unwrap_or_else(|| panic!("no {service} is running"));
-        let pid = Pid::from_raw(pid).expect("a process id");
-        kill_process(pid, Signal::KILL).expect("it is ours to kill");
+    /// Kills it as `kill -9` does: it can stop nothing that it started.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it is ours to kill");
+        self.child.wait().expect("it has ended");
     }
 
     /// The process id, by which [`kill_service`] finds its services.
@@ -240,7 +243,15 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Already gone is fine; the services stop with their parent.
+        // As Ctrl-C does, so that it can stop what it started; killed when it does not listen.
+        let _ = kill_process(self.pid(), Signal::INT);
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(30) {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::yield_now();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

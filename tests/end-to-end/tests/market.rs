@@ -1,4 +1,11 @@
 //! `earnest up`: from nothing, again on what is there, and afresh.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
 
 use std::time::Duration;
 
@@ -48,7 +55,10 @@ async fn a_market_starts_goes_on_and_starts_over() {
     let folder = Folder::new();
     let first = once(&folder, &[]);
     check_report(&first);
-    let second = once(&folder, &[]);
+
+    let mut up = folder.up(&[], &[]);
+    up.wait_for("Everything runs until", TRADES_WAIT);
+    let second = folder.report();
     check_report(&second);
     for trade in 0..2 {
         assert_ne!(
@@ -56,36 +66,41 @@ async fn a_market_starts_goes_on_and_starts_over() {
             "a second run makes new deals"
         );
     }
-
-    // What the reports say about money is what the chain says, and the second run went on from the first.
-    {
-        let chain = folder.chain_alone();
-        let provider = connect(&folder.rpc()).await;
-        for report in [&first, &second] {
-            for trade in report["trades"].as_array().expect("trades") {
-                let transactions = trade["transactions"].as_array().expect("transactions");
-                let before = transactions[0]["block"].as_u64().expect("a block") - 1;
-                let events = trade["events"].as_array().expect("events");
-                let after = number(&events[events.len() - 1]["block_number"]).to::<u64>();
-                for party in ["buyer", "seller"] {
-                    let told = &trade["balances"][party];
-                    let wallet = told["wallet"].as_str().expect("a wallet");
-                    assert_eq!(balance(&provider, wallet, before).await, number(&told["before"]));
-                    assert_eq!(balance(&provider, wallet, after).await, number(&told["after"]));
-                }
-            }
-        }
-        check_credentials(&folder, &second);
-        chain.interrupt();
-        let (code, _) = chain.wait(Duration::from_secs(30));
-        assert_eq!(code, Some(0));
+    for party in ["buyer", "seller"] {
+        assert_eq!(
+            first["trades"][1]["balances"][party]["after"], second["trades"][0]["balances"][party]["before"],
+            "the second run goes on from the first"
+        );
     }
+    check_balances(&folder, &second).await;
+    check_credentials(&folder, &first);
+    check_credentials(&folder, &second);
+    up.interrupt();
+    let (code, said) = up.wait(Duration::from_secs(60));
+    assert_eq!(code, Some(0), "{}", said.join("\n"));
 
     let third = once(&folder, &["--fresh"]);
     check_report(&third);
     let wallet = |report: &Value| report["trades"][0]["balances"]["buyer"]["wallet"].clone();
     assert_eq!(wallet(&first), wallet(&second), "the people stay");
     assert_ne!(wallet(&first), wallet(&third), "--fresh makes new people");
+}
+
+/// What the report says about money is what the chain says.
+async fn check_balances(folder: &Folder, report: &Value) {
+    let provider = connect(&folder.rpc()).await;
+    for trade in report["trades"].as_array().expect("trades") {
+        let transactions = trade["transactions"].as_array().expect("transactions");
+        let before = transactions[0]["block"].as_u64().expect("a block") - 1;
+        let events = trade["events"].as_array().expect("events");
+        let after = number(&events[events.len() - 1]["block_number"]).to::<u64>();
+        for party in ["buyer", "seller"] {
+            let told = &trade["balances"][party];
+            let wallet = told["wallet"].as_str().expect("a wallet");
+            assert_eq!(balance(&provider, wallet, before).await, number(&told["before"]));
+            assert_eq!(balance(&provider, wallet, after).await, number(&told["after"]));
+        }
+    }
 }
 
 /// Every credential holds by the chain alone, and none holds when a byte of it is another.
@@ -139,7 +154,7 @@ async fn nothing_outlives_a_killed_supervisor() {
     let folder = Folder::new();
     let mut up = folder.up(&[], &[]);
     up.wait_for("start the relayer (", Duration::from_secs(60));
-    drop(up);
+    up.kill();
     let started = std::time::Instant::now();
     while anything_runs_over(&folder.data()) {
         assert!(started.elapsed().as_secs() < 30, "a service outlives its supervisor");

@@ -1,4 +1,11 @@
 //! Bad input over the real stack: problem details that name the field and the rule, and nothing is kept.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
 
 use std::time::Duration;
 
