@@ -142,7 +142,7 @@ async fn forged_ballots_are_refused() {
         (relayers, "the relayer's own"),
         (outsiders, "a member's without a seat"),
     ] {
-        assert_eq!(jury.refused(&[forged.clone()]).await, "InvalidBallot", "{what}");
+        assert_eq!(jury.refused(std::slice::from_ref(&forged)).await, "InvalidBallot", "{what}");
         let among = [honest[1].clone(), honest[2].clone(), forged];
         assert_eq!(jury.refused(&among).await, "InvalidBallot", "{what}, among honest ones");
     }
