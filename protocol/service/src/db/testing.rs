@@ -46,7 +46,9 @@ pub fn sqlite() -> FreshDb {
 pub async fn postgres() -> FreshDb {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let Ok(server) = std::env::var("EARNEST_TEST_POSTGRES") else {
-        panic!("EARNEST_TEST_POSTGRES is not set: run the tests by ./scripts/test, which starts a server for them");
+        panic!(
+            "EARNEST_TEST_POSTGRES is not set: run the tests by ./scripts/test, which starts a server for them"
+        );
     };
     install_default_drivers();
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
