@@ -126,3 +126,30 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Verify(verb) => verify::run(&session, verb).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    /// A verb's argument with the id of a global option would silently share its value.
+    fn no_verb_reuses(command: &clap::Command, globals: &[String]) {
+        for argument in command.get_arguments() {
+            let id = argument.get_id().to_string();
+            assert!(!globals.contains(&id) || argument.is_global_set(), "{}: {id}", command.get_name());
+        }
+        for verb in command.get_subcommands() {
+            no_verb_reuses(verb, globals);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        let globals =
+            command.get_arguments().map(|argument| argument.get_id().to_string()).collect::<Vec<_>>();
+        no_verb_reuses(&command, &globals);
+    }
+}

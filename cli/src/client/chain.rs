@@ -7,7 +7,10 @@ use alloy::{
     network::{EthereumWallet, TransactionBuilder},
     primitives::{Address, B256, Bytes, U256},
     providers::{DynProvider, Provider, ProviderBuilder},
-    rpc::types::{TransactionReceipt, TransactionRequest},
+    rpc::types::{
+        TransactionReceipt, TransactionRequest,
+        state::{AccountOverride, StateOverride},
+    },
     signers::local::PrivateKeySigner,
     sol_types::SolCall,
     transports::{RpcError, TransportErrorKind},
@@ -97,9 +100,24 @@ impl Chain {
         Ok(block.ok_or_else(|| anyhow!("the chain has no block"))?.header.timestamp)
     }
 
+    /// The code at the address; empty where there is no contract.
+    pub async fn code(&self, address: Address) -> Result<Bytes> {
+        self.provider.get_code_at(address).await.context("eth_getCode")
+    }
+
     /// Whether there is code at the address.
     pub async fn has_code(&self, address: Address) -> Result<bool> {
-        Ok(!self.provider.get_code_at(address).await.context("eth_getCode")?.is_empty())
+        Ok(!self.code(address).await?.is_empty())
+    }
+
+    /// The code that a deployment would leave at this address, which the code may contain. The node runs the creation code
+    /// in the place of what is there, and changes nothing.
+    pub async fn dry_deploy(&self, at: Address, creation: Bytes) -> Result<Bytes> {
+        let request = TransactionRequest::default().with_to(at);
+        let code = AccountOverride { code: Some(creation), ..AccountOverride::default() };
+        let overrides = StateOverride::from_iter([(at, code)]);
+        let answer = self.provider.call(request).overrides(overrides).await;
+        answer.map_err(|error| explain("dry deployment", &error))
     }
 
     /// A receipt; none when the chain does not know the transaction.

@@ -43,7 +43,7 @@ pub struct Connection {
     pub data: PathBuf,
     /// Who you are: a name under DIR/profiles, or a path to a profile folder
     #[arg(long = "as", global = true, env = "EARNEST_AS", value_name = "NAME")]
-    pub name: Option<String>,
+    pub who: Option<String>,
     /// The hub [default: the one that `earnest up` runs over DIR]
     #[arg(long, global = true, env = "EARNEST_HUB", value_name = "URL")]
     pub hub: Option<String>,
@@ -111,7 +111,7 @@ impl Session {
 
     fn name(&self) -> Result<&str> {
         self.connection
-            .name
+            .who
             .as_deref()
             .ok_or_else(|| anyhow!("--as is missing: say who you are, e.g. --as buyer"))
     }
@@ -133,7 +133,7 @@ impl Session {
 
     /// The hub, asked by the person where `--as` names one, else by nobody in particular.
     pub async fn reader(&self) -> Result<Http> {
-        if self.connection.name.is_some() { Ok(self.member().await?.hub.http) } else { Ok(self.hub()?.http) }
+        if self.connection.who.is_some() { Ok(self.member().await?.hub.http) } else { Ok(self.hub()?.http) }
     }
 
     /// The pool that `earnest up` made.

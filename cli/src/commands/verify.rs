@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use hub::records::Device;
 use protocol::{
-    evm::{deal_id, escrow::Escrow},
+    caip::AccountId,
+    evm::{deal_id, escrow::Escrow, pools::ArbitrationPools},
     terms::Terms,
 };
 use serde_json::{Value, json};
@@ -30,6 +31,10 @@ pub enum Verb {
         after_help = "Example:\n  earnest verify credential credential.json --rpc http://127.0.0.1:8545"
     )]
     Credential(CredentialArgs),
+    /// Check contracts: that the code at their addresses is the code in this binary, which nobody owns and nobody can change
+    #[command(after_help = "Example:\n  earnest verify contracts --rpc http://127.0.0.1:8545 \
+        --escrow eip155:31337:0x… --arbiter eip155:31337:0x…")]
+    Contracts(ContractsArgs),
     /// Check a deal: that its id is the hash of the terms, and what the escrow says of it
     #[command(
         after_help = "Example:\n  earnest verify deal terms.json --deal 0x… --rpc http://127.0.0.1:8545"
@@ -47,6 +52,17 @@ pub struct CredentialArgs {
     trust: Option<Device>,
 }
 
+/// Which contracts.
+#[derive(Args, Debug)]
+pub struct ContractsArgs {
+    /// The escrow [default: as `earnest up` deployed it]
+    #[arg(long, value_name = "CAIP-10")]
+    escrow: Option<AccountId>,
+    /// The pools contract [default: as `earnest up` deployed it]
+    #[arg(long, value_name = "CAIP-10")]
+    arbiter: Option<AccountId>,
+}
+
 /// Which deal.
 #[derive(Args, Debug)]
 pub struct DealArgs {
@@ -61,6 +77,7 @@ pub struct DealArgs {
 pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
         Verb::Credential(arguments) => credential(session, arguments).await,
+        Verb::Contracts(arguments) => contracts(session, arguments).await,
         Verb::Deal(arguments) => deal(session, arguments).await,
     }
 }
@@ -101,6 +118,31 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
 
 async fn asked(hub: &Hub) -> Option<Device> {
     device_of(hub).await.ok()
+}
+
+async fn contracts(session: &Session, arguments: ContractsArgs) -> Result<()> {
+    let chain = session.chain().await?;
+    let escrow = session.contract("--escrow", arguments.escrow, |market| market.contracts.escrow)?;
+    let pools = session.contract("--arbiter", arguments.arbiter, |market| market.contracts.pools)?;
+    for (name, contract, creation) in
+        [("escrow", escrow, Escrow::BYTECODE.clone()), ("pools", pools, ArbitrationPools::BYTECODE.clone())]
+    {
+        let (there, expected) =
+            (chain.code(contract.address).await?, chain.dry_deploy(contract.address, creation).await?);
+        if there.is_empty() {
+            return Err(Failure::does_not_hold(format!("{name} {contract}: there is no contract")));
+        }
+        if there != expected {
+            return Err(Failure::does_not_hold(format!(
+                "{name} {contract}: its code is not the code in this binary"
+            )));
+        }
+    }
+    let value = json!({ "holds": true, "escrow": escrow, "pools": pools });
+    session.output.one(
+        &value,
+        &[("holds", "yes".to_owned()), ("escrow", escrow.to_string()), ("pools", pools.to_string())],
+    )
 }
 
 async fn deal(session: &Session, arguments: DealArgs) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The local market itself: its chain, contracts, configuration and services.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use alloy::{
     primitives::{Address, B256, U256, b256},
@@ -42,14 +42,16 @@ const READY_WAIT: Duration = Duration::from_secs(60);
 pub struct Local {
     pub(super) place: Place,
     pub(super) progress: Progress,
+    program: PathBuf,
     given_up: mpsc::Sender<String>,
     chain: Option<Supervised>,
     services: Vec<Supervised>,
 }
 
 impl Local {
-    pub(super) const fn new(place: Place, progress: Progress, given_up: mpsc::Sender<String>) -> Self {
-        Self { place, progress, given_up, chain: None, services: Vec::new() }
+    pub(super) fn new(place: Place, progress: Progress, given_up: mpsc::Sender<String>) -> Result<Self> {
+        let program = std::env::current_exe().context("where this binary lies")?;
+        Ok(Self { place, progress, program, given_up, chain: None, services: Vec::new() })
     }
 
     /// Starts what is not running: the chain, the contracts where there are none, the three services.
@@ -97,6 +99,7 @@ impl Local {
             [("indexer", &market.urls.indexer), ("hub", &market.urls.hub), ("relayer", &market.urls.relayer)]
         {
             let service = Service {
+                program: self.program.clone(),
                 name,
                 arguments: vec![OsString::from("--config"), self.place.config().into_os_string()],
                 log: self.place.logs().join(format!("{name}.log")),
@@ -123,6 +126,7 @@ impl Local {
         crate::services::anvil()?;
         let port = ports::of(&urls.rpc).context("the chain's port")?;
         let service = Service {
+            program: self.program.clone(),
             name: "chain",
             arguments: vec![
                 OsString::from("--port"),

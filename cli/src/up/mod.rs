@@ -88,7 +88,7 @@ pub async fn up(place: &Place, arguments: UpArgs) -> Result<()> {
         progress.say(&format!("  {} is empty again", place.root().display()));
     }
     let (given_up, mut given_ups) = mpsc::channel(4);
-    let mut local = local::Local::new(place.clone(), progress.clone(), given_up);
+    let mut local = local::Local::new(place.clone(), progress.clone(), given_up)?;
     let outcome = tokio::select! {
         outcome = work(&mut local, &arguments) => outcome,
         Some(reason) = given_ups.recv() => Err(anyhow!("{reason}")),

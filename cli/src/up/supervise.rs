@@ -31,6 +31,8 @@ const STOP_WAIT: Duration = Duration::from_secs(15);
 /// A service to run.
 #[derive(Clone, Debug)]
 pub struct Service {
+    /// This binary. Found once: when it is built anew meanwhile, the system no longer knows where it was.
+    pub program: PathBuf,
     /// Its name, which is also the verb of `earnest` that runs it.
     pub name: &'static str,
     /// The arguments after the verb.
@@ -112,13 +114,12 @@ fn why(status: ExitStatus) -> String {
 }
 
 fn spawn(service: &Service) -> Result<Child> {
-    let program = std::env::current_exe().context("where this binary lies")?;
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(&service.log)
         .with_context(|| format!("cannot write {}", service.log.display()))?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(&service.program);
     command
         .arg(service.name)
         .args(&service.arguments)

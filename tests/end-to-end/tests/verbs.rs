@@ -87,6 +87,12 @@ async fn two_people_trade_by_hand() {
     let (code, told) = refused(&folder, &["verify", "deal", terms, "--deal", &other]);
     assert!(code == 3 && told.contains("is not the id of these terms"), "{told}");
 
+    done(&folder, "buyer", &["verify", "contracts"]);
+    let market = json(&std::fs::read(folder.data().join("market.json")).expect("market.json"));
+    let pools = format!("eip155:31337:{}", market["contracts"]["pools"].as_str().expect("an address"));
+    let (code, told) = refused(&folder, &["verify", "contracts", "--escrow", &pools]);
+    assert!(code == 3 && told.contains("is not the code in this binary"), "{told}");
+
     done(&folder, "seller", &["listing", "set-status", &listing, "sold"]);
     let (code, told) = refused(&folder, &["--as", "buyer", "purchase", "offer", &listing]);
     assert!(code == 1 && told.contains("listing_inactive"), "{told}");
