@@ -29,15 +29,6 @@ CREATE TABLE chain_events (
 ) STRICT;
 CREATE INDEX chain_events_deal ON chain_events (deal);
 
--- Events of deals that this hub was never told of: seen, and nothing more.
-CREATE TABLE foreign_events (
-    event TEXT PRIMARY KEY,
-    deal TEXT,
-    finality TEXT NOT NULL,
-    feed_seq INTEGER NOT NULL
-) STRICT;
-CREATE INDEX foreign_events_deal ON foreign_events (deal);
-
 CREATE TABLE intents (
     seq INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,

@@ -1,14 +1,13 @@
 //! From the relayer's delivery to the status of a purchase.
 //!
-//! Every telling is read again from the hub's own indexer first. One about a deal of this hub becomes a `chain-event@1`
-//! of the hub, so that a replay of the log needs neither relayer nor indexer. One about anyone else's deal leaves a mark
-//! alone: the contracts are shared by everybody, and a hub that stored what strangers do there would let them fill its
-//! log. The mark tells a second delivery, and that a deal was on chain before it was offered here.
+//! Every telling about a deal of this hub is read again from the hub's own indexer first, and becomes a `chain-event@1`
+//! of the hub, so that a replay of the log needs neither relayer nor indexer. One about anyone else's deal is let go: the
+//! contracts are shared by everybody, and a hub that stored what strangers do there would let them fill its tables.
 
 use axum::http::StatusCode;
 use protocol::{
     evm,
-    wire::feed::{Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
+    wire::feed::{ChainEvent, Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
 };
 use service::{db::Write, http::Problem};
 use sqlx::AnyConnection;
@@ -44,19 +43,35 @@ fn refused(status: StatusCode, rule: &str, detail: String) -> Error {
 pub(super) async fn deliver(hub: &Hub, delivery: &Delivery) -> Result<DeliveryReceipt, Error> {
     let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0 };
     for entry in &delivery.entries {
-        let count = if take(hub, entry).await? { &mut receipt.applied } else { &mut receipt.duplicates };
+        let count = match take(hub, entry).await? {
+            Taken::New => &mut receipt.applied,
+            Taken::Known => &mut receipt.duplicates,
+            Taken::Foreign => continue,
+        };
         *count = count.saturating_add(1);
     }
     Ok(receipt)
 }
 
-/// Whether the entry was new.
-async fn take(hub: &Hub, entry: &FeedEntry) -> Result<bool, Error> {
+/// What an entry was to the hub.
+enum Taken {
+    New,
+    /// It had it, or what overtook it.
+    Known,
+    /// About nothing of this hub.
+    Foreign,
+}
+
+async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
     let event = &entry.event;
     let telling = (entry.finality, entry.seq);
-    let held = store::told(&mut *hub.db.reader().acquire().await?, event.id).await?;
+    let (purchase, held) = {
+        let mut on = hub.db.reader().acquire().await?;
+        (ours(&mut on, event).await?, store::told(&mut on, event.id).await?)
+    };
+    let Some(purchase) = purchase else { return Ok(Taken::Foreign) };
     if !model::supersedes(held, telling) {
-        return Ok(false);
+        return Ok(Taken::Known);
     }
     let id = event.id;
     if evm::event_id(event.chain(), event.block_hash, event.log_index) != id {
@@ -69,7 +84,7 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<bool, Error> {
     };
     match model::compare(entry, &indexed) {
         Told::True => {}
-        Told::Stale => return Ok(false),
+        Told::Stale => return Ok(Taken::Known),
         Told::Early => {
             let detail = format!(
                 "event {id} is {} to the hub's indexer, not {} yet: deliver it again later",
@@ -83,15 +98,13 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<bool, Error> {
             return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, "event_false", detail));
         }
     }
-    if let Some(purchase) = mark_unless_ours(hub, entry).await? {
-        let body = serde_json::to_value(recordable(entry)).map_err(store::corrupt)?;
-        let now = Stamp::from_ms(hub.clock.now_ms());
-        let draft = Draft::new("chain-event@1", Some(hub.account), now, body)
-            .about(purchase.id)
-            .only_for(purchase.parties());
-        say(hub, &draft).await?;
-    }
-    Ok(true)
+    let body = serde_json::to_value(recordable(entry)).map_err(store::corrupt)?;
+    let now = Stamp::from_ms(hub.clock.now_ms());
+    let draft = Draft::new("chain-event@1", Some(hub.account), now, body)
+        .about(purchase.id)
+        .only_for(purchase.parties());
+    say(hub, &draft).await?;
+    Ok(Taken::New)
 }
 
 /// As a record can hold it: no record has U+0000 in a text, and a party may have put it into a URI on chain, which must
@@ -104,19 +117,11 @@ fn recordable(entry: &FeedEntry) -> FeedEntry {
     entry
 }
 
-/// The purchase that the event is about; where there is none, the mark. Decided under the writers' turn, so that no
-/// purchase slips in between.
-async fn mark_unless_ours(hub: &Hub, entry: &FeedEntry) -> Result<Option<Purchase>, Error> {
-    let mut write = hub.db.begin().await?;
-    if let Some(deal) = entry.event.body.deal()
-        && let Some(purchase) = store::by_deal(write.on(), deal).await?
-        && [purchase.terms.escrow, purchase.terms.arbiter].contains(&entry.event.contract)
-    {
-        return Ok(Some(purchase));
-    }
-    store::mark(write.on(), entry).await?;
-    write.commit().await?;
-    Ok(None)
+/// The purchase that the event is about; none when it is about nothing of this hub.
+async fn ours(on: &mut AnyConnection, event: &ChainEvent) -> Result<Option<Purchase>, Error> {
+    let Some(deal) = event.body.deal() else { return Ok(None) };
+    let purchase = store::by_deal(on, deal).await?;
+    Ok(purchase.filter(|purchase| model::concerns(&purchase.terms, event)))
 }
 
 /// The effect of a `chain-event@1`: the newest telling is kept, and the purchase stands where all of them put it.

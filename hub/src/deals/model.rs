@@ -1,14 +1,14 @@
 //! Types and rules of a purchase: the agreement, what an offer must be before the hub takes it, the seller's
 //! acceptance, and whether a telling of the relayer agrees with the indexer's.
 
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use protocol::{
     caip::{AccountId, AssetId},
     deal, evm,
     terms::Terms,
     wire::{
         dec,
-        feed::{FeedEntry, Finality},
+        feed::{ChainEvent, EventBody, FeedEntry, Finality},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -391,6 +391,27 @@ pub fn seller_signature(deal: B256, terms: &Terms, signature: &Bytes) -> Result<
         Ok(signer) if signer == terms.seller.address => Signed::ByKey,
         Ok(_) | Err(_) => Signed::AskContract,
     })
+}
+
+/// The escrow that an arbiter's event about a case names; none for every other event.
+const fn escrow_of(body: &EventBody) -> Option<Address> {
+    match body {
+        EventBody::CaseOpened { escrow, .. }
+        | EventBody::TargetMoved { escrow, .. }
+        | EventBody::JuryDrawn { escrow, .. }
+        | EventBody::BallotCast { escrow, .. }
+        | EventBody::BallotsCounted { escrow, .. }
+        | EventBody::RulingAccepted { escrow, .. }
+        | EventBody::RulingExecuted { escrow, .. } => Some(*escrow),
+        _ => None,
+    }
+}
+
+/// Whether an event that names the deal of these terms is about it: its escrow's word, or its arbiter's about that escrow.
+/// An arbiter takes the deal's id from whatever contract it is told to ask, so the id alone proves nothing there.
+pub fn concerns(terms: &Terms, event: &ChainEvent) -> bool {
+    event.contract == terms.escrow
+        || (event.contract == terms.arbiter && escrow_of(&event.body) == Some(terms.escrow.address))
 }
 
 /// What to do with a telling of the relayer.

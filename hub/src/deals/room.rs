@@ -1,5 +1,6 @@
 //! What `submit` asks of this room.
 
+use alloy::primitives::B256;
 use protocol::{caip::AccountId, wire::feed::FeedEntry};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -27,11 +28,13 @@ use crate::{
 /// See [`crate::rooms::Room::tables`].
 pub(crate) const TABLES: &[&str] = &["purchases", "chain_events", "intents"];
 
-/// What an offer depends on besides the log: which contracts the hub followed when it came.
+/// What an offer depends on besides the log: which contracts the hub followed when it came, and whether the deal was on
+/// chain already, so that its first events were let go.
 #[derive(Serialize, Deserialize)]
-struct Followed {
+struct Outside {
     escrows: Vec<AccountId>,
     arbiters: Vec<AccountId>,
+    on_chain: bool,
 }
 
 /// What the seller's contract wallet said of a signature.
@@ -73,7 +76,16 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
 pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> {
     match record.kind.as_str() {
         "purchase@1" => {
-            Ok(json!(Followed { escrows: hub.config.escrows.clone(), arbiters: hub.config.arbiters.clone() }))
+            let PurchaseBody { terms, .. } = record.body_as()?;
+            let (escrows, arbiters) = (hub.config.escrows.clone(), hub.config.arbiters.clone());
+            let on_chain = match protocol::evm::deal_id(&terms) {
+                Ok(deal) if escrows.contains(&terms.escrow) && !is_known(hub, deal).await? => {
+                    hub.chain.deal(deal).await?.is_some()
+                }
+                // No offer either way; the rules say why.
+                _ => false,
+            };
+            Ok(json!(Outside { escrows, arbiters, on_chain }))
         }
         "acceptance@1" => {
             let purchase = store::by_id(&mut *hub.db.reader().acquire().await?, &record.about()?).await?;
@@ -95,6 +107,10 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
         }
         _ => Ok(Value::Null),
     }
+}
+
+async fn is_known(hub: &Hub, deal: B256) -> Result<bool, Error> {
+    Ok(store::by_deal(&mut *hub.db.reader().acquire().await?, deal).await?.is_some())
 }
 
 pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
@@ -146,7 +162,7 @@ async fn panel(
 async fn offer(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
     let record = &accepted.record;
     let body: PurchaseBody = record.body_as()?;
-    let followed = Followed::deserialize(&accepted.facts).map_err(store::corrupt)?;
+    let outside = Outside::deserialize(&accepted.facts).map_err(store::corrupt)?;
     let buyer = record.account();
     let goods = goods(on, &record.about()?, buyer).await?;
     let wallets = identity::wallets_of(on, &buyer).await?;
@@ -154,16 +170,14 @@ async fn offer(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error>
         Some(goods) => panel(on, &body, &buyer, &goods.seller).await?,
         None => None,
     };
-    let deal =
-        protocol::evm::deal_id(&body.terms).map_err(|error| Refusal::from(model::Refusal::from(error)))?;
     let offer = Offer {
         buyer,
         goods: goods.as_ref(),
         wallets: &wallets,
-        escrows: &followed.escrows,
-        arbiters: &followed.arbiters,
+        escrows: &outside.escrows,
+        arbiters: &outside.arbiters,
         panel,
-        on_chain: store::marked(on, deal).await?,
+        on_chain: outside.on_chain,
         now: seconds(accepted),
     };
     let deal = model::check_purchase(&body, &offer).map_err(Refusal::from)?;

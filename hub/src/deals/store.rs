@@ -1,4 +1,4 @@
-//! Purchases, the chain's events about them, and the marks of events about anyone else's deals.
+//! Purchases and the chain's events about them.
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
@@ -237,26 +237,17 @@ pub(super) async fn update(on: &mut AnyConnection, now: &Purchase) -> Result<(),
     Ok(())
 }
 
-async fn held(
-    on: &mut AnyConnection,
-    table: &'static str,
-    event: B256,
-) -> Result<Option<(Finality, u64)>, Error> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT finality, feed_seq FROM {table} WHERE event = $1"));
-    let row = sqlx::query(sql).bind(event.to_string()).fetch_optional(on).await?;
+/// What the hub holds of an event of one of its deals: how settled, and its place in the feed.
+pub(super) async fn told(on: &mut AnyConnection, event: B256) -> Result<Option<(Finality, u64)>, Error> {
+    let row = sqlx::query("SELECT finality, feed_seq FROM chain_events WHERE event = $1")
+        .bind(event.to_string())
+        .fetch_optional(on)
+        .await?;
     row.map(|row| {
         let seq: i64 = row.try_get("feed_seq")?;
         Ok((finality(&row)?, u64::try_from(seq).map_err(corrupt)?))
     })
     .transpose()
-}
-
-/// What the hub holds of an event, about a deal of its own or not: how settled, and its place in the feed.
-pub(super) async fn told(on: &mut AnyConnection, event: B256) -> Result<Option<(Finality, u64)>, Error> {
-    match held(on, "chain_events", event).await? {
-        Some(held) => Ok(Some(held)),
-        None => held(on, "foreign_events", event).await,
-    }
 }
 
 /// Keeps the newest telling of an event of one of the hub's deals.
@@ -273,31 +264,6 @@ pub(super) async fn keep(on: &mut AnyConnection, deal: B256, entry: &FeedEntry) 
     .execute(on)
     .await?;
     Ok(())
-}
-
-/// Marks an event that is about no deal of this hub.
-pub(super) async fn mark(on: &mut AnyConnection, entry: &FeedEntry) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO foreign_events (event, deal, finality, feed_seq) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (event) DO UPDATE SET finality = excluded.finality, feed_seq = excluded.feed_seq",
-    )
-    .bind(entry.event.id.to_string())
-    .bind(entry.event.body.deal().map(|deal| deal.to_string()))
-    .bind(finality_name(entry.finality))
-    .bind(i64::try_from(entry.seq).map_err(corrupt)?)
-    .execute(on)
-    .await?;
-    Ok(())
-}
-
-/// Whether an event about the deal was marked and is not taken back.
-pub(super) async fn marked(on: &mut AnyConnection, deal: B256) -> Result<bool, Error> {
-    let row =
-        sqlx::query("SELECT event FROM foreign_events WHERE deal = $1 AND finality <> 'retracted' LIMIT 1")
-            .bind(deal.to_string())
-            .fetch_optional(on)
-            .await?;
-    Ok(row.is_some())
 }
 
 /// The deal's events with how settled each is, without those that were taken back.

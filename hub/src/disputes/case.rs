@@ -12,6 +12,8 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::deals::model::concerns;
+
 /// How far a case is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -252,20 +254,6 @@ impl Case {
     }
 }
 
-/// The escrow that an arbiter's event about a case names; none for every other event.
-pub const fn escrow_of(body: &EventBody) -> Option<Address> {
-    match body {
-        EventBody::CaseOpened { escrow, .. }
-        | EventBody::TargetMoved { escrow, .. }
-        | EventBody::JuryDrawn { escrow, .. }
-        | EventBody::BallotCast { escrow, .. }
-        | EventBody::BallotsCounted { escrow, .. }
-        | EventBody::RulingAccepted { escrow, .. }
-        | EventBody::RulingExecuted { escrow, .. } => Some(*escrow),
-        _ => None,
-    }
-}
-
 /// Folds what the deal's arbiter said about the deal. Events of other contracts and about other escrows are passed over;
 /// the order of the chain is restored here; stops at the first event that does not fit.
 pub fn fold<'a>(
@@ -275,9 +263,7 @@ pub fn fold<'a>(
 ) -> (Case, Option<(B256, OutOfOrder)>) {
     let mut ordered: Vec<&ChainEvent> = events
         .into_iter()
-        .filter(|event| {
-            event.contract == terms.arbiter && escrow_of(&event.body) == Some(terms.escrow.address)
-        })
+        .filter(|event| event.contract == terms.arbiter && concerns(terms, event))
         .collect();
     ordered.sort_by_key(|event| (event.block_number, event.log_index));
     let mut case = Case::new(terms, disputed_at);

@@ -47,10 +47,13 @@ pub(crate) const ESCROW: AccountId = contract(0xee);
 /// The arbiter that the hub follows.
 pub(crate) const ARBITER: AccountId = contract(0xaa);
 
-/// Three seats, an hour to open, an hour to vote.
+/// The seed of the seller's keys.
+const SELLER: u8 = 2;
+
+/// Three seats, an hour to open, an hour to vote; kept by the seller.
 pub(crate) fn book() -> RuleBook {
     RuleBook {
-        keeper: Address::repeat_byte(0x4e),
+        keeper: Person::keys(SELLER).0.address(),
         parent: B256::ZERO,
         jury_size: 3,
         delay: 0,
@@ -90,6 +93,7 @@ impl Script {
         let said = Arc::new(Mutex::new(Said { seq: 0, block: 100, ..Said::default() }));
         let app = Router::new()
             .route("/v1/events/{id}", get(event))
+            .route("/v1/deals/{deal}", get(deal))
             .route("/v1/call", post(call))
             .with_state(said.clone());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -133,6 +137,17 @@ async fn event(
     Path(id): Path<B256>,
 ) -> Result<Json<FeedEntry>, StatusCode> {
     said.lock().unwrap().entries.get(&id).cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+/// What the hub reads of it is that it is there.
+async fn deal(
+    State(said): State<Arc<Mutex<Said>>>,
+    Path(deal): Path<B256>,
+) -> Result<Json<Value>, StatusCode> {
+    let said = said.lock().unwrap();
+    let mut entries = said.entries.values().filter(|entry| entry.finality != Finality::Retracted);
+    let funded = |body: &EventBody| matches!(body, EventBody::Funded { deal: funded, .. } if *funded == deal);
+    entries.find(|entry| funded(&entry.event.body)).map(|_| Json(json!({}))).ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> Json<CallOutcome> {
@@ -201,7 +216,7 @@ impl Trade {
         })
         .await;
         let buyer = Person::arrive(&hub, 1).await;
-        let seller = Person::arrive(&hub, 2).await;
+        let seller = Person::arrive(&hub, SELLER).await;
         let mut jurors = Vec::new();
         for seed in 3..6 {
             jurors.push(Person::arrive(&hub, seed).await);

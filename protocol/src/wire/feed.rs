@@ -329,7 +329,7 @@ pub struct Delivery {
     pub entries: Vec<FeedEntry>,
 }
 
-/// What the hub did with a [`Delivery`].
+/// What the hub did with a [`Delivery`]; entries about nothing of the hub count in neither.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryReceipt {
     /// Entries that were new.

@@ -1,7 +1,10 @@
 //! Disputes over HTTP, on both engines.
 
-use alloy::primitives::B256;
-use protocol::{evm, wire::feed::EventBody};
+use alloy::primitives::{Address, B256};
+use protocol::{
+    evm,
+    wire::feed::{EventBody, Finality},
+};
 use serde_json::{Value, json};
 use service::db::testing::on_both;
 
@@ -24,6 +27,42 @@ async fn case_of(trade: &Trade, token: &str, bought: &Bought) -> Value {
     let answer = trade.hub.get_as(token, &format!("/v1/purchases/{}/case", bought.id)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jury_that_strangers_draw_for_an_escrow_of_their_own_sees_nothing() {
+    for db in on_both().await {
+        let trade = Trade::start(db).await;
+        let (bought, disputed_at) = disputed(&trade, 1).await;
+        let mallory = Person::arrive(&trade.hub, 9).await;
+        let token = mallory.sign_in(&trade.hub).await;
+        // The arbiter asks whatever contract it is given for the deal's id, so anyone can have it name this deal.
+        let (deal, escrow) = (bought.deal, Address::repeat_byte(0x66));
+        let opened = EventBody::CaseOpened {
+            deal,
+            escrow,
+            pool: B256::repeat_byte(0x66),
+            instance: 0,
+            jury: 0,
+            list: 0,
+            disputed_at,
+            target_block: 110,
+        };
+        let (seed, seats) = (B256::ZERO, vec![mallory.wallet.address()]);
+        let drawn = EventBody::JuryDrawn { deal, escrow, instance: 0, jury: 0, seed, seats };
+        let before = trade.hub.rows().await;
+        for body in [opened, drawn] {
+            let event = trade.script.happens(ARBITER, body);
+            let answer = trade.deliver(&[trade.script.tells(&event, Finality::Final)]).await;
+            assert_eq!(answer.body, json!({ "applied": 0, "duplicates": 0 }));
+        }
+        assert_eq!(trade.hub.rows().await, before);
+        for path in ["", "/case"] {
+            let path = format!("/v1/purchases/{}{path}", bought.id);
+            assert_eq!(trade.hub.get_as(&token, &path).await.status, 404);
+        }
+        trade.hub.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
