@@ -40,7 +40,8 @@ CREATE TABLE devices (
     PRIMARY KEY (account, device)
 );
 
-CREATE TABLE nonces (
+-- Nonces that have served and not expired.
+CREATE TABLE used_nonces (
     nonce TEXT PRIMARY KEY,
     expires_at BIGINT NOT NULL
 );
@@ -51,6 +52,7 @@ CREATE TABLE sessions (
     device TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+CREATE INDEX sessions_device ON sessions (account, device);
 
 CREATE TABLE communities (
     id TEXT PRIMARY KEY,

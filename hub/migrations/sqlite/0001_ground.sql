@@ -40,7 +40,8 @@ CREATE TABLE devices (
     PRIMARY KEY (account, device)
 ) STRICT;
 
-CREATE TABLE nonces (
+-- Nonces that have served and not expired.
+CREATE TABLE used_nonces (
     nonce TEXT PRIMARY KEY,
     expires_at INTEGER NOT NULL
 ) STRICT;
@@ -68,6 +69,7 @@ CREATE TABLE members (
     PRIMARY KEY (community, account)
 ) STRICT;
 CREATE INDEX members_account ON members (account);
+CREATE INDEX sessions_device ON sessions (account, device);
 
 CREATE TABLE pools (
     arbiter TEXT NOT NULL,

@@ -12,7 +12,7 @@ use service::http::{Json, Path, Problem};
 use sha2::{Digest, Sha256};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::store;
+use super::{nonce, store};
 use crate::{
     Hub,
     access::Reader,
@@ -23,8 +23,6 @@ use crate::{
 
 /// How long a nonce may be used, in milliseconds.
 const NONCE_LIFE_MS: i64 = 10 * 60 * 1000;
-/// How many nonces may be outstanding.
-const NONCES_MAX: i64 = 100_000;
 /// How long a session lasts, in milliseconds.
 const SESSION_LIFE_MS: i64 = 12 * 60 * 60 * 1000;
 
@@ -104,7 +102,7 @@ pub struct DeviceView {
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new()
-        .routes(routes!(nonce))
+        .routes(routes!(fresh_nonce))
         .routes(routes!(open_session))
         .routes(routes!(close_session))
         .routes(routes!(account))
@@ -114,17 +112,11 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
 #[utoipa::path(get, path = "/v1/sign-in/nonce", tag = "identity", responses(
     (status = 200, description = "Serves once, for ten minutes", body = SignInFields),
 ))]
-async fn nonce(State(hub): State<Hub>) -> Result<Json<SignInFields>, Problem> {
+async fn fresh_nonce(State(hub): State<Hub>) -> Json<SignInFields> {
     let now = hub.clock.now_ms();
     let expires = now.saturating_add(NONCE_LIFE_MS);
-    let nonce = hex::encode(rand::random::<[u8; 16]>());
-    let mut write = hub.db.begin().await.map_err(Error::from)?;
-    if store::issue_nonce(write.on(), &nonce, expires, now).await? > NONCES_MAX {
-        return Err(Problem::unavailable("too many sign-ins are under way; try again in ten minutes"));
-    }
-    write.commit().await.map_err(Error::from)?;
-    Ok(Json(SignInFields {
-        nonce,
+    Json(SignInFields {
+        nonce: nonce::issue(&hub.key, expires, rand::random()),
         domain: hub.public.domain.clone(),
         uri: hub.public.url.clone(),
         version: "1".to_owned(),
@@ -132,7 +124,7 @@ async fn nonce(State(hub): State<Hub>) -> Result<Json<SignInFields>, Problem> {
         issued_at: Stamp::from_ms(now),
         expiration_time: Stamp::from_ms(expires),
         resources: vec!["did:key:<the device>".to_owned()],
-    }))
+    })
 }
 
 /// Opens a session for a device: the body is signed by it (`eddsa-jcs-2022`, purpose `authentication`).
@@ -164,7 +156,11 @@ async fn open_session(
     let expires = now.saturating_add(SESSION_LIFE_MS);
     let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let mut write = hub.db.begin().await.map_err(Error::from)?;
-    if !store::take_nonce(write.on(), &asked.nonce, now).await? {
+    let serves = match nonce::expires_at(&hub.key, &asked.nonce, now) {
+        Some(expires_at) => store::use_nonce(write.on(), &asked.nonce, expires_at, now).await?,
+        None => false,
+    };
+    if !serves {
         return Err(
             Problem::unauthenticated("the nonce was not issued here, has expired or was used").at("/nonce")
         );

@@ -3,11 +3,12 @@
 //! (`device@1`) when all others are lost, and revoke those.
 //!
 //! `siwe.rs` (the message: text, grammar, what this hub demands of it), `model.rs` (bodies and pure rules), `wallet.rs`
-//! (EIP-191 and ERC-1271 signatures), `store.rs` (accounts, devices, nonces, sessions), `room.rs` (what `submit` asks),
-//! `api.rs`.
+//! (EIP-191 and ERC-1271 signatures), `nonce.rs` (issued without being kept), `store.rs` (accounts, devices, used nonces,
+//! sessions), `room.rs` (what `submit` asks), `api.rs`.
 
 pub(crate) mod api;
 mod model;
+mod nonce;
 mod room;
 mod siwe;
 mod store;

@@ -6,6 +6,7 @@ use sqlx::AnyConnection;
 
 use super::{
     model::{Authorisation, DeviceBody, HubBody, IdentityBody, check_name},
+    nonce,
     siwe::{Demands, SignInError},
     store, wallet,
 };
@@ -21,6 +22,9 @@ use protocol::caip::ChainId;
 
 /// See [`crate::rooms::Room::tables`].
 pub(crate) const TABLES: &[&str] = &["accounts", "wallets", "devices"];
+/// What an account may gather: everyone can look at it, and the hub asks for each wallet where its owner sits.
+const WALLETS_MAX: usize = 16;
+const DEVICES_MAX: usize = 128;
 
 pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
     if record.audience != [Audience::Public] {
@@ -97,8 +101,9 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
             now,
         };
         authorisation.message.meets(&demands).map_err(told)?;
-        if !store::nonce_stands(on, &authorisation.message.nonce, now).await? {
-            return Err(unknown_nonce(&authorisation.message.nonce).into());
+        let nonce = &authorisation.message.nonce;
+        if nonce::expires_at(&hub.key, nonce, now).is_none() || store::nonce_used(on, nonce).await? {
+            return Err(unknown_nonce(nonce).into());
         }
     }
     let Some(author) = record.author else {
@@ -135,13 +140,18 @@ fn unknown_nonce(nonce: &str) -> Refusal {
     )
 }
 
-/// A nonce serves once: it goes in the transaction of the record that used it. Not part of a replay.
-pub(crate) async fn use_up_nonce(on: &mut AnyConnection, record: &Record, now: i64) -> Result<(), Error> {
-    match authorisation(record)? {
-        Some(a) if !store::take_nonce(on, &a.message.nonce, now).await? => {
-            Err(unknown_nonce(&a.message.nonce).into())
-        }
-        _ => Ok(()),
+/// A nonce serves once: that it has is kept in the transaction of the record that used it. Not part of a replay.
+pub(crate) async fn use_up_nonce(
+    on: &mut AnyConnection,
+    hub: &Hub,
+    record: &Record,
+    now: i64,
+) -> Result<(), Error> {
+    let Some(authorisation) = authorisation(record)? else { return Ok(()) };
+    let nonce = &authorisation.message.nonce;
+    match nonce::expires_at(&hub.key, nonce, now) {
+        Some(expires_at) if store::use_nonce(on, nonce, expires_at, now).await? => Ok(()),
+        _ => Err(unknown_nonce(nonce).into()),
     }
 }
 
@@ -153,6 +163,14 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
             Ok(json!({ "scheme": scheme.name() }))
         }
     }
+}
+
+fn room_for(held: usize, known: bool, most: usize, what: &str) -> Result<(), Refusal> {
+    if known || held < most {
+        return Ok(());
+    }
+    let told = format!("an account has at most {most} {what}, those that were revoked included");
+    Err(Refusal::conflict("account_full", "/body", told))
 }
 
 pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
@@ -196,12 +214,16 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
                 store::rename(on, &account, &name).await?;
             }
             if let Some(authorisation) = authorisation {
+                let held = store::wallets_of(on, &account).await?;
+                room_for(held.len(), held.contains(&authorisation.wallet()), WALLETS_MAX, "wallets")?;
                 store::add_wallet(on, &account, &authorisation.wallet(), *now).await?;
             }
             store::add_device(on, &account, &record.device, *now).await?;
         }
         _ => match (record.body_as::<DeviceBody>()?, authorisation) {
             (DeviceBody::Add(_), Some(authorisation)) => {
+                let known = store::device_speaks(on, &account, &authorisation.device).await?.is_some();
+                room_for(store::devices(on, &account).await?, known, DEVICES_MAX, "devices")?;
                 store::add_device(on, &account, &authorisation.device, *now).await?;
             }
             (DeviceBody::Revoke(device), _) => {

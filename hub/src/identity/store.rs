@@ -6,6 +6,9 @@ use crate::{
     records::{Device, RecordId},
 };
 
+/// How many sessions a device may have at once.
+const SESSIONS_MAX: i64 = 16;
+
 /// An account as the projections have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -141,6 +144,15 @@ pub(crate) async fn device_speaks(
     row.map(|row| Ok(row.try_get::<Option<i64>, _>("revoked_at")?.is_none())).transpose()
 }
 
+/// How many devices the account has, those that were revoked included.
+pub(crate) async fn devices(on: &mut AnyConnection, account: &RecordId) -> Result<usize, Error> {
+    let count: i64 = sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM devices WHERE account = $1")
+        .bind(account.to_string())
+        .fetch_one(on)
+        .await?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 pub(crate) async fn add_device(
     on: &mut AnyConnection,
     account: &RecordId,
@@ -159,6 +171,7 @@ pub(crate) async fn add_device(
     Ok(())
 }
 
+/// Takes the device's word away, and with it every session: one that comes back begins anew.
 pub(crate) async fn revoke_device(
     on: &mut AnyConnection,
     account: &RecordId,
@@ -169,46 +182,41 @@ pub(crate) async fn revoke_device(
         .bind(account.to_string())
         .bind(device.to_string())
         .bind(now)
+        .execute(&mut *on)
+        .await?;
+    sqlx::query("DELETE FROM sessions WHERE account = $1 AND device = $2")
+        .bind(account.to_string())
+        .bind(device.to_string())
         .execute(on)
         .await?;
     Ok(())
 }
 
-/// Keeps a nonce, forgets the expired ones, and says how many are outstanding.
-pub(crate) async fn issue_nonce(
+pub(crate) async fn nonce_used(on: &mut AnyConnection, nonce: &str) -> Result<bool, Error> {
+    let row =
+        sqlx::query("SELECT nonce FROM used_nonces WHERE nonce = $1").bind(nonce).fetch_optional(on).await?;
+    Ok(row.is_some())
+}
+
+/// Remembers that a nonce has served, and forgets those that have expired; false when it had served before.
+pub(crate) async fn use_nonce(
     on: &mut AnyConnection,
     nonce: &str,
     expires_at: i64,
     now: i64,
-) -> Result<i64, Error> {
-    sqlx::query("DELETE FROM nonces WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
-    sqlx::query("INSERT INTO nonces (nonce, expires_at) VALUES ($1, $2)")
-        .bind(nonce)
-        .bind(expires_at)
-        .execute(&mut *on)
-        .await?;
-    Ok(sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM nonces").fetch_one(on).await?)
+) -> Result<bool, Error> {
+    sqlx::query("DELETE FROM used_nonces WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
+    let used = sqlx::query(
+        "INSERT INTO used_nonces (nonce, expires_at) VALUES ($1, $2) ON CONFLICT (nonce) DO NOTHING",
+    )
+    .bind(nonce)
+    .bind(expires_at)
+    .execute(on)
+    .await?;
+    Ok(used.rows_affected() == 1)
 }
 
-pub(crate) async fn nonce_stands(on: &mut AnyConnection, nonce: &str, now: i64) -> Result<bool, Error> {
-    let row = sqlx::query("SELECT nonce FROM nonces WHERE nonce = $1 AND expires_at > $2")
-        .bind(nonce)
-        .bind(now)
-        .fetch_optional(on)
-        .await?;
-    Ok(row.is_some())
-}
-
-/// Uses a nonce up; false when it was not there, used or expired.
-pub(crate) async fn take_nonce(on: &mut AnyConnection, nonce: &str, now: i64) -> Result<bool, Error> {
-    let taken = sqlx::query("DELETE FROM nonces WHERE nonce = $1 AND expires_at > $2")
-        .bind(nonce)
-        .bind(now)
-        .execute(on)
-        .await?;
-    Ok(taken.rows_affected() == 1)
-}
-
+/// Keeps a session, forgets those that have expired, and ends the device's oldest beyond [`SESSIONS_MAX`].
 pub(crate) async fn add_session(
     on: &mut AnyConnection,
     token_hash: &str,
@@ -218,6 +226,16 @@ pub(crate) async fn add_session(
     now: i64,
 ) -> Result<(), Error> {
     sqlx::query("DELETE FROM sessions WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
+    sqlx::query(
+        "DELETE FROM sessions WHERE account = $1 AND device = $2 AND token_hash NOT IN
+         (SELECT token_hash FROM sessions WHERE account = $1 AND device = $2
+          ORDER BY expires_at DESC, token_hash LIMIT $3)",
+    )
+    .bind(account.to_string())
+    .bind(device.to_string())
+    .bind(SESSIONS_MAX - 1)
+    .execute(&mut *on)
+    .await?;
     sqlx::query("INSERT INTO sessions (token_hash, account, device, expires_at) VALUES ($1, $2, $3, $4)")
         .bind(token_hash)
         .bind(account.to_string())

@@ -5,7 +5,10 @@ use alloy::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::siwe::{Demands, SignIn};
+use super::{
+    session_request,
+    siwe::{Demands, SignIn},
+};
 use crate::{
     records::{Device, DeviceKey, Draft, Stamp},
     testing::{Person, TestHub, Window, message, signed},
@@ -420,6 +423,91 @@ async fn nobody_speaks_for_the_hub() {
         assert_eq!(hub.refuses(&first.sign(&anna.device).unwrap()).await.2, "hub_only");
         let nobody = Draft::new("community@1", None, stamp, json!({ "name": "Nobody's" }));
         assert_eq!(hub.refuses(&nobody.sign(&anna.device).unwrap()).await.2, "author");
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_for_nonces_fills_nothing() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        let before = hub.rows().await;
+        for _ in 0..100 {
+            assert_eq!(hub.get("/v1/sign-in/nonce").await.status, 200);
+        }
+        assert_eq!(hub.rows().await, before);
+        // One that has served does not serve in another spelling either.
+        let request = anna.session_request(&hub).await;
+        assert_eq!(hub.post("/v1/sessions", &request).await.status, 201);
+        let (domain, nonce) = (request["domain"].as_str().unwrap(), request["nonce"].as_str().unwrap());
+        let capitals = session_request(
+            &anna.account,
+            domain,
+            &nonce.to_uppercase(),
+            &anna.device,
+            Stamp::from_ms(hub.now()),
+        );
+        assert_eq!(hub.post("/v1/sessions", &capitals.unwrap()).await.refusal().3, "/nonce");
+        // What has served is forgotten once it could not serve any more.
+        hub.clock.pass_ms(10 * 60 * 1000);
+        assert_eq!(hub.post("/v1/sessions", &request).await.refusal().3, "/nonce");
+        anna.sign_in(&hub).await;
+        let kept: i64 = sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM used_nonces")
+            .fetch_one(&hub.eyes)
+            .await
+            .unwrap();
+        assert_eq!(kept, 1);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_keeps_sixteen_sessions_and_loses_them_with_its_word() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        let mut tokens = Vec::new();
+        for _ in 0..17 {
+            hub.clock.pass_ms(1);
+            tokens.push(anna.sign_in(&hub).await);
+        }
+        assert_eq!(hub.get_as(&tokens[0], "/v1/listings").await.status, 401);
+        assert_eq!(hub.get_as(&tokens[1], "/v1/listings").await.status, 200);
+        let device = anna.device.device();
+        hub.say(&anna.record(&hub, "device@1", json!({ "revoke": device }))).await;
+        let message = message(&hub, anna.wallet.address(), &anna.device).await.to_string();
+        let add = json!({ "message": message, "signature": signed(&anna.wallet, &message) });
+        hub.say(&anna.record(&hub, "device@1", json!({ "add": add }))).await;
+        assert_eq!(hub.get_as(&tokens[16], "/v1/listings").await.status, 401);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_gathers_wallets_and_devices_up_to_a_limit() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        for seed in 2..=129 {
+            let device = DeviceKey::from_seed([seed; 32]);
+            let text = message(&hub, anna.wallet.address(), &device).await.to_string();
+            let add = json!({ "add": { "message": text, "signature": signed(&anna.wallet, &text) } });
+            let record = anna.record(&hub, "device@1", add);
+            if seed == 129 {
+                assert_eq!(hub.refuses(&record).await.2, "account_full");
+            } else {
+                hub.say(&record).await;
+            }
+        }
+        for seed in 2..=17 {
+            let wallet = Person::keys(seed).0;
+            let text = message(&hub, wallet.address(), &anna.device).await.to_string();
+            let body = json!({ "message": text, "signature": signed(&wallet, &text), "name": "Anna" });
+            let record = anna.record(&hub, "identity@1", body);
+            if seed == 17 {
+                assert_eq!(hub.refuses(&record).await.2, "account_full");
+            } else {
+                hub.say(&record).await;
+            }
+        }
         hub.end().await;
     }
 }

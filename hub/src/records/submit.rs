@@ -82,7 +82,7 @@ pub(crate) async fn submit(hub: &Hub, received: &Value) -> Result<Submitted, Err
     }
     let now = hub.clock.now_ms();
     identity::admit(write.on(), hub, &record, now).await?;
-    identity::use_up_nonce(write.on(), &record, now).await?;
+    identity::use_up_nonce(write.on(), hub, &record, now).await?;
     let accepted = accept(hub, &mut write, room, record, &canonical, facts, now).await?;
     write.commit().await?;
     hub.wake();

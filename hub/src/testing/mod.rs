@@ -183,7 +183,7 @@ impl TestHub {
     /// How many rows every table has that a record could change.
     pub(crate) async fn rows(&self) -> Vec<(&'static str, i64)> {
         let mut rows = Vec::new();
-        for table in Room::all_tables().chain(["log", "nonces", "sessions"]) {
+        for table in Room::all_tables().chain(["log", "used_nonces", "sessions"]) {
             let sql = sqlx::AssertSqlSafe(format!("SELECT CAST(COUNT(*) AS BIGINT) FROM {table}"));
             rows.push((table, sqlx::query_scalar(sql).fetch_one(&self.eyes).await.unwrap()));
         }
