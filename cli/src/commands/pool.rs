@@ -37,7 +37,7 @@ pub enum Verb {
     Register {
         /// The pool's id
         pool: B256,
-        /// The community of which you are a steward; without it the pool is public
+        /// The community of which you are a steward; without it the pool is public, which only its keeper may say
         #[arg(long, value_parser = record_id)]
         community: Option<RecordId>,
         /// The pools contract [default: as `earnest up` deployed it]

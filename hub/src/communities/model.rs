@@ -31,7 +31,7 @@ pub struct MembershipBody {
     pub role: Option<Role>,
 }
 
-/// `pool@1` about a community, or about nothing for a public pool.
+/// `pool@1` about a community, by a steward of it; or about nothing, for a public pool, by its keeper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolBody {
@@ -110,6 +110,21 @@ pub(super) fn steward_only(role: Option<Role>, community: &RecordId) -> Result<(
         Ok(())
     } else {
         Err(Refusal::access("steward_only", "/author", format!("is no steward of community {community}")))
+    }
+}
+
+/// Whether `author` may declare a pool public: the account that holds its keeper's wallet, who answers for its members.
+/// `owner` is the account of that wallet, if it is known.
+///
+/// # Errors
+/// Step `access`: only the keeper may.
+pub(super) fn keeper_only(owner: Option<RecordId>, author: RecordId, keeper: Address) -> Result<(), Refusal> {
+    if owner == Some(author) {
+        Ok(())
+    } else {
+        let told =
+            format!("only the account of its keeper {keeper} declares a pool public; name a community");
+        Err(Refusal::access("keeper_only", "/author", told))
     }
 }
 

@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use service::db::Write;
 
 use super::{
-    model::{CommunityBody, MembershipBody, PoolBody, PoolFacts, Scope, leaves_a_steward, steward_only},
+    model::{
+        CommunityBody, MembershipBody, PoolBody, PoolFacts, Scope, keeper_only, leaves_a_steward,
+        steward_only,
+    },
     store::{self, Community, Pool},
 };
 use crate::{
@@ -138,7 +141,10 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
         "membership@1" => {
             let community = known(on, &record.about()?).await?;
             let body: MembershipBody = record.body_as()?;
-            steward_only(store::role_of(on, &community.id, &author).await?, &community.id)?;
+            let leaves = body.account == author && body.role.is_none();
+            if !leaves {
+                steward_only(store::role_of(on, &community.id, &author).await?, &community.id)?;
+            }
             if !identity::account_exists(on, &body.account).await? {
                 return Err(Refusal::rule(
                     "unknown_account",
@@ -164,6 +170,10 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             let body: PoolBody = record.body_as()?;
             let facts = PoolFacts::deserialize(&accepted.facts)
                 .map_err(|error| Error::Corrupt(format!("facts of {}: {error}", record.id)))?;
+            if scope == Scope::Public {
+                let wallet = AccountId { chain: body.arbiter.chain, address: facts.book.keeper };
+                keeper_only(identity::account_of_wallet(on, &wallet).await?, author, wallet.address)?;
+            }
             let pool = Pool {
                 arbiter: body.arbiter,
                 panel: body.panel,

@@ -2,7 +2,7 @@ use fixture::Chain;
 use serde_json::{Value, json};
 
 use super::{
-    model::{Roles, leaves_a_steward, steward_only},
+    model::{Roles, keeper_only, leaves_a_steward, steward_only},
     *,
 };
 use crate::{
@@ -43,6 +43,10 @@ fn only_stewards_decide_and_one_always_stays() {
     use Role::{Member, Steward};
     for (role, allowed) in [(None, false), (Some(Member), false), (Some(Steward), true)] {
         assert_eq!(steward_only(role, &id(1)).is_ok(), allowed, "{role:?}");
+    }
+    let keeper = alloy::primitives::Address::ZERO;
+    for (owner, allowed) in [(None, false), (Some(id(1)), true), (Some(id(2)), false)] {
+        assert_eq!(keeper_only(owner, id(1), keeper).is_ok(), allowed, "{owner:?}");
     }
     for before in [None, Some(Member), Some(Steward)] {
         for after in [None, Some(Member), Some(Steward)] {
@@ -87,6 +91,10 @@ async fn a_steward_says_who_belongs() {
         let without_role =
             anna.record_about(&hub, "membership@1", gardens, json!({ "account": ben.account }));
         assert_eq!(hub.refuses(&without_role).await.2, "body");
+        // Nobody is kept: a member leaves by itself, and sends nobody else away.
+        hub.say(&member(&anna, cora.account, json!("member"))).await;
+        assert_eq!(hub.refuses(&member(&ben, cora.account, Value::Null)).await.2, "steward_only");
+        hub.say(&member(&cora, cora.account, Value::Null)).await;
         // A second steward may let the first one go, and members leave.
         hub.say(&member(&anna, ben.account, json!("steward"))).await;
         hub.say(&member(&ben, anna.account, Value::Null)).await;
@@ -154,8 +162,13 @@ async fn a_pool_is_what_its_contract_says() {
         assert_eq!(seen["worst_case"], (60 + 600 + 86_400).to_string());
         assert_eq!(seen["members"], json!(pool.members));
         assert_eq!((&seen["public"], &seen["communities"]), (&json!(false), &json!([gardens])));
-        // The same pool for everyone.
-        hub.say(&ben.record(&hub, "pool@1", body)).await;
+        // The same pool for everyone: that is the keeper's to say, not a steward's.
+        for person in [&anna, &ben] {
+            assert_eq!(hub.refuses(&person.record(&hub, "pool@1", body.clone())).await.2, "keeper_only");
+        }
+        assert_eq!(hub.get(&path).await.refusal().0, 404);
+        let keeper = Person::arrive_with(&hub, chain.wallets[0].clone(), Person::keys(3).1).await;
+        hub.say(&keeper.record(&hub, "pool@1", body.clone())).await;
         let seen = hub.get(&path).await.body;
         assert_eq!((&seen["public"], &seen["communities"]), (&json!(true), &json!([])));
         let list = hub.get("/v1/pools").await.body;
