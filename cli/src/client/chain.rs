@@ -120,6 +120,12 @@ impl Chain {
         answer.map_err(|error| explain("dry deployment", &error))
     }
 
+    /// Whether the code at the address is what this creation code leaves there.
+    pub async fn runs(&self, address: Address, creation: Bytes) -> Result<bool> {
+        let there = self.code(address).await?;
+        Ok(!there.is_empty() && there == self.dry_deploy(address, creation).await?)
+    }
+
     /// A receipt; none when the chain does not know the transaction.
     pub async fn receipt(&self, transaction: B256) -> Result<Option<TransactionReceipt>> {
         self.provider.get_transaction_receipt(transaction).await.context("eth_getTransactionReceipt")

@@ -11,6 +11,7 @@ use hub::{
         model::{self, Facts, Kind, Verified},
     },
 };
+use protocol::{caip::AccountId, evm::escrow::Escrow};
 use serde_json::{Value, json};
 
 use super::{
@@ -57,8 +58,14 @@ pub async fn device_of(hub: &Hub) -> Result<Device> {
     format!("did:key:{key}").parse().context("the hub's DID document")
 }
 
-/// Checks a credential against the chain. `hub` is the device whose word on lost disputes is taken.
-pub async fn check(chain: &Chain, hub: Option<Device>, credential: &Value) -> Result<Verified> {
+/// Checks a credential against the chain. `hub` is the device whose word on lost disputes is taken, `escrow` the contract
+/// whose word on deals is; without it, any that runs the code in this binary.
+pub async fn check(
+    chain: &Chain,
+    hub: Option<Device>,
+    escrow: Option<AccountId>,
+    credential: &Value,
+) -> Result<Verified> {
     let does_not_hold = |refusal: model::Refusal| {
         Failure::does_not_hold(format!("the credential does not hold: {} ({refusal})", refusal.rule()))
     };
@@ -72,10 +79,15 @@ pub async fn check(chain: &Chain, hub: Option<Device>, credential: &Value) -> Re
             deal.chain
         );
     }
+    let escrows = match escrow {
+        Some(escrow) => vec![escrow],
+        None if chain.runs(deal.escrow.address, Escrow::BYTECODE.clone()).await? => vec![deal.escrow],
+        None => Vec::new(),
+    };
     let funded = chain.receipt(deal.funding_transaction).await?.and_then(|receipt| receipt.block_number);
     let events = match funded {
-        Some(block) => facts::events(chain, deal.escrow, deal.deal_id, block).await?,
-        None => Vec::new(),
+        Some(block) if !escrows.is_empty() => facts::events(chain, deal.escrow, deal.deal_id, block).await?,
+        _ => Vec::new(),
     };
     let contract_wallet = match model::wallet_question(&read).map_err(does_not_hold)? {
         None => None,
@@ -83,6 +95,6 @@ pub async fn check(chain: &Chain, hub: Option<Device>, credential: &Value) -> Re
             Some(facts::contract_accepts(chain, wallet, hash, signature).await?)
         }
     };
-    let facts = Facts { events: &events, contract_wallet, hub };
+    let facts = Facts { events: &events, escrows: &escrows, contract_wallet, hub };
     model::verify(credential, &facts).map_err(does_not_hold)
 }

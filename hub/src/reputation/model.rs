@@ -147,6 +147,8 @@ pub struct Facts<'a> {
     /// All events of the deal that its escrow emitted, final ones, in any order, as an indexer or the logs of a node
     /// tell them; `count` in the events shows whether one is missing. Others are passed over.
     pub events: &'a [FeedEntry],
+    /// The escrow contracts whose events are taken for the truth: anyone can deploy one that tells of deals that never were.
+    pub escrows: &'a [AccountId],
     /// What the party's wallet answered to `isValidSignature` (ERC-1271) for the authorisation. Needed for a contract
     /// wallet alone; see [`wallet_question`].
     pub contract_wallet: Option<bool>,
@@ -199,6 +201,9 @@ pub enum Refusal {
     /// The terms hash to another deal.
     #[error("deal: {0} is not what the terms make it")]
     Deal(&'static str),
+    /// The deal is at a contract that is no escrow to the verifier.
+    #[error("the deal is at {0}, which is no escrow whose events you take for the truth")]
+    UnknownEscrow(AccountId),
     /// The subject is not the wallet that this kind is about.
     #[error("subject {given} is not the wallet {wanted} that a {} of this deal is about", kind.name())]
     Subject {
@@ -239,6 +244,7 @@ impl Refusal {
             Self::Proof(_) => "credential_proof",
             Self::Issuer { .. } => "credential_issuer",
             Self::Deal(_) => "credential_deal",
+            Self::UnknownEscrow(_) => "unknown_escrow",
             Self::Subject { .. } => "credential_subject",
             Self::Authorisation(_) => "credential_authorisation",
             Self::NotClosed(_) => "deal_not_closed",
@@ -409,7 +415,8 @@ fn closed(credential: &Credential, facts: &Facts<'_>) -> Result<Position, Refusa
 }
 
 /// Whether a credential holds, given what was fetched: its form and proof, that its issuer may speak for the
-/// counterparty's wallet, that its deal is the hash of its terms, and that the chain says of the deal what it says.
+/// counterparty's wallet, that its deal is the hash of its terms, and that the chain says of the deal what it says. Whether
+/// the device was revoked before it signed, the chain does not know.
 ///
 /// # Errors
 /// The first thing that does not hold.
@@ -429,6 +436,9 @@ pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
         if !holds {
             return Err(Refusal::Deal(member));
         }
+    }
+    if !facts.escrows.contains(&terms.escrow) {
+        return Err(Refusal::UnknownEscrow(terms.escrow));
     }
     let party = issuing_party(kind, terms);
     check_authorisation(&credential, party, facts)?;

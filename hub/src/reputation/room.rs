@@ -114,6 +114,7 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
     let events = events(on, &purchase).await?;
     let facts = Facts {
         events: &events,
+        escrows: std::slice::from_ref(&purchase.terms.escrow),
         contract_wallet: asked.map(|asked| asked.contract_wallet),
         hub: by_the_hub.then_some(record.device),
     };

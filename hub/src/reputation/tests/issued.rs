@@ -81,7 +81,7 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
             finality: Finality::Final,
             event: event.clone(),
         });
-        let facts = Facts { events: &events, contract_wallet: None, hub: None };
+        let facts = Facts { events: &events, escrows: &[ESCROW], contract_wallet: None, hub: None };
         assert_eq!(verify(&shown["credential"], &facts).unwrap().subject, bought.terms.seller);
         let kinds = |body: Value| {
             let items = body.get("items").cloned().unwrap_or(body);
@@ -136,7 +136,8 @@ async fn the_hub_says_who_lost_a_dispute() {
                     finality: Finality::Final,
                     event: event.clone(),
                 });
-                let facts = Facts { events: &events, contract_wallet: None, hub: Some(hub) };
+                let facts =
+                    Facts { events: &events, escrows: &[ESCROW], contract_wallet: None, hub: Some(hub) };
                 let verified = verify(&shown["credential"], &facts).unwrap();
                 assert_eq!((verified.subject, verified.kind), (bought.terms.seller, Kind::DisputeLost));
                 // A party cannot say it.

@@ -133,7 +133,12 @@ impl Story {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts { events: &self.events, contract_wallet: None, hub: Some(device(9).device()) }
+        Facts {
+            events: &self.events,
+            escrows: &[ESCROW],
+            contract_wallet: None,
+            hub: Some(device(9).device()),
+        }
     }
 }
 
@@ -284,6 +289,11 @@ fn everything_that_a_verifier_relies_on_is_refused_by_name_when_it_is_not_so() {
     let mut purpose = good.clone();
     purpose["proof"]["proofPurpose"] = json!("authentication");
     assert_eq!(verify(&purpose, &story.facts()).unwrap_err().rule(), "credential_proof");
+
+    // Somebody's own contract, which emits what a deal would: everything fits, and it is no escrow to the verifier.
+    let invented = Facts { escrows: &[ARBITER], ..story.facts() };
+    let told = verify(&story.credential(Kind::TrustedSeller), &invented);
+    assert_eq!(told.unwrap_err().rule(), "unknown_escrow");
 
     let lost = Story::ruled(0);
     let credential = lost.credential(Kind::DisputeLost);
