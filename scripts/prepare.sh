@@ -48,19 +48,13 @@ packages() {
   fi
 }
 
-# foundry: sets FORGE and exports EARNEST_ANVIL.
+# foundry: sets FORGE and exports EARNEST_ANVIL. npm has both for Linux on x86_64; elsewhere they must be named.
 foundry() {
   packages contracts
-  local platform
-  case "$(uname -s)-$(uname -m)" in
-    Linux-x86_64) platform=linux-amd64 ;;
-    Linux-aarch64) platform=linux-arm64 ;;
-    Darwin-arm64) platform=darwin-arm64 ;;
-    *) cannot "no anvil is known for $(uname -s) on $(uname -m)" ;;
-  esac
-  FORGE="$PWD/contracts/node_modules/@foundry-rs/forge-$platform/bin/forge"
-  export EARNEST_ANVIL="${EARNEST_ANVIL:-$PWD/contracts/node_modules/@foundry-rs/anvil-$platform/bin/anvil}"
-  [ -x "$EARNEST_ANVIL" ] || cannot "there is no anvil at $EARNEST_ANVIL: delete contracts/node_modules and run this again"
+  FORGE="${FORGE:-$PWD/contracts/node_modules/@foundry-rs/forge-linux-amd64/bin/forge}"
+  export EARNEST_ANVIL="${EARNEST_ANVIL:-$PWD/contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil}"
+  [ -x "$FORGE" ] && [ -x "$EARNEST_ANVIL" ] \
+    || cannot "there is no forge at $FORGE or no anvil at $EARNEST_ANVIL: set FORGE and EARNEST_ANVIL to their paths"
 }
 
 target() { printf '%s' "${CARGO_TARGET_DIR:-$PWD/target}"; }
