@@ -44,8 +44,13 @@ abstract contract Consent is IEscrow, EIP712 {
     }
 
     function _requireSigned(address signer, bytes32 digest, bytes calldata signature) internal view {
-        if (!Signatures.isValid(signer, digest, signature)) revert InvalidSignature(signer);
+        _requireSignature(signer, digest, signature);
         if (_revoked[signer][digest]) revert SignatureRevoked(digest);
+    }
+
+    /// Whether it was revoked or not.
+    function _requireSignature(address signer, bytes32 digest, bytes calldata signature) internal view {
+        if (!Signatures.isValid(signer, digest, signature)) revert InvalidSignature(signer);
     }
 
     function _requireFresh(uint40 validUntil) internal view {

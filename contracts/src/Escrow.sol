@@ -156,7 +156,10 @@ contract Escrow is Credits {
     /// @inheritdoc IEscrow
     function releaseBySig(Deal calldata deal, uint88 total, bytes calldata signature) external alone {
         (bytes32 id, State memory state) = _open(deal);
-        _requireSigned(deal.buyer, _digest(RELEASE_TYPEHASH, id, total), signature);
+        bytes32 digest = _digest(RELEASE_TYPEHASH, id, total);
+        // The seller of a metered deal has already served for the voucher: it cannot be taken back.
+        if (deal.metered) _requireSignature(deal.buyer, digest, signature);
+        else _requireSigned(deal.buyer, digest, signature);
         _release(deal, id, state, total);
     }
 

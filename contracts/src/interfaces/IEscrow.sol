@@ -133,7 +133,8 @@ interface IEscrow {
     error NotDelivered();
     error DealDisputed();
     error NotDisputed();
-    /// An offer to settle was signed for another state.
+    /// An offer to settle names another number of accepted rulings. One that was signed for another status is
+    /// InvalidSignature: the status is part of what is signed and is not handed in.
     error StateChanged();
 
     /* REFUSALS, time (Unix seconds) */
@@ -234,7 +235,8 @@ interface IEscrow {
         bytes calldata sellerSignature
     ) external;
 
-    /// Makes a digest that the caller signed, or may sign later, worthless here.
+    /// Makes a digest that the caller signed, or may sign later, worthless here; not a Release of a metered deal, which
+    /// pays for what the seller has already done.
     function revoke(bytes32 digest) external;
     /// Pays the caller's whole credit to `to`, which is neither zero, the asset nor this contract.
     function withdraw(address asset, address to) external returns (uint256 amount);

@@ -18,6 +18,8 @@ library Payments {
     /// a new account and the value cost 36,600) and leave enough to record the debt.
     uint256 internal constant COIN_RESERVE = 120_000;
     uint256 internal constant TOKEN_RESERVE = 450_000;
+    /// The same for the balance that decides after an unclear answer: starved of gas it would count as spent.
+    uint256 internal constant BALANCE_RESERVE = 130_000;
 
     /// Takes exactly `amount` of a token by allowance; a token that delivers another sum is refused.
     function pull(address token, address from, uint256 amount) internal {
@@ -89,6 +91,7 @@ library Payments {
         if (!ok) return amount;
         if (size == 0) return token.code.length == 0 ? amount : 0;
         if (size == 32 && answer == 1) return 0;
+        if (gasleft() < BALANCE_RESERVE) revert IEscrow.NotEnoughGas();
         (bool still, uint256 later) = _balance(token, balanceBound);
         // A balance that cannot be read counts as spent: nothing may be owed twice.
         if (!known || !still) return 0;

@@ -152,6 +152,23 @@ contract ReleaseTest is Fixture {
         assertEq(buyer.balance - before, AMOUNT - 900);
     }
 
+    /// The seller served for the voucher, so the buyer cannot take it back; a refund in the same deal it can.
+    function test_MeteredVouchersCannotBeRevoked() public {
+        (bytes32 id, Deal memory deal) = fund(meteredTerms());
+        bytes32 digest = releaseDigest(id, 900);
+        vm.prank(buyer);
+        escrow.revoke(digest);
+        expect(refusal(IEscrow.InvalidSignature.selector, buyer));
+        escrow.releaseBySig(deal, 900, sign(sellerKey, digest));
+        escrow.releaseBySig(deal, 900, sign(buyerKey, digest));
+        assertEq(seller.balance, 900);
+        digest = refundDigest(id, 50);
+        vm.prank(seller);
+        escrow.revoke(digest);
+        expect(refusal(IEscrow.SignatureRevoked.selector, digest));
+        escrow.refundBySig(deal, 50, sign(sellerKey, digest));
+    }
+
     /// In any order, any totals: the seller has the greatest of them as far as the refund leaves it.
     function testFuzz_CrossingTotals(uint88[6] memory totals, uint8 mask) public {
         (, Deal memory deal) = fund(coinTerms());

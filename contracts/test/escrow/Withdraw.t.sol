@@ -130,6 +130,25 @@ contract WithdrawTest is Fixture {
         assertEq(asset.held(seller), 5);
     }
 
+    /// Nor can it make a debt disappear: the balance that decides after an unclear answer is never starved either.
+    function test_TooLittleGasNeverMakesPaid() public {
+        OddToken asset = new OddToken();
+        asset.mint(buyer, AMOUNT);
+        vm.prank(buyer);
+        asset.approve(address(escrow), AMOUNT);
+        Terms memory terms = coinTerms();
+        terms.asset = address(asset);
+        (bytes32 id, Deal memory deal) = fund(terms);
+        asset.setOut(Odd.Slow);
+        bytes memory order = abi.encodeCall(IEscrow.releaseBySig, (deal, 5, sign(buyerKey, releaseDigest(id, 5))));
+        bool ok;
+        for (uint256 limit = 20_000; !ok && limit < 700_000; limit += 2_000) {
+            (ok,) = address(escrow).call{gas: limit}(order);
+        }
+        assertTrue(ok);
+        assertEq(escrow.creditOf(seller, address(asset)), 5);
+    }
+
     /// Releases 5 with growing gas, until it goes through.
     function _neverStarved(Terms memory terms) private {
         (bytes32 id, Deal memory deal) = fund(terms);

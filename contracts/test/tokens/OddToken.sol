@@ -22,7 +22,8 @@ enum Odd {
     Hook, // moves, then calls the holder who did not ask: the payer of a transferFrom, the payee of a transfer
     Blind, // moves, answers 2, and from then on tells no balance
 
-    BlindBefore // tells no balance
+    BlindBefore, // tells no balance
+    Slow // moves nothing, answers 2, and spends most of what a token gets on that and on telling a balance
 }
 
 /// @notice A token that misbehaves in one chosen way.
@@ -52,6 +53,7 @@ contract OddToken {
 
     function balanceOf(address holder) external view returns (uint256) {
         require(!_blind && into != Odd.BlindBefore && out != Odd.BlindBefore);
+        if (out == Odd.Slow) _spend(90_000);
         return _balances[holder];
     }
 
@@ -94,9 +96,12 @@ contract OddToken {
         }
         if (odd == Odd.Fee) _answer(from, to, value, value - value / 100, 1);
         if (odd == Odd.Heavy) {
-            uint256 start = gasleft();
-            while (start - gasleft() < 265_000) {}
+            _spend(265_000);
             _answer(from, to, value, value, 1);
+        }
+        if (odd == Odd.Slow) {
+            _spend(265_000);
+            _answer(from, to, 0, 0, 2);
         }
         if (odd == Odd.Extra) _answer(from, to, value, value + 1, 1);
         if (odd == Odd.Hook) {
@@ -106,6 +111,11 @@ contract OddToken {
         }
         _blind = true;
         _answer(from, to, value, value, 2);
+    }
+
+    function _spend(uint256 gas_) private view {
+        uint256 start = gasleft();
+        while (start - gasleft() < gas_) {}
     }
 
     function _answer(address from, address to, uint256 sent, uint256 arrived, uint256 word) private {

@@ -162,6 +162,14 @@ impl Attempt<'_> {
         match self.actor {
             Actor::Caller(caller) if caller == account => Ok(()),
             Actor::Caller(_) => Err(otherwise),
+            // The seller has already served for a voucher: it cannot be taken back.
+            Actor::Bearer { signer, proof: Proof::Revoked { .. }, .. }
+                if signer == account
+                    && self.terms.metered
+                    && matches!(self.action, Action::Release { .. }) =>
+            {
+                Ok(())
+            }
             Actor::Bearer { signer, proof, .. } if signer == account => check_proof(account, proof),
             Actor::Bearer { .. } => Err(Refusal::InvalidSignature { signer: account }),
         }

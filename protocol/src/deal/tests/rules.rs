@@ -92,6 +92,29 @@ fn every_window_has_both_its_ends() {
 }
 
 #[test]
+fn a_voucher_of_a_metered_deal_cannot_be_revoked() {
+    let revoked = Proof::Revoked { digest: DEAL };
+    let refused = Err(Refusal::SignatureRevoked { digest: DEAL });
+    for metered in [false, true] {
+        let terms = Terms { metered, ..terms() };
+        for status in [Status::Funded, Status::Disputed] {
+            let state = state(status);
+            let asks = |kind, signer, proof| {
+                act(&terms, &state, &good(kind, &terms, status), bearer(signer, proof, u64::MAX), START)
+            };
+            let voucher = asks(ActionKind::Release, BUYER, revoked);
+            if metered {
+                assert_eq!(voucher, asks(ActionKind::Release, BUYER, Proof::Valid));
+                assert!(voucher.is_ok());
+            } else {
+                assert_eq!(voucher, refused);
+            }
+            assert_eq!(asks(ActionKind::Refund, SELLER, revoked), refused);
+        }
+    }
+}
+
+#[test]
 fn only_whom_the_table_names_may_ask() {
     let accounts = [BUYER, SELLER, ARBITER, STRANGER];
     let revoked = Proof::Revoked { digest: DEAL };
