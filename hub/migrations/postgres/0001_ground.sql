@@ -78,6 +78,7 @@ CREATE TABLE pools (
     book TEXT NOT NULL,
     worst_case BIGINT NOT NULL,
     members TEXT NOT NULL,
+    size BIGINT NOT NULL,
     read_at BIGINT NOT NULL,
     PRIMARY KEY (arbiter, panel)
 );

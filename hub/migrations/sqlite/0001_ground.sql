@@ -78,6 +78,7 @@ CREATE TABLE pools (
     book TEXT NOT NULL,
     worst_case INTEGER NOT NULL,
     members TEXT NOT NULL,
+    size INTEGER NOT NULL,
     read_at INTEGER NOT NULL,
     PRIMARY KEY (arbiter, panel)
 ) STRICT;

@@ -113,7 +113,7 @@ fn pool_view(pool: Pool, reader: &Reader, with_members: bool) -> PoolView {
                 Scope::Community(id) => may_read(reader, &[scope.audience()]).then_some(*id),
             })
             .collect(),
-        size: u32::try_from(pool.facts.members.len()).unwrap_or(u32::MAX),
+        size: pool.size,
         members: with_members.then_some(pool.facts.members),
         read: Stamp::from_ms(pool.read_at),
     }

@@ -178,6 +178,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
                 arbiter: body.arbiter,
                 panel: body.panel,
                 seq: *seq,
+                size: u32::try_from(facts.members.len()).unwrap_or(u32::MAX),
                 facts,
                 read_at: *now,
                 scopes: Vec::new(),

@@ -30,8 +30,10 @@ pub(crate) struct Pool {
     pub panel: B256,
     /// Its place in the log.
     pub seq: i64,
-    /// As the chain had it at `read_at`.
+    /// As the chain had it at `read_at`; without the members where a list was read.
     pub facts: PoolFacts,
+    /// How many members there are.
+    pub size: u32,
     /// Unix milliseconds.
     pub read_at: i64,
     /// Whom it serves.
@@ -178,9 +180,10 @@ pub(crate) async fn members(
 pub(crate) async fn put_pool(on: &mut AnyConnection, pool: &Pool, scope: Scope) -> Result<(), Error> {
     let worst_case = i64::try_from(pool.facts.worst_case).unwrap_or(i64::MAX);
     sqlx::query(
-        "INSERT INTO pools (arbiter, panel, seq, book, worst_case, members, read_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO pools (arbiter, panel, seq, book, worst_case, members, size, read_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (arbiter, panel) DO UPDATE SET book = excluded.book, worst_case = excluded.worst_case,
-             members = excluded.members, read_at = excluded.read_at",
+             members = excluded.members, size = excluded.size, read_at = excluded.read_at",
     )
     .bind(pool.arbiter.to_string())
     .bind(pool.panel.to_string())
@@ -188,6 +191,7 @@ pub(crate) async fn put_pool(on: &mut AnyConnection, pool: &Pool, scope: Scope) 
     .bind(text(&pool.facts.book)?)
     .bind(worst_case)
     .bind(text(&pool.facts.members)?)
+    .bind(i64::from(pool.size))
     .bind(pool.read_at)
     .execute(&mut *on)
     .await?;
@@ -200,7 +204,10 @@ pub(crate) async fn put_pool(on: &mut AnyConnection, pool: &Pool, scope: Scope) 
     Ok(())
 }
 
-const POOL: &str = "SELECT arbiter, panel, seq, book, worst_case, members, read_at FROM pools";
+/// A list of members may be a megabyte, so lists of pools go without.
+const POOL: &str = "SELECT arbiter, panel, seq, book, worst_case, members, size, read_at FROM pools";
+const POOL_IN_A_LIST: &str =
+    "SELECT arbiter, panel, seq, book, worst_case, '[]' AS members, size, read_at FROM pools";
 
 async fn read_pool(on: &mut AnyConnection, row: &AnyRow) -> Result<Pool, Error> {
     let arbiter: String = row.try_get("arbiter")?;
@@ -221,6 +228,7 @@ async fn read_pool(on: &mut AnyConnection, row: &AnyRow) -> Result<Pool, Error> 
             worst_case: u64::try_from(worst_case).unwrap_or(0),
             members: json(row.try_get("members")?)?,
         },
+        size: u32::try_from(row.try_get::<i64, _>("size")?).unwrap_or(u32::MAX),
         read_at: row.try_get("read_at")?,
         scopes: scopes.iter().map(|scope| parse(scope)).collect::<Result<_, _>>()?,
     })
@@ -245,11 +253,12 @@ pub(crate) async fn pool(
 
 /// Pools after `after` in the log, ascending.
 pub(crate) async fn pools(on: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Pool>, Error> {
-    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{POOL} WHERE seq > $1 ORDER BY seq LIMIT $2")))
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&mut *on)
-        .await?;
+    let rows =
+        sqlx::query(sqlx::AssertSqlSafe(format!("{POOL_IN_A_LIST} WHERE seq > $1 ORDER BY seq LIMIT $2")))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&mut *on)
+            .await?;
     let mut pools = Vec::with_capacity(rows.len());
     for row in &rows {
         pools.push(read_pool(on, row).await?);
