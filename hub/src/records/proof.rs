@@ -17,6 +17,10 @@ pub const ASSERTION: &str = "assertionMethod";
 /// The purpose of proofs that show who is there: session challenges.
 pub const AUTHENTICATION: &str = "authentication";
 
+/// What a proof may say besides `proofValue`. Others, such as `expires` or `domain`, would narrow what it is good for.
+const OPTIONS: [&str; 6] =
+    ["@context", "type", "cryptosuite", "created", "verificationMethod", "proofPurpose"];
+
 /// Why a document's proof does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
@@ -139,6 +143,9 @@ pub fn verify_with(
     }
     if text("proofPurpose") != Some(purpose) {
         return Err(malformed("/proof/proofPurpose", format!("must be {purpose}")));
+    }
+    if let Some(name) = options.keys().find(|name| !OPTIONS.contains(&name.as_str())) {
+        return Err(malformed("/proof", format!("may not have the member `{name:.40}`")));
     }
     if let Some(created) = options.get("created")
         && created.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()).is_none()
