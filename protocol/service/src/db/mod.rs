@@ -79,7 +79,9 @@ impl Db {
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             (Engine::Postgres, postgres::connect(url, options).await?)
         } else {
-            return Err(DbError::UnknownEngine(url.chars().take(40).collect()));
+            return Err(DbError::UnknownEngine(
+                url.split(':').next().unwrap_or_default().chars().take(40).collect(),
+            ));
         };
         match engine {
             Engine::Sqlite => schema.sqlite.run(&pool).await?,
