@@ -174,8 +174,10 @@ async fn a_pool_is_what_its_contract_says() {
         let list = hub.get("/v1/pools").await.body;
         assert_eq!((list["items"].as_array().unwrap().len(), &list["items"][0]["size"]), (1, &json!(8)));
         // A hundred pools of thousands of members each are not read for a list.
-        let listed = store::pools(&mut *hub.eyes.acquire().await.unwrap(), 0, 100).await.unwrap();
+        let mut eyes = hub.eyes.acquire().await.unwrap();
+        let listed = store::pools(&mut eyes, 0, 100).await.unwrap();
         assert!(listed[0].facts.members.is_empty());
+        drop(eyes);
         for (arbiter, panel, rule) in [
             (json!(chain.pools), json!(id_bytes(1)), "unknown_pool"),
             (json!(chain.escrow), json!(pool.id), "unknown_arbiter"),
