@@ -20,7 +20,8 @@ use axum::{
     routing::{get, post},
 };
 use protocol::{
-    caip::{AccountId, ChainId},
+    caip::{AccountId, AssetId, ChainId},
+    terms::Terms,
     wire::{
         feed::{ChainEvent, Delivery, DeliveryReceipt, EventBody, FeedEntry, FeedPage, Finality},
         intent::{Intent, IntentAction, IntentPage, ProgressReport},
@@ -396,8 +397,31 @@ pub fn entry(seq: u64, deal: u8) -> FeedEntry {
     }
 }
 
+/// Terms of a deal in coin.
+pub fn terms() -> Terms {
+    let chain = ChainId::Eip155(31337);
+    let account = |byte| AccountId { chain, address: Address::repeat_byte(byte) };
+    Terms {
+        escrow: account(1),
+        buyer: account(2),
+        seller: account(3),
+        arbiter: account(4),
+        asset: AssetId::native(chain),
+        amount: 1_000,
+        fund_by: 1_800_000_000,
+        deliver_by: 1_800_100_000,
+        inspection: 3_600,
+        ruling: 864_000,
+        lapse_share: 5_000,
+        metered: false,
+        panel: B256::repeat_byte(5),
+        agreement: B256::repeat_byte(6),
+        salt: B256::repeat_byte(7),
+    }
+}
+
 /// An intent of the hub.
-pub fn intent(seq: u64, key: &str, terms: &protocol::terms::Terms, action: IntentAction) -> Intent {
+pub fn intent(seq: u64, key: &str, terms: &Terms, action: IntentAction) -> Intent {
     let deadline = terms.deliver_by + 1_000_000;
     Intent { seq, key: key.to_owned(), arbiter: terms.arbiter, terms: terms.clone(), action, deadline }
 }

@@ -2,16 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use protocol::wire::feed::FeedEntry;
+use protocol::wire::feed::{EventBody, FeedEntry};
 
 /// The most entries of one delivery.
 pub const ENTRIES_MAX: usize = 100;
 /// The most bytes of one delivery's entries as JSON, below the 64 KiB that a service takes by default.
 pub const BYTES_MAX: usize = 48 * 1024;
 
-/// What keeps its order: the entries of a deal, or those of a contract that are about none.
+/// What keeps its order: the entries of a deal at its escrow, or those of a contract that are about none.
+///
+/// Anyone can open a case about another's deal at an escrow that he made himself: it must not hold that deal's lane.
 pub fn lane(entry: &FeedEntry) -> String {
-    entry.event.body.deal().map_or_else(|| entry.event.contract.to_string(), |deal| deal.to_string())
+    let event = &entry.event;
+    let escrow = match event.body {
+        EventBody::CaseOpened { escrow, .. }
+        | EventBody::TargetMoved { escrow, .. }
+        | EventBody::JuryDrawn { escrow, .. }
+        | EventBody::BallotCast { escrow, .. }
+        | EventBody::BallotsCounted { escrow, .. }
+        | EventBody::RulingAccepted { escrow, .. }
+        | EventBody::RulingExecuted { escrow, .. } => escrow,
+        _ => event.contract.address,
+    };
+    event.body.deal().map_or_else(|| event.contract.to_string(), |deal| format!("{deal}/{escrow}"))
 }
 
 /// What tells an entry of the feed from any other at its position.

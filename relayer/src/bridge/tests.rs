@@ -1,7 +1,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
+use alloy::primitives::{Address, B256};
 use proptest::prelude::*;
-use protocol::wire::feed::FeedEntry;
+use protocol::wire::feed::{EventBody, FeedEntry};
 use service::db::testing::on_both;
 
 use super::model::{BYTES_MAX, ENTRIES_MAX, lane, part, portions, retry_ms};
@@ -162,6 +163,18 @@ async fn a_feed_begun_anew_is_said_and_delivered_from_the_start() {
 #[test]
 fn refused_entries_are_offered_again_at_bounded_pauses() {
     assert_eq!([1, 2, 3, 9, 10, i64::MAX].map(retry_ms), [1_000, 2_000, 4_000, 256_000, 300_000, 300_000]);
+}
+
+#[test]
+fn a_case_at_another_escrow_does_not_hold_the_lane_of_a_deal() {
+    let deal = entry(1, 1);
+    let mut case = entry(2, 1);
+    case.event.contract.address = Address::repeat_byte(0xa5);
+    let opened_at = |escrow| EventBody::RulingExecuted { deal: B256::repeat_byte(1), escrow, share: 500 };
+    case.event.body = opened_at(deal.event.contract.address);
+    assert_eq!(lane(&case), lane(&deal));
+    case.event.body = opened_at(Address::repeat_byte(0xbd));
+    assert_ne!(lane(&case), lane(&deal));
 }
 
 proptest! {

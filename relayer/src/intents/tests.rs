@@ -1,40 +1,18 @@
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use protocol::{
-    caip::{AccountId, AssetId, ChainId},
-    terms::Terms,
+    caip::ChainId,
     wire::intent::{Intent, IntentAction, IntentProgress},
 };
 use service::db::testing::on_both;
 
 use super::{State, admit, model::KEY_MAX};
-use crate::testing::{Peers, Running, config, intent, until};
+use crate::testing::{Peers, Running, config, intent, terms, until};
 
 const NO_NODE: &str = "http://127.0.0.1:9";
 const SIGNER: &str = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
 const CHAIN: ChainId = ChainId::Eip155(31337);
-
-fn terms() -> Terms {
-    let account = |byte| AccountId { chain: CHAIN, address: Address::repeat_byte(byte) };
-    Terms {
-        escrow: account(1),
-        buyer: account(2),
-        seller: account(3),
-        arbiter: account(4),
-        asset: AssetId::native(CHAIN),
-        amount: 1_000,
-        fund_by: 1_800_000_000,
-        deliver_by: 1_800_100_000,
-        inspection: 3_600,
-        ruling: 864_000,
-        lapse_share: 5_000,
-        metered: false,
-        panel: B256::repeat_byte(5),
-        agreement: B256::repeat_byte(6),
-        salt: B256::repeat_byte(7),
-    }
-}
 
 fn open(seq: u64, key: &str) -> Intent {
     intent(seq, key, &terms(), IntentAction::OpenCase)

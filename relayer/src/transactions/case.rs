@@ -49,6 +49,20 @@ pub fn calldata(intent: &Intent) -> Result<Bytes, TermsError> {
     }
 }
 
+/// `COIN_GAS` and `TOKEN_GAS` of `contracts/src/libraries/Payments.sol`: what a payee may spend on receiving.
+const COIN_GAS: u64 = 50_000;
+const TOKEN_GAS: u64 = 300_000;
+
+/// By how much an estimate may be too low because the first payee behaves otherwise when it is paid; without this it could
+/// make every ruling fail for want of gas. The second one's bound is part of the estimate: the escrow asks for it.
+pub const fn payee_gas(intent: &Intent) -> u64 {
+    match (&intent.action, &intent.terms.asset.token) {
+        (IntentAction::OpenCase | IntentAction::DrawJury, _) => 0,
+        (IntentAction::SubmitBallots { .. } | IntentAction::ExecuteRuling, None) => COIN_GAS,
+        (IntentAction::SubmitBallots { .. } | IntentAction::ExecuteRuling, Some(_)) => TOKEN_GAS,
+    }
+}
+
 /// The read-only call that shows the case.
 ///
 /// # Errors

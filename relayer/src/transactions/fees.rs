@@ -27,9 +27,10 @@ pub enum Price {
     },
 }
 
-/// The gas that a transaction is given: the estimate and a quarter. What is not used costs nothing.
-pub const fn gas_limit(estimate: u64) -> u64 {
-    estimate.saturating_add(estimate / 4)
+/// The gas that a transaction is given: the estimate and a quarter, and what a payee may spend more than it did when the
+/// estimate was made. What is not used costs nothing.
+pub const fn gas_limit(estimate: u64, payee: u64) -> u64 {
+    estimate.saturating_add(estimate / 4).saturating_add(payee)
 }
 
 /// The highest fee for a unit of gas: the configured one, or what is left of the intent's budget over its gas.

@@ -74,7 +74,7 @@ impl Rounds<'_> {
         };
         match (without_attempts(&facts), estimate) {
             (Resolution::Sign, Some(estimate)) => {
-                let gas = fees::gas_limit(estimate);
+                let gas = fees::gas_limit(estimate, case::payee_gas(&kept.intent));
                 let draft = Draft { chain_id: chain.id(), to, data, gas };
                 self.first(sight, kept, draft).await
             }

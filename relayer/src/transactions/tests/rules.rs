@@ -1,7 +1,7 @@
 //! The pure rules: the machine, the fees, the decisions.
 
 use alloy::{
-    primitives::{B256, Bytes, U256},
+    primitives::{Address, B256, Bytes, U256},
     sol_types::SolError,
 };
 use proptest::prelude::*;
@@ -13,9 +13,10 @@ use protocol::{
 use crate::{
     chain::Receipt,
     intents::State,
+    testing::{intent, terms},
     transactions::{
         AttemptFacts, AttemptRules, Case, Cure, Effect, Fees, Forbidden, Price, Resolution, Step,
-        WaitingFacts, achieved, bump, cure, fees::ceiling, first_price, gas_limit, next,
+        WaitingFacts, achieved, bump, case::payee_gas, cure, fees::ceiling, first_price, gas_limit, next,
         resolve::AttemptFact, with_attempts, without_attempts,
     },
 };
@@ -56,7 +57,25 @@ fn a_bump_is_an_eighth_or_the_estimate_within_the_ceiling() {
     assert_eq!(ceiling(500, 1_000_000, 1_000), 500);
     assert_eq!(ceiling(5_000, 1_000_000, 1_000), 1_000);
     assert_eq!(ceiling(5_000, 1_000_000, 0), 0);
-    assert_eq!(gas_limit(100_000), 125_000);
+    assert_eq!(gas_limit(100_000, 300_000), 425_000);
+}
+
+#[test]
+fn a_payee_that_spends_its_bound_starves_no_ruling() {
+    let bounds = include_str!("../../../../contracts/src/libraries/Payments.sol");
+    assert!(bounds.contains("COIN_GAS = 50_000;") && bounds.contains("TOKEN_GAS = 300_000;"));
+    let mut terms = terms();
+    for (token, bound) in [(None, 50_000), (Some(Address::repeat_byte(9)), 300_000)] {
+        terms.asset.token = token;
+        for (action, gas) in [
+            (IntentAction::OpenCase, 0),
+            (IntentAction::DrawJury, 0),
+            (IntentAction::SubmitBallots { ballots: Vec::new() }, bound),
+            (IntentAction::ExecuteRuling, bound),
+        ] {
+            assert_eq!(payee_gas(&intent(1, "key", &terms, action)), gas);
+        }
+    }
 }
 
 proptest! {
