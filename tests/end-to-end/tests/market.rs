@@ -105,12 +105,15 @@ async fn check_balances(folder: &Folder, report: &Value) {
 
 /// Every credential holds by the chain alone, and none holds when a byte of it is another.
 fn check_credentials(folder: &Folder, report: &Value) {
-    let verify = |credential: &[u8], trust: &str| {
+    let verify_at = |credential: &[u8], trust: &str, more: &[&str]| {
         let file = folder.file("credential.json");
         std::fs::write(&file, credential).expect("a file");
         let file = file.to_str().expect("a path");
-        folder.verb(&["--rpc", &folder.rpc(), "verify", "credential", file, "--trust", trust]).status.code()
+        let rpc = folder.rpc();
+        let verb = ["--rpc", &rpc, "verify", "credential", file, "--trust", trust];
+        folder.verb(&[verb.as_slice(), more].concat()).status.code()
     };
+    let verify = |credential: &[u8], trust: &str| verify_at(credential, trust, &[]);
     let trades = report["trades"].as_array().expect("trades");
     let credentials: Vec<&Value> =
         trades.iter().flat_map(|trade| trade["credentials"].as_array().expect("credentials")).collect();
@@ -127,6 +130,11 @@ fn check_credentials(folder: &Folder, report: &Value) {
         }
     }
     let lost = serde_json::to_vec(credentials[2]).expect("JSON");
+    let subject = &credentials[2]["credentialSubject"];
+    for (escrow, code) in [(&subject["terms"]["escrow"], 0), (&subject["terms"]["arbiter"], 3)] {
+        let escrow = escrow.as_str().expect("a contract");
+        assert_eq!(verify_at(&lost, &hub, &["--escrow", escrow]), Some(code), "with {escrow} for an escrow");
+    }
     assert_eq!(
         verify(&lost, &somebody),
         Some(3),
