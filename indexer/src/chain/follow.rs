@@ -40,6 +40,8 @@ pub(crate) struct Follower {
     stuck: Option<BlockRef>,
     /// Whether a fault that stops indexing may be open.
     stopped: bool,
+    /// Whether the chain has told a final block by its own tag: then nothing else makes one final.
+    tags: bool,
 }
 
 impl Follower {
@@ -59,6 +61,7 @@ impl Follower {
             stuck: None,
             // Unknown after a start; the first step finds out.
             stopped: true,
+            tags: false,
         }
     }
 
@@ -149,12 +152,15 @@ impl Follower {
         }
     }
 
-    /// What the chain says is settled: its own tags, or so many blocks below the head where it has none.
-    async fn said(&self, head: &Header) -> Result<Settled, Error> {
-        let rpc = &self.shared.rpc;
+    /// What the chain says is settled: its own tags, or so many blocks below the head where it has none. A node that leaves
+    /// out the tag once, as one that just started does, makes nothing final.
+    async fn said(&mut self, head: &Header) -> Result<Settled, Error> {
+        let rpc = self.shared.rpc.clone();
         let safe = rpc.tagged("safe").await?;
-        let finalized = match rpc.tagged("finalized").await? {
-            None if head.number > self.finality_depth => {
+        let tagged = rpc.tagged("finalized").await?;
+        self.tags |= tagged.is_some();
+        let finalized = match tagged {
+            None if !self.tags && head.number > self.finality_depth => {
                 rpc.at(head.number.saturating_sub(self.finality_depth)).await?
             }
             finalized => finalized,

@@ -294,3 +294,32 @@ async fn without_tags_depth_settles() {
     assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen, Finality::Final]);
     agrees(indexer).await;
 }
+
+#[tokio::test]
+async fn where_there_are_tags_depth_settles_nothing_when_one_is_left_out() {
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    let config = crate::config::Config {
+        rpc_urls: vec![node.url.clone()],
+        finality_depth: 6,
+        ..crate::testing::config(&chain, &db)
+    };
+    let indexer = Running::start(config).await;
+    indexer.caught_up(&chain).await;
+    node.lies(|request, answer| {
+        if matches!(request["params"][0].as_str(), Some("safe" | "finalized")) {
+            refuse(answer, -39001, "finalized block not found");
+        }
+    });
+    let terms = chain.terms(1_000, Default::default(), 1).await;
+    chain.fund(&terms).await;
+    chain.mine(7).await;
+    indexer.caught_up(&chain).await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen]);
+    node.is_honest();
+    chain.mine(16).await;
+    indexer.caught_up(&chain).await;
+    indexer.all_final().await;
+    agrees(indexer).await;
+}
