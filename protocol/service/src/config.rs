@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use figment::{
-    Figment,
+    Figment, Source,
     providers::{Env, Format, Serialized, Toml},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -56,6 +56,7 @@ pub fn load<T: Default + Serialize + DeserializeOwned>(
             let source = figment.find_metadata(&key).map_or_else(
                 || "default".to_owned(),
                 |meta| match &meta.source {
+                    Some(Source::Code(_)) => "default".to_owned(),
                     Some(source) => source.to_string(),
                     None => meta.name.to_string(),
                 },
@@ -143,6 +144,14 @@ mod tests {
         let file = folder.path().join("earnest.toml");
         std::fs::write(&file, text).unwrap();
         load::<Sample>("sample", Some(&file)).map(|loaded| loaded.explained)
+    }
+
+    #[test]
+    fn explanations_say_where_a_value_comes_from() {
+        let lines = loaded("[sample]\ncount = 7").unwrap();
+        let count = lines.iter().find(|line| line.starts_with("sample.count")).unwrap();
+        assert!(count.starts_with("sample.count = 7 # ") && count.ends_with("earnest.toml"), "{count}");
+        assert!(lines.contains(&"sample.database = \"\" # default".to_owned()), "{lines:?}");
     }
 
     #[test]
