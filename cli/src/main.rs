@@ -1,6 +1,7 @@
 //! `earnest`: a marketplace without a platform, in one binary. This file reads the command line and ends the process;
 //! what the verbs do is in `commands`, `up` and `services`.
 
+mod amount;
 mod client;
 mod commands;
 mod exit;

@@ -60,7 +60,24 @@ fn print_table(mut table: Table) -> Result<()> {
     print(&table.trim_fmt())
 }
 
+/// A chain's time, in Unix seconds, for people: RFC 3339 in UTC, or the seconds where that calendar ends.
+pub fn time(seconds: u64) -> String {
+    let moment = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    moment.map_or_else(|| seconds.to_string(), |moment| moment.to_string())
+}
+
 /// Prints a line. A reader that went away is an error, not a panic.
 pub fn print(line: &str) -> Result<()> {
     writeln!(std::io::stdout().lock(), "{line}").context("standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_by_people() {
+        assert_eq!(time(1_795_266_807), "2026-11-21T13:13:27Z");
+        assert_eq!(time(u64::MAX), "18446744073709551615");
+    }
 }

@@ -19,6 +19,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use protocol::{
     caip::{AccountId, ChainId},
     evm::decode_refusal,
+    wire::dec,
 };
 use serde::Serialize;
 
@@ -47,8 +48,9 @@ pub struct Sent {
     pub block: u64,
     /// Who sent it.
     pub from: Address,
-    /// What the sender paid for gas, in wei, as a decimal string.
-    pub gas_paid: String,
+    /// What the sender paid for gas, in wei.
+    #[serde(with = "dec")]
+    pub gas_paid: u128,
 }
 
 impl Chain {
@@ -214,7 +216,7 @@ impl Wallet {
             transaction: hash,
             block: receipt.block_number.unwrap_or_default(),
             from: self.address,
-            gas_paid: paid.to_string(),
+            gas_paid: paid,
         };
         Ok((sent, receipt))
     }

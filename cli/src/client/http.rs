@@ -27,6 +27,7 @@ impl Http {
     /// `base` without a slash at the end. For as long as `patience` a service that does not answer, or says that it is
     /// not ready, is asked again; everything that is asked through this client may be asked twice.
     pub fn new(base: &str, patience: Duration) -> Result<Self> {
+        reqwest::Url::parse(base).map_err(|error| anyhow!("`{base}` is not a URL of a service: {error}"))?;
         let client = reqwest::Client::builder().timeout(REQUEST_WAIT).build().context("the HTTP client")?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), client, patience, token: None })
     }

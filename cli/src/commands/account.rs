@@ -6,10 +6,11 @@ use alloy::primitives::B256;
 use anyhow::Result;
 use clap::Subcommand;
 use hub::{identity::AccountView, records::RecordId};
+use protocol::caip::AssetId;
 use serde_json::json;
 
 use super::{Session, record_id};
-use crate::client::profile::Profile;
+use crate::{amount, client::profile::Profile};
 
 /// Accounts.
 #[derive(Subcommand, Debug)]
@@ -75,9 +76,9 @@ async fn show(session: &Session, profile: &Profile) -> Result<()> {
     let device = profile.device.device().to_string();
     let chain = session.chain().await?;
     let wallet = chain.account(profile.address());
-    let balance = chain.balance(profile.address()).await?.to_string();
+    let balance = chain.balance(profile.address()).await?;
     let value = json!({
-        "name": profile.name, "account": account, "wallet": wallet, "device": device, "balance": balance,
+        "name": profile.name, "account": account, "wallet": wallet, "device": device, "balance": balance.to_string(),
     });
     session.output.one(
         &value,
@@ -86,7 +87,7 @@ async fn show(session: &Session, profile: &Profile) -> Result<()> {
             ("account", account.unwrap_or_else(|| "none yet".to_owned())),
             ("wallet", wallet.to_string()),
             ("device", device),
-            ("balance", format!("{balance} wei")),
+            ("balance", amount::of(&AssetId::native(chain.id), balance)),
         ],
     )
 }

@@ -13,10 +13,13 @@ use protocol::{
 use serde_json::json;
 
 use super::{Session, record_id};
-use crate::client::{
-    chain::Sent,
-    contracts::{self, Act},
-    trade,
+use crate::{
+    amount,
+    client::{
+        chain::Sent,
+        contracts::{self, Act},
+        trade,
+    },
 };
 
 /// Deals.
@@ -143,11 +146,16 @@ fn told(session: &Session, terms: &Terms, sent: &[Sent]) -> Result<()> {
     let rows = sent
         .iter()
         .map(|one| {
-            vec![one.what.clone(), one.transaction.to_string(), one.block.to_string(), one.gas_paid.clone()]
+            vec![
+                one.what.clone(),
+                one.transaction.to_string(),
+                one.block.to_string(),
+                amount::coins(one.gas_paid),
+            ]
         })
         .collect();
     let value = json!({ "deal": deal, "transactions": sent });
-    session.output.many(&value, &["what", "transaction", "block", "gas paid (wei)"], rows)
+    session.output.many(&value, &["what", "transaction", "block", "gas paid (coins)"], rows)
 }
 
 async fn show(session: &Session, of: &Of) -> Result<()> {
@@ -156,9 +164,8 @@ async fn show(session: &Session, of: &Of) -> Result<()> {
     let chain = session.chain().await?;
     let state = chain.read(terms.escrow.address, &Escrow::stateOfCall { deal }).await?;
     let status = status_name(state.status);
-    let (released, refunded) = (state.released.to_string(), state.refunded.to_string());
     let value = json!({
-        "deal": deal, "escrow": terms.escrow, "status": status, "released": released, "refunded": refunded,
+        "deal": deal, "escrow": terms.escrow, "status": status, "released": state.released.to_string(), "refunded": state.refunded.to_string(),
         "funded_at": state.fundedAt.to::<u64>().to_string(), "since": state.since.to::<u64>().to_string(),
         "events": state.count, "terms": terms,
     });
@@ -168,9 +175,9 @@ async fn show(session: &Session, of: &Of) -> Result<()> {
             ("deal", deal.to_string()),
             ("escrow", terms.escrow.to_string()),
             ("status", status.to_owned()),
-            ("amount", terms.amount.to_string()),
-            ("to the seller", released),
-            ("to the buyer", refunded),
+            ("amount", amount::of(&terms.asset, terms.amount)),
+            ("to the seller", amount::of(&terms.asset, state.released)),
+            ("to the buyer", amount::of(&terms.asset, state.refunded)),
         ],
     )
 }

@@ -8,7 +8,10 @@ use clap::{Args, Subcommand};
 use hub::records::RecordId;
 
 use super::{Session, record_id};
-use crate::client::{dispute, trade};
+use crate::{
+    client::{dispute, trade},
+    output::time,
+};
 
 /// Evidence.
 #[derive(Subcommand, Debug)]
@@ -107,10 +110,10 @@ pub async fn case(session: &Session, verb: CaseVerb) -> Result<()> {
                     duty.purchase.to_string(),
                     format!("{:?}", duty.stage).to_lowercase(),
                     seats.join(", "),
-                    duty.voting_closes_at.to_string(),
+                    time(duty.voting_closes_at),
                 ]
             });
-            session.output.many(&page, &["purchase", "stage", "seats", "voting closes"], rows.collect())
+            session.output.many(&page, &["purchase", "stage", "seat", "voting closes"], rows.collect())
         }
         CaseVerb::Show { purchase } => {
             let case = dispute::case(&member, purchase).await?;
@@ -119,7 +122,7 @@ pub async fn case(session: &Session, verb: CaseVerb) -> Result<()> {
                 ("deal", case.deal.to_string()),
                 ("stage", format!("{:?}", case.stage).to_lowercase()),
                 ("pool", case.pool.to_string()),
-                ("voting closes", case.voting_closes_at.to_string()),
+                ("voting closes", time(case.voting_closes_at)),
             ];
             for seat in &case.seats {
                 let voted = if seat.voted { "has voted" } else { "has not voted" };

@@ -13,9 +13,9 @@ use hub::{
     records::RecordId,
 };
 use protocol::caip::AssetId;
-use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
-use super::{Session, query, record_id};
+use super::{Session, query, record_id, word};
+use crate::amount;
 
 /// Listings.
 #[derive(Subcommand, Debug)]
@@ -95,11 +95,11 @@ pub enum Seen {
 #[derive(Args, Debug)]
 pub struct Filter {
     /// data_product, service, physical or digital
-    #[arg(long)]
-    kind: Option<String>,
+    #[arg(long, value_parser = word::<ListingKind>)]
+    kind: Option<ListingKind>,
     /// draft, active, paused, sold or expired
-    #[arg(long)]
-    status: Option<String>,
+    #[arg(long, value_parser = word::<ListingStatus>)]
+    status: Option<ListingStatus>,
     /// With this tag
     #[arg(long)]
     tag: Option<String>,
@@ -110,13 +110,8 @@ pub struct Filter {
     #[arg(long)]
     after: Option<u64>,
     /// At most so many, up to 100
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
-}
-
-/// A word of one of the hub's lists, as its JSON writes it.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    T::deserialize(text.into_deserializer()).map_err(|error: WordError| error.to_string())
 }
 
 /// Does it.
@@ -147,8 +142,8 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let path = query(
                 "/v1/listings",
                 &[
-                    ("kind", filter.kind),
-                    ("status", filter.status),
+                    ("kind", filter.kind.map(|kind| kind.name().to_owned())),
+                    ("status", filter.status.map(|status| status.name().to_owned())),
                     ("tag", filter.tag),
                     ("q", filter.q),
                     ("after", filter.after.map(|after| after.to_string())),
@@ -212,6 +207,9 @@ fn audience(body: &ListingBody, seller: RecordId) -> Vec<Audience> {
 }
 
 fn prices(body: &ListingBody) -> String {
-    let each = body.price.iter().map(|price| format!("{} {}", price.amount, price.asset));
+    let each = body.price.iter().map(|price| match &price.asset {
+        PriceAsset::Chain(asset) => amount::of(asset, price.amount),
+        PriceAsset::TimeCredit => format!("{} {}", price.amount, price.asset),
+    });
     each.collect::<Vec<_>>().join(", ")
 }

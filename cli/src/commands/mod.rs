@@ -19,6 +19,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use hub::records::{Receipt, RecordId};
 use protocol::caip::AccountId;
+use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
 use crate::{
     client::{
@@ -53,6 +54,11 @@ pub struct Connection {
     /// Print JSON for scripts instead of tables
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+/// A word of one of the hub's lists, as its JSON writes it.
+pub fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    T::deserialize(text.into_deserializer()).map_err(|error: WordError| error.to_string())
 }
 
 /// What a verb works with.

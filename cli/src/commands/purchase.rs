@@ -7,7 +7,10 @@ use hub::{deals::PurchaseView, market::ListingView, page::Page, records::RecordI
 use protocol::caip::AccountId;
 
 use super::{Session, query, record_id};
-use crate::client::trade::{self, Wish};
+use crate::{
+    amount,
+    client::trade::{self, Wish},
+};
 
 /// Purchases.
 #[derive(Subcommand, Debug)]
@@ -32,7 +35,7 @@ pub enum Verb {
     },
     /// List your purchases and sales, the newest first
     List {
-        /// offered, created, funded, delivered, disputed, completed, refunded, declined or withdrawn
+        /// offered, created, funded, delivered, disputed, confirmed, completed, refunded, declined or withdrawn
         #[arg(long)]
         status: Option<String>,
         /// `next` of the page before
@@ -159,9 +162,9 @@ fn lines(view: &PurchaseView) -> Vec<(&'static str, String)> {
     }
     if let Some(details) = &view.details {
         let terms = &details.terms;
-        lines.push(("amount", format!("{} {}", terms.amount, terms.asset)));
-        lines.push(("to the seller", details.released.to_string()));
-        lines.push(("to the buyer", details.refunded.to_string()));
+        lines.push(("amount", amount::of(&terms.asset, terms.amount)));
+        lines.push(("to the seller", amount::of(&terms.asset, details.released)));
+        lines.push(("to the buyer", amount::of(&terms.asset, details.refunded)));
         for one in &details.transactions {
             lines.push(("event", format!("{} in block {}: {}", one.name, one.block_number, one.transaction)));
         }

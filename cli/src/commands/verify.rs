@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use alloy::primitives::B256;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use hub::records::Device;
+use hub::{records::Device, reputation::model::Kind};
 use protocol::{
     caip::AccountId,
     evm::{deal_id, escrow::Escrow, pools::ArbitrationPools},
@@ -15,10 +15,8 @@ use serde_json::{Value, json};
 
 use super::{Session, deal::status_name};
 use crate::{
-    client::{
-        credential::{check, device_of},
-        hub::Hub,
-    },
+    amount,
+    client::credential::{check, device_of},
     exit::Failure,
 };
 
@@ -93,11 +91,21 @@ fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T> {
 
 async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> {
     let secured: Value = read(&arguments.file)?;
-    let hub = match (arguments.trust, session.hub()) {
-        (Some(device), _) => Some(device),
-        // Only the hub's own credentials need it, so a hub that does not answer is no failure yet.
-        (None, Ok(hub)) => asked(&hub).await,
-        (None, Err(_)) => None,
+    let hub = match arguments.trust {
+        Some(device) => Ok(device),
+        None => asked(session).await,
+    };
+    // Only the hub's own credentials need it: for others a hub that does not answer is no failure.
+    let own = secured.pointer("/type/1").and_then(Value::as_str) == Some(Kind::DisputeLost.name());
+    let hub = match hub {
+        Ok(device) => Some(device),
+        Err(error) if own => {
+            let name = Kind::DisputeLost.name();
+            return Err(
+                error.context(format!("a {name} is a hub's word, and no --trust names the hub's key"))
+            );
+        }
+        Err(_) => None,
     };
     let held = check(&session.chain().await?, hub, arguments.escrow, &secured).await?;
     let party = held.party.map(|party| party.to_string());
@@ -119,8 +127,8 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
     )
 }
 
-async fn asked(hub: &Hub) -> Option<Device> {
-    device_of(hub).await.ok()
+async fn asked(session: &Session) -> Result<Device> {
+    device_of(&session.hub()?).await
 }
 
 async fn contracts(session: &Session, arguments: ContractsArgs) -> Result<()> {
@@ -180,8 +188,8 @@ async fn deal(session: &Session, arguments: DealArgs) -> Result<()> {
             ("holds", "yes".to_owned()),
             ("deal", id.to_string()),
             ("status", status.to_owned()),
-            ("to the seller", state.released.to_string()),
-            ("to the buyer", state.refunded.to_string()),
+            ("to the seller", amount::of(&terms.asset, state.released)),
+            ("to the buyer", amount::of(&terms.asset, state.refunded)),
         ],
     )
 }

@@ -17,10 +17,13 @@ use super::{
     progress::{Progress, Step},
     sample::{Person, Sample},
 };
-use crate::client::{
-    chain::{Chain, Sent},
-    contracts::{self, Act},
-    credential, dispute, trade,
+use crate::{
+    amount,
+    client::{
+        chain::{Chain, Sent},
+        contracts::{self, Act},
+        credential, dispute, trade,
+    },
 };
 
 /// The longest wait for what the services do by themselves, restarts included.
@@ -210,7 +213,12 @@ impl<'a> Course<'a> {
             self.progress.say(&format!("  {} about {}", one.kind, one.subject));
         }
         let paid = if released > 0 { ("seller", released) } else { ("buyer", refunded) };
-        self.progress.say(&format!("  {}: the {} got {} wei", view.status.as_str(), paid.0, paid.1));
+        self.progress.say(&format!(
+            "  {}: the {} got {}",
+            view.status.as_str(),
+            paid.0,
+            amount::of(&self.terms.asset, paid.1)
+        ));
         let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Trade {
             name,
@@ -230,7 +238,7 @@ impl<'a> Course<'a> {
 
     fn balance(&self, person: &Person, before: U256, after: U256, change: i128) -> Result<Balance> {
         let own = self.sent.iter().filter(|sent| sent.from == person.wallet.address);
-        let gas = own.filter_map(|sent| sent.gas_paid.parse::<u128>().ok()).fold(0, u128::saturating_add);
+        let gas = own.map(|sent| sent.gas_paid).fold(0, u128::saturating_add);
         let expected = if change < 0 {
             before.checked_sub(U256::from(change.unsigned_abs()))
         } else {

@@ -1,0 +1,59 @@
+//! Amounts for people. JSON keeps the smallest unit; a table says coins, exactly.
+
+use std::fmt::Display;
+
+use protocol::caip::AssetId;
+
+/// Decimals of the native coin of every EVM chain: 10^18 wei.
+const DECIMALS: usize = 18;
+
+/// Wei, a whole number of any width, as coins: an exact decimal without trailing zeros, e.g. `0.25`.
+pub fn coins(wei: impl Display) -> String {
+    let digits = format!("{:0>width$}", wei.to_string(), width = DECIMALS.saturating_add(1));
+    let (whole, part) = digits.split_at(digits.len().saturating_sub(DECIMALS));
+    match part.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        part => format!("{whole}.{part}"),
+    }
+}
+
+/// An amount of an asset: coins and wei of the native coin; of a token, whose decimals only its contract knows, the
+/// smallest unit.
+pub fn of(asset: &AssetId, amount: impl Display) -> String {
+    if asset.token.is_some() {
+        return format!("{amount} {asset}");
+    }
+    format!("{} coins ({amount} wei) on {}", coins(&amount), asset.chain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coins_are_exact() {
+        let one = 1_000_000_000_000_000_000;
+        for (wei, text) in [
+            (0_u128, "0"),
+            (1, "0.000000000000000001"),
+            (5_000, "0.000000000000005"),
+            (250_000_000_000_000_000, "0.25"),
+            (one, "1"),
+            (one + 1, "1.000000000000000001"),
+            (100 * one, "100"),
+            (99_749_946_301_741_710_984, "99.749946301741710984"),
+            (u128::MAX, "340282366920938463463.374607431768211455"),
+        ] {
+            assert_eq!(coins(wei), text, "{wei}");
+        }
+    }
+
+    #[test]
+    fn only_the_native_coin_is_told_in_coins() {
+        let asset = |text: &str| text.parse::<AssetId>().unwrap();
+        let native = of(&asset("eip155:31337/slip44:60"), 250_000_000_000_000_000_u128);
+        assert_eq!(native, "0.25 coins (250000000000000000 wei) on eip155:31337");
+        let token = "eip155:1/erc20:0x6B175474E89094C44Da98b954EedeAC495271d0F";
+        assert_eq!(of(&asset(token), 7_u128), format!("7 {token}"));
+    }
+}
