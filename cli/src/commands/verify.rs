@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::B256;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use hub::{records::Device, reputation::model::Kind};
 use protocol::{
@@ -138,6 +138,9 @@ async fn contracts(session: &Session, arguments: ContractsArgs) -> Result<()> {
     for (name, contract, creation) in
         [("escrow", escrow, Escrow::BYTECODE.clone()), ("pools", pools, ArbitrationPools::BYTECODE.clone())]
     {
+        if contract.chain != chain.id {
+            bail!("{name} {contract}: --rpc {} is {}", chain.url(), chain.id);
+        }
         if !chain.has_code(contract.address).await? {
             return Err(Failure::does_not_hold(format!("{name} {contract}: there is no contract")));
         }
