@@ -1,6 +1,6 @@
 //! Who may say what in a dispute: the rules of evidence and of ballots.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, str::FromStr};
 
 use alloy::primitives::{Address, B256, Bytes};
 use protocol::{
@@ -175,6 +175,36 @@ pub fn check_evidence(body: &EvidenceBody, disputed: bool, party: bool) -> Resul
         return Err(Refusal::UriTooLong(body.uri.len()));
     }
     short("note", &body.note)
+}
+
+/// What a moment that comes by the clock is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum What {
+    /// Voting has closed: hand in what there is.
+    SubmitBallots,
+    /// An accepted ruling can be executed.
+    ExecuteRuling,
+}
+
+impl What {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::SubmitBallots => "submit_ballots",
+            Self::ExecuteRuling => "execute_ruling",
+        }
+    }
+}
+
+impl FromStr for What {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        [Self::SubmitBallots, Self::ExecuteRuling]
+            .into_iter()
+            .find(|what| what.name() == name)
+            .ok_or_else(|| format!("no moment is for {name}"))
+    }
 }
 
 /// What the hub knows when a ballot arrives.

@@ -1,6 +1,6 @@
 //! What `submit` asks of this room, and what follows from the chain's events and from moments that have come.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::collections::BTreeSet;
 
 use alloy::primitives::B256;
 use protocol::wire::{feed::Finality, intent::IntentAction};
@@ -10,7 +10,7 @@ use sqlx::AnyConnection;
 
 use super::{
     case::{self, Stage},
-    model::{self, BallotBody, EvidenceBody, Voting},
+    model::{self, BallotBody, EvidenceBody, Voting, What},
     store::{self, Due, Held},
 };
 use crate::{
@@ -30,36 +30,6 @@ use crate::{
 pub(crate) const TABLES: &[&str] = &["cases", "seats", "evidence", "ballots", "due"];
 /// The most pieces of evidence of one party in one case.
 const EVIDENCE_MAX: i64 = 100;
-
-/// What a moment that comes by the clock is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum What {
-    /// Voting has closed: hand in what there is.
-    SubmitBallots,
-    /// An accepted ruling can be executed.
-    ExecuteRuling,
-}
-
-impl What {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::SubmitBallots => "submit_ballots",
-            Self::ExecuteRuling => "execute_ruling",
-        }
-    }
-}
-
-impl FromStr for What {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        [Self::SubmitBallots, Self::ExecuteRuling]
-            .into_iter()
-            .find(|what| what.name() == name)
-            .ok_or_else(|| format!("no moment is for {name}"))
-    }
-}
 
 /// `due@1`: the hub says that a moment has come, so that a replay of the log needs no clock.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::{
     case::Case,
-    model::{BallotBody, EvidenceBody},
+    model::{BallotBody, EvidenceBody, What},
 };
 use crate::{
     deals::store::{corrupt, json, parsed, text},
@@ -208,7 +208,7 @@ pub(super) async fn ballots(on: &mut AnyConnection, held: &Held) -> Result<BTree
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub deal: B256,
-    pub what: super::room::What,
+    pub what: What,
     pub instance: u8,
     pub jury: u8,
 }

@@ -3,11 +3,23 @@
 use serde_json::Value;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
-use super::{
-    record::{Record, RecordId},
-    submit::Accepted,
-};
+use super::record::{Record, RecordId};
 use crate::error::Error;
+
+/// A record with its place in the log: all that its effects may depend on, so that a replay repeats them exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// Its place in the log, from 1.
+    pub seq: i64,
+    /// What was said.
+    pub record: Record,
+    /// What the room read from outside before the transaction; null where it reads nothing.
+    pub facts: Value,
+    /// Unix milliseconds.
+    pub received_at: i64,
+    /// Randomness for the room, never known before the record was accepted.
+    pub entropy: [u8; 32],
+}
 
 const COLUMNS: &str = "seq, record, facts, received_at, entropy";
 

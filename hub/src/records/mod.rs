@@ -2,6 +2,7 @@
 //! a projection of it.
 //!
 //! - `record.rs`: the record, its id, how it is built and signed
+//! - `stamp.rs`: moments as records write them
 //! - `device.rs`: the Ed25519 keys that sign (did:key)
 //! - `proof.rs`: Data Integrity proofs, for records and for any other JSON document
 //! - `schema.rs`: size, depth and shape, before anything else is looked at
@@ -17,6 +18,7 @@ pub mod proof;
 mod rebuild;
 mod record;
 mod schema;
+mod stamp;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -25,8 +27,10 @@ pub use api::Receipt;
 pub use device::{Device, DeviceKey, KeyError};
 pub use proof::ProofError;
 
+pub(crate) use log::Accepted;
 pub use rebuild::Difference;
 pub(crate) use rebuild::replay;
-pub use record::{Draft, Record, RecordError, RecordId, Stamp};
+pub use record::{Draft, Record, RecordError, RecordId};
 pub use schema::{BODY_DEPTH_MAX, RECORD_SIZE_MAX};
-pub(crate) use submit::{Accepted, say, submit};
+pub use stamp::{Stamp, StampError};
+pub(crate) use submit::{say, submit};

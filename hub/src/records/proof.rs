@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     device::{Device, DeviceKey},
-    record::Stamp,
+    stamp::Stamp,
 };
 
 /// The one cryptosuite that is made and accepted.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -10,6 +10,7 @@ use super::{
     device::{Device, DeviceKey},
     proof::{self, ProofError},
     schema,
+    stamp::{Stamp, text},
 };
 use crate::{access::Audience, error::Refusal};
 
@@ -22,12 +23,6 @@ pub enum RecordError {
     /// Not an id.
     #[error("`{value}` is not a record id: it must be multibase base58btc (z…) of a SHA2-256 multihash")]
     Id {
-        /// The text as given, cut to 100 characters.
-        value: String,
-    },
-    /// Not a time.
-    #[error("`{value}` is not a time such as 2026-11-21T10:00:00Z (RFC 3339, UTC, years 1970 to 9998)")]
-    Stamp {
         /// The text as given, cut to 100 characters.
         value: String,
     },
@@ -89,59 +84,7 @@ impl FromStr for RecordId {
     }
 }
 
-/// A moment as records write it: RFC 3339 in UTC with a capital T and Z, at most milliseconds, one form for each moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stamp(i64);
-
-impl Stamp {
-    const MAX_MS: i64 = 253_370_764_800_000;
-
-    /// From Unix milliseconds, clamped to the years 1970 to 9998.
-    pub fn from_ms(ms: i64) -> Self {
-        Self(ms.clamp(0, Self::MAX_MS))
-    }
-
-    /// Unix milliseconds.
-    pub const fn ms(self) -> i64 {
-        self.0
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(timestamp) => fmt::Display::fmt(&timestamp, f),
-            Err(_) => Err(fmt::Error),
-        }
-    }
-}
-
-impl FromStr for Stamp {
-    type Err = RecordError;
-
-    fn from_str(text: &str) -> Result<Self, RecordError> {
-        let refuse = || RecordError::Stamp { value: text.chars().take(100).collect() };
-        let ms = text.parse::<jiff::Timestamp>().map_err(|_| refuse())?.as_millisecond();
-        let stamp = Self::from_ms(ms);
-        if stamp.to_string() == text { Ok(stamp) } else { Err(refuse()) }
-    }
-}
-
-macro_rules! text {
-    ($($name:ty),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-text!(RecordId, Stamp);
+text!(RecordId);
 
 /// What its author wants to say, before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

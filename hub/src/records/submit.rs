@@ -7,7 +7,7 @@ use serde_json::Value;
 use service::db::Write;
 
 use super::{
-    log,
+    log::{self, Accepted},
     record::{Draft, Record},
     schema,
 };
@@ -22,21 +22,6 @@ use crate::{
 const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
 /// How many records of the hub may follow from one record.
 const FOLLOW_UPS_MAX: usize = 64;
-
-/// A record with its place in the log: all that its effects may depend on, so that a replay repeats them exactly.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// Its place in the log, from 1.
-    pub seq: i64,
-    /// What was said.
-    pub record: Record,
-    /// What the room read from outside before the transaction; null where it reads nothing.
-    pub facts: Value,
-    /// Unix milliseconds.
-    pub received_at: i64,
-    /// Randomness for the room, never known before the record was accepted.
-    pub entropy: [u8; 32],
-}
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
