@@ -5,7 +5,10 @@ use axum::{Router, extract::State, routing::post};
 use protocol::wire::feed::{Call, CallOutcome};
 use service::http::{Json, Problem};
 
-use crate::{Error, shared::Shared};
+use crate::{
+    Error,
+    shared::{CALLS_AT_ONCE_MAX, Shared},
+};
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/v1/call", post(call))
@@ -13,8 +16,6 @@ pub(crate) fn routes() -> Router<Shared> {
 
 /// The largest calldata and the largest answer, in bytes.
 const DATA_MAX: usize = 16 * 1024;
-/// Calls at one time.
-pub(crate) const AT_ONCE_MAX: usize = 16;
 
 async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Json<CallOutcome>, Problem> {
     if call.to.chain != shared.chain {
@@ -26,7 +27,7 @@ async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Js
         return Err(Problem::invalid(detail).at("/data"));
     }
     let Ok(_turn) = shared.calls.try_acquire() else {
-        return Err(Problem::unavailable(format!("{AT_ONCE_MAX} calls are under way; try again")));
+        return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
     };
     let outcome = shared.rpc.call(call.to.address, &call.data).await.map_err(Error::from)?;
     let (CallOutcome::Returned { data } | CallOutcome::Reverted { data }) = &outcome;

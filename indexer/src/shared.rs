@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chain::rpc::Rpc;
 
+/// Read-only calls at one time.
+pub(crate) const CALLS_AT_ONCE_MAX: usize = 16;
+
 /// What is known of the node since this process started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pulse {
@@ -59,7 +62,7 @@ impl Shared {
             clock,
             stop,
             told: Arc::new(watch::Sender::new(told)),
-            calls: Arc::new(Semaphore::new(crate::calls::AT_ONCE_MAX)),
+            calls: Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX)),
             silence_max_ms,
             pulse: Arc::default(),
         }
