@@ -7,6 +7,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use anyhow::{Context, Result, anyhow, bail};
+use protocol::evm::{escrow::Escrow, pools::ArbitrationPools};
 use serde_json::json;
 use tokio::{
     sync::mpsc,
@@ -85,6 +86,18 @@ impl Local {
                         "the chain in {} lost the contracts of earlier runs: start over with --fresh",
                         self.place.root().display()
                     );
+                }
+                let deployed = &market.contracts;
+                for (address, code) in
+                    [(deployed.escrow, &Escrow::BYTECODE), (deployed.pools, &ArbitrationPools::BYTECODE)]
+                {
+                    if !chain.runs(address, code.clone()).await? {
+                        bail!(
+                            "{address} in {} is a contract of another version of earnest: start over with --fresh, or \
+                             leave that market and give another --data",
+                            self.place.root().display()
+                        );
+                    }
                 }
                 self.progress
                     .say(&format!("  the contracts of earlier runs are there: {}", market.contracts.escrow));

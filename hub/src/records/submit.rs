@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use serde_json::Value;
-use service::db::Write;
+use service::{db::Write, failpoint};
 
 use super::{
     log::{self, Accepted},
@@ -69,7 +69,9 @@ pub(crate) async fn submit(hub: &Hub, received: &Value) -> Result<Submitted, Err
     identity::admit(write.on(), hub, &record, now).await?;
     identity::use_up_nonce(write.on(), hub, &record, now).await?;
     let accepted = accept(hub, &mut write, room, record, &canonical, facts, now).await?;
+    failpoint::pass(&["hub", &accepted.record.kind, "before"]);
     write.commit().await?;
+    failpoint::pass(&["hub", &accepted.record.kind, "after"]);
     hub.wake();
     Ok(Submitted { accepted, new: true })
 }

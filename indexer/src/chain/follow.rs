@@ -130,7 +130,7 @@ impl Follower {
     async fn tick(&mut self) -> Result<Progress, Error> {
         let position = self.position().await?;
         let head = self.shared.rpc.head().await?;
-        service::failpoint::pass("indexer.head.read");
+        service::failpoint::pass(&["indexer.head.read"]);
         let now = self.shared.clock.now_ms();
         self.shared.beat(|pulse| {
             pulse.head = Some(head.block());
@@ -323,7 +323,7 @@ impl Follower {
             oldest = self.shared.rpc.by_hash(oldest.parent).await?;
             newest_first.push(oldest);
         };
-        service::failpoint::pass("indexer.fork.found");
+        service::failpoint::pass(&["indexer.fork.found"]);
         let depth = position.tip.number.saturating_sub(fork.number);
         tracing::info!(depth, fork = fork.number, "reorganisation");
         metrics::counter!("indexer_reorgs_total").increment(1);

@@ -64,7 +64,7 @@ impl Watch {
             }
             logs = all.into_iter().filter(|log| self.addresses.contains(&log.address())).collect();
         }
-        service::failpoint::pass("indexer.logs.read");
+        service::failpoint::pass(&["indexer.logs.read"]);
         for log in &logs {
             if log.block_hash != Some(header.hash) {
                 return Err(RpcError::Inconsistent(format!(
@@ -80,7 +80,7 @@ impl Watch {
     pub async fn range(&self, rpc: &Rpc, first: &Header, to: u64) -> Result<(Reading, Header), RpcError> {
         let from = first.number;
         let (logs, last) = rpc.logs_between(from, to, &self.addresses).await?;
-        service::failpoint::pass("indexer.logs.read");
+        service::failpoint::pass(&["indexer.logs.read"]);
         // One hash for each height, by logs and by headers alike.
         let mut headers = BTreeMap::from([(first.number, *first), (last.number, last)]);
         for log in &logs {

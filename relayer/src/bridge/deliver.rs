@@ -119,9 +119,9 @@ impl Bridge {
     /// Offers entries to the hub.
     async fn offer(&self, entries: Vec<FeedEntry>) -> Result<Offer, Error> {
         let delivery = Delivery { entries };
-        failpoint::pass("relayer.delivery.before");
+        failpoint::pass(&["relayer.delivery.before"]);
         let answer = self.hub.post::<DeliveryReceipt>("/v1/chain-events", &delivery).await;
-        failpoint::pass("relayer.delivery.after");
+        failpoint::pass(&["relayer.delivery.after"]);
         match answer {
             Ok(receipt) => {
                 metrics::counter!("relayer_entries_delivered_total").increment(receipt.applied.into());

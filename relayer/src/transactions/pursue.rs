@@ -251,9 +251,9 @@ impl Rounds<'_> {
 
     /// Hands a stored transaction to the network. What the node says decides nothing.
     async fn send(&mut self, key: &str, attempt: &Attempt) {
-        failpoint::pass("relayer.broadcast.before");
+        failpoint::pass(&["relayer.broadcast.before"]);
         let answer = self.worker.chain.send(&attempt.raw).await;
-        failpoint::pass("relayer.broadcast.after");
+        failpoint::pass(&["relayer.broadcast.after"]);
         metrics::counter!("relayer_broadcasts_total").increment(1);
         match answer {
             Ok(()) => tracing::info!(key, transaction = %attempt.hash, nonce = attempt.nonce, "sent"),

@@ -175,15 +175,14 @@ macro_rules! deaths {
     )+};
 }
 
-// The counts lie within the trades: before them the hub has committed about 60 times, the indexer 7, and the relayer
-// delivered 4 entries.
+// The counts lie within the trades: before them the indexer has committed 7 times, and the relayer delivered 4 entries.
 deaths! {
-    before_commits: "hub=hub.commit.before:66", "indexer=indexer.commit.before:9", "relayer=relayer.commit.before:12";
-    after_commits: "hub=hub.commit.after:72", "indexer=indexer.commit.after:12", "relayer=relayer.commit.after:20";
-    before_the_first_broadcast: "hub=hub.commit.after:80", "indexer=indexer.commit.after:16", "relayer=relayer.broadcast.before:1";
-    after_the_first_broadcast: "hub=hub.commit.before:90", "indexer=indexer.head.read:30", "relayer=relayer.broadcast.after:1";
-    after_the_draw: "hub=hub.commit.before:100", "indexer=indexer.commit.before:20", "relayer=relayer.broadcast.after:2";
-    after_the_ballots: "hub=hub.commit.after:104", "indexer=indexer.logs.read:6", "relayer=relayer.broadcast.after:3";
+    before_commits: "hub=hub.purchase@1.before:1", "indexer=indexer.commit.before:9", "relayer=relayer.commit.before:12";
+    after_commits: "hub=hub.acceptance@1.after:1", "indexer=indexer.commit.after:12", "relayer=relayer.commit.after:20";
+    before_the_first_broadcast: "hub=hub.chain-event@1.after:4", "indexer=indexer.commit.after:16", "relayer=relayer.broadcast.before:1";
+    after_the_first_broadcast: "hub=hub.credential@1.before:2", "indexer=indexer.head.read:30", "relayer=relayer.broadcast.after:1";
+    after_the_draw: "hub=hub.evidence@1.before:2", "indexer=indexer.commit.before:20", "relayer=relayer.broadcast.after:2";
+    after_the_ballots: "hub=hub.ballot@1.after:2", "indexer=indexer.logs.read:6", "relayer=relayer.broadcast.after:3";
     before_a_delivery: "relayer=relayer.delivery.before:9";
     after_a_delivery: "relayer=relayer.delivery.after:14";
 }

@@ -140,9 +140,9 @@ impl Write {
     /// # Errors
     /// The engine's own; then nothing of it happened.
     pub async fn commit(self) -> Result<(), DbError> {
-        failpoint::pass(&format!("{}.commit.before", self.service));
+        failpoint::pass(&[self.service, "commit", "before"]);
         self.transaction.commit().await?;
-        failpoint::pass(&format!("{}.commit.after", self.service));
+        failpoint::pass(&[self.service, "commit", "after"]);
         Ok(())
     }
 }
