@@ -23,4 +23,4 @@ pub use apply::{Context, Payee, Payout, Transition, apply};
 pub use refusal::Refusal;
 pub use share::{WHOLE, clamp, seller_total};
 pub use state::{DealState, Status};
-pub use validity::{FARTHEST_DEADLINE, LONGEST_URI, LONGEST_WINDOW, validate};
+pub use validity::{FARTHEST_DEADLINE, LONGEST_URI, LONGEST_WINDOW, validate, violations};

@@ -142,6 +142,33 @@ pub const fn never_metered(action: ActionKind) -> bool {
     matches!(action, Deliver | Claim)
 }
 
+/// What may be done with a deal, now or later, as long as nothing else happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// What.
+    pub action: ActionKind,
+    /// By whom.
+    pub by: Who,
+    /// The first second, not before `now`; Unix seconds.
+    pub from: u64,
+    /// The last second; none where it never ends.
+    pub until: Option<u64>,
+}
+
+/// What may be done with a deal of these terms in this state, at `now` or later: the table's rows whose window has not
+/// passed. Whether the actor has the means, and signatures where it takes two, is not asked here.
+pub fn ahead(terms: &Terms, state: &DealState, now: u64) -> impl Iterator<Item = Move> {
+    let status = state.status_at(terms, now);
+    ActionKind::ALL.into_iter().filter_map(move |action| {
+        let Outcome::Allowed { by, when, .. } = outcome(status, action) else { return None };
+        let (first, last) = when.span(terms, state);
+        if last < now || terms.metered && never_metered(action) {
+            return None;
+        }
+        Some(Move { action, by, from: first.max(now), until: Some(last).filter(|last| *last < u64::MAX) })
+    })
+}
+
 /// Every pair of status and action, once.
 pub fn rows() -> impl Iterator<Item = Row> {
     Status::ALL.into_iter().flat_map(|status| {

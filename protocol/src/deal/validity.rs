@@ -18,30 +18,24 @@ pub const LONGEST_URI: usize = 256;
 /// # Errors
 /// The first rule that is broken, in the order of [`Refusal`].
 pub fn validate(terms: &Terms, now: u64, cap: u128) -> Result<(), Refusal> {
+    violations(terms, now, cap).next().map_or(Ok(()), Err)
+}
+
+/// Every rule that these terms break, in the order of [`Refusal`]; as [`validate`].
+pub fn violations(terms: &Terms, now: u64, cap: u128) -> impl Iterator<Item = Refusal> {
     let asset = terms.asset.token.unwrap_or(Address::ZERO);
     let (buyer, seller) = (terms.buyer.address, terms.seller.address);
-    if buyer.is_zero() || seller.is_zero() {
-        return Err(Refusal::ZeroParty);
-    }
     let mut accounts = [buyer, seller, terms.arbiter.address, terms.escrow.address, asset];
     accounts.sort_unstable();
-    if accounts.array_windows().any(|[one, next]| one == next) {
-        return Err(Refusal::SameParty);
-    }
-    if terms.amount == 0 || terms.amount > cap {
-        return Err(Refusal::AmountOutOfRange);
-    }
-    if [terms.inspection, terms.ruling].iter().any(|window| !(1..=LONGEST_WINDOW).contains(window)) {
-        return Err(Refusal::WindowOutOfRange);
-    }
-    if terms.lapse_share > WHOLE {
-        return Err(Refusal::ShareOutOfRange);
-    }
-    if terms.fund_by >= terms.deliver_by {
-        return Err(Refusal::DeadlinesOutOfOrder);
-    }
-    if terms.deliver_by > now.saturating_add(FARTHEST_DEADLINE) {
-        return Err(Refusal::DeadlineTooFar);
-    }
-    Ok(())
+    let windows = [terms.inspection, terms.ruling];
+    let rules = [
+        (buyer.is_zero() || seller.is_zero(), Refusal::ZeroParty),
+        (accounts.array_windows().any(|[one, next]| one == next), Refusal::SameParty),
+        (terms.amount == 0 || terms.amount > cap, Refusal::AmountOutOfRange),
+        (windows.iter().any(|window| !(1..=LONGEST_WINDOW).contains(window)), Refusal::WindowOutOfRange),
+        (terms.lapse_share > WHOLE, Refusal::ShareOutOfRange),
+        (terms.fund_by >= terms.deliver_by, Refusal::DeadlinesOutOfOrder),
+        (terms.deliver_by > now.saturating_add(FARTHEST_DEADLINE), Refusal::DeadlineTooFar),
+    ];
+    rules.into_iter().filter_map(|(broken, refusal)| broken.then_some(refusal))
 }

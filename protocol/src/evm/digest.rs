@@ -103,30 +103,53 @@ pub(super) fn bounded(field: &'static str, value: u128, max: u128) -> Result<u12
     if value > max { Err(TermsError::TooLarge { field, value, max }) } else { Ok(value) }
 }
 
+impl TermsError {
+    /// The rule's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "TooLarge",
+            Self::OtherChain { .. } => "OtherChain",
+        }
+    }
+}
+
+/// Everything for which these terms have no form on their escrow's chain.
+pub fn misfits(terms: &Terms) -> impl Iterator<Item = TermsError> {
+    let chain = terms.escrow.chain;
+    let elsewhere = [
+        ("buyer", terms.buyer.chain, terms.buyer.to_string()),
+        ("seller", terms.seller.chain, terms.seller.to_string()),
+        ("arbiter", terms.arbiter.chain, terms.arbiter.to_string()),
+        ("asset", terms.asset.chain, terms.asset.to_string()),
+    ]
+    .into_iter()
+    .filter(move |(_, of, _)| *of != chain)
+    .map(move |(field, _, value)| TermsError::OtherChain { field, value, chain });
+    let too_large = [
+        ("fund_by", terms.fund_by.into(), UINT40_MAX.into()),
+        ("deliver_by", terms.deliver_by.into(), UINT40_MAX.into()),
+        ("amount", terms.amount, AMOUNT_MAX),
+    ]
+    .into_iter()
+    .filter_map(|(field, value, max)| bounded(field, value, max).err());
+    elsewhere.chain(too_large)
+}
+
 impl TryFrom<&Terms> for typed::Terms {
     type Error = TermsError;
 
     fn try_from(terms: &Terms) -> Result<Self, TermsError> {
-        let chain = terms.escrow.chain;
-        for (field, account) in [("buyer", terms.buyer), ("seller", terms.seller), ("arbiter", terms.arbiter)]
-        {
-            if account.chain != chain {
-                return Err(TermsError::OtherChain { field, value: account.to_string(), chain });
-            }
+        if let Some(misfit) = misfits(terms).next() {
+            return Err(misfit);
         }
-        if terms.asset.chain != chain {
-            return Err(TermsError::OtherChain { field: "asset", value: terms.asset.to_string(), chain });
-        }
-        bounded("fund_by", terms.fund_by.into(), UINT40_MAX.into())?;
-        bounded("deliver_by", terms.deliver_by.into(), UINT40_MAX.into())?;
         Ok(Self {
             buyer: terms.buyer.address,
             seller: terms.seller.address,
             arbiter: terms.arbiter.address,
             asset: terms.asset.token.unwrap_or(Address::ZERO),
-            amount: U88::from(bounded("amount", terms.amount, AMOUNT_MAX)?),
-            fundBy: U40::from(terms.fund_by),
-            deliverBy: U40::from(terms.deliver_by),
+            amount: U88::saturating_from(terms.amount),
+            fundBy: U40::saturating_from(terms.fund_by),
+            deliverBy: U40::saturating_from(terms.deliver_by),
             inspection: terms.inspection,
             ruling: terms.ruling,
             lapseShare: terms.lapse_share,

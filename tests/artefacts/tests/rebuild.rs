@@ -1,5 +1,5 @@
 //! The committed ABI and bytecode of what is deployed are what the sources compile to: compiled here anew, by another
-//! driver than the one that wrote them, from nothing but the sources and the compiler.
+//! driver than the one that wrote them, from nothing but the sources and the compiler. And the manifest names the settings.
 #![allow(clippy::expect_used, reason = "a test stops at once when its ground is missing")]
 
 use std::path::{Path, PathBuf};
@@ -54,19 +54,23 @@ fn the_committed_artefacts_are_what_the_sources_compile_to() {
         .sources(root.join("src"))
         .remappings(remappings)
         .build_with_root::<foundry_compilers::solc::SolcLanguage>(&root);
+    let compiler = compiler(&root);
+    let SolcCompiler::Specific(Solc { version: solc, .. }) = compiler.clone();
     let project = ProjectBuilder::<SolcCompiler>::default()
         .paths(paths)
         .settings(SolcSettings { settings: settings(), ..SolcSettings::default() })
         .ephemeral()
         .no_artifacts()
-        .build(compiler(&root))
+        .build(compiler)
         .expect("a project");
     let output = project
         .compile_files([root.join("src/Escrow.sol"), root.join("src/ArbitrationPools.sol")])
         .expect("it compiles");
     assert!(!output.has_compiler_errors(), "{output}");
 
-    for name in ["Escrow", "ArbitrationPools"] {
+    let manifest = protocol::evm::deployment::manifest().expect("the manifest is that of the committed code");
+    for contract in &manifest.contracts {
+        let name = contract.name.as_str();
         let built = output.find_first(name).unwrap_or_else(|| panic!("{name} was compiled"));
         let committed = root.join(format!("../protocol/abi/{name}.json"));
         let committed: Value =
@@ -81,5 +85,13 @@ fn the_committed_artefacts_are_what_the_sources_compile_to() {
             code == committed["bytecode"],
             "protocol/abi/{name}.json: the bytecode is stale, run artefacts.mjs in contracts"
         );
+        assert_eq!(contract.init_code.to_string(), code, "{name}");
+        let with = settings();
+        let told = &contract.compiler;
+        // The driver's version also names the compiler's own platform.
+        assert!(solc.to_string().starts_with(&told.version), "{name}: {solc}");
+        assert_eq!(Some(told.via_ir), with.via_ir, "{name}");
+        assert_eq!(Some(told.evm_version.clone()), with.evm_version.map(|evm| evm.to_string()), "{name}");
+        assert_eq!(usize::try_from(told.optimizer_runs).ok(), with.optimizer.runs, "{name}");
     }
 }

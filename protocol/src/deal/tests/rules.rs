@@ -318,6 +318,48 @@ fn validity_has_all_its_edges() {
     assert_eq!(validate(&native, START, AMOUNT_MAX), Err(Refusal::SameParty));
 }
 
+#[test]
+fn every_broken_rule_is_told() {
+    let mut worst = terms();
+    (worst.buyer.address, worst.seller.address) = (Address::ZERO, Address::ZERO);
+    (worst.amount, worst.ruling, worst.lapse_share) = (0, 0, WHOLE + 1);
+    worst.deliver_by = START + FARTHEST_DEADLINE + 1;
+    worst.fund_by = worst.deliver_by;
+    let told: Vec<&str> = violations(&worst, START, AMOUNT_MAX).map(|one| one.name()).collect();
+    let all = Refusal::ALL.iter().filter(|(_, class)| *class == Class::Terms);
+    assert_eq!(told, all.map(|(name, _)| *name).collect::<Vec<_>>());
+    assert_eq!(violations(&terms(), START, AMOUNT_MAX).count(), 0);
+}
+
+#[test]
+fn what_lies_ahead_is_what_may_be_done() {
+    for terms in [terms(), metered()] {
+        for (status, action) in rows().map(|row| (row.status, row.action)) {
+            if terms.metered && status == Status::Delivered {
+                continue; // no metered deal gets there
+            }
+            let (state, asked) = (state(status), good(action, &terms, status));
+            for now in (START..START + 2_000).step_by(50).flat_map(|time| [time, time + 1]) {
+                let label = format!("{action} from {status:?} at {now}");
+                let Some(next) = ahead(&terms, &state, now).find(|next| next.action == action) else {
+                    for actor in [BUYER, SELLER, ARBITER].map(Actor::Caller) {
+                        assert!(act(&terms, &state, &asked, actor, now).is_err(), "{label}");
+                    }
+                    continue;
+                };
+                let actor = allowed_actor(next.by);
+                let result = act(&terms, &state, &asked, actor, now);
+                assert_eq!(result.is_ok(), next.from == now, "{label}");
+                assert!(act(&terms, &state, &asked, actor, next.from).is_ok(), "{label}");
+                if let Some(last) = next.until {
+                    assert!(act(&terms, &state, &asked, actor, last).is_ok(), "{label}");
+                    assert!(act(&terms, &state, &asked, actor, last + 1).is_err(), "{label}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn shares_are_exact_and_clamped(
