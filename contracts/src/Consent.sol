@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {EIP712} from "solady/utils/EIP712.sol";
 import {IEscrow} from "./interfaces/IEscrow.sol";
+import {DealId} from "./libraries/DealId.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title  Consent
@@ -27,7 +28,7 @@ abstract contract Consent is IEscrow, EIP712 {
     }
 
     function _domainNameAndVersion() internal pure override returns (string memory name, string memory version) {
-        return ("Earnest Escrow", "1");
+        return (DealId.NAME, DealId.VERSION);
     }
 
     function _digest(bytes32 typehash, bytes32 id, uint256 value) internal view returns (bytes32) {

@@ -14,14 +14,19 @@ abstract contract Credits is Consent {
 
     mapping(address creditor => mapping(address asset => uint256 amount)) private _credits;
     mapping(address creditor => uint256 nonce) private _withdrawalNonces;
-    bool private transient _entered;
+    /// 1 while money moves.
+    uint256 private transient _entered;
 
     /// Whatever moves money runs alone.
     modifier alone() {
-        if (_entered) revert Reentered();
-        _entered = true;
+        _requireAlone();
+        _entered = 1;
         _;
-        _entered = false;
+        _entered = 0;
+    }
+
+    function _requireAlone() internal view {
+        if (_entered != 0) revert Reentered();
     }
 
     function _push(bytes32 id, address asset, address to, uint256 amount) internal {

@@ -1,32 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Credits} from "./Credits.sol";
-import {Deal, IArbiter, IEscrow, State, Status, Terms} from "./interfaces/IEscrow.sol";
-import {DealId} from "./libraries/DealId.sol";
+import {Funding} from "./Funding.sol";
+import {Deal, IArbiter, IEscrow, State, Status} from "./interfaces/IEscrow.sol";
 import {DealState} from "./libraries/DealState.sol";
-import {Payments} from "./libraries/Payments.sol";
 import {Shares} from "./libraries/Shares.sol";
 
 /// @title  Escrow
 /// @notice See IEscrow. One word of storage a deal; nobody has any power here beyond what the terms give it.
 /// @dev    Every action has the same shape: load the deal, then state, time, authority and amount in this order, then
 ///         the word is written, the event emitted, and only then anybody paid.
-contract Escrow is Credits {
-    using DealId for Terms;
-    using DealId for Deal;
+contract Escrow is Funding {
     using DealState for State;
     using DealState for uint256;
 
-    uint256 private constant LONGEST_WINDOW = 366 days;
-    uint256 private constant FARTHEST_DEADLINE = 3650 days;
     uint256 private constant LONGEST_URI = 256;
     /// What an arbiter may spend on telling how many rulings it accepted.
     uint256 private constant ARBITER_GAS = 100_000;
     /// With this much left the arbiter gets its whole bound (EIP-150), so that nobody can starve it into counting as zero.
     uint256 private constant ARBITER_RESERVE = 110_000;
 
-    bytes32 private constant FUND_TYPEHASH = keccak256("Fund(bytes32 deal,uint40 validUntil)");
     bytes32 private constant DELIVER_TYPEHASH = keccak256("Deliver(bytes32 deal,bytes32 delivery,uint40 validUntil)");
     bytes32 private constant RELEASE_TYPEHASH = keccak256("Release(bytes32 deal,uint88 total)");
     bytes32 private constant REFUND_TYPEHASH = keccak256("Refund(bytes32 deal,uint88 total)");
@@ -35,82 +28,6 @@ contract Escrow is Credits {
         keccak256("Evidence(bytes32 deal,bytes32 evidence,string uri,uint40 validUntil)");
     bytes32 private constant SETTLE_TYPEHASH =
         keccak256("Settle(bytes32 deal,uint88 sellerTotal,uint8 status,uint8 rulings,uint40 validUntil)");
-
-    mapping(bytes32 deal => uint256 state) private _deals;
-
-    /* FUND */
-
-    /// @inheritdoc IEscrow
-    function fund(Terms calldata terms, bytes calldata sellerSignature) external payable alone returns (bytes32 deal) {
-        deal = _fundable(terms);
-        if (msg.sender != terms.buyer) revert NotBuyer();
-        _requireSigned(terms.seller, deal, sellerSignature);
-        _fund(terms, deal);
-    }
-
-    /// @inheritdoc IEscrow
-    function fundBySig(
-        Terms calldata terms,
-        bytes calldata sellerSignature,
-        uint40 validUntil,
-        bytes calldata buyerSignature
-    ) external payable alone returns (bytes32 deal) {
-        deal = _fundable(terms);
-        _requireFresh(validUntil);
-        _requireSigned(terms.buyer, _digest(FUND_TYPEHASH, deal, validUntil), buyerSignature);
-        _requireConsent(terms.seller, deal, sellerSignature);
-        _fund(terms, deal);
-    }
-
-    function _fundable(Terms calldata terms) private view returns (bytes32 id) {
-        _checkTerms(terms);
-        id = idOf(terms);
-        uint256 word = _deals[id];
-        if (word == 0) {
-            if (block.timestamp > terms.fundBy) revert DealClosed();
-        } else if (word.unpack().status == Status.Closed) {
-            revert DealClosed();
-        } else {
-            revert AlreadyFunded();
-        }
-    }
-
-    function _checkTerms(Terms calldata terms) private view {
-        address buyer = terms.buyer;
-        address seller = terms.seller;
-        address arbiter = terms.arbiter;
-        address asset = terms.asset;
-        if (buyer == address(0) || seller == address(0)) revert ZeroParty();
-        if (
-            buyer == seller || buyer == arbiter || buyer == asset || seller == arbiter || seller == asset
-                || arbiter == asset || buyer == address(this) || seller == address(this) || arbiter == address(this)
-                || asset == address(this)
-        ) revert SameParty();
-        if (terms.amount == 0) revert AmountOutOfRange();
-        _checkWindow(terms.inspection);
-        _checkWindow(terms.ruling);
-        if (terms.lapseShare > Shares.WHOLE) revert ShareOutOfRange();
-        if (terms.fundBy >= terms.deliverBy) revert DeadlinesOutOfOrder();
-        if (terms.deliverBy > block.timestamp + FARTHEST_DEADLINE) revert DeadlineTooFar();
-    }
-
-    function _checkWindow(uint256 window) private pure {
-        if (window == 0 || window > LONGEST_WINDOW) revert WindowOutOfRange();
-    }
-
-    /// The word and the event come before the token is called: a deal that its token's hooks touch is already there.
-    function _fund(Terms calldata terms, bytes32 id) private {
-        State memory state;
-        state.status = Status.Funded;
-        state.count = 1;
-        state.fundedAt = uint40(block.timestamp);
-        _deals[id] = state.pack();
-        emit Funded(id, terms);
-        bool coin = terms.asset == address(0);
-        uint256 needed = coin ? terms.amount : 0;
-        if (msg.value != needed) revert WrongValue(msg.value, needed);
-        if (!coin) Payments.pull(terms.asset, terms.buyer, terms.amount);
-    }
 
     /* DELIVER */
 
@@ -352,24 +269,6 @@ contract Escrow is Credits {
             if and(ok, gt(returndatasize(), 0x1f)) { accepted := mload(0x00) }
             if gt(accepted, 0xff) { accepted := 0 }
         }
-    }
-
-    /* READING */
-
-    /// @inheritdoc IEscrow
-    function idOf(Terms calldata terms) public view returns (bytes32) {
-        terms.requireClean();
-        return _hashTypedData(terms.hashTerms());
-    }
-
-    /// @inheritdoc IEscrow
-    function idOf(Deal calldata deal) public view returns (bytes32) {
-        return _hashTypedData(deal.hashDeal());
-    }
-
-    /// @inheritdoc IEscrow
-    function stateOf(bytes32 deal) external view returns (State memory) {
-        return _deals[deal].unpack();
     }
 
     /* STATE */

@@ -38,7 +38,7 @@ contract GasTest is PoolsFixture {
             ballots[i] = ballot(terms, i, share);
         }
         vm.warp(FUND_BY + 1);
-        pools.submit(address(escrow), terms, ballots);
+        pools.submit(address(escrow), terms, 0, ballots);
     }
 
     function test_FundCoin() public {
@@ -91,8 +91,8 @@ contract GasTest is PoolsFixture {
 
     function test_Case() public {
         Terms memory terms = _terms(false);
-        disputed(terms);
-        pools.open(address(escrow), terms);
+        (bytes32 id,) = disputed(terms);
+        pools.open(address(escrow), id);
         vm.snapshotGasLastCall("pools", "open a case");
         vm.roll(vm.getBlockNumber() + 3);
         pools.draw(address(escrow), terms);

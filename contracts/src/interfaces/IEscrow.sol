@@ -108,6 +108,7 @@ interface IEscrow {
     /// A push payment failed and is owed instead.
     event Credited(bytes32 indexed deal, address indexed creditor, address asset, uint256 amount);
     event Withdrawn(address indexed creditor, address asset, uint256 amount, address to);
+    /// `digest` is the deal's id where it was retracted.
     event Revoked(address indexed signer, bytes32 digest);
 
     /* REFUSALS, terms */
@@ -176,7 +177,8 @@ interface IEscrow {
     /* ACTIONS. The plain form is called by the party itself; the `By…Signature` form by anyone who holds its signature
        over the EIP-712 type named in docs/protocol.md. */
 
-    /// The buyer funds. `sellerSignature` is over the terms; empty where the seller is the caller of `fundBySig`.
+    /// The buyer funds. In this and the other forms `sellerSignature` is over the terms, and empty where the seller is the
+    /// caller.
     function fund(Terms calldata terms, bytes calldata sellerSignature) external payable returns (bytes32 deal);
     /// Funds by the buyer's typed `Fund(bytes32 deal,uint40 validUntil)`: a token from the buyer's allowance, native coin
     /// from the caller.
@@ -186,6 +188,35 @@ interface IEscrow {
         uint40 validUntil,
         bytes calldata buyerSignature
     ) external payable returns (bytes32 deal);
+    /// Funds by the buyer's ERC-3009 ReceiveWithAuthorization to this contract with the deal's id as its nonce. A signature
+    /// of 65 bytes (r, s, v) goes to the token's form with v, r and s, any other to its form with bytes.
+    function fundByAuthorization(
+        Terms calldata terms,
+        bytes calldata sellerSignature,
+        uint256 validAfter,
+        uint256 validBefore,
+        bytes calldata authorization
+    ) external returns (bytes32 deal);
+    /// Funds by the buyer's Permit2 PermitWitnessTransferFrom to this contract; the witness is `Fund(bytes32 deal)`. What a
+    /// signer takes back there (invalidateUnorderedNonces) is worthless here.
+    function fundByPermit2(
+        Terms calldata terms,
+        bytes calldata sellerSignature,
+        uint256 nonce,
+        uint256 deadline,
+        bytes calldata permit
+    ) external returns (bytes32 deal);
+    /// Buyer or seller makes the terms of a deal that is not funded worthless for good: its id is closed.
+    function retract(Terms calldata terms) external;
+    /// Tries the token's EIP-2612 permit of this contract, for use in a batch before `fund` or `fundBySig`. Its failure is
+    /// none here: somebody else may have used the permit already, and the allowance then stands.
+    function permit(address token, address owner, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external
+        payable;
+    /// Runs calls of this contract in order, all or none. Coin sent along is for the deals of native coin that `fund` and
+    /// `fundBySig` fund in it, must be exactly their sum, and each unit of it is spent once; a batch with coin has no other
+    /// calls than those and `permit`.
+    function batch(bytes[] calldata calls) external payable returns (bytes[] memory results);
 
     function deliver(Deal calldata deal, bytes32 delivery) external;
     function deliverBySig(Deal calldata deal, bytes32 delivery, uint40 validUntil, bytes calldata signature) external;
@@ -236,7 +267,7 @@ interface IEscrow {
     ) external;
 
     /// Makes a digest that the caller signed, or may sign later, worthless here; not a Release of a metered deal, which
-    /// pays for what the seller has already done.
+    /// pays for what the seller has already done, and not the terms themselves, for which there is `retract`.
     function revoke(bytes32 digest) external;
     /// Pays the caller's whole credit to `to`, which is neither zero, the asset nor this contract.
     function withdraw(address asset, address to) external returns (uint256 amount);

@@ -13,6 +13,29 @@ library DealId {
     );
     bytes32 internal constant ANNEX_TYPEHASH = keccak256("Annex(bytes32 panel,bytes32 agreement,bytes32 salt)");
 
+    /// The name and version in the EIP-712 domain of every escrow of this kind.
+    string internal constant NAME = "Earnest Escrow";
+    string internal constant VERSION = "1";
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+
+    /// The id under which `escrow` keeps the deal of these terms, where it is an escrow of this kind. Any other answers to
+    /// an id that is not the one its deals have, and so to none.
+    function idAt(Terms calldata terms, address escrow) internal view returns (bytes32 id) {
+        requireClean(terms);
+        bytes32 domain = keccak256(
+            abi.encode(DOMAIN_TYPEHASH, keccak256(bytes(NAME)), keccak256(bytes(VERSION)), block.chainid, escrow)
+        );
+        bytes32 content = hashTerms(terms);
+        assembly ("memory-safe") {
+            let m := mload(0x40)
+            mstore(m, hex"1901")
+            mstore(add(m, 0x02), domain)
+            mstore(add(m, 0x22), content)
+            id := keccak256(m, 0x42)
+        }
+    }
+
     function hashTerms(Terms calldata terms) internal pure returns (bytes32) {
         uint256 start;
         assembly ("memory-safe") {

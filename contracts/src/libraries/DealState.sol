@@ -9,6 +9,15 @@ import {State, Status} from "../interfaces/IEscrow.sol";
 library DealState {
     uint256 private constant TIME = (1 << 34) - 1;
 
+    /// The word of a deal that was funded at `time`: its first event.
+    function funded(uint256 time) internal pure returns (uint256) {
+        return uint256(Status.Funded) | 1 << 4 | (time & TIME) << 46;
+    }
+
+    function status(uint256 word) internal pure returns (Status) {
+        return Status(word & 0xf);
+    }
+
     function pack(State memory state) internal pure returns (uint256 word) {
         word = uint256(state.status) | uint256(state.count) << 4 | (state.since & TIME) << 12 | (state.fundedAt & TIME)
             << 46 | uint256(state.released) << 80 | uint256(state.refunded) << 168;

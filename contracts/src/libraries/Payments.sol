@@ -5,7 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IEscrow} from "../interfaces/IEscrow.sol";
 
 /// @title  Payments
-/// @notice Coin and tokens in and out of the contract that uses this. Address zero stands for the native coin.
+/// @notice Coin and tokens out of the contract that uses this. Address zero stands for the native coin.
 /// @dev    No answer is read beyond its first word, so that no callee can make the caller pay for copying.
 library Payments {
     /// What a payee may spend on receiving coin.
@@ -20,27 +20,6 @@ library Payments {
     uint256 internal constant TOKEN_RESERVE = 450_000;
     /// The same for the balance that decides after an unclear answer: starved of gas it would count as spent.
     uint256 internal constant BALANCE_RESERVE = 130_000;
-
-    /// Takes exactly `amount` of a token by allowance; a token that delivers another sum is refused.
-    function pull(address token, address from, uint256 amount) internal {
-        (bool known, uint256 before) = _balance(token, gasleft());
-        bytes4 selector = IERC20.transferFrom.selector;
-        bool ok;
-        assembly ("memory-safe") {
-            let m := mload(0x40)
-            mstore(m, selector)
-            mstore(add(m, 0x04), from)
-            mstore(add(m, 0x24), address())
-            mstore(add(m, 0x44), amount)
-            ok := call(gas(), token, 0, m, 0x64, 0, 0)
-        }
-        if (!known || !ok) revert IEscrow.TransferFailed();
-        uint256 later;
-        (known, later) = _balance(token, gasleft());
-        if (!known) revert IEscrow.TransferFailed();
-        uint256 received = later > before ? later - before : 0;
-        if (received != amount) revert IEscrow.IntakeMismatch(received, amount);
-    }
 
     /// Pays with bounded gas and says how much of `amount` the payee did not get. Reverts only for want of gas.
     function push(address asset, address to, uint256 amount) internal returns (uint256 unpaid) {
@@ -73,7 +52,7 @@ library Payments {
         private
         returns (uint256 unpaid)
     {
-        (bool known, uint256 before) = _balance(token, balanceBound);
+        (bool known, uint256 before) = balance(token, balanceBound);
         bytes4 selector = IERC20.transfer.selector;
         bool ok;
         uint256 size;
@@ -92,14 +71,15 @@ library Payments {
         if (size == 0) return token.code.length == 0 ? amount : 0;
         if (size == 32 && answer == 1) return 0;
         if (gasleft() < BALANCE_RESERVE) revert IEscrow.NotEnoughGas();
-        (bool still, uint256 later) = _balance(token, balanceBound);
+        (bool still, uint256 later) = balance(token, balanceBound);
         // A balance that cannot be read counts as spent: nothing may be owed twice.
         if (!known || !still) return 0;
         uint256 left = before > later ? before - later : 0;
         return left < amount ? amount - left : 0;
     }
 
-    function _balance(address token, uint256 bound) private view returns (bool known, uint256 amount) {
+    /// What this contract has of `token`, where the token tells it within `bound` gas.
+    function balance(address token, uint256 bound) internal view returns (bool known, uint256 amount) {
         bytes4 selector = IERC20.balanceOf.selector;
         assembly ("memory-safe") {
             mstore(0x00, selector)

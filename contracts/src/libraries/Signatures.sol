@@ -19,11 +19,20 @@ library Signatures {
     /// 65 bytes r, s, v with v 27 or 28 and s in the lower half, by the key of `signer`.
     function isSignedByKey(address signer, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
         if (signature.length != 65) return false;
-        bytes32 r = bytes32(signature[0:32]);
-        bytes32 s = bytes32(signature[32:64]);
-        uint8 v = uint8(signature[64]);
-        if (uint256(s) > HALF_ORDER) return false;
-        address recovered = ecrecover(digest, v, r, s);
+        return
+            _recovers(
+                signer, digest, uint8(signature[64]), bytes32(signature[0:32]), uint256(bytes32(signature[32:64]))
+            );
+    }
+
+    /// The same with the parity of v in the highest bit of s (EIP-2098).
+    function isSignedByKey(address signer, bytes32 digest, bytes32 r, bytes32 vs) internal pure returns (bool) {
+        return _recovers(signer, digest, uint8(uint256(vs) >> 255) + 27, r, uint256(vs) << 1 >> 1);
+    }
+
+    function _recovers(address signer, bytes32 digest, uint8 v, bytes32 r, uint256 s) private pure returns (bool) {
+        if (s > HALF_ORDER) return false;
+        address recovered = ecrecover(digest, v, r, bytes32(s));
         return recovered != address(0) && recovered == signer;
     }
 

@@ -246,21 +246,54 @@ contract FundTest is Fixture {
         }
     }
 
-    function test_RevokedTermsAreRefused() public {
+    function test_RetractedTermsAreClosed() public {
+        for (uint256 i; i < 2; ++i) {
+            Terms memory terms = coinTerms();
+            terms.annex.salt = bytes32(i);
+            bytes32 id = idOf(terms);
+            address party = i == 0 ? seller : buyer;
+            vm.expectEmit(address(escrow));
+            emit IEscrow.Revoked(party, id);
+            vm.prank(party);
+            escrow.retract(terms);
+            assertEq(uint8(escrow.stateOf(id).status), uint8(Status.Closed));
+            bytes memory consent = sign(sellerKey, id);
+            expect(IEscrow.DealClosed.selector);
+            vm.prank(buyer);
+            escrow.fund{value: AMOUNT}(terms, consent);
+            expect(IEscrow.DealClosed.selector);
+            vm.prank(buyer);
+            escrow.release(dealOf(terms), 1);
+        }
+    }
+
+    function test_RetractIsThePartiesAndOnlyBeforeFunding() public {
+        Terms memory terms = coinTerms();
+        expect(IEscrow.NotParty.selector);
+        vm.prank(stranger);
+        escrow.retract(terms);
+        fund(terms);
+        expect(IEscrow.AlreadyFunded.selector);
+        vm.prank(seller);
+        escrow.retract(terms);
+        vm.prank(buyer);
+        escrow.release(dealOf(terms), AMOUNT);
+        expect(IEscrow.DealClosed.selector);
+        vm.prank(seller);
+        escrow.retract(terms);
+        terms.annex.salt = "late";
+        vm.warp(uint256(terms.fundBy) + 1);
+        expect(IEscrow.DealClosed.selector);
+        vm.prank(seller);
+        escrow.retract(terms);
+    }
+
+    /// The id of terms is not among what `revoke` takes back.
+    function test_RevokingTheIdIsNotRetracting() public {
         Terms memory terms = coinTerms();
         bytes32 id = idOf(terms);
         vm.prank(seller);
         escrow.revoke(id);
-        bytes memory consent = sign(sellerKey, id);
-        expect(refusal(IEscrow.SignatureRevoked.selector, id));
-        vm.prank(buyer);
-        escrow.fund{value: AMOUNT}(terms, consent);
-    }
-
-    function test_SomebodyElsesRevocationCountsForNothing() public {
-        Terms memory terms = coinTerms();
-        vm.prank(buyer);
-        escrow.revoke(idOf(terms));
         fund(terms);
     }
 

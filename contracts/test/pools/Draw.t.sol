@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Case, IArbitrationPools, RuleBook, Stage} from "../../src/interfaces/IArbitrationPools.sol";
+import {IArbitrationPools, Jury, RuleBook, Stage} from "../../src/interfaces/IArbitrationPools.sol";
 import {Deal, Terms} from "../../src/interfaces/IEscrow.sol";
 import {Sortition} from "../../src/libraries/Sortition.sol";
 import {PoolsFixture} from "./PoolsFixture.sol";
@@ -14,17 +14,16 @@ contract OpenTest is PoolsFixture {
         uint40 target = uint40(vm.getBlockNumber()) + 2;
         vm.warp(at_ + 100);
         vm.expectEmit(address(pools));
-        emit IArbitrationPools.CaseOpened(id, address(escrow), pool, 0, 0, 0, at_, target);
+        emit IArbitrationPools.CaseOpened(id, address(escrow), 0, 0, target);
         vm.prank(stranger);
-        pools.open(address(escrow), terms);
-        Case memory c = pools.caseOf(address(escrow), id);
+        pools.open(address(escrow), idOf(terms));
+        Jury memory c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Opened));
-        assertEq(c.list, 0);
-        assertEq(c.disputedAt, at_);
+        assertEq(c.seats, 0);
+        assertEq(c.endsAt, 0);
         assertEq(c.targetBlock, target);
         assertEq(c.acceptedAt, 0);
-        assertEq(c.lo, 0);
-        assertEq(c.hi, 10_000);
+        assertEq(c.share, 0);
         assertEq(c.seed, 0);
         assertEq(c.ballots, 0);
         assertEq(c.instance, 0);
@@ -35,40 +34,42 @@ contract OpenTest is PoolsFixture {
     function test_TwiceIsRefused() public {
         Terms memory terms = poolTerms();
         disputed(terms);
-        pools.open(address(escrow), terms);
+        pools.open(address(escrow), idOf(terms));
         expect(IArbitrationPools.CaseExists.selector);
-        pools.open(address(escrow), terms);
+        pools.open(address(escrow), idOf(terms));
     }
 
     function test_OnlyDisputedDeals() public {
         Terms memory terms = poolTerms();
         expect(IArbitrationPools.NotDisputed.selector);
-        pools.open(address(escrow), terms);
+        pools.open(address(escrow), idOf(terms));
         (, Deal memory deal) = delivered(terms);
         expect(IArbitrationPools.NotDisputed.selector);
-        pools.open(address(escrow), terms);
+        pools.open(address(escrow), idOf(terms));
         vm.prank(buyer);
         escrow.dispute(deal, "");
         vm.prank(buyer);
         escrow.release(deal, AMOUNT);
         expect(IArbitrationPools.NotDisputed.selector);
-        pools.open(address(escrow), terms);
+        pools.open(address(escrow), idOf(terms));
     }
 
     function test_OnlyItsOwnDeals() public {
         Terms memory terms = poolTerms();
         terms.arbiter = stranger;
         disputed(terms);
+        pools.open(address(escrow), idOf(terms));
         expect(IArbitrationPools.NotMyDeal.selector);
-        pools.open(address(escrow), terms);
+        pools.draw(address(escrow), terms);
     }
 
     function test_OnlyKnownPools() public {
         Terms memory terms = poolTerms();
         terms.annex.panel = "other";
         disputed(terms);
+        pools.open(address(escrow), idOf(terms));
         expect(IArbitrationPools.UnknownPool.selector);
-        pools.open(address(escrow), terms);
+        pools.draw(address(escrow), terms);
     }
 
     function test_OnlyWithAListWhenFunded() public {
@@ -78,19 +79,9 @@ contract OpenTest is PoolsFixture {
         vm.warp(NOW + DELAY);
         vm.prank(buyer);
         escrow.dispute(deal, "");
+        pools.open(address(escrow), idOf(terms));
         expect(IArbitrationPools.NoList.selector);
-        pools.open(address(escrow), terms);
-    }
-
-    function test_UntilTheEscrowsDeadline() public {
-        Terms memory terms = poolTerms();
-        disputed(terms);
-        uint256 last = vm.getBlockTimestamp() + RULING;
-        vm.warp(last + 1);
-        expect(refusal(IArbitrationPools.TooLate.selector, last));
-        pools.open(address(escrow), terms);
-        vm.warp(last);
-        pools.open(address(escrow), terms);
+        pools.draw(address(escrow), terms);
     }
 
     /// A list published after the funding does not seat this deal's jury, however late the dispute.
@@ -103,12 +94,12 @@ contract OpenTest is PoolsFixture {
         assertEq(pools.listAt(pool, uint40(vm.getBlockTimestamp())), 1);
         vm.prank(seller);
         escrow.dispute(deal, "");
-        pools.open(address(escrow), terms);
-        assertEq(pools.caseOf(address(escrow), id).list, 0);
+        pools.open(address(escrow), idOf(terms));
+        assertEq(lastOf(id).list, 0);
         vm.roll(vm.getBlockNumber() + 3);
         pools.draw(address(escrow), terms);
-        address[] memory seats = pools.juryOf(address(escrow), terms);
-        bytes32 seed = pools.caseOf(address(escrow), id).seed;
+        address[] memory seats = pools.juryOf(address(escrow), terms, 0);
+        bytes32 seed = lastOf(id).seed;
         assertEq(seats, expectedJury(members, seed, 3, buyer, seller));
     }
 }
@@ -119,8 +110,8 @@ contract DrawTest is PoolsFixture {
     function _opened() private returns (bytes32 id, Terms memory terms, uint40 target) {
         terms = poolTerms();
         (id,) = disputed(terms);
-        pools.open(address(escrow), terms);
-        target = pools.caseOf(address(escrow), id).targetBlock;
+        pools.open(address(escrow), idOf(terms));
+        target = lastOf(id).targetBlock;
     }
 
     function test_SeedAndSeats() public {
@@ -128,17 +119,17 @@ contract DrawTest is PoolsFixture {
         vm.roll(target + 1);
         bytes32 hash = keccak256("the block");
         vm.setBlockhash(target, hash);
-        bytes32 seed = keccak256(abi.encode(hash, id, uint8(0), uint8(0)));
+        bytes32 seed = seedOf(hash, id, 0, 0);
         address[] memory seats = expectedJury(members, seed, 3, buyer, seller);
         vm.expectEmit(address(pools));
-        emit IArbitrationPools.JuryDrawn(id, address(escrow), 0, 0, seed, seats);
+        emit IArbitrationPools.JuryDrawn(id, address(escrow), pool, 0, 0, 0, uint40(NOW + DELAY + SPAN), seed, seats);
         vm.prank(stranger);
         pools.draw(address(escrow), terms);
-        Case memory c = pools.caseOf(address(escrow), id);
+        Jury memory c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Drawn));
         assertEq(c.seed, seed);
-        assertEq(pools.juryOf(address(escrow), terms), seats);
-        assertEq(pools.caseId(address(escrow), terms), caseIdOf(terms, seed));
+        assertEq(pools.juryOf(address(escrow), terms, 0), seats);
+        assertEq(pools.caseId(address(escrow), terms, 0), caseIdOf(terms, seed));
     }
 
     function test_NotBeforeTheTargetIsPast() public {
@@ -156,14 +147,14 @@ contract DrawTest is PoolsFixture {
         expect(IArbitrationPools.UnknownCase.selector);
         pools.draw(address(escrow), terms);
         expect(IArbitrationPools.UnknownCase.selector);
-        pools.juryOf(address(escrow), terms);
-        pools.open(address(escrow), terms);
+        pools.juryOf(address(escrow), terms, 0);
+        pools.open(address(escrow), idOf(terms));
         expect(IArbitrationPools.NotDrawn.selector);
-        pools.juryOf(address(escrow), terms);
+        pools.juryOf(address(escrow), terms, 0);
         expect(IArbitrationPools.NotDrawn.selector);
-        pools.caseId(address(escrow), terms);
+        pools.caseId(address(escrow), terms, 0);
         vm.roll(vm.getBlockNumber() + 3);
-        uint256 last = vm.getBlockTimestamp() + RULING;
+        uint256 last = vm.getBlockTimestamp() + SPAN;
         vm.warp(last + 1);
         expect(refusal(IArbitrationPools.TooLate.selector, last));
         pools.draw(address(escrow), terms);
@@ -177,7 +168,7 @@ contract DrawTest is PoolsFixture {
         (bytes32 id, Terms memory terms, uint40 target) = _opened();
         vm.roll(target + 256);
         pools.draw(address(escrow), terms);
-        assertEq(uint8(pools.caseOf(address(escrow), id).stage), uint8(Stage.Drawn));
+        assertEq(uint8(lastOf(id).stage), uint8(Stage.Drawn));
     }
 
     /// The new target depends on the old one and on how many strides have passed, not on the block of the call.
@@ -195,13 +186,13 @@ contract DrawTest is PoolsFixture {
         pools.draw(address(escrow), terms);
         vm.roll(moved + 1);
         pools.draw(address(escrow), terms);
-        bytes32 seed = keccak256(abi.encode(blockhash(moved), id, uint8(0), uint8(0)));
-        assertEq(pools.caseOf(address(escrow), id).seed, seed);
+        bytes32 seed = seedOf(blockhash(moved), id, 0, 0);
+        assertEq(lastOf(id).seed, seed);
     }
 
     function _missed(bytes32 id, Terms memory terms) private returns (uint40 moved) {
         pools.draw(address(escrow), terms);
-        Case memory c = pools.caseOf(address(escrow), id);
+        Jury memory c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Opened));
         assertEq(c.seed, 0);
         return c.targetBlock;
@@ -223,7 +214,7 @@ contract DrawTest is PoolsFixture {
         vm.roll(target + 5000);
         pools.draw(address(escrow), terms);
         bytes32 hash = keccak256(abi.encode(uint256(target)));
-        assertEq(pools.caseOf(address(escrow), id).seed, keccak256(abi.encode(hash, id, uint8(0), uint8(0))));
+        assertEq(lastOf(id).seed, seedOf(hash, id, 0, 0));
     }
 
     /// It says no for what it no longer knows.
@@ -251,8 +242,8 @@ contract DrawTest is PoolsFixture {
         vm.roll(target + 1);
         vm.setBlockhash(target, keccak256(abi.encode(noise)));
         pools.draw(address(escrow), terms);
-        address[] memory seats = pools.juryOf(address(escrow), terms);
-        assertEq(seats, expectedJury(list, pools.caseOf(address(escrow), id).seed, size, buyer, seller));
+        address[] memory seats = pools.juryOf(address(escrow), terms, 0);
+        assertEq(seats, expectedJury(list, lastOf(id).seed, size, buyer, seller));
         for (uint256 i; i < size; ++i) {
             assertTrue(seats[i] != buyer && seats[i] != seller);
             for (uint256 j; j < i; ++j) {

@@ -12,7 +12,7 @@ contract PoolTest is PoolsFixture {
     }
 
     function test_WorstCase() public view {
-        assertEq(pools.worstCase(pool), 1 days + 3 days + 1 days);
+        assertEq(pools.worstCase(pool), SPAN + 1 days);
     }
 
     function test_Created() public {
@@ -59,17 +59,24 @@ contract PoolTest is PoolsFixture {
         else other.voting = value;
     }
 
-    function test_AppealsAreNotHeard() public {
+    function test_AParentExistsAndHasItsPeriod() public {
         RuleBook memory other = book(3);
         other.parent = pool;
         expect(IArbitrationPools.BadParent.selector);
         pools.createPool(other);
-        other.appeal = 1 days;
+        (other.parent, other.appeal) = (0, 1 days);
         expect(IArbitrationPools.BadParent.selector);
         pools.createPool(other);
-        other.parent = 0;
+        other.parent = "nobody";
         expect(IArbitrationPools.BadParent.selector);
         pools.createPool(other);
+        (other.parent, other.appeal) = (pool, 90 days + 1);
+        expect(IArbitrationPools.BadPeriod.selector);
+        pools.createPool(other);
+        other.appeal = 2 days;
+        bytes32 child = pools.createPool(other);
+        assertEq(keccak256(abi.encode(pools.bookOf(child))), child);
+        assertEq(pools.worstCase(child), SPAN + 2 days + SPAN + 1 days + 1 days + 1 days);
     }
 
     function test_UnknownPools() public {

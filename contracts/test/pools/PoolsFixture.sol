@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Ballot, IArbitrationPools, RuleBook} from "../../src/interfaces/IArbitrationPools.sol";
+import {Ballot, IArbitrationPools, Jury, RuleBook} from "../../src/interfaces/IArbitrationPools.sol";
 import {Deal, Terms} from "../../src/interfaces/IEscrow.sol";
 import {Fixture} from "../Fixture.sol";
 
 /// @notice The pools as deployed, a pool of three seats and twelve members, and the draw written out a second time.
 abstract contract PoolsFixture is Fixture {
     uint32 internal constant DELAY = 1 hours;
+    /// Opening and voting of both juries of `book`.
+    uint256 internal constant SPAN = 2 * (1 days + 3 days);
 
     IArbitrationPools internal pools;
     address internal keeper = makeAddr("keeper");
@@ -68,10 +70,20 @@ abstract contract PoolsFixture is Fixture {
     /// Disputed, opened and drawn. The fixture rolls the blocks between.
     function drawn(Terms memory terms) internal returns (bytes32 id, address[] memory seats) {
         (id,) = disputed(terms);
-        pools.open(address(escrow), terms);
+        pools.open(address(escrow), id);
         vm.roll(vm.getBlockNumber() + 3);
         pools.draw(address(escrow), terms);
-        seats = pools.juryOf(address(escrow), terms);
+        seats = pools.juryOf(address(escrow), terms, 0);
+    }
+
+    function seedOf(bytes32 hash, bytes32 id, uint8 instance, uint8 jury) internal pure returns (bytes32) {
+        return bytes32(bytes12(keccak256(abi.encode(hash, id, instance, jury))));
+    }
+
+    /// Where a case stands.
+    function lastOf(bytes32 id) internal view returns (Jury memory) {
+        Jury[] memory juries = pools.caseOf(address(escrow), id);
+        return juries[juries.length - 1];
     }
 
     function caseIdOf(Terms memory terms, bytes32 seed) internal view returns (bytes32) {
@@ -90,10 +102,16 @@ abstract contract PoolsFixture is Fixture {
     }
 
     function ballot(Terms memory terms, uint8 seat, uint16 share) internal view returns (Ballot memory) {
-        bytes32 id = pools.caseId(address(escrow), terms);
-        address juror = pools.juryOf(address(escrow), terms)[seat];
+        return ballotOf(terms, 0, seat, share);
+    }
+
+    /// Of jury 0 or 1 of the present instance.
+    function ballotOf(Terms memory terms, uint8 jury, uint8 seat, uint16 share) internal view returns (Ballot memory) {
+        bytes32 id = pools.caseId(address(escrow), terms, jury);
+        address juror = pools.juryOf(address(escrow), terms, jury)[seat];
         bytes32 reason = keccak256(abi.encode("because", share));
-        return Ballot(seat, share, reason, sign(keys[juror], ballotDigest(id, share, reason)));
+        (bytes32 r, bytes32 vs) = vm.signCompact(keys[juror], ballotDigest(id, share, reason));
+        return Ballot(seat, share, reason, r, vs);
     }
 
     function one(Ballot memory a) internal pure returns (Ballot[] memory list) {

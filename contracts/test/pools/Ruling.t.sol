@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Ballot, Case, IArbitrationPools, Stage} from "../../src/interfaces/IArbitrationPools.sol";
+import {Ballot, IArbitrationPools, Jury, Stage} from "../../src/interfaces/IArbitrationPools.sol";
 import {Deal, IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
 import {Ballots} from "../../src/libraries/Ballots.sol";
 import {Wallet} from "../accounts/Wallets.sol";
 import {PoolsFixture} from "./PoolsFixture.sol";
 
 contract SubmitTest is PoolsFixture {
+    function _bounds(Jury memory jury, uint16 lo, uint16 hi) private pure {
+        (uint16 low, uint16 high) = Ballots.bounds(jury.ballots, jury.seats);
+        assertEq(low, lo);
+        assertEq(high, hi);
+    }
+
     function test_TwoOfThreeRule() public {
         Terms memory terms = poolTerms();
         (bytes32 id,) = drawn(terms);
@@ -16,19 +22,18 @@ contract SubmitTest is PoolsFixture {
         vm.expectEmit(address(pools));
         emit IArbitrationPools.BallotsCounted(id, address(escrow), 0, 0, 6 | 6 << 10, 2500, 2500);
         vm.expectEmit(address(pools));
-        emit IArbitrationPools.RulingAccepted(id, address(escrow), 0, 0, 2500);
+        emit IArbitrationPools.RulingAccepted(id, address(escrow), 0, 0, 2500, 0);
         vm.expectEmit(address(escrow));
         emit IEscrow.Ruled(id, 2500, total, AMOUNT - total, 3);
         vm.expectEmit(address(pools));
         emit IArbitrationPools.RulingExecuted(id, address(escrow), 2500);
         vm.prank(stranger);
-        pools.submit(address(escrow), terms, ballots);
+        pools.submit(address(escrow), terms, 0, ballots);
         assertEq(seller.balance, total);
-        Case memory c = pools.caseOf(address(escrow), id);
+        Jury memory c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Executed));
         assertEq(c.acceptedAt, vm.getBlockTimestamp());
-        assertEq(c.lo, 2500);
-        assertEq(c.hi, 2500);
+        assertEq(c.share, 2500);
         assertEq(c.ballots, 0);
         assertEq(pools.rulings(address(escrow), id), 1);
     }
@@ -36,22 +41,20 @@ contract SubmitTest is PoolsFixture {
     function test_InSteps() public {
         Terms memory terms = poolTerms();
         (bytes32 id,) = drawn(terms);
-        pools.submit(address(escrow), terms, one(ballot(terms, 0, 10_000)));
-        Case memory c = pools.caseOf(address(escrow), id);
+        pools.submit(address(escrow), terms, 0, one(ballot(terms, 0, 10_000)));
+        Jury memory c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Drawn));
         assertEq(c.ballots, 21);
-        assertEq(c.lo, 0);
-        assertEq(c.hi, 10_000);
-        pools.submit(address(escrow), terms, one(ballot(terms, 1, 5000)));
-        c = pools.caseOf(address(escrow), id);
-        assertEq(c.lo, 5000);
-        assertEq(c.hi, 10_000);
+        _bounds(c, 0, 10_000);
+        pools.submit(address(escrow), terms, 0, one(ballot(terms, 1, 5000)));
+        c = lastOf(id);
+        _bounds(c, 5000, 10_000);
         assertEq(pools.rulings(address(escrow), id), 0);
-        pools.submit(address(escrow), terms, one(ballot(terms, 2, 0)));
-        c = pools.caseOf(address(escrow), id);
+        pools.submit(address(escrow), terms, 0, one(ballot(terms, 2, 0)));
+        c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Executed));
-        assertEq(c.lo, 5000);
-        assertEq(c.ballots, 0);
+        assertEq(c.share, 5000);
+        assertEq(c.ballots, 21 | 11 << 5);
         assertEq(seller.balance, AMOUNT / 2);
     }
 
@@ -59,25 +62,25 @@ contract SubmitTest is PoolsFixture {
         Terms memory terms = poolTerms();
         drawn(terms);
         Ballot memory a = ballot(terms, 0, 5000);
-        pools.submit(address(escrow), terms, one(a));
+        pools.submit(address(escrow), terms, 0, one(a));
         expect(IArbitrationPools.NoBallots.selector);
-        pools.submit(address(escrow), terms, one(a));
+        pools.submit(address(escrow), terms, 0, one(a));
         expect(IArbitrationPools.NoBallots.selector);
-        pools.submit(address(escrow), terms, new Ballot[](0));
-        pools.submit(address(escrow), terms, two(a, ballot(terms, 1, 0)));
+        pools.submit(address(escrow), terms, 0, new Ballot[](0));
+        pools.submit(address(escrow), terms, 0, two(a, ballot(terms, 1, 0)));
     }
 
-    function test_UntilTheEscrowsDeadline() public {
+    function test_UntilTheEndOfTheSecondJurysVoting() public {
         Terms memory terms = poolTerms();
-        uint256 last = vm.getBlockTimestamp() + RULING;
+        uint256 last = vm.getBlockTimestamp() + SPAN;
         drawn(terms);
         Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 1, 5000));
         vm.warp(last + 1);
         expect(refusal(IArbitrationPools.TooLate.selector, last));
-        pools.submit(address(escrow), terms, both);
-        // Long past opening and voting: without a second jury the ballots still count.
+        pools.submit(address(escrow), terms, 0, both);
+        // Long past the first jury's voting: it may rule until the second one has.
         vm.warp(last);
-        pools.submit(address(escrow), terms, both);
+        pools.submit(address(escrow), terms, 0, both);
         assertEq(seller.balance, AMOUNT / 2);
     }
 
@@ -85,26 +88,26 @@ contract SubmitTest is PoolsFixture {
         Terms memory terms = poolTerms();
         disputed(terms);
         expect(IArbitrationPools.UnknownCase.selector);
-        pools.submit(address(escrow), terms, new Ballot[](0));
-        pools.open(address(escrow), terms);
+        pools.submit(address(escrow), terms, 0, new Ballot[](0));
+        pools.open(address(escrow), idOf(terms));
         expect(IArbitrationPools.NotDrawn.selector);
-        pools.submit(address(escrow), terms, new Ballot[](0));
+        pools.submit(address(escrow), terms, 0, new Ballot[](0));
         vm.roll(vm.getBlockNumber() + 3);
         pools.draw(address(escrow), terms);
-        pools.submit(address(escrow), terms, two(ballot(terms, 0, 0), ballot(terms, 1, 0)));
+        pools.submit(address(escrow), terms, 0, two(ballot(terms, 0, 0), ballot(terms, 1, 0)));
         expect(IArbitrationPools.AlreadyAccepted.selector);
-        pools.submit(address(escrow), terms, new Ballot[](0));
+        pools.submit(address(escrow), terms, 0, new Ballot[](0));
     }
 
     /* FORGERIES */
 
     function _refused(Terms memory terms, Ballot memory bad, bytes memory why) private {
         expect(why);
-        pools.submit(address(escrow), terms, one(bad));
+        pools.submit(address(escrow), terms, 0, one(bad));
         // Nor in good company.
         Ballot[] memory list = two(ballot(terms, 1, 0), bad);
         expect(why);
-        pools.submit(address(escrow), terms, list);
+        pools.submit(address(escrow), terms, 0, list);
     }
 
     function test_ForgedBallots() public {
@@ -112,26 +115,27 @@ contract SubmitTest is PoolsFixture {
         (, address[] memory seats) = drawn(terms);
         bytes memory why = refusal(IArbitrationPools.InvalidBallot.selector, uint256(0));
         Ballot memory good = ballot(terms, 0, 5000);
-        bytes32 id = pools.caseId(address(escrow), terms);
+        bytes32 id = pools.caseId(address(escrow), terms, 0);
 
         Ballot memory bad = ballot(terms, 0, 5000);
         bad.share = 5500;
         _refused(terms, bad, why);
         (bad.share, bad.reason) = (5000, keccak256("other"));
         _refused(terms, bad, why);
-        (bad.reason, bad.signature) = (good.reason, "");
+        (bad.reason, bad.r, bad.vs) = (good.reason, 0, 0);
         _refused(terms, bad, why);
         // Another juror's, a stranger's, a ballot of another case.
-        bad.signature = sign(keys[seats[1]], ballotDigest(id, 5000, bad.reason));
+        (bad.r, bad.vs) = vm.signCompact(keys[seats[1]], ballotDigest(id, 5000, bad.reason));
         _refused(terms, bad, why);
-        bad.signature = sign(strangerKey, ballotDigest(id, 5000, bad.reason));
+        (bad.r, bad.vs) = vm.signCompact(strangerKey, ballotDigest(id, 5000, bad.reason));
         _refused(terms, bad, why);
-        bad.signature = sign(keys[seats[0]], ballotDigest(keccak256("other"), 5000, bad.reason));
+        (bad.r, bad.vs) = vm.signCompact(keys[seats[0]], ballotDigest(keccak256("other"), 5000, bad.reason));
         _refused(terms, bad, why);
         // The same signature in its malleable form.
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(keys[seats[0]], ballotDigest(id, 5000, bad.reason));
         uint256 order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
-        bad.signature = abi.encodePacked(r, order - uint256(s), v == 27 ? uint8(28) : uint8(27));
+        // Its s has the highest bit set or not, and no parity fits it.
+        (bad.r, bad.vs) = (r, bytes32(order - uint256(s) | uint256(v == 27 ? 1 : 0) << 255));
         _refused(terms, bad, why);
         // The seat's own signature under another seat.
         good.seat = 2;
@@ -145,10 +149,11 @@ contract SubmitTest is PoolsFixture {
         other.annex.salt = "other";
         drawn(other);
         // The same juror could sit in both: what it signs for the one says nothing in the other.
-        address juror = pools.juryOf(address(escrow), terms)[0];
-        bytes32 foreign = pools.caseId(address(escrow), other);
-        assertNotEq(foreign, pools.caseId(address(escrow), terms));
-        Ballot memory bad = Ballot(0, 5000, 0, sign(keys[juror], ballotDigest(foreign, 5000, 0)));
+        address juror = pools.juryOf(address(escrow), terms, 0)[0];
+        bytes32 foreign = pools.caseId(address(escrow), other, 0);
+        assertNotEq(foreign, pools.caseId(address(escrow), terms, 0));
+        (bytes32 r, bytes32 vs) = vm.signCompact(keys[juror], ballotDigest(foreign, 5000, 0));
+        Ballot memory bad = Ballot(0, 5000, 0, r, vs);
         _refused(terms, bad, refusal(IArbitrationPools.InvalidBallot.selector, uint256(0)));
     }
 
@@ -171,18 +176,17 @@ contract SubmitTest is PoolsFixture {
     function test_TwoDifferentBallotsVoidTheSeat() public {
         Terms memory terms = poolTerms();
         (bytes32 id,) = drawn(terms);
-        pools.submit(address(escrow), terms, one(ballot(terms, 0, 5000)));
-        pools.submit(address(escrow), terms, one(ballot(terms, 0, 6000)));
-        Case memory c = pools.caseOf(address(escrow), id);
+        pools.submit(address(escrow), terms, 0, one(ballot(terms, 0, 5000)));
+        pools.submit(address(escrow), terms, 0, one(ballot(terms, 0, 6000)));
+        Jury memory c = lastOf(id);
         assertEq(c.ballots, 31);
-        assertEq(c.lo, 0);
-        assertEq(c.hi, 10_000);
+        _bounds(c, 0, 10_000);
         // Void it stays, whatever else is shown of it.
         Ballot[] memory third = one(ballot(terms, 0, 7000));
         expect(IArbitrationPools.NoBallots.selector);
-        pools.submit(address(escrow), terms, third);
+        pools.submit(address(escrow), terms, 0, third);
         // The other two still rule when they agree.
-        pools.submit(address(escrow), terms, two(ballot(terms, 1, 3000), ballot(terms, 2, 3000)));
+        pools.submit(address(escrow), terms, 0, two(ballot(terms, 1, 3000), ballot(terms, 2, 3000)));
         assertEq(seller.balance, uint256(AMOUNT) * 3000 / 10_000);
     }
 
@@ -191,8 +195,8 @@ contract SubmitTest is PoolsFixture {
         (bytes32 id,) = drawn(terms);
         Ballot[] memory list = new Ballot[](3);
         (list[0], list[1], list[2]) = (ballot(terms, 0, 5000), ballot(terms, 1, 5000), ballot(terms, 0, 6000));
-        pools.submit(address(escrow), terms, list);
-        Case memory c = pools.caseOf(address(escrow), id);
+        pools.submit(address(escrow), terms, 0, list);
+        Jury memory c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Drawn));
         assertEq(c.ballots, 31 | 11 << 5);
     }
@@ -207,12 +211,12 @@ contract SubmitTest is PoolsFixture {
         expect(IArbitrationPools.NotAccepted.selector);
         pools.execute(address(escrow), terms);
         vm.mockCallRevert(address(escrow), abi.encodePacked(IEscrow.rule.selector), "no");
-        pools.submit(address(escrow), terms, both);
-        Case memory c = pools.caseOf(address(escrow), id);
+        pools.submit(address(escrow), terms, 0, both);
+        Jury memory c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Accepted));
         assertEq(pools.rulings(address(escrow), id), 1);
         expect(IArbitrationPools.AlreadyAccepted.selector);
-        pools.submit(address(escrow), terms, both);
+        pools.submit(address(escrow), terms, 0, both);
         vm.expectRevert(bytes("no"));
         pools.execute(address(escrow), terms);
         vm.clearMockedCalls();
@@ -234,7 +238,7 @@ contract SubmitTest is PoolsFixture {
         (bytes memory a, bytes memory b) = (sign(buyerKey, digest), sign(sellerKey, digest));
         Ballot[] memory both = two(ballot(terms, 0, 0), ballot(terms, 1, 0));
         vm.mockCallRevert(address(escrow), abi.encodePacked(IEscrow.rule.selector), "no");
-        pools.submit(address(escrow), terms, both);
+        pools.submit(address(escrow), terms, 0, both);
         vm.clearMockedCalls();
         expect(IEscrow.StateChanged.selector);
         escrow.settle(dealOf(terms), AMOUNT, 0, ALWAYS, a, b);
@@ -252,11 +256,11 @@ contract SubmitTest is PoolsFixture {
         Terms memory terms = poolTerms();
         (bytes32 id,) = drawn(terms);
         Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 1, 5000));
-        bytes memory data = abi.encodeCall(IArbitrationPools.submit, (address(escrow), terms, both));
+        bytes memory data = abi.encodeCall(IArbitrationPools.submit, (address(escrow), terms, 0, both));
         for (uint256 gas_ = 40_000; gas_ < 600_000; gas_ += 5_000) {
             uint256 snapshot = vm.snapshotState();
             (bool ok,) = address(pools).call{gas: gas_}(data);
-            Stage stage = pools.caseOf(address(escrow), id).stage;
+            Stage stage = lastOf(id).stage;
             if (!ok) assertEq(uint8(stage), uint8(Stage.Drawn));
             else assertEq(uint8(stage), uint8(Stage.Executed));
             bool closed = escrow.stateOf(id).status == Status.Closed;
@@ -271,21 +275,21 @@ contract CastTest is PoolsFixture {
     function test_OnChainIsFinalAndOverridesASignature() public {
         Terms memory terms = poolTerms();
         (bytes32 id, address[] memory seats) = drawn(terms);
-        pools.submit(address(escrow), terms, one(ballot(terms, 0, 5000)));
+        pools.submit(address(escrow), terms, 0, one(ballot(terms, 0, 5000)));
         vm.expectEmit(address(pools));
         emit IArbitrationPools.BallotCast(id, address(escrow), 0, 0, 0, 8000, keccak256("reason"));
         vm.expectEmit(address(pools));
         emit IArbitrationPools.BallotsCounted(id, address(escrow), 0, 0, 17 | 1 << 155, 0, 10_000);
         vm.prank(seats[0]);
-        pools.cast(address(escrow), terms, 0, 8000, keccak256("reason"));
+        pools.cast(address(escrow), terms, 0, 0, 8000, keccak256("reason"));
         // Neither another signature nor another cast changes it, and two signatures do not void it.
         Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 0, 6000));
         expect(IArbitrationPools.NoBallots.selector);
-        pools.submit(address(escrow), terms, both);
+        pools.submit(address(escrow), terms, 0, both);
         expect(refusal(IArbitrationPools.SeatFinal.selector, uint256(0)));
         vm.prank(seats[0]);
-        pools.cast(address(escrow), terms, 0, 5000, 0);
-        pools.submit(address(escrow), terms, one(ballot(terms, 1, 8000)));
+        pools.cast(address(escrow), terms, 0, 0, 5000, 0);
+        pools.submit(address(escrow), terms, 0, one(ballot(terms, 1, 8000)));
         assertEq(seller.balance, uint256(AMOUNT) * 8000 / 10_000);
     }
 
@@ -293,14 +297,14 @@ contract CastTest is PoolsFixture {
         Terms memory terms = poolTerms();
         (bytes32 id, address[] memory seats) = drawn(terms);
         vm.prank(seats[1]);
-        pools.cast(address(escrow), terms, 1, 1000, 0);
+        pools.cast(address(escrow), terms, 0, 1, 1000, 0);
         vm.prank(seats[2]);
-        pools.cast(address(escrow), terms, 2, 1000, 0);
+        pools.cast(address(escrow), terms, 0, 2, 1000, 0);
         assertEq(seller.balance, AMOUNT / 10);
-        assertEq(uint8(pools.caseOf(address(escrow), id).stage), uint8(Stage.Executed));
+        assertEq(uint8(lastOf(id).stage), uint8(Stage.Executed));
         expect(IArbitrationPools.AlreadyAccepted.selector);
         vm.prank(seats[0]);
-        pools.cast(address(escrow), terms, 0, 1000, 0);
+        pools.cast(address(escrow), terms, 0, 0, 1000, 0);
     }
 
     function test_Refusals() public {
@@ -308,20 +312,20 @@ contract CastTest is PoolsFixture {
         (, address[] memory seats) = drawn(terms);
         expect(refusal(IArbitrationPools.BadSeat.selector, uint256(3)));
         vm.prank(seats[0]);
-        pools.cast(address(escrow), terms, 3, 0, 0);
+        pools.cast(address(escrow), terms, 0, 3, 0, 0);
         expect(refusal(IArbitrationPools.NotJuror.selector, uint256(1)));
         vm.prank(seats[0]);
-        pools.cast(address(escrow), terms, 1, 0, 0);
+        pools.cast(address(escrow), terms, 0, 1, 0, 0);
         expect(refusal(IArbitrationPools.NotJuror.selector, uint256(0)));
         vm.prank(stranger);
-        pools.cast(address(escrow), terms, 0, 0, 0);
+        pools.cast(address(escrow), terms, 0, 0, 0, 0);
         expect(refusal(IArbitrationPools.BadShare.selector, uint256(499)));
         vm.prank(seats[0]);
-        pools.cast(address(escrow), terms, 0, 499, 0);
-        pools.submit(address(escrow), terms, two(ballot(terms, 0, 0), ballot(terms, 0, 500)));
+        pools.cast(address(escrow), terms, 0, 0, 499, 0);
+        pools.submit(address(escrow), terms, 0, two(ballot(terms, 0, 0), ballot(terms, 0, 500)));
         expect(refusal(IArbitrationPools.SeatVoid.selector, uint256(0)));
         vm.prank(seats[0]);
-        pools.cast(address(escrow), terms, 0, 500, 0);
+        pools.cast(address(escrow), terms, 0, 0, 500, 0);
     }
 
     /// A contract among the members has no key to sign with, so it casts.
@@ -341,13 +345,18 @@ contract CastTest is PoolsFixture {
         vm.warp(vm.getBlockTimestamp() + DELAY);
         Terms memory terms = poolTerms();
         (, address[] memory seats) = drawn(terms);
-        bytes32 id = pools.caseId(address(escrow), terms);
-        Ballot memory signed = Ballot(0, 500, 0, sign(strangerKey, ballotDigest(id, 500, 0)));
+        bytes32 id = pools.caseId(address(escrow), terms, 0);
+        (bytes32 r, bytes32 vs) = vm.signCompact(strangerKey, ballotDigest(id, 500, 0));
+        Ballot memory signed = Ballot(0, 500, 0, r, vs);
         expect(refusal(IArbitrationPools.InvalidBallot.selector, uint256(0)));
-        pools.submit(address(escrow), terms, one(signed));
+        pools.submit(address(escrow), terms, 0, one(signed));
         for (uint8 seat; seat < 2; ++seat) {
             Wallet(payable(seats[seat]))
-                .act(address(pools), abi.encodeCall(IArbitrationPools.cast, (address(escrow), terms, seat, 500, "")), 0);
+                .act(
+                    address(pools),
+                    abi.encodeCall(IArbitrationPools.cast, (address(escrow), terms, 0, seat, 500, "")),
+                    0
+                );
         }
         assertEq(seller.balance, uint256(AMOUNT) * 500 / 10_000);
     }
@@ -437,12 +446,13 @@ contract MedianTest is PoolsFixture {
         (bytes32 id,) = drawn(terms);
         for (uint256 step; step < 3; ++step) {
             uint8 seat = uint8((order % 3 + step * (1 + order % 2)) % 3);
-            if (pools.caseOf(address(escrow), id).stage != Stage.Drawn) break;
-            pools.submit(address(escrow), terms, one(ballot(terms, seat, uint16(units[seat] % 21) * 500)));
+            if (lastOf(id).stage != Stage.Drawn) break;
+            Ballot[] memory single = one(ballot(terms, seat, uint16(units[seat] % 21) * 500));
+            pools.submit(address(escrow), terms, 0, single);
         }
-        Case memory c = pools.caseOf(address(escrow), id);
+        Jury memory c = lastOf(id);
         assertEq(uint8(c.stage), uint8(Stage.Executed));
-        assertEq(c.lo, _median(units, 3));
-        assertEq(seller.balance, uint256(AMOUNT) * c.lo / 10_000);
+        assertEq(c.share, _median(units, 3));
+        assertEq(seller.balance, uint256(AMOUNT) * c.share / 10_000);
     }
 }
