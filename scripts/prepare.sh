@@ -57,6 +57,21 @@ foundry() {
     || cannot "there is no forge at $FORGE or no anvil at $EARNEST_ANVIL: set FORGE and EARNEST_ANVIL to their paths"
 }
 
+# analysers: sets ANALYSERS to the folder of the programs that scripts/analysis/requirements.txt names, in a venv of their own.
+analysers() {
+  need_python
+  local venv="$HOME/.cache/earnest/venv" wanted
+  ANALYSERS="$venv/bin"
+  wanted=$(cksum <scripts/analysis/requirements.txt)
+  [ "$(cat "$venv/.installed" 2>/dev/null)" != "$wanted" ] || return 0
+  say "installing the analysers into $venv"
+  python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
+  python3 -m venv --clear "$venv"
+  "$ANALYSERS/pip" install --quiet --disable-pip-version-check --requirement scripts/analysis/requirements.txt \
+    || cannot "the analysers of scripts/analysis/requirements.txt cannot be installed into $venv"
+  printf '%s\n' "$wanted" >"$venv/.installed"
+}
+
 target() { printf '%s' "${CARGO_TARGET_DIR:-$PWD/target}"; }
 
 # a_port: a port on 127.0.0.1 that is free now.
