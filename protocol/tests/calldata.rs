@@ -12,8 +12,8 @@ use alloy::{
 use protocol::{
     caip::{AccountId, AssetId, ChainId},
     evm::{
-        TermsError,
-        call::{self, Settlement, Signed},
+        SignatureError, TermsError,
+        call::{self, BallotsError, Settlement, Signed},
         deal_id,
         escrow::Escrow,
         escrow_domain,
@@ -185,19 +185,56 @@ fn pools_and_cases() {
     assert_eq!(published.pages, members);
 
     let opened = decode::<ArbitrationPools::openCall>(&call::open(&terms).unwrap());
-    assert_eq!((opened.escrow, opened.terms.annex.agreement), (escrow, terms.agreement));
-    assert_eq!(decode::<ArbitrationPools::drawCall>(&call::draw(&terms).unwrap()).terms, opened.terms);
-    assert_eq!(decode::<ArbitrationPools::executeCall>(&call::execute(&terms).unwrap()).terms, opened.terms);
-    assert_eq!(decode::<ArbitrationPools::juryOfCall>(&call::jury_of(&terms).unwrap()).escrow, escrow);
+    assert_eq!((opened.escrow, opened.deal), (escrow, deal_id(&terms).unwrap()));
+    let drawn = decode::<ArbitrationPools::drawCall>(&call::draw(&terms).unwrap());
+    assert_eq!((drawn.escrow, drawn.terms.annex.agreement), (escrow, terms.agreement));
+    let second = decode::<ArbitrationPools::openSecondJuryCall>(&call::open_second_jury(&terms).unwrap());
+    assert_eq!((second.escrow, &second.terms), (escrow, &drawn.terms));
+    let concluded = decode::<ArbitrationPools::concludeCall>(&call::conclude(&terms).unwrap());
+    assert_eq!((concluded.escrow, &concluded.terms), (escrow, &drawn.terms));
+    let executed = decode::<ArbitrationPools::executeCall>(&call::execute(&terms).unwrap());
+    assert_eq!((executed.escrow, &executed.terms), (escrow, &drawn.terms));
+    let read = decode::<ArbitrationPools::juryOfCall>(&call::jury_of(&terms, 1).unwrap());
+    assert_eq!((read.escrow, read.terms, read.jury), (escrow, drawn.terms.clone(), 1));
     let cast =
-        decode::<ArbitrationPools::castCall>(&call::cast(&terms, 3, 500, B256::repeat_byte(2)).unwrap());
-    assert_eq!((cast.seat, cast.share, cast.reason), (3, 500, B256::repeat_byte(2)));
-    let ballot =
-        SignedBallot { seat: 4, share: 9_500, reason: B256::ZERO, signature: Bytes::from(vec![1; 65]) };
-    let submitted =
-        decode::<ArbitrationPools::submitCall>(&call::submit(&terms, &[ballot.clone(), ballot]).unwrap());
-    assert_eq!(submitted.ballots.len(), 2);
-    assert_eq!((submitted.ballots[1].seat, submitted.ballots[1].share), (4, 9_500));
+        decode::<ArbitrationPools::castCall>(&call::cast(&terms, 1, 3, 500, B256::repeat_byte(2)).unwrap());
+    assert_eq!((cast.jury, cast.seat, cast.share, cast.reason), (1, 3, 500, B256::repeat_byte(2)));
+
+    let signed = signed();
+    let appealed = decode::<ArbitrationPools::appealCall>(&call::appeal(&terms, None).unwrap());
+    assert_eq!((appealed.escrow, &appealed.terms), (escrow, &drawn.terms));
+    let appealed = decode::<ArbitrationPools::appealBySigCall>(&call::appeal(&terms, Some(&signed)).unwrap());
+    assert_eq!((appealed.escrow, &appealed.terms, appealed.party), (escrow, &drawn.terms, signed.signer));
+    assert_eq!((appealed.validUntil, appealed.signature), (U40::from((1_u64 << 40) - 1), signed.signature));
+}
+
+#[test]
+fn ballots_are_handed_in_with_compact_signatures_or_not_at_all() {
+    let terms = terms();
+    let ballot = |v| {
+        let signature = [[1; 32].as_slice(), &[2; 32], &[v]].concat().into();
+        SignedBallot { seat: 4, share: 9_500, reason: B256::ZERO, signature }
+    };
+    let call = call::submit(&terms, 1, &[ballot(27), ballot(28)]).unwrap();
+    let submitted = decode::<ArbitrationPools::submitCall>(&call);
+    assert_eq!((submitted.escrow, submitted.jury), (terms.escrow.address, 1));
+    let mut odd = B256::repeat_byte(2);
+    odd[0] |= 0x80;
+    for (given, vs) in submitted.ballots.iter().zip([B256::repeat_byte(2), odd]) {
+        assert_eq!((given.seat, given.share, given.r, given.vs), (4, 9_500, B256::repeat_byte(1), vs));
+    }
+    let refused = call::submit(&terms, 1, &[ballot(27), ballot(0)]);
+    assert_eq!(refused, Err(BallotsError::Signature { seat: 4, reason: SignatureError::V(0) }));
+}
+
+#[test]
+fn terms_are_retracted_and_calls_batched() {
+    let terms = terms();
+    let retract = call::retract(&terms).unwrap();
+    let funded = decode::<Escrow::fundCall>(&call::fund(&terms, Bytes::new()).unwrap());
+    assert_eq!(decode::<Escrow::retractCall>(&retract).terms, funded.terms);
+    let calls = vec![retract, call::claim(&terms).unwrap()];
+    assert_eq!(decode::<Escrow::batchCall>(&call::batch(calls.clone())).calls, calls);
 }
 
 #[test]

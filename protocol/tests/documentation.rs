@@ -68,6 +68,7 @@ fn the_page_has_every_signed_type() {
         typed::Settle::eip712_encode_type(),
         typed::Withdraw::eip712_encode_type(),
         typed::Ballot::eip712_encode_type(),
+        typed::Appeal::eip712_encode_type(),
     ];
     for text in types {
         assert!(PAGE.lines().any(|line| line == text), "section 6 should have the line {text}");

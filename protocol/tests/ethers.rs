@@ -20,7 +20,8 @@ use protocol::{
     arbitration,
     caip::AccountId,
     evm::{
-        ballot_digest, case_id, deal_id, escrow::Escrow, escrow_domain, event_id, pool_id, recover, typed,
+        appeal_digest, ballot_digest, case_id, deal_id, escrow::Escrow, escrow_domain, event_id, pool_id,
+        recover, typed,
     },
     terms::Terms,
     wire::feed::RuleBook,
@@ -118,6 +119,7 @@ fn digest(contract: AccountId, kind: &str, value: &Value) -> B256 {
         }
         .eip712_signing_hash(&domain),
         "Ballot" => ballot_digest(contract, get(value, "caseId"), get(value, "share"), get(value, "reason")),
+        "Appeal" => appeal_digest(contract, deal(), number(value, "validUntil")).unwrap(),
         other => panic!("no type {other}"),
     }
 }

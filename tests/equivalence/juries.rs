@@ -152,7 +152,7 @@ async fn count(
             _ => share,
         };
         let (calldata, model) = if casts {
-            (call::cast(&terms, seat, share, B256::ZERO), word.with_cast(seat, share, jury_size))
+            (call::cast(&terms, 0, seat, share, B256::ZERO).unwrap(), word.with_cast(seat, share, jury_size))
         } else {
             let digest = ballot_digest(pools, case, share, B256::ZERO);
             let signature = keys[&juror].sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into();
@@ -160,10 +160,10 @@ async fn count(
             let counted = word
                 .with_signed(seat, share, jury_size)
                 .and_then(|counted| if counted == word { Err(Refusal::NoBallots) } else { Ok(counted) });
-            (call::submit(&terms, &[ballot]), counted)
+            (call::submit(&terms, 0, &[ballot]).unwrap(), counted)
         };
         let label = format!("jury of {jury_size}, attempt {attempt}: seat {seat}, {share}, casts {casts}");
-        let told = court.world.send(juror, pools.address, calldata.unwrap(), 0).await;
+        let told = court.world.send(juror, pools.address, calldata, 0).await;
         let (counted, logs) = match (model, told) {
             (Ok(counted), Ok(logs)) => (counted, logs),
             (Err(refusal), Err(data)) => {

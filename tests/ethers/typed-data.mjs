@@ -1,5 +1,5 @@
 // Every id and digest of the protocol (docs/protocol.md), computed by ethers.js alone.
-import { AbiCoder, SigningKey, TypedDataEncoder, ZeroAddress, computeAddress, keccak256 } from 'ethers';
+import { AbiCoder, SigningKey, TypedDataEncoder, ZeroAddress, computeAddress, dataSlice, keccak256, zeroPadBytes } from 'ethers';
 
 const abi = AbiCoder.defaultAbiCoder();
 
@@ -10,7 +10,7 @@ const fields = (text) => text.split(', ').map((field) => {
 
 const ANNEX = fields('bytes32 panel, bytes32 agreement, bytes32 salt');
 
-/** The types under the escrow's domain, and Ballot under that of the pools. */
+/** The types under the escrow's domain, and those of POOLS under that of the pools. */
 export const TYPES = {
   Terms: {
     Terms: fields(
@@ -30,7 +30,10 @@ export const TYPES = {
     Withdraw: fields('address creditor, address asset, uint256 amount, address to, uint256 nonce, uint40 validUntil'),
   },
   Ballot: { Ballot: fields('bytes32 caseId, uint16 share, bytes32 reason') },
+  Appeal: { Appeal: fields('bytes32 deal, uint40 validUntil') },
 };
+
+const POOLS = ['Ballot', 'Appeal'];
 
 /** The last part of a CAIP-10 account, and the chain it is on. */
 function account(caip) {
@@ -73,7 +76,7 @@ export function dealOutputs({ terms }) {
 }
 
 export function messageOutputs({ contract, type, value, key }) {
-  const of = type === 'Ballot' ? poolsDomain(contract) : escrowDomain(contract);
+  const of = POOLS.includes(type) ? poolsDomain(contract) : escrowDomain(contract);
   const digest = TypedDataEncoder.hash(of, TYPES[type], value);
   return { digest, ...signatureOutputs({ key, digest }) };
 }
@@ -96,9 +99,10 @@ export function caseOutputs({ pool, escrow, deal, instance, jury, seed }) {
   return { case_id: keccak256(abi.encode(words, [pool, escrow, deal, instance, jury, seed])) };
 }
 
-/** A jury of members numbered from 1: the whole list shuffled, then the parties passed over. */
+/** A jury of members numbered from 1: the whole list shuffled, then the parties and earlier jurors passed over. */
 export function drawOutputs({ block_hash, deal, instance, jury, members, passed_over, jury_size }) {
-  const seed = keccak256(abi.encode(['bytes32', 'bytes32', 'uint8', 'uint8'], [block_hash, deal, instance, jury]));
+  const hash = keccak256(abi.encode(['bytes32', 'bytes32', 'uint8', 'uint8'], [block_hash, deal, instance, jury]));
+  const seed = zeroPadBytes(dataSlice(hash, 0, 12), 32);
   const deck = Array.from({ length: members }, (_, index) => index + 1);
   for (let i = 0; i < members; i += 1) {
     const random = BigInt(keccak256(abi.encode(['bytes32', 'uint256'], [seed, i])));

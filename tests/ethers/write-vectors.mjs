@@ -92,6 +92,8 @@ const messages = [
   },
   { ...here, contract: plain.arbiter, type: 'Ballot', value: { caseId: bytes32('1a'), share: 4500, reason: bytes32('1b') } },
   { ...there, contract: most.arbiter, type: 'Ballot', value: { caseId: FULL, share: 10000, reason: ZERO } },
+  { ...here, contract: plain.arbiter, type: 'Appeal', value: { deal, validUntil: '1800000000' } },
+  { ...there, contract: most.arbiter, type: 'Appeal', value: { deal: FULL, validUntil: MAX40 } },
 ];
 
 const book = {

@@ -402,6 +402,7 @@ const fn escrow_of(body: &EventBody) -> Option<Address> {
         | EventBody::BallotCast { escrow, .. }
         | EventBody::BallotsCounted { escrow, .. }
         | EventBody::RulingAccepted { escrow, .. }
+        | EventBody::Appealed { escrow, .. }
         | EventBody::RulingExecuted { escrow, .. } => Some(*escrow),
         _ => None,
     }

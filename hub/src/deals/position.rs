@@ -183,6 +183,7 @@ fn effect(body: &EventBody, amount: u128, now: &Position) -> Option<Effect> {
         | EventBody::BallotCast { .. }
         | EventBody::BallotsCounted { .. }
         | EventBody::RulingAccepted { .. }
+        | EventBody::Appealed { .. }
         | EventBody::RulingExecuted { .. } => return None,
     })
 }

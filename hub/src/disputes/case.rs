@@ -203,15 +203,15 @@ impl Case {
 
     fn apply(&mut self, event: &ChainEvent) -> Result<(), OutOfOrder> {
         match &event.body {
-            EventBody::CaseOpened { pool, instance, jury, target_block, .. } => {
+            EventBody::CaseOpened { instance, jury, target_block, .. } => {
                 let stage = step(self.stage, Step::Open)?;
-                let (disputed_at, terms_pool) = (self.disputed_at, *pool);
+                let (disputed_at, pool) = (self.disputed_at, self.pool);
                 *self = Self {
                     stage,
                     disputed_at,
                     instance: *instance,
                     jury: *jury,
-                    pool: terms_pool,
+                    pool,
                     target_block: Some(*target_block),
                     seed: None,
                     seats: Vec::new(),
@@ -226,8 +226,9 @@ impl Case {
                 self.stage = step(self.stage, Step::Move)?;
                 self.target_block = Some(*target_block);
             }
-            EventBody::JuryDrawn { instance, jury, seed, seats, .. } => {
+            EventBody::JuryDrawn { pool, instance, jury, seed, seats, .. } => {
                 self.stage = step(self.stage, Step::Draw)?;
+                self.pool = *pool;
                 self.instance = *instance;
                 self.jury = *jury;
                 self.seed = Some(*seed);

@@ -161,7 +161,8 @@ async fn hand_in(on: &mut AnyConnection, purchase: &Purchase, held: &Held, now: 
         return Ok(());
     }
     let key = format!("ballots/{}/{}/{}", held.deal, held.case.instance, held.case.jury);
-    publish(on, purchase, held, &key, IntentAction::SubmitBallots { ballots }).await
+    let action = IntentAction::SubmitBallots { jury: held.case.jury, ballots };
+    publish(on, purchase, held, &key, action).await
 }
 
 async fn publish(

@@ -179,7 +179,7 @@ async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> J
         };
         ours(asked.pool).then(|| book.abi_encode())
     } else if let Ok(asked) = ArbitrationPools::worstCaseCall::abi_decode(data) {
-        ours(asked.pool).then(|| U256::from(protocol::arbitration::worst_case(&book())).abi_encode())
+        ours(asked.pool).then(|| U256::from(protocol::arbitration::worst_case(&book(), None)).abi_encode())
     } else if let Ok(asked) = ArbitrationPools::listCountCall::abi_decode(data) {
         ours(asked.pool).then(|| 0_u32.abi_encode())
     } else {
@@ -322,20 +322,21 @@ impl Trade {
     /// The case is opened and the three jurors are drawn, in their order.
     pub(crate) async fn draw(&self, bought: &Bought, disputed_at: u64) -> B256 {
         let (deal, escrow, seed) = (bought.deal, ESCROW.address, B256::repeat_byte(0x5e));
-        let opened = EventBody::CaseOpened {
+        let opened = EventBody::CaseOpened { deal, escrow, instance: 0, jury: 0, target_block: 110 };
+        self.final_event(ARBITER, opened).await;
+        let seats = self.jurors.iter().map(|juror| juror.wallet.address()).collect();
+        let drawn = EventBody::JuryDrawn {
             deal,
             escrow,
             pool: bought.terms.panel,
             instance: 0,
             jury: 0,
             list: 0,
-            disputed_at,
-            target_block: 110,
+            ends_at: disputed_at + protocol::arbitration::span(&book()),
+            seed,
+            seats,
         };
-        self.final_event(ARBITER, opened).await;
-        let seats = self.jurors.iter().map(|juror| juror.wallet.address()).collect();
-        self.final_event(ARBITER, EventBody::JuryDrawn { deal, escrow, instance: 0, jury: 0, seed, seats })
-            .await;
+        self.final_event(ARBITER, drawn).await;
         evm::case_id(bought.terms.panel, escrow, deal, 0, 0, seed)
     }
 

@@ -14,8 +14,8 @@ const fn empty_jury(instance: u8, jury: u8) -> Jury {
         instance,
         jury,
         pool: None,
-        list: 0,
-        disputed_at: 0,
+        list: None,
+        ends_at: None,
         target_block: 0,
         seed: None,
         seats: Vec::new(),
@@ -44,6 +44,7 @@ pub(crate) fn fold(before: Option<Case>, event: &ChainEvent) -> Option<Case> {
         | EventBody::BallotCast { deal, escrow, .. }
         | EventBody::BallotsCounted { deal, escrow, .. }
         | EventBody::RulingAccepted { deal, escrow, .. }
+        | EventBody::Appealed { deal, escrow, .. }
         | EventBody::RulingExecuted { deal, escrow, .. } => (*deal, *escrow),
         _ => return before,
     };
@@ -53,26 +54,33 @@ pub(crate) fn fold(before: Option<Case>, event: &ChainEvent) -> Option<Case> {
         escrow: AccountId { chain: event.chain(), address: escrow },
         stage: CaseStage::Opened,
         ruling: None,
+        appeal_until: None,
+        appealed_by: None,
         juries: Vec::new(),
     });
     match &event.body {
-        EventBody::CaseOpened { pool, instance, jury, list, disputed_at, target_block, .. } => {
+        EventBody::CaseOpened { instance, jury, target_block, .. } => {
             if let Some(it) = jury_of(&mut case, *instance, *jury) {
-                it.pool = Some(*pool);
-                it.list = *list;
-                it.disputed_at = *disputed_at;
                 it.target_block = *target_block;
             }
             case.stage = CaseStage::Opened;
             case.ruling = None;
+            case.appeal_until = None;
         }
         EventBody::TargetMoved { target_block, .. } => {
             if let Some(it) = case.juries.last_mut() {
                 it.target_block = *target_block;
             }
         }
-        EventBody::JuryDrawn { instance, jury, seed, seats, .. } => {
+        EventBody::JuryDrawn { pool, instance, jury, list, ends_at, seed, seats, .. } => {
+            // Where the pool had no list, the first jury was opened as the pool's and is drawn as its parent's.
+            if let Some(it) = case.juries.last_mut() {
+                it.instance = *instance;
+            }
             if let Some(it) = jury_of(&mut case, *instance, *jury) {
+                it.pool = Some(*pool);
+                it.list = Some(*list);
+                it.ends_at = Some(*ends_at);
                 it.seed = Some(*seed);
                 it.seats.clone_from(seats);
             }
@@ -91,10 +99,12 @@ pub(crate) fn fold(before: Option<Case>, event: &ChainEvent) -> Option<Case> {
                 it.hi = *hi;
             }
         }
-        EventBody::RulingAccepted { share, .. } => {
+        EventBody::RulingAccepted { share, appeal_until, .. } => {
             case.stage = CaseStage::Accepted;
             case.ruling = Some(*share);
+            case.appeal_until = Some(*appeal_until).filter(|until| *until != 0);
         }
+        EventBody::Appealed { by, .. } => case.appealed_by = Some(*by),
         EventBody::RulingExecuted { share, .. } => {
             case.stage = CaseStage::Executed;
             case.ruling = Some(*share);

@@ -48,7 +48,7 @@ async fn a_case_is_told_from_its_opening_to_its_ruling() {
         let juror = (0..10).find(|wallet| chain.address(*wallet) == seats[0]).expect("a wallet's seat");
         let ballot =
             SignedBallot { seat: 0, share: 7_500, reason: B256::ZERO, signature: chain.sign(juror, digest) };
-        let data = call::submit(&terms, &[ballot]).unwrap();
+        let data = call::submit(&terms, 0, &[ballot]).unwrap();
         // An estimate would find the least gas that accepts the ruling, which is too little to execute it as well.
         let request = TransactionRequest::default()
             .from(chain.address(3))

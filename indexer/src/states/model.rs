@@ -63,6 +63,7 @@ pub(crate) const fn subject_of(event: &ChainEvent) -> Subject {
         | EventBody::BallotCast { deal, escrow, .. }
         | EventBody::BallotsCounted { deal, escrow, .. }
         | EventBody::RulingAccepted { deal, escrow, .. }
+        | EventBody::Appealed { deal, escrow, .. }
         | EventBody::RulingExecuted { deal, escrow, .. } => {
             Subject::Case { deal: *deal, escrow: *escrow, arbiter: event.contract }
         }

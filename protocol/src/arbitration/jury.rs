@@ -9,14 +9,21 @@ use alloy::{
 
 use super::refusal::Refusal;
 
-/// The seed of a jury: keccak256(abi.encode(hash of the target block, deal, instance, jury)).
+/// Bytes of a seed that are kept, so that a jury's record fits one word of storage; the rest are zero.
+const SEED_BYTES: usize = 12;
+
+/// The seed of a jury: the first 12 bytes of keccak256(abi.encode(hash of the target block, deal, instance, jury)).
 pub fn seed(block_hash: B256, deal: B256, instance: u8, jury: u8) -> B256 {
-    keccak256((block_hash, deal, U256::from(instance), U256::from(jury)).abi_encode())
+    let mut seed = keccak256((block_hash, deal, U256::from(instance), U256::from(jury)).abi_encode());
+    for byte in seed.iter_mut().skip(SEED_BYTES) {
+        *byte = 0;
+    }
+    seed
 }
 
 /// Who sits on the jury, in order of the seats: a Fisher–Yates shuffle of the list's indices. Drawing number i = 0, 1, …
 /// swaps index i with i + keccak256(abi.encode(seed, i)) mod (n − i) and seats the member there, unless it is in
-/// `passed_over`: the deal's buyer and seller.
+/// `passed_over`: the deal's buyer and seller, and whoever sat on an earlier jury of the case.
 ///
 /// # Errors
 /// `TooFewMembers` when the list ends before the seats are taken, which no published list does.
@@ -119,5 +126,6 @@ mod tests {
         let (one, two) = (B256::repeat_byte(1), B256::repeat_byte(2));
         let seeds = [seed(one, two, 0, 0), seed(two, one, 0, 0), seed(one, two, 1, 0), seed(one, two, 0, 1)];
         assert_eq!(seeds.iter().collect::<HashSet<_>>().len(), 4);
+        assert!(seeds.iter().all(|seed| seed[12..] == [0; 20] && seed[..12] != [0; 12]));
     }
 }

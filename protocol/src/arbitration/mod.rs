@@ -1,8 +1,8 @@
-//! Arbitration pools as pure functions: `docs/protocol.md`, section 3, as this version builds it.
+//! Arbitration pools as pure functions: `docs/protocol.md`, section 3.
 //!
 //! A pool is a rule book ([`validate`], [`worst_case`]). A jury is drawn from a list of members by a seed that nobody
 //! chooses ([`seed`], [`draw`]). Its ballots share one word ([`Ballots`]), and the ruling is what they determine of the
-//! full jury's median ([`Bounds`]). There is one instance and one jury: no appeals, no second jury.
+//! full jury's median ([`Bounds`]).
 
 mod ballots;
 mod jury;
@@ -12,7 +12,8 @@ mod refusal;
 pub use ballots::{Ballots, Bounds, SHARE_STEP, Vote, is_share};
 pub use jury::{draw, seed};
 pub use pool::{
-    EXECUTION, LARGEST_JURY, LARGEST_PAGE, LONGEST_DELAY, LONGEST_OPENING, LONGEST_VOTING, MOST_PAGES,
-    SHORTEST_OPENING, check_list, smallest_list, validate, worst_case,
+    EXECUTION, LARGEST_JURY, LARGEST_PAGE, LONGEST_APPEAL, LONGEST_DELAY, LONGEST_OPENING, LONGEST_VOTING,
+    MARGIN, MOST_PAGES, SHORTEST_OPENING, appeal_time, check_list, jury_time, smallest_list, span, validate,
+    worst_case,
 };
 pub use refusal::Refusal;

@@ -15,36 +15,58 @@ pub const SHORTEST_OPENING: u32 = 60;
 pub const LONGEST_OPENING: u32 = 30 * 86_400;
 /// Seconds of voting, at most: 90 days.
 pub const LONGEST_VOTING: u32 = 90 * 86_400;
+/// Seconds in which a ruling may be appealed, at most: 90 days.
+pub const LONGEST_APPEAL: u32 = 90 * 86_400;
 /// Seconds for executing a ruling, as part of the worst case: one day.
 pub const EXECUTION: u64 = 86_400;
+/// Seconds that must be left when an appeal has taken its worst case: one day.
+pub const MARGIN: u64 = 86_400;
 /// Members on one page of a list.
 pub const LARGEST_PAGE: usize = 1_200;
 /// Pages of a list.
 pub const MOST_PAGES: usize = 64;
 
-/// Whether a pool can be made of this rule book.
+/// Whether a pool can be made of this rule book. That its parent exists only the chain knows.
 ///
 /// # Errors
-/// The first rule that is broken: jury size, periods, then parent and appeal, which this version does not have.
+/// The first rule that is broken: jury size, periods, then parent and appeal, which come together.
 pub fn validate(book: &RuleBook) -> Result<(), Refusal> {
     if book.jury_size.is_multiple_of(2) || book.jury_size > LARGEST_JURY {
         return Err(Refusal::BadJurySize { size: book.jury_size.into() });
     }
     let periods = book.delay <= LONGEST_DELAY
         && (SHORTEST_OPENING..=LONGEST_OPENING).contains(&book.opening)
-        && (1..=LONGEST_VOTING).contains(&book.voting);
+        && (1..=LONGEST_VOTING).contains(&book.voting)
+        && book.appeal <= LONGEST_APPEAL;
     if !periods {
         return Err(Refusal::BadPeriod);
     }
-    if !book.parent.is_zero() || book.appeal != 0 {
+    if book.parent.is_zero() != (book.appeal == 0) {
         return Err(Refusal::BadParent);
     }
     Ok(())
 }
 
-/// Seconds from a dispute to the latest execution of a ruling. Terms whose `ruling` is shorter are refused by hubs.
-pub fn worst_case(book: &RuleBook) -> u64 {
-    u64::from(book.opening).saturating_add(book.voting.into()).saturating_add(EXECUTION)
+/// Seconds of one jury: opening, drawing and voting.
+pub fn jury_time(book: &RuleBook) -> u64 {
+    u64::from(book.opening).saturating_add(book.voting.into())
+}
+
+/// Seconds of both juries of an instance.
+pub fn span(book: &RuleBook) -> u64 {
+    jury_time(book).saturating_mul(2)
+}
+
+/// Seconds from an accepted ruling of `book`'s pool to the end of the appeal from it, with what must be left then.
+pub fn appeal_time(book: &RuleBook, parent: &RuleBook) -> u64 {
+    u64::from(book.appeal).saturating_add(span(parent)).saturating_add(EXECUTION).saturating_add(MARGIN)
+}
+
+/// Seconds from a dispute to the latest execution of a ruling, where `parent` is the rule book of the pool's parent, if it
+/// has one. Terms whose `ruling` is shorter are refused by hubs.
+pub fn worst_case(book: &RuleBook, parent: Option<&RuleBook>) -> u64 {
+    let alone = span(book).saturating_add(EXECUTION);
+    parent.map_or(alone, |parent| alone.saturating_add(appeal_time(book, parent)))
 }
 
 /// Members that a list has at least: twice the jury and the two parties.
@@ -113,13 +135,19 @@ mod tests {
             (|b| b.voting = LONGEST_VOTING + 1, Err(Refusal::BadPeriod)),
             (|b| b.parent = B256::repeat_byte(1), Err(Refusal::BadParent)),
             (|b| b.appeal = 1, Err(Refusal::BadParent)),
+            (|b| (b.parent, b.appeal) = (B256::repeat_byte(1), 1), Ok(())),
+            (|b| (b.parent, b.appeal) = (B256::repeat_byte(1), LONGEST_APPEAL), Ok(())),
+            (|b| (b.parent, b.appeal) = (B256::repeat_byte(1), LONGEST_APPEAL + 1), Err(Refusal::BadPeriod)),
         ];
         for (number, (change, expected)) in cases.iter().enumerate() {
             let mut book = book();
             change(&mut book);
             assert_eq!(validate(&book), *expected, "case {number}");
         }
-        assert_eq!(worst_case(&book()), 3_600 + 86_400 + 86_400);
+        assert_eq!(worst_case(&book(), None), 2 * (3_600 + 86_400) + 86_400);
+        let (lower, upper) =
+            (RuleBook { appeal: 500, ..book() }, RuleBook { opening: 60, voting: 40, ..book() });
+        assert_eq!(worst_case(&lower, Some(&upper)), 2 * 90_000 + 86_400 + 500 + 200 + 2 * 86_400);
     }
 
     #[test]

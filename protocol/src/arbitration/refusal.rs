@@ -11,10 +11,10 @@ crate::refusal::refusals! {
             /// As asked.
             size: u64
         } = "a jury has an odd number of seats, 1 to 31, not {size}",
-        /// `delay`, `opening` or `voting`.
-        BadPeriod = "delay must be at most 366 days, opening 60 seconds to 30 days, voting 1 second to 90 days",
-        /// A parent, or an appeal period without one.
-        BadParent = "this version hears no appeals: parent and appeal must be zero",
+        /// `delay`, `opening`, `voting` or `appeal`.
+        BadPeriod = "delay must be at most 366 days, opening 60 seconds to 30 days, voting 1 second to 90 days, appeal at most 90 days",
+        /// No such parent, an appeal period without a parent, or a parent without one.
+        BadParent = "a parent must exist, and parent and appeal period come together or not at all",
         /// The terms name another arbiter.
         NotMyDeal = "the terms name another arbiter",
     }
@@ -39,7 +39,12 @@ crate::refusal::refusals! {
         AlreadyAccepted = "a ruling is accepted already",
         /// The escrow was told.
         AlreadyExecuted = "the ruling is executed already",
-        /// No list was in effect when the deal was funded.
+        /// The instance has its second jury already.
+        NoFurtherJury = "the instance has its second jury already",
+        /// The pool has no parent, its parent could not seat two juries, the terms leave too little time, or the ruling is
+        /// an appeal's own.
+        NotAppealable = "the ruling cannot be appealed",
+        /// Neither the pool nor its parent had a list in effect when the deal was funded.
         NoList = "no member list was in effect when the deal was funded",
         /// Fewer members than seats once the parties are skipped.
         TooFewMembers {
@@ -60,10 +65,17 @@ crate::refusal::refusals! {
             /// The last second at which it was allowed.
             closed_at: u64
         } = "not after {closed_at} (Unix seconds)",
+        /// What was signed named an end that has passed.
+        SignatureExpired {
+            /// Its last second.
+            valid_until: u64
+        } = "the signature was valid until {valid_until} (Unix seconds)",
     }
     Authority {
         /// Only the pool's keeper publishes lists.
         NotKeeper = "the caller is not the pool's keeper",
+        /// Only buyer and seller appeal.
+        NotParty = "only the buyer or the seller may do this",
         /// The caller does not hold the seat.
         NotJuror {
             /// Index in the jury.
@@ -74,6 +86,11 @@ crate::refusal::refusals! {
             /// Index in the jury.
             seat: u64
         } = "the ballot of seat {seat} carries no valid signature of its juror",
+        /// Not that party's signature of this appeal.
+        InvalidSignature {
+            /// Whose it should be.
+            signer: Address
+        } = "the signature is not one of {signer} over exactly this",
     }
     Amount {
         /// Not a multiple of 500 up to 10,000.
@@ -106,8 +123,8 @@ crate::refusal::refusals! {
             /// As given.
             page: Address
         } = "{page} is not a page of members",
-        /// Nothing to count.
-        NoBallots = "no ballots were given",
+        /// The submission changes nothing; or no jury of the case said anything by which to conclude it.
+        NoBallots = "there are no ballots that change anything",
     }
     Intake {
         /// The escrow could not pay out by the ruling.

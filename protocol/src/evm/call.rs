@@ -12,9 +12,11 @@ use alloy::{
 };
 
 use super::{
+    deal_id,
     digest::{AMOUNT_MAX, TermsError, UINT40_MAX, bounded, typed},
     escrow::Escrow,
     pools::ArbitrationPools,
+    signature::{SignatureError, compact},
 };
 use crate::{
     terms::Terms,
@@ -98,14 +100,30 @@ impl From<&RuleBook> for ArbitrationPools::RuleBook {
     }
 }
 
-impl From<&SignedBallot> for ArbitrationPools::Ballot {
-    fn from(ballot: &SignedBallot) -> Self {
-        Self {
-            seat: ballot.seat,
-            share: ballot.share,
-            reason: ballot.reason,
-            signature: ballot.signature.clone(),
-        }
+/// Why there is no calldata of these ballots.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BallotsError {
+    /// The terms have no form on this chain.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
+    /// The contract takes compact signatures alone, and this one has no such form.
+    #[error("the ballot of seat {seat}: {reason}")]
+    Signature {
+        /// Index of the seat.
+        seat: u8,
+        /// What is wrong with its 65 bytes.
+        reason: SignatureError,
+    },
+}
+
+impl TryFrom<&SignedBallot> for ArbitrationPools::Ballot {
+    type Error = BallotsError;
+
+    fn try_from(ballot: &SignedBallot) -> Result<Self, BallotsError> {
+        let seat = ballot.seat;
+        let (r, vs) =
+            compact(&ballot.signature).map_err(|reason| BallotsError::Signature { seat, reason })?;
+        Ok(Self { seat, share: ballot.share, reason: ballot.reason, r, vs })
     }
 }
 
@@ -301,7 +319,20 @@ pub fn settle(terms: &Terms, settlement: &Settlement) -> Result<Bytes, TermsErro
     }))
 }
 
-/// The caller makes a digest that it signed worthless.
+/// Buyer or seller closes terms that are not funded, for good.
+///
+/// # Errors
+/// As [`fund`].
+pub fn retract(terms: &Terms) -> Result<Bytes, TermsError> {
+    Ok(bytes(&Escrow::retractCall { terms: escrow_terms(terms)? }))
+}
+
+/// Runs calls of the escrow in order, all or none. Coin sent along must be exactly what their deals of coin need.
+pub fn batch(calls: Vec<Bytes>) -> Bytes {
+    bytes(&Escrow::batchCall { calls })
+}
+
+/// The caller makes a digest that it signed worthless; not that of terms, for which there is [`retract`].
 pub fn revoke(digest: B256) -> Bytes {
     bytes(&Escrow::revokeCall { digest })
 }
@@ -351,10 +382,19 @@ pub fn publish(pool: B256, pages: Vec<Address>) -> Bytes {
 /// # Errors
 /// As [`fund`].
 pub fn open(terms: &Terms) -> Result<Bytes, TermsError> {
-    Ok(bytes(&ArbitrationPools::openCall { escrow: terms.escrow.address, terms: pools_terms(terms)? }))
+    Ok(bytes(&ArbitrationPools::openCall { escrow: terms.escrow.address, deal: deal_id(terms)? }))
 }
 
-/// Anyone draws the jury once the target block exists.
+/// Anyone opens the second jury of the present instance, once the first one's voting is over.
+///
+/// # Errors
+/// As [`fund`].
+pub fn open_second_jury(terms: &Terms) -> Result<Bytes, TermsError> {
+    let (escrow, terms) = (terms.escrow.address, pools_terms(terms)?);
+    Ok(bytes(&ArbitrationPools::openSecondJuryCall { escrow, terms }))
+}
+
+/// Anyone draws the last jury once the target block exists.
 ///
 /// # Errors
 /// As [`fund`].
@@ -362,30 +402,58 @@ pub fn draw(terms: &Terms) -> Result<Bytes, TermsError> {
     Ok(bytes(&ArbitrationPools::drawCall { escrow: terms.escrow.address, terms: pools_terms(terms)? }))
 }
 
-/// The juror itself votes on chain, which is final.
+/// The juror itself votes on chain, which is final; `jury` is 0 or 1 of the present instance.
 ///
 /// # Errors
 /// As [`fund`].
-pub fn cast(terms: &Terms, seat: u8, share: u16, reason: B256) -> Result<Bytes, TermsError> {
+pub fn cast(terms: &Terms, jury: u8, seat: u8, share: u16, reason: B256) -> Result<Bytes, TermsError> {
     Ok(bytes(&ArbitrationPools::castCall {
         escrow: terms.escrow.address,
         terms: pools_terms(terms)?,
+        jury,
         seat,
         share,
         reason,
     }))
 }
 
-/// Anyone hands in signed ballots.
+/// Anyone hands in signed ballots of jury 0 or 1 of the present instance.
 ///
 /// # Errors
-/// As [`fund`].
-pub fn submit(terms: &Terms, ballots: &[SignedBallot]) -> Result<Bytes, TermsError> {
+/// As [`fund`]; or a ballot whose signature has no compact form.
+pub fn submit(terms: &Terms, jury: u8, ballots: &[SignedBallot]) -> Result<Bytes, BallotsError> {
     Ok(bytes(&ArbitrationPools::submitCall {
         escrow: terms.escrow.address,
         terms: pools_terms(terms)?,
-        ballots: ballots.iter().map(Into::into).collect(),
+        jury,
+        ballots: ballots.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
     }))
+}
+
+/// Anyone speaks the last word of an instance whose juries did not rule in time.
+///
+/// # Errors
+/// As [`fund`].
+pub fn conclude(terms: &Terms) -> Result<Bytes, TermsError> {
+    Ok(bytes(&ArbitrationPools::concludeCall { escrow: terms.escrow.address, terms: pools_terms(terms)? }))
+}
+
+/// A party brings an accepted ruling before the parent pool.
+///
+/// # Errors
+/// As [`fund_by_sig`].
+pub fn appeal(terms: &Terms, signed: Option<&Signed>) -> Result<Bytes, TermsError> {
+    let (escrow, terms) = (terms.escrow.address, pools_terms(terms)?);
+    Ok(match signed {
+        None => bytes(&ArbitrationPools::appealCall { escrow, terms }),
+        Some(signed) => bytes(&ArbitrationPools::appealBySigCall {
+            escrow,
+            terms,
+            party: signed.signer,
+            validUntil: until(signed.valid_until)?,
+            signature: signed.signature.clone(),
+        }),
+    })
 }
 
 /// Anyone executes an accepted ruling.
@@ -396,10 +464,11 @@ pub fn execute(terms: &Terms) -> Result<Bytes, TermsError> {
     Ok(bytes(&ArbitrationPools::executeCall { escrow: terms.escrow.address, terms: pools_terms(terms)? }))
 }
 
-/// Reads who sits on the jury, in order of the seats.
+/// Reads who sits on jury 0 or 1 of the present instance, in order of the seats.
 ///
 /// # Errors
 /// As [`fund`].
-pub fn jury_of(terms: &Terms) -> Result<Bytes, TermsError> {
-    Ok(bytes(&ArbitrationPools::juryOfCall { escrow: terms.escrow.address, terms: pools_terms(terms)? }))
+pub fn jury_of(terms: &Terms, jury: u8) -> Result<Bytes, TermsError> {
+    let (escrow, terms) = (terms.escrow.address, pools_terms(terms)?);
+    Ok(bytes(&ArbitrationPools::juryOfCall { escrow, terms, jury }))
 }

@@ -34,6 +34,7 @@ pub mod typed {
         struct Settle { bytes32 deal; uint88 sellerTotal; uint8 status; uint8 rulings; uint40 validUntil; }
         struct Withdraw { address creditor; address asset; uint256 amount; address to; uint256 nonce; uint40 validUntil; }
         struct Ballot { bytes32 caseId; uint16 share; bytes32 reason; }
+        struct Appeal { bytes32 deal; uint40 validUntil; }
     }
 }
 
@@ -175,6 +176,16 @@ pub fn case_id(pool: B256, escrow: Address, deal: B256, instance: u8, jury: u8, 
 /// What a juror signs: `Ballot(bytes32 caseId,uint16 share,bytes32 reason)`; `share` in basis points.
 pub fn ballot_digest(pools: AccountId, case_id: B256, share: u16, reason: B256) -> B256 {
     typed::Ballot { caseId: case_id, share, reason }.eip712_signing_hash(&pools_domain(pools))
+}
+
+/// What a party signs that appeals: `Appeal(bytes32 deal,uint40 validUntil)`; `valid_until` in Unix seconds.
+///
+/// # Errors
+/// A `valid_until` above 2^40 - 1.
+pub fn appeal_digest(pools: AccountId, deal: B256, valid_until: u64) -> Result<B256, TermsError> {
+    bounded("valid_until", valid_until.into(), UINT40_MAX.into())?;
+    let message = typed::Appeal { deal, validUntil: U40::saturating_from(valid_until) };
+    Ok(message.eip712_signing_hash(&pools_domain(pools)))
 }
 
 /// A pool's id: the hash of its rule book.

@@ -156,11 +156,8 @@ fn pools_event(event: ArbitrationPoolsEvents) -> EventBody {
         E::CaseOpened(e) => EventBody::CaseOpened {
             deal: e.deal,
             escrow: e.escrow,
-            pool: e.pool,
             instance: e.instance,
             jury: e.jury,
-            list: e.list,
-            disputed_at: e.disputedAt.to(),
             target_block: e.targetBlock.to(),
         },
         E::TargetMoved(e) => {
@@ -169,8 +166,11 @@ fn pools_event(event: ArbitrationPoolsEvents) -> EventBody {
         E::JuryDrawn(e) => EventBody::JuryDrawn {
             deal: e.deal,
             escrow: e.escrow,
+            pool: e.pool,
             instance: e.instance,
             jury: e.jury,
+            list: e.list,
+            ends_at: e.endsAt.to(),
             seed: e.seed,
             seats: e.seats,
         },
@@ -198,7 +198,9 @@ fn pools_event(event: ArbitrationPoolsEvents) -> EventBody {
             instance: e.instance,
             jury: e.jury,
             share: e.share,
+            appeal_until: e.appealUntil.to(),
         },
+        E::Appealed(e) => EventBody::Appealed { deal: e.deal, escrow: e.escrow, by: e.by },
         E::RulingExecuted(e) => EventBody::RulingExecuted { deal: e.deal, escrow: e.escrow, share: e.share },
     }
 }

@@ -6,7 +6,8 @@ use super::{escrow::Escrow::EscrowErrors, pools::ArbitrationPools::ArbitrationPo
 use crate::{arbitration, deal};
 
 /// What a contract said when it reverted. Where both contracts have a refusal of the same name and words
-/// (`NotDisputed`, `TooEarly`, `TooLate`), which share one selector, it reads as the escrow's.
+/// (`NotDisputed`, `TooEarly`, `TooLate`, `SignatureExpired`, `NotParty`, `InvalidSignature`, `NotEnoughGas`), which share
+/// one selector, it reads as the escrow's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The escrow's refusal, perhaps passed on by the arbiter.
@@ -105,13 +106,18 @@ impl From<ArbitrationPoolsErrors> for arbitration::Refusal {
             E::NotAccepted(_) => Self::NotAccepted,
             E::AlreadyAccepted(_) => Self::AlreadyAccepted,
             E::AlreadyExecuted(_) => Self::AlreadyExecuted,
+            E::NoFurtherJury(_) => Self::NoFurtherJury,
+            E::NotAppealable(_) => Self::NotAppealable,
             E::NoList(_) => Self::NoList,
             E::TooFewMembers(e) => Self::TooFewMembers { eligible: word(e.eligible), needed: word(e.needed) },
             E::TooEarly(e) => Self::TooEarly { opens_at: word(e.opensAt) },
             E::TooLate(e) => Self::TooLate { closed_at: word(e.closedAt) },
+            E::SignatureExpired(e) => Self::SignatureExpired { valid_until: word(e.validUntil) },
             E::NotKeeper(_) => Self::NotKeeper,
+            E::NotParty(_) => Self::NotParty,
             E::NotJuror(e) => Self::NotJuror { seat: word(e.seat) },
             E::InvalidBallot(e) => Self::InvalidBallot { seat: word(e.seat) },
+            E::InvalidSignature(e) => Self::InvalidSignature { signer: e.signer },
             E::BadShare(e) => Self::BadShare { share: word(e.share) },
             E::BadSeat(e) => Self::BadSeat { seat: word(e.seat) },
             E::SeatVoid(e) => Self::SeatVoid { seat: word(e.seat) },

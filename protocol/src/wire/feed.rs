@@ -191,12 +191,8 @@ pub enum EventBody {
     CaseOpened {
         deal: B256,
         escrow: Address,
-        pool: B256,
         instance: u8,
         jury: u8,
-        list: u32,
-        #[serde(with = "dec")]
-        disputed_at: u64,
         #[serde(with = "dec")]
         target_block: u64,
     },
@@ -209,8 +205,12 @@ pub enum EventBody {
     JuryDrawn {
         deal: B256,
         escrow: Address,
+        pool: B256,
         instance: u8,
         jury: u8,
+        list: u32,
+        #[serde(with = "dec")]
+        ends_at: u64,
         seed: B256,
         seats: Vec<Address>,
     },
@@ -238,6 +238,14 @@ pub enum EventBody {
         instance: u8,
         jury: u8,
         share: u16,
+        /// The last second in which it can be appealed; zero where it cannot.
+        #[serde(with = "dec")]
+        appeal_until: u64,
+    },
+    Appealed {
+        deal: B256,
+        escrow: Address,
+        by: Address,
     },
     RulingExecuted {
         deal: B256,
@@ -272,6 +280,7 @@ impl EventBody {
             Self::BallotCast { .. } => "BallotCast",
             Self::BallotsCounted { .. } => "BallotsCounted",
             Self::RulingAccepted { .. } => "RulingAccepted",
+            Self::Appealed { .. } => "Appealed",
             Self::RulingExecuted { .. } => "RulingExecuted",
         }
     }
@@ -297,6 +306,7 @@ impl EventBody {
             | Self::BallotCast { deal, .. }
             | Self::BallotsCounted { deal, .. }
             | Self::RulingAccepted { deal, .. }
+            | Self::Appealed { deal, .. }
             | Self::RulingExecuted { deal, .. } => Some(*deal),
             Self::Withdrawn { .. }
             | Self::Revoked { .. }

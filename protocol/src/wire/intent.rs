@@ -2,7 +2,7 @@
 //!
 //! `GET /v1/intents?after=<seq>&limit=<1..100>&wait=<0..25 s>` of the hub answers an [`IntentPage`].
 
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
 use super::dec;
@@ -38,7 +38,7 @@ pub struct Intent {
     pub deadline: u64,
 }
 
-/// The calls of an arbiter that a hub asks for. All are permissionless on chain.
+/// The calls of an arbiter that a hub asks for. All are permissionless on chain; an appeal carries its party's signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum IntentAction {
@@ -46,13 +46,30 @@ pub enum IntentAction {
     OpenCase,
     /// Draw the jury once the target block exists.
     DrawJury,
+    /// Open the second jury of the present instance.
+    OpenSecondJury,
     /// Hand in signed ballots.
     SubmitBallots {
+        /// 0 or 1 of the present instance.
+        jury: u8,
         /// At most 31.
         ballots: Vec<SignedBallot>,
     },
+    /// Speak the last word of an instance whose juries did not rule in time.
+    Conclude,
     /// Execute an accepted ruling.
     ExecuteRuling,
+    /// Bring an accepted ruling before the parent pool.
+    Appeal {
+        /// The buyer or the seller.
+        party: Address,
+        /// Unix seconds; part of what was signed.
+        #[serde(with = "dec")]
+        valid_until: u64,
+        /// The party's EIP-712 signature of [`crate::evm::appeal_digest`]: 65 bytes of a key, or whatever the signing
+        /// contract wants (ERC-1271).
+        signature: Bytes,
+    },
 }
 
 /// A juror's signed ballot.

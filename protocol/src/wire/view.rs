@@ -153,7 +153,7 @@ pub enum CaseStage {
     Opened,
     /// Seats are known; ballots count.
     Drawn,
-    /// The ballots determine one share.
+    /// A ruling is accepted: the ballots determine one share, or the instance is over.
     Accepted,
     /// The escrow has been told.
     Executed,
@@ -172,6 +172,11 @@ pub struct Case {
     pub stage: CaseStage,
     /// The accepted or executed share of the seller, in basis points.
     pub ruling: Option<u16>,
+    /// The last Unix second in which the accepted ruling can be appealed; none where it cannot.
+    #[serde(with = "dec::optional")]
+    pub appeal_until: Option<u64>,
+    /// Who appealed the first ruling.
+    pub appealed_by: Option<Address>,
     /// Every jury so far in the order of their opening; the last one is the present one.
     pub juries: Vec<Jury>,
 }
@@ -183,13 +188,13 @@ pub struct Jury {
     pub instance: u8,
     /// 0 is the first jury of the instance, 1 the second.
     pub jury: u8,
-    /// The pool, where its opening was seen.
+    /// The pool, once drawn.
     pub pool: Option<B256>,
-    /// Index of the member list.
-    pub list: u32,
-    /// Unix seconds of the dispute.
-    #[serde(with = "dec")]
-    pub disputed_at: u64,
+    /// Index of the member list, once drawn.
+    pub list: Option<u32>,
+    /// The last Unix second in which ballots of its instance count, once drawn.
+    #[serde(with = "dec::optional")]
+    pub ends_at: Option<u64>,
     /// The block whose hash draws the seats.
     #[serde(with = "dec")]
     pub target_block: u64,
@@ -197,7 +202,7 @@ pub struct Jury {
     pub seed: Option<B256>,
     /// The drawn seats in order.
     pub seats: Vec<Address>,
-    /// The case's word of ballots; see `Case` in contracts/src/interfaces/IArbitrationPools.sol.
+    /// The case's word of ballots; see `Jury` in contracts/src/interfaces/IArbitrationPools.sol.
     pub ballots: B256,
     /// Lower bound of the ruling, in basis points.
     pub lo: u16,

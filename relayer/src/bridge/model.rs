@@ -21,6 +21,7 @@ pub fn lane(entry: &FeedEntry) -> String {
         | EventBody::BallotCast { escrow, .. }
         | EventBody::BallotsCounted { escrow, .. }
         | EventBody::RulingAccepted { escrow, .. }
+        | EventBody::Appealed { escrow, .. }
         | EventBody::RulingExecuted { escrow, .. } => escrow,
         _ => event.contract.address,
     };

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use protocol::{
     caip::ChainId,
-    evm::deal_id,
+    evm::{compact, deal_id},
     wire::intent::{Intent, IntentAction},
 };
 use serde::{Deserialize, Serialize};
@@ -91,12 +91,13 @@ pub fn admit(intent: &Intent, chain: ChainId) -> Result<(), String> {
         return Err(format!("terms name the arbiter {}, not {}", intent.terms.arbiter, intent.arbiter));
     }
     deal_id(&intent.terms).map_err(|error| format!("terms: {error}"))?;
-    if let IntentAction::SubmitBallots { ballots } = &intent.action {
+    if let IntentAction::SubmitBallots { ballots, .. } = &intent.action {
         if ballots.is_empty() || ballots.len() > BALLOTS_MAX {
             return Err(format!("{} ballots; there must be 1 to {BALLOTS_MAX}", ballots.len()));
         }
-        if let Some(ballot) = ballots.iter().find(|ballot| ballot.signature.len() > 1024) {
-            return Err(format!("the signature of seat {} is longer than 1024 bytes", ballot.seat));
+        for ballot in ballots {
+            compact(&ballot.signature)
+                .map_err(|error| format!("the ballot of seat {}: {error}", ballot.seat))?;
         }
     }
     Ok(())

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use protocol::{
     caip::ChainId,
-    wire::intent::{Intent, IntentAction, IntentProgress},
+    wire::intent::{Intent, IntentAction, IntentProgress, SignedBallot},
 };
 use service::db::testing::on_both;
 
@@ -85,8 +85,14 @@ fn what_cannot_be_done_is_refused_by_name() {
     assert!(refused(|intent| intent.key = "k".repeat(KEY_MAX + 1)).contains("201 bytes"));
     assert!(refused(|intent| intent.arbiter.address = Address::ZERO).contains("terms name the arbiter"));
     assert!(refused(|intent| intent.terms.amount = u128::MAX).contains("terms: amount"));
-    let none = |intent: &mut Intent| intent.action = IntentAction::SubmitBallots { ballots: Vec::new() };
+    let none =
+        |intent: &mut Intent| intent.action = IntentAction::SubmitBallots { jury: 0, ballots: Vec::new() };
     assert!(refused(none).contains("0 ballots"));
+    let short = |intent: &mut Intent| {
+        let ballot = SignedBallot { seat: 4, share: 0, reason: B256::ZERO, signature: vec![1; 64].into() };
+        intent.action = IntentAction::SubmitBallots { jury: 0, ballots: vec![ballot] };
+    };
+    assert!(refused(short).contains("seat 4: a signature has 65 bytes"));
 }
 
 #[test]

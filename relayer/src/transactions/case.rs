@@ -6,15 +6,19 @@ use alloy::{
 };
 use protocol::{
     arbitration, deal,
-    evm::{Refused, TermsError, call, deal_id, decode_refusal, pools::ArbitrationPools},
+    evm::{
+        Refused, TermsError,
+        call::{self, BallotsError, Signed},
+        deal_id, decode_refusal,
+        pools::ArbitrationPools,
+    },
     terms::Terms,
     wire::intent::{Intent, IntentAction, SignedBallot},
 };
 
-pub use protocol::evm::pools::ArbitrationPools::Case;
+pub use protocol::evm::pools::ArbitrationPools::Jury;
 
 /// `Stage` of `contracts/src/interfaces/IArbitrationPools.sol`.
-const OPENED: u8 = 1;
 const DRAWN: u8 = 2;
 const ACCEPTED: u8 = 3;
 const EXECUTED: u8 = 4;
@@ -39,14 +43,21 @@ pub enum Effect {
 /// The call that an intent asks for.
 ///
 /// # Errors
-/// Terms without a form on this chain.
-pub fn calldata(intent: &Intent) -> Result<Bytes, TermsError> {
-    match &intent.action {
-        IntentAction::OpenCase => call::open(&intent.terms),
-        IntentAction::DrawJury => call::draw(&intent.terms),
-        IntentAction::SubmitBallots { ballots } => call::submit(&intent.terms, ballots),
-        IntentAction::ExecuteRuling => call::execute(&intent.terms),
-    }
+/// Terms without a form on this chain, or a ballot whose signature has none.
+pub fn calldata(intent: &Intent) -> Result<Bytes, BallotsError> {
+    let terms = &intent.terms;
+    Ok(match &intent.action {
+        IntentAction::OpenCase => call::open(terms)?,
+        IntentAction::DrawJury => call::draw(terms)?,
+        IntentAction::OpenSecondJury => call::open_second_jury(terms)?,
+        IntentAction::SubmitBallots { jury, ballots } => call::submit(terms, *jury, ballots)?,
+        IntentAction::Conclude => call::conclude(terms)?,
+        IntentAction::ExecuteRuling => call::execute(terms)?,
+        IntentAction::Appeal { party, valid_until, signature } => {
+            let signed = Signed { signer: *party, valid_until: *valid_until, signature: signature.clone() };
+            call::appeal(terms, Some(&signed))?
+        }
+    })
 }
 
 /// `COIN_GAS` and `TOKEN_GAS` of `contracts/src/libraries/Payments.sol`: what a payee may spend on receiving.
@@ -56,17 +67,18 @@ const TOKEN_GAS: u64 = 300_000;
 /// By how much an estimate may be too low because the first payee behaves otherwise when it is paid; without this it could
 /// make every ruling fail for want of gas. The second one's bound is part of the estimate: the escrow asks for it.
 pub const fn payee_gas(intent: &Intent) -> u64 {
+    use IntentAction as A;
     match (&intent.action, &intent.terms.asset.token) {
-        (IntentAction::OpenCase | IntentAction::DrawJury, _) => 0,
-        (IntentAction::SubmitBallots { .. } | IntentAction::ExecuteRuling, None) => COIN_GAS,
-        (IntentAction::SubmitBallots { .. } | IntentAction::ExecuteRuling, Some(_)) => TOKEN_GAS,
+        (A::OpenCase | A::DrawJury | A::OpenSecondJury | A::Appeal { .. }, _) => 0,
+        (A::SubmitBallots { .. } | A::Conclude | A::ExecuteRuling, None) => COIN_GAS,
+        (A::SubmitBallots { .. } | A::Conclude | A::ExecuteRuling, Some(_)) => TOKEN_GAS,
     }
 }
 
 /// The read-only call that shows the case.
 ///
 /// # Errors
-/// As [`calldata`].
+/// Terms without a form on this chain.
 pub fn case_of(terms: &Terms) -> Result<Bytes, TermsError> {
     let call = ArbitrationPools::caseOfCall { escrow: terms.escrow.address, deal: deal_id(terms)? };
     Ok(call.abi_encode().into())
@@ -75,7 +87,7 @@ pub fn case_of(terms: &Terms) -> Result<Bytes, TermsError> {
 /// Reads the answer to [`case_of`] as the effect of an action.
 pub fn effect(action: &IntentAction, answer: &[u8]) -> Effect {
     match ArbitrationPools::caseOfCall::abi_decode_returns_validate(answer) {
-        Ok(case) if achieved(action, &case) => Effect::Present,
+        Ok(juries) if achieved(action, &juries) => Effect::Present,
         Ok(_) => Effect::Absent,
         Err(error) => {
             Effect::Unreadable(format!("the arbiter's caseOf does not answer with a case: {error}"))
@@ -83,17 +95,24 @@ pub fn effect(action: &IntentAction, answer: &[u8]) -> Effect {
     }
 }
 
-/// Whether a case shows what an action is for. A case only goes forward, so what is achieved stays so.
-pub fn achieved(action: &IntentAction, case: &Case) -> bool {
+/// Whether a case, told by its juries, shows what an action is for. The case stands where its last jury stands.
+pub fn achieved(action: &IntentAction, juries: &[Jury]) -> bool {
+    let (Some(first), Some(last)) = (juries.first(), juries.last()) else { return false };
     match action {
-        IntentAction::OpenCase => case.stage >= OPENED,
-        IntentAction::DrawJury => case.stage >= DRAWN,
+        IntentAction::OpenCase => true,
+        IntentAction::DrawJury => last.stage >= DRAWN,
+        IntentAction::OpenSecondJury => last.jury != 0,
         // After a ruling nothing is counted any more.
-        IntentAction::SubmitBallots { ballots } => {
-            case.stage >= ACCEPTED
-                || (case.stage == DRAWN && ballots.iter().all(|ballot| counted(ballot, case.ballots)))
+        IntentAction::SubmitBallots { jury, ballots } => {
+            let asked = juries.iter().rfind(|one| one.instance == last.instance && one.jury == *jury);
+            last.stage >= ACCEPTED
+                || asked.is_some_and(|one| {
+                    one.stage == DRAWN && ballots.iter().all(|ballot| counted(ballot, one.ballots))
+                })
         }
-        IntentAction::ExecuteRuling => case.stage >= EXECUTED,
+        IntentAction::Conclude => last.stage >= ACCEPTED,
+        IntentAction::ExecuteRuling => last.stage >= EXECUTED,
+        IntentAction::Appeal { .. } => last.instance > first.instance,
     }
 }
 
@@ -149,15 +168,20 @@ fn pools_cure(refusal: &arbitration::Refusal) -> Cure {
         | R::NotAccepted
         | R::AlreadyAccepted
         | R::AlreadyExecuted
+        | R::NoFurtherJury
         | R::NoBallots
         // The next try estimates anew.
         | R::NotEnoughGas => Cure::Event,
         R::NotMyDeal
         | R::NoList
+        | R::NotAppealable
         | R::TooFewMembers { .. }
         | R::TooLate { .. }
+        | R::SignatureExpired { .. }
+        | R::NotParty
         | R::NotJuror { .. }
         | R::InvalidBallot { .. }
+        | R::InvalidSignature { .. }
         | R::BadShare { .. }
         | R::BadSeat { .. }
         | R::SeatVoid { .. }
@@ -178,7 +202,13 @@ fn escrow_cure(refusal: &deal::Refusal) -> Cure {
     match refusal {
         R::TooEarly { .. } => Cure::Time,
         R::UnknownDeal | R::NotDisputed | R::NotEnoughGas => Cure::Event,
-        R::TooLate { .. } | R::DealClosed | R::NotArbiter | R::MeteredDeal => Cure::Nothing,
+        R::TooLate { .. }
+        | R::SignatureExpired { .. }
+        | R::NotParty
+        | R::InvalidSignature { .. }
+        | R::DealClosed
+        | R::NotArbiter
+        | R::MeteredDeal => Cure::Nothing,
         _ => Cure::Unknown,
     }
 }

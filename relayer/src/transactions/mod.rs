@@ -20,7 +20,7 @@ mod tests;
 mod worker;
 
 pub use api::routes;
-pub use case::{Case, Cure, Effect, achieved, calldata, cure};
+pub use case::{Cure, Effect, Jury, achieved, calldata, cure};
 pub use fees::{Fees, Price, bump, first_price, gas_limit};
 pub use model::{Forbidden, Step, next};
 pub use report::{Reporter, reporter};

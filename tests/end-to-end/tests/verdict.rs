@@ -41,7 +41,7 @@ async fn drawn() -> Jury {
         let wallet = |juror: &Address| (0..10).find(|wallet| chain.address(*wallet) == *juror);
         let Some(seats) = jury.iter().map(wallet).collect::<Option<Vec<usize>>>() else { continue };
         let asked = ArbitrationPools::caseOfCall { escrow: chain.escrow.address, deal };
-        let seed = read(&chain, &asked).await.seed;
+        let seed = read(&chain, &asked).await[0].seed;
         let case = case_id(pool.id, chain.escrow.address, deal, 0, 0, seed);
         return Jury { chain, terms, case, seats };
     }
@@ -66,12 +66,12 @@ impl Jury {
     }
 
     async fn submit(&self, ballots: &[SignedBallot]) {
-        let data = call::submit(&self.terms, ballots).expect("calldata");
+        let data = call::submit(&self.terms, 0, ballots).expect("calldata");
         self.chain.send(3, self.chain.pools.address, data, U256::ZERO).await;
     }
 
     async fn refused(&self, ballots: &[SignedBallot]) -> &'static str {
-        let data = call::submit(&self.terms, ballots).expect("calldata");
+        let data = call::submit(&self.terms, 0, ballots).expect("calldata");
         let told = self.chain.refused(3, self.chain.pools.address, data, U256::ZERO).await;
         decode_refusal(&told).expect("a refusal of ours").name()
     }
@@ -80,9 +80,9 @@ impl Jury {
     async fn ruling(&self) -> Option<u16> {
         let deal = protocol::evm::deal_id(&self.terms).expect("an id");
         let asked = ArbitrationPools::caseOfCall { escrow: self.chain.escrow.address, deal };
-        let case = read(&self.chain, &asked).await;
+        let case = read(&self.chain, &asked).await.pop().expect("a jury");
         const ACCEPTED: u8 = 3; // of the contract's `enum Stage`; 4 is Executed
-        (case.stage >= ACCEPTED).then_some(case.lo)
+        (case.stage >= ACCEPTED).then_some(case.share)
     }
 }
 

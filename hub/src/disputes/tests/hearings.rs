@@ -38,18 +38,19 @@ async fn a_jury_that_strangers_draw_for_an_escrow_of_their_own_sees_nothing() {
         let token = mallory.sign_in(&trade.hub).await;
         // The arbiter asks whatever contract it is given for the deal's id, so anyone can have it name this deal.
         let (deal, escrow) = (bought.deal, Address::repeat_byte(0x66));
-        let opened = EventBody::CaseOpened {
+        let opened = EventBody::CaseOpened { deal, escrow, instance: 0, jury: 0, target_block: 110 };
+        let (seed, seats) = (B256::ZERO, vec![mallory.wallet.address()]);
+        let drawn = EventBody::JuryDrawn {
             deal,
             escrow,
             pool: B256::repeat_byte(0x66),
             instance: 0,
             jury: 0,
             list: 0,
-            disputed_at,
-            target_block: 110,
+            ends_at: disputed_at + 2 * 7200,
+            seed,
+            seats,
         };
-        let (seed, seats) = (B256::ZERO, vec![mallory.wallet.address()]);
-        let drawn = EventBody::JuryDrawn { deal, escrow, instance: 0, jury: 0, seed, seats };
         let before = trade.hub.rows().await;
         for body in [opened, drawn] {
             let event = trade.script.happens(ARBITER, body);
@@ -177,8 +178,14 @@ async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
         assert_eq!((&seen["lo"], &seen["hi"]), (&json!(2500), &json!(3000)));
 
         // A ruling that is accepted and not executed is executed at the hub's wish; an executed one is left alone.
-        let accepted =
-            EventBody::RulingAccepted { deal, escrow: ESCROW.address, instance: 0, jury: 0, share: 2500 };
+        let accepted = EventBody::RulingAccepted {
+            deal,
+            escrow: ESCROW.address,
+            instance: 0,
+            jury: 0,
+            share: 2500,
+            appeal_until: 0,
+        };
         trade.final_event(ARBITER, accepted).await;
         assert_eq!(intent(&trade, &format!("execute/{deal}")).await, json!({ "do": "execute_ruling" }));
         let ruled = EventBody::Ruled { deal, share: 2500, released: 250, refunded: 750, count: 3 };

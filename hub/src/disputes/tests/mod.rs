@@ -115,18 +115,19 @@ fn told() -> Vec<ChainEvent> {
     let (deal, escrow) = (B256::repeat_byte(1), ESCROW.address);
     let seats = (1..=3).map(Address::repeat_byte).collect();
     let bodies = [
-        EventBody::CaseOpened {
+        EventBody::CaseOpened { deal, escrow, instance: 0, jury: 0, target_block: 7 },
+        EventBody::TargetMoved { deal, escrow, target_block: 71 },
+        EventBody::JuryDrawn {
             deal,
             escrow,
             pool: terms().panel,
             instance: 0,
             jury: 0,
             list: 0,
-            disputed_at: 50,
-            target_block: 7,
+            ends_at: 50 + 2 * 7200,
+            seed: B256::repeat_byte(5),
+            seats,
         },
-        EventBody::TargetMoved { deal, escrow, target_block: 71 },
-        EventBody::JuryDrawn { deal, escrow, instance: 0, jury: 0, seed: B256::repeat_byte(5), seats },
         EventBody::BallotCast { deal, escrow, instance: 0, jury: 0, seat: 2, share: 500, reason: B256::ZERO },
         EventBody::BallotsCounted {
             deal,
@@ -137,7 +138,7 @@ fn told() -> Vec<ChainEvent> {
             lo: 500,
             hi: 500,
         },
-        EventBody::RulingAccepted { deal, escrow, instance: 0, jury: 0, share: 500 },
+        EventBody::RulingAccepted { deal, escrow, instance: 0, jury: 0, share: 500, appeal_until: 0 },
         EventBody::RulingExecuted { deal, escrow, share: 500 },
     ];
     (1_u64..)

@@ -25,7 +25,7 @@ async fn a_dispute_is_opened_drawn_voted_and_executed() {
         let drawn = world.comes_to(&relayer, "draw", "done").await;
         let ballots = vec![world.ballot(7_500).await];
         world.peers.want([
-            intent(3, "ballots", &world.terms, IntentAction::SubmitBallots { ballots }),
+            intent(3, "ballots", &world.terms, IntentAction::SubmitBallots { jury: 0, ballots }),
             intent(4, "execute", &world.terms, IntentAction::ExecuteRuling),
         ]);
         let counted = world.comes_to(&relayer, "ballots", "done").await;
@@ -141,7 +141,7 @@ async fn a_ballot_that_its_juror_did_not_sign_fails_by_name_once_that_is_final()
         let before = world.nonce().await;
         let mut ballot = world.ballot(5_000).await;
         ballot.share = 9_500;
-        let action = IntentAction::SubmitBallots { ballots: vec![ballot] };
+        let action = IntentAction::SubmitBallots { jury: 0, ballots: vec![ballot] };
         world.peers.want([intent(1, "ballots", &world.terms, action)]);
         let relayer = world.start(world.config(&db)).await;
         until("it waits for finality", || async {

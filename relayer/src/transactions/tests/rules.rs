@@ -15,7 +15,7 @@ use crate::{
     intents::State,
     testing::{intent, terms},
     transactions::{
-        AttemptFacts, AttemptRules, Case, Cure, Effect, Fees, Forbidden, Price, Resolution, Step,
+        AttemptFacts, AttemptRules, Cure, Effect, Fees, Forbidden, Jury, Price, Resolution, Step,
         WaitingFacts, achieved, bump, case::payee_gas, cure, fees::ceiling, first_price, gas_limit, next,
         resolve::AttemptFact, with_attempts, without_attempts,
     },
@@ -70,7 +70,9 @@ fn a_payee_that_spends_its_bound_starves_no_ruling() {
         for (action, gas) in [
             (IntentAction::OpenCase, 0),
             (IntentAction::DrawJury, 0),
-            (IntentAction::SubmitBallots { ballots: Vec::new() }, bound),
+            (IntentAction::OpenSecondJury, 0),
+            (IntentAction::SubmitBallots { jury: 0, ballots: Vec::new() }, bound),
+            (IntentAction::Conclude, bound),
             (IntentAction::ExecuteRuling, bound),
         ] {
             assert_eq!(payee_gas(&intent(1, "key", &terms, action)), gas);
@@ -302,14 +304,14 @@ fn refusals_are_named_and_sorted_by_what_helps() {
     assert!(what == Cure::Unknown && said.len() < 200, "{said}");
 }
 
-fn case(stage: u8, ballots: U256) -> Case {
-    Case { stage, ballots, ..Case::default() }
+fn case(stage: u8, ballots: U256) -> Vec<Jury> {
+    if stage == 0 { Vec::new() } else { vec![Jury { stage, ballots, ..Jury::default() }] }
 }
 
 #[test]
 fn an_effect_is_read_from_the_stage_and_the_ballots() {
     let ballot = |seat, share| SignedBallot { seat, share, reason: B256::ZERO, signature: Bytes::new() };
-    let submit = IntentAction::SubmitBallots { ballots: vec![ballot(0, 0), ballot(2, 10_000)] };
+    let submit = IntentAction::SubmitBallots { jury: 0, ballots: vec![ballot(0, 0), ballot(2, 10_000)] };
     let stages =
         |action: &IntentAction| [0, 1, 2, 3, 4].map(|stage| achieved(action, &case(stage, U256::ZERO)));
     assert_eq!(stages(&IntentAction::OpenCase), [false, true, true, true, true]);
@@ -324,7 +326,7 @@ fn an_effect_is_read_from_the_stage_and_the_ballots() {
     assert!(!counted(field(0, 1) | field(2, 20)), "another share is counted");
     assert!(counted(field(0, 1) | field(2, 31)), "seat 2 is void");
     assert!(counted(field(0, 1) | field(2, 3) | (U256::from(1) << (155 + 2))), "seat 2 voted on chain");
-    let beyond = IntentAction::SubmitBallots { ballots: vec![ballot(31, 0)] };
+    let beyond = IntentAction::SubmitBallots { jury: 0, ballots: vec![ballot(31, 0)] };
     assert!(!achieved(&beyond, &case(2, U256::MAX)), "there is no seat 31");
 }
 

@@ -20,7 +20,7 @@ use service::db::testing::FreshDb;
 use crate::{
     config::Config,
     testing::{Peers, Running, Wire, config, until},
-    transactions::Case,
+    transactions::Jury,
 };
 
 /// Wallet 3 relays.
@@ -80,7 +80,7 @@ impl World {
     pub async fn ballot(&self, share: u16) -> SignedBallot {
         let deal = deal_id(&self.terms).unwrap();
         let seed = self.case(BlockNumberOrTag::Latest).await.seed;
-        let seats = self.read(call::jury_of(&self.terms).unwrap(), BlockNumberOrTag::Latest).await;
+        let seats = self.read(call::jury_of(&self.terms, 0).unwrap(), BlockNumberOrTag::Latest).await;
         let seats = ArbitrationPools::juryOfCall::abi_decode_returns(&seats).unwrap();
         let juror = (0..10).find(|wallet| self.chain.address(*wallet) == seats[0]).unwrap();
         assert!(self.pool.members.contains(&seats[0]));
@@ -94,11 +94,12 @@ impl World {
         self.chain.provider().call(request).block(at.into()).await.unwrap()
     }
 
-    pub async fn case(&self, at: BlockNumberOrTag) -> Case {
+    /// The last jury of the case.
+    pub async fn case(&self, at: BlockNumberOrTag) -> Jury {
         let escrow = self.chain.escrow.address;
         let call = ArbitrationPools::caseOfCall { escrow, deal: deal_id(&self.terms).unwrap() };
         let answer = self.read(call.abi_encode().into(), at).await;
-        ArbitrationPools::caseOfCall::abi_decode_returns(&answer).unwrap()
+        ArbitrationPools::caseOfCall::abi_decode_returns(&answer).unwrap().pop().unwrap()
     }
 
     pub async fn call(&self, wallet: usize, data: Bytes) {
