@@ -54,9 +54,9 @@ enum Command {
     Chain(services::ChainArgs),
     /// Show the effective configuration of the services and where each value comes from
     Config(config::ConfigArgs),
-    /// Deploy an escrow and arbitration pools from your wallet
-    #[command(after_help = "Example:\n  earnest --as ida --rpc http://127.0.0.1:8545 deploy")]
-    Deploy,
+    /// Put the contracts on a chain, at the addresses that they have everywhere
+    #[command(long_about = deploy::ABOUT, after_help = deploy::EXAMPLES)]
+    Deploy(deploy::DeployArgs),
     /// Accounts: who you are
     #[command(subcommand)]
     Account(account::Verb),
@@ -113,7 +113,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Relayer(arguments) => services::relayer(arguments).await,
         Command::Chain(arguments) => services::chain(arguments).await,
         Command::Config(arguments) => config::run(session.output, session.place().root(), arguments),
-        Command::Deploy => deploy::run(&session).await,
+        Command::Deploy(arguments) => deploy::run(&session, arguments).await,
         Command::Account(verb) => account::run(&session, verb).await,
         Command::Community(verb) => community::run(&session, verb).await,
         Command::Pool(verb) => pool::run(&session, verb).await,

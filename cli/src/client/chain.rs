@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use alloy::{
     eips::BlockId,
-    network::{EthereumWallet, TransactionBuilder},
+    network::{Ethereum, EthereumWallet, TransactionBuilder},
     primitives::{Address, B256, Bytes, U256},
-    providers::{DynProvider, Provider, ProviderBuilder},
+    providers::{DynProvider, PendingTransactionBuilder, Provider, ProviderBuilder},
     rpc::types::{
         TransactionReceipt, TransactionRequest,
         state::{AccountOverride, StateOverride},
@@ -128,6 +128,18 @@ impl Chain {
         Ok(!there.is_empty() && there == self.dry_deploy(address, creation).await?)
     }
 
+    /// How many transactions the account has sent.
+    pub async fn transactions(&self, address: Address) -> Result<u64> {
+        self.provider.get_transaction_count(address).await.context("eth_getTransactionCount")
+    }
+
+    /// Publishes a transaction that somebody else signed and waits until it is mined.
+    pub async fn publish(&self, what: &str, from: Address, signed: Bytes) -> Result<Sent> {
+        let pending =
+            self.provider.send_raw_transaction(&signed).await.map_err(|error| explain(what, &error))?;
+        Ok(mined(what, pending, from).await?.0)
+    }
+
     /// A receipt; none when the chain does not know the transaction.
     pub async fn receipt(&self, transaction: B256) -> Result<Option<TransactionReceipt>> {
         self.provider.get_transaction_receipt(transaction).await.context("eth_getTransactionReceipt")
@@ -191,35 +203,36 @@ impl Wallet {
         Ok(())
     }
 
-    /// Deploys a contract and answers its address.
-    pub async fn deploy(&self, what: &str, code: Bytes) -> Result<(Sent, Address)> {
-        let request = TransactionRequest::default().with_from(self.address).with_deploy_code(code);
-        let (sent, receipt) = self.send(what, request).await?;
-        let address =
-            receipt.contract_address.ok_or_else(|| anyhow!("{what}: the receipt names no contract"))?;
-        Ok((sent, address))
-    }
-
     async fn send(&self, what: &str, request: TransactionRequest) -> Result<(Sent, TransactionReceipt)> {
         let pending = self.provider.send_transaction(request).await.map_err(|e| explain(what, &e))?;
-        let hash = *pending.tx_hash();
-        let receipt =
-            pending.with_timeout(Some(RECEIPT_WAIT)).get_receipt().await.with_context(|| {
-                format!("{what}: no receipt of {hash} within {} s", RECEIPT_WAIT.as_secs())
-            })?;
-        if !receipt.status() {
-            bail!("{what}: transaction {hash} was mined and reverted");
-        }
-        let paid = u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price);
-        let sent = Sent {
-            what: what.to_owned(),
-            transaction: hash,
-            block: receipt.block_number.unwrap_or_default(),
-            from: self.address,
-            gas_paid: paid,
-        };
-        Ok((sent, receipt))
+        mined(what, pending, self.address).await
     }
+}
+
+/// Waits until a transaction is mined; it must have succeeded.
+async fn mined(
+    what: &str,
+    pending: PendingTransactionBuilder<Ethereum>,
+    from: Address,
+) -> Result<(Sent, TransactionReceipt)> {
+    let hash = *pending.tx_hash();
+    let receipt = pending
+        .with_timeout(Some(RECEIPT_WAIT))
+        .get_receipt()
+        .await
+        .with_context(|| format!("{what}: no receipt of {hash} within {} s", RECEIPT_WAIT.as_secs()))?;
+    if !receipt.status() {
+        bail!("{what}: transaction {hash} was mined and reverted");
+    }
+    let paid = u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price);
+    let sent = Sent {
+        what: what.to_owned(),
+        transaction: hash,
+        block: receipt.block_number.unwrap_or_default(),
+        from,
+        gas_paid: paid,
+    };
+    Ok((sent, receipt))
 }
 
 /// A node's refusal in the contracts' own words where it carries them.

@@ -6,13 +6,16 @@ use alloy::{
 };
 use anyhow::{Result, anyhow, bail};
 use protocol::{
-    evm::{call, escrow::Escrow, pool_id, pools::ArbitrationPools},
+    evm::{call, deployment, pool_id, pools::ArbitrationPools},
     terms::Terms,
     wire::feed::RuleBook,
 };
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Sent, Wallet};
+use super::{
+    chain::{Sent, Wallet},
+    deployment::{Placed, start_block},
+};
 
 /// The contracts of a market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,15 +24,23 @@ pub struct Deployment {
     pub escrow: Address,
     /// The arbitration pools.
     pub pools: Address,
-    /// The height of the first of the two deployments: nothing of ours is older.
+    /// A height below which there is nothing of ours.
     pub start_block: u64,
 }
 
-/// Deploys an escrow and arbitration pools from the bytecode in this binary.
-pub async fn deploy(wallet: &Wallet) -> Result<(Deployment, Vec<Sent>)> {
-    let (first, escrow) = wallet.deploy("deploy the escrow", Escrow::BYTECODE.clone()).await?;
-    let (second, pools) = wallet.deploy("deploy the pools", ArbitrationPools::BYTECODE.clone()).await?;
-    Ok((Deployment { escrow, pools, start_block: first.block }, vec![first, second]))
+impl Deployment {
+    /// The published contracts, once they are on the chain.
+    pub fn of(placed: &[Placed]) -> Result<Self> {
+        let at = |name: &str| {
+            let one = placed.iter().find(|one| one.contract.name == name);
+            one.map(|one| one.contract.address).ok_or_else(|| anyhow!("no {name} was deployed"))
+        };
+        Ok(Self {
+            escrow: at(deployment::ESCROW)?,
+            pools: at(deployment::POOLS)?,
+            start_block: start_block(placed).unwrap_or_default(),
+        })
+    }
 }
 
 /// What is done to a deal after it is funded.

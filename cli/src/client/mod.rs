@@ -4,6 +4,8 @@
 pub mod chain;
 pub mod contracts;
 pub mod credential;
+pub mod deal_check;
+pub mod deployment;
 pub mod dispute;
 pub mod facts;
 pub mod http;

@@ -54,7 +54,7 @@ impl Profile {
         }
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let wallet = match wallet {
-            Some(key) => PrivateKeySigner::from_bytes(&key).context("--wallet-key")?,
+            Some(key) => signer(&key)?,
             None => PrivateKeySigner::from_bytes(&B256::from(rand::random::<[u8; 32]>()))
                 .context("the random number is no key: try again")?,
         };
@@ -129,12 +129,18 @@ impl Profile {
     }
 }
 
-fn open_keystore(path: &Path) -> Result<PrivateKeySigner> {
+/// The key in a keystore, by the password in the environment.
+pub fn open_keystore(path: &Path) -> Result<PrivateKeySigner> {
     let password = std::env::var("EARNEST_WALLET_PASSWORD").map_err(|_| {
         anyhow!("{}: set EARNEST_WALLET_PASSWORD to the password of this keystore", path.display())
     })?;
     PrivateKeySigner::decrypt_keystore(path, password)
         .with_context(|| format!("{}: the keystore does not open", path.display()))
+}
+
+/// A wallet key.
+pub fn signer(key: &B256) -> Result<PrivateKeySigner> {
+    PrivateKeySigner::from_bytes(key).context("--wallet-key")
 }
 
 fn key(path: &Path) -> Result<B256> {

@@ -7,12 +7,16 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 use hub::records::RecordId;
 use protocol::{
+    deal::DealState,
     evm::{deal_id, escrow::Escrow},
     terms::Terms,
 };
 use serde_json::json;
 
-use super::{Session, record_id};
+use super::{
+    Session, record_id,
+    verify_deal::{self, DealArgs},
+};
 use crate::{
     amount,
     client::{
@@ -79,6 +83,9 @@ pub enum Verb {
     Lapse(Of),
     /// Show what the escrow says
     Show(Of),
+    /// Check a deal without trusting anyone; the same as `earnest verify deal`
+    #[command(long_about = verify_deal::ABOUT, after_help = verify_deal::EXAMPLES)]
+    Verify(DealArgs),
 }
 
 /// Which deal: of a purchase at the hub, or by a file with its terms.
@@ -100,6 +107,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
         Verb::Fund(of) => fund(session, &of).await,
         Verb::Show(of) => show(session, &of).await,
+        Verb::Verify(arguments) => verify_deal::run(session, arguments).await,
         Verb::Reclaim(of) => send(session, &of, |_| Act::Reclaim).await,
         Verb::Claim(of) => send(session, &of, |_| Act::Claim).await,
         Verb::Lapse(of) => send(session, &of, |_| Act::Lapse).await,
@@ -163,10 +171,11 @@ async fn show(session: &Session, of: &Of) -> Result<()> {
     let deal = deal_id(&terms)?;
     let chain = session.chain().await?;
     let state = chain.read(terms.escrow.address, &Escrow::stateOfCall { deal }).await?;
-    let status = status_name(state.status);
+    let state = DealState::try_from(&state)?;
+    let status = state.status.to_string();
     let value = json!({
         "deal": deal, "escrow": terms.escrow, "status": status, "released": state.released.to_string(), "refunded": state.refunded.to_string(),
-        "funded_at": state.fundedAt.to::<u64>().to_string(), "since": state.since.to::<u64>().to_string(),
+        "funded_at": state.funded_at.to_string(), "since": state.since.to_string(),
         "events": state.count, "terms": terms,
     });
     session.output.one(
@@ -174,22 +183,10 @@ async fn show(session: &Session, of: &Of) -> Result<()> {
         &[
             ("deal", deal.to_string()),
             ("escrow", terms.escrow.to_string()),
-            ("status", status.to_owned()),
+            ("status", status),
             ("amount", amount::of(&terms.asset, terms.amount)),
             ("to the seller", amount::of(&terms.asset, state.released)),
             ("to the buyer", amount::of(&terms.asset, state.refunded)),
         ],
     )
-}
-
-/// The escrow's status in words.
-pub fn status_name(status: u8) -> &'static str {
-    match status {
-        0 => "none",
-        1 => "funded",
-        2 => "delivered",
-        3 => "disputed",
-        4 => "closed",
-        _ => "unknown",
-    }
 }

