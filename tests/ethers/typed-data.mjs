@@ -47,8 +47,9 @@ const domain = (name, contract) => {
   return { name, version: '1', chainId, verifyingContract: address };
 };
 
-export const escrowDomain = (escrow) => domain('Earnest Escrow', escrow);
-export const poolsDomain = (pools) => domain('Earnest Arbitration Pools', pools);
+const escrowDomain = (escrow) => domain('Earnest Escrow', escrow);
+const poolsDomain = (pools) => domain('Earnest Arbitration Pools', pools);
+export const domainOf = (type, contract) => (POOLS.includes(type) ? poolsDomain : escrowDomain)(contract);
 
 /** Terms as the wallet sees them, from their JSON form. */
 function typedTerms(terms) {
@@ -76,8 +77,7 @@ export function dealOutputs({ terms }) {
 }
 
 export function messageOutputs({ contract, type, value, key }) {
-  const of = POOLS.includes(type) ? poolsDomain(contract) : escrowDomain(contract);
-  const digest = TypedDataEncoder.hash(of, TYPES[type], value);
+  const digest = TypedDataEncoder.hash(domainOf(type, contract), TYPES[type], value);
   return { digest, ...signatureOutputs({ key, digest }) };
 }
 

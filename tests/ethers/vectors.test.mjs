@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { verifyTypedData } from 'ethers';
-import { OUTPUTS, TYPES, escrowDomain, poolsDomain } from './typed-data.mjs';
+import { OUTPUTS, TYPES, domainOf } from './typed-data.mjs';
 
 const vectors = JSON.parse(readFileSync(new URL('vectors.json', import.meta.url), 'utf8'));
 
@@ -27,8 +27,7 @@ for (const [list, compute] of Object.entries(OUTPUTS)) {
 
 test('a wallet that is shown the typed data signs these digests', () => {
   for (const { contract, type, value, expected } of vectors.messages) {
-    const domain = type === 'Ballot' ? poolsDomain(contract) : escrowDomain(contract);
-    assert.equal(verifyTypedData(domain, TYPES[type], value, expected.signature), expected.signer);
+    assert.equal(verifyTypedData(domainOf(type, contract), TYPES[type], value, expected.signature), expected.signer);
   }
 });
 
