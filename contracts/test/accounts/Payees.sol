@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IEscrow} from "../../src/interfaces/IEscrow.sol";
+
 /// @notice Takes no coin until it is told to.
 contract Refuser {
     bool public willing;
@@ -45,6 +47,10 @@ contract Bomber {
 /// @notice On receiving coin or a token makes the calls it was given, and keeps how they ended.
 contract Caller {
     address public target;
+    /// Coin that goes with each call.
+    uint96 public value;
+    /// Instead of keeping how the calls ended, refuse what is received where one did not end with `Reentered`.
+    bool public confessing;
     bytes[] public calls;
     bytes[] public answers;
     bool[] public outcomes;
@@ -54,6 +60,14 @@ contract Caller {
         for (uint256 i; i < calls_.length; ++i) {
             calls.push(calls_[i]);
         }
+    }
+
+    function bring(uint96 value_) external {
+        value = value_;
+    }
+
+    function confess() external {
+        confessing = true;
     }
 
     function count() external view returns (uint256) {
@@ -66,7 +80,11 @@ contract Caller {
 
     function received() public {
         for (uint256 i; i < calls.length; ++i) {
-            (bool ok, bytes memory answer) = target.call(calls[i]);
+            (bool ok, bytes memory answer) = target.call{value: value}(calls[i]);
+            if (confessing) {
+                require(!ok && bytes4(answer) == IEscrow.Reentered.selector, "got through");
+                continue;
+            }
             outcomes.push(ok);
             answers.push(answer);
         }
