@@ -9,6 +9,7 @@ import {DealId} from "./libraries/DealId.sol";
 import {Docket, Dockets} from "./libraries/Docket.sol";
 import {PastBlock} from "./libraries/PastBlock.sol";
 import {Signatures} from "./libraries/Signatures.sol";
+import {TypedData} from "./libraries/TypedData.sol";
 
 /// @title  ArbitrationPools
 /// @notice See IArbitrationPools.
@@ -150,21 +151,25 @@ contract ArbitrationPools is Cases {
         address[] memory seats = _seatsOf(hearing, terms, number, docket);
         uint256 before = docket.voted() ? record.ballots[number] : 0;
         uint256 counted = before;
+        bytes32 domain = _domainSeparator();
         for (uint256 i; i < ballots.length; ++i) {
-            Ballot calldata ballot = ballots[i];
-            _checkBallot(ballot, id, seats);
-            counted = counted.withSigned(ballot.seat, ballot.share);
+            counted = _counted(counted, ballots[i], id, domain, seats);
         }
         if (counted == before) revert NoBallots();
         _count(hearing, terms, number, docket, counted);
     }
 
-    function _checkBallot(Ballot calldata ballot, bytes32 id, address[] memory seats) private view {
-        uint256 seat = ballot.seat;
+    function _counted(uint256 word, Ballot calldata ballot, bytes32 id, bytes32 domain, address[] memory seats)
+        private
+        pure
+        returns (uint256)
+    {
+        (uint256 seat, uint256 share) = (ballot.seat, ballot.share);
         if (seat >= seats.length) revert BadSeat(seat);
-        bytes32 digest = _hashTypedData(keccak256(abi.encode(BALLOT_TYPEHASH, id, ballot.share, ballot.reason)));
+        bytes32 digest = TypedData.digest(domain, TypedData.hash3(BALLOT_TYPEHASH, id, share, ballot.reason));
         if (!Signatures.isSignedByKey(seats[seat], digest, ballot.r, ballot.vs)) revert InvalidBallot(seat);
-        if (!Ballots.isShare(ballot.share)) revert BadShare(ballot.share);
+        if (!Ballots.isShare(share)) revert BadShare(share);
+        return word.withSigned(seat, share);
     }
 
     /// Takes a jury's new word of ballots, and rules when it determines one share.
@@ -172,11 +177,11 @@ contract ArbitrationPools is Cases {
         private
     {
         (uint16 lo, uint16 hi) = ballots.bounds(docket.seats());
-        emit BallotsCounted(hearing.deal, hearing.escrow, docket.instance(), docket.jury(), ballots, lo, hi);
-        if (lo == hi) return _accept(hearing, terms, docket.jury(), lo, block.timestamp);
+        if (lo == hi) return _accept(hearing, terms, docket.jury(), ballots, lo, block.timestamp);
         Record storage record = _records[hearing.escrow][hearing.deal];
         record.ballots[number] = ballots;
         if (!docket.voted()) record.dockets[number] = docket.withVoted();
+        emit BallotsCounted(hearing.deal, hearing.escrow, docket.instance(), docket.jury(), ballots, lo, hi);
     }
 
     /* RULINGS */
@@ -190,8 +195,10 @@ contract ArbitrationPools is Cases {
         uint256 end = docket.endsAt();
         if (block.timestamp <= end) revert TooEarly(end + 1);
         if (block.timestamp > deadline) revert TooLate(deadline);
-        uint16 share = _lastWord(_records[escrow][hearing.deal], hearing.number, docket, terms.lapseShare);
-        _accept(hearing, terms, docket.jury(), share, end);
+        Record storage record = _records[escrow][hearing.deal];
+        uint16 share = _lastWord(record, hearing.number, docket, terms.lapseShare);
+        uint256 ballots = docket.voted() ? record.ballots[hearing.number] : 0;
+        _accept(hearing, terms, docket.jury(), ballots, share, end);
     }
 
     /// What the ballots of the instance leave of the share that stands without them. Each jury's word is clamped in turn,
@@ -225,27 +232,46 @@ contract ArbitrationPools is Cases {
             if (block.timestamp <= until) revert TooEarly(until + 1);
         }
         _set(hearing, docket.withStage(Stage.Executed));
-        IEscrow(escrow).rule(terms.fold(), docket.share());
+        (bool ok, bytes memory reason) = escrow.call(terms.ruleCall(docket.share()));
+        if (!ok) {
+            assembly ("memory-safe") {
+                revert(add(reason, 0x20), mload(reason))
+            }
+        }
         emit RulingExecuted(hearing.deal, escrow, docket.share());
     }
 
     /// The phases that follow are counted from `time`, whenever somebody called.
-    function _accept(Hearing memory hearing, Terms calldata terms, uint8 jury, uint16 share, uint256 time) private {
+    function _accept(
+        Hearing memory hearing,
+        Terms calldata terms,
+        uint8 jury,
+        uint256 ballots,
+        uint16 share,
+        uint256 time
+    ) private {
         uint256 until = hearing.docket.appealable() ? _appealUntil(hearing, terms, time) : 0;
         Docket docket = hearing.docket.accepted(share, time, until != 0);
-        _set(hearing, docket);
-        emit RulingAccepted(hearing.deal, hearing.escrow, docket.instance(), jury, share, uint40(until));
-        if (block.timestamp <= until) return;
-        // A ruling that the escrow does not take now stays accepted, for `execute` to try again.
-        try IEscrow(hearing.escrow).rule(terms.fold(), share) {
+        uint256 executableAt = until + 1;
+        if (block.timestamp < executableAt) {
+            _set(hearing, docket);
+        } else {
             _set(hearing, docket.withStage(Stage.Executed));
-            emit RulingExecuted(hearing.deal, hearing.escrow, share);
-        } catch (bytes memory reason) {
-            // For want of gas nothing is accepted either, so that an estimate finds what the whole needs.
-            // The selector is all that is wanted of the reason.
-            // forge-lint: disable-next-line(unsafe-typecast)
-            if (reason.length == 0 || bytes4(reason) == NotEnoughGas.selector) revert NotEnoughGas();
+            executableAt = 0;
+            if (!_tell(hearing, terms, share)) {
+                executableAt = block.timestamp;
+                _set(hearing, docket);
+            }
         }
+        emit RulingAccepted(hearing.deal, hearing.escrow, docket.instance(), jury, ballots, share, uint40(executableAt));
+    }
+
+    /// Whether the escrow took the ruling. One that it does not take now stays accepted, for `execute` to try again; but
+    /// for want of gas nothing is accepted either, so that an estimate finds what the whole needs.
+    function _tell(Hearing memory hearing, Terms calldata terms, uint16 share) private returns (bool ok) {
+        bytes memory reason;
+        (ok, reason) = hearing.escrow.call(terms.ruleCall(share));
+        if (!ok && (reason.length == 0 || bytes4(reason) == NotEnoughGas.selector)) revert NotEnoughGas();
     }
 
     /* APPEAL */

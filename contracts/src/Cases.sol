@@ -7,6 +7,7 @@ import {IArbitrationPools, Jury, Stage} from "./interfaces/IArbitrationPools.sol
 import {IArbiter, IEscrow, State, Status, Terms} from "./interfaces/IEscrow.sol";
 import {DealId} from "./libraries/DealId.sol";
 import {Docket} from "./libraries/Docket.sol";
+import {MemberPages} from "./libraries/MemberPages.sol";
 import {Sortition} from "./libraries/Sortition.sol";
 
 /// @title  Cases
@@ -111,18 +112,27 @@ abstract contract Cases is Pools, EIP712 {
     function _seat(Docket docket, bytes32 pool, address[] memory passed) private view returns (address[] memory seats) {
         List storage list = _list(pool, docket.list());
         seats = new address[](docket.seats());
+        Page storage page = list.pages[0];
+        (address first, uint256 end) = (page.location, page.end);
         Sortition.Deck memory deck = Sortition.deck(docket.seed(), docket.members(), seats.length + passed.length);
-        for (uint256 taken; taken < seats.length;) {
-            address member = _memberAt(list, deck.next());
-            if (!_contains(passed, member)) seats[taken++] = member;
+        uint256 size = seats.length;
+        for (uint256 taken; taken < size;) {
+            uint256 index = deck.next();
+            address member = index < end ? MemberPages.memberAt(first, index) : _memberBeyond(list, end, index);
+            if (_contains(passed, member)) continue;
+            seats[taken] = member;
+            unchecked {
+                ++taken;
+            }
         }
     }
 
-    function _contains(address[] memory people, address who) private pure returns (bool) {
-        for (uint256 i; i < people.length; ++i) {
-            if (people[i] == who) return true;
+    function _contains(address[] memory people, address who) private pure returns (bool found) {
+        assembly ("memory-safe") {
+            let person := add(people, 0x20)
+            let end := add(person, shl(5, mload(people)))
+            for {} lt(person, end) { person := add(person, 0x20) } { found := or(found, eq(mload(person), who)) }
         }
-        return false;
     }
 
     function _joined(address[] memory some, address[] memory others) private pure returns (address[] memory all) {

@@ -193,13 +193,12 @@ abstract contract Pools is IArbitrationPools {
         return _lists[pool][list];
     }
 
-    function _memberAt(List storage list, uint256 index) internal view returns (address member) {
-        uint256 start;
-        for (uint256 number;; ++number) {
-            Page storage page = list.pages[number];
-            (address location, uint256 end) = (page.location, page.end);
-            if (index < end) return MemberPages.memberAt(location, index - start);
-            start = end;
+    /// The member at `index`, from the second page on; the first has members up to `start`.
+    function _memberBeyond(List storage list, uint256 start, uint256 index) internal view returns (address member) {
+        for (uint256 number = 1;; ++number) {
+            Page memory page = list.pages[number];
+            if (index < page.end) return MemberPages.memberAt(page.location, index - start);
+            start = page.end;
         }
     }
 }

@@ -79,8 +79,8 @@ struct Jury {
     /// What the draw follows from, in its first 12 bytes; zero until drawn.
     bytes32 seed;
     /// The ballots counted so far. One 5-bit field a seat, seat 0 lowest: 0 none, 1 to 21 is share/500 + 1, 31 void. From
-    /// bit 155 one bit a seat: cast on chain, therefore final. The ballots that determine a ruling are in BallotsCounted
-    /// alone.
+    /// bit 155 one bit a seat: cast on chain, therefore final. The ballots that determine a ruling are in
+    /// RulingAccepted alone.
     uint256 ballots;
 }
 
@@ -114,16 +114,24 @@ interface IArbitrationPools is IArbiter {
         uint16 share,
         bytes32 reason
     );
-    /// `ballots` is the jury's word after counting; see Jury.
+    /// Ballots that do not determine a ruling yet. `ballots` is the jury's word after counting; see Jury.
     event BallotsCounted(
         bytes32 indexed deal, address indexed escrow, uint8 instance, uint8 jury, uint256 ballots, uint16 lo, uint16 hi
     );
-    /// `jury` is the one whose ballots determined the ruling, the last one of the instance where none did. The ruling can
-    /// be appealed until the second `appealUntil`; zero where it cannot.
+    /// The one event of a call by which a ruling is accepted. `jury` is the one whose ballots determined it, the last one of
+    /// the instance where none did; `ballots` is that jury's word. Zero as `executableAt` says that the escrow has been told
+    /// in the same call; else the second from which it can be: until then the ruling can be appealed.
     event RulingAccepted(
-        bytes32 indexed deal, address indexed escrow, uint8 instance, uint8 jury, uint16 share, uint40 appealUntil
+        bytes32 indexed deal,
+        address indexed escrow,
+        uint8 instance,
+        uint8 jury,
+        uint256 ballots,
+        uint16 share,
+        uint40 executableAt
     );
     event Appealed(bytes32 indexed deal, address indexed escrow, address by);
+    /// The escrow has been told a ruling that was accepted before.
     event RulingExecuted(bytes32 indexed deal, address indexed escrow, uint16 share);
 
     /* REFUSALS, terms */

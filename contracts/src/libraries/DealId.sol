@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Annex, Deal, Terms} from "../interfaces/IEscrow.sol";
+import {Annex, Deal, IEscrow, Terms} from "../interfaces/IEscrow.sol";
+import {TypedData} from "./TypedData.sol";
 
 /// @title  DealId
 /// @notice The EIP-712 struct hash of a deal's terms, from either form in which calls carry them.
@@ -16,24 +17,13 @@ library DealId {
     /// The name and version in the EIP-712 domain of every escrow of this kind.
     string internal constant NAME = "Earnest Escrow";
     string internal constant VERSION = "1";
-    bytes32 private constant DOMAIN_TYPEHASH =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    bytes32 private constant NAME_HASH = keccak256("Earnest Escrow");
+    bytes32 private constant VERSION_HASH = keccak256("1");
 
-    /// The id under which `escrow` keeps the deal of these terms, where it is an escrow of this kind. Any other answers to
-    /// an id that is not the one its deals have, and so to none.
-    function idAt(Terms calldata terms, address escrow) internal view returns (bytes32 id) {
-        requireClean(terms);
-        bytes32 domain = keccak256(
-            abi.encode(DOMAIN_TYPEHASH, keccak256(bytes(NAME)), keccak256(bytes(VERSION)), block.chainid, escrow)
-        );
-        bytes32 content = hashTerms(terms);
-        assembly ("memory-safe") {
-            let m := mload(0x40)
-            mstore(m, hex"1901")
-            mstore(add(m, 0x02), domain)
-            mstore(add(m, 0x22), content)
-            id := keccak256(m, 0x42)
-        }
+    /// The id under which `escrow` keeps the deal of these terms, where it is an escrow of this kind. Padding that is not
+    /// zero gives the id of no deal.
+    function idAt(Terms calldata terms, address escrow) internal view returns (bytes32) {
+        return TypedData.digest(TypedData.domain(NAME_HASH, VERSION_HASH, escrow), hashTerms(terms));
     }
 
     function hashTerms(Terms calldata terms) internal pure returns (bytes32) {
@@ -68,6 +58,21 @@ library DealId {
         assembly ("memory-safe") {
             calldatacopy(deal, terms, 0x160)
             mstore(add(deal, 0x160), annex)
+        }
+    }
+
+    /// The call of an escrow's `rule`, with the terms in the form that later calls carry.
+    function ruleCall(Terms calldata terms, uint16 share) internal pure returns (bytes memory message) {
+        bytes32 annex = hashAnnex(terms.annex);
+        bytes4 selector = IEscrow.rule.selector;
+        assembly ("memory-safe") {
+            message := mload(0x40)
+            mstore(0x40, add(message, 0x1e0))
+            mstore(message, 0x1a4)
+            mstore(add(message, 0x20), selector)
+            calldatacopy(add(message, 0x24), terms, 0x160)
+            mstore(add(message, 0x184), annex)
+            mstore(add(message, 0x1a4), share)
         }
     }
 

@@ -16,45 +16,46 @@ library Sortition {
 
     /// @param most How many indices will be drawn at most; never more than `size`.
     function deck(bytes32 seed, uint256 size, uint256 most) internal pure returns (Deck memory) {
-        return Deck(seed, size, 0, new uint256[](2 * most));
+        uint256[] memory swaps;
+        assembly ("memory-safe") {
+            swaps := mload(0x40)
+            mstore(swaps, shl(1, most))
+            let entries := add(swaps, 0x20)
+            mstore(0x40, add(entries, shl(6, most)))
+            // What lies past the calldata is zero.
+            calldatacopy(entries, calldatasize(), shl(6, most))
+        }
+        return Deck(seed, size, 0, swaps);
     }
 
     /// The next index: with i drawn so far, position i + keccak256(seed, i) mod (size - i) is swapped with position i.
     /// Reverts when more are asked for than the deck was made for.
+    /// @dev An entry of `swaps` that was passed over says position 0, which nobody asks for after the first draw.
     function next(Deck memory self) internal pure returns (uint256 index) {
-        uint256 i = self.drawn;
-        uint256 j = i + _hash(self.seed, i) % (self.size - i);
-        (uint256 own,) = _look(self, i);
-        uint256 entry;
-        (index, entry) = _look(self, j);
-        self.swaps[2 * entry] = j;
-        self.swaps[2 * entry + 1] = own;
-        self.drawn = i + 1;
-    }
-
-    /// What `position` holds, and the entry where that is or would be remembered. Entry `drawn` is free; an entry passed
-    /// over says position 0, which nobody asks for after the first draw.
-    function _look(Deck memory self, uint256 position) private pure returns (uint256 value, uint256 entry) {
-        uint256 used = self.drawn;
-        uint256[] memory swaps = self.swaps;
-        value = position;
         assembly ("memory-safe") {
-            let word := add(swaps, 0x20)
-            for {} lt(entry, used) { entry := add(entry, 1) } {
-                if eq(mload(word), position) {
-                    value := mload(add(word, 0x20))
-                    break
-                }
-                word := add(word, 0x40)
-            }
-        }
-    }
-
-    function _hash(bytes32 seed, uint256 i) private pure returns (uint256 hash) {
-        assembly ("memory-safe") {
-            mstore(0x00, seed)
+            let i := mload(add(self, 0x40))
+            let swaps := mload(add(self, 0x60))
+            if iszero(lt(shl(1, i), mload(swaps))) { revert(0, 0) }
+            mstore(0x00, mload(self))
             mstore(0x20, i)
-            hash := keccak256(0x00, 0x40)
+            let j := add(i, mod(keccak256(0x00, 0x40), sub(mload(add(self, 0x20)), i)))
+            // What the positions i and j hold, and the entry that says so for j or will.
+            let own := i
+            index := j
+            let entry := add(swaps, 0x20)
+            let end := add(entry, shl(6, i))
+            let target := end
+            for {} lt(entry, end) { entry := add(entry, 0x40) } {
+                let position := mload(entry)
+                if eq(position, i) { own := mload(add(entry, 0x20)) }
+                if eq(position, j) {
+                    index := mload(add(entry, 0x20))
+                    target := entry
+                }
+            }
+            mstore(target, j)
+            mstore(add(target, 0x20), own)
+            mstore(add(self, 0x40), add(i, 1))
         }
     }
 }
