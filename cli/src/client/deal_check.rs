@@ -1,12 +1,12 @@
 //! What anybody can say of a deal without trusting anyone: from its terms alone, and from its chain.
 
 use alloy::primitives::{B256, Bytes};
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use hub::deals::model::agreement_hash;
 use protocol::{
     caip::AccountId,
     deal::{
-        DealState, Status,
+        ActionKind, DealState, Status,
         table::{Move, ahead},
         violations,
     },
@@ -216,7 +216,10 @@ async fn stands(claim: &Claim, chain: &Chain, deal: B256, found: &mut Found) -> 
     let sound = paid.is_some_and(|paid| paid <= terms.amount);
     let status = state.status_at(terms, now);
     found.says("state", sound, words(terms, &state, status));
-    Ok(Some(Stands { now, state, status, next: ahead(terms, &state, now).collect() }))
+    // Terms that break a rule cannot be funded, at no time.
+    let fundable = violations(terms, now, AMOUNT_MAX).next().is_none();
+    let next = ahead(terms, &state, now).filter(|one| one.action != ActionKind::Fund || fundable).collect();
+    Ok(Some(Stands { now, state, status, next }))
 }
 
 /// Where a deal stands, in words.
@@ -260,7 +263,7 @@ async fn check_signature(
     Ok(())
 }
 
-/// The first failure of each check in one line; none where all hold.
+/// Everything that does not hold, in one line; none where all hold.
 pub fn failures(found: &Found) -> Option<anyhow::Error> {
     let broken: Vec<String> = found
         .checks
@@ -274,5 +277,5 @@ pub fn failures(found: &Found) -> Option<anyhow::Error> {
 /// The machine's clock, in Unix seconds, for terms whose chain is not asked.
 pub fn clock() -> Result<u64> {
     let passed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Ok(passed.map_err(|_| anyhow!("this machine's clock stands before 1970"))?.as_secs())
+    Ok(passed.context("this machine's clock stands before 1970")?.as_secs())
 }

@@ -22,9 +22,9 @@ Whoever deploys has no power over the contracts afterwards, and pays only for ga
 /// For `--help`.
 pub const EXAMPLES: &str = "\
 Examples:
-  earnest --as ida --rpc http://127.0.0.1:8545 deploy                    with the wallet of a person on this machine
-  EARNEST_WALLET_KEY=0x… earnest --rpc https://node.example deploy       with a key from the environment
-  earnest --rpc https://node.example verify contracts                    what anybody can check afterwards, without a key";
+  earnest --as ida --rpc http://127.0.0.1:8545 deploy
+  EARNEST_WALLET_KEY=0x… earnest --rpc https://node.example deploy
+  earnest --rpc https://node.example verify contracts     # what anybody can check afterwards";
 
 /// Who pays for the deployment.
 #[derive(Args, Debug)]

@@ -27,7 +27,7 @@ Checks the contracts on a chain, at their published addresses or at those that y
 call that changes nothing, and the two are compared.
 - That code has no CALLCODE, no SELFDESTRUCT, and no DELEGATECALL to anything but itself, so it is no proxy, runs nobody \
 else's code in its own name, cannot be replaced and cannot vanish.
-- A published address is a hash of that code, so that even a node that lies about the code cannot put another one there.
+- A published address is a hash of that code, so nothing else can be there on any chain.
 
 That no function of it serves an owner (no admin, pause, upgrade, fee or sweep) cannot be seen from outside: read the \
 sources, and `npm run artefacts:check` in contracts shows that this code is what they compile to.";

@@ -40,10 +40,11 @@ Examples:
   earnest --json --as buyer purchase show zQm… | jq .details.terms | earnest verify deal -
 
 Terms as JSON:
-  {\"escrow\": \"eip155:1:0x…\", \"buyer\": \"eip155:1:0x…\", \"seller\": \"eip155:1:0x…\", \"arbiter\": \"eip155:1:0x…\",
-   \"asset\": \"eip155:1/slip44:60\", \"amount\": \"5000\", \"fund_by\": \"1795266807\", \"deliver_by\": \"1795353207\",
-   \"inspection\": 86400, \"ruling\": 1209600, \"lapse_share\": 5000, \"metered\": false, \"panel\": \"0x…\",
-   \"agreement\": \"0x…\", \"salt\": \"0x…\"}";
+  {\"escrow\": \"eip155:1:0x…\", \"buyer\": \"eip155:1:0x…\", \"seller\": \"eip155:1:0x…\",
+   \"arbiter\": \"eip155:1:0x…\", \"asset\": \"eip155:1/slip44:60\", \"amount\": \"5000\",
+   \"fund_by\": \"1795266807\", \"deliver_by\": \"1795353207\", \"inspection\": 86400,
+   \"ruling\": 1209600, \"lapse_share\": 5000, \"metered\": false,
+   \"panel\": \"0x…\", \"agreement\": \"0x…\", \"salt\": \"0x…\"}";
 
 /// Which deal, and what is said of it.
 #[derive(Args, Debug)]
@@ -120,7 +121,7 @@ fn tell(session: &Session, found: &Found) -> Result<()> {
 
 fn next(session: &Session, stands: &Stands) -> Result<()> {
     if stands.next.is_empty() {
-        return print("\nNothing can be done with this deal any more.");
+        return print("\nNothing can be done with this deal.");
     }
     let rows = stands
         .next

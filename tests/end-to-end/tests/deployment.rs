@@ -195,6 +195,10 @@ async fn every_broken_rule_of_a_deal_has_its_name() {
         assert!(check(&value, rule)["holds"] == false && told.contains(rule), "{rule}: {told}");
     }
 
+    done(&chain, &["deploy"]);
+    let (code, value, _) = run(&chain, &["verify", "deal", "-"], &text);
+    assert_eq!((code, &value["next"]), (3, &json!([])), "what cannot be funded is not offered");
+
     // An escrow that is not the published one holds only by the reader's own word.
     let own = Terms { escrow: chain.escrow, ..good };
     let text = serde_json::to_string(&own).expect("JSON");
@@ -204,8 +208,9 @@ async fn every_broken_rule_of_a_deal_has_its_name() {
     let (code, value, told) = run(&chain, &["verify", "deal", "-", "--escrow", &escrow], &text);
     assert_eq!((code, &value["status"]), (0, &json!("none")), "{told}");
     // Nothing is deployed at the published address here.
-    let text = serde_json::to_string(&terms(&chain).await).expect("JSON");
-    let (code, value, _) = run(&chain, &["verify", "deal", "-"], &text);
+    let empty = Chain::start().await;
+    let text = serde_json::to_string(&terms(&empty).await).expect("JSON");
+    let (code, value, _) = run(&empty, &["verify", "deal", "-"], &text);
     assert_eq!((code, &check(&value, "code")["holds"]), (3, &json!(false)));
 
     let agreement = json!({ "b": 1, "a": "x" });
