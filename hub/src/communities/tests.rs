@@ -159,7 +159,7 @@ async fn a_pool_is_what_its_contract_says() {
         assert_eq!(seen["book"]["jury_size"], 3);
         assert_eq!(seen["book"]["keeper"], json!(chain.address(0)));
         // Opening, voting, and a day to execute.
-        assert_eq!(seen["worst_case"], (60 + 600 + 86_400).to_string());
+        assert_eq!(seen["worst_case"], (2 * (60 + 600) + 86_400).to_string());
         assert_eq!(seen["members"], json!(pool.members));
         assert_eq!((&seen["public"], &seen["communities"]), (&json!(false), &json!([gardens])));
         // The same pool for everyone: that is the keeper's to say, not a steward's.
