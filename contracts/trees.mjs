@@ -27,7 +27,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const chosen = process.argv.slice(2);
-const contracts = chosen.length > 0 ? chosen : ['Escrow', 'ArbitrationPools'];
+const contracts = chosen.length > 0 ? chosen : ['Escrow', 'ArbitrationPools', 'Mediator', 'CourtArbiter'];
 const problems = [];
 
 const files = (folder, ending) =>

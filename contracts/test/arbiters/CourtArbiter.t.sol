@@ -3,7 +3,7 @@ pragma solidity ^0.8.37;
 
 import {CaseStage, Court, CourtCase, ICourtArbiter} from "../../src/interfaces/ICourtArbiter.sol";
 import {IArbiterRefusals} from "../../src/interfaces/IArbiterRefusals.sol";
-import {IArbitrator, IEvidence} from "../../src/interfaces/IERC792.sol";
+import {IArbitrable, IArbitrator, IEvidence} from "../../src/interfaces/IERC792.sol";
 import {Deal, IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
 import {CourtFixture} from "./CourtFixture.sol";
 import {FalseEscrow} from "./FalseEscrow.sol";
@@ -21,6 +21,23 @@ contract CourtOpenTest is CourtFixture {
         assertEq(address(entry.arbitrator), address(odd));
         assertEq(entry.dispute, NUMBER);
         assertEq(adapter.rulings(address(escrow), id), 0);
+    }
+
+    /// So that whoever follows the court finds the case, and whoever follows the deal the dispute.
+    function test_TheEventsLinkDealDisputeAndEvidence() public {
+        Terms memory terms = oddTerms();
+        (bytes32 id,) = disputed(terms);
+        IArbitrator court = IArbitrator(address(odd));
+        vm.expectEmit(address(adapter));
+        emit ICourtArbiter.CaseOpened(id, address(escrow), court, NUMBER);
+        vm.expectEmit(address(adapter));
+        emit IEvidence.MetaEvidence(uint256(terms.annex.panel), "ipfs://meta");
+        vm.expectEmit(address(adapter));
+        emit IEvidence.Dispute(court, NUMBER, uint256(terms.annex.panel), groupOf(id));
+        open(terms);
+        vm.expectEmit(address(adapter));
+        emit IArbitrable.Ruling(court, NUMBER, 21);
+        odd.give(adapter, NUMBER, 21);
     }
 
     function test_OnlyItsOwnDeals() public {
@@ -244,6 +261,13 @@ contract CourtOpenTest is CourtFixture {
 }
 
 contract CourtRuleTest is CourtFixture {
+    function test_ACaseThatNeverWasIsEmpty() public view {
+        CourtCase memory entry = adapter.caseOf(address(escrow), "never");
+        assertEq(uint8(entry.stage), uint8(CaseStage.None));
+        assertEq(address(entry.arbitrator), address(0));
+        assertEq(adapter.rulings(address(escrow), "never"), 0);
+    }
+
     function test_EveryRulingIsItsShare() public {
         Terms memory terms = oddTerms();
         for (uint256 ruling = 1; ruling < 22; ++ruling) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {IArbiterRefusals} from "../../src/interfaces/IArbiterRefusals.sol";
 import {Deal, IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
 import {IMediator} from "../../src/interfaces/IMediator.sol";
@@ -259,6 +260,12 @@ contract MediatorSignatureTest is MediatorFixture {
 
     function test_Domain() public view {
         assertEq(mediation.DOMAIN_SEPARATOR(), domainOf("Earnest Mediator", address(mediation)));
+        (, string memory name, string memory version, uint256 chain, address verifier,,) =
+            IERC5267(address(mediation)).eip712Domain();
+        assertEq(name, "Earnest Mediator");
+        assertEq(version, "1");
+        assertEq(chain, block.chainid);
+        assertEq(verifier, address(mediation));
     }
 
     function test_DomainFollowsTheChain() public {
