@@ -135,11 +135,7 @@ contract AppealTest is CaseFixture {
         assertEq(lastOf(id).seats, 5);
         Ballot[] memory list = ballotsOf(terms, 0, shares(2000, 2000, 2000, NONE, NONE));
         vm.expectEmit(address(pools));
-        emit IArbitrationPools.BallotsCounted(id, address(escrow), 1, 0, 5 | 5 << 5 | 5 << 10, 2000, 2000);
-        vm.expectEmit(address(pools));
-        emit IArbitrationPools.RulingAccepted(id, address(escrow), 1, 0, 2000, 0);
-        vm.expectEmit(address(pools));
-        emit IArbitrationPools.RulingExecuted(id, address(escrow), 2000);
+        emit IArbitrationPools.RulingAccepted(id, address(escrow), 1, 0, 5 | 5 << 5 | 5 << 10, 2000, 0);
         pools.submit(address(escrow), terms, 0, list);
         assertPaid(id, 2000);
         // What was appealed from stays on record as it was.
@@ -174,7 +170,7 @@ contract AppealTest is CaseFixture {
         vm.warp(START + APPEAL + PARENT_SPAN);
         Ballot[] memory list = ballotsOf(terms, 1, shares(NONE, 3000, 3000, NONE, 3000));
         vm.expectEmit(address(pools));
-        emit IArbitrationPools.RulingAccepted(id, address(escrow), 1, 1, 3000, 0);
+        emit IArbitrationPools.RulingAccepted(id, address(escrow), 1, 1, 7 << 5 | 7 << 10 | 7 << 20, 3000, 0);
         pools.submit(address(escrow), terms, 1, list);
         assertPaid(id, 3000);
         Jury[] memory juries = pools.caseOf(address(escrow), id);

@@ -138,6 +138,15 @@ abstract contract CaseFixture is PoolsFixture {
         }
     }
 
+    /// What signed ballots of the seats come to in one word.
+    function wordOf(uint16[] memory said) internal pure returns (uint256 word) {
+        for (uint256 seat; seat < said.length; ++seat) {
+            if (said[seat] == NONE) continue;
+            uint256 field = said[seat] == VOID ? 31 : uint256(said[seat]) / 500 + 1;
+            word |= field << (5 * seat);
+        }
+    }
+
     /// The least and the greatest median that the full jury can have, by sorting.
     function boundsOf(uint16[] memory said) internal pure returns (uint16 lo, uint16 hi) {
         return (_median(said, 0), _median(said, 10_000));

@@ -20,7 +20,9 @@ contract ConcludeTest is CaseFixture {
         vm.warp(START + SPAN + 1);
         uint256 snapshot = vm.snapshotState();
         vm.expectEmit(address(pools));
-        emit IArbitrationPools.RulingAccepted(id, address(escrow), 0, 0, LAPSE_SHARE, uint40(START + SPAN) + APPEAL);
+        emit IArbitrationPools.RulingAccepted(
+            id, address(escrow), 0, 0, 3 | 19 << 5, LAPSE_SHARE, uint40(START + SPAN) + APPEAL + 1
+        );
         vm.prank(stranger);
         pools.conclude(address(escrow), terms);
         assertStage(id, Stage.Accepted);
@@ -153,9 +155,11 @@ contract LastWordTest is CaseFixture {
             if (ballotsOf(terms, 1, second).length != 0) vote(terms, 1, second);
         }
         vm.warp(START + SPAN + 1);
+        uint8 jury = second.length == 0 ? 0 : 1;
+        uint256 word = wordOf(jury == 0 ? first : second);
         vm.expectEmit(address(pools));
         emit IArbitrationPools.RulingAccepted(
-            id, address(escrow), 0, second.length == 0 ? 0 : 1, share, uint40(START + SPAN) + APPEAL
+            id, address(escrow), 0, jury, word, share, uint40(START + SPAN) + APPEAL + 1
         );
         pools.conclude(address(escrow), terms);
         assertAccepted(id, START + SPAN, share);
@@ -269,8 +273,10 @@ contract LastWordTest is CaseFixture {
         expectTooEarly(end + 1);
         pools.conclude(address(escrow), terms);
         vm.warp(end + 1);
+        uint8 jury = second.length == 0 ? 0 : 1;
+        uint256 word = wordOf(jury == 0 ? first : second);
         vm.expectEmit(address(pools));
-        emit IArbitrationPools.RulingAccepted(id, address(escrow), 1, second.length == 0 ? 0 : 1, expected, 0);
+        emit IArbitrationPools.RulingAccepted(id, address(escrow), 1, jury, word, expected, 0);
         pools.conclude(address(escrow), terms);
         assertAccepted(id, end, expected);
         assertPaid(id, expected);

@@ -278,10 +278,8 @@ contract SecondJuryTest is CaseFixture {
             if (kind > 1) vote(terms, 1, shares(9000, 1000, NONE));
             Ballot[] memory list = ballotsOf(terms, 0, shares(NONE, NONE, 2000));
             vm.expectEmit(address(pools));
-            emit IArbitrationPools.BallotsCounted(id, address(escrow), 0, 0, 5 | 5 << 10, 2000, 2000);
-            vm.expectEmit(address(pools));
             emit IArbitrationPools.RulingAccepted(
-                id, address(escrow), 0, 0, 2000, uint40(vm.getBlockTimestamp()) + APPEAL
+                id, address(escrow), 0, 0, 5 | 5 << 10, 2000, uint40(vm.getBlockTimestamp()) + APPEAL + 1
             );
             pools.submit(address(escrow), terms, 0, list);
             assertAccepted(id, vm.getBlockTimestamp(), 2000);
@@ -304,9 +302,9 @@ contract SecondJuryTest is CaseFixture {
         assertEq(juries[0].ballots, 3 | 19 << 5);
         assertEq(juries[1].ballots, 9);
         Ballot[] memory list = ballotsOf(terms, 1, shares(NONE, 4000, NONE));
-        uint40 until = uint40(vm.getBlockTimestamp()) + APPEAL;
+        uint40 executableAt = uint40(vm.getBlockTimestamp()) + APPEAL + 1;
         vm.expectEmit(address(pools));
-        emit IArbitrationPools.RulingAccepted(id, address(escrow), 0, 1, 4000, until);
+        emit IArbitrationPools.RulingAccepted(id, address(escrow), 0, 1, 9 | 9 << 5, 4000, executableAt);
         pools.submit(address(escrow), terms, 1, list);
         assertAccepted(id, START + HALF + 1, 4000);
     }
