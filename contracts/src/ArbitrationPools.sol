@@ -6,7 +6,7 @@ import {Ballot, IArbitrationPools, Stage} from "./interfaces/IArbitrationPools.s
 import {IEscrow, State, Terms} from "./interfaces/IEscrow.sol";
 import {Ballots} from "./libraries/Ballots.sol";
 import {DealId} from "./libraries/DealId.sol";
-import {Docket, Dockets} from "./libraries/Docket.sol";
+import {Docket, Dockets, Panel} from "./libraries/Docket.sol";
 import {PastBlock} from "./libraries/PastBlock.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 import {TypedData} from "./libraries/TypedData.sol";
@@ -81,10 +81,7 @@ contract ArbitrationPools is Cases {
         uint256 first = end - _span(_pool(_poolOf(docket, terms))) / 2;
         if (block.timestamp <= first) revert TooEarly(first + 1);
         if (block.timestamp > end) revert TooLate(end);
-        uint8 instance = docket.instance();
-        Docket second = Dockets.opened(instance, 1, block.number + TARGET_AHEAD)
-            .withPanel(instance, docket.seats(), docket.list(), docket.members(), end, docket.appealable());
-        _openAnother(hearing, second);
+        _openAnother(hearing, Dockets.opened(docket.instance(), 1, block.number + TARGET_AHEAD).withPanelOf(docket));
     }
 
     /// The pool of the terms or, where that had no list, its parent; and the list in effect when the deal was funded.
@@ -93,19 +90,21 @@ contract ArbitrationPools is Cases {
         Pool storage entry = _pool(pool);
         uint40 fundedAt = docket.fundedAt();
         (bool found, uint32 list) = _listAt(pool, fundedAt);
-        bool heard = entry.appeal != 0;
-        uint256 instance;
-        if (!found && heard) {
-            (pool, instance, heard) = (entry.parent, 1, false);
+        Panel memory panel;
+        panel.appealable = entry.appeal != 0;
+        if (!found && panel.appealable) {
+            (pool, panel.instance, panel.appealable) = (entry.parent, 1, false);
             entry = _pool(pool);
             (found, list) = _listAt(pool, fundedAt);
         }
         if (!found) revert NoList();
-        uint256 seats = entry.jurySize;
-        if (heard) heard = _couldSeat(entry.parent, fundedAt, 2 * seats);
+        panel.seats = entry.jurySize;
+        panel.list = list;
+        panel.members = _list(pool, list).size;
         uint256 span = _span(entry);
-        uint256 end = docket.beganAt() + (span < terms.ruling ? span : terms.ruling);
-        return docket.withPanel(instance, seats, list, _list(pool, list).size, end, heard);
+        panel.endsAt = docket.beganAt() + (span < terms.ruling ? span : terms.ruling);
+        if (panel.appealable) panel.appealable = _couldSeat(entry.parent, fundedAt, 2 * panel.seats);
+        return docket.withPanel(panel);
     }
 
     /// Whether two juries of `pool` can be seated whomever `seated` earlier jurors and the parties leave.
@@ -315,9 +314,13 @@ contract ArbitrationPools is Cases {
         Pool storage entry = _pool(terms.annex.panel);
         bytes32 parent = entry.parent;
         (, uint32 list) = _listAt(parent, _disputed(hearing.escrow, hearing.deal).fundedAt);
-        uint256 end = hearing.docket.moment() + entry.appeal + _span(_pool(parent));
-        Docket docket = Dockets.opened(1, 0, block.number + TARGET_AHEAD)
-            .withPanel(1, _pool(parent).jurySize, list, _list(parent, list).size, end, false);
+        Panel memory panel;
+        panel.instance = 1;
+        panel.seats = _pool(parent).jurySize;
+        panel.list = list;
+        panel.members = _list(parent, list).size;
+        panel.endsAt = hearing.docket.moment() + entry.appeal + _span(_pool(parent));
+        Docket docket = Dockets.opened(1, 0, block.number + TARGET_AHEAD).withPanel(panel);
         emit Appealed(hearing.deal, hearing.escrow, party);
         _openAnother(hearing, docket);
     }

@@ -14,6 +14,16 @@ type Docket is uint256;
 
 using Dockets for Docket global;
 
+/// Whom a jury is drawn from, and for how long it sits.
+struct Panel {
+    uint256 instance;
+    uint256 seats;
+    uint256 list;
+    uint256 members;
+    uint256 endsAt;
+    bool appealable;
+}
+
 /// @title  Dockets
 /// @notice Reads and writes the fields of a docket.
 library Dockets {
@@ -120,19 +130,17 @@ library Dockets {
     }
 
     /// The panel that a jury is drawn from, in place of the times by which it was found.
-    function withPanel(
-        Docket self,
-        uint256 instance_,
-        uint256 seats_,
-        uint256 list_,
-        uint256 members_,
-        uint256 endsAt_,
-        bool appealable_
-    ) internal pure returns (Docket) {
+    function withPanel(Docket self, Panel memory panel) internal pure returns (Docket) {
         return Docket.wrap(
-            Docket.unwrap(self) << 96 >> 96 | instance_ << 4 | (appealable_ ? APPEALABLE : 0) | seats_ << SEATS_AT
-                | list_ << LIST_AT | members_ << MEMBERS_AT | endsAt_ << ENDS_AT
+            Docket.unwrap(self) << 96 >> 96 | panel.instance << 4 | (panel.appealable ? APPEALABLE : 0) | panel.seats
+                << SEATS_AT | panel.list << LIST_AT | panel.members << MEMBERS_AT | panel.endsAt << ENDS_AT
         );
+    }
+
+    /// The same panel as another jury's.
+    function withPanelOf(Docket self, Docket other) internal pure returns (Docket) {
+        uint256 panel = APPEALABLE | ((uint256(1) << MOMENT_AT) - (1 << SEATS_AT));
+        return Docket.wrap(Docket.unwrap(self) | Docket.unwrap(other) & panel);
     }
 
     /// `seed_` in its first 12 bytes.
