@@ -36,6 +36,8 @@ contract ArbitrationPools is Cases {
         State memory state = _disputed(escrow, deal);
         uint256 target = block.number + TARGET_AHEAD;
         record.dockets[0] = Dockets.opened(0, 0, target).withTimes(state.fundedAt, state.since);
+        // A block's number.
+        // forge-lint: disable-next-line(unsafe-typecast)
         emit CaseOpened(deal, escrow, 0, 0, uint40(target));
     }
 
@@ -53,6 +55,7 @@ contract ArbitrationPools is Cases {
             // The first multiple of the stride whose hash nobody knows yet.
             target += ((block.number + 1 - target) / STRIDE + 1) * STRIDE;
             _set(hearing, hearing.docket.withMoment(target));
+            // forge-lint: disable-next-line(unsafe-typecast)
             emit TargetMoved(hearing.deal, escrow, uint40(target));
             return;
         }
@@ -262,6 +265,8 @@ contract ArbitrationPools is Cases {
                 _set(hearing, docket);
             }
         }
+        // Unix seconds.
+        // forge-lint: disable-next-line(unsafe-typecast)
         emit RulingAccepted(hearing.deal, hearing.escrow, docket.instance(), jury, ballots, share, uint40(executableAt));
     }
 
@@ -270,6 +275,8 @@ contract ArbitrationPools is Cases {
     function _tell(Hearing memory hearing, Terms calldata terms, uint16 share) private returns (bool ok) {
         bytes memory reason;
         (ok, reason) = hearing.escrow.call(terms.ruleCall(share));
+        // The selector is all that is wanted of the reason.
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (!ok && (reason.length == 0 || bytes4(reason) == NotEnoughGas.selector)) revert NotEnoughGas();
     }
 

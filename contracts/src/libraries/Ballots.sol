@@ -59,7 +59,7 @@ library Ballots {
                 end -= 5;
                 uint256 field = (word >> end) & 31;
                 if (field == 0 || field == VOID) continue;
-                tally += 1 << ((field - 1) << 3);
+                tally += uint256(1) << ((field - 1) << 3);
                 ++cast;
             }
             uint256 k = (jurySize + 1) / 2;

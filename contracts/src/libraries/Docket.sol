@@ -139,7 +139,7 @@ library Dockets {
 
     /// The same panel as another jury's.
     function withPanelOf(Docket self, Docket other) internal pure returns (Docket) {
-        uint256 panel = APPEALABLE | ((uint256(1) << MOMENT_AT) - (1 << SEATS_AT));
+        uint256 panel = APPEALABLE | ((uint256(1) << MOMENT_AT) - (uint256(1) << SEATS_AT));
         return Docket.wrap(Docket.unwrap(self) | Docket.unwrap(other) & panel);
     }
 
