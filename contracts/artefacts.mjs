@@ -14,8 +14,7 @@ import sha3 from 'js-sha3';
 const here = dirname(fileURLToPath(import.meta.url));
 const out = process.env.FOUNDRY_OUT ?? join(here, 'out');
 const target = join(here, '..', 'protocol', 'abi');
-const deployed = ['Escrow', 'ArbitrationPools'];
-const arbiters = ['Mediator', 'CourtArbiter']; // for whoever deploys them
+const deployed = ['Escrow', 'ArbitrationPools', 'Mediator', 'CourtArbiter'];
 const forTests = ['TestToken'];
 const check = process.argv.includes('--check');
 
@@ -73,7 +72,7 @@ function committed(name) {
 }
 
 const files = {};
-for (const name of [...deployed, ...arbiters, ...forTests]) files[name] = pretty(artefact(compiled(name)));
+for (const name of [...deployed, ...forTests]) files[name] = pretty(artefact(compiled(name)));
 files.manifest = pretty({ contracts: deployed.map((name) => published(name, compiled(name))) });
 
 mkdirSync(target, { recursive: true });

@@ -1,7 +1,7 @@
 //! The contracts at their published addresses: put there once, by anyone, and checked by everyone.
 
 use alloy::primitives::{Address, U256};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use protocol::{
     caip::AccountId,
     evm::deployment::{
@@ -59,7 +59,10 @@ pub async fn check(chain: &Chain, at: Address, contract: &Contract) -> Result<()
     if code.is_empty() {
         return Err(Failure::does_not_hold(format!("{name} {account}: there is no contract")));
     }
-    if code != chain.dry_deploy(at, contract.init_code.clone()).await? {
+    let left = chain.dry_deploy(at, contract.init_code.clone()).await.with_context(|| {
+        format!("{name} {account}: cannot be compared; it takes a node whose eth_call knows state overrides")
+    })?;
+    if code != left {
         return Err(Failure::does_not_hold(format!(
             "{name} {account}: its code is not the code in this binary"
         )));

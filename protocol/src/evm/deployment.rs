@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use alloy::primitives::{Address, B256, Bytes, address, b256, bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
-use super::{escrow::Escrow, pools::ArbitrationPools};
+use super::{court::CourtArbiter, escrow::Escrow, mediator::Mediator, pools::ArbitrationPools};
 
 /// The deterministic deployment proxy.
 pub const PROXY: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
@@ -42,6 +42,10 @@ pub const SALT: B256 = b256!("6561726e657374203100000000000000000000000000000000
 pub const ESCROW: &str = "Escrow";
 /// The name of the arbitration pools in the manifest.
 pub const POOLS: &str = "ArbitrationPools";
+/// The mediator's name in the manifest.
+pub const MEDIATOR: &str = "Mediator";
+/// The court arbiter's name in the manifest.
+pub const COURT: &str = "CourtArbiter";
 
 /// A contract and the settings by which its code came about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +157,8 @@ fn init_code(name: &str) -> Option<&'static Bytes> {
     match name {
         ESCROW => Some(&Escrow::BYTECODE),
         POOLS => Some(&ArbitrationPools::BYTECODE),
+        MEDIATOR => Some(&Mediator::BYTECODE),
+        COURT => Some(&CourtArbiter::BYTECODE),
         _ => None,
     }
 }
@@ -205,7 +211,10 @@ mod tests {
     use alloy::primitives::{Signature, U256, hex};
 
     use super::*;
-    use crate::evm::{escrow::Escrow::EscrowCalls, pools::ArbitrationPools::ArbitrationPoolsCalls};
+    use crate::evm::{
+        court::CourtArbiter::CourtArbiterCalls, escrow::Escrow::EscrowCalls,
+        mediator::Mediator::MediatorCalls, pools::ArbitrationPools::ArbitrationPoolsCalls,
+    };
 
     /// The examples of EIP-1014, so that the rule itself is not ours.
     #[test]
@@ -304,7 +313,14 @@ mod tests {
             "set",
             "kill",
         ];
-        for name in EscrowCalls::VARIANT_NAMES.iter().chain(ArbitrationPoolsCalls::VARIANT_NAMES) {
+        let contracts = [
+            EscrowCalls::VARIANT_NAMES,
+            ArbitrationPoolsCalls::VARIANT_NAMES,
+            MediatorCalls::VARIANT_NAMES,
+            CourtArbiterCalls::VARIANT_NAMES,
+        ];
+        assert_eq!(contracts.len(), manifest().unwrap().contracts.len());
+        for name in contracts.concat() {
             let name = name.to_lowercase().replace("settle", "");
             assert!(!WORDS.iter().any(|word| name.contains(word)), "{name}");
         }

@@ -58,3 +58,23 @@ pub mod pools {
         "abi/ArbitrationPools.json"
     );
 }
+
+/// Bindings of `Mediator`, from the committed ABI and bytecode.
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated from the ABI")]
+pub mod mediator {
+    alloy::sol!(
+        #[sol(all_derives)]
+        Mediator,
+        "abi/Mediator.json"
+    );
+}
+
+/// Bindings of `CourtArbiter`, from the committed ABI and bytecode.
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated from the ABI")]
+pub mod court {
+    alloy::sol!(
+        #[sol(all_derives)]
+        CourtArbiter,
+        "abi/CourtArbiter.json"
+    );
+}

@@ -8,7 +8,7 @@
 )]
 
 use alloy::{
-    primitives::{Address, B256, U256},
+    primitives::{Address, B256, Bytes, U256},
     providers::Provider,
 };
 use end_to_end::{Folder, json};
@@ -150,6 +150,18 @@ async fn a_deal_is_checked_offline_and_on_its_chain() {
     let (code, _, told) =
         run(&chain, &["verify", "deal", "-", "--seller-signature", &forged, "--offline"], &text);
     assert!(code == 3 && told.contains("contract wallet"), "{told}");
+    // A contract that holds every signature good (ERC-1271): PUSH4 0x1626ba7e, moved to the left of a word, returned.
+    let code: Bytes = "0x631626ba7e60e01b60005260206000f3".parse().expect("code");
+    let wallet = AccountId { chain: chain.chain, address: Address::repeat_byte(0x1a) };
+    let _: () = chain
+        .provider()
+        .raw_request("anvil_setCode".into(), (wallet.address, code))
+        .await
+        .expect("anvil sets code");
+    let sold = serde_json::to_string(&Terms { seller: wallet, ..terms.clone() }).expect("JSON");
+    let (code, value, told) = run(&chain, &["verify", "deal", "-", "--seller-signature", "0x12"], &sold);
+    assert_eq!((code, &check(&value, "seller's signature")["holds"]), (0, &json!(true)), "{told}");
+
     chain.send(2, terms.escrow.address, call::revoke(id), U256::ZERO).await;
     let (code, value, _) = run(&chain, &given, &text);
     assert_eq!((code, &check(&value, "still stands")["holds"]), (3, &json!(false)));
