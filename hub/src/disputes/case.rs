@@ -243,10 +243,14 @@ impl Case {
                 self.lo = *lo;
                 self.hi = *hi;
             }
-            EventBody::RulingAccepted { share, .. } => {
+            EventBody::RulingAccepted { share, executable_at, .. } => {
                 self.stage = step(self.stage, Step::Accept)?;
                 self.ruling = Some(*share);
                 self.accepted_at = Some(event.block_time);
+                // Zero says that the escrow was told in the same call; no RulingExecuted follows.
+                if *executable_at == 0 {
+                    self.stage = step(self.stage, Step::Execute)?;
+                }
             }
             EventBody::RulingExecuted { .. } => self.stage = step(self.stage, Step::Execute)?,
             _ => {}

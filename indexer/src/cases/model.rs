@@ -2,7 +2,9 @@
 
 use alloy::primitives::B256;
 use protocol::{
+    arbitration::{Ballots, Bounds},
     caip::AccountId,
+    deal::WHOLE,
     wire::{
         feed::{ChainEvent, EventBody},
         view::{Case, CaseStage, CastBallot, Jury},
@@ -21,7 +23,7 @@ const fn empty_jury(instance: u8, jury: u8) -> Jury {
         seats: Vec::new(),
         ballots: B256::ZERO,
         lo: 0,
-        hi: 10_000,
+        hi: WHOLE,
         cast: Vec::new(),
     }
 }
@@ -33,6 +35,12 @@ fn jury_of(case: &mut Case, instance: u8, jury: u8) -> Option<&mut Jury> {
         case.juries.push(empty_jury(instance, jury));
     }
     known.map_or_else(|| case.juries.len().checked_sub(1), Some).and_then(|index| case.juries.get_mut(index))
+}
+
+/// What a jury's word of ballots leaves of the ruling; the whole range where the jury is not known.
+fn counted(jury: &Jury, word: B256) -> Bounds {
+    let seats = u8::try_from(jury.seats.len()).unwrap_or(0);
+    if seats == 0 { Bounds { lo: 0, hi: WHOLE } } else { Ballots::from(word).bounds(seats) }
 }
 
 /// The case after the event. Events of other things change nothing.
@@ -54,7 +62,7 @@ pub(crate) fn fold(before: Option<Case>, event: &ChainEvent) -> Option<Case> {
         escrow: AccountId { chain: event.chain(), address: escrow },
         stage: CaseStage::Opened,
         ruling: None,
-        appeal_until: None,
+        executable_at: None,
         appealed_by: None,
         juries: Vec::new(),
     });
@@ -65,7 +73,7 @@ pub(crate) fn fold(before: Option<Case>, event: &ChainEvent) -> Option<Case> {
             }
             case.stage = CaseStage::Opened;
             case.ruling = None;
-            case.appeal_until = None;
+            case.executable_at = None;
         }
         EventBody::TargetMoved { target_block, .. } => {
             if let Some(it) = case.juries.last_mut() {
@@ -99,10 +107,16 @@ pub(crate) fn fold(before: Option<Case>, event: &ChainEvent) -> Option<Case> {
                 it.hi = *hi;
             }
         }
-        EventBody::RulingAccepted { share, appeal_until, .. } => {
-            case.stage = CaseStage::Accepted;
+        EventBody::RulingAccepted { instance, jury, ballots, share, executable_at, .. } => {
+            if let Some(it) = jury_of(&mut case, *instance, *jury) {
+                let bounds = counted(it, *ballots);
+                (it.ballots, it.lo, it.hi) = (*ballots, bounds.lo, bounds.hi);
+            }
             case.ruling = Some(*share);
-            case.appeal_until = Some(*appeal_until).filter(|until| *until != 0);
+            case.executable_at = Some(*executable_at).filter(|at| *at != 0);
+            // Zero says that the escrow was told in the same call; no RulingExecuted follows.
+            let told = case.executable_at.is_none();
+            case.stage = if told { CaseStage::Executed } else { CaseStage::Accepted };
         }
         EventBody::Appealed { by, .. } => case.appealed_by = Some(*by),
         EventBody::RulingExecuted { share, .. } => {

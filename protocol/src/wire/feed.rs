@@ -237,10 +237,12 @@ pub enum EventBody {
         escrow: Address,
         instance: u8,
         jury: u8,
+        ballots: B256,
         share: u16,
-        /// The last second in which it can be appealed; zero where it cannot.
+        /// Unix seconds of the first block in which it can be executed, until which it may be appealed; zero where the
+        /// escrow was told in the same call, and no `RulingExecuted` follows.
         #[serde(with = "dec")]
-        appeal_until: u64,
+        executable_at: u64,
     },
     Appealed {
         deal: B256,

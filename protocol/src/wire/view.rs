@@ -172,9 +172,10 @@ pub struct Case {
     pub stage: CaseStage,
     /// The accepted or executed share of the seller, in basis points.
     pub ruling: Option<u16>,
-    /// The last Unix second in which the accepted ruling can be appealed; none where it cannot.
+    /// The first Unix second in which the accepted ruling can be executed, until which it may be appealed; none where the
+    /// escrow was told at once.
     #[serde(with = "dec::optional")]
-    pub appeal_until: Option<u64>,
+    pub executable_at: Option<u64>,
     /// Who appealed the first ruling.
     pub appealed_by: Option<Address>,
     /// Every jury so far in the order of their opening; the last one is the present one.

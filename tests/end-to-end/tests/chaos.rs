@@ -20,16 +20,7 @@ use end_to_end::{
 use serde_json::Value;
 
 const COMPLETED: [&str; 3] = ["Funded", "Delivered", "Released"];
-const DISPUTED: [&str; 8] = [
-    "Funded",
-    "Disputed",
-    "CaseOpened",
-    "JuryDrawn",
-    "BallotsCounted",
-    "RulingAccepted",
-    "Ruled",
-    "RulingExecuted",
-];
+const DISPUTED: [&str; 6] = ["Funded", "Disputed", "CaseOpened", "JuryDrawn", "Ruled", "RulingAccepted"];
 
 /// The whole state that the two trades must leave, whatever happened on the way.
 async fn check(folder: &Folder) {

@@ -183,8 +183,9 @@ async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
             escrow: ESCROW.address,
             instance: 0,
             jury: 0,
+            ballots: B256::ZERO,
             share: 2500,
-            appeal_until: 0,
+            executable_at: 1,
         };
         trade.final_event(ARBITER, accepted).await;
         assert_eq!(intent(&trade, &format!("execute/{deal}")).await, json!({ "do": "execute_ruling" }));

@@ -138,7 +138,15 @@ fn told() -> Vec<ChainEvent> {
             lo: 500,
             hi: 500,
         },
-        EventBody::RulingAccepted { deal, escrow, instance: 0, jury: 0, share: 500, appeal_until: 0 },
+        EventBody::RulingAccepted {
+            deal,
+            escrow,
+            instance: 0,
+            jury: 0,
+            ballots: B256::ZERO,
+            share: 500,
+            executable_at: 107,
+        },
         EventBody::RulingExecuted { deal, escrow, share: 500 },
     ];
     (1_u64..)
