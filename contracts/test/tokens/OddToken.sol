@@ -23,7 +23,11 @@ enum Odd {
     Blind, // moves, answers 2, and from then on tells no balance
 
     BlindBefore, // tells no balance
-    Slow // moves nothing, answers 2, and spends most of what a token gets on that and on telling a balance
+    Slow, // moves nothing, answers 2, and spends most of what a token gets on that and on telling a balance
+    Long, // moves, answers 50,000 bytes that start with a clean true
+    LongStill, // moves nothing, answers the same
+    Narrow, // moves, answers 31 bytes
+    NarrowStill // moves nothing, answers the same
 }
 
 /// @notice A token that misbehaves in one chosen way.
@@ -104,6 +108,14 @@ contract OddToken {
             _answer(from, to, 0, 0, 2);
         }
         if (odd == Odd.Extra) _answer(from, to, value, value + 1, 1);
+        if (odd >= Odd.Long) {
+            if (odd == Odd.Long || odd == Odd.Narrow) _move(from, to, value, value);
+            uint256 size = odd <= Odd.LongStill ? 50_000 : 31;
+            assembly {
+                mstore(0x00, 1)
+                return(0x00, size)
+            }
+        }
         if (odd == Odd.Hook) {
             _move(from, to, value, value);
             (bool ok,) = (from == msg.sender ? to : from).call(abi.encodeWithSignature("received()"));
