@@ -65,6 +65,7 @@ impl Attempt {
         // What closes comes last often enough.
         let kind = match kind {
             ActionKind::Settle | ActionKind::Rule if dice.random.random_ratio(2, 3) => ActionKind::Dispute,
+            ActionKind::Retract if dice.random.random_ratio(2, 3) => ActionKind::Fund,
             ActionKind::Reclaim if dice.random.random_ratio(1, 3) => ActionKind::Deliver,
             kind => kind,
         };
@@ -152,6 +153,10 @@ impl Dice<'_> {
         };
         match kind {
             ActionKind::Fund => self.fund().await,
+            ActionKind::Retract => {
+                let caller = if self.mostly() { self.either_party() } else { self.someone() };
+                without_coin(Action::Retract, Actor::Caller(caller), call::retract(terms))
+            }
             ActionKind::Deliver => {
                 let delivery = self.hash();
                 let (actor, signed) = self

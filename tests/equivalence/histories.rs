@@ -50,6 +50,7 @@ async fn model_and_contract_agree_on_every_history() {
 /// What all histories together must have met; the rest is rare and needs no luck to be tested.
 const EXPECTED: &[&str] = &[
     "Fund",
+    "Retract",
     "Deliver",
     "Release",
     "Refund",

@@ -18,6 +18,8 @@ pub enum Action {
         /// By how much the escrow's balance of the token grew; none where the transfer failed. Not read for coin.
         received: Option<u128>,
     },
+    /// Buyer or seller makes the terms worthless before they are funded. There is no signed form.
+    Retract,
     /// The seller says that it delivered.
     Deliver {
         /// Hash of what was delivered.
@@ -76,6 +78,8 @@ pub enum Action {
 pub enum ActionKind {
     /// [`Action::Fund`].
     Fund,
+    /// [`Action::Retract`].
+    Retract,
     /// [`Action::Deliver`].
     Deliver,
     /// [`Action::Release`].
@@ -100,8 +104,9 @@ pub enum ActionKind {
 
 impl ActionKind {
     /// Every action in the order of `docs/protocol.md`.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fund,
+        Self::Retract,
         Self::Deliver,
         Self::Release,
         Self::Refund,
@@ -126,6 +131,7 @@ impl Action {
     pub const fn kind(&self) -> ActionKind {
         match self {
             Self::Fund { .. } => ActionKind::Fund,
+            Self::Retract => ActionKind::Retract,
             Self::Deliver { .. } => ActionKind::Deliver,
             Self::Release { .. } => ActionKind::Release,
             Self::Refund { .. } => ActionKind::Refund,
@@ -145,7 +151,7 @@ impl Action {
 pub enum Actor {
     /// The account that calls the escrow, for itself.
     Caller(Address),
-    /// Anyone, with the signature of `signer` over the action. The arbiter alone has no signed form.
+    /// Anyone, with the signature of `signer` over the action. There is none of retract and of rule.
     Bearer {
         /// The account that calls the escrow.
         caller: Address,

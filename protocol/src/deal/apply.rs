@@ -142,6 +142,10 @@ impl Attempt<'_> {
                 }
                 self.require(party, Refusal::NotParty)?;
             }
+            Who::PartyItself => match self.actor {
+                Actor::Caller(caller) if caller == buyer || caller == seller => {}
+                _ => return Err(Refusal::NotParty),
+            },
             Who::Arbiter => match self.actor {
                 Actor::Caller(caller) if caller == self.terms.arbiter.address => {}
                 _ => return Err(Refusal::NotArbiter),
@@ -202,6 +206,11 @@ impl Attempt<'_> {
                     DealState { status: Status::Funded, funded_at: self.context.now, ..DealState::EMPTY };
                 Ok(self.moved(state, |_| EventBody::Funded { deal, terms: terms.clone() }))
             }
+            Action::Retract => Ok(Transition {
+                state: DealState { status: Status::Closed, ..DealState::EMPTY },
+                event: EventBody::Revoked { signer: self.actor.account(), digest: deal },
+                payouts: Vec::new(),
+            }),
             Action::Deliver { delivery } => {
                 let delivered = DealState { status: Status::Delivered, since: self.context.now, ..*state };
                 Ok(self.moved(delivered, |after| EventBody::Delivered {

@@ -81,7 +81,8 @@ impl DealState {
     /// What the escrow still holds for the deal.
     pub const fn remaining(&self, terms: &Terms) -> u128 {
         match self.status {
-            Status::None => 0,
+            // Retracted terms are Closed and never held anything.
+            Status::None | Status::Closed => 0,
             _ => terms.amount.saturating_sub(self.released).saturating_sub(self.refunded),
         }
     }

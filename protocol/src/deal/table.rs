@@ -45,6 +45,8 @@ pub enum Who {
     Seller,
     /// The buyer or the seller.
     Party,
+    /// The buyer or the seller, never by signature.
+    PartyItself,
     /// The buyer and the seller.
     BothParties,
     /// The arbiter of the terms, in person alone.
@@ -115,6 +117,7 @@ impl fmt::Display for Who {
             Self::Buyer => "buyer",
             Self::Seller => "seller",
             Self::Party => "either party",
+            Self::PartyItself => "either party itself",
             Self::BothParties => "both parties",
             Self::Arbiter => "arbiter",
             Self::Anyone => "anyone",
@@ -186,7 +189,7 @@ pub fn rows() -> impl Iterator<Item = Row> {
 pub const fn outcome(status: Status, action: ActionKind) -> Outcome {
     use Outcome::{Allowed, Refused};
     use Refusal::{AlreadyDelivered, AlreadyFunded, DealClosed, DealDisputed, NotDelivered, NotDisputed, UnknownDeal};
-    use Who::{Anyone, Arbiter, BothParties, Buyer, Party, Seller};
+    use Who::{Anyone, Arbiter, BothParties, Buyer, Party, PartyItself, Seller};
     use Window::{
         AfterDeliverBy, AfterInspection, AfterRuling, Always, UntilDeliverBy, UntilFundBy, UntilInspectionEnds,
         UntilRulingEnds,
@@ -196,6 +199,7 @@ pub const fn outcome(status: Status, action: ActionKind) -> Outcome {
     }
     match (status, action) {
         (Status::None, Fund) => allowed(Buyer, UntilFundBy, Status::Funded),
+        (Status::None, Retract) => allowed(PartyItself, UntilFundBy, Status::Closed),
         (Status::None, Deliver) => Refused(UnknownDeal),
         (Status::None, Release) => Refused(UnknownDeal),
         (Status::None, Refund) => Refused(UnknownDeal),
@@ -208,6 +212,7 @@ pub const fn outcome(status: Status, action: ActionKind) -> Outcome {
         (Status::None, Evidence) => Refused(UnknownDeal),
 
         (Status::Funded, Fund) => Refused(AlreadyFunded),
+        (Status::Funded, Retract) => Refused(AlreadyFunded),
         (Status::Funded, Deliver) => allowed(Seller, UntilDeliverBy, Status::Delivered),
         (Status::Funded, Release) => allowed(Buyer, Always, Status::Funded),
         (Status::Funded, Refund) => allowed(Seller, Always, Status::Funded),
@@ -220,6 +225,7 @@ pub const fn outcome(status: Status, action: ActionKind) -> Outcome {
         (Status::Funded, Evidence) => Refused(NotDisputed),
 
         (Status::Delivered, Fund) => Refused(AlreadyFunded),
+        (Status::Delivered, Retract) => Refused(AlreadyFunded),
         (Status::Delivered, Deliver) => Refused(AlreadyDelivered),
         (Status::Delivered, Release) => allowed(Buyer, Always, Status::Delivered),
         (Status::Delivered, Refund) => allowed(Seller, Always, Status::Delivered),
@@ -232,6 +238,7 @@ pub const fn outcome(status: Status, action: ActionKind) -> Outcome {
         (Status::Delivered, Evidence) => Refused(NotDisputed),
 
         (Status::Disputed, Fund) => Refused(AlreadyFunded),
+        (Status::Disputed, Retract) => Refused(AlreadyFunded),
         (Status::Disputed, Deliver) => Refused(DealDisputed),
         (Status::Disputed, Release) => allowed(Buyer, Always, Status::Disputed),
         (Status::Disputed, Refund) => allowed(Seller, Always, Status::Disputed),
@@ -244,6 +251,7 @@ pub const fn outcome(status: Status, action: ActionKind) -> Outcome {
         (Status::Disputed, Evidence) => allowed(Party, Always, Status::Disputed),
 
         (Status::Closed, Fund) => Refused(DealClosed),
+        (Status::Closed, Retract) => Refused(DealClosed),
         (Status::Closed, Deliver) => Refused(DealClosed),
         (Status::Closed, Release) => Refused(DealClosed),
         (Status::Closed, Refund) => Refused(DealClosed),

@@ -60,6 +60,7 @@ fn any_action(terms: &Terms) -> impl Strategy<Value = Action> + use<> {
     prop_oneof![
         2 => funding,
         2 => coin_funding,
+        1 => Just(Action::Retract),
         2 => Just(Action::Deliver { delivery: DEAL }),
         3 => any_total(amount).prop_map(|total| Action::Release { total }),
         3 => any_total(amount).prop_map(|total| Action::Refund { total }),
@@ -129,6 +130,7 @@ fn authorised(terms: &Terms, attempt: &Attempt) -> bool {
         Action::Settle { buyer, seller, .. } => {
             consents(buyer, caller, BUYER) && consents(seller, caller, SELLER)
         }
+        Action::Retract => [BUYER, SELLER].map(Actor::Caller).contains(&actor),
         Action::Rule { .. } => actor == Actor::Caller(ARBITER),
         Action::Reclaim | Action::Claim | Action::Lapse => true,
     }
@@ -142,6 +144,7 @@ fn replay(before: DealState, terms: &Terms, event: &EventBody, now: u64) -> Deal
             state = DealState { status: Status::Funded, funded_at: now, count: 1, ..DealState::EMPTY };
             return state;
         }
+        EventBody::Revoked { .. } => return DealState { status: Status::Closed, ..DealState::EMPTY },
         EventBody::Delivered { count, .. } => {
             state = DealState { status: Status::Delivered, since: now, count, ..state };
         }
@@ -193,8 +196,12 @@ fn step(terms: &Terms, before: DealState, attempt: &Attempt, now: u64) -> Result
     prop_assert!(authorised(terms, attempt), "{:?} went through", attempt);
     prop_assert!(!(terms.metered && matches!(kind, ActionKind::Deliver | ActionKind::Claim)));
     prop_assert!(after.status == to || after.status == Status::Closed);
-    prop_assert_eq!(after.count, before.count.wrapping_add(1));
     prop_assert_eq!(replay(before, terms, &moved.event, now), after);
+    if kind == ActionKind::Retract {
+        prop_assert_eq!((before, moved.payouts.len()), (DealState::EMPTY, 0));
+        return Ok(after);
+    }
+    prop_assert_eq!(after.count, before.count.wrapping_add(1));
 
     // Conservation and monotone totals.
     prop_assert!(after.released >= before.released && after.refunded >= before.refunded);

@@ -77,6 +77,7 @@ const fn signed(status: Status) -> Consent {
 fn good(kind: ActionKind, terms: &Terms, status: Status) -> Action {
     match kind {
         ActionKind::Fund => Action::Fund { seller: signed(status), sent: 0, received: Some(terms.amount) },
+        ActionKind::Retract => Action::Retract,
         ActionKind::Deliver => Action::Deliver { delivery: B256::repeat_byte(7) },
         ActionKind::Release => Action::Release { total: terms.amount / 3 },
         ActionKind::Refund => Action::Refund { total: terms.amount / 4 },
@@ -99,7 +100,7 @@ fn good(kind: ActionKind, terms: &Terms, status: Status) -> Action {
 /// Somebody whom the table lets ask for it.
 fn allowed_actor(by: table::Who) -> Actor {
     Actor::Caller(match by {
-        table::Who::Buyer | table::Who::Party => BUYER,
+        table::Who::Buyer | table::Who::Party | table::Who::PartyItself => BUYER,
         table::Who::Seller => SELLER,
         table::Who::Arbiter => ARBITER,
         table::Who::BothParties | table::Who::Anyone => STRANGER,

@@ -6,7 +6,7 @@ use alloy::primitives::U256;
 use proptest::prelude::*;
 
 use super::{table::*, *};
-use crate::refusal::Class;
+use crate::{refusal::Class, wire::feed::EventBody};
 
 fn inside(when: Window, terms: &Terms, state: &DealState) -> u64 {
     let (first, last) = when.span(terms, state);
@@ -26,7 +26,7 @@ fn act(
 #[test]
 fn every_pair_is_listed_once_and_behaves_as_listed() {
     let pairs: HashSet<_> = rows().map(|row| (row.status, row.action)).collect();
-    assert_eq!((pairs.len(), rows().count()), (55, 55));
+    assert_eq!((pairs.len(), rows().count()), (60, 60));
     for terms in [terms(), metered()] {
         for Row { status, action, outcome } in rows() {
             if terms.metered && status == Status::Delivered {
@@ -50,6 +50,16 @@ fn every_pair_is_listed_once_and_behaves_as_listed() {
                     let now = inside(when, &terms, &state);
                     let moved = act(&terms, &state, &asked, allowed_actor(by), now).unwrap();
                     assert_eq!(moved.state.status, to, "{label}");
+                    if action == ActionKind::Retract {
+                        // Nothing was funded, so nothing is counted.
+                        assert_eq!(moved.state, DealState { status: to, ..DealState::EMPTY }, "{label}");
+                        assert_eq!(
+                            moved.event,
+                            EventBody::Revoked { signer: BUYER, digest: DEAL },
+                            "{label}"
+                        );
+                        continue;
+                    }
                     assert_eq!(moved.state.count, state.count + 1, "{label}");
                     assert_eq!(moved.event.deal(), Some(DEAL), "{label}");
                 }
@@ -92,6 +102,28 @@ fn every_window_has_both_its_ends() {
 }
 
 #[test]
+fn retracted_terms_are_closed_for_good_and_hold_nothing() {
+    let terms = terms();
+    for party in [BUYER, SELLER] {
+        let retracted =
+            act(&terms, &DealState::EMPTY, &Action::Retract, Actor::Caller(party), terms.fund_by).unwrap();
+        assert_eq!(retracted.event, EventBody::Revoked { signer: party, digest: DEAL });
+        assert!(retracted.payouts.is_empty());
+        assert_eq!(retracted.state.remaining(&terms), 0);
+        for now in [START, terms.fund_by, terms.fund_by + 1] {
+            for action in ActionKind::ALL {
+                let asked = good(action, &terms, Status::None);
+                let refused = act(&terms, &retracted.state, &asked, Actor::Caller(BUYER), now);
+                assert_eq!(refused, Err(Refusal::DealClosed), "{action} at {now}");
+            }
+        }
+    }
+    // Unlike funding it asks nothing of the terms themselves.
+    let invalid = Terms { amount: 0, ..terms };
+    assert!(act(&invalid, &DealState::EMPTY, &Action::Retract, Actor::Caller(SELLER), START).is_ok());
+}
+
+#[test]
 fn a_voucher_of_a_metered_deal_cannot_be_revoked() {
     let revoked = Proof::Revoked { digest: DEAL };
     let refused = Err(Refusal::SignatureRevoked { digest: DEAL });
@@ -126,7 +158,7 @@ fn only_whom_the_table_names_may_ask() {
         let (members, name): (&[Address], _) = match by {
             Who::Buyer => (&[BUYER], Refusal::NotBuyer),
             Who::Seller => (&[SELLER], Refusal::NotSeller),
-            Who::Party => (&[BUYER, SELLER], Refusal::NotParty),
+            Who::Party | Who::PartyItself => (&[BUYER, SELLER], Refusal::NotParty),
             Who::Arbiter => (&[ARBITER], Refusal::NotArbiter),
             Who::BothParties | Who::Anyone => {
                 for caller in accounts {
@@ -143,9 +175,11 @@ fn only_whom_the_table_names_may_ask() {
                 assert_eq!(result, Err(name), "{action} by {caller}");
             }
         }
-        if by == Who::Arbiter {
-            let result = act(&terms, &state, &asked, bearer(ARBITER, Proof::Valid, u64::MAX), now);
-            assert_eq!(result, Err(Refusal::NotArbiter));
+        if matches!(by, Who::Arbiter | Who::PartyItself) {
+            for signer in members.iter().copied() {
+                let result = act(&terms, &state, &asked, bearer(signer, Proof::Valid, u64::MAX), now);
+                assert_eq!(result, Err(name));
+            }
             continue;
         }
         for signer in members.iter().copied() {
