@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {DeployPermit2} from "permit2/test/utils/DeployPermit2.sol";
 import {Deal, IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
-import {Fixture} from "../Fixture.sol";
 import {Caller, Refuser} from "../accounts/Payees.sol";
+import {Permit2Fixture} from "./Permit2Fixture.sol";
 import {Nosy} from "../accounts/Nosy.sol";
 import {HookToken} from "../tokens/HookToken.sol";
 
 /// @notice Every way into the escrow, tried from every place from which it calls somebody else.
-contract EntriesTest is Fixture {
-    address private constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
-
+contract EntriesTest is Permit2Fixture {
     /// What pays out; the first six also take in.
     enum Outer {
         Fund,
@@ -101,7 +98,9 @@ contract EntriesTest is Fixture {
         if (outer == Outer.Fund) escrow.fund(terms, consent);
         if (outer == Outer.FundBySig) escrow.fundBySig(terms, consent, NOW, sign(buyerKey, fundDigest(id, NOW)));
         if (outer == Outer.FundByAuthorization) escrow.fundByAuthorization(terms, consent, 0, ALWAYS, "");
-        if (outer == Outer.FundByPermit2) escrow.fundByPermit2(terms, consent, 0, ALWAYS, _permit2(terms));
+        if (outer == Outer.FundByPermit2) {
+            escrow.fundByPermit2(terms, consent, NONCE, NOW, sign(buyerKey, permit2Digest(orderOf(terms), id)));
+        }
         if (outer == Outer.Permit) escrow.permit(terms.asset, buyer, 5, ALWAYS, 27, "", "");
         if (outer == Outer.Batch) {
             bytes[] memory calls = new bytes[](1);
@@ -127,39 +126,15 @@ contract EntriesTest is Fixture {
         }
     }
 
-    function _permit2(Terms memory terms) private view returns (bytes memory) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)"),
-                keccak256("Permit2"),
-                block.chainid,
-                PERMIT2
-            )
-        );
-        bytes32 kind = keccak256(
-            "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Fund witness)Fund(bytes32 deal)TokenPermissions(address token,uint256 amount)"
-        );
-        bytes32 permitted = keccak256(
-            abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), terms.asset, terms.amount)
-        );
-        bytes32 witness = keccak256(abi.encode(keccak256("Fund(bytes32 deal)"), idOf(terms)));
-        bytes32 content = keccak256(abi.encode(kind, permitted, address(escrow), 0, ALWAYS, witness));
-        return sign(buyerKey, keccak256(abi.encodePacked(hex"1901", domain, content)));
-    }
-
     /* FROM A TOKEN */
 
     function _hookToken() private returns (HookToken asset) {
-        vm.chainId(1); // see Permit2Test
-        new DeployPermit2().deployPermit2();
         asset = new HookToken();
         asset.mint(buyer, AMOUNT);
         vm.startPrank(buyer);
         asset.approve(address(escrow), AMOUNT);
         asset.approve(PERMIT2, AMOUNT);
         vm.stopPrank();
-        // On this chain the other deal has another id.
-        fund(_other);
     }
 
     /// Leaves the seller with a credit of 7 in `asset`.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {DeployPermit2} from "permit2/test/utils/DeployPermit2.sol";
 import {Deal, IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
-import {IntakeFixture} from "./IntakeFixture.sol";
+import {Permit2Fixture} from "./Permit2Fixture.sol";
 import {Answer, Wallet} from "../accounts/Wallets.sol";
 import {Odd, OddToken} from "../tokens/OddToken.sol";
 
@@ -15,52 +14,7 @@ interface IPermit2Nonces {
 
 /// @notice Funding by Permit2, whose own code of the chains stands at its address on them: the buyer's signature, for this
 ///         escrow, over token and amount, with the deal's id as its witness.
-contract Permit2Test is IntakeFixture {
-    address private constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
-    uint256 private constant NONCE = 7;
-
-    /// What is signed beside the witness.
-    struct Order {
-        address token;
-        uint256 amount;
-        address spender;
-        uint256 nonce;
-        uint256 deadline;
-    }
-
-    function setUp() public override {
-        // The code was taken from a local chain and keeps what it computed there; on any other it computes its domain anew.
-        vm.chainId(1);
-        super.setUp();
-        new DeployPermit2().deployPermit2();
-        vm.prank(buyer);
-        dollar.approve(PERMIT2, type(uint256).max);
-    }
-
-    function _order(Terms memory terms) private view returns (Order memory) {
-        return Order(terms.asset, terms.amount, address(escrow), NONCE, NOW);
-    }
-
-    function _digest(Order memory order, bytes32 id) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)"),
-                keccak256("Permit2"),
-                block.chainid,
-                PERMIT2
-            )
-        );
-        bytes32 kind = keccak256(
-            "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Fund witness)Fund(bytes32 deal)TokenPermissions(address token,uint256 amount)"
-        );
-        bytes32 permitted = keccak256(
-            abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), order.token, order.amount)
-        );
-        bytes32 witness = keccak256(abi.encode(keccak256("Fund(bytes32 deal)"), id));
-        bytes32 content = keccak256(abi.encode(kind, permitted, order.spender, order.nonce, order.deadline, witness));
-        return keccak256(abi.encodePacked(hex"1901", domain, content));
-    }
-
+contract Permit2Test is Permit2Fixture {
     function _fund(address by, Terms memory terms, bytes memory consent, bytes memory signature)
         private
         returns (bytes32)
@@ -71,7 +25,7 @@ contract Permit2Test is IntakeFixture {
 
     /// The buyer's signature over `order` and `id`, used by the seller for `terms`.
     function _refused(Terms memory terms, Order memory order, bytes32 id) private {
-        bytes memory signature = sign(buyerKey, _digest(order, id));
+        bytes memory signature = sign(buyerKey, permit2Digest(order, id));
         expect(IEscrow.TransferFailed.selector);
         _fund(seller, terms, "", signature);
         assertGone(idOf(terms));
@@ -87,7 +41,7 @@ contract Permit2Test is IntakeFixture {
 
     function test_SubmittedByTheSeller() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         vm.expectEmit(address(escrow));
         emit IEscrow.Funded(idOf(terms), terms);
         assertEq(_fund(seller, terms, "", signature), idOf(terms));
@@ -96,7 +50,7 @@ contract Permit2Test is IntakeFixture {
 
     function test_SubmittedByARelayerWithTheSellersSignature() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         bytes memory consent = sign(sellerKey, idOf(terms));
         _fund(stranger, terms, consent, signature);
         _funded(terms);
@@ -105,7 +59,7 @@ contract Permit2Test is IntakeFixture {
     /// Permit2 takes EIP-2098 where we elsewhere do not.
     function test_CompactSignature() public {
         Terms memory terms = dollarTerms();
-        _fund(seller, terms, "", compact(buyerKey, _digest(_order(terms), idOf(terms))));
+        _fund(seller, terms, "", compact(buyerKey, permit2Digest(orderOf(terms), idOf(terms))));
         _funded(terms);
     }
 
@@ -115,7 +69,7 @@ contract Permit2Test is IntakeFixture {
         wallet.act(address(dollar), abi.encodeCall(dollar.approve, (PERMIT2, AMOUNT)), 0);
         Terms memory terms = dollarTerms();
         terms.buyer = address(wallet);
-        bytes memory signature = sign(strangerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(strangerKey, permit2Digest(orderOf(terms), idOf(terms)));
         wallet.set(Answer.No);
         expect(IEscrow.TransferFailed.selector);
         _fund(seller, terms, "", signature);
@@ -129,20 +83,12 @@ contract Permit2Test is IntakeFixture {
 
     function test_AnotherWitnessIsRefused() public {
         Terms memory terms = dollarTerms();
-        _refused(terms, _order(terms), idOf(salted(dollarTerms(), "another")));
+        _refused(terms, orderOf(terms), idOf(salted(dollarTerms(), "another")));
     }
 
     /// A plain Permit2 transfer, which says nothing of a deal, is no consent to one.
     function test_WithoutAWitnessIsRefused() public {
         Terms memory terms = dollarTerms();
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)"),
-                keccak256("Permit2"),
-                block.chainid,
-                PERMIT2
-            )
-        );
         bytes32 kind = keccak256(
             "PermitTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline)TokenPermissions(address token,uint256 amount)"
         );
@@ -150,14 +96,14 @@ contract Permit2Test is IntakeFixture {
             abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), terms.asset, terms.amount)
         );
         bytes32 content = keccak256(abi.encode(kind, permitted, address(escrow), NONCE, NOW));
-        bytes memory signature = sign(buyerKey, keccak256(abi.encodePacked(hex"1901", domain, content)));
+        bytes memory signature = sign(buyerKey, keccak256(abi.encodePacked(hex"1901", permit2Domain(), content)));
         expect(IEscrow.TransferFailed.selector);
         _fund(seller, terms, "", signature);
     }
 
     function test_AnotherTokenIsRefused() public {
         Terms memory terms = dollarTerms();
-        Order memory order = _order(terms);
+        Order memory order = orderOf(terms);
         order.token = address(token);
         _refused(terms, order, idOf(terms));
     }
@@ -165,7 +111,7 @@ contract Permit2Test is IntakeFixture {
     /// Neither less nor more: the amount that is signed is the deal's.
     function test_AnotherAmountIsRefused() public {
         Terms memory terms = dollarTerms();
-        Order memory order = _order(terms);
+        Order memory order = orderOf(terms);
         order.amount = AMOUNT - 1;
         _refused(terms, order, idOf(terms));
         order.amount = uint256(AMOUNT) + 1;
@@ -174,28 +120,28 @@ contract Permit2Test is IntakeFixture {
 
     function test_AnotherSpenderIsRefused() public {
         Terms memory terms = dollarTerms();
-        Order memory order = _order(terms);
+        Order memory order = orderOf(terms);
         order.spender = seller;
         _refused(terms, order, idOf(terms));
     }
 
     function test_AnotherSignerIsRefused() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(sellerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(sellerKey, permit2Digest(orderOf(terms), idOf(terms)));
         expect(IEscrow.TransferFailed.selector);
         _fund(seller, terms, "", signature);
     }
 
     function test_AnotherNonceThanSignedIsRefused() public {
         Terms memory terms = dollarTerms();
-        Order memory order = _order(terms);
+        Order memory order = orderOf(terms);
         order.nonce = NONCE + 1;
         _refused(terms, order, idOf(terms));
     }
 
     function test_MalformedSignaturesAreRefused() public {
         Terms memory terms = dollarTerms();
-        bytes memory good = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory good = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         bytes[3] memory wrong = [bytes(""), bytes.concat(good, hex"00"), new bytes(65)];
         for (uint256 i; i < wrong.length; ++i) {
             expect(IEscrow.TransferFailed.selector);
@@ -206,15 +152,15 @@ contract Permit2Test is IntakeFixture {
     function test_ASecondLateIsRefused() public {
         Terms memory terms = dollarTerms();
         vm.warp(NOW + 1);
-        _refused(terms, _order(terms), idOf(terms));
+        _refused(terms, orderOf(terms), idOf(terms));
         vm.warp(NOW);
-        _fund(seller, terms, "", sign(buyerKey, _digest(_order(terms), idOf(terms))));
+        _fund(seller, terms, "", sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms))));
         _funded(terms);
     }
 
     function test_OnAnotherChainItIsRefused() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         vm.chainId(block.chainid + 1);
         expect(IEscrow.TransferFailed.selector);
         _fund(seller, terms, "", signature);
@@ -222,7 +168,7 @@ contract Permit2Test is IntakeFixture {
 
     function test_AnotherEscrowCannotUseIt() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         IEscrow other = IEscrow(vm.deployCode("Escrow.sol:Escrow"));
         expect(IEscrow.TransferFailed.selector);
         vm.prank(seller);
@@ -233,9 +179,9 @@ contract Permit2Test is IntakeFixture {
 
     function test_ANonceThatWasUsedIsRefused() public {
         Terms memory terms = dollarTerms();
-        _fund(seller, terms, "", sign(buyerKey, _digest(_order(terms), idOf(terms))));
+        _fund(seller, terms, "", sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms))));
         terms.annex.salt = "another";
-        bytes memory second = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory second = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         expect(IEscrow.TransferFailed.selector);
         _fund(seller, terms, "", second);
     }
@@ -245,13 +191,13 @@ contract Permit2Test is IntakeFixture {
         Terms memory terms = dollarTerms();
         vm.prank(buyer);
         IPermit2Nonces(PERMIT2).invalidateUnorderedNonces(0, 1 << NONCE);
-        _refused(terms, _order(terms), idOf(terms));
+        _refused(terms, orderOf(terms), idOf(terms));
     }
 
     /// A refused funding leaves the nonce as it was.
     function test_ARefusalUsesNoNonce() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         vm.prank(buyer);
         dollar.approve(PERMIT2, 0);
         expect(IEscrow.TransferFailed.selector);
@@ -265,7 +211,7 @@ contract Permit2Test is IntakeFixture {
 
     function test_ReplayIsRefused() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         _fund(seller, terms, "", signature);
         expect(IEscrow.AlreadyFunded.selector);
         _fund(seller, terms, "", signature);
@@ -280,7 +226,7 @@ contract Permit2Test is IntakeFixture {
 
     function test_OnlyWithTheSellersConsent() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         expect(refusal(IEscrow.InvalidSignature.selector, seller));
         _fund(buyer, terms, "", signature);
     }
@@ -288,7 +234,7 @@ contract Permit2Test is IntakeFixture {
     /// A call to where nothing is succeeds and moves nothing.
     function test_OnAChainWithoutPermit2ItIsRefused() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         vm.etch(PERMIT2, "");
         expect(refusal(IEscrow.IntakeMismatch.selector, 0, AMOUNT));
         _fund(seller, terms, "", signature);
@@ -306,7 +252,7 @@ contract Permit2Test is IntakeFixture {
             Terms memory terms = coinTerms();
             terms.asset = address(asset);
             bytes memory signature =
-                sign(buyerKey, _digest(Order(terms.asset, AMOUNT, address(escrow), i, NOW), idOf(terms)));
+                sign(buyerKey, permit2Digest(Order(terms.asset, AMOUNT, address(escrow), i, NOW), idOf(terms)));
             if (i != 0) expect(refusal(IEscrow.IntakeMismatch.selector, received[i], AMOUNT));
             vm.prank(seller);
             escrow.fundByPermit2(terms, "", i, NOW, signature);
@@ -315,12 +261,12 @@ contract Permit2Test is IntakeFixture {
 
     function test_CoinIsRefused() public {
         Terms memory terms = coinTerms();
-        _refused(terms, _order(terms), idOf(terms));
+        _refused(terms, orderOf(terms), idOf(terms));
     }
 
     function test_CoinSentAlongIsRefused() public {
         Terms memory terms = dollarTerms();
-        bytes memory signature = sign(buyerKey, _digest(_order(terms), idOf(terms)));
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
         vm.deal(seller, 1);
         vm.prank(seller);
         (bool ok,) =
