@@ -48,8 +48,10 @@ interface IRequestEscrow {
     function freezeRequest(bytes calldata reference_) external;
 }
 
-/// @notice What other escrows' transactions cost, from the code that their packages ship, in the same way as test/Gas.t.sol:
-///         the third payment, so that no balance is zero before, an unlimited allowance given earlier, our TestToken.
+/// @notice What other escrows' transactions cost, from the code that their packages ship, in the same way as
+///         test/gas/Gas.t.sol:
+///         the third payment, so that no balance is zero before, an unlimited allowance given earlier, and the same token,
+///         which the run of our own tests compiled just before.
 contract PeersTest is Test {
     uint88 internal constant AMOUNT = 1_000_000_007;
     TestToken internal token;
@@ -58,7 +60,7 @@ contract PeersTest is Test {
 
     function setUp() public virtual {
         vm.warp(1_800_000_000);
-        token = new TestToken();
+        token = TestToken(vm.deployCode("out/Dollar.sol/Dollar.json"));
         token.mint(buyer, 100 * uint256(AMOUNT));
         token.mint(seller, 1);
         vm.deal(buyer, 100 ether);

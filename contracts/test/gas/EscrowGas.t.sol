@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Deal, Status, Terms} from "../src/interfaces/IEscrow.sol";
-import {Fixture} from "./Fixture.sol";
-import {Refuser} from "./accounts/Payees.sol";
+import {Deal, Status, Terms} from "../../src/interfaces/IEscrow.sol";
+import {Fixture} from "../Fixture.sol";
+import {Refuser} from "../accounts/Payees.sol";
+import {TestToken} from "../tokens/TestToken.sol";
 
 /// @notice What the escrow's rarer actions cost, in the manner of Gas.t.sol. Deals are in coin and are closed after
 ///         `fundBy`, so that nothing of them stays, unless the name says otherwise.
@@ -15,6 +16,10 @@ contract EscrowGasTest is Fixture {
 
     function setUp() public override {
         super.setUp();
+        token = TestToken(vm.deployCode("Dollar.sol:Dollar"));
+        token.mint(buyer, 100 * uint256(AMOUNT));
+        vm.prank(buyer);
+        token.approve(address(escrow), type(uint256).max);
         vm.deal(seller, 1 ether);
         token.mint(seller, 1);
         _fund(false);

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Ballot} from "../src/interfaces/IArbitrationPools.sol";
-import {Deal, IEscrow, Terms} from "../src/interfaces/IEscrow.sol";
-import {PoolsFixture} from "./pools/PoolsFixture.sol";
+import {Ballot} from "../../src/interfaces/IArbitrationPools.sol";
+import {Deal, IEscrow, Terms} from "../../src/interfaces/IEscrow.sol";
+import {PoolsFixture} from "../pools/PoolsFixture.sol";
+import {TestToken} from "../tokens/TestToken.sol";
 
-/// @notice What each transaction costs, as a wallet pays it, with everything that recurs already warm in storage: run with
-///         `forge test --isolate`, which writes snapshots/, or compares with FORGE_SNAPSHOT_CHECK=true.
+/// @notice What each transaction costs, as a wallet pays it, with everything that recurs already warm in storage: `npm run
+///         gas` compares with snapshots/, `npm run gas:write` writes them.
 contract GasTest is PoolsFixture {
     uint256 private _salt;
 
     function setUp() public override {
         super.setUp();
+        token = TestToken(vm.deployCode("Dollar.sol:Dollar"));
+        token.mint(buyer, 100 * uint256(AMOUNT));
+        vm.prank(buyer);
+        token.approve(address(escrow), type(uint256).max);
         // Balances that are not zero before: of the seller, the escrow and the token's holders.
         vm.deal(seller, 1 ether);
         token.mint(seller, 1);
