@@ -94,9 +94,8 @@ pub async fn check(claim: &Claim, chain: Option<&Chain>, now: u64) -> Result<Fou
         && check_contract(claim, chain, published, &mut found).await?
     {
         check_id(claim, chain, deal, &mut found).await?;
-        let stands = stands(claim, chain, deal, &mut found).await?;
-        check_signature(claim, chain, deal, by_key, stands.as_ref(), &mut found).await?;
-        found.stands = stands;
+        check_contract_wallet(claim, chain, deal, by_key, &mut found).await?;
+        found.stands = stands(claim, chain, deal, &mut found).await?;
     } else if by_key == Some(false) {
         let detail = "no key of the seller's signed these terms; where the seller is a contract wallet, only the chain can tell";
         found.says("seller's signature", false, detail);
@@ -233,33 +232,25 @@ fn words(terms: &Terms, state: &DealState, status: Status) -> String {
         Status::Closed if state.status == Status::None => {
             "closed, or never funded and now too late: an escrow keeps nothing of either".to_owned()
         }
+        Status::Closed if state.released == 0 && state.refunded == 0 => {
+            "retracted by a party before it was funded".to_owned()
+        }
         Status::Closed => "closed: everything is paid".to_owned(),
     }
 }
 
-/// Where the signature is not one of the seller's key, asks the seller's contract (ERC-1271); and whether the seller took it
-/// back, which counts until the deal is funded.
-async fn check_signature(
+/// Where the signature is not one of the seller's key, asks the seller's contract (ERC-1271).
+async fn check_contract_wallet(
     claim: &Claim,
     chain: &Chain,
     deal: B256,
     by_key: Option<bool>,
-    stands: Option<&Stands>,
     found: &mut Found,
 ) -> Result<()> {
-    let (Some(by_key), Some(signature)) = (by_key, claim.seller_signature.clone()) else { return Ok(()) };
-    let seller = claim.terms.seller;
-    if !by_key {
-        let accepted = facts::contract_accepts(chain, seller, deal, signature).await?;
-        let detail = if accepted { "the seller's contract accepts it" } else { "not one of the seller's" };
-        found.says("seller's signature", accepted, detail);
-    }
-    if stands.is_some_and(|stands| stands.status == Status::None) {
-        let asked = Escrow::revokedCall { signer: seller.address, digest: deal };
-        let revoked = chain.read(claim.terms.escrow.address, &asked).await?;
-        let detail = if revoked { "the seller took it back" } else { "the seller has not taken it back" };
-        found.says("still stands", !revoked, detail);
-    }
+    let (Some(false), Some(signature)) = (by_key, claim.seller_signature.clone()) else { return Ok(()) };
+    let accepted = facts::contract_accepts(chain, claim.terms.seller, deal, signature).await?;
+    let detail = if accepted { "the seller's contract accepts it" } else { "not one of the seller's" };
+    found.says("seller's signature", accepted, detail);
     Ok(())
 }
 

@@ -27,8 +27,8 @@ is their hash, that the agreement is the one that they name, that the seller's k
 at the published address, which is a hash of its code.
 
 On the chain, where --rpc or `earnest up` names a node: that the code at the escrow is the code in this binary, that the \
-escrow computes the same id, that the seller's contract wallet accepts the signature and that nobody took it back, where \
-the deal stands, and what may be done next, by whom and until when.
+escrow computes the same id, that the seller's contract wallet accepts the signature, where the deal stands (or that a \
+party retracted the terms), and what may be done next, by whom and until when.
 
 Ends with exit code 3 when anything does not hold, after telling everything that was found.";
 
