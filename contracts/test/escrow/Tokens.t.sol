@@ -3,7 +3,7 @@ pragma solidity ^0.8.37;
 
 import {Deal, IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
 import {Fixture} from "../Fixture.sol";
-import {DenylistToken, Odd, OddToken} from "../tokens/OddToken.sol";
+import {DenylistToken, Odd, OddToken, owedAfter} from "../tokens/OddToken.sol";
 import {RebasingToken} from "../tokens/RebasingToken.sol";
 
 /// @notice Tokens that do not do what they are asked, at every action that pays: each party gets, or is owed, what is due to
@@ -73,14 +73,6 @@ contract TokensTest is Fixture {
 
     /* ANSWERS */
 
-    /// The part of `due` that is owed after a transfer of it went oddly.
-    function _owed(Odd odd, uint256 due) private pure returns (uint256) {
-        if (odd == Odd.TwoHalf) return due - due / 2;
-        bool still = odd == Odd.False || odd == Odd.TwoStill || odd == Odd.Reverts || odd == Odd.Burns
-            || odd == Odd.Bomb || odd == Odd.Slow || odd == Odd.LongStill || odd == Odd.NarrowStill;
-        return still ? due : 0;
-    }
-
     function test_EveryAnswerAtEveryPayout() public {
         Odd[17] memory odd = [
             Odd.Nothing,
@@ -120,14 +112,16 @@ contract TokensTest is Fixture {
         Terms memory terms = coinTerms();
         terms.asset = address(asset);
         (uint256 toSeller, uint256 toBuyer) = _pay(payout, terms);
-        assertEq(escrow.creditOf(seller, address(asset)), _owed(odd, toSeller), where);
-        assertEq(escrow.creditOf(buyer, address(asset)), _owed(odd, toBuyer), where);
+        assertEq(escrow.creditOf(seller, address(asset)), owedAfter(odd, toSeller), where);
+        assertEq(escrow.creditOf(buyer, address(asset)), owedAfter(odd, toBuyer), where);
         // One more than was sent arrives of a token that is generous.
         uint256 gift = odd == Odd.Extra ? 1 : 0;
-        if (toSeller != 0) assertEq(asset.held(seller), toSeller - _owed(odd, toSeller) + gift, where);
-        if (toBuyer != 0) assertEq(asset.held(buyer), toBuyer - _owed(odd, toBuyer) + gift, where);
+        if (toSeller != 0) assertEq(asset.held(seller), toSeller - owedAfter(odd, toSeller) + gift, where);
+        if (toBuyer != 0) assertEq(asset.held(buyer), toBuyer - owedAfter(odd, toBuyer) + gift, where);
         assertEq(
-            asset.held(address(escrow)), AMOUNT - toSeller - toBuyer + _owed(odd, toSeller) + _owed(odd, toBuyer), where
+            asset.held(address(escrow)),
+            AMOUNT - toSeller - toBuyer + owedAfter(odd, toSeller) + owedAfter(odd, toBuyer),
+            where
         );
     }
 

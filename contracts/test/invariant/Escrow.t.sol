@@ -3,60 +3,77 @@ pragma solidity ^0.8.37;
 
 import {Test} from "forge-std/Test.sol";
 import {IEscrow, Status} from "../../src/interfaces/IEscrow.sol";
-import {DenylistToken} from "../tokens/OddToken.sol";
+import {Books} from "./Books.sol";
 import {Handler} from "./Handler.sol";
 
-/// @notice What holds after any history of many deals (docs/protocol.md, section 7). Authority and "a closed deal never
-///         moves" are asserted in the handler, action by action.
+/// @notice What holds after any history of many deals (docs/protocol.md, section 7). Authority, "a closed deal never moves"
+///         and "windows never overlap" are asserted in the handler, action by action.
+/// forge-config: default.invariant.runs = 24
+/// forge-config: default.invariant.depth = 100
 contract EscrowInvariants is Test {
     Handler private handler;
     IEscrow private escrow;
-    DenylistToken private token;
     address private buyer;
     address private seller;
 
     function setUp() public {
         handler = new Handler();
         escrow = handler.contractUnderTest();
-        token = handler.denylist();
         (buyer, seller) = handler.parties();
-        bytes4[] memory actions = new bytes4[](13);
-        actions[0] = Handler.wait.selector;
-        actions[1] = Handler.deny.selector;
-        actions[2] = Handler.open.selector;
-        actions[3] = Handler.fundAgain.selector;
-        actions[4] = Handler.deliver.selector;
-        actions[5] = Handler.dispute.selector;
-        actions[6] = Handler.evidence.selector;
-        actions[7] = Handler.release.selector;
-        actions[8] = Handler.refund.selector;
-        actions[9] = Handler.settle.selector;
-        actions[10] = Handler.rule.selector;
-        actions[11] = Handler.silence.selector;
-        actions[12] = Handler.withdraw.selector;
+        bytes4[20] memory all = [
+            Handler.wait.selector,
+            Handler.deny.selector,
+            Handler.feel.selector,
+            Handler.misbehave.selector,
+            Handler.accept.selector,
+            Handler.open.selector,
+            Handler.openTwo.selector,
+            Handler.fundAgain.selector,
+            Handler.retract.selector,
+            Handler.deliver.selector,
+            Handler.dispute.selector,
+            Handler.evidence.selector,
+            Handler.release.selector,
+            Handler.refund.selector,
+            Handler.settle.selector,
+            Handler.rule.selector,
+            Handler.silence.selector,
+            Handler.withdraw.selector,
+            Handler.poke.selector,
+            Handler.windows.selector
+        ];
+        bytes4[] memory actions = new bytes4[](all.length);
+        for (uint256 i; i < all.length; ++i) {
+            actions[i] = all[i];
+        }
         targetSelector(FuzzSelector(address(handler), actions));
         targetContract(address(handler));
     }
 
-    /// The escrow holds what remains in open deals and all credit, to the unit.
+    /// The escrow holds what remains in open deals and all credit, to the unit, of each asset.
     function invariant_Solvency() public view {
-        assertEq(address(escrow).balance, handler.held(address(0)) + handler.owed(address(0)));
-        assertEq(token.balanceOf(address(escrow)), handler.held(address(token)) + handler.owed(address(token)));
+        address[4] memory assets = handler.assets();
+        for (uint256 i; i < 4; ++i) {
+            assertEq(handler.balanceOf(assets[i], address(escrow)), handler.held(assets[i]) + handler.owed(assets[i]));
+        }
     }
 
     function invariant_Conservation() public view {
-        uint256 coin;
-        uint256 tokens;
+        address[4] memory assets = handler.assets();
+        uint256[4] memory left;
         for (uint256 i; i < handler.count(); ++i) {
-            Handler.Ghost memory g = handler.ghost(i);
+            Books.Ghost memory g = handler.ghost(i);
+            if (g.retracted) continue;
             assertLe(g.released + g.refunded, g.terms.amount);
-            uint256 left = g.terms.amount - g.released - g.refunded;
-            assertEq(left == 0, g.status == Status.Closed);
-            if (g.terms.asset == address(0)) coin += left;
-            else tokens += left;
+            uint256 rest = g.terms.amount - g.released - g.refunded;
+            assertEq(rest == 0, g.status == Status.Closed);
+            for (uint256 j; j < 4; ++j) {
+                if (g.terms.asset == assets[j]) left[j] += rest;
+            }
         }
-        assertEq(coin, handler.held(address(0)));
-        assertEq(tokens, handler.held(address(token)));
+        for (uint256 j; j < 4; ++j) {
+            assertEq(left[j], handler.held(assets[j]));
+        }
     }
 
     function invariant_StateIsWhatTheEventsSay() public view {
@@ -66,43 +83,45 @@ contract EscrowInvariants is Test {
     }
 
     function invariant_EverybodyHasWhatTheyAreDue() public view {
-        address[2] memory who = [buyer, seller];
-        address[2] memory assets = [address(0), address(token)];
-        for (uint256 i; i < 2; ++i) {
-            for (uint256 j; j < 2; ++j) {
-                assertEq(escrow.creditOf(who[i], assets[j]), handler.credit(who[i], assets[j]));
-            }
+        address[4] memory assets = handler.assets();
+        for (uint256 i; i < 4; ++i) {
+            assertEq(escrow.creditOf(buyer, assets[i]), handler.credit(buyer, assets[i]));
+            assertEq(escrow.creditOf(seller, assets[i]), handler.credit(seller, assets[i]));
+            assertEq(handler.balanceOf(assets[i], seller), handler.paid(seller, assets[i]));
+            uint256 buyers = type(uint96).max - handler.spent(assets[i]) + handler.paid(buyer, assets[i]);
+            assertEq(handler.balanceOf(assets[i], buyer), buyers);
         }
-        assertEq(seller.balance, handler.paid(seller, address(0)));
-        assertEq(token.balanceOf(seller), handler.paid(seller, address(token)));
+    }
+
+    /// Liveness, at the end of each run: a call that anybody can make closes every deal that is still open.
+    function afterInvariant() public {
+        _unwind();
+    }
+
+    function _unwind() private {
+        handler.unwind();
+        address[4] memory assets = handler.assets();
+        for (uint256 i; i < 4; ++i) {
+            assertEq(handler.balanceOf(assets[i], address(escrow)), 0);
+        }
     }
 
     /// The handler is no idle one: in a long enough history every action goes through, and some are refused.
     function test_TheHandlerGetsEverywhere() public {
-        for (uint256 i; i < 3000; ++i) {
-            uint256 noise = uint256(keccak256(abi.encode(i)));
-            uint256 which = noise >> 8;
-            uint256 who = noise >> 16;
-            uint88 total = uint88(noise >> 32);
-            if (noise % 20 == 0 && handler.count() < 50) {
-                handler.open(total, uint16(who), noise & 1 == 0, noise & 14 == 0, noise & 16 == 0);
-            }
-            uint256 action = (noise >> 200) % 12;
-            if (action == 0) handler.wait(noise >> 240);
-            if (action == 1) handler.deny(noise & 256 == 0, noise & 512 == 0);
-            if (action == 2) handler.fundAgain(which);
-            if (action == 3) handler.deliver(which, who);
-            if (action == 4) handler.dispute(which, who);
-            if (action == 5) handler.evidence(which, who);
-            if (action == 6) handler.release(which, who, total, noise & 256 == 0);
-            if (action == 7) handler.refund(which, who, total, noise & 256 == 0);
-            if (action == 8) handler.rule(which, who, uint16(total));
-            if (action == 9) handler.silence(which, who, uint8(noise >> 128));
-            if (action == 10) handler.withdraw(who, noise & 256 == 0);
-            if (action == 11) handler.settle(which, total, who);
+        for (uint8 form; form < 3; ++form) {
+            handler.open(1000, 0, 2, false, form);
         }
-        bytes32[12] memory all = [
+        for (uint256 i; i < 3000; ++i) {
+            _step(uint256(keccak256(abi.encode(i))), i);
+        }
+        bytes32[21] memory all = [
             bytes32("fund"),
+            "fundBySig",
+            "fundByAuthorization",
+            "fundByPermit2",
+            "fundByPermit",
+            "fundTwo",
+            "retract",
             "deliver",
             "dispute",
             "evidence",
@@ -113,30 +132,45 @@ contract EscrowInvariants is Test {
             "reclaim",
             "claim",
             "lapse",
-            "withdraw"
+            "withdraw",
+            "poke",
+            "windows",
+            0
         ];
-        // Three more are left to silence, one in each state.
-        uint256 last = handler.count();
-        for (uint256 i; i < 3; ++i) {
-            handler.open(1000, 5000, false, false, false);
-        }
-        handler.deliver(last + 1, 1);
-        handler.dispute(last + 2, 0);
-        for (uint256 i; i < 3; ++i) {
-            handler.wait(4 days);
-        }
-        for (uint256 i; i < handler.count(); ++i) {
-            for (uint8 kind; kind < 3; ++kind) {
-                handler.silence(i, 3, kind);
-            }
-        }
-        for (uint256 i; i < all.length; ++i) {
+        invariant_Solvency();
+        invariant_Conservation();
+        invariant_StateIsWhatTheEventsSay();
+        invariant_EverybodyHasWhatTheyAreDue();
+        _unwind();
+        for (uint256 i; all[i] != 0; ++i) {
             assertGt(handler.done(all[i]), 0, string(abi.encodePacked(all[i])));
         }
         assertGt(handler.refusals(), 0);
-        // With time for everything to run out, nothing is left but credit.
-        assertEq(handler.held(address(0)), 0);
-        assertEq(handler.held(address(token)), 0);
-        assertEq(address(escrow).balance, handler.owed(address(0)));
+    }
+
+    function _step(uint256 noise, uint256 i) private {
+        (uint256 which, uint256 who, uint8 how) = (noise >> 8, noise >> 16, uint8(noise >> 24));
+        uint88 total = uint88(noise >> 32);
+        if (i % 50 == 0) handler.open(total, uint16(who), uint8(which), noise & 14 == 0, how);
+        if (i % 500 == 1) handler.openTwo(total, uint88(noise >> 40), uint96(noise));
+        if (i % 500 == 2) handler.retract(who, uint8(which), how % 2 == 0);
+        if (i % 120 == 0) handler.wait(noise >> 240);
+        uint256 action = (noise >> 200) % 16;
+        if (action == 0) handler.deny(noise & 256 == 0, noise & 512 == 0);
+        if (action == 1) handler.feel(noise & 256 == 0, how);
+        if (action == 2) handler.misbehave(how);
+        if (action == 3) handler.fundAgain(which, how);
+        if (action == 4) handler.deliver(which, who, how);
+        if (action == 5 && how < 40) handler.dispute(which, who, how);
+        if (action == 6) handler.evidence(which, who, how);
+        if (action == 7) handler.release(which, who, total, how);
+        if (action == 8) handler.refund(which, who, total, how);
+        if (action == 9) handler.rule(which, who, uint16(total));
+        if (action == 10) handler.silence(which, who, how);
+        if (action == 11) handler.withdraw(who, uint8(which), total, how);
+        if (action == 12) handler.settle(which, total, who, noise >> 120, how);
+        if (action == 13) handler.poke(which);
+        if (action == 14) handler.windows(which);
+        if (action == 15) handler.accept(how % 3);
     }
 }

@@ -30,6 +30,14 @@ enum Odd {
     NarrowStill // moves nothing, answers the same
 }
 
+/// What is still owed of `due` after a transfer out went oddly. A token that lies is believed: nothing.
+function owedAfter(Odd odd, uint256 due) pure returns (uint256) {
+    if (odd == Odd.TwoHalf) return due - due / 2;
+    bool still = odd == Odd.False || odd == Odd.TwoStill || odd == Odd.Reverts || odd == Odd.Burns || odd == Odd.Bomb
+        || odd == Odd.Slow || odd == Odd.LongStill || odd == Odd.NarrowStill;
+    return still ? due : 0;
+}
+
 /// @notice A token that misbehaves in one chosen way.
 contract OddToken {
     mapping(address holder => uint256) private _balances;
