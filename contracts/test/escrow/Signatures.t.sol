@@ -123,6 +123,18 @@ contract SignaturesTest is Fixture {
         assertEq(escrow.DOMAIN_SEPARATOR(), domainOf("Earnest Escrow", address(escrow)));
     }
 
+    /// ERC-5267, from which wallets and tools take the domain.
+    function test_DomainIsTold() public {
+        vm.chainId(5);
+        (bool ok, bytes memory answer) = address(escrow).staticcall(abi.encodeWithSignature("eip712Domain()"));
+        assertTrue(ok);
+        // Name, version, chain and contract are there (bits 0 to 3), salt and extensions are not.
+        assertEq(
+            answer,
+            abi.encode(bytes1(0x0f), "Earnest Escrow", "1", uint256(5), address(escrow), bytes32(0), new uint256[](0))
+        );
+    }
+
     /// After a fork the other chain's signatures and ids are worthless here.
     function test_DomainFollowsTheChain() public {
         (bytes32 id, Deal memory deal) = fund(coinTerms());
