@@ -175,4 +175,43 @@ contract RulingsTest is CaseFixture {
         pools.execute(address(escrow), terms);
         assertPaid(id, 500);
     }
+
+    /// Whatever gas a last word or a cast brings: all of it happens or nothing, and where only the payout lacks its gas
+    /// that is said.
+    function test_NoAmountOfGasRulesHalf() public {
+        Terms memory terms = caseTerms();
+        terms.annex.panel = pool;
+        heard(terms);
+        vote(terms, 0, shares(500, NONE, NONE));
+        address juror = pools.juryOf(address(escrow), terms, 0)[1];
+        bytes memory data = abi.encodeCall(IArbitrationPools.cast, (address(escrow), terms, 0, 1, 500, 0));
+        _allOrNothing(terms, juror, data, 500);
+        vm.warp(START + SPAN + 1);
+        _allOrNothing(
+            terms, stranger, abi.encodeCall(IArbitrationPools.conclude, (address(escrow), terms)), LAPSE_SHARE
+        );
+    }
+
+    function _allOrNothing(Terms memory terms, address by, bytes memory data, uint16 share) private {
+        bytes32 id = idOf(terms);
+        uint256 starved;
+        uint256 went;
+        for (uint256 gas_ = 30_000; gas_ < 500_000; gas_ += 5000) {
+            uint256 snapshot = vm.snapshotState();
+            vm.prank(by);
+            (bool ok, bytes memory answer) = address(pools).call{gas: gas_}(data);
+            if (ok) {
+                ++went;
+                assertPaid(id, share);
+            } else {
+                if (bytes4(answer) == IArbitrationPools.NotEnoughGas.selector) ++starved;
+                else assertEq(answer.length, 0);
+                assertStage(id, Stage.Drawn);
+                assertEq(seller.balance, 0);
+            }
+            vm.revertToState(snapshot);
+        }
+        assertGt(went, 0);
+        assertGt(starved, 0);
+    }
 }
