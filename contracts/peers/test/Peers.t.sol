@@ -48,8 +48,7 @@ interface IRequestEscrow {
     function freezeRequest(bytes calldata reference_) external;
 }
 
-/// @notice What other escrows' transactions cost, from the code that their packages ship, in the same way as
-///         test/gas/Gas.t.sol:
+/// @notice What other escrows' transactions cost, from the code that their packages ship, measured as test/gas/ measures ours:
 ///         the third payment, so that no balance is zero before, an unlimited allowance given earlier, and the same token,
 ///         which the run of our own tests compiled just before.
 contract PeersTest is Test {
@@ -77,6 +76,7 @@ contract PeersTest is Test {
 
 /// @notice Kleros v1: MultipleArbitrableTransaction and its sister for tokens, ruled by one owner's call. The price of
 ///         arbitration is 1 gwei, paid by both sides.
+/// @dev    The dispute is not the court's first, whose number is zero and which costs 2,800 gas less.
 contract KlerosTest is PeersTest {
     string private constant FOLDER = "peers/node_modules/@kleros/kleros-interaction/build/contracts/";
     /// As long as the address of a file in IPFS by a version 0 content id.
@@ -195,8 +195,9 @@ contract KlerosTest is PeersTest {
     }
 }
 
-/// @notice Request Network's ERC20EscrowToPay behind its fee proxy. It refuses a fee of zero: the least is paid, to
-///         an account that has some.
+/// @notice Request Network's ERC20EscrowToPay behind its fee proxy. It refuses a fee of zero: the least is paid, to an
+///         account that has some.
+/// @dev    The first release of a token also allows the proxy to spend it, for about 24,000 gas: done before.
 contract RequestTest is PeersTest {
     string private constant FOLDER =
         "peers/node_modules/@requestnetwork/smart-contracts/dist/src/types/factories/src/contracts/";
