@@ -4,6 +4,7 @@ pragma solidity ^0.8.37;
 import {IArbitrationPools, Jury, RuleBook, Stage} from "../../src/interfaces/IArbitrationPools.sol";
 import {Terms} from "../../src/interfaces/IEscrow.sol";
 import {Sortition} from "../../src/libraries/Sortition.sol";
+import {Cooling} from "./Cooling.sol";
 import {PoolsFixture} from "./PoolsFixture.sol";
 
 contract DrawTest is PoolsFixture {
@@ -124,6 +125,34 @@ contract DrawTest is PoolsFixture {
         (bytes32 id, Terms memory terms, uint40 target) = _opened();
         vm.etch(HISTORY, hex"5f5ffd");
         vm.roll(target + 9000);
+        _missed(id, terms);
+    }
+
+    /// The history contract's own code (EIP-2935), with a target that only it still knows.
+    function test_NoAmountOfGasMovesATargetThatIsKnown() public {
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        vm.etch(
+            HISTORY,
+            hex"3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
+        );
+        bytes32 hash = keccak256("an old block");
+        vm.store(HISTORY, bytes32(uint256(target) % 8191), hash);
+        vm.roll(target + 8191);
+        bytes memory data = abi.encodeCall(IArbitrationPools.draw, (address(escrow), terms));
+        bytes32 before = keccak256(abi.encode(lastOf(id)));
+        uint256 went;
+        for (uint256 gas_ = 20_000; gas_ < 220_000; gas_ += 250) {
+            uint256 snapshot = vm.snapshotState();
+            Cooling(address(vm)).cool(HISTORY);
+            (bool ok,) = address(pools).call{gas: gas_}(data);
+            if (ok) ++went;
+            if (ok) assertEq(lastOf(id).seed, seedOf(hash, id, 0, 0));
+            else assertEq(keccak256(abi.encode(lastOf(id))), before);
+            vm.revertToState(snapshot);
+        }
+        assertGt(went, 0);
+        // A block later nobody knows it.
+        vm.roll(target + 8192);
         _missed(id, terms);
     }
 

@@ -4,11 +4,7 @@ pragma solidity ^0.8.37;
 import {Ballot, IArbitrationPools, Jury, RuleBook} from "../../src/interfaces/IArbitrationPools.sol";
 import {IEscrow, Terms} from "../../src/interfaces/IEscrow.sol";
 import {CaseFixture} from "./CaseFixture.sol";
-
-interface Cooling {
-    /// Makes the account and its slots cold.
-    function cool(address target) external;
-}
+import {Cooling} from "./Cooling.sol";
 
 /// @notice The case that costs most: 31 seats, lists of 64 pages and only as many members as four juries and the parties
 ///         need, so that nearly everybody is drawn and most of them are passed over. Each call is measured as a transaction of its own, from cold storage.
@@ -22,7 +18,6 @@ contract LargestCaseTest is CaseFixture {
     uint256 private constant PAGES = 64;
 
     address[] private _pages;
-    Terms private _terms;
 
     function setUp() public override {
         super.setUp();
