@@ -17,18 +17,26 @@ use protocol::{
     caip::AccountId,
     evm::{
         call, deal_id,
-        deployment::{ESCROW, POOLS, PROXY, PROXY_CODE, PROXY_COST, PROXY_CREATOR, manifest},
+        deployment::{ESCROW, POOLS, PROXY, PROXY_CODE, PROXY_COST, PROXY_CREATION, PROXY_CREATOR, manifest},
     },
     terms::Terms,
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 /// Runs a verb on the chain, paid for by its wallet 0 where it is a deployment, and answers its exit code, what it prints
 /// as JSON and what it says.
 fn run(chain: &Chain, verb: &[&str], input: &str) -> (i32, Value, String) {
+    run_at(&chain.rpc_url(), chain, verb, input)
+}
+
+/// The same, by another way to the chain.
+fn run_at(rpc: &str, chain: &Chain, verb: &[&str], input: &str) -> (i32, Value, String) {
     let folder = Folder::new();
-    let rpc = chain.rpc_url();
-    let arguments: Vec<&str> = ["--json", "--rpc", &rpc].iter().chain(verb).copied().collect();
+    let arguments: Vec<&str> = ["--json", "--rpc", rpc].iter().chain(verb).copied().collect();
     let key = chain.wallets[0].to_bytes().to_string();
     let output = folder.verb_with(&arguments, &[("EARNEST_WALLET_KEY", &key)], input);
     let told = String::from_utf8(output.stderr).expect("text");
@@ -105,6 +113,61 @@ async fn a_chain_whose_proxy_is_another_contract_is_refused() {
         chain.provider().raw_request("anvil_setCode".into(), (PROXY, "0x00")).await.expect("anvil sets code");
     let (code, _, told) = run(&chain, &["deploy"], "");
     assert!(code == 3 && told.contains("another contract than the deterministic"), "{told}");
+}
+
+/// A node before the chain's own that takes no transaction without a chain id, as many do; answers where it listens.
+async fn strict_node(upstream: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(answer(client, upstream.clone()));
+        }
+    });
+    url
+}
+
+/// Answers the one request of a connection.
+async fn answer(mut client: TcpStream, upstream: String) {
+    let mut request = Vec::new();
+    let body = loop {
+        let read = client.read_buf(&mut request).await.expect("a request");
+        let text = String::from_utf8_lossy(&request).into_owned();
+        // A JSON-RPC body is whole when it is JSON.
+        match text.split_once("\r\n\r\n") {
+            Some((_, body)) if serde_json::from_str::<Value>(body).is_ok() => break body.to_owned(),
+            _ => assert!(read > 0, "the request breaks off: {text}"),
+        }
+    };
+    let answer = if body.contains(&PROXY_CREATION.to_string()) {
+        let error = json!({ "code": -32000, "message": "only replay-protected (EIP-155) transactions allowed over RPC" });
+        json!({ "jsonrpc": "2.0", "id": json(body.as_bytes())["id"], "error": error }).to_string()
+    } else {
+        let post =
+            reqwest::Client::new().post(upstream).header("content-type", "application/json").body(body);
+        post.send().await.expect("anvil answers").text().await.expect("text")
+    };
+    let length = answer.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    client.write_all(format!("{head}{answer}").as_bytes()).await.expect("it reads");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_proxy_cannot_be_created_nothing_is_paid() {
+    let chain = Chain::start_with(&["--disable-default-create2-deployer"]).await;
+    let node = strict_node(chain.rpc_url()).await;
+    let before = chain.balance(chain.address(0)).await;
+    let (code, _, told) = run_at(&node, &chain, &["deploy"], "");
+    assert!(
+        code == 1 && told.contains("does not take the transaction") && told.contains("EIP-155"),
+        "{told}"
+    );
+    assert_eq!(
+        (chain.balance(PROXY_CREATOR).await, chain.balance(chain.address(0)).await),
+        (U256::ZERO, before)
+    );
 }
 
 /// A deal at the published escrow.
