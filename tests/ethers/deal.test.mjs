@@ -36,6 +36,14 @@ test('deliver, claim', async () => {
   assert.equal((await world.stateOf(deal)).status, STATUS.None);
 });
 
+test('a deal that closes before fund_by is kept as Closed', async () => {
+  const { terms, folded, deal } = await world.funded();
+  await world.act(seller, 'deliver', [folded, id('parcel')]);
+  assert.deepEqual(await paid(terms, () => world.act(buyer, 'release', [folded, terms.amount])), [terms.amount, 0n]);
+  assert.equal((await world.stateOf(deal)).status, STATUS.Closed);
+  await refused(world.act(buyer, 'fund', [terms, await world.signTerms(terms)]), 'DealClosed');
+});
+
 test('deliver by signature', async () => {
   const { folded, deal } = await world.funded();
   const delivery = id('parcel');

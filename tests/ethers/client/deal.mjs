@@ -16,10 +16,14 @@ const open = {
   Lapsed: (state, { args }) => ({ released: args.released, refunded: args.refunded }),
 };
 
-/** The deal of `events`, which are those of one escrow; undefined where it was never funded. */
+/**
+ * The deal of `events`, which are those of one escrow: its terms, its state, since when it was delivered or disputed when it
+ * closed, and when that was. Undefined where it was never funded.
+ */
 export function dealFrom(events, deal) {
   let terms;
   let state = NOTHING;
+  let since = 0;
   let closedAt;
   for (const event of events) {
     if (event.args.deal !== deal || (event.name !== 'Funded' && !(event.name in open))) continue;
@@ -32,12 +36,13 @@ export function dealFrom(events, deal) {
     const count = Number(event.args.count);
     if (count !== (state.count + 1) % 256) throw new Error(`${deal}: event ${count} follows ${state.count}`);
     state = { ...state, count, ...open[event.name](state, event) };
+    since = state.since;
     if (state.released + state.refunded === terms.amount) {
-      state.status = STATUS.Closed;
+      state = { ...state, status: STATUS.Closed, since: 0 };
       closedAt = event.time;
     }
   }
-  return terms && { terms, state, closedAt };
+  return terms && { terms, state, since, closedAt };
 }
 
 /** What the escrow keeps of it: nothing of a deal that closed when it could not be funded again anyway. */
