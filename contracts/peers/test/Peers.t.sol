@@ -59,7 +59,7 @@ contract PeersTest is Test {
 
     function setUp() public virtual {
         vm.warp(1_800_000_000);
-        token = TestToken(vm.deployCode("out/Dollar.sol/Dollar.json"));
+        token = TestToken(vm.deployCode("out-gas/Dollar.sol/Dollar.json"));
         token.mint(buyer, 100 * uint256(AMOUNT));
         token.mint(seller, 1);
         vm.deal(buyer, 100 ether);
