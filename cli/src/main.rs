@@ -75,6 +75,9 @@ enum Command {
     /// Deals: the escrow, in transactions from your wallet
     #[command(subcommand)]
     Deal(deal::Verb),
+    /// Disputes: what a jury does, and what you can do about it
+    #[command(subcommand)]
+    Dispute(dispute::DisputeVerb),
     /// Evidence in a dispute
     #[command(subcommand)]
     Evidence(dispute::EvidenceVerb),
@@ -120,6 +123,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Listing(verb) => listing::run(&session, verb).await,
         Command::Purchase(verb) => purchase::run(&session, verb).await,
         Command::Deal(verb) => deal::run(&session, verb).await,
+        Command::Dispute(verb) => dispute::dispute(&session, verb).await,
         Command::Evidence(verb) => dispute::evidence(&session, verb).await,
         Command::Case(verb) => dispute::case(&session, verb).await,
         Command::Ballot(verb) => dispute::ballot(&session, verb).await,

@@ -24,7 +24,7 @@ pub(crate) enum Room {
     Market,
     /// Purchases and the chain's events about them.
     Deals,
-    /// Evidence, ballots, and moments that have come.
+    /// Evidence, ballots, appeals, and moments that have come.
     Disputes,
     /// Credentials.
     Reputation,
@@ -41,7 +41,7 @@ impl Room {
             "community@1" | "membership@1" | "pool@1" => Self::Communities,
             "listing@1" => Self::Market,
             "purchase@1" | "acceptance@1" | "withdrawal@1" | "chain-event@1" => Self::Deals,
-            "evidence@1" | "ballot@1" | "due@1" => Self::Disputes,
+            "evidence@1" | "ballot@1" | "appeal@1" | "due@1" => Self::Disputes,
             "credential@1" => Self::Reputation,
             _ => return None,
         })
@@ -71,7 +71,8 @@ impl Room {
             Self::Communities => communities::prepare(hub, record).await,
             Self::Deals => deals::prepare(hub, record).await,
             Self::Reputation => reputation::prepare(hub, record).await,
-            Self::Market | Self::Disputes => Ok(Value::Null),
+            Self::Disputes => disputes::prepare(hub, record).await,
+            Self::Market => Ok(Value::Null),
         }
     }
 

@@ -62,6 +62,8 @@ pub enum Act {
     Claim,
     /// Not ruled in time: the share that the terms name.
     Lapse,
+    /// Terms that are not funded become worthless.
+    Retract,
 }
 
 /// Does it in a transaction.
@@ -75,8 +77,33 @@ pub async fn act(wallet: &Wallet, terms: &Terms, act: Act) -> Result<Sent> {
         Act::Reclaim => ("reclaim", call::reclaim(terms)?),
         Act::Claim => ("claim", call::claim(terms)?),
         Act::Lapse => ("lapse", call::lapse(terms)?),
+        Act::Retract => ("retract", call::retract(terms)?),
     };
     Ok(wallet.call(what, terms.escrow.address, data, U256::ZERO).await?.0)
+}
+
+/// What is done to a case at the pools of the terms.
+#[derive(Clone, Copy, Debug)]
+pub enum Motion {
+    /// The first jury's voting is over without a ruling: call the second one.
+    SecondJury,
+    /// The instance is over without a ruling: its last word.
+    Conclude,
+    /// A party brings the accepted ruling before the parent pool.
+    Appeal,
+    /// The time for appeal is over: tell the escrow.
+    Execute,
+}
+
+/// Does it in a transaction.
+pub async fn hear(wallet: &Wallet, terms: &Terms, motion: Motion) -> Result<Sent> {
+    let (what, data) = match motion {
+        Motion::SecondJury => ("open the second jury", call::open_second_jury(terms)?),
+        Motion::Conclude => ("conclude", call::conclude(terms)?),
+        Motion::Appeal => ("appeal", call::appeal(terms, None)?),
+        Motion::Execute => ("execute", call::execute(terms)?),
+    };
+    Ok(wallet.call(what, terms.arbiter.address, data, U256::ZERO).await?.0)
 }
 
 mod erc20 {

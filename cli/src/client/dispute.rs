@@ -8,13 +8,14 @@ use hub::{
     deals::PurchaseView,
     disputes::{
         CaseView, DutyView,
+        JuryView,
         case::Stage,
-        model::{BallotBody, EvidenceBody},
+        model::{AppealBody, BallotBody, EvidenceBody},
     },
     page::Page,
     records::{Receipt, RecordId},
 };
-use protocol::evm;
+use protocol::{evm, terms::Terms};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
@@ -78,19 +79,39 @@ pub async fn wait_for(
 pub async fn vote(member: &Member, purchase: RecordId, share: u16, reason: String) -> Result<Receipt> {
     let case = case(member, purchase).await?;
     let wallet = member.profile.address();
-    let seat = seat_of(&case, wallet)?;
-    let id = case.case_id.ok_or_else(|| anyhow!("purchase {purchase}: no jury is drawn yet"))?;
-    let mut ballot = BallotBody { seat, share, reason, signature: Bytes::new() };
+    let (jury, seat) = seat_of(&case, wallet)?;
+    let id = jury.case_id.ok_or_else(|| anyhow!("purchase {purchase}: no jury is drawn yet"))?;
+    let mut ballot = BallotBody { jury: jury.jury, seat, share, reason, signature: Bytes::new() };
     let digest = evm::ballot_digest(case.arbiter, id, share, ballot.reason_hash());
     ballot.signature = member.profile.sign_digest(digest)?;
     let to_myself = vec![hub::access::Audience::Account(member.account)];
     member.say(&member.draft("ballot@1", &ballot)?.about(purchase).only_for(to_myself)).await
 }
 
-fn seat_of(case: &CaseView, wallet: Address) -> Result<u8> {
-    case.seats
+/// The wallet's seat, on a jury of the instance that hears the case now.
+fn seat_of(case: &CaseView, wallet: Address) -> Result<(&JuryView, u8)> {
+    let present = case.juries.last().map(|last| last.instance);
+    case.juries
         .iter()
-        .find(|seat| seat.juror == wallet)
-        .map(|seat| seat.seat)
+        .filter(|jury| Some(jury.instance) == present)
+        .find_map(|jury| {
+            jury.seats.iter().find(|seat| seat.juror == wallet).map(|seat| (jury, seat.seat))
+        })
         .ok_or_else(|| anyhow!("purchase {}: your wallet {wallet} has no seat on the jury", case.purchase))
+}
+
+/// Hands a signed appeal to the hub, whose relayer carries it to the chain. It is worth nothing once the time for appeal is
+/// over.
+pub async fn appeal(member: &Member, purchase: &PurchaseView, terms: &Terms) -> Result<Receipt> {
+    let case = case(member, purchase.id).await?;
+    let valid_until = case
+        .rulings
+        .last()
+        .ok_or_else(|| anyhow!("purchase {}: no ruling is accepted yet", purchase.id))?
+        .appeal_until
+        .ok_or_else(|| anyhow!("purchase {}: its ruling cannot be appealed", purchase.id))?;
+    let digest = evm::appeal_digest(terms.arbiter, evm::deal_id(terms)?, valid_until)?;
+    let body = AppealBody { valid_until, signature: member.profile.sign_digest(digest)? };
+    let draft = member.draft("appeal@1", &body)?;
+    member.say(&draft.about(purchase.id).only_for(trade::parties(purchase))).await
 }

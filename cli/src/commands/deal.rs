@@ -81,6 +81,11 @@ pub enum Verb {
     Claim(Of),
     /// Not ruled in time: close by the share that the terms name
     Lapse(Of),
+    /// Not funded yet: make the terms worthless for good, as their seller or their buyer
+    #[command(after_help = "The seller's signature of terms binds until their fund_by. Whoever wants out before that closes \
+        the deal's id,\nwhich nobody can then fund. Funded deals end by release, refund, settling or their \
+        time-outs.\nExample:\n  earnest --as seller deal retract zQmPurchase…")]
+    Retract(Of),
     /// Show what the escrow says
     Show(Of),
     /// Check a deal without trusting anyone; the same as `earnest verify deal`
@@ -93,7 +98,7 @@ pub enum Verb {
 pub struct Of {
     /// The purchase
     #[arg(value_parser = record_id, required_unless_present = "terms")]
-    purchase: Option<RecordId>,
+    pub(super) purchase: Option<RecordId>,
     /// A file with the terms (JSON), so that no hub is needed
     #[arg(long, value_name = "FILE", conflicts_with = "purchase")]
     terms: Option<PathBuf>,
@@ -111,6 +116,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         Verb::Reclaim(of) => send(session, &of, |_| Act::Reclaim).await,
         Verb::Claim(of) => send(session, &of, |_| Act::Claim).await,
         Verb::Lapse(of) => send(session, &of, |_| Act::Lapse).await,
+        Verb::Retract(of) => send(session, &of, |_| Act::Retract).await,
         Verb::Deliver { of, hash } => send(session, &of, |_| Act::Deliver(hash)).await,
         Verb::Dispute { of, evidence } => send(session, &of, |_| Act::Dispute(evidence)).await,
         Verb::Evidence { of, hash, uri } => send(session, &of, |_| Act::Evidence(hash, uri)).await,
@@ -123,7 +129,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     }
 }
 
-async fn terms(session: &Session, of: &Of) -> Result<(Terms, Option<Bytes>)> {
+pub(super) async fn terms(session: &Session, of: &Of) -> Result<(Terms, Option<Bytes>)> {
     if let Some(file) = &of.terms {
         let text = std::fs::read_to_string(file).with_context(|| format!("--terms {}", file.display()))?;
         let terms = serde_json::from_str(&text).with_context(|| format!("--terms {}", file.display()))?;
@@ -149,7 +155,7 @@ async fn send(session: &Session, of: &Of, act: impl FnOnce(&Terms) -> Act) -> Re
     told(session, &terms, &[contracts::act(&session.wallet().await?, &terms, act).await?])
 }
 
-fn told(session: &Session, terms: &Terms, sent: &[Sent]) -> Result<()> {
+pub(super) fn told(session: &Session, terms: &Terms, sent: &[Sent]) -> Result<()> {
     let deal = deal_id(terms)?;
     let rows = sent
         .iter()

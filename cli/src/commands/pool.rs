@@ -18,7 +18,11 @@ use crate::client::contracts;
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Create a pool on the chain; you keep its member lists
-    #[command(after_help = "Example:\n  earnest --as ida pool create --jury 3 --opening 3600 --voting 86400")]
+    #[command(after_help = "A pool with a parent lets the loser of a ruling appeal to it, once. Terms that name the pool \
+        leave time\nfor all of it: 2 * (opening + voting) + 1 day, and with a parent --appeal, the parent's \
+        2 * (opening + voting)\nand 2 days more (`pool show` tells the sum as the worst case).\nExamples:\n  \
+        earnest --as ida pool create --jury 3 --opening 3600 --voting 86400\n  \
+        earnest --as ida pool create --jury 3 --parent 0xPool… --appeal 172800")]
     Create(Rules),
     /// Publish the pool's next member list on the chain
     #[command(after_help = "A list needs at least 2 * jury + 2 members.\nExample:\n  \
@@ -63,12 +67,18 @@ pub struct Rules {
     /// Seconds before a published list takes effect; at most 366 days
     #[arg(long, default_value_t = 0)]
     delay: u32,
-    /// Seconds after a dispute for opening and drawing; 60 to 30 days
+    /// Seconds for opening a jury's hearing and drawing it; 60 to 30 days
     #[arg(long, default_value_t = 3_600)]
     opening: u32,
     /// Seconds of voting after that; 1 to 90 days
     #[arg(long, default_value_t = 259_200)]
     voting: u32,
+    /// The pool that hears appeals; it exists already
+    #[arg(long, value_name = "POOL", requires = "appeal")]
+    parent: Option<B256>,
+    /// Seconds in which a ruling may be appealed; 1 to 90 days
+    #[arg(long, value_name = "SECONDS", requires = "parent")]
+    appeal: Option<u32>,
     /// Tells equal rule books apart
     #[arg(long, default_value_t = B256::ZERO)]
     salt: B256,
@@ -85,12 +95,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let wallet = session.wallet().await?;
             let book = RuleBook {
                 keeper: wallet.address,
-                parent: B256::ZERO,
+                parent: rules.parent.unwrap_or_default(),
                 jury_size: rules.jury,
                 delay: rules.delay,
                 opening: rules.opening,
                 voting: rules.voting,
-                appeal: 0,
+                appeal: rules.appeal.unwrap_or_default(),
                 salt: rules.salt,
             };
             let arbiter = arbiter(rules.arbiter)?;
@@ -137,6 +147,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                     ("jury", view.book.jury_size.to_string()),
                     ("opening", format!("{} s", view.book.opening)),
                     ("voting", format!("{} s", view.book.voting)),
+                    ("appeals", appeals(&view.book)),
                     ("worst case", format!("{} s", view.worst_case)),
                     (
                         "serves",
@@ -146,5 +157,13 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 ],
             )
         }
+    }
+}
+
+fn appeals(book: &RuleBook) -> String {
+    if book.parent.is_zero() {
+        "none".to_owned()
+    } else {
+        format!("within {} s, to {}", book.appeal, book.parent)
     }
 }

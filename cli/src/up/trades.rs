@@ -129,7 +129,7 @@ async fn disputed(sample: &Sample, progress: &Progress) -> Result<Trade> {
     let drawn = dispute::wait_for(&buyer.member, purchase, Stage::Drawn, WAIT);
     let case = progress.step("the relayer opens the case and draws a jury", drawn).await?;
     let vote = async {
-        for seat in &case.seats {
+        for seat in case.juries.iter().flat_map(|jury| &jury.seats) {
             let juror = sample.jurors.iter().find(|juror| juror.wallet.address == seat.juror);
             let juror = juror.ok_or_else(|| anyhow!("{} was drawn and is no sample juror", seat.juror))?;
             dispute::vote(&juror.member, purchase, NOTHING, "The chain broke at once.".to_owned()).await?;

@@ -76,6 +76,7 @@ CREATE TABLE pools (
     panel TEXT NOT NULL,
     seq BIGINT NOT NULL UNIQUE,
     book TEXT NOT NULL,
+    parent TEXT NOT NULL,
     worst_case BIGINT NOT NULL,
     members TEXT NOT NULL,
     size BIGINT NOT NULL,

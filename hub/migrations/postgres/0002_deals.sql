@@ -46,15 +46,16 @@ CREATE TABLE cases (
     deal TEXT PRIMARY KEY,
     purchase TEXT NOT NULL,
     body TEXT NOT NULL,
-    closes_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
 
 CREATE TABLE seats (
     deal TEXT NOT NULL,
+    instance BIGINT NOT NULL,
+    jury BIGINT NOT NULL,
     seat BIGINT NOT NULL,
     wallet TEXT NOT NULL,
-    PRIMARY KEY (deal, seat)
+    PRIMARY KEY (deal, instance, jury, seat)
 );
 CREATE INDEX seats_wallet ON seats (wallet);
 
@@ -77,6 +78,7 @@ CREATE TABLE ballots (
     id TEXT NOT NULL UNIQUE,
     author TEXT NOT NULL,
     body TEXT NOT NULL,
+    handed_in BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (deal, instance, jury, seat)
 );

@@ -76,6 +76,7 @@ CREATE TABLE pools (
     panel TEXT NOT NULL,
     seq INTEGER NOT NULL UNIQUE,
     book TEXT NOT NULL,
+    parent TEXT NOT NULL,
     worst_case INTEGER NOT NULL,
     members TEXT NOT NULL,
     size INTEGER NOT NULL,

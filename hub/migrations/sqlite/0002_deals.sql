@@ -46,15 +46,16 @@ CREATE TABLE cases (
     deal TEXT PRIMARY KEY,
     purchase TEXT NOT NULL,
     body TEXT NOT NULL,
-    closes_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE seats (
     deal TEXT NOT NULL,
+    instance INTEGER NOT NULL,
+    jury INTEGER NOT NULL,
     seat INTEGER NOT NULL,
     wallet TEXT NOT NULL,
-    PRIMARY KEY (deal, seat)
+    PRIMARY KEY (deal, instance, jury, seat)
 ) STRICT;
 CREATE INDEX seats_wallet ON seats (wallet);
 
@@ -77,6 +78,7 @@ CREATE TABLE ballots (
     id TEXT NOT NULL UNIQUE,
     author TEXT NOT NULL,
     body TEXT NOT NULL,
+    handed_in INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (deal, instance, jury, seat)
 ) STRICT;

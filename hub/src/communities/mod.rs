@@ -15,4 +15,4 @@ mod tests;
 pub use api::{CommunityView, MemberView, PoolView};
 pub use model::{CommunityBody, MembershipBody, PoolBody, PoolFacts, Scope, common_or_public};
 pub(crate) use room::{TABLES, apply, check, prepare};
-pub(crate) use store::{pool, roles_of};
+pub(crate) use store::{Pool, pool, roles_of};

@@ -47,7 +47,10 @@ pub struct PoolBody {
 pub struct PoolFacts {
     /// Its immutable rules.
     pub book: RuleBook,
-    /// Seconds from a dispute to the latest execution of a ruling.
+    /// The rules of the pool that hears appeals, where it has one.
+    #[serde(default)]
+    pub parent: Option<RuleBook>,
+    /// Seconds from a dispute to the latest execution of a ruling, the appeal included.
     #[serde(with = "dec")]
     pub worst_case: u64,
     /// The newest list, ascending; empty when none is published.

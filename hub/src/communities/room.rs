@@ -1,6 +1,6 @@
 //! What `submit` asks of this room.
 
-use alloy::sol_types::SolCall;
+use alloy::{primitives::B256, sol_types::SolCall};
 use protocol::{
     caip::AccountId,
     evm::{pool_id, pools::ArbitrationPools},
@@ -76,13 +76,26 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
 async fn read_pool(hub: &Hub, body: &PoolBody) -> Result<PoolFacts, Error> {
     let PoolBody { arbiter, panel } = body;
     let panel = *panel;
-    let book = ask(hub, *arbiter, ArbitrationPools::bookOfCall { pool: panel }).await?;
+    let book = read_book(hub, *arbiter, panel).await?;
+    let parent =
+        if book.parent.is_zero() { None } else { Some(read_book(hub, *arbiter, book.parent).await?) };
     let worst_case = ask(hub, *arbiter, ArbitrationPools::worstCaseCall { pool: panel }).await?;
     let lists = ask(hub, *arbiter, ArbitrationPools::listCountCall { pool: panel }).await?;
     let members = match lists.checked_sub(1) {
         Some(list) => ask(hub, *arbiter, ArbitrationPools::membersOfCall { pool: panel, list }).await?,
         None => Vec::new(),
     };
+    let unusable = |reason: String| ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason };
+    let worst_case = u64::try_from(worst_case)
+        .ok()
+        .filter(|seconds| i64::try_from(*seconds).is_ok())
+        .ok_or_else(|| unusable(format!("a worst case of {worst_case} seconds")))?;
+    Ok(PoolFacts { book, parent, worst_case, members })
+}
+
+/// The rule book that the id stands for.
+async fn read_book(hub: &Hub, arbiter: AccountId, panel: B256) -> Result<RuleBook, Error> {
+    let book = ask(hub, arbiter, ArbitrationPools::bookOfCall { pool: panel }).await?;
     let book = RuleBook {
         keeper: book.keeper,
         parent: book.parent,
@@ -93,15 +106,11 @@ async fn read_pool(hub: &Hub, body: &PoolBody) -> Result<PoolFacts, Error> {
         appeal: book.appeal,
         salt: book.salt,
     };
-    let unusable = |reason: String| ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason };
     if pool_id(&book) != panel {
-        return Err(unusable(format!("the rule book of {panel} hashes to {}", pool_id(&book))).into());
+        let reason = format!("the rule book of {panel} hashes to {}", pool_id(&book));
+        return Err(ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason }.into());
     }
-    let worst_case = u64::try_from(worst_case)
-        .ok()
-        .filter(|seconds| i64::try_from(*seconds).is_ok())
-        .ok_or_else(|| unusable(format!("a worst case of {worst_case} seconds")))?;
-    Ok(PoolFacts { book, worst_case, members })
+    Ok(book)
 }
 
 async fn ask<C: SolCall>(hub: &Hub, arbiter: AccountId, call: C) -> Result<C::Return, Error> {

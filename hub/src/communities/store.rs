@@ -180,15 +180,16 @@ pub(crate) async fn members(
 pub(crate) async fn put_pool(on: &mut AnyConnection, pool: &Pool, scope: Scope) -> Result<(), Error> {
     let worst_case = i64::try_from(pool.facts.worst_case).unwrap_or(i64::MAX);
     sqlx::query(
-        "INSERT INTO pools (arbiter, panel, seq, book, worst_case, members, size, read_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (arbiter, panel) DO UPDATE SET book = excluded.book, worst_case = excluded.worst_case,
-             members = excluded.members, size = excluded.size, read_at = excluded.read_at",
+        "INSERT INTO pools (arbiter, panel, seq, book, parent, worst_case, members, size, read_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (arbiter, panel) DO UPDATE SET book = excluded.book, parent = excluded.parent,
+             worst_case = excluded.worst_case, members = excluded.members, size = excluded.size, read_at = excluded.read_at",
     )
     .bind(pool.arbiter.to_string())
     .bind(pool.panel.to_string())
     .bind(pool.seq)
     .bind(text(&pool.facts.book)?)
+    .bind(text(&pool.facts.parent)?)
     .bind(worst_case)
     .bind(text(&pool.facts.members)?)
     .bind(i64::from(pool.size))
@@ -205,9 +206,9 @@ pub(crate) async fn put_pool(on: &mut AnyConnection, pool: &Pool, scope: Scope) 
 }
 
 /// A list of members may be a megabyte, so lists of pools go without.
-const POOL: &str = "SELECT arbiter, panel, seq, book, worst_case, members, size, read_at FROM pools";
+const POOL: &str = "SELECT arbiter, panel, seq, book, parent, worst_case, members, size, read_at FROM pools";
 const POOL_IN_A_LIST: &str =
-    "SELECT arbiter, panel, seq, book, worst_case, '[]' AS members, size, read_at FROM pools";
+    "SELECT arbiter, panel, seq, book, parent, worst_case, '[]' AS members, size, read_at FROM pools";
 
 async fn read_pool(on: &mut AnyConnection, row: &AnyRow) -> Result<Pool, Error> {
     let arbiter: String = row.try_get("arbiter")?;
@@ -225,6 +226,7 @@ async fn read_pool(on: &mut AnyConnection, row: &AnyRow) -> Result<Pool, Error> 
         seq: row.try_get("seq")?,
         facts: PoolFacts {
             book: json(row.try_get("book")?)?,
+            parent: json(row.try_get("parent")?)?,
             worst_case: u64::try_from(worst_case).unwrap_or(0),
             members: json(row.try_get("members")?)?,
         },

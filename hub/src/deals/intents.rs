@@ -43,6 +43,12 @@ pub(crate) async fn publish(
     Ok(())
 }
 
+/// Whether an intent of that key was published.
+pub(crate) async fn known(on: &mut AnyConnection, key: &str) -> Result<bool, Error> {
+    let found = sqlx::query("SELECT key FROM intents WHERE key = $1").bind(key).fetch_optional(on).await?;
+    Ok(found.is_some())
+}
+
 /// Intents above `after`, ascending.
 pub(super) async fn page(on: &mut AnyConnection, after: u64, limit: i64) -> Result<Vec<Intent>, Error> {
     let rows = sqlx::query("SELECT seq, key, body FROM intents WHERE seq > $1 ORDER BY seq LIMIT $2")
@@ -68,11 +74,7 @@ pub(super) async fn page(on: &mut AnyConnection, after: u64, limit: i64) -> Resu
 
 /// Keeps what the relayer reports; false when no intent has that key.
 pub(super) async fn report(on: &mut AnyConnection, report: &ProgressReport, now: i64) -> Result<bool, Error> {
-    let known = sqlx::query("SELECT key FROM intents WHERE key = $1")
-        .bind(&report.key)
-        .fetch_optional(&mut *on)
-        .await?
-        .is_some();
+    let known = known(on, &report.key).await?;
     if known {
         sqlx::query(
             "INSERT INTO intent_progress (key, progress, reported_at) VALUES ($1, $2, $3)

@@ -12,19 +12,23 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 use service::http::{Json, Path, Problem, Query};
+use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    case::{self, Stage},
+    case::{Case, Jury, Ruling, Stage},
     model::BallotBody,
-    room, store,
+    moments::{Heard, Rules, What},
+    room::{self, Ballots},
+    store,
 };
 use crate::{
     Hub,
     access::Reader,
     deals::{
         api::{Standing, standing},
-        store as purchases,
+        status::Status,
+        store::{self as purchases, Purchase},
     },
     error::Error,
     identity,
@@ -44,29 +48,55 @@ pub struct CaseView {
     /// The contract that rules.
     #[schema(value_type = String)]
     pub arbiter: AccountId,
-    /// The pool that hears it.
-    #[schema(value_type = String)]
-    pub pool: B256,
     /// How far it is.
     pub stage: Stage,
     /// Unix seconds.
     #[serde(with = "dec")]
     #[schema(value_type = String)]
     pub disputed_at: u64,
-    /// Unix seconds; a ballot after it is refused.
+    /// The last Unix second in which the escrow takes a ruling; afterwards anyone closes the deal by its lapse_share.
     #[serde(with = "dec")]
     #[schema(value_type = String)]
-    pub voting_closes_at: u64,
+    pub deadline: u64,
+    /// The juries in the order of their opening. The last one is of the instance that hears the case now.
+    pub juries: Vec<JuryView>,
+    /// The rulings that the chain accepted; the second one is the appeal's.
+    pub rulings: Vec<RulingView>,
+    /// The ruling that stands, in basis points; none while an appeal is heard.
+    pub ruling: Option<u16>,
+    /// The party that appealed.
+    #[schema(value_type = Option<String>)]
+    pub appealed_by: Option<Address>,
+    /// What may be done next; nothing once the escrow has the ruling.
+    pub next: Vec<NextView>,
+    /// What the parties show; none for those who are neither party nor juror.
+    pub evidence: Option<Vec<EvidenceView>>,
+}
+
+/// A jury.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct JuryView {
     /// 0 is the pool of the terms, 1 its parent.
     pub instance: u8,
-    /// 0 is the first jury of the instance.
+    /// 0 is the first jury of the instance, 1 the second.
     pub jury: u8,
+    /// The pool, once the jury is drawn.
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<B256>,
     /// What a ballot is bound to, once the jury is drawn.
     #[schema(value_type = Option<String>)]
     pub case_id: Option<B256>,
     /// The seed of the draw: with the pool's list, anyone can draw again.
     #[schema(value_type = Option<String>)]
     pub seed: Option<B256>,
+    /// Unix seconds; from the next on the ballots that are there are shown and handed in.
+    #[serde(with = "dec::optional")]
+    #[schema(value_type = Option<String>)]
+    pub voting_closes_at: Option<u64>,
+    /// Unix seconds; a ballot after it is refused. One that comes between the two is handed in at once.
+    #[serde(with = "dec::optional")]
+    #[schema(value_type = Option<String>)]
+    pub ends_at: Option<u64>,
     /// The jurors, and who of them has voted.
     pub seats: Vec<SeatView>,
     /// All ballots known, once every seat has voted or voting has closed. Before that none but those cast on chain.
@@ -75,10 +105,80 @@ pub struct CaseView {
     pub lo: Option<u16>,
     /// The highest.
     pub hi: Option<u16>,
-    /// The ruling that the chain accepted, in basis points.
-    pub ruling: Option<u16>,
-    /// What the parties show; none for those who are neither party nor juror.
-    pub evidence: Option<Vec<EvidenceView>>,
+}
+
+/// A ruling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RulingView {
+    /// 0 is the pool of the terms, 1 its parent.
+    pub instance: u8,
+    /// The seller's share in basis points.
+    pub share: u16,
+    /// Unix seconds of the block that says so.
+    #[serde(with = "dec")]
+    #[schema(value_type = String)]
+    pub accepted_at: u64,
+    /// The last Unix second in which it can be appealed; none when it cannot.
+    #[serde(with = "dec::optional")]
+    #[schema(value_type = Option<String>)]
+    pub appeal_until: Option<u64>,
+}
+
+/// What may be done in a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct NextView {
+    /// `vote` is for the jurors, `appeal` for the parties; the rest is for anyone, and this hub asks for it itself but for
+    /// `lapse`.
+    pub what: Next,
+    /// 0 is the pool of the terms, 1 its parent.
+    pub instance: u8,
+    /// 0 or 1 of that instance.
+    pub jury: u8,
+    /// Unix seconds; none: now.
+    #[serde(with = "dec::optional")]
+    #[schema(value_type = Option<String>)]
+    pub from: Option<u64>,
+    /// The last Unix second; none: without an end.
+    #[serde(with = "dec::optional")]
+    #[schema(value_type = Option<String>)]
+    pub until: Option<u64>,
+}
+
+/// A step of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Next {
+    /// Open the case.
+    OpenCase,
+    /// Draw the jury.
+    DrawJury,
+    /// Vote.
+    Vote,
+    /// Hand in signed ballots.
+    SubmitBallots,
+    /// Open the second jury.
+    OpenSecondJury,
+    /// Speak the last word.
+    Conclude,
+    /// Bring the ruling before the parent pool.
+    Appeal,
+    /// Tell the escrow the ruling.
+    ExecuteRuling,
+    /// Close the deal by its lapse_share.
+    Lapse,
+}
+
+impl From<What> for Next {
+    fn from(what: What) -> Self {
+        match what {
+            What::OpenCase => Self::OpenCase,
+            What::DrawJury => Self::DrawJury,
+            What::SubmitBallots => Self::SubmitBallots,
+            What::OpenSecondJury => Self::OpenSecondJury,
+            What::Conclude => Self::Conclude,
+            What::ExecuteRuling => Self::ExecuteRuling,
+        }
+    }
 }
 
 /// A seat of the jury.
@@ -135,7 +235,7 @@ pub struct EvidenceView {
     pub at: u64,
 }
 
-/// A case in which the reader sits.
+/// A jury on which the reader sits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DutyView {
     /// The purchase in dispute.
@@ -146,12 +246,20 @@ pub struct DutyView {
     pub deal: B256,
     /// How far the case is.
     pub stage: Stage,
+    /// 0 is the pool of the terms, 1 its parent.
+    pub instance: u8,
+    /// 0 is the first jury of the instance, 1 the second.
+    pub jury: u8,
     /// The reader's seats.
     pub seats: Vec<SeatView>,
+    /// Unix seconds; from the next on the ballots that are there are shown and handed in.
+    #[serde(with = "dec::optional")]
+    #[schema(value_type = Option<String>)]
+    pub voting_closes_at: Option<u64>,
     /// Unix seconds; a ballot after it is refused.
-    #[serde(with = "dec")]
-    #[schema(value_type = String)]
-    pub voting_closes_at: u64,
+    #[serde(with = "dec::optional")]
+    #[schema(value_type = Option<String>)]
+    pub ends_at: Option<u64>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
@@ -176,11 +284,103 @@ fn from_chain(event: &ChainEvent) -> Option<EvidenceView> {
     })
 }
 
-fn seats(held: &store::Held, voted: &std::collections::BTreeSet<u8>) -> Vec<SeatView> {
+fn seats(jury: &Jury, voted: &std::collections::BTreeSet<u8>) -> Vec<SeatView> {
     (0..)
-        .zip(&held.case.seats)
+        .zip(&jury.seats)
         .map(|(seat, juror)| SeatView { seat, juror: *juror, voted: voted.contains(&seat) })
         .collect()
+}
+
+/// A jury with as many of its ballots as may be shown now.
+fn jury_view(
+    rules: &Rules<'_>,
+    purchase: &Purchase,
+    (case, jury): (&Case, &Jury),
+    ballots: &Ballots,
+    now: u64,
+) -> JuryView {
+    let revealed = rules.revealed(case, jury, ballots.heard(jury), now);
+    let cast = jury.cast.iter().map(|(seat, cast)| BallotView {
+        seat: *seat,
+        share: cast.share,
+        reason: None,
+        signed: None,
+    });
+    let signed = ballots.signed.values().map(|(ballot, _)| ballot);
+    let counted = signed.filter(|ballot| revealed && !jury.cast.contains_key(&ballot.seat));
+    let mut shown: Vec<BallotView> = cast.chain(counted.map(ballot_view)).collect();
+    shown.sort_by_key(|ballot| ballot.seat);
+    let bounds = (revealed && !jury.seats.is_empty()).then(|| jury.bounds(ballots.shares()));
+    JuryView {
+        instance: jury.instance,
+        jury: jury.jury,
+        pool: jury.pool,
+        case_id: jury.id(purchase.deal, &purchase.terms),
+        seed: jury.seed,
+        voting_closes_at: rules.closes_at(case, jury),
+        ends_at: rules.ends_at(case, jury),
+        seats: seats(jury, &ballots.voted),
+        ballots: (revealed || !shown.is_empty()).then_some(shown),
+        lo: bounds.map(|bounds| bounds.lo),
+        hi: bounds.map(|bounds| bounds.hi),
+    }
+}
+
+fn ruling_view(ruling: &Ruling) -> RulingView {
+    let Ruling { instance, share, accepted_at, .. } = *ruling;
+    RulingView { instance, share, accepted_at, appeal_until: ruling.appeal_until() }
+}
+
+/// What may be done in the case of a deal that is still disputed.
+fn next(rules: &Rules<'_>, case: &Case, heard: &[Heard], now: u64) -> Vec<NextView> {
+    let mut all = Vec::new();
+    let instance = case.instance();
+    if matches!(case.stage, Stage::Drawn | Stage::Widened) {
+        for jury in [0, 1] {
+            let until = case.drawn(jury).and_then(|drawn| rules.ends_at(case, drawn));
+            if until.is_some() {
+                all.push(NextView { what: Next::Vote, instance, jury, from: None, until });
+            }
+        }
+    }
+    if let Some(until) = case.ruling().and_then(Ruling::appeal_until).filter(|_| case.stage == Stage::Accepted) {
+        all.push(NextView { what: Next::Appeal, instance, jury: 0, from: None, until: Some(until) });
+    }
+    all.extend(rules.moments(case, heard).into_iter().map(|moment| NextView {
+        what: moment.what.into(),
+        instance: moment.instance,
+        jury: moment.jury,
+        from: Some(moment.from).filter(|from| *from > now),
+        until: Some(moment.until),
+    }));
+    all.retain(|one| one.until.is_none_or(|until| until >= now));
+    if case.stage != Stage::Executed {
+        let after = rules.deadline(case).saturating_add(1);
+        let from = Some(after).filter(|from| *from > now);
+        all.push(NextView { what: Next::Lapse, instance, jury: 0, from, until: None });
+    }
+    all
+}
+
+async fn evidence(
+    on: &mut AnyConnection,
+    held: &store::Held,
+    events: &[(Finality, ChainEvent)],
+) -> Result<Vec<EvidenceView>, Error> {
+    let here = store::evidence(on, held.deal).await?.into_iter().map(|shown| EvidenceView {
+        record: Some(shown.id),
+        event: None,
+        author: Some(shown.author),
+        wallet: None,
+        hash: shown.body.hash,
+        uri: shown.body.uri,
+        note: shown.body.note,
+        at: u64::try_from(shown.created.ms().div_euclid(1000)).unwrap_or_default(),
+    });
+    let finals = events.iter().filter(|(finality, _)| *finality == Finality::Final);
+    let mut all: Vec<_> = here.chain(finals.filter_map(|(_, event)| from_chain(event))).collect();
+    all.sort_by_key(|shown| shown.at);
+    Ok(all)
 }
 
 /// The case of a disputed purchase.
@@ -199,58 +399,33 @@ async fn case(
     let events = purchases::events(&mut on, purchase.deal).await?;
     let standing = standing(&mut on, &reader, &purchase, &events).await?.ok_or_else(missing)?;
     let held = store::case(&mut on, purchase.deal).await?.ok_or_else(missing)?;
-    let voted = room::voted(&mut on, &held).await?;
+    let pool = room::pool_of(&mut on, &purchase).await?;
+    let rules = room::rules(&pool, &purchase);
     let now = u64::try_from(hub.clock.now_ms().div_euclid(1000)).unwrap_or_default();
     let case = &held.case;
-    let revealed = case::revealed(case, &voted, held.closes_at, now);
-    let signed = if revealed { store::ballots(&mut on, &held).await? } else { Default::default() };
-    let cast = case.cast.iter().map(|(seat, cast)| BallotView {
-        seat: *seat,
-        share: cast.share,
-        reason: None,
-        signed: None,
-    });
-    let counted = signed.values().filter(|ballot| !case.cast.contains_key(&ballot.seat));
-    let mut ballots: Vec<BallotView> = cast.chain(counted.map(ballot_view)).collect();
-    ballots.sort_by_key(|ballot| ballot.seat);
-    let shares = signed.values().map(|ballot| (ballot.seat, ballot.share));
-    let bounds = (revealed && !case.seats.is_empty()).then(|| case::bounds(case, shares));
+    let (mut juries, mut heard) = (Vec::new(), Vec::new());
+    for jury in &case.juries {
+        let ballots = Ballots::of(&mut on, held.deal, jury).await?;
+        heard.push(ballots.heard(jury));
+        juries.push(jury_view(&rules, &purchase, (case, jury), &ballots, now));
+    }
     let evidence = match standing {
         Standing::Public => None,
-        Standing::Party | Standing::Juror => {
-            let here = store::evidence(&mut on, held.deal).await?.into_iter().map(|shown| EvidenceView {
-                record: Some(shown.id),
-                event: None,
-                author: Some(shown.author),
-                wallet: None,
-                hash: shown.body.hash,
-                uri: shown.body.uri,
-                note: shown.body.note,
-                at: u64::try_from(shown.created.ms().div_euclid(1000)).unwrap_or_default(),
-            });
-            let finals = events.iter().filter(|(finality, _)| *finality == Finality::Final);
-            let mut all: Vec<_> = here.chain(finals.filter_map(|(_, event)| from_chain(event))).collect();
-            all.sort_by_key(|shown| shown.at);
-            Some(all)
-        }
+        Standing::Party | Standing::Juror => Some(evidence(&mut on, &held, &events).await?),
     };
+    let disputed = purchase.position.status == Status::Disputed;
     Ok(Json(CaseView {
         purchase: held.purchase,
         deal: held.deal,
         arbiter: purchase.terms.arbiter,
-        pool: case.pool,
         stage: case.stage,
         disputed_at: case.disputed_at,
-        voting_closes_at: held.closes_at,
-        instance: case.instance,
-        jury: case.jury,
-        case_id: case.id(held.deal, &purchase.terms),
-        seed: case.seed,
-        seats: seats(&held, &voted),
-        ballots: (revealed || !ballots.is_empty()).then_some(ballots),
-        lo: bounds.map(|bounds| bounds.lo),
-        hi: bounds.map(|bounds| bounds.hi),
-        ruling: case.ruling,
+        deadline: rules.deadline(case),
+        juries,
+        rulings: case.rulings.iter().map(ruling_view).collect(),
+        ruling: case.ruling().map(|ruling| ruling.share),
+        appealed_by: case.appealed_by,
+        next: if disputed { next(&rules, case, &heard, now) } else { Vec::new() },
         evidence,
     }))
 }
@@ -264,7 +439,7 @@ fn ballot_view(ballot: &BallotBody) -> BallotView {
     }
 }
 
-/// The cases in which you have a seat, the newest dispute first.
+/// The juries on which you sit, the newest dispute first.
 #[utoipa::path(get, path = "/v1/cases", tag = "disputes",
     params(("limit" = Option<u32>, Query, description = "1 to 100; 50 when missing")),
     responses(
@@ -284,15 +459,26 @@ async fn cases(
         identity::wallets_of(&mut on, &account).await?.into_iter().map(|wallet| wallet.address).collect();
     let mut items = Vec::new();
     for held in store::cases_of(&mut on, &wallets, limit).await? {
-        let voted = room::voted(&mut on, &held).await?;
-        let ours = seats(&held, &voted).into_iter().filter(|seat| wallets.contains(&seat.juror));
-        items.push(DutyView {
-            purchase: held.purchase,
-            deal: held.deal,
-            stage: held.case.stage,
-            seats: ours.collect(),
-            voting_closes_at: held.closes_at,
-        });
+        let Some(purchase) = purchases::by_deal(&mut on, held.deal).await? else { continue };
+        let pool = room::pool_of(&mut on, &purchase).await?;
+        let rules = room::rules(&pool, &purchase);
+        for jury in held.case.juries.iter().rev() {
+            let voted = Ballots::of(&mut on, held.deal, jury).await?.voted;
+            let mut ours = seats(jury, &voted);
+            ours.retain(|seat| wallets.contains(&seat.juror));
+            if !ours.is_empty() {
+                items.push(DutyView {
+                    purchase: held.purchase,
+                    deal: held.deal,
+                    stage: held.case.stage,
+                    instance: jury.instance,
+                    jury: jury.jury,
+                    seats: ours,
+                    voting_closes_at: rules.closes_at(&held.case, jury),
+                    ends_at: rules.ends_at(&held.case, jury),
+                });
+            }
+        }
     }
     Ok(Json(Page::new(items, None)))
 }

@@ -1,9 +1,11 @@
 //! Disputes: the case of a disputed deal as the arbiter's events tell it, what the parties show (`evidence@1`), and the
-//! jurors' ballots (`ballot@1`), which stay hidden until all have voted or voting has closed. The hub collects and hands
-//! on; the ruling is made on chain, from ballots that anyone can count again.
+//! jurors' ballots (`ballot@1`), which stay hidden until their jury has voted or its voting has closed. The hub collects and
+//! hands on; the ruling is made on chain, from ballots that anyone can count again. A party's signed appeal (`appeal@1`) is
+//! carried to the chain in the same way.
 //!
-//! - `case.rs`: the case as a table and a fold, when voting ends and what its ballots come to
-//! - `model.rs`: the rules of evidence and ballots
+//! - `case.rs`: the case as a table and a fold, and what its ballots come to
+//! - `moments.rs`: what comes next and when, from chain facts alone
+//! - `model.rs`: the rules of evidence, ballots and appeals
 //! - `room.rs`: what `submit` asks, and what an event or a moment that has come leads to
 //! - `timer.rs`: moments that come by the clock, kept in a table so that a restart loses none
 //! - `store.rs`, `api.rs`
@@ -11,12 +13,13 @@
 pub(crate) mod api;
 pub mod case;
 pub mod model;
+pub mod moments;
 mod room;
 mod store;
 #[cfg(test)]
 mod tests;
 mod timer;
 
-pub use api::{BallotView, CaseView, DutyView, EvidenceView, SeatView};
-pub(crate) use room::{TABLES, apply, check, follow};
+pub use api::{BallotView, CaseView, DutyView, EvidenceView, JuryView, Next, NextView, RulingView, SeatView};
+pub(crate) use room::{TABLES, apply, check, follow, prepare};
 pub(crate) use timer::run as run_timer;

@@ -1,6 +1,6 @@
 //! Who may say what in a dispute: the rules of evidence and of ballots.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, B256, Bytes};
 use protocol::{
@@ -9,11 +9,12 @@ use protocol::{
     deal::{LONGEST_URI, WHOLE},
     evm,
     terms::Terms,
-    wire::intent::SignedBallot,
+    wire::{dec, intent::SignedBallot},
 };
 use serde::{Deserialize, Serialize};
 
 use super::case::{Case, Stage};
+use crate::deals::model::Signed;
 
 /// The longest note to a piece of evidence or reason of a ballot, in characters.
 pub const NOTE_MAX: usize = 2_000;
@@ -35,6 +36,9 @@ pub struct EvidenceBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BallotBody {
+    /// 0 or 1 of the present instance; 0 when missing.
+    #[serde(default)]
+    pub jury: u8,
     /// Index of the juror's seat.
     pub seat: u8,
     /// The seller's share of the whole amount in basis points, a multiple of 500.
@@ -68,14 +72,30 @@ impl BallotBody {
     }
 }
 
-/// Why evidence or a ballot is refused.
+/// The longest signature of an appeal, in bytes.
+pub const SIGNATURE_MAX: usize = 1_024;
+
+/// `appeal@1`: a party's wallet brings the accepted ruling before the parent pool; the hub has it carried to the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppealBody {
+    /// Unix seconds; part of what is signed.
+    #[serde(with = "dec")]
+    #[schema(value_type = String)]
+    pub valid_until: u64,
+    /// EIP-712 signature of `Appeal(deal, validUntil)`: 65 bytes of a key, at most 1,024 of a contract wallet (ERC-1271).
+    #[schema(value_type = String)]
+    pub signature: Bytes,
+}
+
+/// Why evidence, a ballot or an appeal is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no open dispute.
     #[error("the purchase is not disputed")]
     NotDisputed,
-    /// Only buyer and seller show evidence.
-    #[error("only the buyer and the seller of the purchase may show evidence")]
+    /// Only buyer and seller show evidence and appeal.
+    #[error("only the buyer and the seller of the purchase may do this")]
     NotParty,
     /// The URI is too long.
     #[error("uri has {0} bytes; at most {LONGEST_URI} are allowed")]
@@ -88,9 +108,30 @@ pub enum Refusal {
         /// Its length in characters.
         length: usize,
     },
-    /// No jury is drawn.
-    #[error("no jury is drawn yet")]
-    NotDrawn,
+    /// No such jury is drawn.
+    #[error("jury {0} of the present instance is not drawn")]
+    NotDrawn(u8),
+    /// There is no ruling.
+    #[error("no ruling is accepted yet")]
+    NotAccepted,
+    /// The ruling cannot be appealed.
+    #[error("the ruling cannot be appealed: {0}")]
+    NotAppealable(&'static str),
+    /// The time for appeal is over.
+    #[error("the ruling could be appealed until {0} (Unix seconds)")]
+    AppealClosed(u64),
+    /// The party has appealed, or somebody has.
+    #[error("the ruling is appealed already")]
+    AlreadyAppealed,
+    /// The signature is worthless by now.
+    #[error("valid_until {0} (Unix seconds) has passed")]
+    SignatureExpired(u64),
+    /// The signature is too long.
+    #[error("signature has {0} bytes; at most {SIGNATURE_MAX} are allowed")]
+    SignatureTooLong(usize),
+    /// The signature is not the party's.
+    #[error("signature: {0}")]
+    InvalidAppeal(String),
     /// Voting is over.
     #[error("voting closed at {0} (Unix seconds)")]
     VotingClosed(u64),
@@ -129,7 +170,14 @@ impl Refusal {
             Self::NotParty => "not_party",
             Self::UriTooLong(_) => "uri_too_long",
             Self::NoteTooLong { .. } => "note_too_long",
-            Self::NotDrawn => "not_drawn",
+            Self::NotDrawn(_) => "not_drawn",
+            Self::NotAccepted => "not_accepted",
+            Self::NotAppealable(_) => "not_appealable",
+            Self::AppealClosed(_) => "appeal_closed",
+            Self::AlreadyAppealed => "already_appealed",
+            Self::SignatureExpired(_) => "signature_expired",
+            Self::SignatureTooLong(_) => "signature_too_long",
+            Self::InvalidAppeal(_) => "invalid_appeal",
             Self::VotingClosed(_) => "voting_closed",
             Self::BadSeat { .. } => "bad_seat",
             Self::NotJuror { .. } => "not_juror",
@@ -142,14 +190,21 @@ impl Refusal {
     /// The field of the record at fault.
     pub fn field(&self) -> &'static str {
         match self {
-            Self::NotDisputed | Self::NotDrawn | Self::VotingClosed(_) => "/about",
+            Self::NotDisputed
+            | Self::VotingClosed(_)
+            | Self::NotAccepted
+            | Self::NotAppealable(_)
+            | Self::AppealClosed(_)
+            | Self::AlreadyAppealed => "/about",
+            Self::NotDrawn(_) => "/body/jury",
+            Self::SignatureExpired(_) => "/body/valid_until",
             Self::NotParty => "/author",
             Self::UriTooLong(_) => "/body/uri",
             Self::NoteTooLong { field: "note", .. } => "/body/note",
             Self::NoteTooLong { .. } => "/body/reason",
             Self::BadSeat { .. } | Self::NotJuror { .. } | Self::SecondBallot(_) => "/body/seat",
             Self::BadShare(_) => "/body/share",
-            Self::InvalidBallot(_) => "/body/signature",
+            Self::InvalidBallot(_) | Self::SignatureTooLong(_) | Self::InvalidAppeal(_) => "/body/signature",
         }
     }
 }
@@ -177,36 +232,6 @@ pub fn check_evidence(body: &EvidenceBody, disputed: bool, party: bool) -> Resul
     short("note", &body.note)
 }
 
-/// What a moment that comes by the clock is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum What {
-    /// Voting has closed: hand in what there is.
-    SubmitBallots,
-    /// An accepted ruling can be executed.
-    ExecuteRuling,
-}
-
-impl What {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::SubmitBallots => "submit_ballots",
-            Self::ExecuteRuling => "execute_ruling",
-        }
-    }
-}
-
-impl FromStr for What {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        [Self::SubmitBallots, Self::ExecuteRuling]
-            .into_iter()
-            .find(|what| what.name() == name)
-            .ok_or_else(|| format!("no moment is for {name}"))
-    }
-}
-
 /// What the hub knows when a ballot arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct Voting<'a> {
@@ -217,8 +242,8 @@ pub struct Voting<'a> {
     /// Its terms.
     pub terms: &'a Terms,
     /// Unix seconds; a ballot after it is refused.
-    pub closes_at: u64,
-    /// Seats that have voted, here or on chain.
+    pub ends_at: u64,
+    /// Seats of its jury that have voted, here or on chain.
     pub voted: &'a BTreeSet<u8>,
     /// The author's wallets.
     pub wallets: &'a [AccountId],
@@ -232,17 +257,20 @@ pub struct Voting<'a> {
 /// The first rule that it breaks, in the order state, time, authority, amount, signature.
 pub fn check_ballot(body: &BallotBody, voting: &Voting<'_>) -> Result<Address, Refusal> {
     let case = voting.case.ok_or(Refusal::NotDisputed)?;
-    let (Stage::Drawn, Some(id)) = (case.stage, case.id(voting.deal, voting.terms)) else {
-        return Err(match case.stage {
-            Stage::Disputed | Stage::Opened | Stage::Drawn => Refusal::NotDrawn,
-            Stage::Accepted | Stage::Executed => Refusal::VotingClosed(voting.closes_at),
-        });
-    };
-    if voting.now > voting.closes_at {
-        return Err(Refusal::VotingClosed(voting.closes_at));
+    match case.stage {
+        Stage::Drawn | Stage::Widened => {}
+        Stage::Disputed | Stage::Opened => return Err(Refusal::NotDrawn(body.jury)),
+        Stage::Accepted | Stage::Appealed | Stage::Executed => {
+            return Err(Refusal::VotingClosed(voting.ends_at));
+        }
     }
-    let Some(juror) = case.seats.get(usize::from(body.seat)).copied() else {
-        return Err(Refusal::BadSeat { seat: body.seat, seats: case.seats.len() });
+    let jury = case.drawn(body.jury).ok_or(Refusal::NotDrawn(body.jury))?;
+    let id = jury.id(voting.deal, voting.terms).ok_or(Refusal::NotDrawn(body.jury))?;
+    if voting.now > voting.ends_at {
+        return Err(Refusal::VotingClosed(voting.ends_at));
+    }
+    let Some(juror) = jury.seats.get(usize::from(body.seat)).copied() else {
+        return Err(Refusal::BadSeat { seat: body.seat, seats: jury.seats.len() });
     };
     let wallet = AccountId { chain: voting.terms.arbiter.chain, address: juror };
     if !voting.wallets.contains(&wallet) {
@@ -260,5 +288,66 @@ pub fn check_ballot(body: &BallotBody, voting: &Voting<'_>) -> Result<Address, R
         Ok(signer) if signer == juror => Ok(juror),
         Ok(signer) => Err(Refusal::InvalidBallot(format!("it is {signer}'s, not {juror}'s"))),
         Err(error) => Err(Refusal::InvalidBallot(error.to_string())),
+    }
+}
+
+/// What the hub knows when an appeal arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Appealing<'a> {
+    /// The case from final events; none when the purchase is not in dispute.
+    pub case: Option<&'a Case>,
+    /// The wallet of the author in the terms; none when the author is no party.
+    pub party: Option<AccountId>,
+    /// Whether the author has appealed before.
+    pub before: bool,
+    /// Unix seconds.
+    pub now: u64,
+}
+
+/// Whether an appeal may be carried to the chain, its signature apart; the party's wallet when it may.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check_appeal(body: &AppealBody, appealing: &Appealing<'_>) -> Result<AccountId, Refusal> {
+    let case = appealing.case.ok_or(Refusal::NotDisputed)?;
+    if case.appealed_by.is_some() || appealing.before {
+        return Err(Refusal::AlreadyAppealed);
+    }
+    let ruling = match case.stage {
+        Stage::Executed => return Err(Refusal::NotAppealable("it is executed")),
+        _ => case.ruling().ok_or(Refusal::NotAccepted)?,
+    };
+    let until = ruling
+        .appeal_until()
+        .ok_or(Refusal::NotAppealable("no parent pool can hear it in the time that the terms leave"))?;
+    if appealing.now > until {
+        return Err(Refusal::AppealClosed(until));
+    }
+    if appealing.now > body.valid_until {
+        return Err(Refusal::SignatureExpired(body.valid_until));
+    }
+    let party = appealing.party.ok_or(Refusal::NotParty)?;
+    if body.signature.len() > SIGNATURE_MAX {
+        return Err(Refusal::SignatureTooLong(body.signature.len()));
+    }
+    Ok(party)
+}
+
+/// Who can say whether the signature of an appeal is the party's.
+///
+/// # Errors
+/// A `valid_until` that the type cannot hold, or 65 bytes of another key.
+pub fn appeal_signature(
+    terms: &Terms,
+    deal: B256,
+    party: Address,
+    body: &AppealBody,
+) -> Result<(Signed, B256), Refusal> {
+    let digest = evm::appeal_digest(terms.arbiter, deal, body.valid_until)
+        .map_err(|error| Refusal::InvalidAppeal(error.to_string()))?;
+    match evm::recover(digest, &body.signature) {
+        Ok(signer) if signer == party => Ok((Signed::ByKey, digest)),
+        // A contract wallet may take whatever it likes, 65 bytes of an owner's key among them.
+        _ => Ok((Signed::AskContract, digest)),
     }
 }

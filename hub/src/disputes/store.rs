@@ -7,7 +7,8 @@ use sqlx::{AnyConnection, Row};
 
 use super::{
     case::Case,
-    model::{BallotBody, EvidenceBody, What},
+    model::{BallotBody, EvidenceBody},
+    moments::What,
 };
 use crate::{
     deals::store::{corrupt, json, parsed, text},
@@ -24,21 +25,12 @@ pub(super) struct Held {
     pub deal: B256,
     /// By final events.
     pub case: Case,
-    /// Unix seconds; the last at which a ballot is taken.
-    pub closes_at: u64,
 }
 
-const COLUMNS: &str = "cases.purchase AS purchase, cases.deal AS deal, cases.body AS body, \
-                       cases.closes_at AS closes_at";
+const COLUMNS: &str = "cases.purchase AS purchase, cases.deal AS deal, cases.body AS body";
 
 fn held(row: &sqlx::any::AnyRow) -> Result<Held, Error> {
-    let closes_at: i64 = row.try_get("closes_at")?;
-    Ok(Held {
-        purchase: parsed(row, "purchase")?,
-        deal: parsed(row, "deal")?,
-        case: json(row, "body")?,
-        closes_at: u64::try_from(closes_at).map_err(corrupt)?,
-    })
+    Ok(Held { purchase: parsed(row, "purchase")?, deal: parsed(row, "deal")?, case: json(row, "body")? })
 }
 
 /// The case of a deal.
@@ -48,28 +40,30 @@ pub(super) async fn case(on: &mut AnyConnection, deal: B256) -> Result<Option<He
     row.as_ref().map(held).transpose()
 }
 
-/// Keeps the case and who sits in it.
+/// Keeps the case and who sits in its juries.
 pub(super) async fn put_case(on: &mut AnyConnection, now: &Held, at: i64) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO cases (deal, purchase, body, closes_at, updated_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (deal) DO UPDATE SET body = excluded.body, closes_at = excluded.closes_at,
-                                          updated_at = excluded.updated_at",
+        "INSERT INTO cases (deal, purchase, body, updated_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (deal) DO UPDATE SET body = excluded.body, updated_at = excluded.updated_at",
     )
     .bind(now.deal.to_string())
     .bind(now.purchase.to_string())
     .bind(text(&now.case)?)
-    .bind(i64::try_from(now.closes_at).map_err(corrupt)?)
     .bind(at)
     .execute(&mut *on)
     .await?;
     sqlx::query("DELETE FROM seats WHERE deal = $1").bind(now.deal.to_string()).execute(&mut *on).await?;
-    for (seat, wallet) in (0_i64..).zip(&now.case.seats) {
-        sqlx::query("INSERT INTO seats (deal, seat, wallet) VALUES ($1, $2, $3)")
-            .bind(now.deal.to_string())
-            .bind(seat)
-            .bind(wallet.to_string())
-            .execute(&mut *on)
-            .await?;
+    for jury in &now.case.juries {
+        for (seat, wallet) in (0_i64..).zip(&jury.seats) {
+            sqlx::query("INSERT INTO seats (deal, instance, jury, seat, wallet) VALUES ($1, $2, $3, $4, $5)")
+                .bind(now.deal.to_string())
+                .bind(i64::from(jury.instance))
+                .bind(i64::from(jury.jury))
+                .bind(seat)
+                .bind(wallet.to_string())
+                .execute(&mut *on)
+                .await?;
+        }
     }
     Ok(())
 }
@@ -176,12 +170,12 @@ pub(super) async fn add_ballot(
     accepted: &Accepted,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO ballots (deal, instance, jury, seat, id, author, body, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO ballots (deal, instance, jury, seat, id, author, body, handed_in, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8)",
     )
     .bind(held.deal.to_string())
-    .bind(i64::from(held.case.instance))
-    .bind(i64::from(held.case.jury))
+    .bind(i64::from(held.case.instance()))
+    .bind(i64::from(body.jury))
     .bind(i64::from(body.seat))
     .bind(accepted.record.id.to_string())
     .bind(accepted.record.account().to_string())
@@ -192,16 +186,42 @@ pub(super) async fn add_ballot(
     Ok(())
 }
 
-/// The signed ballots of the present jury, by seat.
-pub(super) async fn ballots(on: &mut AnyConnection, held: &Held) -> Result<BTreeMap<u8, BallotBody>, Error> {
-    let rows =
-        sqlx::query("SELECT body FROM ballots WHERE deal = $1 AND instance = $2 AND jury = $3 ORDER BY seat")
-            .bind(held.deal.to_string())
-            .bind(i64::from(held.case.instance))
-            .bind(i64::from(held.case.jury))
-            .fetch_all(on)
-            .await?;
-    rows.iter().map(|row| json::<BallotBody>(row, "body").map(|body| (body.seat, body))).collect()
+/// The signed ballots of a jury, known by instance and number, by seat; and whether each is handed in.
+pub(super) async fn ballots(
+    on: &mut AnyConnection,
+    deal: B256,
+    (instance, jury): (u8, u8),
+) -> Result<BTreeMap<u8, (BallotBody, bool)>, Error> {
+    let rows = sqlx::query(
+        "SELECT body, handed_in FROM ballots WHERE deal = $1 AND instance = $2 AND jury = $3 ORDER BY seat",
+    )
+    .bind(deal.to_string())
+    .bind(i64::from(instance))
+    .bind(i64::from(jury))
+    .fetch_all(on)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let ballot: BallotBody = json(row, "body")?;
+            let handed_in: i64 = row.try_get("handed_in")?;
+            Ok((ballot.seat, (ballot, handed_in != 0)))
+        })
+        .collect()
+}
+
+/// The signed ballots of a jury are handed in.
+pub(super) async fn handed_in(
+    on: &mut AnyConnection,
+    deal: B256,
+    (instance, jury): (u8, u8),
+) -> Result<(), Error> {
+    sqlx::query("UPDATE ballots SET handed_in = 1 WHERE deal = $1 AND instance = $2 AND jury = $3")
+        .bind(deal.to_string())
+        .bind(i64::from(instance))
+        .bind(i64::from(jury))
+        .execute(on)
+        .await?;
+    Ok(())
 }
 
 /// A moment that comes by the clock.

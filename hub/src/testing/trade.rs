@@ -64,6 +64,21 @@ pub(crate) fn book() -> RuleBook {
     }
 }
 
+/// Five seats, an hour to open, two hours to vote; nobody's parent but [`appealable`]'s.
+pub(crate) fn parent_book() -> RuleBook {
+    RuleBook { jury_size: 5, voting: 7200, salt: B256::repeat_byte(1), ..book() }
+}
+
+/// As [`book`], with a day in which a ruling may be appealed.
+pub(crate) fn appealable() -> RuleBook {
+    RuleBook { parent: evm::pool_id(&parent_book()), appeal: 86_400, ..book() }
+}
+
+/// The pools of the arbiter.
+fn known(pool: B256) -> Option<RuleBook> {
+    [book(), parent_book(), appealable()].into_iter().find(|book| evm::pool_id(book) == pool)
+}
+
 #[derive(Default)]
 struct Said {
     seq: u64,
@@ -164,24 +179,29 @@ async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> J
             reverted()
         });
     }
-    let ours = |pool: B256| call.to == ARBITER && pool == evm::pool_id(&book());
+    let ours = |pool: B256| known(pool).filter(|_| call.to == ARBITER);
     let answer = if let Ok(asked) = ArbitrationPools::bookOfCall::abi_decode(data) {
-        let RuleBook { keeper, parent, jury_size, delay, opening, voting, appeal, salt } = book();
-        let book = ArbitrationPools::RuleBook {
-            keeper,
-            parent,
-            jurySize: jury_size,
-            delay,
-            opening,
-            voting,
-            appeal,
-            salt,
-        };
-        ours(asked.pool).then(|| book.abi_encode())
+        ours(asked.pool).map(|book| {
+            let RuleBook { keeper, parent, jury_size, delay, opening, voting, appeal, salt } = book;
+            let book = ArbitrationPools::RuleBook {
+                keeper,
+                parent,
+                jurySize: jury_size,
+                delay,
+                opening,
+                voting,
+                appeal,
+                salt,
+            };
+            book.abi_encode()
+        })
     } else if let Ok(asked) = ArbitrationPools::worstCaseCall::abi_decode(data) {
-        ours(asked.pool).then(|| U256::from(protocol::arbitration::worst_case(&book(), None)).abi_encode())
+        ours(asked.pool).map(|book| {
+            let worst = protocol::arbitration::worst_case(&book, known(book.parent).as_ref());
+            U256::from(worst).abi_encode()
+        })
     } else if let Ok(asked) = ArbitrationPools::listCountCall::abi_decode(data) {
-        ours(asked.pool).then(|| 0_u32.abi_encode())
+        ours(asked.pool).map(|_| 0_u32.abi_encode())
     } else {
         None
     };
@@ -221,8 +241,10 @@ impl Trade {
         for seed in 3..6 {
             jurors.push(Person::arrive(&hub, seed).await);
         }
-        let pool = json!({ "arbiter": ARBITER, "panel": evm::pool_id(&book()) });
-        hub.say(&seller.record(&hub, "pool@1", pool)).await;
+        for book in [book(), appealable()] {
+            let pool = json!({ "arbiter": ARBITER, "panel": evm::pool_id(&book) });
+            hub.say(&seller.record(&hub, "pool@1", pool)).await;
+        }
         let listing = hub.say(&seller.record(&hub, "listing@1", Self::listing_body(&seller))).await;
         Self { hub, script, buyer, seller, jurors, listing }
     }
@@ -275,6 +297,21 @@ impl Trade {
 
     pub(crate) async fn offer(&self, salt: u8) -> Bought {
         let (terms, agreement) = self.terms(salt);
+        self.offer_of(terms, agreement).await
+    }
+
+    /// Offered, accepted, funded and disputed, before the pool of that rule book; answers the dispute's time.
+    pub(crate) async fn disputed_before(&self, salt: u8, book: &RuleBook) -> (Bought, u64) {
+        let (mut terms, agreement) = self.terms(salt);
+        terms.panel = evm::pool_id(book);
+        let bought = self.offer_of(terms, agreement).await;
+        self.hub.say(&self.acceptance(&bought)).await;
+        self.fund(&bought).await;
+        let at = self.dispute(&bought).await.block_time;
+        (bought, at)
+    }
+
+    async fn offer_of(&self, terms: Terms, agreement: Value) -> Bought {
         let id = self.hub.say(&self.purchase(&terms, &agreement)).await;
         let deal = evm::deal_id(&terms).unwrap();
         Bought { id, terms, deal }
@@ -321,32 +358,62 @@ impl Trade {
 
     /// The case is opened and the three jurors are drawn, in their order.
     pub(crate) async fn draw(&self, bought: &Bought, disputed_at: u64) -> B256 {
-        let (deal, escrow, seed) = (bought.deal, ESCROW.address, B256::repeat_byte(0x5e));
-        let opened = EventBody::CaseOpened { deal, escrow, instance: 0, jury: 0, target_block: 110 };
-        self.final_event(ARBITER, opened).await;
-        let seats = self.jurors.iter().map(|juror| juror.wallet.address()).collect();
-        let drawn = EventBody::JuryDrawn {
-            deal,
-            escrow,
-            pool: bought.terms.panel,
-            instance: 0,
-            jury: 0,
-            list: 0,
-            ends_at: disputed_at + protocol::arbitration::span(&book()),
-            seed,
-            seats,
-        };
-        self.final_event(ARBITER, drawn).await;
-        evm::case_id(bought.terms.panel, escrow, deal, 0, 0, seed)
+        self.opened(bought, 0, 0).await;
+        let ends_at = disputed_at + protocol::arbitration::span(&book());
+        self.drawn(bought, (0, 0), &[0, 1, 2], ends_at).await
     }
 
-    /// A juror's ballot without a written reason.
+    /// A jury is opened.
+    pub(crate) async fn opened(&self, bought: &Bought, instance: u8, jury: u8) -> ChainEvent {
+        let (deal, escrow) = (bought.deal, ESCROW.address);
+        let opened = EventBody::CaseOpened { deal, escrow, instance, jury, target_block: 110 };
+        self.final_event(ARBITER, opened).await
+    }
+
+    /// A jury is drawn: these jurors, in this order. Answers what its ballots are bound to.
+    pub(crate) async fn drawn(
+        &self,
+        bought: &Bought,
+        (instance, jury): (u8, u8),
+        jurors: &[usize],
+        ends_at: u64,
+    ) -> B256 {
+        let (deal, escrow, seed) = (bought.deal, ESCROW.address, B256::repeat_byte(0x5e + instance + jury));
+        let pool = if instance == 0 { bought.terms.panel } else { evm::pool_id(&parent_book()) };
+        let seats = jurors.iter().map(|juror| self.jurors[*juror].wallet.address()).collect();
+        let drawn =
+            EventBody::JuryDrawn { deal, escrow, pool, instance, jury, list: 0, ends_at, seed, seats };
+        self.final_event(ARBITER, drawn).await;
+        evm::case_id(pool, escrow, deal, instance, jury, seed)
+    }
+
+    /// A juror's ballot of a first jury, without a written reason.
     pub(crate) fn ballot(&self, juror: usize, bought: &Bought, case: B256, seat: u8, share: u16) -> Value {
+        self.ballot_of(juror, bought, case, (0, seat), share)
+    }
+
+    /// A juror's ballot for a seat of jury 0 or 1 of the present instance.
+    pub(crate) fn ballot_of(
+        &self,
+        juror: usize,
+        bought: &Bought,
+        case: B256,
+        (jury, seat): (u8, u8),
+        share: u16,
+    ) -> Value {
         let juror = &self.jurors[juror];
         let signature = sign(juror, evm::ballot_digest(ARBITER, case, share, B256::ZERO));
-        let body = json!({ "seat": seat, "share": share, "reason": "", "signature": signature });
+        let body =
+            json!({ "jury": jury, "seat": seat, "share": share, "reason": "", "signature": signature });
         let draft = juror.draft(&self.hub, "ballot@1", body).about(bought.id);
         draft.only_for(vec![crate::access::Audience::Account(juror.account)]).sign(&juror.device).unwrap()
+    }
+
+    /// More jurors, so that further juries can be seated.
+    pub(crate) async fn more_jurors(&mut self, count: u8) {
+        for seed in 20..20 + count {
+            self.jurors.push(Person::arrive(&self.hub, seed).await);
+        }
     }
 
     /// The purchase as somebody sees it, who must be allowed to.

@@ -39,24 +39,38 @@ pub struct Intent {
 }
 
 /// The calls of an arbiter that a hub asks for. All are permissionless on chain; an appeal carries its party's signature.
+/// Each names the step of the case that it is for, so that one which came too late is not taken for the next step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum IntentAction {
     /// Open the case of a disputed deal.
     OpenCase,
-    /// Draw the jury once the target block exists.
-    DrawJury,
-    /// Open the second jury of the present instance.
-    OpenSecondJury,
+    /// Draw a jury once its target block exists.
+    DrawJury {
+        /// As its `CaseOpened` says.
+        instance: u8,
+        /// 0 or 1 of that instance.
+        jury: u8,
+    },
+    /// Open an instance's second jury.
+    OpenSecondJury {
+        /// 0 is the pool of the terms, 1 its parent.
+        instance: u8,
+    },
     /// Hand in signed ballots.
     SubmitBallots {
-        /// 0 or 1 of the present instance.
+        /// 0 is the pool of the terms, 1 its parent.
+        instance: u8,
+        /// 0 or 1 of that instance.
         jury: u8,
         /// At most 31.
         ballots: Vec<SignedBallot>,
     },
     /// Speak the last word of an instance whose juries did not rule in time.
-    Conclude,
+    Conclude {
+        /// 0 is the pool of the terms, 1 its parent.
+        instance: u8,
+    },
     /// Execute an accepted ruling.
     ExecuteRuling,
     /// Bring an accepted ruling before the parent pool.

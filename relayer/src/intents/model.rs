@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub const KEY_MAX: usize = 200;
 /// The most ballots of one intent: the largest jury.
 pub const BALLOTS_MAX: usize = 31;
+/// The longest signature of an appeal, in bytes.
+pub const SIGNATURE_MAX: usize = 1_024;
 
 /// How far an intent is. The steps between them are in [`crate::transactions::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -91,6 +93,14 @@ pub fn admit(intent: &Intent, chain: ChainId) -> Result<(), String> {
         return Err(format!("terms name the arbiter {}, not {}", intent.terms.arbiter, intent.arbiter));
     }
     deal_id(&intent.terms).map_err(|error| format!("terms: {error}"))?;
+    if let IntentAction::Appeal { signature, .. } = &intent.action
+        && signature.len() > SIGNATURE_MAX
+    {
+        return Err(format!(
+            "the appeal's signature has {} bytes; it must have at most {SIGNATURE_MAX}",
+            signature.len()
+        ));
+    }
     if let IntentAction::SubmitBallots { ballots, .. } = &intent.action {
         if ballots.is_empty() || ballots.len() > BALLOTS_MAX {
             return Err(format!("{} ballots; there must be 1 to {BALLOTS_MAX}", ballots.len()));

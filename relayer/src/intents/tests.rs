@@ -86,13 +86,18 @@ fn what_cannot_be_done_is_refused_by_name() {
     assert!(refused(|intent| intent.arbiter.address = Address::ZERO).contains("terms name the arbiter"));
     assert!(refused(|intent| intent.terms.amount = u128::MAX).contains("terms: amount"));
     let none =
-        |intent: &mut Intent| intent.action = IntentAction::SubmitBallots { jury: 0, ballots: Vec::new() };
+        |intent: &mut Intent| intent.action = IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: Vec::new() };
     assert!(refused(none).contains("0 ballots"));
     let short = |intent: &mut Intent| {
         let ballot = SignedBallot { seat: 4, share: 0, reason: B256::ZERO, signature: vec![1; 64].into() };
-        intent.action = IntentAction::SubmitBallots { jury: 0, ballots: vec![ballot] };
+        intent.action = IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: vec![ballot] };
     };
     assert!(refused(short).contains("seat 4: a signature has 65 bytes"));
+    let long = |intent: &mut Intent| {
+        let signature = vec![1; 1_025].into();
+        intent.action = IntentAction::Appeal { party: Address::ZERO, valid_until: 1, signature };
+    };
+    assert!(refused(long).contains("1025 bytes; it must have at most 1024"));
 }
 
 #[test]

@@ -48,10 +48,10 @@ pub fn calldata(intent: &Intent) -> Result<Bytes, BallotsError> {
     let terms = &intent.terms;
     Ok(match &intent.action {
         IntentAction::OpenCase => call::open(terms)?,
-        IntentAction::DrawJury => call::draw(terms)?,
-        IntentAction::OpenSecondJury => call::open_second_jury(terms)?,
-        IntentAction::SubmitBallots { jury, ballots } => call::submit(terms, *jury, ballots)?,
-        IntentAction::Conclude => call::conclude(terms)?,
+        IntentAction::DrawJury { .. } => call::draw(terms)?,
+        IntentAction::OpenSecondJury { .. } => call::open_second_jury(terms)?,
+        IntentAction::SubmitBallots { jury, ballots, .. } => call::submit(terms, *jury, ballots)?,
+        IntentAction::Conclude { .. } => call::conclude(terms)?,
         IntentAction::ExecuteRuling => call::execute(terms)?,
         IntentAction::Appeal { party, valid_until, signature } => {
             let signed = Signed { signer: *party, valid_until: *valid_until, signature: signature.clone() };
@@ -69,9 +69,9 @@ const TOKEN_GAS: u64 = 300_000;
 pub const fn payee_gas(intent: &Intent) -> u64 {
     use IntentAction as A;
     match (&intent.action, &intent.terms.asset.token) {
-        (A::OpenCase | A::DrawJury | A::OpenSecondJury | A::Appeal { .. }, _) => 0,
-        (A::SubmitBallots { .. } | A::Conclude | A::ExecuteRuling, None) => COIN_GAS,
-        (A::SubmitBallots { .. } | A::Conclude | A::ExecuteRuling, Some(_)) => TOKEN_GAS,
+        (A::OpenCase | A::DrawJury { .. } | A::OpenSecondJury { .. } | A::Appeal { .. }, _) => 0,
+        (A::SubmitBallots { .. } | A::Conclude { .. } | A::ExecuteRuling, None) => COIN_GAS,
+        (A::SubmitBallots { .. } | A::Conclude { .. } | A::ExecuteRuling, Some(_)) => TOKEN_GAS,
     }
 }
 
@@ -95,22 +95,25 @@ pub fn effect(action: &IntentAction, answer: &[u8]) -> Effect {
     }
 }
 
-/// Whether a case, told by its juries, shows what an action is for. The case stands where its last jury stands.
+/// Whether a case, told by its juries, shows what an action is for, or has gone on without it, so that there is nothing
+/// left to do. The case stands where its last jury stands.
 pub fn achieved(action: &IntentAction, juries: &[Jury]) -> bool {
     let (Some(first), Some(last)) = (juries.first(), juries.last()) else { return false };
+    let present = (last.instance, last.jury);
+    let ruled = |instance: u8| last.instance > instance || last.stage >= ACCEPTED;
     match action {
         IntentAction::OpenCase => true,
-        IntentAction::DrawJury => last.stage >= DRAWN,
-        IntentAction::OpenSecondJury => last.jury != 0,
-        // After a ruling nothing is counted any more.
-        IntentAction::SubmitBallots { jury, ballots } => {
-            let asked = juries.iter().rfind(|one| one.instance == last.instance && one.jury == *jury);
-            last.stage >= ACCEPTED
+        IntentAction::DrawJury { instance, jury } => present > (*instance, *jury) || last.stage >= DRAWN,
+        IntentAction::OpenSecondJury { instance } => ruled(*instance) || last.jury != 0,
+        IntentAction::SubmitBallots { instance, jury, ballots } => {
+            let asked = juries.iter().find(|one| (one.instance, one.jury) == (*instance, *jury));
+            // After a ruling nothing is counted any more.
+            ruled(*instance)
                 || asked.is_some_and(|one| {
                     one.stage == DRAWN && ballots.iter().all(|ballot| counted(ballot, one.ballots))
                 })
         }
-        IntentAction::Conclude => last.stage >= ACCEPTED,
+        IntentAction::Conclude { instance } => ruled(*instance),
         IntentAction::ExecuteRuling => last.stage >= EXECUTED,
         IntentAction::Appeal { .. } => last.instance > first.instance,
     }

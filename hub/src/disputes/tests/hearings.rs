@@ -16,14 +16,14 @@ use crate::{
     },
 };
 
-async fn disputed(trade: &Trade, salt: u8) -> (Bought, u64) {
+pub(super) async fn disputed(trade: &Trade, salt: u8) -> (Bought, u64) {
     let bought = trade.agree(salt).await;
     trade.fund(&bought).await;
     let at = trade.dispute(&bought).await.block_time;
     (bought, at)
 }
 
-async fn case_of(trade: &Trade, token: &str, bought: &Bought) -> Value {
+pub(super) async fn case_of(trade: &Trade, token: &str, bought: &Bought) -> Value {
     let answer = trade.hub.get_as(token, &format!("/v1/purchases/{}/case", bought.id)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.body
@@ -81,8 +81,10 @@ async fn a_jury_votes_in_secret_and_its_ballots_are_handed_in_at_once() {
         assert_eq!(trade.hub.refuses(&early).await.2, "not_drawn");
         let id = trade.draw(&bought, disputed_at).await;
         let seen = case_of(&trade, &juror, &bought).await;
-        assert_eq!((&seen["case_id"], &seen["stage"]), (&json!(id), &json!("drawn")));
-        assert_eq!(seen["voting_closes_at"], json!((disputed_at + 7200).to_string()));
+        assert_eq!((&seen["juries"][0]["case_id"], &seen["stage"]), (&json!(id), &json!("drawn")));
+        let jury = &seen["juries"][0];
+        assert_eq!(jury["voting_closes_at"], json!((disputed_at + 7200).to_string()));
+        assert_eq!(jury["ends_at"], json!((disputed_at + 2 * 7200).to_string()));
         // A juror sees what there is to judge, not what only the parties need.
         let details = trade.view(&juror, &bought).await["details"].clone();
         assert_eq!((&details["terms"], &details["seller_signature"]), (&json!(bought.terms), &Value::Null));
@@ -104,7 +106,7 @@ async fn a_jury_votes_in_secret_and_its_ballots_are_handed_in_at_once() {
         trade.hub.say(&trade.ballot(1, &bought, id, 1, 0)).await;
 
         for token in [&buyer, &juror] {
-            let seen = case_of(&trade, token, &bought).await;
+            let seen = case_of(&trade, token, &bought).await["juries"][0].clone();
             assert_eq!((&seen["ballots"], &seen["lo"]), (&Value::Null, &Value::Null));
             let voted: Vec<_> =
                 seen["seats"].as_array().unwrap().iter().map(|seat| seat["voted"].clone()).collect();
@@ -113,7 +115,7 @@ async fn a_jury_votes_in_secret_and_its_ballots_are_handed_in_at_once() {
         assert_eq!(trade.intents().await.len(), 2);
 
         trade.hub.say(&trade.ballot(2, &bought, id, 2, 7500)).await;
-        let seen = case_of(&trade, &buyer, &bought).await;
+        let seen = case_of(&trade, &buyer, &bought).await["juries"][0].clone();
         let shares: Vec<_> =
             seen["ballots"].as_array().unwrap().iter().map(|one| one["share"].clone()).collect();
         assert_eq!(shares, [10_000, 0, 7500]);
@@ -129,7 +131,7 @@ async fn a_jury_votes_in_secret_and_its_ballots_are_handed_in_at_once() {
 }
 
 /// Waits for an intent of that key, which the clock brings.
-async fn intent(trade: &Trade, key: &str) -> Value {
+pub(super) async fn intent(trade: &Trade, key: &str) -> Value {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let found = trade.intents().await.into_iter().find(|(known, _)| known == key);
@@ -163,19 +165,25 @@ async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
         };
         trade.final_event(ARBITER, cast).await;
         let seller = trade.seller.sign_in(&trade.hub).await;
-        let seen = case_of(&trade, &seller, &bought).await;
+        let seen = case_of(&trade, &seller, &bought).await["juries"][0].clone();
         assert_eq!(seen["ballots"], json!([{ "seat": 1, "share": 3000, "reason": null, "signed": null }]));
         assert_eq!(trade.intents().await.len(), 2);
 
+        // Voting closed an hour ago, and ballots count for another hour.
         trade.hub.clock.pass_ms(3 * 3600 * 1000);
         let action = intent(&trade, &format!("ballots/{deal}/0/0")).await;
         let handed: Vec<_> =
             action["ballots"].as_array().unwrap().iter().map(|one| one["seat"].clone()).collect();
         assert_eq!(handed, [0]);
-        assert_eq!(trade.hub.refuses(&trade.ballot(2, &bought, id, 2, 0)).await.2, "voting_closed");
+        let second = intent(&trade, &format!("second-jury/{deal}/0")).await;
+        assert_eq!(second, json!({ "do": "open_second_jury", "instance": 0 }));
         let seller = trade.seller.sign_in(&trade.hub).await;
-        let seen = case_of(&trade, &seller, &bought).await;
+        let seen = case_of(&trade, &seller, &bought).await["juries"][0].clone();
         assert_eq!((&seen["lo"], &seen["hi"]), (&json!(2500), &json!(3000)));
+        trade.hub.clock.pass_ms(3600 * 1000);
+        assert_eq!(trade.hub.refuses(&trade.ballot(2, &bought, id, 2, 0)).await.2, "voting_closed");
+        let concluded = intent(&trade, &format!("conclude/{deal}/0")).await;
+        assert_eq!(concluded, json!({ "do": "conclude", "instance": 0 }));
 
         // A ruling that is accepted and not executed is executed at the hub's wish; an executed one is left alone.
         let accepted = EventBody::RulingAccepted {
@@ -188,7 +196,7 @@ async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
             executable_at: 1,
         };
         trade.final_event(ARBITER, accepted).await;
-        assert_eq!(intent(&trade, &format!("execute/{deal}")).await, json!({ "do": "execute_ruling" }));
+        assert_eq!(intent(&trade, &format!("execute/{deal}/0")).await, json!({ "do": "execute_ruling" }));
         let ruled = EventBody::Ruled { deal, share: 2500, released: 250, refunded: 750, count: 3 };
         trade.final_event(ESCROW, ruled).await;
         trade

@@ -1,6 +1,8 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 mod hearings;
+mod juries;
+mod moments;
 
 use std::collections::BTreeSet;
 
@@ -13,8 +15,11 @@ use protocol::{
 };
 
 use super::{
-    case::{self, Case, OutOfOrder, Stage, Step, fold, revealed, step},
-    model::{BallotBody, EvidenceBody, Refusal, Voting, check_ballot, check_evidence},
+    case::{Case, Cast, Jury, OutOfOrder, Ruling, Stage, Step, fold, step},
+    model::{
+        AppealBody, Appealing, BallotBody, EvidenceBody, Refusal, Voting, check_appeal, check_ballot,
+        check_evidence,
+    },
 };
 use crate::testing::{
     Person,
@@ -25,61 +30,23 @@ use crate::testing::{
 fn every_pair_of_stage_and_event_is_as_written() {
     use OutOfOrder as O;
     use Stage as S;
-    let table: [(Step, [Result<Stage, OutOfOrder>; 5]); 6] = [
-        (
-            Step::Open,
-            [Ok(S::Opened), Ok(S::Opened), Ok(S::Opened), Err(O::AlreadyAccepted), Err(O::AlreadyExecuted)],
-        ),
-        (
-            Step::Move,
-            [
-                Err(O::NotOpened),
-                Ok(S::Opened),
-                Err(O::AlreadyDrawn),
-                Err(O::AlreadyAccepted),
-                Err(O::AlreadyExecuted),
-            ],
-        ),
-        (
-            Step::Draw,
-            [
-                Err(O::NotOpened),
-                Ok(S::Drawn),
-                Err(O::AlreadyDrawn),
-                Err(O::AlreadyAccepted),
-                Err(O::AlreadyExecuted),
-            ],
-        ),
-        (
-            Step::Count,
-            [
-                Err(O::NotOpened),
-                Err(O::NotDrawn),
-                Ok(S::Drawn),
-                Err(O::AlreadyAccepted),
-                Err(O::AlreadyExecuted),
-            ],
-        ),
-        (
-            Step::Accept,
-            [
-                Err(O::NotOpened),
-                Ok(S::Accepted),
-                Ok(S::Accepted),
-                Err(O::AlreadyAccepted),
-                Err(O::AlreadyExecuted),
-            ],
-        ),
-        (
-            Step::Execute,
-            [
-                Err(O::NotOpened),
-                Err(O::NotAccepted),
-                Err(O::NotAccepted),
-                Ok(S::Executed),
-                Err(O::AlreadyExecuted),
-            ],
-        ),
+    let (ok, refused) = (Ok::<Stage, OutOfOrder>, Err::<Stage, OutOfOrder>);
+    // Disputed, Opened, Drawn, Widened, Accepted, Appealed, Executed.
+    let none = refused(O::NotOpened);
+    let (ruled, appealed, told) =
+        (refused(O::AlreadyAccepted), refused(O::AlreadyAppealed), refused(O::AlreadyExecuted));
+    let (open, drawn) = (refused(O::AlreadyOpen), refused(O::AlreadyDrawn));
+    let (early, unruled) = (refused(O::NotDrawn), refused(O::NotAccepted));
+    #[rustfmt::skip]
+    let table: [(Step, [Result<Stage, OutOfOrder>; 7]); 8] = [
+        (Step::Open, [ok(S::Opened), open, open, open, ruled, ok(S::Opened), told]),
+        (Step::Move, [none, ok(S::Opened), drawn, ok(S::Widened), ruled, appealed, told]),
+        (Step::Draw, [none, ok(S::Drawn), drawn, ok(S::Drawn), ruled, appealed, told]),
+        (Step::Widen, [none, early, ok(S::Widened), open, ruled, appealed, told]),
+        (Step::Count, [none, early, ok(S::Drawn), ok(S::Widened), ruled, appealed, told]),
+        (Step::Accept, [none, ok(S::Accepted), ok(S::Accepted), ok(S::Accepted), ruled, appealed, told]),
+        (Step::Appeal, [none, unruled, unruled, unruled, ok(S::Appealed), appealed, told]),
+        (Step::Execute, [none, unruled, unruled, unruled, ok(S::Executed), appealed, told]),
     ];
     assert_eq!(table.map(|(by, _)| by), Step::ALL);
     for (by, outcomes) in table {
@@ -110,6 +77,26 @@ fn terms() -> protocol::terms::Terms {
     }
 }
 
+/// Seat 2 cast 500: its field is 2 from bit 10 on, and bit 157 says that it did so on chain.
+const CAST: B256 = word(&[(2, 2)], 157);
+/// And seat 0 signed 500.
+const COUNTED: B256 = word(&[(0, 2), (2, 2)], 157);
+
+/// A word of ballots: fields of 5 bits by seat, all below 32 bits here, and one bit from 155 on.
+const fn word(fields: &[(u32, u32)], bit: usize) -> B256 {
+    let mut low: u32 = 0;
+    let mut at = 0;
+    while at < fields.len() {
+        low |= fields[at].1 << (5 * fields[at].0);
+        at += 1;
+    }
+    let mut bytes = [0; 32];
+    let low = low.to_be_bytes();
+    (bytes[28], bytes[29], bytes[30], bytes[31]) = (low[0], low[1], low[2], low[3]);
+    bytes[31 - bit / 8] |= 1 << (bit % 8);
+    B256::new(bytes)
+}
+
 /// A whole case as the arbiter tells it, one event a block.
 fn told() -> Vec<ChainEvent> {
     let (deal, escrow) = (B256::repeat_byte(1), ESCROW.address);
@@ -129,21 +116,13 @@ fn told() -> Vec<ChainEvent> {
             seats,
         },
         EventBody::BallotCast { deal, escrow, instance: 0, jury: 0, seat: 2, share: 500, reason: B256::ZERO },
-        EventBody::BallotsCounted {
-            deal,
-            escrow,
-            instance: 0,
-            jury: 0,
-            ballots: B256::ZERO,
-            lo: 500,
-            hi: 500,
-        },
+        EventBody::BallotsCounted { deal, escrow, instance: 0, jury: 0, ballots: CAST, lo: 0, hi: 10_000 },
         EventBody::RulingAccepted {
             deal,
             escrow,
             instance: 0,
             jury: 0,
-            ballots: B256::ZERO,
+            ballots: COUNTED,
             share: 500,
             executable_at: 107,
         },
@@ -169,8 +148,12 @@ fn a_case_is_what_its_arbiter_tells_and_nobody_else() {
     let mut events = told();
     let (case, waits) = fold(&terms(), 50, &events);
     assert_eq!(waits, None);
-    assert_eq!((case.stage, case.ruling, case.accepted_at), (Stage::Executed, Some(500), Some(106)));
-    assert_eq!((case.target_block, case.lo, case.hi, case.seats.len()), (Some(71), 500, 500, 3));
+    let ruling = case.ruling().copied().unwrap();
+    assert_eq!((case.stage, ruling.share, ruling.accepted_at), (Stage::Executed, 500, 106));
+    let jury = &case.juries[0];
+    assert_eq!((case.juries.len(), jury.target_block, jury.seats.len()), (1, 71, 3));
+    assert_eq!(jury.bounds([]).ruling(), Some(500));
+    assert_eq!(jury.voted(), BTreeSet::from([0, 2]));
     // Another contract's word, and word of another escrow's deal, count for nothing.
     events[0].contract = ESCROW;
     if let EventBody::TargetMoved { escrow, .. } = &mut events[1].body {
@@ -212,31 +195,12 @@ fn drawn() -> Case {
 }
 
 #[test]
-fn ballots_are_shown_when_all_have_voted_or_nobody_can_any_more() {
-    let case = drawn();
-    let set = |seats: &[u8]| seats.iter().copied().collect::<BTreeSet<_>>();
-    for (voted, now, shown) in [
-        (set(&[]), 100, false),
-        (set(&[0, 2]), 100, false),
-        (set(&[0, 1, 2]), 0, true),
-        (set(&[]), 101, true),
-    ] {
-        assert_eq!(revealed(&case, &voted, 100, now), shown, "{voted:?} at {now}");
-    }
-    // Ballots cast on chain may rule before the last has voted.
-    assert!(revealed(&Case { stage: Stage::Accepted, ..case }, &set(&[0, 2]), 100, 0));
-    // A jury that is not drawn has not "all voted".
-    assert!(!revealed(&Case::new(&terms(), 50), &set(&[]), 100, 100));
-    assert_eq!(case::voting_closes_at(50, &book()), 50 + 3600 + 3600);
-}
-
-#[test]
 fn a_ballot_on_chain_stands_in_place_of_a_signed_one() {
     let mut case = drawn();
-    let bounds = case::bounds(&case, [(0, 10_000), (1, 10_000)]);
+    let bounds = case.juries[0].bounds([(0, 10_000), (1, 10_000)]);
     assert_eq!((bounds.lo, bounds.hi, bounds.ruling()), (10_000, 10_000, Some(10_000)));
-    case.cast.insert(0, case::Cast { share: 0, reason: B256::ZERO });
-    let bounds = case::bounds(&case, [(0, 10_000), (1, 10_000)]);
+    case.juries[0].cast.insert(0, Cast { share: 0, reason: B256::ZERO });
+    let bounds = case.juries[0].bounds([(0, 10_000), (1, 10_000)]);
     assert_eq!((bounds.lo, bounds.hi), (0, 10_000));
 }
 
@@ -246,39 +210,47 @@ fn every_rule_of_a_ballot_refuses_by_name() {
     let (wallet, _) = Person::keys(8);
     let juror = AccountId { chain: CHAIN, address: wallet.address() };
     let mut seated = case.clone();
-    seated.seats[1] = juror.address;
+    seated.juries[0].seats[1] = juror.address;
     let none = BTreeSet::new();
     let voting = Voting {
         case: Some(&seated),
         deal,
         terms: &terms,
-        closes_at: 100,
+        ends_at: 100,
         voted: &none,
         wallets: &[juror],
         now: 100,
     };
-    let id = seated.id(deal, &terms).unwrap();
+    let id = seated.juries[0].id(deal, &terms).unwrap();
     let signature = |share, reason| {
         use alloy::signers::SignerSync;
         let digest = evm::ballot_digest(ARBITER, id, share, reason);
         wallet.sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into()
     };
-    let good =
-        BallotBody { seat: 1, share: 2500, reason: String::new(), signature: signature(2500, B256::ZERO) };
+    let good = BallotBody {
+        jury: 0,
+        seat: 1,
+        share: 2500,
+        reason: String::new(),
+        signature: signature(2500, B256::ZERO),
+    };
     assert_eq!(check_ballot(&good, &voting), Ok(juror.address));
     let reasoned = BallotBody { reason: "It was late.".to_owned(), ..good.clone() };
     assert_eq!(check_ballot(&reasoned, &voting).unwrap_err().rule(), "invalid_ballot");
     let signed = BallotBody { signature: signature(2500, reasoned.reason_hash()), ..reasoned };
     assert_eq!(check_ballot(&signed, &voting), Ok(juror.address));
 
-    let fresh = Case::new(&terms, 50);
+    let fresh = Case::new(50);
     let ruled = Case { stage: Stage::Accepted, ..seated.clone() };
+    let appealed = Case { stage: Stage::Appealed, ..seated.clone() };
     let taken = BTreeSet::from([1]);
     let elsewhere = AccountId { chain: "eip155:1".parse().unwrap(), ..juror };
     for (rule, ballot, voting) in [
         ("not_disputed", good.clone(), Voting { case: None, ..voting }),
         ("not_drawn", good.clone(), Voting { case: Some(&fresh), ..voting }),
+        ("not_drawn", BallotBody { jury: 1, ..good.clone() }, voting),
         ("voting_closed", good.clone(), Voting { case: Some(&ruled), ..voting }),
+        ("voting_closed", good.clone(), Voting { case: Some(&appealed), ..voting }),
         ("voting_closed", good.clone(), Voting { now: 101, ..voting }),
         ("bad_seat", BallotBody { seat: 3, ..good.clone() }, voting),
         ("not_juror", BallotBody { seat: 0, ..good.clone() }, voting),
@@ -306,4 +278,38 @@ fn every_rule_of_evidence_refuses_by_name() {
     assert_eq!(check_evidence(&uri, true, true), Err(Refusal::UriTooLong(257)));
     let note = EvidenceBody { note: "x".repeat(2001), ..good };
     assert_eq!(check_evidence(&note, true, true), Err(Refusal::NoteTooLong { field: "note", length: 2001 }));
+}
+
+#[test]
+fn every_rule_of_an_appeal_refuses_by_name() {
+    let ruling =
+        Ruling { instance: 0, jury: 0, share: 500, accepted_at: 100, executable_at: Some(201) };
+    let case = Case { stage: Stage::Accepted, rulings: vec![ruling], ..drawn() };
+    let body = AppealBody { valid_until: 200, signature: vec![1; 1_024].into() };
+    let appealing =
+        Appealing { case: Some(&case), party: Some(terms().buyer), before: false, now: 200 };
+    assert_eq!(check_appeal(&body, &appealing), Ok(terms().buyer));
+
+    let fresh = drawn();
+    let of = |stage, executable_at| {
+        let ruling = Ruling { executable_at, ..ruling };
+        Case { stage, rulings: vec![ruling], ..drawn() }
+    };
+    let (executed, late) = (of(Stage::Executed, None), of(Stage::Accepted, Some(100)));
+    let anew = Case { appealed_by: Some(Address::ZERO), ..of(Stage::Drawn, Some(201)) };
+    let long = AppealBody { signature: vec![1; 1_025].into(), ..body.clone() };
+    for (rule, body, appealing) in [
+        ("not_disputed", &body, Appealing { case: None, ..appealing }),
+        ("already_appealed", &body, Appealing { case: Some(&anew), ..appealing }),
+        ("already_appealed", &body, Appealing { before: true, ..appealing }),
+        ("not_accepted", &body, Appealing { case: Some(&fresh), ..appealing }),
+        ("not_appealable", &body, Appealing { case: Some(&executed), ..appealing }),
+        ("not_appealable", &body, Appealing { case: Some(&late), ..appealing }),
+        ("appeal_closed", &body, Appealing { now: 201, ..appealing }),
+        ("signature_expired", &AppealBody { valid_until: 199, ..body.clone() }, appealing),
+        ("not_party", &body, Appealing { party: None, ..appealing }),
+        ("signature_too_long", &long, appealing),
+    ] {
+        assert_eq!(check_appeal(body, &appealing).unwrap_err().rule(), rule);
+    }
 }

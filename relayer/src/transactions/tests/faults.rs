@@ -170,7 +170,7 @@ async fn a_second_process_stands_by_until_the_first_is_gone() {
         second.not_ready("another process works for signer").await;
         first.kill().await;
         second.ready().await;
-        world.peers.want([intent(2, "draw", &world.terms, IntentAction::DrawJury)]);
+        world.peers.want([intent(2, "draw", &world.terms, IntentAction::DrawJury { instance: 0, jury: 0 })]);
         world.comes_to(&second, "draw", "done").await;
         assert_eq!(world.nonce().await, 2, "{:?}", db.engine);
         second.stop().await;

@@ -69,10 +69,10 @@ fn a_payee_that_spends_its_bound_starves_no_ruling() {
         terms.asset.token = token;
         for (action, gas) in [
             (IntentAction::OpenCase, 0),
-            (IntentAction::DrawJury, 0),
-            (IntentAction::OpenSecondJury, 0),
-            (IntentAction::SubmitBallots { jury: 0, ballots: Vec::new() }, bound),
-            (IntentAction::Conclude, bound),
+            (IntentAction::DrawJury { instance: 0, jury: 0 }, 0),
+            (IntentAction::OpenSecondJury { instance: 0 }, 0),
+            (IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: Vec::new() }, bound),
+            (IntentAction::Conclude { instance: 0 }, bound),
             (IntentAction::ExecuteRuling, bound),
         ] {
             assert_eq!(payee_gas(&intent(1, "key", &terms, action)), gas);
@@ -311,11 +311,11 @@ fn case(stage: u8, ballots: U256) -> Vec<Jury> {
 #[test]
 fn an_effect_is_read_from_the_stage_and_the_ballots() {
     let ballot = |seat, share| SignedBallot { seat, share, reason: B256::ZERO, signature: Bytes::new() };
-    let submit = IntentAction::SubmitBallots { jury: 0, ballots: vec![ballot(0, 0), ballot(2, 10_000)] };
+    let submit = IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: vec![ballot(0, 0), ballot(2, 10_000)] };
     let stages =
         |action: &IntentAction| [0, 1, 2, 3, 4].map(|stage| achieved(action, &case(stage, U256::ZERO)));
     assert_eq!(stages(&IntentAction::OpenCase), [false, true, true, true, true]);
-    assert_eq!(stages(&IntentAction::DrawJury), [false, false, true, true, true]);
+    assert_eq!(stages(&IntentAction::DrawJury { instance: 0, jury: 0 }), [false, false, true, true, true]);
     assert_eq!(stages(&submit), [false, false, false, true, true]);
     assert_eq!(stages(&IntentAction::ExecuteRuling), [false, false, false, false, true]);
 
@@ -326,8 +326,47 @@ fn an_effect_is_read_from_the_stage_and_the_ballots() {
     assert!(!counted(field(0, 1) | field(2, 20)), "another share is counted");
     assert!(counted(field(0, 1) | field(2, 31)), "seat 2 is void");
     assert!(counted(field(0, 1) | field(2, 3) | (U256::from(1) << (155 + 2))), "seat 2 voted on chain");
-    let beyond = IntentAction::SubmitBallots { jury: 0, ballots: vec![ballot(31, 0)] };
+    let beyond = IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: vec![ballot(31, 0)] };
     assert!(!achieved(&beyond, &case(2, U256::MAX)), "there is no seat 31");
+}
+
+/// A case whose last jury is the second of the first instance, or one of an appeal.
+fn later(instance: u8, jury: u8, stage: u8) -> Vec<Jury> {
+    let first = Jury { stage: 2, ..Jury::default() };
+    let last = Jury { instance, jury, stage, ..Jury::default() };
+    vec![first, last]
+}
+
+#[test]
+fn an_effect_is_that_of_its_own_instance_and_jury() {
+    let draw = |instance, jury| IntentAction::DrawJury { instance, jury };
+    assert!(achieved(&draw(0, 0), &later(0, 1, 1)), "the case went on");
+    assert!(!achieved(&draw(0, 1), &case(2, U256::ZERO)), "a node that lags shows the first jury's drawing");
+    assert!(!achieved(&draw(1, 0), &later(1, 0, 1)) && achieved(&draw(1, 0), &later(1, 0, 2)));
+
+    let second = |instance| IntentAction::OpenSecondJury { instance };
+    assert!(!achieved(&second(0), &case(2, U256::ZERO)) && achieved(&second(0), &later(0, 1, 1)));
+    assert!(achieved(&second(0), &case(3, U256::ZERO)), "a ruling leaves nothing to do");
+    assert!(achieved(&second(0), &later(1, 0, 1)) && !achieved(&second(1), &later(1, 0, 2)));
+    assert!(!achieved(&second(1), &later(0, 1, 2)), "the second jury of the pool is not that of its parent");
+
+    let conclude = |instance| IntentAction::Conclude { instance };
+    assert!(!achieved(&conclude(0), &later(0, 1, 2)) && achieved(&conclude(0), &later(0, 1, 3)));
+    assert!(achieved(&conclude(0), &later(1, 0, 1)) && !achieved(&conclude(1), &later(1, 0, 2)));
+    assert!(!achieved(&conclude(1), &case(4, U256::ZERO)), "the first ruling is not the appeal's");
+
+    let ballot = SignedBallot { seat: 0, share: 500, reason: B256::ZERO, signature: Bytes::new() };
+    let submit = |instance, jury| IntentAction::SubmitBallots { instance, jury, ballots: vec![ballot.clone()] };
+    let mut counted = later(0, 1, 2);
+    counted[0].ballots = U256::from(2);
+    assert!(achieved(&submit(0, 0), &counted) && !achieved(&submit(0, 1), &counted));
+    assert!(achieved(&submit(0, 1), &later(1, 0, 2)), "the appeal has begun");
+    assert!(!achieved(&submit(1, 0), &counted));
+
+    let signature = Bytes::new();
+    let appeal = IntentAction::Appeal { party: Address::ZERO, valid_until: 0, signature };
+    assert!(!achieved(&appeal, &later(0, 1, 3)) && achieved(&appeal, &later(1, 0, 1)));
+    assert!(!achieved(&IntentAction::ExecuteRuling, &later(1, 0, 2)), "the appealed ruling is not executed");
 }
 
 fn any_effect() -> impl Strategy<Value = Option<Effect>> {

@@ -31,6 +31,7 @@ pub struct World {
     pub peers: Peers,
     pub wire: Wire,
     pub pool: fixture::Pool,
+    pub parent: Option<B256>,
     pub terms: Terms,
 }
 
@@ -42,11 +43,32 @@ impl World {
 
     pub async fn on(chain: Chain) -> Self {
         let pool = chain.pool(1).await;
+        Self::in_pool(chain, pool).await
+    }
+
+    /// The same with a parent of one seat, which hears appeals.
+    pub async fn appealable() -> Self {
+        let chain = Chain::start().await;
+        let parent = chain.pool(1).await;
+        let pool = chain.pool_below(1, &parent).await;
+        let mut world = Self::in_pool(chain, pool).await;
+        world.parent = Some(parent.id);
+        world
+    }
+
+    /// A disputed deal whose pool has three seats.
+    pub async fn of_three() -> Self {
+        let chain = Chain::start().await;
+        let pool = chain.pool(3).await;
+        Self::in_pool(chain, pool).await
+    }
+
+    async fn in_pool(chain: Chain, pool: fixture::Pool) -> Self {
         let terms = chain.terms(1_000, pool.id, 1).await;
         chain.fund(&terms).await;
         chain.dispute(&terms).await;
         let wire = Wire::to(chain.rpc_url()).await;
-        Self { peers: Peers::start().await, chain, wire, pool, terms }
+        Self { peers: Peers::start().await, chain, wire, pool, parent: None, terms }
     }
 
     pub fn config(&self, db: &FreshDb) -> Config {
@@ -76,17 +98,41 @@ impl World {
         .await
     }
 
-    /// The hub's ballot of the one seat.
+    /// The hub's ballot of the first seat of the last jury that has a key here.
     pub async fn ballot(&self, share: u16) -> SignedBallot {
+        self.ballots(&[share]).await.remove(0)
+    }
+
+    /// Ballots of the first seats of the last jury that have keys here, in their order.
+    pub async fn ballots(&self, shares: &[u16]) -> Vec<SignedBallot> {
         let deal = deal_id(&self.terms).unwrap();
-        let seed = self.case(BlockNumberOrTag::Latest).await.seed;
-        let seats = self.read(call::jury_of(&self.terms, 0).unwrap(), BlockNumberOrTag::Latest).await;
+        let last = self.case(BlockNumberOrTag::Latest).await;
+        let seats = self.read(call::jury_of(&self.terms, last.jury).unwrap(), BlockNumberOrTag::Latest).await;
         let seats = ArbitrationPools::juryOfCall::abi_decode_returns(&seats).unwrap();
-        let juror = (0..10).find(|wallet| self.chain.address(*wallet) == seats[0]).unwrap();
-        assert!(self.pool.members.contains(&seats[0]));
-        let case = case_id(self.pool.id, self.chain.escrow.address, deal, 0, 0, seed);
-        let digest = ballot_digest(self.chain.pools, case, share, B256::ZERO);
-        SignedBallot { seat: 0, share, reason: B256::ZERO, signature: self.chain.sign(juror, digest) }
+        let pool = if last.instance == 0 { self.pool.id } else { self.parent.unwrap() };
+        let escrow = self.chain.escrow.address;
+        let case = case_id(pool, escrow, deal, last.instance, last.jury, last.seed);
+        let wallet = |juror| (0..10).find(|wallet| self.chain.address(*wallet) == juror);
+        let held = (0..).zip(seats).filter_map(|(seat, juror)| Some((seat, wallet(juror)?)));
+        let ballots: Vec<_> = held
+            .zip(shares)
+            .map(|((seat, juror), share)| {
+                let digest = ballot_digest(self.chain.pools, case, *share, B256::ZERO);
+                SignedBallot {
+                    seat,
+                    share: *share,
+                    reason: B256::ZERO,
+                    signature: self.chain.sign(juror, digest),
+                }
+            })
+            .collect();
+        assert_eq!(ballots.len(), shares.len(), "too few seats with keys");
+        ballots
+    }
+
+    /// Moves the chain's clock to this second.
+    pub async fn until_second(&self, second: u64) {
+        self.chain.pass_time(second - self.chain.now().await).await;
     }
 
     pub async fn read(&self, data: Bytes, at: BlockNumberOrTag) -> Bytes {
