@@ -69,6 +69,8 @@ FIGURES = [
     ("erc20_reclaim", ["escrow: token: reclaim"], None, {}),
     ("erc20_lapse", ["escrow: token: lapse, split"], None, {}),
     ("erc20_settle", ["escrow: token: settle, split"], None, {}),
+    ("erc20_withdraw", ["escrow: token: withdraw"], None, {}),
+    ("erc20_withdraw_signature", ["escrow: token: withdraw by signature"], None, {}),
     (
         "erc20_dispute",
         ["escrow: token: dispute"],

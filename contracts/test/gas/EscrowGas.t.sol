@@ -174,6 +174,27 @@ contract EscrowGasTest is Fixture {
         _note("coin: withdraw by signature");
     }
 
+    /// To one that has some of the token already.
+    function test_WithdrawToken() public {
+        token.mint(stranger, 1);
+        for (uint256 i; i < 3; ++i) {
+            (, Deal memory deal) = _fund(true);
+            vm.mockCallRevert(address(token), abi.encodeCall(TestToken.transfer, (seller, AMOUNT)), "");
+            vm.prank(buyer);
+            escrow.release(deal, AMOUNT);
+            vm.clearMockedCalls();
+            if (i == 0) {
+                vm.prank(seller);
+                escrow.withdraw(address(token), stranger);
+                _note("token: withdraw");
+                continue;
+            }
+            bytes32 digest = withdrawDigest(seller, address(token), AMOUNT, stranger, i - 1, ALWAYS);
+            escrow.withdrawBySig(seller, address(token), AMOUNT, stranger, ALWAYS, sign(sellerKey, digest));
+        }
+        _note("token: withdraw by signature");
+    }
+
     function _credit() private {
         (, Deal memory deal) = _fund(false);
         vm.prank(buyer);

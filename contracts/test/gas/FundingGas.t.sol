@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {DeployPermit2} from "permit2/test/utils/DeployPermit2.sol";
 import {IEscrow, Terms} from "../../src/interfaces/IEscrow.sol";
-import {IntakeFixture} from "../escrow/IntakeFixture.sol";
+import {Permit2Fixture} from "../escrow/Permit2Fixture.sol";
 import {SignedToken} from "../tokens/SignedToken.sol";
 
 /// @notice What the forms of funding by a signature of the token cost, in the manner of Gas.t.sol: the third payment, whose
 ///         buyer has permitted and has used a nonce of Permit2 before.
-contract FundingGasTest is IntakeFixture {
-    address private constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
+contract FundingGasTest is Permit2Fixture {
     /// The word of Permit2's bitmap is not zero after the first.
     uint256 private _nonce;
     uint256 private _salt;
 
     function setUp() public override {
-        // Permit2's code is that of a local chain and keeps what it computed there.
-        vm.chainId(1);
         super.setUp();
-        new DeployPermit2().deployPermit2();
         dollar = SignedToken(vm.deployCode("Dollar.sol:Dollar"));
         dollar.mint(buyer, 100 * uint256(AMOUNT));
         vm.prank(buyer);
@@ -49,7 +44,9 @@ contract FundingGasTest is IntakeFixture {
     function _byPermit2(address by) private {
         Terms memory terms = _terms();
         bytes memory consent = _consent(by, terms);
-        bytes memory signature = sign(buyerKey, _permit2Digest(terms, ++_nonce));
+        Order memory order = orderOf(terms);
+        order.nonce = ++_nonce;
+        bytes memory signature = sign(buyerKey, permit2Digest(order, idOf(terms)));
         vm.prank(by);
         escrow.fundByPermit2(terms, consent, _nonce, NOW, signature);
     }
@@ -63,26 +60,6 @@ contract FundingGasTest is IntakeFixture {
         calls[1] = abi.encodeCall(IEscrow.fundBySig, (terms, _consent(by, terms), ALWAYS, order));
         vm.prank(by);
         escrow.batch(calls);
-    }
-
-    function _permit2Digest(Terms memory terms, uint256 nonce) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)"),
-                keccak256("Permit2"),
-                block.chainid,
-                PERMIT2
-            )
-        );
-        bytes32 kind = keccak256(
-            "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Fund witness)Fund(bytes32 deal)TokenPermissions(address token,uint256 amount)"
-        );
-        bytes32 permitted = keccak256(
-            abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), terms.asset, terms.amount)
-        );
-        bytes32 witness = keccak256(abi.encode(keccak256("Fund(bytes32 deal)"), idOf(terms)));
-        bytes32 content = keccak256(abi.encode(kind, permitted, address(escrow), nonce, NOW, witness));
-        return keccak256(abi.encodePacked(hex"1901", domain, content));
     }
 
     function test_Authorization() public {
