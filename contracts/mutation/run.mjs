@@ -57,10 +57,9 @@ function chosen(root, targets) {
   const files = [...new Set(targets.flatMap(({ sources }) => sources))].sort();
   const wanted = files.filter((file) => !options.only || options.only.some((end) => file.endsWith(end)));
   const all = wanted.flatMap((file) => mutantsOf(file, readFileSync(join(root, file)), treeOf(root, file)));
-  if (!options.sample) return all;
   // By id, which is a hash: spread over everything, and the same every time.
-  const ids = all.map(({ id }) => id).sort().slice(0, Number(options.sample));
-  return all.filter(({ id }) => ids.includes(id));
+  const spread = all.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return options.sample ? spread.slice(0, Number(options.sample)) : spread;
 }
 
 const filesUnder = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.sol')).sort();
