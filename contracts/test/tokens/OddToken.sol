@@ -27,7 +27,8 @@ enum Odd {
     Long, // moves, answers 50,000 bytes that start with a clean true
     LongStill, // moves nothing, answers the same
     Narrow, // moves, answers 31 bytes
-    NarrowStill // moves nothing, answers the same
+    NarrowStill, // moves nothing, answers the same
+    Shy // behaves, and tells no balance before it has moved anything
 }
 
 /// What is still owed of `due` after a transfer out went oddly. A token that lies is believed: nothing.
@@ -45,6 +46,7 @@ contract OddToken {
     Odd public out;
     Odd public into;
     bool private _blind;
+    bool private _moved;
 
     function setOut(Odd odd) external {
         out = odd;
@@ -65,6 +67,7 @@ contract OddToken {
 
     function balanceOf(address holder) external view returns (uint256) {
         require(!_blind && into != Odd.BlindBefore && out != Odd.BlindBefore);
+        require(into != Odd.Shy || _moved);
         if (out == Odd.Slow) _spend(90_000);
         return _balances[holder];
     }
@@ -116,6 +119,10 @@ contract OddToken {
             _answer(from, to, 0, 0, 2);
         }
         if (odd == Odd.Extra) _answer(from, to, value, value + 1, 1);
+        if (odd == Odd.Shy) {
+            _moved = true;
+            _answer(from, to, value, value, 1);
+        }
         if (odd >= Odd.Long) {
             if (odd == Odd.Long || odd == Odd.Narrow) _move(from, to, value, value);
             uint256 size = odd <= Odd.LongStill ? 50_000 : 31;
