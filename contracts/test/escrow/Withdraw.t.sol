@@ -87,8 +87,8 @@ contract WithdrawTest is Fixture {
 
     /// What may have left is never owed: a token that hides its balance and gives no clean answer counts as paid.
     function test_BlindTokens() public {
-        Odd[2] memory odd = [Odd.Blind, Odd.BlindBefore];
-        for (uint256 i; i < 2; ++i) {
+        Odd[4] memory odd = [Odd.Blind, Odd.BlindBefore, Odd.Curt, Odd.CurtLater];
+        for (uint256 i; i < odd.length; ++i) {
             OddToken asset = new OddToken();
             asset.mint(buyer, AMOUNT);
             vm.prank(buyer);

@@ -28,7 +28,9 @@ enum Odd {
     LongStill, // moves nothing, answers the same
     Narrow, // moves, answers 31 bytes
     NarrowStill, // moves nothing, answers the same
-    Shy // behaves, and tells no balance before it has moved anything
+    Shy, // behaves, and tells no balance before it has moved anything
+    Curt, // moves, answers 2, and before it does tells balances in 31 bytes of zeros
+    CurtLater // moves, answers 2, and from then on tells balances in 31 bytes of ones
 }
 
 /// What is still owed of `due` after a transfer out went oddly. A token that lies is believed: nothing.
@@ -68,6 +70,8 @@ contract OddToken {
     function balanceOf(address holder) external view returns (uint256) {
         require(!_blind && into != Odd.BlindBefore && out != Odd.BlindBefore);
         require(into != Odd.Shy || _moved);
+        if (!_moved && (into == Odd.Curt || out == Odd.Curt)) _curt(0);
+        if (_moved && (into == Odd.CurtLater || out == Odd.CurtLater)) _curt(type(uint256).max);
         if (out == Odd.Slow) _spend(90_000);
         return _balances[holder];
     }
@@ -119,9 +123,9 @@ contract OddToken {
             _answer(from, to, 0, 0, 2);
         }
         if (odd == Odd.Extra) _answer(from, to, value, value + 1, 1);
-        if (odd == Odd.Shy) {
+        if (odd >= Odd.Shy) {
             _moved = true;
-            _answer(from, to, value, value, 1);
+            _answer(from, to, value, value, odd == Odd.Shy ? 1 : 2);
         }
         if (odd >= Odd.Long) {
             if (odd == Odd.Long || odd == Odd.Narrow) _move(from, to, value, value);
@@ -138,6 +142,13 @@ contract OddToken {
         }
         _blind = true;
         _answer(from, to, value, value, 2);
+    }
+
+    function _curt(uint256 word) private pure {
+        assembly {
+            mstore(0x00, word)
+            return(0x00, 31)
+        }
     }
 
     function _spend(uint256 gas_) private view {
