@@ -175,15 +175,3 @@ test('a settlement takes the case out of the hands of its jury', async () => {
   assert.equal(name, 'RulingAccepted');
   assert.equal(await court.stage(made), STAGE.Accepted);
 });
-
-test('a target that nobody drew by moves by whole multiples of 256 blocks', async () => {
-  const made = await court.disputed(pool);
-  const target = await court.open(made);
-  await chain.mine(8_192 + 256);
-  const { block, events: [{ name, args }] } = await court.call(stranger, 'draw', made);
-  assert.equal(name, 'TargetMoved');
-  const moved = Number(args.targetBlock);
-  assert.equal(moved, target + 256 * (Math.floor((block - target) / 256) + 1));
-  await chain.mine(moved - block);
-  await court.draw(made, { pool, target: moved });
-});

@@ -174,7 +174,7 @@ test('terms that are taken back are closed, by either party', async () => {
     const signature = await world.signTerms(terms);
     await refused(world.act(stranger, 'retract', [terms]), 'NotParty');
     const { events } = await world.act(party, 'retract', [terms]);
-    assert.deepEqual(events.map(({ name, args }) => [name, args]), [['Revoked', { signer: party.address, digest: funding(terms) }]]);
+    assert.deepEqual(events.map(({ name, args }) => [name, args]), [['Retracted', { deal: funding(terms), by: party.address }]]);
     const { status, count } = await world.stateOf(funding(terms));
     assert.deepEqual({ status, count }, { status: STATUS.Closed, count: 0 });
     await refused(world.act(buyer, 'fund', [terms, signature]), 'DealClosed');

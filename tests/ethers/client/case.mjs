@@ -39,6 +39,7 @@ const steps = {
   RulingAccepted: (last, { args, time }) => ({
     ...last,
     stage: args.executableAt === 0n ? STAGE.Executed : STAGE.Accepted,
+    appealable: last.appealable && args.executableAt > BigInt(time),
     share: Number(args.share),
     acceptedAt: Math.min(time, last.endsAt),
   }),

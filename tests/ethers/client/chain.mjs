@@ -24,8 +24,8 @@ export class Refusal extends Error {
 }
 
 /** Starts anvil and waits until it says where it listens. */
-async function startAnvil() {
-  const child = spawn(ANVIL, [...ARGUMENTS, '--timestamp', String(START)], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function startAnvil(more) {
+  const child = spawn(ANVIL, [...ARGUMENTS, '--timestamp', String(START), ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
   const failed = new Promise((_, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`${ANVIL} ended with ${code}`)));
@@ -56,9 +56,9 @@ export class Chain {
   /** Every event read so far, in order. */
   events = [];
 
-  static async start() {
+  static async start(more = []) {
     const chain = new Chain();
-    const { child, address } = await startAnvil();
+    const { child, address } = await startAnvil(more);
     chain.#child = child;
     chain.provider = new JsonRpcProvider(`http://${address}`, undefined, { staticNetwork: true, batchMaxCount: 1, cacheTimeout: -1 });
     chain.chainId = Number(await chain.rpc('eth_chainId'));
@@ -69,6 +69,7 @@ export class Chain {
   async stop() {
     this.provider.destroy();
     const gone = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.ref();
     this.#child.kill();
     await gone;
   }

@@ -19,9 +19,10 @@ export function plain(struct, wide = []) {
 }
 
 export class World {
-  static async start() {
+  /** With more arguments for anvil. */
+  static async start(...more) {
     const world = new World();
-    const chain = await Chain.start();
+    const chain = await Chain.start(more);
     world.chain = chain;
     for (const name of ['buyer', 'seller', 'stranger', 'keeper']) world[name] = await chain.key(name);
     world.escrow = new Signed(chain.chainId, await chain.deployPublished(world.stranger, 'Escrow', EARNEST.Escrow));
