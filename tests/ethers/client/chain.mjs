@@ -47,6 +47,13 @@ async function startAnvil(more) {
   return { child, address };
 }
 
+/** Structs as objects and arrays as arrays, whatever their length. */
+const named = (params, values) => Object.fromEntries(params.map((param, at) => [param.name, decoded(param, values[at])]));
+const decoded = (param, value) => {
+  if (param.isTuple()) return named(param.components, value);
+  return param.isArray() ? value.map((entry) => decoded(param.arrayChildren, entry)) : value;
+};
+
 export class Chain {
   #child;
   #nonces = new Map();
@@ -181,7 +188,7 @@ export class Chain {
       const found = face?.parseLog(log);
       if (!found) continue;
       const block = Number(log.blockNumber);
-      events.push({ address: log.address, name: found.name, args: found.args.toObject(true), time, block });
+      events.push({ address: log.address, name: found.name, args: named(found.fragment.inputs, found.args), time, block });
     }
     return events;
   }
