@@ -3,6 +3,12 @@ pragma solidity ^0.8.37;
 
 import {Answer} from "./Wallets.sol";
 
+/// @notice The cheatcodes of EIP-7702, which the library's version does not list.
+interface Delegating {
+    function signAndAttachDelegation(address implementation, uint256 privateKey) external;
+    function setEvmVersion(string calldata version) external;
+}
+
 /// @notice What keys delegate to: answers as a wallet in one chosen way, of each account for itself, and takes coin or not.
 contract DelegatedCode {
     Answer public answer;

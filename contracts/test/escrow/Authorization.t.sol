@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
 import {IntakeFixture} from "./IntakeFixture.sol";
+import {DelegatedCode, Delegating} from "../accounts/DelegatedCode.sol";
 import {Answer, Wallet} from "../accounts/Wallets.sol";
 import {CountingToken, OpenToken, SignedToken} from "../tokens/SignedToken.sol";
 
@@ -94,6 +95,26 @@ contract AuthorizationTest is IntakeFixture {
         bytes memory signature = sign(strangerKey, authorizationDigest(a));
         expect(IEscrow.TransferFailed.selector);
         _fund(seller, terms, "", a, signature);
+    }
+
+    /// As the token reads it: here the form with v, r and s knows keys alone, code or not, and that with bytes asks the code.
+    function test_AKeyWithCodeSignsAsTheTokenReadsIt() public {
+        Delegating(address(vm)).setEvmVersion("prague");
+        DelegatedCode code = new DelegatedCode();
+        Delegating(address(vm)).signAndAttachDelegation(address(code), buyerKey);
+        code = DelegatedCode(payable(buyer));
+        code.set(Answer.No);
+        Terms memory terms = dollarTerms();
+        _refused(terms, authorization(salted(dollarTerms(), "another")));
+        (bool ok,) = _try(terms, authorization(terms));
+        assertTrue(ok);
+        terms.annex.salt = "second";
+        Authorization memory a = authorization(terms);
+        expect(IEscrow.TransferFailed.selector);
+        _fund(seller, terms, "", a, "for the code");
+        code.set(Answer.Yes);
+        _fund(seller, terms, "", a, "for the code");
+        assertState(idOf(terms), Status.Funded, 1, 0, NOW, 0, 0);
     }
 
     function test_AtBothEndsOfItsValidity() public {

@@ -3,14 +3,8 @@ pragma solidity ^0.8.37;
 
 import {IEscrow, Status} from "../../src/interfaces/IEscrow.sol";
 import {Answer} from "../accounts/Wallets.sol";
-import {DelegatedCode} from "../accounts/DelegatedCode.sol";
+import {DelegatedCode, Delegating} from "../accounts/DelegatedCode.sol";
 import {SignedFixture} from "./SignedFixture.sol";
-
-/// @notice The cheatcodes of EIP-7702, which the library's version does not list.
-interface Delegating {
-    function signAndAttachDelegation(address implementation, uint256 privateKey) external;
-    function setEvmVersion(string calldata version) external;
-}
 
 /// @notice Buyers and sellers that are keys with code (EIP-7702), delegated by a transaction as on a chain: the key counts
 ///         first, the code where the key did not sign.

@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {Deal, IEscrow, Status, Terms} from "../../src/interfaces/IEscrow.sol";
 import {Permit2Fixture} from "./Permit2Fixture.sol";
+import {DelegatedCode, Delegating} from "../accounts/DelegatedCode.sol";
 import {Answer, Wallet} from "../accounts/Wallets.sol";
 import {Odd, OddToken} from "../tokens/OddToken.sol";
 
@@ -77,6 +78,22 @@ contract Permit2Test is Permit2Fixture {
         _fund(seller, terms, "", signature);
         _funded(terms);
         assertEq(dollar.balanceOf(address(wallet)), 0);
+    }
+
+    /// Permit2 asks the code of an account that has any, the escrow its key first: such a buyer's key alone does not do here.
+    function test_AKeyWithCodeSignsByItsCode() public {
+        Delegating(address(vm)).setEvmVersion("prague");
+        DelegatedCode code = new DelegatedCode();
+        Delegating(address(vm)).signAndAttachDelegation(address(code), buyerKey);
+        code = DelegatedCode(payable(buyer));
+        code.set(Answer.No);
+        Terms memory terms = dollarTerms();
+        bytes memory signature = sign(buyerKey, permit2Digest(orderOf(terms), idOf(terms)));
+        expect(IEscrow.TransferFailed.selector);
+        _fund(seller, terms, "", signature);
+        code.set(Answer.Yes);
+        _fund(seller, terms, "", signature);
+        _funded(terms);
     }
 
     /* REFUSED: WHAT IS SIGNED */
