@@ -181,3 +181,11 @@ test('in the parent alone, silence is no ruling', async () => {
   await chain.at(jury.endsAt + 1);
   await refused(court.call(stranger, 'conclude', made), 'NoBallots');
 });
+
+test('a last word that is concluded after the time to appeal it is executed at once', async () => {
+  const jury = await court.drawn(pool, { ...AMOUNT, lapseShare: 10_000 });
+  await court.submit(jury, [0, 1_000], [1, 4_000]);
+  await chain.at(jury.endsAt + 3 * DAY);
+  assert.deepEqual(await paid(jury.made, () => court.call(stranger, 'conclude', jury.made)), [400n, 600n]);
+  assert.equal(await court.stage(jury.made), STAGE.Executed);
+});

@@ -173,5 +173,7 @@ test('a settlement takes the case out of the hands of its jury', async () => {
   await world.act(stranger, 'settle', [made.folded, 1n, 0, value.validUntil, ...signatures]);
   const { name } = await court.submit(jury, [0, 5_000], [1, 5_000]);
   assert.equal(name, 'RulingAccepted');
+  // The escrow's own refusal.
+  await refused(court.call(stranger, 'execute', made), 'DealClosed');
   assert.equal(await court.stage(made), STAGE.Accepted);
 });

@@ -233,3 +233,31 @@ test('signatures of another deal, and of terms that nobody funded', async () => 
   await refused(world.act(buyer, 'release', [unfunded, 1n]), 'UnknownDeal');
   await refused(world.act(buyer, 'release', [{ ...one.folded, amount: 2_000n }, 1_500n]), 'UnknownDeal');
 });
+
+test('a batch of signed actions, and more than 255 events of one deal', async () => {
+  const { terms, folded, deal } = await world.funded({ amount: 1_000n });
+  const face = chain.faceOf(escrow.address);
+  const batch = (from, calls, options) =>
+    world.act(from, 'batch', [calls.map(([call, ...values]) => face.encodeFunctionData(call, values))], options);
+  const validUntil = await soon();
+  const delivery = id('parcel');
+  const delivered = await escrow.sign(seller, 'Deliver', { deal, delivery, validUntil });
+  const released = await escrow.sign(buyer, 'Release', { deal, total: 100n });
+  const calls = [['deliverBySig', folded, delivery, validUntil, delivered], ['releaseBySig', folded, 100n, released]];
+  await refused(batch(stranger, [...calls, ['claim', folded]]), 'TooEarly', (await chain.now()) + 1 + terms.inspection + 1);
+  assert.deepEqual(await paid(terms, () => batch(stranger, calls)), [100n, 0n]);
+
+  await world.act(buyer, 'dispute', [folded, id('broken')]);
+  const shown = Array.from({ length: 260 }, (_, number) => ['evidence', folded, id(`photo ${number}`), '']);
+  const { events } = await batch(buyer, shown, { gas: 29_000_000 });
+  assert.equal(Number(events.at(-1).args.count), (4 + 260) % 256);
+  assert.equal((await world.stateOf(deal)).count, 8);
+});
+
+test('a signed release that is taken back', async () => {
+  const { folded, deal } = await world.funded();
+  const value = { deal, total: 1n };
+  const digest = escrow.digest('Release', value);
+  await world.act(buyer, 'revoke', [digest]);
+  await refused(world.act(stranger, 'releaseBySig', [folded, 1n, await escrow.sign(buyer, 'Release', value)]), 'SignatureRevoked', digest);
+});

@@ -8,6 +8,9 @@ import { HOUR, compact, fold } from './client/terms.mjs';
 import { authorize, dollar, permit, permit2 } from './client/tokens.mjs';
 import { COIN, World, refused } from './client/world.mjs';
 
+/** A token that loses a hundredth on the way: its place in OddToken's list of oddities. */
+const FEE = 11;
+
 let world;
 before(async () => { world = await World.start(); });
 after(async () => { await world?.conserves(); await world?.stop(); });
@@ -163,6 +166,9 @@ test('in a batch the coin is one purse', async () => {
   for (const each of terms) calls.push(encoded(face, 'fund', [each, await world.signTerms(each)]));
   await refused(world.act(buyer, 'batch', [calls], { value: 11n }), 'WrongValue', 6, 7);
   await refused(world.act(buyer, 'batch', [calls], { value: 13n }), 'WrongValue', 13, 12);
+  const more = encoded(face, 'release', [fold(terms[0]), 5n]);
+  // Without a name: only what may take coin has code for coin.
+  await assert.rejects(world.act(buyer, 'batch', [[...calls, more]], { value: 12n }), /reverted 0x$/);
   const { events } = await world.act(buyer, 'batch', [calls], { value: 12n });
   assert.deepEqual(events.filter(({ name }) => name === 'Funded').map(({ args }) => args.deal), terms.map(funding));
 });
@@ -178,6 +184,8 @@ test('terms that are taken back are closed, by either party', async () => {
     const { status, count } = await world.stateOf(funding(terms));
     assert.deepEqual({ status, count }, { status: STATUS.Closed, count: 0 });
     await refused(world.act(buyer, 'fund', [terms, signature]), 'DealClosed');
+    const { terms: open } = await world.funded();
+    await refused(world.act(party, 'retract', [open]), 'AlreadyFunded');
   }
   const late = await world.terms();
   await chain.at(late.fundBy + 1);
@@ -219,3 +227,11 @@ const compactBytes = (signature) => {
   const { r, vs } = compact(signature);
   return `${r}${vs.slice(2)}`;
 };
+
+test('a token that takes a fee on the way is refused', async () => {
+  const token = await world.other('OddToken');
+  await world.allow(token);
+  await world.via(world.stranger, token, 'setInto', [FEE]);
+  const terms = await world.terms({ asset: token, amount: 1_000n });
+  await refused(world.act(world.buyer, 'fund', [terms, await world.signTerms(terms)]), 'IntakeMismatch', 990, 1_000);
+});

@@ -1,6 +1,7 @@
 // Where a case stands, from events alone, in the form of `caseOf`.
 import { ZeroHash } from 'ethers';
 
+const DAY = 86_400;
 export const STAGE = { None: 0, Open: 1, Drawn: 2, Accepted: 3, Executed: 4 };
 
 const UNKNOWN = {
@@ -32,17 +33,24 @@ function canHear(pool, parent, fundedAt) {
   return size >= 2 * (parent?.book.jurySize ?? 0) + 2 + 2 * pool.book.jurySize && parent !== undefined;
 }
 
+/** Whether there is time for the appeal of a ruling accepted at `time`, where there can be one at all. */
+const timeFor = (time, { pool, parent, since, terms }) =>
+  time + pool.book.appeal + spanOf(parent.book) + 2 * DAY <= since + Number(terms.ruling);
+
 /** The last jury of a case, as each event leaves it. */
 const steps = {
   TargetMoved: (last, { args }) => ({ ...last, targetBlock: Number(args.targetBlock) }),
   // The ballots that determine the ruling are in its event alone.
-  RulingAccepted: (last, { args, time }) => ({
-    ...last,
-    stage: args.executableAt === 0n ? STAGE.Executed : STAGE.Accepted,
-    appealable: last.appealable && args.executableAt > BigInt(time),
-    share: Number(args.share),
-    acceptedAt: Math.min(time, last.endsAt),
-  }),
+  RulingAccepted(last, { args, time }, known) {
+    const acceptedAt = Math.min(time, last.endsAt);
+    return {
+      ...last,
+      stage: args.executableAt === 0n ? STAGE.Executed : STAGE.Accepted,
+      appealable: last.appealable && timeFor(acceptedAt, known),
+      share: Number(args.share),
+      acceptedAt,
+    };
+  },
   RulingExecuted: (last) => ({ ...last, stage: STAGE.Executed }),
 };
 
@@ -78,19 +86,19 @@ function drawn(last, { args }, { pools, pool, parent, state }) {
   };
 }
 
-/** The juries of the case of a deal, whose terms and state are known from the escrow's events. */
-export function caseFrom({ pools: events, deal, escrow, terms, state }) {
+/** The juries of the case of a deal, of which `dealFrom` knows terms, state and since when it is disputed. */
+export function caseFrom({ pools: events, deal, escrow, terms, state, since }) {
   const pools = poolsFrom(events);
   const pool = pools.get(terms.annex.panel);
   const parent = pools.get(pool?.book.parent);
-  const known = { pools, pool, parent, state };
+  const known = { pools, pool, parent, state, since, terms };
   const juries = [];
   for (const event of events) {
     if (event.args.deal !== deal || event.args.escrow !== escrow) continue;
     const at = juries.length - 1;
     if (event.name === 'CaseOpened') juries.push(opened(juries, event, known));
     if (event.name === 'JuryDrawn') juries[at] = drawn(juries[at], event, known);
-    if (event.name in steps) juries[at] = steps[event.name](juries[at], event);
+    if (event.name in steps) juries[at] = steps[event.name](juries[at], event, known);
     if (event.name === 'BallotsCounted') {
       const { instance, jury, ballots } = event.args;
       juries.find((one) => one.instance === Number(instance) && one.jury === Number(jury)).ballots = ballots;

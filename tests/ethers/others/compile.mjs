@@ -12,6 +12,7 @@ const WANTED = {
   Account: new URL('Account.sol', import.meta.url),
   SignedToken: 'test/tokens/SignedToken.sol',
   DenylistToken: 'test/tokens/OddToken.sol',
+  OddToken: 'test/tokens/OddToken.sol',
   CentralizedArbitratorWithAppeal: 'node_modules/@kleros/erc-792/contracts/examples/CentralizedArbitratorWithAppeal.sol',
 };
 
