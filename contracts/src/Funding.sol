@@ -87,7 +87,7 @@ abstract contract Funding is Credits {
         State memory state;
         state.status = Status.Closed;
         _deals[deal] = state.pack();
-        emit Revoked(msg.sender, deal);
+        emit Retracted(deal, msg.sender);
     }
 
     function _fundable(Terms calldata terms) private view returns (bytes32 deal) {

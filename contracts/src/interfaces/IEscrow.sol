@@ -108,8 +108,9 @@ interface IEscrow {
     /// A push payment failed and is owed instead.
     event Credited(bytes32 indexed deal, address indexed creditor, address asset, uint256 amount);
     event Withdrawn(address indexed creditor, address asset, uint256 amount, address to);
-    /// `digest` is the deal's id where it was retracted.
     event Revoked(address indexed signer, bytes32 digest);
+    /// The terms can never be funded any more. Not counted: the deal has no events.
+    event Retracted(bytes32 indexed deal, address by);
 
     /* REFUSALS, terms */
 

@@ -253,7 +253,7 @@ contract FundTest is Fixture {
             bytes32 id = idOf(terms);
             address party = i == 0 ? seller : buyer;
             vm.expectEmit(address(escrow));
-            emit IEscrow.Revoked(party, id);
+            emit IEscrow.Retracted(id, party);
             vm.prank(party);
             escrow.retract(terms);
             assertEq(uint8(escrow.stateOf(id).status), uint8(Status.Closed));
@@ -366,7 +366,8 @@ contract FundTest is Fixture {
     }
 
     function test_TokensThatFailAreRefused() public {
-        Odd[5] memory odd = [Odd.Reverts, Odd.Burns, Odd.Bomb, Odd.Blind, Odd.BlindBefore];
+        Odd[8] memory odd =
+            [Odd.Reverts, Odd.Burns, Odd.Bomb, Odd.Blind, Odd.BlindBefore, Odd.Shy, Odd.Curt, Odd.CurtLater];
         for (uint256 i; i < odd.length; ++i) {
             (, Terms memory terms) = _odd(odd[i]);
             bytes memory consent = sign(sellerKey, idOf(terms));

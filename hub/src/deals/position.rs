@@ -175,6 +175,7 @@ fn effect(body: &EventBody, amount: u128, now: &Position) -> Option<Effect> {
         EventBody::Credited { .. }
         | EventBody::Withdrawn { .. }
         | EventBody::Revoked { .. }
+        | EventBody::Retracted { .. }
         | EventBody::PoolCreated { .. }
         | EventBody::ListPublished { .. }
         | EventBody::CaseOpened { .. }

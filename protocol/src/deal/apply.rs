@@ -208,7 +208,7 @@ impl Attempt<'_> {
             }
             Action::Retract => Ok(Transition {
                 state: DealState { status: Status::Closed, ..DealState::EMPTY },
-                event: EventBody::Revoked { signer: self.actor.account(), digest: deal },
+                event: EventBody::Retracted { deal, by: self.actor.account() },
                 payouts: Vec::new(),
             }),
             Action::Deliver { delivery } => {

@@ -127,6 +127,7 @@ fn escrow_event(contract: AccountId, event: EscrowEvents) -> Result<EventBody, E
             to: e.to,
         },
         EscrowEvents::Revoked(e) => EventBody::Revoked { signer: e.signer, digest: e.digest },
+        EscrowEvents::Retracted(e) => EventBody::Retracted { deal: e.deal, by: e.by },
     })
 }
 

@@ -176,6 +176,10 @@ pub enum EventBody {
         signer: Address,
         digest: B256,
     },
+    Retracted {
+        deal: B256,
+        by: Address,
+    },
     PoolCreated {
         pool: B256,
         book: RuleBook,
@@ -274,6 +278,7 @@ impl EventBody {
             Self::Credited { .. } => "Credited",
             Self::Withdrawn { .. } => "Withdrawn",
             Self::Revoked { .. } => "Revoked",
+            Self::Retracted { .. } => "Retracted",
             Self::PoolCreated { .. } => "PoolCreated",
             Self::ListPublished { .. } => "ListPublished",
             Self::CaseOpened { .. } => "CaseOpened",
@@ -302,6 +307,7 @@ impl EventBody {
             | Self::Ruled { deal, .. }
             | Self::Lapsed { deal, .. }
             | Self::Credited { deal, .. }
+            | Self::Retracted { deal, .. }
             | Self::CaseOpened { deal, .. }
             | Self::TargetMoved { deal, .. }
             | Self::JuryDrawn { deal, .. }

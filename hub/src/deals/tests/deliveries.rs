@@ -150,7 +150,7 @@ async fn a_deal_that_the_hub_does_not_know_leaves_nothing() {
         let before = trade.hub.rows().await;
         let happened = [
             trade.script.happens(ESCROW, EventBody::Funded { deal, terms: terms.clone() }),
-            trade.script.happens(ESCROW, EventBody::Revoked { signer: terms.buyer.address, digest: deal }),
+            trade.script.happens(ESCROW, EventBody::Retracted { deal, by: terms.buyer.address }),
         ];
         for event in &happened {
             let entry = trade.script.tells(event, Finality::Final);

@@ -144,7 +144,7 @@ fn replay(before: DealState, terms: &Terms, event: &EventBody, now: u64) -> Deal
             state = DealState { status: Status::Funded, funded_at: now, count: 1, ..DealState::EMPTY };
             return state;
         }
-        EventBody::Revoked { .. } => return DealState { status: Status::Closed, ..DealState::EMPTY },
+        EventBody::Retracted { .. } => return DealState { status: Status::Closed, ..DealState::EMPTY },
         EventBody::Delivered { count, .. } => {
             state = DealState { status: Status::Delivered, since: now, count, ..state };
         }

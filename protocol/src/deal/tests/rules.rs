@@ -55,7 +55,7 @@ fn every_pair_is_listed_once_and_behaves_as_listed() {
                         assert_eq!(moved.state, DealState { status: to, ..DealState::EMPTY }, "{label}");
                         assert_eq!(
                             moved.event,
-                            EventBody::Revoked { signer: BUYER, digest: DEAL },
+                            EventBody::Retracted { deal: DEAL, by: BUYER },
                             "{label}"
                         );
                         continue;
@@ -107,7 +107,7 @@ fn retracted_terms_are_closed_for_good_and_hold_nothing() {
     for party in [BUYER, SELLER] {
         let retracted =
             act(&terms, &DealState::EMPTY, &Action::Retract, Actor::Caller(party), terms.fund_by).unwrap();
-        assert_eq!(retracted.event, EventBody::Revoked { signer: party, digest: DEAL });
+        assert_eq!(retracted.event, EventBody::Retracted { deal: DEAL, by: party });
         assert!(retracted.payouts.is_empty());
         assert_eq!(retracted.state.remaining(&terms), 0);
         for now in [START, terms.fund_by, terms.fund_by + 1] {
