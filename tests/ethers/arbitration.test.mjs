@@ -1,7 +1,7 @@
 // One instance of a case: opening, drawing, every kind of ballot, the second jury, the last word, and no word at all.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { ZeroHash, id } from 'ethers';
+import { ZeroHash, dataSlice, getAddress, id } from 'ethers';
 import { Arbitration } from './client/arbitration.mjs';
 import { STAGE } from './client/case.mjs';
 import { lastWord } from './client/jury.mjs';
@@ -176,4 +176,28 @@ test('a settlement takes the case out of the hands of its jury', async () => {
   // The escrow's own refusal.
   await refused(court.call(stranger, 'execute', made), 'DealClosed');
   assert.equal(await court.stage(made), STAGE.Accepted);
+});
+
+test('no second jury where the first was never drawn', async () => {
+  const made = await court.disputed(pool);
+  await court.open(made);
+  await chain.at(made.disputedAt + HOUR + DAY + 1);
+  await refused(court.call(stranger, 'openSecondJury', made), 'NotDrawn');
+  await chain.at(made.disputedAt + 2 * (HOUR + DAY) + 1);
+  await refused(court.call(stranger, 'conclude', made), 'NotDrawn');
+  await refused(court.call(stranger, 'draw', made), 'TooLate', made.disputedAt + 2 * (HOUR + DAY));
+});
+
+test('31 jurors of 1,300 members on two pages', async () => {
+  const size = 1_300;
+  const members = Array.from({ length: size }, (_, number) => getAddress(dataSlice(id(`member ${number}`), 12)))
+    .sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1))
+    .map((address) => ({ address }));
+  const large = await court.create(court.book({ jurySize: 31 }));
+  const pages = [await court.page(members.slice(0, 1_200)), await court.page(members.slice(1_200))];
+  await world.judge(world.keeper, 'publish', [large.id, pages]);
+  large.members = members;
+  const jury = await court.drawn(large);
+  assert.equal(jury.seats.length, 31);
+  assert.ok(jury.seats.some((seat) => members.indexOf(seat) < 1_200));
 });

@@ -4,7 +4,7 @@ import test, { after, before } from 'node:test';
 import { id } from 'ethers';
 import { closedBy, raised } from './client/amounts.mjs';
 import { STATUS } from './client/deal.mjs';
-import { DAY, HOUR, fold } from './client/terms.mjs';
+import { HOUR, fold } from './client/terms.mjs';
 import { COIN, World, refused } from './client/world.mjs';
 
 let world;

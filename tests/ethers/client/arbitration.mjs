@@ -5,7 +5,7 @@ import { ZeroHash, id } from 'ethers';
 import { caseOutputs, poolOutputs } from '../typed-data.mjs';
 import { STAGE, spanOf } from './case.mjs';
 import { bounds, cast, draw, signed } from './jury.mjs';
-import { DAY, HOUR, compact, fold } from './terms.mjs';
+import { DAY, HOUR, compact } from './terms.mjs';
 import { plain } from './world.mjs';
 
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -182,9 +182,5 @@ export class Arbitration {
     assert.equal(events[0].args.by, party.address);
     await chain.mine(2);
     return this.draw(jury.made, { pool: parent, instance: 1, target: Number(events[1].args.targetBlock) });
-  }
-
-  foldOf({ terms }) {
-    return fold(terms);
   }
 }

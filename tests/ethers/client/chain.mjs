@@ -13,7 +13,7 @@ const ANVIL = process.env.EARNEST_ANVIL
 const ARGUMENTS = ['--port', '0', '--chain-id', '31338', '--gas-price', '0',
   '--block-base-fee-per-gas', '0', '--disable-min-priority-fee'];
 const START = 1_900_000_000;
-const GAS = 5_000_000;
+const GAS = 15_000_000;
 
 /** A transaction that was refused, by the name and values of the refusal. */
 export class Refusal extends Error {
