@@ -7,8 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use hub::{
     deals::PurchaseView,
     disputes::{
-        CaseView, DutyView,
-        JuryView,
+        CaseView, DutyView, JuryView,
         case::Stage,
         model::{AppealBody, BallotBody, EvidenceBody},
     },
@@ -94,9 +93,7 @@ fn seat_of(case: &CaseView, wallet: Address) -> Result<(&JuryView, u8)> {
     case.juries
         .iter()
         .filter(|jury| Some(jury.instance) == present)
-        .find_map(|jury| {
-            jury.seats.iter().find(|seat| seat.juror == wallet).map(|seat| (jury, seat.seat))
-        })
+        .find_map(|jury| jury.seats.iter().find(|seat| seat.juror == wallet).map(|seat| (jury, seat.seat)))
         .ok_or_else(|| anyhow!("purchase {}: your wallet {wallet} has no seat on the jury", case.purchase))
 }
 

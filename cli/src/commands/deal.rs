@@ -82,9 +82,11 @@ pub enum Verb {
     /// Not ruled in time: close by the share that the terms name
     Lapse(Of),
     /// Not funded yet: make the terms worthless for good, as their seller or their buyer
-    #[command(after_help = "The seller's signature of terms binds until their fund_by. Whoever wants out before that closes \
+    #[command(
+        after_help = "The seller's signature of terms binds until their fund_by. Whoever wants out before that closes \
         the deal's id,\nwhich nobody can then fund. Funded deals end by release, refund, settling or their \
-        time-outs.\nExample:\n  earnest --as seller deal retract zQmPurchase…")]
+        time-outs.\nExample:\n  earnest --as seller deal retract zQmPurchase…"
+    )]
     Retract(Of),
     /// Show what the escrow says
     Show(Of),

@@ -10,7 +10,11 @@ use hub::{
     records::RecordId,
 };
 
-use super::{Session, deal::{self, Of}, record_id};
+use super::{
+    Session,
+    deal::{self, Of},
+    record_id,
+};
 use crate::{
     client::{
         contracts::{self, Motion},
@@ -30,21 +34,27 @@ pub enum DisputeVerb {
         purchase: RecordId,
     },
     /// The first jury's voting is over without a ruling: open the second one
-    #[command(after_help = "Anyone may, from a wallet; the hub's relayer does it too. The first jury's ballots still count \
+    #[command(
+        after_help = "Anyone may, from a wallet; the hub's relayer does it too. The first jury's ballots still count \
         until\nthe end, and whichever jury determines a share first rules.\nExample:\n  \
-        earnest --as buyer dispute second-jury zQmPurchase…")]
+        earnest --as buyer dispute second-jury zQmPurchase…"
+    )]
     SecondJury(Of),
     /// No jury ruled in time: speak the last word
-    #[command(after_help = "Anyone may, once the time for ballots is over: the share that stands without a ruling is moved \
+    #[command(
+        after_help = "Anyone may, once the time for ballots is over: the share that stands without a ruling is moved \
         into the\nbounds that the first jury's ballots leave, then into the second's. Where nobody voted at all, \
         `deal lapse`\ngives that share when its time has come.\nExample:\n  \
-        earnest --as seller dispute conclude zQmPurchase…")]
+        earnest --as seller dispute conclude zQmPurchase…"
+    )]
     Conclude(Of),
     /// Bring the ruling before the parent pool, as its buyer or its seller
-    #[command(after_help = "Once a case, until the second that `dispute show` names. What the parent's jury says is \
+    #[command(
+        after_help = "Once a case, until the second that `dispute show` names. What the parent's jury says is \
         final; if it says\nnothing, the ruling stands.\nExamples:\n  \
         earnest --as seller dispute appeal zQmPurchase…             from your wallet\n  \
-        earnest --as seller dispute appeal zQmPurchase… --gasless   signed by it; the hub's relayer pays")]
+        earnest --as seller dispute appeal zQmPurchase… --gasless   signed by it; the hub's relayer pays"
+    )]
     Appeal {
         #[command(flatten)]
         of: Of,

@@ -18,11 +18,13 @@ use crate::client::contracts;
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Create a pool on the chain; you keep its member lists
-    #[command(after_help = "A pool with a parent lets the loser of a ruling appeal to it, once. Terms that name the pool \
+    #[command(
+        after_help = "A pool with a parent lets the loser of a ruling appeal to it, once. Terms that name the pool \
         leave time\nfor all of it: 2 * (opening + voting) + 1 day, and with a parent --appeal, the parent's \
         2 * (opening + voting)\nand 2 days more (`pool show` tells the sum as the worst case).\nExamples:\n  \
         earnest --as ida pool create --jury 3 --opening 3600 --voting 86400\n  \
-        earnest --as ida pool create --jury 3 --parent 0xPool… --appeal 172800")]
+        earnest --as ida pool create --jury 3 --parent 0xPool… --appeal 172800"
+    )]
     Create(Rules),
     /// Publish the pool's next member list on the chain
     #[command(after_help = "A list needs at least 2 * jury + 2 members.\nExample:\n  \

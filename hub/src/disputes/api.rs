@@ -343,7 +343,9 @@ fn next(rules: &Rules<'_>, case: &Case, heard: &[Heard], now: u64) -> Vec<NextVi
             }
         }
     }
-    if let Some(until) = case.ruling().and_then(Ruling::appeal_until).filter(|_| case.stage == Stage::Accepted) {
+    if let Some(until) =
+        case.ruling().and_then(Ruling::appeal_until).filter(|_| case.stage == Stage::Accepted)
+    {
         all.push(NextView { what: Next::Appeal, instance, jury: 0, from: None, until: Some(until) });
     }
     all.extend(rules.moments(case, heard).into_iter().map(|moment| NextView {

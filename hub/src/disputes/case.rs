@@ -216,9 +216,9 @@ impl Jury {
     /// What the ballots leave of the ruling: those on chain, then the signed ones.
     pub fn bounds(&self, signed: impl IntoIterator<Item = (u8, u16)>) -> Bounds {
         let size = self.size();
-        let word = signed.into_iter().fold(self.on_chain(), |word, (seat, share)| {
-            word.with_signed(seat, share, size).unwrap_or(word)
-        });
+        let word = signed
+            .into_iter()
+            .fold(self.on_chain(), |word, (seat, share)| word.with_signed(seat, share, size).unwrap_or(word));
         word.bounds(size)
     }
 }

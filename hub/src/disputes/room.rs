@@ -105,8 +105,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
     if signed == Signed::ByKey || body.signature.len() > model::SIGNATURE_MAX {
         return Ok(Value::Null);
     }
-    let contract_accepts =
-        identity::contract_accepts(&hub.chain, party, digest, &body.signature).await?;
+    let contract_accepts = identity::contract_accepts(&hub.chain, party, digest, &body.signature).await?;
     Ok(json!(Asked { contract_accepts }))
 }
 
@@ -171,10 +170,7 @@ async fn open_case(on: &mut AnyConnection, purchase: &Purchase) -> Result<Option
 }
 
 /// The rule books of the pool that the terms name, and of its parent.
-pub(super) async fn pool_of(
-    on: &mut AnyConnection,
-    purchase: &Purchase,
-) -> Result<communities::Pool, Error> {
+pub(super) async fn pool_of(on: &mut AnyConnection, purchase: &Purchase) -> Result<communities::Pool, Error> {
     let terms = &purchase.terms;
     communities::pool(on, &terms.arbiter, &terms.panel)
         .await?
@@ -234,9 +230,9 @@ async fn vote(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
         None => BTreeSet::new(),
     };
     let wallets = identity::wallets_of(on, &record.account()).await?;
-    let ends_at = held.as_ref().and_then(|held| {
-        rules(&pool, &purchase).ends_at(&held.case, jury.or(held.case.juries.last())?)
-    });
+    let ends_at = held
+        .as_ref()
+        .and_then(|held| rules(&pool, &purchase).ends_at(&held.case, jury.or(held.case.juries.last())?));
     let voting = Voting {
         case: held.as_ref().map(|held| &held.case),
         deal: purchase.deal,
@@ -316,12 +312,7 @@ async fn pursue(
 }
 
 /// Publishes the intent of a moment that has come.
-async fn ask(
-    on: &mut AnyConnection,
-    purchase: &Purchase,
-    held: &Held,
-    moment: &Moment,
-) -> Result<(), Error> {
+async fn ask(on: &mut AnyConnection, purchase: &Purchase, held: &Held, moment: &Moment) -> Result<(), Error> {
     let &Moment { what, instance, jury, until, .. } = moment;
     let deal = held.deal;
     let (key, action) = match what {

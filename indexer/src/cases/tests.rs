@@ -1,22 +1,24 @@
 //! A dispute on a real chain, from the opening of its case to the execution of the ruling.
 
 use alloy::{
-    primitives::{B256, U256},
+    primitives::{Address, B256, U256},
     providers::Provider,
     rpc::types::TransactionRequest,
 };
 use fixture::Chain;
 use protocol::{
+    caip::AccountId,
     evm::{ballot_digest, call, case_id},
     wire::{
-        feed::{CallOutcome, Finality},
+        feed::{CallOutcome, ChainEvent, EventBody, Finality},
         intent::SignedBallot,
-        view::{CaseStage, CaseView, DealDetail, DealStatus, PoolView},
+        view::{Case, CaseStage, CaseView, DealDetail, DealStatus, PoolView},
     },
 };
 use serde_json::json;
 use service::db::testing::on_both;
 
+use super::model::fold;
 use crate::testing::Running;
 
 #[tokio::test]
@@ -122,4 +124,104 @@ async fn contracts_are_read_through_the_indexer_within_limits() {
 
 fn call_data(terms: &protocol::terms::Terms) -> alloy::primitives::Bytes {
     call::reclaim(terms).unwrap()
+}
+
+/// What an arbiter says, one event a block.
+fn told(bodies: impl IntoIterator<Item = EventBody>) -> Case {
+    let contract: AccountId = format!("eip155:31337:{}", Address::repeat_byte(0xaa)).parse().unwrap();
+    let events = (1_u64..).zip(bodies).map(|(block, body)| ChainEvent {
+        id: B256::from(U256::from(block)),
+        contract,
+        block_number: block,
+        block_hash: B256::from(U256::from(block)),
+        block_time: 100 + block,
+        transaction: B256::ZERO,
+        log_index: 0,
+        body,
+    });
+    events.fold(None, |case, event| fold(case, &event)).expect("a case")
+}
+
+const DEAL: B256 = B256::repeat_byte(1);
+const ESCROW: Address = Address::repeat_byte(0xee);
+
+fn opened(instance: u8, jury: u8) -> EventBody {
+    EventBody::CaseOpened { deal: DEAL, escrow: ESCROW, instance, jury, target_block: 7 }
+}
+
+fn drawn(instance: u8, jury: u8) -> EventBody {
+    EventBody::JuryDrawn {
+        deal: DEAL,
+        escrow: ESCROW,
+        pool: B256::repeat_byte(instance),
+        instance,
+        jury,
+        list: 0,
+        ends_at: 1_000 + u64::from(instance),
+        seed: B256::repeat_byte(5),
+        seats: (1..=3).map(|seat| Address::repeat_byte(100 * instance + 10 * jury + seat)).collect(),
+    }
+}
+
+/// A word in which the three seats say these fields: 0 is nothing, 1 to 21 a share.
+fn word(fields: [u64; 3]) -> B256 {
+    B256::from(U256::from(fields[0] | fields[1] << 5 | fields[2] << 10))
+}
+
+fn counted(instance: u8, jury: u8, ballots: B256, lo: u16, hi: u16) -> EventBody {
+    EventBody::BallotsCounted { deal: DEAL, escrow: ESCROW, instance, jury, ballots, lo, hi }
+}
+
+fn accepted(instance: u8, jury: u8, ballots: B256, share: u16, executable_at: u64) -> EventBody {
+    EventBody::RulingAccepted { deal: DEAL, escrow: ESCROW, instance, jury, ballots, share, executable_at }
+}
+
+#[test]
+fn every_jury_of_a_case_is_kept_through_second_juries_and_an_appeal() {
+    let by = Address::repeat_byte(2);
+    let history = [
+        opened(0, 0),
+        drawn(0, 0),
+        counted(0, 0, word([6, 0, 0]), 0, 10_000),
+        opened(0, 1),
+        drawn(0, 1),
+        // The first jury may still speak, and here it rules.
+        accepted(0, 0, word([6, 6, 0]), 2_500, 5_000),
+        EventBody::Appealed { deal: DEAL, escrow: ESCROW, by },
+        opened(1, 0),
+        drawn(1, 0),
+        // The last word of the appeal: nobody determined it, and the escrow was told at once.
+        accepted(1, 0, word([21, 0, 0]), 2_500, 0),
+    ];
+    let at = |events: usize| told(history.iter().take(events).cloned());
+
+    let widened = at(4);
+    assert_eq!((widened.stage, widened.juries.len()), (CaseStage::Opened, 2));
+    assert_eq!((widened.juries[0].lo, widened.juries[0].hi, widened.juries[1].seed), (0, 10_000, None));
+
+    let ruled = at(6);
+    assert_eq!(
+        (ruled.stage, ruled.ruling, ruled.executable_at),
+        (CaseStage::Accepted, Some(2_500), Some(5_000))
+    );
+    let bounds: Vec<_> = ruled.juries.iter().map(|jury| (jury.lo, jury.hi)).collect();
+    assert_eq!(bounds, [(2_500, 2_500), (0, 10_000)]);
+
+    let appealed = at(8);
+    assert_eq!((appealed.stage, appealed.ruling, appealed.executable_at), (CaseStage::Opened, None, None));
+    assert_eq!((appealed.appealed_by, appealed.juries.len()), (Some(by), 3));
+
+    let over = at(10);
+    assert_eq!((over.stage, over.ruling, over.executable_at), (CaseStage::Executed, Some(2_500), None));
+    let last = over.juries.last().unwrap();
+    assert_eq!((last.instance, last.jury, last.ends_at, last.lo, last.hi), (1, 0, Some(1_001), 0, 10_000));
+    let executed = EventBody::RulingExecuted { deal: DEAL, escrow: ESCROW, share: 2_500 };
+    assert_eq!(told(history.into_iter().take(6).chain([executed])).stage, CaseStage::Executed);
+}
+
+#[test]
+fn a_case_that_goes_straight_to_the_parent_has_one_jury() {
+    let case = told([opened(0, 0), drawn(1, 0)]);
+    let jury = &case.juries[0];
+    assert_eq!((case.juries.len(), jury.instance, jury.pool), (1, 1, Some(B256::repeat_byte(1))));
 }

@@ -85,8 +85,9 @@ fn what_cannot_be_done_is_refused_by_name() {
     assert!(refused(|intent| intent.key = "k".repeat(KEY_MAX + 1)).contains("201 bytes"));
     assert!(refused(|intent| intent.arbiter.address = Address::ZERO).contains("terms name the arbiter"));
     assert!(refused(|intent| intent.terms.amount = u128::MAX).contains("terms: amount"));
-    let none =
-        |intent: &mut Intent| intent.action = IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: Vec::new() };
+    let none = |intent: &mut Intent| {
+        intent.action = IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: Vec::new() }
+    };
     assert!(refused(none).contains("0 ballots"));
     let short = |intent: &mut Intent| {
         let ballot = SignedBallot { seat: 4, share: 0, reason: B256::ZERO, signature: vec![1; 64].into() };

@@ -19,6 +19,7 @@ use protocol::{
 pub use protocol::evm::pools::ArbitrationPools::Jury;
 
 /// `Stage` of `contracts/src/interfaces/IArbitrationPools.sol`.
+const OPENED: u8 = 1;
 const DRAWN: u8 = 2;
 const ACCEPTED: u8 = 3;
 const EXECUTED: u8 = 4;
@@ -100,11 +101,15 @@ pub fn effect(action: &IntentAction, answer: &[u8]) -> Effect {
 pub fn achieved(action: &IntentAction, juries: &[Jury]) -> bool {
     let (Some(first), Some(last)) = (juries.first(), juries.last()) else { return false };
     let present = (last.instance, last.jury);
-    let ruled = |instance: u8| last.instance > instance || last.stage >= ACCEPTED;
+    let beyond = |instance: u8, jury: u8, stage: u8| {
+        present > (instance, jury) || (present == (instance, jury) && last.stage >= stage)
+    };
+    let ruled =
+        |instance: u8| last.instance > instance || (last.instance == instance && last.stage >= ACCEPTED);
     match action {
         IntentAction::OpenCase => true,
-        IntentAction::DrawJury { instance, jury } => present > (*instance, *jury) || last.stage >= DRAWN,
-        IntentAction::OpenSecondJury { instance } => ruled(*instance) || last.jury != 0,
+        IntentAction::DrawJury { instance, jury } => beyond(*instance, *jury, DRAWN),
+        IntentAction::OpenSecondJury { instance } => ruled(*instance) || beyond(*instance, 1, OPENED),
         IntentAction::SubmitBallots { instance, jury, ballots } => {
             let asked = juries.iter().find(|one| (one.instance, one.jury) == (*instance, *jury));
             // After a ruling nothing is counted any more.

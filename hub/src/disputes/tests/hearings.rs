@@ -180,7 +180,7 @@ async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
         let seller = trade.seller.sign_in(&trade.hub).await;
         let seen = case_of(&trade, &seller, &bought).await["juries"][0].clone();
         assert_eq!((&seen["lo"], &seen["hi"]), (&json!(2500), &json!(3000)));
-        trade.hub.clock.pass_ms(3600 * 1000);
+        trade.hub.clock.pass_ms(3660 * 1000);
         assert_eq!(trade.hub.refuses(&trade.ballot(2, &bought, id, 2, 0)).await.2, "voting_closed");
         let concluded = intent(&trade, &format!("conclude/{deal}/0")).await;
         assert_eq!(concluded, json!({ "do": "conclude", "instance": 0 }));

@@ -34,7 +34,8 @@ fn now(trade: &Trade) -> u64 {
 }
 
 async fn summoned(trade: &Trade, juror: RecordId) -> i64 {
-    let told = "SELECT CAST(COUNT(*) AS BIGINT) FROM outbox WHERE topic = 'case' AND audience = $1 AND data LIKE $2";
+    let told =
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM outbox WHERE topic = 'case' AND audience = $1 AND data LIKE $2";
     let audience = json!([format!("account:{juror}")]).to_string();
     let count = sqlx::query_scalar(told).bind(audience).bind("%\"what\":\"seat\"%");
     count.fetch_one(&trade.hub.eyes).await.unwrap()
@@ -76,10 +77,12 @@ async fn a_silent_jury_is_followed_by_a_second_and_the_first_may_still_speak() {
         // The first jury's voting is over: what it still says is handed in at once, each ballot once.
         trade.hub.say(&trade.ballot(0, &bought, first, 0, 2_500)).await;
         trade.hub.say(&trade.ballot(1, &bought, first, 1, 7_500)).await;
-        for (key, share) in [(format!("ballots/{deal}/0/0"), 2_500), (format!("ballots/{deal}/0/0/1"), 7_500)] {
+        for (key, share) in [(format!("ballots/{deal}/0/0"), 2_500), (format!("ballots/{deal}/0/0/1"), 7_500)]
+        {
             let action = intent(&trade, &key).await;
             assert_eq!((&action["instance"], &action["jury"]), (&json!(0), &json!(0)));
-            let shares: Vec<_> = action["ballots"].as_array().unwrap().iter().map(|one| &one["share"]).collect();
+            let shares: Vec<_> =
+                action["ballots"].as_array().unwrap().iter().map(|one| &one["share"]).collect();
             assert_eq!(shares, [share]);
         }
         // The second one's is not, and its ballots stay hidden.
@@ -100,7 +103,7 @@ async fn a_silent_jury_is_followed_by_a_second_and_the_first_may_still_speak() {
         trade.hub.say(&trade.ballot_of(5, &bought, second, (1, 2), 0)).await;
         let action = intent(&trade, &format!("ballots/{deal}/0/1")).await;
         assert_eq!((&action["jury"], action["ballots"].as_array().unwrap().len()), (&json!(1), 3));
-        trade.hub.clock.pass_ms(HOUR_MS);
+        trade.hub.clock.pass_ms(HOUR_MS + 60_000);
         assert_eq!(
             intent(&trade, &format!("conclude/{deal}/0")).await,
             json!({ "do": "conclude", "instance": 0 })
@@ -154,13 +157,20 @@ async fn a_signed_appeal_is_carried_to_the_parent_whose_ruling_ends_the_case() {
 
         let by = seller.wallet.address();
         trade.final_event(ARBITER, EventBody::Appealed { deal, escrow, by }).await;
-        assert_eq!(refused(appeal(&trade, &trade.buyer, &bought, valid_until, &theirs)).await, "already_appealed");
+        assert_eq!(
+            refused(appeal(&trade, &trade.buyer, &bought, valid_until, &theirs)).await,
+            "already_appealed"
+        );
         trade.opened(&bought, 1, 0).await;
         intent(&trade, &format!("draw/{deal}/1/0")).await;
         let ends_at = executable_at - 1 + protocol::arbitration::span(&parent_book());
         let id = trade.drawn(&bought, (1, 0), &[3, 4, 5, 6, 7], ends_at).await;
         let early = trade.ballot(0, &bought, id, 0, 0);
-        assert_eq!(trade.hub.refuses(&early).await.2, "not_juror", "the first jury has no seat in the appeal");
+        assert_eq!(
+            trade.hub.refuses(&early).await.2,
+            "not_juror",
+            "the first jury has no seat in the appeal"
+        );
         for seat in 0..5 {
             trade.hub.say(&trade.ballot(3 + usize::from(seat), &bought, id, seat, 10_000)).await;
         }

@@ -282,12 +282,10 @@ fn every_rule_of_evidence_refuses_by_name() {
 
 #[test]
 fn every_rule_of_an_appeal_refuses_by_name() {
-    let ruling =
-        Ruling { instance: 0, jury: 0, share: 500, accepted_at: 100, executable_at: Some(201) };
+    let ruling = Ruling { instance: 0, jury: 0, share: 500, accepted_at: 100, executable_at: Some(201) };
     let case = Case { stage: Stage::Accepted, rulings: vec![ruling], ..drawn() };
     let body = AppealBody { valid_until: 200, signature: vec![1; 1_024].into() };
-    let appealing =
-        Appealing { case: Some(&case), party: Some(terms().buyer), before: false, now: 200 };
+    let appealing = Appealing { case: Some(&case), party: Some(terms().buyer), before: false, now: 200 };
     assert_eq!(check_appeal(&body, &appealing), Ok(terms().buyer));
 
     let fresh = drawn();

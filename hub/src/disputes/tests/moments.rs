@@ -64,7 +64,10 @@ fn every_stage_has_what_comes_next() {
     assert_eq!(due(&one, &[SOME]), [submit(0, voted), (What::OpenSecondJury, 0, 1, voted), conclude]);
     // Where the ballots at hand rule, they have half the hour for opening before a second jury is called.
     let ruling = Heard { determined: true, ..SOME };
-    assert_eq!(due(&one, &[ruling]), [submit(0, voted), (What::OpenSecondJury, 0, 1, voted + 1_800), conclude]);
+    assert_eq!(
+        due(&one, &[ruling]),
+        [submit(0, voted), (What::OpenSecondJury, 0, 1, voted + 1_800), conclude]
+    );
     let all = Heard { any: true, all: true, determined: true };
     assert_eq!(due(&one, &[all])[0], submit(0, 0));
 
@@ -75,7 +78,8 @@ fn every_stage_has_what_comes_next() {
     assert_eq!(due(&two, &[SOME, SOME]), [submit(0, voted), submit(1, ENDS - 360 + 1), conclude]);
     assert_eq!(due(&two, &[NOTHING, NOTHING]), []);
 
-    let accepted = |executable_at| Ruling { instance: 0, jury: 0, share: 500, accepted_at: ENDS, executable_at };
+    let accepted =
+        |executable_at| Ruling { instance: 0, jury: 0, share: 500, accepted_at: ENDS, executable_at };
     let ruled = case(Stage::Accepted, vec![drawn()], vec![accepted(Some(ENDS + 86_401))]);
     assert_eq!(due(&ruled, &[all]), [(What::ExecuteRuling, 0, 0, ENDS + 86_401)]);
     for over in [Stage::Appealed, Stage::Executed] {

@@ -311,7 +311,8 @@ fn case(stage: u8, ballots: U256) -> Vec<Jury> {
 #[test]
 fn an_effect_is_read_from_the_stage_and_the_ballots() {
     let ballot = |seat, share| SignedBallot { seat, share, reason: B256::ZERO, signature: Bytes::new() };
-    let submit = IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: vec![ballot(0, 0), ballot(2, 10_000)] };
+    let submit =
+        IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: vec![ballot(0, 0), ballot(2, 10_000)] };
     let stages =
         |action: &IntentAction| [0, 1, 2, 3, 4].map(|stage| achieved(action, &case(stage, U256::ZERO)));
     assert_eq!(stages(&IntentAction::OpenCase), [false, true, true, true, true]);
@@ -356,7 +357,8 @@ fn an_effect_is_that_of_its_own_instance_and_jury() {
     assert!(!achieved(&conclude(1), &case(4, U256::ZERO)), "the first ruling is not the appeal's");
 
     let ballot = SignedBallot { seat: 0, share: 500, reason: B256::ZERO, signature: Bytes::new() };
-    let submit = |instance, jury| IntentAction::SubmitBallots { instance, jury, ballots: vec![ballot.clone()] };
+    let submit =
+        |instance, jury| IntentAction::SubmitBallots { instance, jury, ballots: vec![ballot.clone()] };
     let mut counted = later(0, 1, 2);
     counted[0].ballots = U256::from(2);
     assert!(achieved(&submit(0, 0), &counted) && !achieved(&submit(0, 1), &counted));
