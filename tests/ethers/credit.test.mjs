@@ -92,6 +92,24 @@ test('contract wallets are parties by what their code calls a signature', async 
   assert.equal((await world.stateOf(deal)).status, STATUS.Closed);
 });
 
+test('a key with delegated code signs as a key, and by its code', async () => {
+  const other = await chain.key('owner of the code');
+  const code = await world.other('Account', other.address);
+  const shop = await chain.key('delegating shop');
+  await chain.delegate(stranger, shop, code);
+  for (const signer of [shop, other]) {
+    const terms = await world.terms({ seller: shop.address, asset: COIN, amount: 1_000n });
+    const wrong = await world.signTerms(terms, stranger);
+    await refused(world.act(buyer, 'fund', [terms, wrong], { value: 1_000n }), 'InvalidSignature', shop.address);
+    await world.act(buyer, 'fund', [terms, await world.signTerms(terms, signer)], { value: 1_000n });
+    const deal = escrow.idOf(terms);
+    const refund = await escrow.sign(signer, 'Refund', { deal, total: 400n });
+    await world.act(stranger, 'refundBySig', [fold(terms), 400n, refund]);
+    const [gained] = await world.gained(COIN, [shop.address], () => world.act(buyer, 'release', [fold(terms), 600n]));
+    assert.equal(gained, 600n);
+  }
+});
+
 test('a push needs the gas for its whole bound', async () => {
   const { folded } = await world.funded({ asset: COIN, amount: 1_000n });
   await refused(world.act(buyer, 'release', [folded, 1_000n], { gas: 90_000 }), 'NotEnoughGas');

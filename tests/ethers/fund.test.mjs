@@ -110,6 +110,9 @@ test('an EIP-2612 permit and the funding in one batch', async () => {
     encoded(face, 'permit', permitted),
     encoded(face, 'fundBySig', [terms, await world.signTerms(terms), ...(await fundSigned(terms))]),
   ];
+  // A permit that fails where there is no allowance: nothing of the batch happens.
+  const forged = permitted.with(2, terms.amount + 1n);
+  await refused(world.act(stranger, 'batch', [[encoded(face, 'permit', forged), calls[1]]]), 'TransferFailed');
   // Anyone may use the permit first: it sets the same allowance, and the one in the batch fails without harm.
   await world.via(stranger, token, 'permit', [buyer.address, escrow.address, ...permitted.slice(2)]);
   await world.act(stranger, 'batch', [calls]);
@@ -143,7 +146,7 @@ test('an ERC-3009 authorization in both its forms', async () => {
 });
 
 test('Permit2 with the deal as witness', async () => {
-  const { buyer, stranger, chain, escrow, token } = world;
+  const { buyer, seller, stranger, chain, escrow, token } = world;
   const address = await world.putPermit2();
   await world.via(buyer, token, 'approve', [address, 10n ** 18n]);
   const terms = await world.terms();
@@ -155,7 +158,12 @@ test('Permit2 with the deal as witness', async () => {
   await refused(world.act(stranger, 'fundByPermit2', values.with(4, elsewhere)), 'TransferFailed');
   const gained = await world.gained(token, [buyer.address], () => world.act(stranger, 'fundByPermit2', values));
   assert.deepEqual(gained, [-terms.amount]);
-  await world.via(buyer, token, 'approve', [address, 0]);
+
+  // The seller leaves its own signature out where it sends.
+  const next = await world.terms();
+  const agreed = await permit2(buyer, chain.chainId, address, { ...allowed, nonce: 8, deal: funding(next) });
+  await refused(world.act(stranger, 'fundByPermit2', [next, '0x', 8, deadline, agreed]), 'InvalidSignature', seller.address);
+  await world.act(seller, 'fundByPermit2', [next, '0x', 8, deadline, agreed]);
 });
 
 test('in a batch the coin is one purse', async () => {

@@ -159,6 +159,13 @@ export class Chain {
     return this.#transact(from, { to, data, value, gasLimit: gas }, call);
   }
 
+  /** Gives a key that never sent anything the code of a contract (EIP-7702). */
+  async delegate(from, wallet, address) {
+    const authorization = await wallet.authorize({ address, chainId: this.chainId, nonce: 0 });
+    const fees = { type: 4, gasPrice: undefined, maxFeePerGas: 0, maxPriorityFeePerGas: 0 };
+    await this.#transact(from, { to: from.address, data: '0x', authorizationList: [authorization], ...fees }, 'delegation');
+  }
+
   async #transact(from, request, call) {
     const nonce = this.#nonces.get(from.address) ?? 0;
     this.#nonces.set(from.address, nonce + 1);
