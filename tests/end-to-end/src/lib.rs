@@ -127,6 +127,18 @@ impl Folder {
         self.command().args(arguments).output().expect("the binary runs")
     }
 
+    /// A client verb of somebody that must succeed; answers its JSON.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn done(&self, who: &str, verb: &[&str]) -> Value {
+        let arguments: Vec<&str> = ["--as", who, "--json"].iter().chain(verb).copied().collect();
+        let output = self.verb(&arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{verb:?}: {told}");
+        json(&output.stdout)
+    }
+
     /// A client verb with this environment and this standard input, run to its end.
     pub fn verb_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
         let mut command = self.command();

@@ -14,11 +14,7 @@ use serde_json::Value;
 
 /// Runs a verb that must succeed and answers its JSON.
 fn done(folder: &Folder, who: &str, verb: &[&str]) -> Value {
-    let arguments: Vec<&str> = ["--as", who, "--json"].iter().chain(verb).copied().collect();
-    let output = folder.verb(&arguments);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{verb:?}: {told}");
-    json(&output.stdout)
+    folder.done(who, verb)
 }
 
 /// Runs a verb that must fail and answers its exit code and what it says, which is one line.
@@ -93,6 +89,14 @@ async fn two_people_trade_by_hand() {
     let pools = format!("eip155:31337:{}", market["contracts"]["pools"].as_str().expect("an address"));
     let (code, told) = refused(&folder, &["verify", "contracts", "--escrow", &pools]);
     assert!(code == 3 && told.contains("is not the code in this binary"), "{told}");
+
+    let regretted = id(&done(&folder, "buyer", &["purchase", "offer", &listing]));
+    done(&folder, "seller", &["purchase", "accept", &regretted]);
+    let (code, told) = refused(&folder, &["--as", "steward", "deal", "retract", "--terms", terms]);
+    assert!(code == 1 && told.contains("DealClosed"), "{told}");
+    done(&folder, "seller", &["deal", "retract", &regretted]);
+    let (code, told) = refused(&folder, &["--as", "buyer", "deal", "fund", &regretted]);
+    assert!(code == 1 && told.contains("DealClosed"), "{told}");
 
     done(&folder, "seller", &["listing", "set-status", &listing, "sold"]);
     let (code, told) = refused(&folder, &["--as", "buyer", "purchase", "offer", &listing]);
