@@ -270,6 +270,9 @@ contract AppealBySigTest is CaseFixture {
         bytes memory signature = sign(strangerKey, _digest(id, ALWAYS));
         expect(IArbitrationPools.NotParty.selector);
         _appeal(terms, stranger, ALWAYS, signature);
+        // Nor of nobody, whom a signature that recovers nothing might be taken for.
+        expect(IArbitrationPools.NotParty.selector);
+        _appeal(terms, address(0), ALWAYS, new bytes(65));
     }
 
     /// Handed in again, it meets a case that was appealed.
