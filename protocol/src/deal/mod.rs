@@ -8,6 +8,7 @@
 
 mod action;
 mod apply;
+mod batch;
 mod refusal;
 mod share;
 mod state;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use action::{Action, ActionKind, Actor, Consent, Proof};
 pub use apply::{Context, Payee, Payout, Transition, apply};
+pub use batch::{Call, Stopped, batch};
 pub use refusal::Refusal;
 pub use share::{WHOLE, clamp, seller_total};
 pub use state::{DealState, Status};

@@ -53,11 +53,7 @@ fn every_pair_is_listed_once_and_behaves_as_listed() {
                     if action == ActionKind::Retract {
                         // Nothing was funded, so nothing is counted.
                         assert_eq!(moved.state, DealState { status: to, ..DealState::EMPTY }, "{label}");
-                        assert_eq!(
-                            moved.event,
-                            EventBody::Retracted { deal: DEAL, by: BUYER },
-                            "{label}"
-                        );
+                        assert_eq!(moved.event, EventBody::Retracted { deal: DEAL, by: BUYER }, "{label}");
                         continue;
                     }
                     assert_eq!(moved.state.count, state.count + 1, "{label}");
@@ -121,6 +117,38 @@ fn retracted_terms_are_closed_for_good_and_hold_nothing() {
     // Unlike funding it asks nothing of the terms themselves.
     let invalid = Terms { amount: 0, ..terms };
     assert!(act(&invalid, &DealState::EMPTY, &Action::Retract, Actor::Caller(SELLER), START).is_ok());
+}
+
+#[test]
+fn a_batch_has_one_purse_and_happens_whole_or_not_at_all() {
+    let coin = |salt| Terms { asset: AssetId::native(CHAIN), salt: B256::with_last_byte(salt), ..terms() };
+    let (one, two) = (coin(1), coin(2));
+    let amount = one.amount;
+    let fund = Action::Fund { seller: signed(Status::None), sent: 0, received: None };
+    let contexts = [1, 2].map(|deal| Context { deal: B256::with_last_byte(deal), ..at(START) });
+    let call = |number: usize, action| Call {
+        terms: if number == 0 { &one } else { &two },
+        state: &DealState::EMPTY,
+        action,
+        actor: Actor::Caller(BUYER),
+        context: &contexts[number],
+    };
+    let both = [call(0, &fund), call(1, &fund)];
+    let funded = batch(2 * amount, &both).unwrap();
+    assert_eq!(funded.iter().filter(|moved| moved.state.status == Status::Funded).count(), 2);
+    let wrong = |sent, needed| Err(Stopped::Refused(Refusal::WrongValue { sent, needed }));
+    // No unit of coin pays twice, and none is left behind.
+    assert_eq!(batch(2 * amount - 1, &both), wrong(amount - 1, amount));
+    assert_eq!(batch(2 * amount + 1, &both), wrong(2 * amount + 1, 2 * amount));
+    assert_eq!(batch(1, &[]), wrong(1, 0));
+    assert_eq!(batch(0, &[]), Ok(Vec::new()));
+    // Later calls see what earlier ones did.
+    let dispute = Action::Dispute { evidence: DEAL };
+    assert_eq!(batch(amount, &[call(0, &fund), call(0, &dispute)]), Err(Stopped::NotPayable));
+    assert_eq!(batch(2 * amount, &[call(0, &fund), call(0, &fund)]), Err(Refusal::AlreadyFunded.into()));
+    assert_eq!(batch(0, &[call(0, &dispute)]), Err(Refusal::UnknownDeal.into()));
+    let retract = Action::Retract;
+    assert_eq!(batch(0, &[call(0, &retract), call(0, &fund)]), Err(Refusal::DealClosed.into()));
 }
 
 #[test]

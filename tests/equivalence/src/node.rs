@@ -1,0 +1,134 @@
+//! A real node: the fixture's anvil, of the hard fork that the contracts are compiled for.
+
+use alloy::{
+    network::TransactionBuilder,
+    primitives::{Address, B256, Bytes, Log, U256},
+    providers::{DynProvider, Provider, ProviderBuilder, ext::AnvilApi},
+    rpc::types::{TransactionReceipt, TransactionRequest},
+};
+use fixture::Chain;
+use protocol::caip::AccountId;
+use tokio::runtime::Runtime;
+
+use crate::ground::{Call, GAS, Ground, KNOWN_HASHES};
+
+/// A running node, stopped when dropped.
+#[derive(Debug)]
+pub struct Node {
+    runtime: Runtime,
+    chain: Chain,
+    /// Without fillers: what is sent is mined as it is, also when it reverts.
+    rpc: DynProvider,
+    now: u64,
+    height: u64,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (chain, rpc) = runtime.block_on(async {
+            let chain = Chain::start_with(&["--hardfork", "cancun", "--gas-limit", "30000000"]).await;
+            let rpc = ProviderBuilder::new()
+                .disable_recommended_fillers()
+                .connect_http(chain.rpc_url().parse().unwrap())
+                .erased();
+            rpc.anvil_auto_impersonate_account(true).await.unwrap();
+            (chain, rpc)
+        });
+        let mut node = Self { runtime, chain, rpc, now: 0, height: 0 };
+        node.look();
+        node
+    }
+}
+
+impl Node {
+    /// Where the fixture put the escrow and the pools.
+    pub fn contracts(&self) -> (AccountId, AccountId) {
+        (self.chain.escrow, self.chain.pools)
+    }
+
+    fn look(&mut self) {
+        (self.now, self.height) = self.runtime.block_on(async {
+            self.rpc.anvil_set_auto_mine(false).await.unwrap();
+            (self.chain.now().await, self.chain.height().await)
+        });
+    }
+
+    async fn mined(&self, request: TransactionRequest, time: u64) -> TransactionReceipt {
+        let time = U256::from(time);
+        let _: Option<u64> = self.rpc.raw_request("evm_setNextBlockTimestamp".into(), [time]).await.unwrap();
+        let hash: B256 = self.rpc.raw_request("eth_sendTransaction".into(), [request]).await.unwrap();
+        let _: String = self.rpc.raw_request("evm_mine".into(), ()).await.unwrap();
+        self.rpc.get_transaction_receipt(hash).await.unwrap().unwrap()
+    }
+}
+
+impl Ground for Node {
+    fn send(&mut self, call: Call, time: u64) -> Result<Vec<Log>, Bytes> {
+        let request = TransactionRequest::default()
+            .with_from(call.from)
+            .with_to(call.to)
+            .with_input(call.data)
+            .with_value(call.value)
+            .with_gas_limit(GAS);
+        (self.now, self.height) = (time, self.height + 1);
+        self.runtime.block_on(async {
+            let receipt = self.mined(request.clone(), time).await;
+            if receipt.status() {
+                return Ok(receipt.logs().iter().map(|log| log.inner.clone()).collect());
+            }
+            // Nothing moved, so the same call in the same block is refused for the same reason.
+            let error = self.rpc.call(request).await.unwrap_err();
+            Err(error.as_error_resp().and_then(|payload| payload.as_revert_data()).unwrap_or_default())
+        })
+    }
+
+    fn read(&mut self, to: Address, data: Vec<u8>) -> Bytes {
+        let request = TransactionRequest::default().with_to(to).with_input(data);
+        self.runtime.block_on(async { self.rpc.call(request).await.unwrap() })
+    }
+
+    fn balance(&mut self, account: Address) -> U256 {
+        self.runtime.block_on(async { self.rpc.get_balance(account).await.unwrap() })
+    }
+
+    fn endow(&mut self, account: Address, wei: U256) {
+        self.runtime.block_on(async { self.rpc.anvil_set_balance(account, wei).await.unwrap() });
+    }
+
+    fn set_code(&mut self, account: Address, code: Bytes) {
+        self.runtime.block_on(async { self.rpc.anvil_set_code(account, code).await.unwrap() });
+    }
+
+    fn deploy(&mut self, code: Bytes) -> Address {
+        let at = self.runtime.block_on(async {
+            self.rpc.anvil_set_auto_mine(true).await.unwrap();
+            self.chain.deploy(code).await
+        });
+        self.look();
+        at
+    }
+
+    fn mine(&mut self, blocks: u64) {
+        self.runtime.block_on(async { self.rpc.anvil_mine(Some(blocks), None).await.unwrap() });
+        self.look();
+    }
+
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn hash(&mut self, height: u64) -> Option<B256> {
+        let next = self.height + 1;
+        if height >= next || next - height > KNOWN_HASHES {
+            return None;
+        }
+        self.runtime.block_on(async {
+            Some(self.rpc.get_block_by_number(height.into()).await.unwrap().unwrap().header.hash)
+        })
+    }
+}
