@@ -110,7 +110,8 @@ pub fn any<G: Ground>(world: &mut World<G>, dice: &mut Dice<'_>) -> Result<Court
         let least = smallest_list(registry.0[&pool].book.jury_size);
         // Often enough for two juries besides those who sat before, often not quite.
         let more = usize::from(book.jury_size) * 2 + 2;
-        let count = least + more - usize::try_from(dice.below(more as u64 + 2)).unwrap().min(more);
+        let short = if dice.once_in(3) { usize::try_from(dice.below(more as u64)).unwrap() } else { 0 };
+        let count = least + more - short;
         let list = any_members(dice, count);
         world.publish(&mut registry, pool, list, 1 + usize::from(dice.once_in(3)));
     }

@@ -8,6 +8,7 @@ use alloy::{
 };
 use fixture::Chain;
 use protocol::caip::AccountId;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::ground::{Call, GAS, Ground, KNOWN_HASHES};
@@ -54,6 +55,14 @@ impl Node {
         });
     }
 
+    /// Of the transaction as it was mined: a dry run after it would be one of another block.
+    async fn revert_data(&self, transaction: B256) -> Bytes {
+        let how = json!({ "tracer": "callTracer" });
+        let trace: Value =
+            self.rpc.raw_request("debug_traceTransaction".into(), (transaction, how)).await.unwrap();
+        trace["output"].as_str().map(|data| data.parse().unwrap()).unwrap_or_default()
+    }
+
     async fn mined(&self, request: TransactionRequest, time: u64) -> TransactionReceipt {
         let time = U256::from(time);
         let _: Option<u64> = self.rpc.raw_request("evm_setNextBlockTimestamp".into(), [time]).await.unwrap();
@@ -73,13 +82,11 @@ impl Ground for Node {
             .with_gas_limit(GAS);
         (self.now, self.height) = (time, self.height + 1);
         self.runtime.block_on(async {
-            let receipt = self.mined(request.clone(), time).await;
+            let receipt = self.mined(request, time).await;
             if receipt.status() {
                 return Ok(receipt.logs().iter().map(|log| log.inner.clone()).collect());
             }
-            // Nothing moved, so the same call in the same block is refused for the same reason.
-            let error = self.rpc.call(request).await.unwrap_err();
-            Err(error.as_error_resp().and_then(|payload| payload.as_revert_data()).unwrap_or_default())
+            Err(self.revert_data(receipt.transaction_hash).await)
         })
     }
 
