@@ -57,18 +57,29 @@ foundry() {
     || cannot "there is no forge at $FORGE or no anvil at $EARNEST_ANVIL: set FORGE and EARNEST_ANVIL to their paths"
 }
 
-# analysers: sets ANALYSERS to the folder of the programs that scripts/analysis/requirements.txt names, in a venv of their own.
+# analysers: sets ANALYSERS to the folder of the programs that scripts/analysis/requirements.txt names.
 analysers() {
+  ANALYSERS="$HOME/.cache/earnest/venv/bin"
+  programs "${ANALYSERS%/bin}" scripts/analysis/requirements.txt
+}
+
+# provers: sets PROVERS to the folder of the programs that scripts/analysis/proofs.txt names.
+provers() {
+  PROVERS="$HOME/.cache/earnest/provers/bin"
+  programs "${PROVERS%/bin}" scripts/analysis/proofs.txt
+}
+
+# programs VENV REQUIREMENTS: a venv of its own with exactly these Python packages.
+programs() {
+  local venv=$1 requirements=$2 wanted
   need_python
-  local venv="$HOME/.cache/earnest/venv" wanted
-  ANALYSERS="$venv/bin"
-  wanted=$(cksum <scripts/analysis/requirements.txt)
+  wanted=$(cksum <"$requirements")
   [ "$(cat "$venv/.installed" 2>/dev/null)" != "$wanted" ] || return 0
-  say "installing the analysers into $venv"
+  say "installing the programs of $requirements into $venv"
   python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
   python3 -m venv --clear "$venv"
-  "$ANALYSERS/pip" install --quiet --disable-pip-version-check --requirement scripts/analysis/requirements.txt \
-    || cannot "the analysers of scripts/analysis/requirements.txt cannot be installed into $venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements" \
+    || cannot "the programs of $requirements cannot be installed into $venv"
   printf '%s\n' "$wanted" >"$venv/.installed"
 }
 
