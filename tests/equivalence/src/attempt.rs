@@ -61,7 +61,8 @@ pub fn any<G: Ground>(world: &mut World<G>, dice: &mut Dice<'_>, seen: Seen<'_>)
     let kind = if all { dice.of(&ActionKind::ALL) } else { dice.of(&allowed) };
     // What closes comes last often enough.
     let kind = match kind {
-        ActionKind::Settle | ActionKind::Rule if !dice.once_in(3) => ActionKind::Dispute,
+        ActionKind::Settle if !dice.once_in(3) => ActionKind::Dispute,
+        ActionKind::Rule if seen.state.status != Status::Disputed && dice.once_in(2) => ActionKind::Dispute,
         ActionKind::Reclaim if dice.once_in(3) => ActionKind::Deliver,
         ActionKind::Retract if !dice.once_in(5) => ActionKind::Fund,
         kind => kind,
@@ -181,7 +182,7 @@ impl<G: Ground> Maker<'_, '_, G> {
             ActionKind::Rule => {
                 let share = u16::try_from(self.dice.below(10_002)).unwrap();
                 let mut attempt = self.plain(Action::Rule { share }, call::rule(terms, share));
-                if self.seen.caller.is_none() && !self.dice.once_in(3) {
+                if self.seen.caller.is_none() && !self.dice.once_in(4) {
                     attempt.actor = Actor::Caller(terms.arbiter.address);
                 }
                 attempt

@@ -65,11 +65,14 @@ pub fn compare<G: Ground>(
     let (mut steps, mut afterwards) = (0, 0);
     for (step, numbers) in history.steps.iter().enumerate() {
         let mut dice = Dice::new(numbers);
-        let told = if dice.once_in(5) { run.batch(&mut dice) } else { run.single(&mut dice) };
+        // Both deals are often funded from one purse.
+        let untouched = run.deals.iter().all(|live| live.state.status == Status::None);
+        let batched = dice.once_in(if untouched { 2 } else { 6 });
+        let told = if batched { run.batch(&mut dice) } else { run.single(&mut dice) };
         told.and_then(|()| run.check()).map_err(|difference| format!("step {step}: {difference}"))?;
         steps += 1;
         // Closed deals refuse everything: a few attempts are enough.
-        afterwards += u32::from(run.deals.iter().all(|live| live.state.status == Status::Closed));
+        afterwards += u32::from(run.deals.iter().all(|live| run.is_closed(live)));
         if afterwards > AFTERWARDS {
             break;
         }
@@ -109,6 +112,11 @@ fn any_terms<G: Ground>(world: &World<G>, dice: &mut Dice<'_>) -> Terms {
 }
 
 impl<G: Ground> Run<'_, G> {
+    /// Closed, or never funded and too late now.
+    fn is_closed(&self, live: &Live) -> bool {
+        live.state.status_at(&live.terms, self.world.ground.now()) == Status::Closed
+    }
+
     /// The time of the next attempt: soon, or at an end of one of the deal's windows. It leaves a second for what must come
     /// before the attempt.
     fn later(&self, dice: &mut Dice<'_>, live: &Live) -> u64 {
@@ -148,7 +156,9 @@ impl<G: Ground> Run<'_, G> {
     }
 
     fn single(&mut self, dice: &mut Dice<'_>) -> Result<(), Difference> {
-        let which = usize::from(dice.once_in(4));
+        // Mostly the first deal, and the other once that is closed.
+        let closed = self.is_closed(&self.deals[0]);
+        let which = usize::from(closed != dice.once_in(5));
         let live = self.deals[which].clone();
         let now = self.later(dice, &live);
         let attempt = self.attempt(dice, &live, now, None, false);
@@ -179,7 +189,7 @@ impl<G: Ground> Run<'_, G> {
 
     /// Two or three attempts at both deals in one transaction.
     fn batch(&mut self, dice: &mut Dice<'_>) -> Result<(), Difference> {
-        let live = self.deals[0].clone();
+        let live = self.deals[usize::from(self.is_closed(&self.deals[0]))].clone();
         let now = self.later(dice, &live);
         let parties = [live.terms.buyer.address, live.terms.seller.address, address(Who::Stranger)];
         let caller = dice.of(&parties);
@@ -192,7 +202,8 @@ impl<G: Ground> Run<'_, G> {
             let funds = (coin || live.state.status == Status::None) && !dice.once_in(4);
             picked.push((which, self.attempt(dice, &live, now, Some(caller), funds)));
         }
-        let sent = picked.iter().map(|(_, attempt)| attempt.value).sum();
+        let asked: u128 = picked.iter().map(|(_, attempt)| attempt.value).sum();
+        let sent = if dice.once_in(6) { asked + 1 } else { asked };
         let contexts: Vec<Context> =
             picked.iter().map(|(which, _)| self.context(&self.deals[*which], now)).collect();
         let calls: Vec<deal::Call<'_>> = picked

@@ -55,6 +55,6 @@ const EXPECTED: &[&str] = &[
 #[test]
 fn model_and_contract_agree_on_every_history() {
     let world = World::in_process();
-    let told = run(at_least(300), 40, |history| compare(&mut world.clone(), history, &apply));
+    let told = run(at_least(400), 40, |history| compare(&mut world.clone(), history, &apply));
     told.unwrap_or_else(|difference| panic!("{difference}")).expect(EXPECTED);
 }
