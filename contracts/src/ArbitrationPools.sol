@@ -47,9 +47,9 @@ contract ArbitrationPools is Cases {
         Docket docket = hearing.docket;
         if (docket.stage() != Stage.Opened) revert AlreadyDrawn();
         if (docket.seats() == 0) docket = _withPanel(docket, terms);
-        if (block.timestamp > docket.endsAt()) revert TooLate(docket.endsAt());
         uint256 target = docket.moment();
         if (block.number <= target) revert TooEarly(target + 1);
+        if (block.timestamp > docket.endsAt()) revert TooLate(docket.endsAt());
         bytes32 hash = PastBlock.hashOf(target);
         if (hash == 0) {
             // The first multiple of the stride whose hash nobody knows yet.
@@ -270,14 +270,19 @@ contract ArbitrationPools is Cases {
         emit RulingAccepted(hearing.deal, hearing.escrow, docket.instance(), jury, ballots, share, uint40(executableAt));
     }
 
-    /// Whether the escrow took the ruling. One that it does not take now stays accepted, for `execute` to try again; but
-    /// for want of gas nothing is accepted either, so that an estimate finds what the whole needs.
+    /// Whether the escrow took the ruling. One that it does not take now stays accepted, for `execute` to try again. But
+    /// nothing is accepted for want of gas, so that an estimate finds what the whole needs; nor from within a call of the
+    /// escrow, where a stranger could choose the last moment to make it fail; nor where the deal is closed already.
     function _tell(Hearing memory hearing, Terms calldata terms, uint16 share) private returns (bool ok) {
         bytes memory reason;
         (ok, reason) = hearing.escrow.call(terms.ruleCall(share));
+        if (ok) return true;
         // The selector is all that is wanted of the reason.
         // forge-lint: disable-next-line(unsafe-typecast)
-        if (!ok && (reason.length == 0 || bytes4(reason) == NotEnoughGas.selector)) revert NotEnoughGas();
+        bytes4 why = bytes4(reason);
+        if (reason.length == 0 || why == NotEnoughGas.selector) revert NotEnoughGas();
+        if (why == Reentered.selector) revert Reentered();
+        if (why == IEscrow.DealClosed.selector) revert NotDisputed();
     }
 
     /* APPEAL */
@@ -313,6 +318,7 @@ contract ArbitrationPools is Cases {
     function _appealed(address escrow, Terms calldata terms) private view returns (Hearing memory hearing) {
         hearing = _accepted(escrow, terms);
         if (!hearing.docket.appealable()) revert NotAppealable();
+        _disputed(escrow, hearing.deal);
         uint256 until = hearing.docket.moment() + _pool(terms.annex.panel).appeal;
         if (block.timestamp > until) revert TooLate(until);
     }

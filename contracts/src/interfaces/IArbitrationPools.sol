@@ -148,7 +148,6 @@ interface IArbitrationPools is IArbiter {
     error UnknownPool();
     error UnknownCase();
     error CaseExists();
-    error NotDisputed();
     error NotDrawn();
     error AlreadyDrawn();
     error NotAccepted();
@@ -161,7 +160,7 @@ interface IArbitrationPools is IArbiter {
     error NotAppealable();
     /// Neither the pool nor its parent had a list in effect when the deal was funded.
     error NoList();
-    error TooFewMembers(uint256 eligible, uint256 needed);
+    error NotDisputed();
 
     /* REFUSALS, time */
 
@@ -175,6 +174,7 @@ interface IArbitrationPools is IArbiter {
 
     error NotKeeper();
     error NotParty();
+    error BadSeat(uint256 seat);
     error NotJuror(uint256 seat);
     error InvalidBallot(uint256 seat);
     error InvalidSignature(address signer);
@@ -182,13 +182,13 @@ interface IArbitrationPools is IArbiter {
     /* REFUSALS, amount */
 
     error BadShare(uint256 share);
-    error BadSeat(uint256 seat);
     error SeatVoid(uint256 seat);
     /// A seat's ballot cast on chain is final.
     error SeatFinal(uint256 seat);
     error ListNotAscending(uint256 index);
-    /// Not a page, more pages than a list may have (64), or, with address zero, not 1 to 1,200 members.
+    /// Not a page that `storePage` made here, more pages than a list may have (64), or, with address zero, not 1 to 1,200 members.
     error BadPage(address page);
+    error TooFewMembers(uint256 eligible, uint256 needed);
     /// Nothing in the submission changes the count; in `conclude`, no jury of the case has said anything.
     error NoBallots();
 
@@ -196,6 +196,8 @@ interface IArbitrationPools is IArbiter {
 
     /// Too little gas for the escrow to pay out by the ruling that is accepted.
     error NotEnoughGas();
+    /// From within a call of the escrow, which takes no ruling then.
+    error Reentered();
 
     /* POOLS AND LISTS */
 

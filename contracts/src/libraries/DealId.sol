@@ -72,7 +72,7 @@ library DealId {
             mstore(add(message, 0x20), selector)
             calldatacopy(add(message, 0x24), terms, 0x160)
             mstore(add(message, 0x184), annex)
-            mstore(add(message, 0x1a4), share)
+            mstore(add(message, 0x1a4), and(share, 0xffff))
         }
     }
 

@@ -31,38 +31,33 @@ library MemberPages {
         if (page.code.length == 0) page = SSTORE2.writeCounterfactual(packed, bytes32(0));
     }
 
-    /// Checks that `page` is one and that its members follow `previous`. `start` is how many came before, for the message.
+    /// Checks that `page` is one that `store` made here, and that its members follow `previous`. `start` is how many came
+    /// before, for the message.
     /// @return count How many members it has.
     /// @return last  The greatest of them.
+    /// @dev    Its shape alone is not enough: whoever creates an account can have it destroyed at the end of the same
+    ///         transaction (EIP-6780) and create other members at its address later. What `store` made stays as it is, and
+    ///         its members ascend.
     function check(address page, uint256 start, address previous) internal view returns (uint32 count, address last) {
         uint256 size = page.code.length;
-        if (size < 1 + WIDTH || size > 1 + LARGEST * WIDTH || (size - 1) % WIDTH != 0) {
-            revert IArbitrationPools.BadPage(page);
+        if (size < 1 + WIDTH || size > 1 + LARGEST * WIDTH) revert IArbitrationPools.BadPage(page);
+        uint256 free;
+        assembly ("memory-safe") {
+            free := mload(0x40)
         }
+        bytes memory packed = SSTORE2.read(page);
+        if (SSTORE2.predictCounterfactualAddress(packed, bytes32(0)) != page) revert IArbitrationPools.BadPage(page);
         // At most LARGEST.
         // forge-lint: disable-next-line(unsafe-typecast)
-        count = uint32((size - 1) / WIDTH);
-        uint256 first;
-        uint256 wrong = type(uint256).max;
+        count = uint32(packed.length / WIDTH);
+        address first;
         assembly ("memory-safe") {
-            // Read into free memory and left there: nothing is kept of it.
-            let m := mload(0x40)
-            extcodecopy(page, m, 0, size)
-            first := byte(0, mload(m))
-            last := previous
-            let word := add(m, 1)
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
-                let member := shr(96, mload(word))
-                if iszero(gt(member, last)) {
-                    wrong := i
-                    break
-                }
-                last := member
-                word := add(word, 20)
-            }
+            first := shr(96, mload(add(packed, 0x20)))
+            last := shr(96, mload(add(add(packed, 0x0c), mload(packed))))
+            // Nothing is kept of it.
+            mstore(0x40, free)
         }
-        if (first != 0) revert IArbitrationPools.BadPage(page);
-        if (wrong != type(uint256).max) revert IArbitrationPools.ListNotAscending(start + wrong);
+        if (first <= previous) revert IArbitrationPools.ListNotAscending(start);
     }
 
     /// The member at `index` of a page that has it.

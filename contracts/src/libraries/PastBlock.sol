@@ -7,10 +7,14 @@ library PastBlock {
     /// The history contract of EIP-2935: the last 8,191 hashes. Absent on some chains.
     address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
 
-    /// Zero when neither BLOCKHASH (the last 256 blocks) nor the history contract knows it.
+    /// Zero when neither BLOCKHASH (the last 256 blocks) nor the history contract knows it. The history counts only where it
+    /// counts as `block.number` does: on some chains that is another chain's number.
     function hashOf(uint256 height) internal view returns (bytes32 hash) {
         hash = blockhash(height);
-        if (hash != 0) return hash;
+        if (hash == 0 && _told(block.number - 1) == blockhash(block.number - 1)) hash = _told(height);
+    }
+
+    function _told(uint256 height) private view returns (bytes32 hash) {
         address history = HISTORY;
         assembly ("memory-safe") {
             mstore(0x00, height)

@@ -165,8 +165,8 @@ contract PoolsHandler is PoolsGhost {
         vote.juror = sitting.seats[vote.seat];
         (vote.said, vote.isNew) = _after(sitting, vote.seat, vote.share, asCast);
         (vote.rules, vote.ruling) = _rulesWith(sitting, vote.seat, vote.said);
-        // A ruling that could be appealed needs a deal that is still open.
-        if (vote.rules && g.closed && _mayBeAppealed(g)) vote.isNew = false;
+        // No ruling is accepted of a deal that is closed.
+        if (vote.rules && g.closed) vote.isNew = false;
     }
 
     function _count(Ghost storage g, Vote memory vote, bool asCast) private {

@@ -115,9 +115,19 @@ contract DrawTest is PoolsFixture {
         // Answers any question with its own words: the block's number, hashed.
         vm.etch(HISTORY, hex"60003560005260205f20" hex"5f5260205ff3");
         vm.roll(target + 5000);
+        vm.setBlockhash(target + 4999, keccak256(abi.encode(uint256(target) + 4999)));
         pools.draw(address(escrow), terms);
         bytes32 hash = keccak256(abi.encode(uint256(target)));
         assertEq(lastOf(id).seed, seedOf(hash, id, 0, 0));
+    }
+
+    /// On some chains `block.number` is another chain's, and the history is of their own blocks: these were known before the
+    /// case was opened.
+    function test_AHistoryThatCountsOtherwiseTellsNothing() public {
+        (bytes32 id, Terms memory terms, uint40 target) = _opened();
+        vm.etch(HISTORY, hex"60003560005260205f20" hex"5f5260205ff3");
+        vm.roll(target + 300);
+        _missed(id, terms);
     }
 
     /// It says no for what it no longer knows.
@@ -138,6 +148,7 @@ contract DrawTest is PoolsFixture {
         bytes32 hash = keccak256("an old block");
         vm.store(HISTORY, bytes32(uint256(target) % 8191), hash);
         vm.roll(target + 8191);
+        vm.store(HISTORY, bytes32((uint256(target) + 8190) % 8191), blockhash(target + 8190));
         bytes memory data = abi.encodeCall(IArbitrationPools.draw, (address(escrow), terms));
         bytes32 before = keccak256(abi.encode(lastOf(id)));
         uint256 went;

@@ -89,6 +89,29 @@ contract PoolTest is PoolsFixture {
     }
 }
 
+/// @notice A keeper whose pages have one init code, whatever they hold.
+contract ShiftingKeeper {
+    bytes public content;
+
+    function make(bytes calldata code) external returns (address) {
+        content = code;
+        return address(new ShiftingPage{salt: 0}());
+    }
+
+    function publish(IArbitrationPools pools, bytes32 pool, address[] calldata pages) external returns (uint32) {
+        return pools.publish(pool, pages);
+    }
+}
+
+contract ShiftingPage {
+    constructor() {
+        bytes memory code = ShiftingKeeper(msg.sender).content();
+        assembly {
+            return(add(code, 0x20), mload(code))
+        }
+    }
+}
+
 contract ListTest is PoolsFixture {
     function test_PageIsItsMembers() public {
         address page = pools.storePage(members);
@@ -203,6 +226,21 @@ contract ListTest is PoolsFixture {
         expect(refusal(IArbitrationPools.BadPage.selector, address(65)));
         vm.prank(keeper);
         pools.publish(pool, pages);
+    }
+
+    /// The right shape is not enough: this page could be made again with other members.
+    function test_AKeeperCannotPublishAPageThatChanges() public {
+        ShiftingKeeper shifting = new ShiftingKeeper();
+        RuleBook memory other = book(3);
+        other.keeper = address(shifting);
+        bytes32 its = pools.createPool(other);
+        address[] memory pages = new address[](1);
+        pages[0] = shifting.make(pools.storePage(members).code);
+        assertEq(pages[0].code, pools.storePage(members).code);
+        expect(refusal(IArbitrationPools.BadPage.selector, pages[0]));
+        shifting.publish(pools, its, pages);
+        pages[0] = pools.storePage(members);
+        assertEq(shifting.publish(pools, its, pages), 0);
     }
 
     /* WHICH LIST IS IN EFFECT */

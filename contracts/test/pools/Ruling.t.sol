@@ -267,6 +267,54 @@ contract SubmitTest is PoolsFixture {
     }
 }
 
+/// @notice Runs a call from within a call of the escrow, which asks any token for its permit.
+contract Insider {
+    address private _target;
+    bytes private _data;
+
+    function run(IEscrow escrow, address target, bytes calldata data) external {
+        (_target, _data) = (target, data);
+        escrow.permit(address(this), address(0), 0, 0, 0, 0, 0);
+    }
+
+    function permit(address, address, uint256, uint256, uint8, bytes32, bytes32) external {
+        (bool ok, bytes memory reason) = _target.call(_data);
+        require(!ok && bytes4(reason) == IArbitrationPools.Reentered.selector, "the ruling was accepted");
+    }
+}
+
+contract LateRulingTest is PoolsFixture {
+    /// Else a stranger could have the ruling accepted but not told, a moment before it is too late to tell it.
+    function test_NoRulingFromWithinTheEscrow() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id,) = drawn(terms);
+        Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 1, 5000));
+        vm.warp(lastOf(id).endsAt);
+        bytes memory data = abi.encodeCall(IArbitrationPools.submit, (address(escrow), terms, 0, both));
+        Insider insider = new Insider();
+        insider.run(escrow, address(pools), data);
+        assertEq(uint8(lastOf(id).stage), uint8(Stage.Drawn));
+        pools.submit(address(escrow), terms, 0, both);
+        assertEq(seller.balance, AMOUNT / 2);
+    }
+
+    function test_NoRulingOfADealThatIsClosed() public {
+        Terms memory terms = poolTerms();
+        (bytes32 id, address[] memory seats) = drawn(terms);
+        Ballot[] memory both = two(ballot(terms, 0, 5000), ballot(terms, 1, 5000));
+        Ballot[] memory single = one(both[0]);
+        vm.prank(buyer);
+        escrow.release(dealOf(terms), AMOUNT);
+        expect(IArbitrationPools.NotDisputed.selector);
+        pools.submit(address(escrow), terms, 0, both);
+        pools.submit(address(escrow), terms, 0, single);
+        expect(IArbitrationPools.NotDisputed.selector);
+        vm.prank(seats[1]);
+        pools.cast(address(escrow), terms, 0, 1, 5000, 0);
+        assertEq(pools.rulings(address(escrow), id), 0);
+    }
+}
+
 contract CastTest is PoolsFixture {
     function test_OnChainIsFinalAndOverridesASignature() public {
         Terms memory terms = poolTerms();

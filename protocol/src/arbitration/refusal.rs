@@ -27,8 +27,6 @@ crate::refusal::refusals! {
         UnknownCase = "the case is not open",
         /// It cannot be opened twice.
         CaseExists = "the case is open already",
-        /// The escrow says that the deal is not disputed.
-        NotDisputed = "the deal is not disputed",
         /// No jury yet.
         NotDrawn = "the jury is not drawn yet",
         /// It cannot be drawn twice.
@@ -46,13 +44,8 @@ crate::refusal::refusals! {
         NotAppealable = "the ruling cannot be appealed",
         /// Neither the pool nor its parent had a list in effect when the deal was funded.
         NoList = "no member list was in effect when the deal was funded",
-        /// Fewer members than seats once the parties are skipped.
-        TooFewMembers {
-            /// Who may sit.
-            eligible: u64,
-            /// Seats of the jury, or the smallest list.
-            needed: u64
-        } = "{eligible} members are eligible, {needed} are needed",
+        /// The escrow says that the deal is not disputed.
+        NotDisputed = "the deal is not disputed",
     }
     Time {
         /// The phase begins later.
@@ -76,6 +69,11 @@ crate::refusal::refusals! {
         NotKeeper = "the caller is not the pool's keeper",
         /// Only buyer and seller appeal.
         NotParty = "only the buyer or the seller may do this",
+        /// No such seat.
+        BadSeat {
+            /// As asked.
+            seat: u64
+        } = "the jury has no seat {seat}",
         /// The caller does not hold the seat.
         NotJuror {
             /// Index in the jury.
@@ -98,11 +96,6 @@ crate::refusal::refusals! {
             /// As asked.
             share: u64
         } = "a ballot's share is a multiple of 500 up to 10,000 basis points, not {share}",
-        /// No such seat.
-        BadSeat {
-            /// As asked.
-            seat: u64
-        } = "the jury has no seat {seat}",
         /// Two different ballots were shown.
         SeatVoid {
             /// Index in the jury.
@@ -123,12 +116,21 @@ crate::refusal::refusals! {
             /// As given.
             page: Address
         } = "{page} is not a page of members",
+        /// Fewer members than a list must have.
+        TooFewMembers {
+            /// In the list.
+            eligible: u64,
+            /// At least.
+            needed: u64
+        } = "the list has {eligible} members, {needed} are needed",
         /// The submission changes nothing; or no jury of the case said anything by which to conclude it.
         NoBallots = "there are no ballots that change anything",
     }
     Intake {
         /// The escrow could not pay out by the ruling.
         NotEnoughGas = "the transaction has too little gas to pay out by the ruling",
+        /// The escrow is in the middle of a call, and takes no ruling.
+        Reentered = "a ruling cannot be accepted from within a call of the escrow",
     }
 }
 

@@ -6,7 +6,7 @@ use super::{escrow::Escrow::EscrowErrors, pools::ArbitrationPools::ArbitrationPo
 use crate::{arbitration, deal};
 
 /// What a contract said when it reverted. Where both contracts have a refusal of the same name and words
-/// (`NotDisputed`, `TooEarly`, `TooLate`, `SignatureExpired`, `NotParty`, `InvalidSignature`, `NotEnoughGas`), which share
+/// (`NotDisputed`, `TooEarly`, `TooLate`, `SignatureExpired`, `NotParty`, `InvalidSignature`, `NotEnoughGas`, `Reentered`), which share
 /// one selector, it reads as the escrow's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -126,6 +126,7 @@ impl From<ArbitrationPoolsErrors> for arbitration::Refusal {
             E::BadPage(e) => Self::BadPage { page: e.page },
             E::NoBallots(_) => Self::NoBallots,
             E::NotEnoughGas(_) => Self::NotEnoughGas,
+            E::Reentered(_) => Self::Reentered,
         }
     }
 }

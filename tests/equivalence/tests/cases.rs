@@ -36,7 +36,6 @@ const EXPECTED: &[&str] = &[
     "AlreadyAccepted",
     "AlreadyExecuted",
     "NoFurtherJury",
-    "NotAppealable",
     "NoList",
     "TooEarly",
     "TooLate",

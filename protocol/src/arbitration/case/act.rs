@@ -113,12 +113,12 @@ impl Hearing<'_> {
             Some(panel) => (last.instance, panel),
             None => self.panel()?,
         };
-        if self.now > panel.ends_at {
-            return Err(Refusal::TooLate { closed_at: panel.ends_at });
-        }
         let target = last.target_block;
         if self.context.block <= target {
             return Err(Refusal::TooEarly { opens_at: target.saturating_add(1) });
+        }
+        if self.now > panel.ends_at {
+            return Err(Refusal::TooLate { closed_at: panel.ends_at });
         }
         let (deal, escrow) = (self.deal(), self.escrow());
         let mut case = self.case.clone();
@@ -238,11 +238,11 @@ impl Hearing<'_> {
     fn appeal(&self) -> Result<Moved, Refusal> {
         let pools = self.context.pools;
         let until = self.case.appeal_until(self.terms, pools).ok_or(Refusal::NotAppealable)?;
+        self.disputed()?;
         if self.now > until {
             return Err(Refusal::TooLate { closed_at: until });
         }
         self.check_party()?;
-        self.disputed()?;
         let id = pools.pool(self.terms.panel)?.book.parent;
         let parent = pools.pool(id)?;
         let (list, members) = parent.list_at(self.context.state.funded_at).ok_or(Refusal::NoList)?;

@@ -97,8 +97,12 @@ impl Hearing<'_> {
         let mut ruled = None;
         let mut executable_at = until.map_or(0, |until| until.saturating_add(1));
         if self.now >= executable_at {
-            // A ruling that the escrow does not take now stays accepted.
-            ruled = self.rule(share).ok();
+            // A ruling that the escrow does not take now stays accepted, but none is of a deal that is closed.
+            ruled = match self.rule(share) {
+                Ok(ruled) => Some(ruled),
+                Err(deal::Refusal::DealClosed) => return Err(Refusal::NotDisputed),
+                Err(_) => None,
+            };
             executable_at = if ruled.is_some() { 0 } else { self.now };
         }
         if ruled.is_some() {

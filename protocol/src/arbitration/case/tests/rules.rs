@@ -53,6 +53,8 @@ fn a_case_needs_a_dispute_its_own_arbiter_and_a_list() {
     }
     assert_eq!(lists.by_anyone(&Action::Draw), pools(Refusal::NoList));
     world.now = DISPUTED + SPAN + 1;
+    assert_eq!(world.by_anyone(&Action::Draw), pools(Refusal::TooEarly { opens_at: 103 }));
+    world.block = 103;
     assert_eq!(world.by_anyone(&Action::Draw), pools(Refusal::TooLate { closed_at: DISPUTED + SPAN }));
 }
 
@@ -211,18 +213,16 @@ fn a_pool_without_a_list_leaves_the_case_to_its_parent() {
 }
 
 #[test]
-fn a_ruling_that_the_escrow_does_not_take_waits() {
+fn a_deal_that_is_closed_takes_no_ruling() {
     let mut world = World::alone();
     world.terms.ruling = 10;
     world.open_and_draw();
     assert_eq!(world.ends_at(), DISPUTED + 10, "clipped to the escrow's own deadline");
-    // Settled meanwhile, so that the escrow refuses.
     world.state.status = Status::Closed;
-    let told = world.by_anyone(&world.ballots(0, &[0, 0]).clone()).unwrap();
-    assert!(matches!(told[..], [EventBody::RulingAccepted { executable_at: DISPUTED, .. }]), "{told:?}");
-    assert_eq!((world.last().stage, world.case.rulings()), (Stage::Accepted, 1));
-    let refused = world.by_anyone(&Action::Execute);
-    assert_eq!(refused, Err(Refused::Escrow(deal::Refusal::DealClosed)));
+    world.by_anyone(&world.ballots(0, &[0]).clone()).unwrap();
+    let determined = world.by_anyone(&world.ballots(0, &[0, 0]).clone());
+    assert_eq!(determined, pools(Refusal::NotDisputed));
+    assert_eq!((world.last().stage, world.case.rulings()), (Stage::Drawn, 0));
 }
 
 #[test]
