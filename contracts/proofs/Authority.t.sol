@@ -116,7 +116,7 @@ contract AuthorityProof is Ground {
 
     /// A party that is a contract consents through its code alone, to the digest of this release and to no other; the key
     /// that ecrecover finds is not its address.
-    function check_AWalletsReleaseIsItsWord(Deal memory deal, Choice memory choice, uint88 total, bytes32 accepts)
+    function long_AWalletsReleaseIsItsWord(Deal memory deal, Choice memory choice, uint88 total, bytes32 accepts)
         public
     {
         deal.buyer = address(new Wallet(accepts));

@@ -65,19 +65,19 @@ contract ConservationProof is Ground {
     }
 
     /// lapse
-    function check_Lapse(Deal memory deal, Choice memory choice) public {
+    function long_Lapse(Deal memory deal, Choice memory choice) public {
         _prepare(deal, choice);
         _conserves(deal, choice, abi.encodeCall(IEscrow.lapse, (deal)));
     }
 
     /// rule
-    function check_Rule(Deal memory deal, Choice memory choice, uint16 share) public {
+    function long_Rule(Deal memory deal, Choice memory choice, uint16 share) public {
         _prepare(deal, choice);
         _conserves(deal, choice, abi.encodeCall(IEscrow.rule, (deal, share)));
     }
 
     /// settle, by either party or anybody with both signatures; the arbiter has no code.
-    function check_Settle(
+    function long_Settle(
         Deal memory deal,
         Choice memory choice,
         uint88 total,

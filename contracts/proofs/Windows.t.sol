@@ -44,7 +44,7 @@ contract WindowsProof is Ground {
     }
 
     /// A Disputed deal: its arbiter can rule or anyone can let it lapse, never both and never neither; no other clock runs.
-    function check_DisputedRuleOrLapse(Deal memory deal, uint256 word, uint64 time, uint16 share) public {
+    function long_DisputedRuleOrLapse(Deal memory deal, uint256 word, uint64 time, uint16 share) public {
         vm.assume(share <= 10_000 && deal.lapseShare <= 10_000);
         bytes32 id = _at(deal, word, time, Status.Disputed);
         bool ruled = _alone(id, word, deal.arbiter, abi.encodeCall(IEscrow.rule, (deal, share)));
