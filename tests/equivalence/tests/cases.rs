@@ -49,7 +49,6 @@ const EXPECTED: &[&str] = &[
     "SeatVoid",
     "SeatFinal",
     "NoBallots",
-    "DealClosed",
 ];
 
 #[test]
