@@ -201,7 +201,8 @@ fn pools_cure(refusal: &arbitration::Refusal) -> Cure {
         | R::PoolExists
         | R::NotKeeper
         | R::ListNotAscending { .. }
-        | R::BadPage { .. } => Cure::Unknown,
+        | R::BadPage { .. }
+        | R::Reentered => Cure::Unknown,
     }
 }
 
