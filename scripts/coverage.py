@@ -14,6 +14,8 @@ import tempfile
 
 CONTRACTS = pathlib.Path(__file__).resolve().parent.parent / "contracts"
 LEAST = 98
+# Its subject is the gas of what is deployed, which code that counts its lines does not have.
+GAS_BOUND = "test/pools/LargestCase.t.sol"
 IGNORED = "node_modules|^test/|^interop/|^peers/|^proofs/|src/interfaces/"
 
 
@@ -21,7 +23,8 @@ def report(forge):
     """The text of forge's lcov file."""
     with tempfile.TemporaryDirectory() as made:
         file = pathlib.Path(made) / "lcov.info"
-        command = [forge, "coverage", "--ir-minimum", "--no-match-coverage", IGNORED, "--report", "lcov", "--report-file", file]
+        command = [forge, "coverage", "--ir-minimum", "--no-match-coverage", IGNORED, "--no-match-path", GAS_BOUND]
+        command += ["--report", "lcov", "--report-file", file]
         own = os.environ | {"FOUNDRY_PROFILE": "coverage", "FOUNDRY_DENY": "never"}
         done = subprocess.run(command, cwd=CONTRACTS, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode != 0:
