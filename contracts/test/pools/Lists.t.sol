@@ -153,6 +153,16 @@ contract ListTest is PoolsFixture {
         pools.storePage(list);
     }
 
+    /// The last of one page is not the first of the next.
+    function test_NobodyIsOnTwoPages() public {
+        address[] memory pages = new address[](2);
+        pages[0] = pools.storePage(_slice(0, 6));
+        pages[1] = pools.storePage(_slice(5, members.length));
+        expect(refusal(IArbitrationPools.ListNotAscending.selector, 6));
+        vm.prank(keeper);
+        pools.publish(pool, pages);
+    }
+
     /// Split in pages anyhow, the list is the same.
     function testFuzz_PagesJoin(uint8 first, uint8 second) public {
         first = uint8(bound(first, 1, members.length - 2));

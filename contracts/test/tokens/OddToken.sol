@@ -8,6 +8,7 @@ enum Odd {
     Nothing, // behaves
     Silent, // moves, answers nothing
     SilentStill, // moves nothing, answers nothing
+    TrueStill, // moves nothing, answers true
     False, // moves nothing, answers false
     FalseMoves, // moves, answers false
     Two, // moves, answers 2
@@ -97,6 +98,7 @@ contract OddToken {
             return;
         }
         if (odd == Odd.SilentStill) return;
+        if (odd == Odd.TrueStill) _answer(from, to, 0, 0, 1);
         if (odd == Odd.False) _answer(from, to, 0, 0, 0);
         if (odd == Odd.FalseMoves) _answer(from, to, value, value, 0);
         if (odd == Odd.Two || odd == Odd.BlindBefore) _answer(from, to, value, value, 2);
