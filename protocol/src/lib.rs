@@ -4,7 +4,7 @@
 //! Pure: no I/O, no clock, no randomness. `docs/protocol.md` is the text that this crate implements.
 
 pub mod arbitration;
-pub mod caip;
+pub mod chain;
 pub mod deal;
 pub mod evm;
 pub mod refusal;

@@ -3,6 +3,8 @@
 //! The lists themselves are [`crate::deal::Refusal`] and [`crate::arbitration::Refusal`]. Their names and their order are
 //! those of the contract interfaces, and part of the protocol (`docs/protocol.md`, section 4).
 
+use crate::{arbitration, deal};
+
 /// Why something is refused, roughly. When several refusals apply, the one of the first class is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -65,6 +67,29 @@ macro_rules! refusals {
     };
 }
 pub(crate) use refusals;
+
+/// What a chain said when it refused. Where both contracts of an EVM chain have a refusal of the same name and words
+/// (`NotDisputed`, `TooEarly`, `TooLate`, `SignatureExpired`, `NotParty`, `InvalidSignature`, `NotEnoughGas`, `Reentered`), which share
+/// one selector, it reads as the escrow's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The escrow's refusal, perhaps passed on by the arbiter.
+    #[error("{}: {_0}", _0.name())]
+    Escrow(deal::Refusal),
+    /// The arbitration pools' refusal.
+    #[error("{}: {_0}", _0.name())]
+    Pools(arbitration::Refusal),
+}
+
+impl Refused {
+    /// The name in the contract's ABI.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Escrow(refusal) => refusal.name(),
+            Self::Pools(refusal) => refusal.name(),
+        }
+    }
+}
 
 #[cfg(test)]
 pub(crate) mod tests {

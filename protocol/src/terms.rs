@@ -4,11 +4,11 @@ use alloy::primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    caip::{AccountId, AssetId},
+    chain::{AccountId, AssetId},
     wire::dec,
 };
 
-/// The terms of a deal (`docs/protocol.md`, section 1). Its digest is the deal's id: [`crate::evm::deal_id`].
+/// The terms of a deal (`docs/protocol.md`, section 1). Its digest is the deal's id: [`crate::chain::deal_id`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
@@ -22,7 +22,7 @@ pub struct Terms {
     pub arbiter: AccountId,
     /// The native coin or one token.
     pub asset: AssetId,
-    /// In the asset's smallest unit; 1 to 2^88 - 1 on EVM chains.
+    /// In the asset's smallest unit; 1 to [`crate::chain::amount_cap`].
     #[serde(with = "dec")]
     pub amount: u128,
     /// Unix seconds; the seller's signature is worthless after it.

@@ -10,7 +10,7 @@ use alloy::{
     sol_types::{SolCall, SolValue, eip712_domain},
 };
 use protocol::{
-    caip::{AccountId, AssetId, ChainId},
+    chain::{self, AccountId, AssetId, ChainId},
     evm::{
         SignatureError, TermsError,
         call::{self, BallotsError, Settlement, Signed},
@@ -26,7 +26,7 @@ use protocol::{
 const CHAIN: ChainId = ChainId::Eip155(31337);
 
 fn account(byte: u8) -> AccountId {
-    AccountId { chain: CHAIN, address: Address::repeat_byte(byte) }
+    AccountId { chain: CHAIN, address: Address::repeat_byte(byte).into() }
 }
 
 fn terms() -> Terms {
@@ -35,7 +35,10 @@ fn terms() -> Terms {
         buyer: account(0x01),
         seller: account(0x02),
         arbiter: account(0x03),
-        asset: AssetId { chain: CHAIN, token: Some(address!("0x00000000000000000000000000000000000000aa")) },
+        asset: AssetId {
+            chain: CHAIN,
+            token: Some(address!("0x00000000000000000000000000000000000000aa").into()),
+        },
         amount: (1 << 88) - 1,
         fund_by: 1_800_000_000,
         deliver_by: (1 << 40) - 1,
@@ -73,11 +76,11 @@ fn the_folded_deal_hashes_to_the_same_id() {
          Annex(bytes32 panel,bytes32 agreement,bytes32 salt)",
     );
     let struct_hash = keccak256([typehash.as_slice(), &deal.abi_encode()].concat());
-    let separator = escrow_domain(terms.escrow).separator();
+    let separator = escrow_domain(terms.escrow).unwrap().separator();
     let digest = keccak256([&[0x19, 0x01], separator.as_slice(), struct_hash.as_slice()].concat());
     assert_eq!(deal_id(&terms), Ok(digest));
     let domain = eip712_domain! {
-        name: "Earnest Escrow", version: "1", chain_id: 31337, verifying_contract: terms.escrow.address,
+        name: "Earnest Escrow", version: "1", chain_id: 31337, verifying_contract: call::escrow_of(&terms).unwrap(),
     };
     assert_eq!(domain.separator(), separator);
 }
@@ -163,9 +166,9 @@ fn time_outs_rulings_and_credit() {
 #[test]
 fn pools_and_cases() {
     let terms = terms();
-    let escrow = terms.escrow.address;
+    let escrow = Address::repeat_byte(0xee);
     let book = RuleBook {
-        keeper: Address::repeat_byte(8),
+        keeper: Address::repeat_byte(8).into(),
         parent: B256::ZERO,
         jury_size: 5,
         delay: 1,
@@ -174,7 +177,7 @@ fn pools_and_cases() {
         appeal: 0,
         salt: B256::repeat_byte(1),
     };
-    let created = decode::<ArbitrationPools::createPoolCall>(&call::create_pool(&book)).book;
+    let created = decode::<ArbitrationPools::createPoolCall>(&call::create_pool(&book).unwrap()).book;
     assert_eq!(protocol::evm::pool_id(&book), keccak256(created.abi_encode()));
     let members = vec![Address::repeat_byte(1), Address::repeat_byte(2)];
     assert_eq!(
@@ -217,7 +220,7 @@ fn ballots_are_handed_in_with_compact_signatures_or_not_at_all() {
     };
     let call = call::submit(&terms, 1, &[ballot(27), ballot(28)]).unwrap();
     let submitted = decode::<ArbitrationPools::submitCall>(&call);
-    assert_eq!((submitted.escrow, submitted.jury), (terms.escrow.address, 1));
+    assert_eq!((submitted.escrow, submitted.jury), (Address::repeat_byte(0xee), 1));
     let mut odd = B256::repeat_byte(2);
     odd[0] |= 0x80;
     for (given, vs) in submitted.ballots.iter().zip([B256::repeat_byte(2), odd]) {
@@ -248,6 +251,24 @@ fn what_has_no_form_on_the_chain_is_refused() {
     let mut foreign = terms();
     foreign.seller.chain = ChainId::Eip155(1);
     assert!(matches!(call::claim(&foreign), Err(TermsError::OtherChain { field: "seller", .. })));
+    let key = chain::Address::Solana([7; 32]);
+    type Mix = fn(&mut Terms, chain::Address);
+    let mixed: [(&str, Mix); 5] = [
+        ("escrow", |terms, key| terms.escrow.address = key),
+        ("buyer", |terms, key| terms.buyer.address = key),
+        ("seller", |terms, key| terms.seller.address = key),
+        ("arbiter", |terms, key| terms.arbiter.address = key),
+        ("asset", |terms, key| terms.asset.token = Some(key)),
+    ];
+    for (name, mix) in mixed {
+        let mut terms = terms();
+        mix(&mut terms, key);
+        for refused in [deal_id(&terms), chain::deal_id(&terms)] {
+            assert!(matches!(refused, Err(TermsError::OtherChain { field, .. }) if field == name), "{name}");
+        }
+        let misfits = chain::misfits(&terms);
+        assert!(matches!(&misfits[..], [TermsError::OtherChain { field, .. }] if *field == name), "{name}");
+    }
     assert!(matches!(
         call::release(&terms(), 1 << 88, None),
         Err(TermsError::TooLarge { field: "total", .. })

@@ -11,18 +11,18 @@ use std::str::FromStr;
 
 use alloy::{
     primitives::{
-        Address, B256, Bytes, U256,
+        self, B256, Bytes, U256,
         aliases::{U40, U88},
     },
     sol_types::SolStruct,
 };
 use protocol::{
     arbitration,
-    caip::AccountId,
-    evm::{
-        appeal_digest, ballot_digest, case_id, deal_id, escrow::Escrow, escrow_domain, event_id, pool_id,
-        recover, typed,
+    chain::{
+        AccountId, Address, ChainId, NotSigned, Signed, TermsError, appeal_signature, ballot_form,
+        ballot_signature, case_id, deal_id, event_id, pool_id,
     },
+    evm::{SignatureError, appeal_digest, ballot_digest, escrow::Escrow, escrow_domain, recover, typed},
     terms::Terms,
     wire::feed::RuleBook,
 };
@@ -81,7 +81,7 @@ fn lower_case_as_checksummed(given: &Value, terms: &Terms) -> Value {
 fn digest(contract: AccountId, kind: &str, value: &Value) -> B256 {
     let until = || number::<U40>(value, "validUntil");
     let deal = || get::<B256>(value, "deal");
-    let domain = escrow_domain(contract);
+    let domain = escrow_domain(contract).unwrap();
     match kind {
         "Fund" => typed::Fund { deal: deal(), validUntil: until() }.eip712_signing_hash(&domain),
         "Deliver" => typed::Deliver { deal: deal(), delivery: get(value, "delivery"), validUntil: until() }
@@ -118,9 +118,41 @@ fn digest(contract: AccountId, kind: &str, value: &Value) -> B256 {
             validUntil: until(),
         }
         .eip712_signing_hash(&domain),
-        "Ballot" => ballot_digest(contract, get(value, "caseId"), get(value, "share"), get(value, "reason")),
+        "Ballot" => {
+            ballot_digest(contract, get(value, "caseId"), get(value, "share"), get(value, "reason")).unwrap()
+        }
         "Appeal" => appeal_digest(contract, deal(), number(value, "validUntil")).unwrap(),
         other => panic!("no type {other}"),
+    }
+}
+
+/// What the protocol says of a signature, whatever the chain.
+fn signed_by(
+    signer: Address,
+    contract: AccountId,
+    kind: &str,
+    value: &Value,
+    digest: B256,
+    signature: &[u8],
+) {
+    let other = contract.address;
+    if kind == "Ballot" {
+        let (case, share, reason) = (get(value, "caseId"), get(value, "share"), get(value, "reason"));
+        let check = |juror, signature| ballot_signature(contract, case, share, reason, juror, signature);
+        assert_eq!(check(signer, signature), Ok(()));
+        assert_eq!(check(other, signature), Err(NotSigned::Other { signer, wanted: other }));
+        let short = NotSigned::Form(SignatureError::Length(64));
+        assert_eq!(check(signer, &signature[..64]), Err(short.clone()));
+        assert_eq!(ballot_form(contract.chain, signature), Ok(()));
+        assert_eq!(ballot_form(contract.chain, &signature[..64]), Err(short));
+    }
+    if kind == "Appeal" {
+        let (deal, until) = (get(value, "deal"), number(value, "validUntil"));
+        let check = |party, signature| appeal_signature(contract, deal, until, party, signature);
+        assert_eq!(check(signer, signature), Ok(Signed::ByKey));
+        for (party, signature) in [(other, signature), (signer, &signature[..64]), (signer, &[])] {
+            assert_eq!(check(party, signature), Ok(Signed::AskContract(digest)));
+        }
     }
 }
 
@@ -132,35 +164,43 @@ fn messages_and_their_signers() {
         let expected = &vector["expected"];
         assert_eq!(digest, get::<B256>(expected, "digest"), "{kind}");
         let signature: Bytes = get(expected, "signature");
-        assert_eq!(recover(digest, &signature), Ok(get(expected, "signer")), "{kind}");
+        let signer: Address = get(expected, "signer");
+        assert_eq!(recover(digest, &signature).ok(), signer.evm(), "{kind}");
+        signed_by(signer, contract, &kind, &vector["value"], digest, &signature);
     }
 }
 
 #[test]
 fn pools() {
     for vector in list("pools") {
-        assert_eq!(pool_id(&get::<RuleBook>(&vector, "book")), get::<B256>(&vector["expected"], "pool"));
+        let chain = ChainId::Eip155(1);
+        let mut book: RuleBook = get(&vector, "book");
+        assert_eq!(pool_id(chain, &book), Ok(get::<B256>(&vector["expected"], "pool")));
+        book.keeper = Address::Solana(book.keeper.word().0);
+        let refused = pool_id(chain, &book);
+        assert!(matches!(refused, Err(TermsError::OtherChain { field: "keeper", .. })), "{refused:?}");
     }
 }
 
 #[test]
 fn cases() {
     for vector in list("cases") {
+        let escrow: Address = get(&vector, "escrow");
         let id = case_id(
             get(&vector, "pool"),
-            get(&vector, "escrow"),
+            AccountId { chain: ChainId::Eip155(1), address: escrow },
             get(&vector, "deal"),
             get(&vector, "instance"),
             get(&vector, "jury"),
             get(&vector, "seed"),
         );
-        assert_eq!(id, get::<B256>(&vector["expected"], "case_id"));
+        assert_eq!(id, Ok(get::<B256>(&vector["expected"], "case_id")));
     }
 }
 
 #[test]
 fn draws() {
-    let member = |number: &usize| Address::left_padding_from(&number.to_be_bytes());
+    let member = |number: &usize| Address::Evm(primitives::Address::left_padding_from(&number.to_be_bytes()));
     for vector in list("draws") {
         let seed = arbitration::seed(
             get(&vector, "block_hash"),
@@ -179,7 +219,8 @@ fn draws() {
 #[test]
 fn events() {
     for vector in list("events") {
-        let id = event_id(get(&vector, "chain"), get(&vector, "block_hash"), number(&vector, "log_index"));
-        assert_eq!(id, get::<B256>(&vector["expected"], "event_id"));
+        let (block, transaction) = (get(&vector, "block_hash"), B256::ZERO.into());
+        let id = event_id(get(&vector, "chain"), block, transaction, number(&vector, "log_index"));
+        assert_eq!(id, Ok(get::<B256>(&vector["expected"], "event_id")));
     }
 }

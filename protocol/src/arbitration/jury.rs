@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use alloy::{
-    primitives::{Address, B256, U256, keccak256},
+    primitives::{B256, U256, keccak256},
     sol_types::SolValue,
 };
 
 use super::refusal::Refusal;
+use crate::chain::Address;
 
 /// Bytes of a seed that are kept, so that a jury's record fits one word of storage; the rest are zero.
 const SEED_BYTES: usize = 12;
@@ -65,12 +66,15 @@ pub fn draw(
 mod tests {
     use std::collections::HashSet;
 
+    use alloy::primitives;
     use proptest::prelude::*;
 
     use super::*;
 
     fn list(count: usize) -> Vec<Address> {
-        (1..=count).map(|number| Address::left_padding_from(&number.to_be_bytes())).collect()
+        (1..=count)
+            .map(|number| primitives::Address::left_padding_from(&number.to_be_bytes()).into())
+            .collect()
     }
 
     /// The same written out: shuffle everything, then pass over.
@@ -91,7 +95,7 @@ mod tests {
             seed in any::<[u8; 32]>(), count in 1..200_usize, jury in 0..16_u8, parties in any::<[u8; 2]>(),
         ) {
             let (seed, members, jury_size) = (B256::from(seed), list(count), jury * 2 + 1);
-            let parties = parties.map(|party| Address::left_padding_from(&[party]));
+            let parties = parties.map(|party| primitives::Address::left_padding_from(&[party]).into());
             let expected = shuffled(seed, &members, &parties);
             match draw(seed, &members, &parties, jury_size) {
                 Ok(seats) => {

@@ -1,9 +1,7 @@
 //! Rule books and member lists.
 
-use alloy::primitives::Address;
-
 use super::refusal::Refusal;
-use crate::wire::feed::RuleBook;
+use crate::{chain::Address, wire::feed::RuleBook};
 
 /// Seats of the largest jury: its ballots fit one word.
 pub const LARGEST_JURY: u8 = 31;
@@ -79,12 +77,12 @@ pub fn smallest_list(jury_size: u8) -> usize {
 /// # Errors
 /// An entry that is not above the one before it (zero counts as before the first), or too few of them.
 pub fn check_list(members: &[Address], jury_size: u8) -> Result<(), Refusal> {
-    let mut previous = Address::ZERO;
+    let mut previous = None;
     for (index, member) in (0_u64..).zip(members) {
-        if *member <= previous {
+        if member.is_zero() || Some(member) <= previous {
             return Err(Refusal::ListNotAscending { index });
         }
-        previous = *member;
+        previous = Some(member);
     }
     let needed = smallest_list(jury_size);
     if members.len() < needed {
@@ -96,13 +94,13 @@ pub fn check_list(members: &[Address], jury_size: u8) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::B256;
+    use alloy::primitives::{self, B256};
 
     use super::*;
 
     fn book() -> RuleBook {
         RuleBook {
-            keeper: Address::repeat_byte(1),
+            keeper: primitives::Address::repeat_byte(1).into(),
             parent: B256::ZERO,
             jury_size: 3,
             delay: 0,
@@ -152,12 +150,12 @@ mod tests {
 
     #[test]
     fn lists_ascend_and_outnumber_the_jury_twice() {
-        let members: Vec<_> = (1..=8).map(Address::with_last_byte).collect();
+        let members: Vec<_> = (1..=8).map(|last| primitives::Address::with_last_byte(last).into()).collect();
         assert_eq!(check_list(&members, 3), Ok(()));
         assert_eq!(check_list(&members[1..], 3), Err(Refusal::TooFewMembers { eligible: 7, needed: 8 }));
         let twice = [members.as_slice(), &[members[7]]].concat();
         assert_eq!(check_list(&twice, 3), Err(Refusal::ListNotAscending { index: 8 }));
-        let zero = [&[Address::ZERO], members.as_slice()].concat();
+        let zero = [&[primitives::Address::ZERO.into()], members.as_slice()].concat();
         assert_eq!(check_list(&zero, 3), Err(Refusal::ListNotAscending { index: 0 }));
     }
 }

@@ -1,6 +1,6 @@
 //! The refusals of the arbitration pools, in the order of `contracts/src/interfaces/IArbitrationPools.sol`.
 
-use alloy::primitives::Address;
+use crate::chain::Address;
 
 crate::refusal::refusals! {
     /// Why the pools refuse. When several apply, the first class in the order terms, state, time, authority, amount,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 
 use super::{pool::smallest_list, refusal::Refusal};
-use crate::wire::feed::RuleBook;
+use crate::{chain::Address, wire::feed::RuleBook};
 
 /// A published list of members.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 
 use super::state::Status;
+use crate::chain::Address;
 
 /// Everything that can be asked of a deal. Amounts in the asset's smallest unit, shares in basis points.
 #[derive(Clone, Debug, PartialEq, Eq)]

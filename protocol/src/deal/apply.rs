@@ -1,6 +1,6 @@
 //! The one function by which a deal moves.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 
 use super::{
     action::{Action, Actor, Consent, Proof},
@@ -10,16 +10,16 @@ use super::{
     table::{self, Outcome, Who},
     validity::{self, LONGEST_URI},
 };
-use crate::{terms::Terms, wire::feed::EventBody};
+use crate::{chain::Address, terms::Terms, wire::feed::EventBody};
 
 /// What the world looks like at the moment of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// The deal's id: [`crate::evm::deal_id`] of the terms.
+    /// The deal's id: [`crate::chain::deal_id`] of the terms.
     pub deal: B256,
     /// Unix seconds of the block.
     pub now: u64,
-    /// The largest amount the chain's escrow takes: [`crate::evm::AMOUNT_MAX`].
+    /// The largest amount the chain's escrow takes: [`crate::chain::amount_cap`].
     pub cap: u128,
     /// How many rulings the arbiter says it has accepted for the deal; read in a dispute alone.
     pub rulings: u8,

@@ -1,6 +1,8 @@
 //! The refusals of the escrow, in the order of `contracts/src/interfaces/IEscrow.sol`.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
+
+use crate::chain::Address;
 
 crate::refusal::refusals! {
     /// Why the escrow refuses. When several apply, the first class in the order terms, state, time, authority, amount,

@@ -1,7 +1,5 @@
 //! Which terms may be funded.
 
-use alloy::primitives::Address;
-
 use super::{refusal::Refusal, share::WHOLE};
 use crate::terms::Terms;
 
@@ -23,7 +21,7 @@ pub fn validate(terms: &Terms, now: u64, cap: u128) -> Result<(), Refusal> {
 
 /// Every rule that these terms break, in the order of [`Refusal`]; as [`validate`].
 pub fn violations(terms: &Terms, now: u64, cap: u128) -> impl Iterator<Item = Refusal> {
-    let asset = terms.asset.token.unwrap_or(Address::ZERO);
+    let asset = terms.asset.address();
     let (buyer, seller) = (terms.buyer.address, terms.seller.address);
     let mut accounts = [buyer, seller, terms.arbiter.address, terms.escrow.address, asset];
     accounts.sort_unstable();

@@ -13,12 +13,13 @@ use alloy::{
 
 use super::{
     deal_id,
-    digest::{AMOUNT_MAX, TermsError, UINT40_MAX, bounded, typed},
+    digest::{AMOUNT_MAX, UINT40_MAX, bounded, place, typed},
     escrow::Escrow,
     pools::ArbitrationPools,
     signature::{SignatureError, compact},
 };
 use crate::{
+    chain::{self, TermsError},
     terms::Terms,
     wire::{feed::RuleBook, intent::SignedBallot},
 };
@@ -85,10 +86,17 @@ impl TryFrom<&Terms> for Escrow::Deal {
     }
 }
 
-impl From<&RuleBook> for ArbitrationPools::RuleBook {
-    fn from(book: &RuleBook) -> Self {
-        Self {
-            keeper: book.keeper,
+/// An address of another kind of chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not an address of an EVM chain")]
+pub struct NotEvm(pub chain::Address);
+
+impl TryFrom<&RuleBook> for ArbitrationPools::RuleBook {
+    type Error = NotEvm;
+
+    fn try_from(book: &RuleBook) -> Result<Self, NotEvm> {
+        Ok(Self {
+            keeper: book.keeper.evm().ok_or(NotEvm(book.keeper))?,
             parent: book.parent,
             jurySize: book.jury_size,
             delay: book.delay,
@@ -96,7 +104,7 @@ impl From<&RuleBook> for ArbitrationPools::RuleBook {
             voting: book.voting,
             appeal: book.appeal,
             salt: book.salt,
-        }
+        })
     }
 }
 
@@ -137,6 +145,14 @@ fn escrow_terms(terms: &Terms) -> Result<Escrow::Terms, TermsError> {
 
 fn pools_terms(terms: &Terms) -> Result<ArbitrationPools::Terms, TermsError> {
     Ok(typed::Terms::try_from(terms)?.into())
+}
+
+/// The escrow's address, by which the pools know it.
+///
+/// # Errors
+/// An escrow that is not on an EVM chain.
+pub fn escrow_of(terms: &Terms) -> Result<Address, TermsError> {
+    Ok(place("escrow", terms.escrow)?.1)
 }
 
 fn total88(total: u128) -> Result<U88, TermsError> {
@@ -363,8 +379,11 @@ pub fn withdraw_by_sig(
 }
 
 /// Makes a pool of a rule book.
-pub fn create_pool(book: &RuleBook) -> Bytes {
-    bytes(&ArbitrationPools::createPoolCall { book: book.into() })
+///
+/// # Errors
+/// A keeper of another kind of chain.
+pub fn create_pool(book: &RuleBook) -> Result<Bytes, NotEvm> {
+    Ok(bytes(&ArbitrationPools::createPoolCall { book: book.try_into()? }))
 }
 
 /// Stores one page of members: strictly ascending, at most 1,200.
@@ -382,7 +401,7 @@ pub fn publish(pool: B256, pages: Vec<Address>) -> Bytes {
 /// # Errors
 /// As [`fund`].
 pub fn open(terms: &Terms) -> Result<Bytes, TermsError> {
-    Ok(bytes(&ArbitrationPools::openCall { escrow: terms.escrow.address, deal: deal_id(terms)? }))
+    Ok(bytes(&ArbitrationPools::openCall { escrow: escrow_of(terms)?, deal: deal_id(terms)? }))
 }
 
 /// Anyone opens the second jury of the present instance, once the first one's voting is over.
@@ -390,7 +409,7 @@ pub fn open(terms: &Terms) -> Result<Bytes, TermsError> {
 /// # Errors
 /// As [`fund`].
 pub fn open_second_jury(terms: &Terms) -> Result<Bytes, TermsError> {
-    let (escrow, terms) = (terms.escrow.address, pools_terms(terms)?);
+    let (escrow, terms) = (escrow_of(terms)?, pools_terms(terms)?);
     Ok(bytes(&ArbitrationPools::openSecondJuryCall { escrow, terms }))
 }
 
@@ -399,7 +418,7 @@ pub fn open_second_jury(terms: &Terms) -> Result<Bytes, TermsError> {
 /// # Errors
 /// As [`fund`].
 pub fn draw(terms: &Terms) -> Result<Bytes, TermsError> {
-    Ok(bytes(&ArbitrationPools::drawCall { escrow: terms.escrow.address, terms: pools_terms(terms)? }))
+    Ok(bytes(&ArbitrationPools::drawCall { escrow: escrow_of(terms)?, terms: pools_terms(terms)? }))
 }
 
 /// The juror itself votes on chain, which is final; `jury` is 0 or 1 of the present instance.
@@ -408,7 +427,7 @@ pub fn draw(terms: &Terms) -> Result<Bytes, TermsError> {
 /// As [`fund`].
 pub fn cast(terms: &Terms, jury: u8, seat: u8, share: u16, reason: B256) -> Result<Bytes, TermsError> {
     Ok(bytes(&ArbitrationPools::castCall {
-        escrow: terms.escrow.address,
+        escrow: escrow_of(terms)?,
         terms: pools_terms(terms)?,
         jury,
         seat,
@@ -423,7 +442,7 @@ pub fn cast(terms: &Terms, jury: u8, seat: u8, share: u16, reason: B256) -> Resu
 /// As [`fund`]; or a ballot whose signature has no compact form.
 pub fn submit(terms: &Terms, jury: u8, ballots: &[SignedBallot]) -> Result<Bytes, BallotsError> {
     Ok(bytes(&ArbitrationPools::submitCall {
-        escrow: terms.escrow.address,
+        escrow: escrow_of(terms)?,
         terms: pools_terms(terms)?,
         jury,
         ballots: ballots.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
@@ -435,7 +454,7 @@ pub fn submit(terms: &Terms, jury: u8, ballots: &[SignedBallot]) -> Result<Bytes
 /// # Errors
 /// As [`fund`].
 pub fn conclude(terms: &Terms) -> Result<Bytes, TermsError> {
-    Ok(bytes(&ArbitrationPools::concludeCall { escrow: terms.escrow.address, terms: pools_terms(terms)? }))
+    Ok(bytes(&ArbitrationPools::concludeCall { escrow: escrow_of(terms)?, terms: pools_terms(terms)? }))
 }
 
 /// A party brings an accepted ruling before the parent pool.
@@ -443,7 +462,7 @@ pub fn conclude(terms: &Terms) -> Result<Bytes, TermsError> {
 /// # Errors
 /// As [`fund_by_sig`].
 pub fn appeal(terms: &Terms, signed: Option<&Signed>) -> Result<Bytes, TermsError> {
-    let (escrow, terms) = (terms.escrow.address, pools_terms(terms)?);
+    let (escrow, terms) = (escrow_of(terms)?, pools_terms(terms)?);
     Ok(match signed {
         None => bytes(&ArbitrationPools::appealCall { escrow, terms }),
         Some(signed) => bytes(&ArbitrationPools::appealBySigCall {
@@ -461,7 +480,7 @@ pub fn appeal(terms: &Terms, signed: Option<&Signed>) -> Result<Bytes, TermsErro
 /// # Errors
 /// As [`fund`].
 pub fn execute(terms: &Terms) -> Result<Bytes, TermsError> {
-    Ok(bytes(&ArbitrationPools::executeCall { escrow: terms.escrow.address, terms: pools_terms(terms)? }))
+    Ok(bytes(&ArbitrationPools::executeCall { escrow: escrow_of(terms)?, terms: pools_terms(terms)? }))
 }
 
 /// Reads who sits on jury 0 or 1 of the present instance, in order of the seats.
@@ -469,6 +488,6 @@ pub fn execute(terms: &Terms) -> Result<Bytes, TermsError> {
 /// # Errors
 /// As [`fund`].
 pub fn jury_of(terms: &Terms, jury: u8) -> Result<Bytes, TermsError> {
-    let (escrow, terms) = (terms.escrow.address, pools_terms(terms)?);
+    let (escrow, terms) = (escrow_of(terms)?, pools_terms(terms)?);
     Ok(bytes(&ArbitrationPools::juryOfCall { escrow, terms, jury }))
 }

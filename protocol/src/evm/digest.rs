@@ -11,7 +11,7 @@ use alloy::{
 };
 
 use crate::{
-    caip::{AccountId, ChainId},
+    chain::{AccountId, ChainId, TermsError, UnsupportedChain},
     terms::Terms,
     wire::feed::RuleBook,
 };
@@ -41,90 +41,77 @@ pub mod typed {
 sol! {
     struct CaseKey { bytes32 pool; address escrow; bytes32 deal; uint8 instance; uint8 jury; bytes32 seed; }
     struct Book {
-        address keeper; bytes32 parent; uint8 jurySize; uint32 delay; uint32 opening; uint32 voting; uint32 appeal; bytes32 salt;
+        bytes32 keeper; bytes32 parent; uint8 jurySize; uint32 delay; uint32 opening; uint32 voting; uint32 appeal; bytes32 salt;
     }
 }
 
-const fn chain_number(chain: ChainId) -> u64 {
+const fn chain_number(chain: ChainId) -> Result<u64, UnsupportedChain> {
     match chain {
-        ChainId::Eip155(id) => id,
+        ChainId::Eip155(id) => Ok(id),
+        ChainId::Solana(_) => Err(UnsupportedChain(chain)),
     }
+}
+
+/// An account's chain id and address.
+pub(super) fn place(field: &'static str, account: AccountId) -> Result<(u64, Address), TermsError> {
+    let AccountId { chain, address } = account;
+    let number = chain_number(chain)?;
+    let other = || TermsError::OtherChain { field, value: account.to_string(), chain };
+    Ok((number, address.evm().ok_or_else(other)?))
 }
 
 /// The EIP-712 domain of an escrow contract.
-pub fn escrow_domain(escrow: AccountId) -> Eip712Domain {
-    eip712_domain! {
+///
+/// # Errors
+/// An account that is not on an EVM chain.
+pub fn escrow_domain(escrow: AccountId) -> Result<Eip712Domain, TermsError> {
+    let (chain_id, verifying_contract) = place("escrow", escrow)?;
+    Ok(eip712_domain! {
         name: "Earnest Escrow",
         version: "1",
-        chain_id: chain_number(escrow.chain),
-        verifying_contract: escrow.address,
-    }
+        chain_id: chain_id,
+        verifying_contract: verifying_contract,
+    })
 }
 
 /// The EIP-712 domain of an arbitration pools contract.
-pub fn pools_domain(pools: AccountId) -> Eip712Domain {
-    eip712_domain! {
+///
+/// # Errors
+/// An account that is not on an EVM chain.
+pub fn pools_domain(pools: AccountId) -> Result<Eip712Domain, TermsError> {
+    let (chain_id, verifying_contract) = place("arbiter", pools)?;
+    Ok(eip712_domain! {
         name: "Earnest Arbitration Pools",
         version: "1",
-        chain_id: chain_number(pools.chain),
-        verifying_contract: pools.address,
-    }
-}
-
-/// Why terms have no form on an EVM chain.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TermsError {
-    /// A number does not fit the contract's field.
-    #[error("{field} {value} is above {max}")]
-    TooLarge {
-        /// The field of the terms.
-        field: &'static str,
-        /// Its value.
-        value: u128,
-        /// The largest value it may have.
-        max: u128,
-    },
-    /// An account or asset on another chain than the escrow.
-    #[error("{field} {value} is not on the escrow's chain {chain}")]
-    OtherChain {
-        /// The field of the terms.
-        field: &'static str,
-        /// Its value.
-        value: String,
-        /// The escrow's chain.
-        chain: ChainId,
-    },
+        chain_id: chain_id,
+        verifying_contract: verifying_contract,
+    })
 }
 
 pub(super) const UINT40_MAX: u64 = (1 << 40) - 1;
 /// The largest amount of a deal on an EVM chain, in the asset's smallest unit.
 pub const AMOUNT_MAX: u128 = (1 << 88) - 1;
+/// A missed target of a draw moves by a multiple of this many blocks.
+pub const STRIDE: u64 = 256;
 
 pub(super) fn bounded(field: &'static str, value: u128, max: u128) -> Result<u128, TermsError> {
     if value > max { Err(TermsError::TooLarge { field, value, max }) } else { Ok(value) }
 }
 
-impl TermsError {
-    /// The rule's name.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::TooLarge { .. } => "TooLarge",
-            Self::OtherChain { .. } => "OtherChain",
-        }
-    }
-}
-
 /// Everything for which these terms have no form on their escrow's chain.
 pub fn misfits(terms: &Terms) -> impl Iterator<Item = TermsError> {
     let chain = terms.escrow.chain;
+    let fits = move |account: &AccountId| account.chain == chain && chain.has(account.address);
+    let asset = &terms.asset;
     let elsewhere = [
-        ("buyer", terms.buyer.chain, terms.buyer.to_string()),
-        ("seller", terms.seller.chain, terms.seller.to_string()),
-        ("arbiter", terms.arbiter.chain, terms.arbiter.to_string()),
-        ("asset", terms.asset.chain, terms.asset.to_string()),
+        ("escrow", fits(&terms.escrow), terms.escrow.to_string()),
+        ("buyer", fits(&terms.buyer), terms.buyer.to_string()),
+        ("seller", fits(&terms.seller), terms.seller.to_string()),
+        ("arbiter", fits(&terms.arbiter), terms.arbiter.to_string()),
+        ("asset", asset.chain == chain && chain.has(asset.address()), asset.to_string()),
     ]
     .into_iter()
-    .filter(move |(_, of, _)| *of != chain)
+    .filter(|(_, fits, _)| !fits)
     .map(move |(field, _, value)| TermsError::OtherChain { field, value, chain });
     let too_large = [
         ("fund_by", terms.fund_by.into(), UINT40_MAX.into()),
@@ -133,7 +120,8 @@ pub fn misfits(terms: &Terms) -> impl Iterator<Item = TermsError> {
     ]
     .into_iter()
     .filter_map(|(field, value, max)| bounded(field, value, max).err());
-    elsewhere.chain(too_large)
+    let unsupported = chain_number(chain).err().map(TermsError::from);
+    unsupported.into_iter().chain(elsewhere).chain(too_large)
 }
 
 impl TryFrom<&Terms> for typed::Terms {
@@ -143,11 +131,13 @@ impl TryFrom<&Terms> for typed::Terms {
         if let Some(misfit) = misfits(terms).next() {
             return Err(misfit);
         }
+        let chain = terms.escrow.chain;
+        let address = |field, address| place(field, AccountId { chain, address }).map(|(_, address)| address);
         Ok(Self {
-            buyer: terms.buyer.address,
-            seller: terms.seller.address,
-            arbiter: terms.arbiter.address,
-            asset: terms.asset.token.unwrap_or(Address::ZERO),
+            buyer: address("buyer", terms.buyer.address)?,
+            seller: address("seller", terms.seller.address)?,
+            arbiter: address("arbiter", terms.arbiter.address)?,
+            asset: address("asset", terms.asset.address())?,
             amount: U88::saturating_from(terms.amount),
             fundBy: U40::saturating_from(terms.fund_by),
             deliverBy: U40::saturating_from(terms.deliver_by),
@@ -165,34 +155,48 @@ impl TryFrom<&Terms> for typed::Terms {
 /// # Errors
 /// Terms that name another chain than the escrow's, or a number that does not fit.
 pub fn deal_id(terms: &Terms) -> Result<B256, TermsError> {
-    Ok(typed::Terms::try_from(terms)?.eip712_signing_hash(&escrow_domain(terms.escrow)))
+    Ok(typed::Terms::try_from(terms)?.eip712_signing_hash(&escrow_domain(terms.escrow)?))
 }
 
 /// The id of a case: what a juror's ballot is bound to.
-pub fn case_id(pool: B256, escrow: Address, deal: B256, instance: u8, jury: u8, seed: B256) -> B256 {
-    keccak256(CaseKey { pool, escrow, deal, instance, jury, seed }.abi_encode())
+///
+/// # Errors
+/// An escrow that is not on an EVM chain.
+pub fn case_id(
+    pool: B256,
+    escrow: AccountId,
+    deal: B256,
+    instance: u8,
+    jury: u8,
+    seed: B256,
+) -> Result<B256, TermsError> {
+    let (_, escrow) = place("escrow", escrow)?;
+    Ok(keccak256(CaseKey { pool, escrow, deal, instance, jury, seed }.abi_encode()))
 }
 
 /// What a juror signs: `Ballot(bytes32 caseId,uint16 share,bytes32 reason)`; `share` in basis points.
-pub fn ballot_digest(pools: AccountId, case_id: B256, share: u16, reason: B256) -> B256 {
-    typed::Ballot { caseId: case_id, share, reason }.eip712_signing_hash(&pools_domain(pools))
+///
+/// # Errors
+/// Pools that are not on an EVM chain.
+pub fn ballot_digest(pools: AccountId, case_id: B256, share: u16, reason: B256) -> Result<B256, TermsError> {
+    Ok(typed::Ballot { caseId: case_id, share, reason }.eip712_signing_hash(&pools_domain(pools)?))
 }
 
 /// What a party signs that appeals: `Appeal(bytes32 deal,uint40 validUntil)`; `valid_until` in Unix seconds.
 ///
 /// # Errors
-/// A `valid_until` above 2^40 - 1.
+/// A `valid_until` above 2^40 - 1, or pools that are not on an EVM chain.
 pub fn appeal_digest(pools: AccountId, deal: B256, valid_until: u64) -> Result<B256, TermsError> {
     bounded("valid_until", valid_until.into(), UINT40_MAX.into())?;
     let message = typed::Appeal { deal, validUntil: U40::saturating_from(valid_until) };
-    Ok(message.eip712_signing_hash(&pools_domain(pools)))
+    Ok(message.eip712_signing_hash(&pools_domain(pools)?))
 }
 
-/// A pool's id: the hash of its rule book.
+/// A pool's id: the hash of its rule book. That its keeper is of an EVM chain [`crate::chain::pool_id`] checks.
 pub fn pool_id(book: &RuleBook) -> B256 {
     keccak256(
         Book {
-            keeper: book.keeper,
+            keeper: book.keeper.word(),
             parent: book.parent,
             jurySize: book.jury_size,
             delay: book.delay,
@@ -206,6 +210,9 @@ pub fn pool_id(book: &RuleBook) -> B256 {
 }
 
 /// Identity of a log: the same in every indexer, different when the same transaction lands in another block.
-pub fn event_id(chain: ChainId, block_hash: B256, log_index: u64) -> B256 {
-    keccak256((U256::from(chain_number(chain)), block_hash, U256::from(log_index)).abi_encode())
+///
+/// # Errors
+/// A chain that is not an EVM chain.
+pub fn event_id(chain: ChainId, block_hash: B256, log_index: u64) -> Result<B256, UnsupportedChain> {
+    Ok(keccak256((U256::from(chain_number(chain)?), block_hash, U256::from(log_index)).abi_encode()))
 }

@@ -1,13 +1,13 @@
 //! From a contract's log to an [`EventBody`].
 
 use alloy::{
-    primitives::{B256, Log},
+    primitives::{Address, B256, Log},
     sol_types::SolEventInterface,
 };
 
 use super::{escrow::Escrow::EscrowEvents, pools::ArbitrationPools::ArbitrationPoolsEvents};
 use crate::{
-    caip::{AccountId, AssetId},
+    chain::{AccountId, AssetId},
     terms::Terms,
     wire::feed::{EventBody, RuleBook},
 };
@@ -50,7 +50,7 @@ pub fn decode_event(contract: AccountId, log: &Log) -> Result<EventBody, EventEr
 
 fn escrow_event(contract: AccountId, event: EscrowEvents) -> Result<EventBody, EventError> {
     let chain = contract.chain;
-    let account = |address| AccountId { chain, address };
+    let account = |address: Address| AccountId { chain, address: address.into() };
     Ok(match event {
         EscrowEvents::Funded(e) => EventBody::Funded {
             deal: e.deal,
@@ -59,7 +59,11 @@ fn escrow_event(contract: AccountId, event: EscrowEvents) -> Result<EventBody, E
                 buyer: account(e.terms.buyer),
                 seller: account(e.terms.seller),
                 arbiter: account(e.terms.arbiter),
-                asset: AssetId { chain, token: Some(e.terms.asset).filter(|asset| !asset.is_zero()) },
+                asset: AssetId {
+                    chain,
+                    token: Some(e.terms.asset.into())
+                        .filter(|asset: &crate::chain::Address| !asset.is_zero()),
+                },
                 amount: e.terms.amount.to(),
                 fund_by: e.terms.fundBy.to(),
                 deliver_by: e.terms.deliverBy.to(),
@@ -82,11 +86,15 @@ fn escrow_event(contract: AccountId, event: EscrowEvents) -> Result<EventBody, E
             EventBody::Refunded { deal: e.deal, refunded: e.refunded.to(), count: e.count }
         }
         EscrowEvents::Disputed(e) => {
-            EventBody::Disputed { deal: e.deal, by: e.by, evidence: e.evidence, count: e.count }
+            EventBody::Disputed { deal: e.deal, by: e.by.into(), evidence: e.evidence, count: e.count }
         }
-        EscrowEvents::Evidence(e) => {
-            EventBody::Evidence { deal: e.deal, by: e.by, evidence: e.evidence, uri: e.uri, count: e.count }
-        }
+        EscrowEvents::Evidence(e) => EventBody::Evidence {
+            deal: e.deal,
+            by: e.by.into(),
+            evidence: e.evidence,
+            uri: e.uri,
+            count: e.count,
+        },
         EscrowEvents::Reclaimed(e) => {
             EventBody::Reclaimed { deal: e.deal, refunded: e.refunded.to(), count: e.count }
         }
@@ -114,20 +122,20 @@ fn escrow_event(contract: AccountId, event: EscrowEvents) -> Result<EventBody, E
         },
         EscrowEvents::Credited(e) => EventBody::Credited {
             deal: e.deal,
-            creditor: e.creditor,
-            asset: e.asset,
+            creditor: e.creditor.into(),
+            asset: e.asset.into(),
             amount: u128::try_from(e.amount)
                 .map_err(|_| EventError::TooLarge { field: "Credited.amount" })?,
         },
         EscrowEvents::Withdrawn(e) => EventBody::Withdrawn {
-            creditor: e.creditor,
-            asset: e.asset,
+            creditor: e.creditor.into(),
+            asset: e.asset.into(),
             amount: u128::try_from(e.amount)
                 .map_err(|_| EventError::TooLarge { field: "Withdrawn.amount" })?,
-            to: e.to,
+            to: e.to.into(),
         },
-        EscrowEvents::Revoked(e) => EventBody::Revoked { signer: e.signer, digest: e.digest },
-        EscrowEvents::Retracted(e) => EventBody::Retracted { deal: e.deal, by: e.by },
+        EscrowEvents::Revoked(e) => EventBody::Revoked { signer: e.signer.into(), digest: e.digest },
+        EscrowEvents::Retracted(e) => EventBody::Retracted { deal: e.deal, by: e.by.into() },
     })
 }
 
@@ -137,7 +145,7 @@ fn pools_event(event: ArbitrationPoolsEvents) -> EventBody {
         E::PoolCreated(e) => EventBody::PoolCreated {
             pool: e.pool,
             book: RuleBook {
-                keeper: e.book.keeper,
+                keeper: e.book.keeper.into(),
                 parent: e.book.parent,
                 jury_size: e.book.jurySize,
                 delay: e.book.delay,
@@ -152,32 +160,32 @@ fn pools_event(event: ArbitrationPoolsEvents) -> EventBody {
             list: e.list,
             size: e.size,
             effective_at: e.effectiveAt.to(),
-            pages: e.pages,
+            pages: e.pages.into_iter().map(Into::into).collect(),
         },
         E::CaseOpened(e) => EventBody::CaseOpened {
             deal: e.deal,
-            escrow: e.escrow,
+            escrow: e.escrow.into(),
             instance: e.instance,
             jury: e.jury,
             target_block: e.targetBlock.to(),
         },
         E::TargetMoved(e) => {
-            EventBody::TargetMoved { deal: e.deal, escrow: e.escrow, target_block: e.targetBlock.to() }
+            EventBody::TargetMoved { deal: e.deal, escrow: e.escrow.into(), target_block: e.targetBlock.to() }
         }
         E::JuryDrawn(e) => EventBody::JuryDrawn {
             deal: e.deal,
-            escrow: e.escrow,
+            escrow: e.escrow.into(),
             pool: e.pool,
             instance: e.instance,
             jury: e.jury,
             list: e.list,
             ends_at: e.endsAt.to(),
             seed: e.seed,
-            seats: e.seats,
+            seats: e.seats.into_iter().map(Into::into).collect(),
         },
         E::BallotCast(e) => EventBody::BallotCast {
             deal: e.deal,
-            escrow: e.escrow,
+            escrow: e.escrow.into(),
             instance: e.instance,
             jury: e.jury,
             seat: e.seat,
@@ -186,7 +194,7 @@ fn pools_event(event: ArbitrationPoolsEvents) -> EventBody {
         },
         E::BallotsCounted(e) => EventBody::BallotsCounted {
             deal: e.deal,
-            escrow: e.escrow,
+            escrow: e.escrow.into(),
             instance: e.instance,
             jury: e.jury,
             ballots: B256::from(e.ballots),
@@ -195,14 +203,16 @@ fn pools_event(event: ArbitrationPoolsEvents) -> EventBody {
         },
         E::RulingAccepted(e) => EventBody::RulingAccepted {
             deal: e.deal,
-            escrow: e.escrow,
+            escrow: e.escrow.into(),
             instance: e.instance,
             jury: e.jury,
             ballots: B256::from(e.ballots),
             share: e.share,
             executable_at: e.executableAt.to(),
         },
-        E::Appealed(e) => EventBody::Appealed { deal: e.deal, escrow: e.escrow, by: e.by },
-        E::RulingExecuted(e) => EventBody::RulingExecuted { deal: e.deal, escrow: e.escrow, share: e.share },
+        E::Appealed(e) => EventBody::Appealed { deal: e.deal, escrow: e.escrow.into(), by: e.by.into() },
+        E::RulingExecuted(e) => {
+            EventBody::RulingExecuted { deal: e.deal, escrow: e.escrow.into(), share: e.share }
+        }
     }
 }

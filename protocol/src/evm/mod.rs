@@ -9,12 +9,14 @@ mod revert;
 mod signature;
 
 pub use digest::{
-    AMOUNT_MAX, TermsError, appeal_digest, ballot_digest, case_id, deal_id, escrow_domain, event_id, misfits,
+    AMOUNT_MAX, STRIDE, appeal_digest, ballot_digest, case_id, deal_id, escrow_domain, event_id, misfits,
     pool_id, pools_domain, typed,
 };
 pub use event::{EventError, decode_event};
-pub use revert::{Refused, decode_refusal};
+pub use revert::decode_refusal;
 pub use signature::{SignatureError, compact, recover};
+
+pub use crate::{chain::TermsError, refusal::Refused};
 
 use crate::deal::{DealState, Status};
 

@@ -3,30 +3,7 @@
 use alloy::{primitives::U256, sol_types::SolInterface};
 
 use super::{escrow::Escrow::EscrowErrors, pools::ArbitrationPools::ArbitrationPoolsErrors};
-use crate::{arbitration, deal};
-
-/// What a contract said when it reverted. Where both contracts have a refusal of the same name and words
-/// (`NotDisputed`, `TooEarly`, `TooLate`, `SignatureExpired`, `NotParty`, `InvalidSignature`, `NotEnoughGas`, `Reentered`), which share
-/// one selector, it reads as the escrow's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The escrow's refusal, perhaps passed on by the arbiter.
-    #[error("{}: {_0}", _0.name())]
-    Escrow(deal::Refusal),
-    /// The arbitration pools' refusal.
-    #[error("{}: {_0}", _0.name())]
-    Pools(arbitration::Refusal),
-}
-
-impl Refused {
-    /// The name in the contract's ABI.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Escrow(refusal) => refusal.name(),
-            Self::Pools(refusal) => refusal.name(),
-        }
-    }
-}
+use crate::{arbitration, deal, refusal::Refused};
 
 /// The refusal in `data`, or none where it is not one of ours (empty, a string, a panic, another contract's error).
 pub fn decode_refusal(data: &[u8]) -> Option<Refused> {
@@ -71,7 +48,7 @@ impl From<EscrowErrors> for deal::Refusal {
             E::NotSeller(_) => Self::NotSeller,
             E::NotParty(_) => Self::NotParty,
             E::NotArbiter(_) => Self::NotArbiter,
-            E::InvalidSignature(e) => Self::InvalidSignature { signer: e.signer },
+            E::InvalidSignature(e) => Self::InvalidSignature { signer: e.signer.into() },
             E::SignatureRevoked(e) => Self::SignatureRevoked { digest: e.digest },
             E::TotalTooHigh(e) => Self::TotalTooHigh { total: wide(e.total), amount: wide(e.amount) },
             E::NothingMoves(_) => Self::NothingMoves,
@@ -117,13 +94,13 @@ impl From<ArbitrationPoolsErrors> for arbitration::Refusal {
             E::NotParty(_) => Self::NotParty,
             E::NotJuror(e) => Self::NotJuror { seat: word(e.seat) },
             E::InvalidBallot(e) => Self::InvalidBallot { seat: word(e.seat) },
-            E::InvalidSignature(e) => Self::InvalidSignature { signer: e.signer },
+            E::InvalidSignature(e) => Self::InvalidSignature { signer: e.signer.into() },
             E::BadShare(e) => Self::BadShare { share: word(e.share) },
             E::BadSeat(e) => Self::BadSeat { seat: word(e.seat) },
             E::SeatVoid(e) => Self::SeatVoid { seat: word(e.seat) },
             E::SeatFinal(e) => Self::SeatFinal { seat: word(e.seat) },
             E::ListNotAscending(e) => Self::ListNotAscending { index: word(e.index) },
-            E::BadPage(e) => Self::BadPage { page: e.page },
+            E::BadPage(e) => Self::BadPage { page: e.page.into() },
             E::NoBallots(_) => Self::NoBallots,
             E::NotEnoughGas(_) => Self::NotEnoughGas,
             E::Reentered(_) => Self::Reentered,

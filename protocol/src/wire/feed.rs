@@ -3,12 +3,12 @@
 //! `GET /v1/feed?after=<seq>&limit=<1..500>&wait=<0..25 s>` answers a [`FeedPage`]; `GET /v1/events/{id}` answers one
 //! [`FeedEntry`], the latest about that event.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use super::dec;
 use crate::{
-    caip::{AccountId, ChainId},
+    chain::{AccountId, Address, ChainId, TransactionId},
     terms::Terms,
 };
 
@@ -53,7 +53,7 @@ pub struct FeedEntry {
 /// One event of a watched contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainEvent {
-    /// [`crate::evm::event_id`]: the same in every indexer, different for the same log in another block.
+    /// [`crate::chain::event_id`]: the same in every indexer; on an EVM chain different for the same log in another block.
     pub id: B256,
     /// The contract that emitted it.
     pub contract: AccountId,
@@ -65,9 +65,9 @@ pub struct ChainEvent {
     /// Unix seconds of its block.
     #[serde(with = "dec")]
     pub block_time: u64,
-    /// Hash of its transaction.
-    pub transaction: B256,
-    /// Index of the log in its block.
+    /// Its transaction.
+    pub transaction: TransactionId,
+    /// Its place among the events of its block; on Solana of its transaction.
     #[serde(with = "dec")]
     pub log_index: u64,
     /// What happened.
@@ -84,6 +84,7 @@ impl ChainEvent {
 /// What happened, field by field as the contract said it. Amounts are in the asset's smallest unit, shares in basis
 /// points, times in Unix seconds.
 #[allow(missing_docs, reason = "the fields carry the names and meanings of the contract events")]
+#[allow(clippy::large_enum_variant, reason = "events are handled a few hundred at a time at most")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all_fields = "snake_case")]
 pub enum EventBody {

@@ -2,11 +2,14 @@
 //!
 //! `GET /v1/intents?after=<seq>&limit=<1..100>&wait=<0..25 s>` of the hub answers an [`IntentPage`].
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
 
 use super::dec;
-use crate::{caip::AccountId, terms::Terms};
+use crate::{
+    chain::{AccountId, Address, TransactionId},
+    terms::Terms,
+};
 
 /// A page of intents in order of `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +83,8 @@ pub enum IntentAction {
         /// Unix seconds; part of what was signed.
         #[serde(with = "dec")]
         valid_until: u64,
-        /// The party's EIP-712 signature of [`crate::evm::appeal_digest`]: 65 bytes of a key, or whatever the signing
-        /// contract wants (ERC-1271).
+        /// The party's, as [`crate::chain::appeal_signature`] takes it. On an EVM chain the EIP-712 signature of
+        /// [`crate::evm::appeal_digest`]: 65 bytes of a key, or whatever the signing contract wants (ERC-1271).
         signature: Bytes,
     },
 }
@@ -96,7 +99,8 @@ pub struct SignedBallot {
     pub share: u16,
     /// SHA-256 of the written reason, or zero.
     pub reason: B256,
-    /// EIP-712 signature of [`crate::evm::ballot_digest`], 65 bytes.
+    /// The juror's, as [`crate::chain::ballot_signature`] takes it. On an EVM chain the EIP-712 signature of
+    /// [`crate::evm::ballot_digest`], 65 bytes.
     pub signature: Bytes,
 }
 
@@ -116,13 +120,13 @@ pub struct ProgressReport {
 pub enum IntentProgress {
     /// A transaction was broadcast.
     Sent {
-        /// Its hash.
-        transaction: B256,
+        /// Which.
+        transaction: TransactionId,
     },
     /// Done, by us or by somebody else, and final.
     Done {
         /// The transaction, where it was ours.
-        transaction: Option<B256>,
+        transaction: Option<TransactionId>,
     },
     /// It cannot succeed any more.
     Failed {

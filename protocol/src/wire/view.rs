@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     feed::{Finality, RuleBook},
 };
 use crate::{
-    caip::{AccountId, ChainId},
+    chain::{AccountId, Address, ChainId, TransactionId},
     terms::Terms,
 };
 
@@ -133,8 +133,8 @@ pub struct DealTransaction {
     pub event: B256,
     /// The event's name.
     pub name: String,
-    /// The transaction's hash.
-    pub transaction: B256,
+    /// The transaction.
+    pub transaction: TransactionId,
     /// Height of its block.
     #[serde(with = "dec")]
     pub block_number: u64,

@@ -1,9 +1,9 @@
 //! Opening, drawing, ballots and the appeal.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 
 use super::{
-    Action, Case, Context, Handed, Jury, Moved, Panel, STRIDE, Stage, TARGET_AHEAD, appeal_ends_at, pool_of,
+    Action, Case, Context, Handed, Jury, Moved, Panel, Stage, TARGET_AHEAD, appeal_ends_at, pool_of,
     refused_by_stage,
 };
 use crate::{
@@ -13,8 +13,9 @@ use crate::{
         pool::span,
         refusal::Refusal,
     },
+    chain::Address,
     deal::{Actor, Proof, Status},
-    evm::Refused,
+    refusal::Refused,
     terms::Terms,
     wire::feed::EventBody,
 };
@@ -126,8 +127,10 @@ impl Hearing<'_> {
         let Some(jury) = case.juries.last_mut() else { return Err(Refusal::UnknownCase) };
         let Some(hash) = self.context.target_hash else {
             // The first multiple of the stride whose hash nobody knows yet.
-            let passed = self.context.block.saturating_add(1).saturating_sub(target) / STRIDE;
-            jury.target_block = target.saturating_add(passed.saturating_add(1).saturating_mul(STRIDE));
+            let stride = self.context.stride;
+            let behind = self.context.block.saturating_add(1).saturating_sub(target);
+            let passed = behind.checked_div(stride).unwrap_or_default();
+            jury.target_block = target.saturating_add(passed.saturating_add(1).saturating_mul(stride));
             let event = EventBody::TargetMoved { deal, escrow, target_block: jury.target_block };
             return Ok(Moved { case, events: vec![event], ruled: None });
         };

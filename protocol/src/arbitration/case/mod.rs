@@ -12,7 +12,7 @@ mod rulings;
 #[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "an overflow fails the test")]
 mod tests;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 
 use super::{
     ballots::Ballots,
@@ -22,6 +22,7 @@ use super::{
     registry::Registry,
 };
 use crate::{
+    chain::Address,
     deal::{self, DealState},
     terms::Terms,
     wire::feed::EventBody,
@@ -31,8 +32,6 @@ pub use act::apply;
 
 /// Blocks from an opening to its target, whose hash nobody knows yet.
 pub const TARGET_AHEAD: u64 = 2;
-/// A missed target moves by a multiple of this many blocks.
-pub const STRIDE: u64 = 256;
 
 /// Where a jury stands, numbered as in the contract, which says `None` where there is no jury.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,6 +151,8 @@ pub struct Context<'a> {
     pub block: u64,
     /// The hash of the last jury's target block, as long as the chain can tell it.
     pub target_hash: Option<B256>,
+    /// A missed target moves by a multiple of this many blocks, at least 1: [`crate::chain::stride`].
+    pub stride: u64,
     /// The pools of the contract.
     pub pools: &'a Registry,
 }

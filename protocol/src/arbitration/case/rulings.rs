@@ -4,7 +4,7 @@ use super::{Jury, Moved, Stage, act::Hearing};
 use crate::{
     arbitration::{ballots::Ballots, pool::appeal_time, refusal::Refusal},
     deal::{self, Actor},
-    evm::Refused,
+    refusal::Refused,
     wire::feed::EventBody,
 };
 

@@ -3,12 +3,12 @@
 mod histories;
 mod rules;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{self, B256};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    caip::{AccountId, AssetId, ChainId},
+    chain::{AccountId, Address, AssetId, ChainId},
     evm::AMOUNT_MAX,
     terms::Terms,
 };
@@ -18,12 +18,12 @@ const START: u64 = 1_800_000_000;
 const DEAL: B256 = B256::repeat_byte(0xde);
 const URI: &str = "ipfs://evidence";
 
-const BUYER: Address = Address::repeat_byte(0x01);
-const SELLER: Address = Address::repeat_byte(0x02);
-const ARBITER: Address = Address::repeat_byte(0x03);
-const TOKEN: Address = Address::repeat_byte(0x04);
-const ESCROW: Address = Address::repeat_byte(0x05);
-const STRANGER: Address = Address::repeat_byte(0x06);
+const BUYER: Address = Address::Evm(primitives::Address::repeat_byte(0x01));
+const SELLER: Address = Address::Evm(primitives::Address::repeat_byte(0x02));
+const ARBITER: Address = Address::Evm(primitives::Address::repeat_byte(0x03));
+const TOKEN: Address = Address::Evm(primitives::Address::repeat_byte(0x04));
+const ESCROW: Address = Address::Evm(primitives::Address::repeat_byte(0x05));
+const STRANGER: Address = Address::Evm(primitives::Address::repeat_byte(0x06));
 
 fn account(address: Address) -> AccountId {
     AccountId { chain: CHAIN, address }

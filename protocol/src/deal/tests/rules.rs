@@ -346,9 +346,9 @@ fn validity_has_all_its_edges() {
     type Change = fn(&mut Terms);
     let cases: &[(Change, Result<(), Refusal>)] = &[
         (|_| (), Ok(())),
-        (|t| t.buyer.address = Address::ZERO, Err(Refusal::ZeroParty)),
-        (|t| t.seller.address = Address::ZERO, Err(Refusal::ZeroParty)),
-        (|t| t.arbiter.address = Address::ZERO, Ok(())),
+        (|t| t.buyer.address = CHAIN.zero(), Err(Refusal::ZeroParty)),
+        (|t| t.seller.address = CHAIN.zero(), Err(Refusal::ZeroParty)),
+        (|t| t.arbiter.address = CHAIN.zero(), Ok(())),
         (|t| t.seller.address = BUYER, Err(Refusal::SameParty)),
         (|t| t.arbiter.address = SELLER, Err(Refusal::SameParty)),
         (|t| t.buyer.address = ESCROW, Err(Refusal::SameParty)),
@@ -376,14 +376,14 @@ fn validity_has_all_its_edges() {
     }
     let mut native = terms();
     native.asset.token = None;
-    native.arbiter.address = Address::ZERO;
+    native.arbiter.address = CHAIN.zero();
     assert_eq!(validate(&native, START, AMOUNT_MAX), Err(Refusal::SameParty));
 }
 
 #[test]
 fn every_broken_rule_is_told() {
     let mut worst = terms();
-    (worst.buyer.address, worst.seller.address) = (Address::ZERO, Address::ZERO);
+    (worst.buyer.address, worst.seller.address) = (CHAIN.zero(), CHAIN.zero());
     (worst.amount, worst.ruling, worst.lapse_share) = (0, 0, WHOLE + 1);
     worst.deliver_by = START + FARTHEST_DEADLINE + 1;
     worst.fund_by = worst.deliver_by;

@@ -5,14 +5,14 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256, U256, keccak256};
+use alloy::primitives::{self, B256, U256, keccak256};
 
 use super::*;
 use crate::{
     arbitration::{List, Pool},
-    caip::{AccountId, AssetId, ChainId},
+    chain::{AccountId, AssetId, ChainId},
     deal::{Actor, Status, WHOLE},
-    evm::{AMOUNT_MAX, Refused, pool_id},
+    evm::{AMOUNT_MAX, Refused, STRIDE, pool_id},
     wire::feed::RuleBook,
 };
 
@@ -20,11 +20,11 @@ const CHAIN: ChainId = ChainId::Eip155(31337);
 const DEAL: B256 = B256::repeat_byte(0xde);
 const FUNDED: u64 = 1_800_000_000;
 const DISPUTED: u64 = FUNDED + 500;
-const BUYER: Address = Address::repeat_byte(0x01);
-const SELLER: Address = Address::repeat_byte(0x02);
-const POOLS: Address = Address::repeat_byte(0x03);
-const ESCROW: Address = Address::repeat_byte(0x05);
-const STRANGER: Address = Address::repeat_byte(0x06);
+const BUYER: Address = Address::Evm(primitives::Address::repeat_byte(0x01));
+const SELLER: Address = Address::Evm(primitives::Address::repeat_byte(0x02));
+const POOLS: Address = Address::Evm(primitives::Address::repeat_byte(0x03));
+const ESCROW: Address = Address::Evm(primitives::Address::repeat_byte(0x05));
+const STRANGER: Address = Address::Evm(primitives::Address::repeat_byte(0x06));
 
 /// The juries' times: 2 × (60 + 40), 100 for the appeal, 2 × (60 + 90).
 const SPAN: u64 = 200;
@@ -52,7 +52,7 @@ fn own_book(parent: B256) -> RuleBook {
 /// Members with addresses of their own pool, the parties among them.
 fn members(pool: u8, count: usize) -> Vec<Address> {
     let own = (0..count.saturating_sub(2))
-        .map(|n| Address::left_padding_from(&[pool, 0, u8::try_from(n).unwrap()]));
+        .map(|n| primitives::Address::left_padding_from(&[pool, 0, u8::try_from(n).unwrap()]).into());
     own.chain([BUYER, SELLER]).collect()
 }
 
@@ -131,6 +131,7 @@ impl World {
             },
             state: &self.state,
             block: self.block,
+            stride: STRIDE,
             target_hash: known.then(|| keccak256(U256::from(target).to_be_bytes::<32>())),
             pools: &self.pools,
         };
