@@ -1,0 +1,175 @@
+//! A deal.
+
+use anchor_lang::prelude::*;
+
+use crate::{errors::Refusal, state::seeds, terms::Terms};
+
+/// The states of a deal, numbered as on every chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// No account, or none yet.
+    None,
+    /// The amount is here.
+    Funded,
+    /// The seller said that it delivered.
+    Delivered,
+    /// A party disputed.
+    Disputed,
+    /// Everything is paid, or the terms were retracted.
+    Closed,
+}
+
+/// What is kept of a deal: the terms that actions need, where it stands, what is owed as credit, and how far its case is.
+/// Amounts in the asset's smallest unit, times in Unix seconds. The coin of a deal lies in this account itself, above its
+/// rent; tokens lie in the vault.
+#[account(zero_copy)]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Deal {
+    /// The hash of its terms.
+    pub id: [u8; 32],
+    /// Who pays.
+    pub buyer: Pubkey,
+    /// Who delivers.
+    pub seller: Pubkey,
+    /// Who may rule.
+    pub arbiter: Pubkey,
+    /// The mint; the default key for SOL.
+    pub mint: Pubkey,
+    /// The program of the mint; the default key for SOL.
+    pub token_program: Pubkey,
+    /// What holds the tokens; the default key for SOL.
+    pub vault: Pubkey,
+    /// Where the seller is paid: its wallet, or its associated token account.
+    pub seller_destination: Pubkey,
+    /// Where the buyer is paid: its wallet, or its associated token account.
+    pub buyer_destination: Pubkey,
+    /// The pool of the arbiter.
+    pub panel: [u8; 32],
+    /// Who paid the rent, and gets it back.
+    pub rent_payer: Pubkey,
+    /// Of the terms.
+    pub amount: u64,
+    /// Of the terms.
+    pub fund_by: u64,
+    /// Of the terms.
+    pub deliver_by: u64,
+    /// When it was delivered (Delivered) or disputed (Disputed), else zero.
+    pub since: u64,
+    /// When it was funded.
+    pub funded_at: u64,
+    /// Paid or credited to the seller.
+    pub released: u64,
+    /// Paid or credited to the buyer.
+    pub refunded: u64,
+    /// Owed to the seller.
+    pub seller_credit: u64,
+    /// Owed to the buyer.
+    pub buyer_credit: u64,
+    /// Of the terms, in seconds.
+    pub inspection: u32,
+    /// Of the terms, in seconds.
+    pub ruling: u32,
+    /// How often credit was withdrawn: part of what a creditor signs.
+    pub withdrawals: u32,
+    /// Of the terms, in basis points.
+    pub lapse_share: u16,
+    /// Of the terms: 1 or 0.
+    pub metered: u8,
+    /// A [`Status`].
+    pub status: u8,
+    /// Its events so far, modulo 256.
+    pub count: u8,
+    /// How many juries its case has had.
+    pub juries: u8,
+    /// How many rulings the pools accepted.
+    pub rulings: u8,
+    /// Of its address.
+    pub bump: u8,
+    /// Zero.
+    pub reserved: [u8; 4],
+}
+
+impl Deal {
+    /// Bytes of the account.
+    pub const SIZE: usize = 8 + core::mem::size_of::<Self>();
+
+    /// Writes what follows from the terms; the rest stays zero.
+    pub fn begin(&mut self, terms: &Terms, id: [u8; 32], rent_payer: Pubkey, bump: u8) {
+        self.id = id;
+        (self.buyer, self.seller, self.arbiter, self.mint) =
+            (terms.buyer, terms.seller, terms.arbiter, terms.mint);
+        (self.seller_destination, self.buyer_destination) = (terms.seller, terms.buyer);
+        self.panel = terms.panel;
+        self.rent_payer = rent_payer;
+        (self.amount, self.fund_by, self.deliver_by) = (terms.amount, terms.fund_by, terms.deliver_by);
+        (self.inspection, self.ruling) = (terms.inspection, terms.ruling);
+        (self.lapse_share, self.metered) = (terms.lapse_share, u8::from(terms.metered));
+        self.bump = bump;
+    }
+
+    /// Its status.
+    pub fn status(&self) -> Status {
+        match self.status {
+            0 => Status::None,
+            1 => Status::Funded,
+            2 => Status::Delivered,
+            3 => Status::Disputed,
+            _ => Status::Closed,
+        }
+    }
+
+    /// Whether of SOL.
+    pub fn is_coin(&self) -> bool {
+        self.mint == Pubkey::default()
+    }
+
+    /// Whether a payment channel.
+    pub fn is_metered(&self) -> bool {
+        self.metered != 0
+    }
+
+    /// What is still held for the deal itself, credit apart.
+    pub fn remaining(&self) -> u64 {
+        match self.status() {
+            Status::None | Status::Closed => 0,
+            _ => self.amount.saturating_sub(self.released).saturating_sub(self.refunded),
+        }
+    }
+
+    /// All that is held: what remains and what is owed.
+    pub fn held(&self) -> u64 {
+        self.remaining().saturating_add(self.seller_credit).saturating_add(self.buyer_credit)
+    }
+
+    /// The last second in which the arbiter can rule.
+    pub fn ruling_deadline(&self) -> u64 {
+        self.since.saturating_add(self.ruling.into())
+    }
+
+    /// The seeds by which the program signs for the deal.
+    pub fn signer<'a>(&'a self, bump: &'a [u8; 1]) -> [&'a [u8]; 3] {
+        [seeds::DEAL, &self.id, bump]
+    }
+
+    /// What holds of every deal, whatever happened. Called at the end of every instruction that changes one.
+    ///
+    /// # Errors
+    /// [`Refusal::Broken`]: the program is wrong, and nothing happens.
+    pub fn invariant(&self) -> Result<()> {
+        let paid = self.released.checked_add(self.refunded).ok_or(Refusal::Broken)?;
+        let credit = self.seller_credit.checked_add(self.buyer_credit).ok_or(Refusal::Broken)?;
+        let retracted = self.status() == Status::Closed && self.funded_at == 0 && paid == 0;
+        let closed_when_paid = (self.status() == Status::Closed) == (paid == self.amount);
+        let since = matches!(self.status(), Status::Delivered | Status::Disputed) == (self.since != 0);
+        let sound = paid <= self.amount
+            && self.seller_credit <= self.released
+            && self.buyer_credit <= self.refunded
+            && credit <= paid
+            && (retracted || closed_when_paid)
+            && since
+            && self.status() != Status::None;
+        require!(sound, Refusal::Broken);
+        Ok(())
+    }
+}
