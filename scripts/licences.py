@@ -60,9 +60,16 @@ def main():
     with open("deny.toml", "rb") as file:
         rules = tomllib.load(file)
     allow = set(rules["licenses"]["allow"])
-    banned = {entry["crate"] for entry in rules["bans"]["deny"]}
+    # A banned crate may still be used by its `wrappers`, and by nothing else.
+    banned = {entry["crate"]: set(entry.get("wrappers", [])) for entry in rules["bans"]["deny"]}
     command = ["cargo", "metadata", "--locked", "--format-version", "1", "--all-features"]
-    packages = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["packages"]
+    metadata = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    packages = metadata["packages"]
+    names = {package["id"]: package["name"] for package in packages}
+    users = {}
+    for node in metadata["resolve"]["nodes"]:
+        for used in node["dependencies"]:
+            users.setdefault(used, set()).add(names[node["id"]])
     wrong = []
     for package in packages:
         name = f"{package['name']} {package['version']}"
@@ -73,7 +80,10 @@ def main():
         except (ValueError, IndexError):
             wrong.append(f"{name}: `{licence}` is not an SPDX expression")
         if package["name"] in banned:
-            wrong.append(f"{name}: banned by deny.toml")
+            allowed = banned[package["name"]]
+            by = sorted(users.get(package["id"], set()) - allowed)
+            if by or not allowed:
+                wrong.append(f"{name}: banned by deny.toml" + (f", used by {', '.join(by)}" if by else ""))
         source = package["source"]
         if source is not None and not source.startswith("registry+"):
             wrong.append(f"{name}: comes from {source}, not from the registry")
