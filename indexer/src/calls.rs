@@ -29,7 +29,10 @@ async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Js
     let Ok(_turn) = shared.calls.try_acquire() else {
         return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
     };
-    let outcome = shared.rpc.call(call.to.address, &call.data).await.map_err(Error::from)?;
+    let Some(to) = call.to.address.evm() else {
+        return Err(Problem::invalid(format!("to is {}, but must be an EVM account", call.to)).at("/to"));
+    };
+    let outcome = shared.rpc.call(to, &call.data).await.map_err(Error::from)?;
     let (CallOutcome::Returned { data } | CallOutcome::Reverted { data }) = &outcome;
     if data.len() > DATA_MAX {
         return Err(Problem::invalid(format!(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use protocol::caip::{AccountId, ChainId};
+use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -79,7 +79,10 @@ impl Config {
         if let Some(other) = self.contracts.iter().find(|contract| contract.chain != first.chain) {
             return refuse("contracts", other.to_string(), "all contracts on one chain");
         }
-        Ok(first.chain)
+        match first.chain {
+            ChainId::Eip155(_) => Ok(first.chain),
+            ChainId::Solana(_) => refuse("contracts", first.to_string(), "contracts on an EVM chain"),
+        }
     }
 
     pub(crate) fn watched(&self) -> BTreeSet<AccountId> {

@@ -25,7 +25,7 @@ mod verify;
 use std::sync::Arc;
 
 use axum::Router;
-use protocol::caip::{AccountId, ChainId};
+use protocol::chain::{AccountId, ChainId};
 use service::{
     clock::Clock,
     db::{Db, Schema},

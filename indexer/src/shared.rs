@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::{
-    caip::{AccountId, ChainId},
+    chain::{AccountId, ChainId},
     wire::view::BlockRef,
 };
 use service::{clock::Clock, db::Db};

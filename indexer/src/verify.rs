@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::{B256, Bytes, Log, LogData};
 use protocol::{
-    evm::{decode_event, event_id},
+    chain::event_id,
+    evm::decode_event,
     wire::{feed::Finality, view::Fault},
 };
 use service::db::Engine;
@@ -94,11 +95,12 @@ async fn events(
             let event = feed::store::event(row)?;
             (block, index, last) = (int(event.block_number), int(event.log_index), event.id.to_string());
             report.events = report.events.saturating_add(1);
-            if event_id(event.chain(), event.block_hash, event.log_index) != event.id {
+            let id = event_id(event.chain(), event.block_hash, event.transaction, event.log_index);
+            if id != Ok(event.id) {
                 report.differ(format!("event {}: the id is not that of its place", event.id));
             }
             let log = Log {
-                address: event.contract.address,
+                address: event.contract.address.evm().unwrap_or_default(),
                 data: LogData::new_unchecked(
                     row.decoded::<Vec<B256>>("topics")?,
                     row.parsed::<Bytes>("data")?,

@@ -3,7 +3,7 @@
 use alloy::primitives::B256;
 use protocol::{
     arbitration::{Ballots, Bounds},
-    caip::AccountId,
+    chain::AccountId,
     deal::WHOLE,
     wire::{
         feed::{ChainEvent, EventBody},

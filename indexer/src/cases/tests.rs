@@ -1,14 +1,14 @@
 //! A dispute on a real chain, from the opening of its case to the execution of the ruling.
 
 use alloy::{
-    primitives::{Address, B256, U256},
+    primitives::{self, B256, U256},
     providers::Provider,
     rpc::types::TransactionRequest,
 };
 use fixture::Chain;
 use protocol::{
-    caip::AccountId,
-    evm::{ballot_digest, call, case_id},
+    chain::{AccountId, Address, case_id, pool_id},
+    evm::{ballot_digest, call},
     wire::{
         feed::{CallOutcome, ChainEvent, EventBody, Finality},
         intent::SignedBallot,
@@ -29,7 +29,7 @@ async fn a_case_is_told_from_its_opening_to_its_ruling() {
         let pool = chain.pool(1).await;
         indexer.caught_up(&chain).await;
         let view: PoolView = indexer.get(&format!("/v1/pools/{}?arbiter={}", pool.id, chain.pools)).await;
-        assert_eq!(view.pool.book.as_ref().map(protocol::evm::pool_id), Some(pool.id));
+        assert_eq!(pool_id(chain.chain, &view.pool.book.expect("its rules")), Ok(pool.id));
         assert_eq!(view.pool.lists.len(), 1);
         assert_eq!(usize::try_from(view.pool.lists[0].size).unwrap(), pool.members.len());
         assert_eq!(indexer.raw(&format!("/v1/pools/{}?arbiter={}", pool.id, chain.escrow)).await.0, 404);
@@ -45,16 +45,17 @@ async fn a_case_is_told_from_its_opening_to_its_ruling() {
         let jury = case.case.juries.last().unwrap();
         assert_eq!((&jury.seats, jury.pool, jury.lo, jury.hi), (&seats, Some(pool.id), 0, 10_000));
 
-        let id = case_id(pool.id, chain.escrow.address, deal, 0, 0, jury.seed.unwrap());
-        let digest = ballot_digest(chain.pools, id, 7_500, B256::ZERO);
-        let juror = (0..10).find(|wallet| chain.address(*wallet) == seats[0]).expect("a wallet's seat");
+        let id = case_id(pool.id, chain.escrow, deal, 0, 0, jury.seed.unwrap()).unwrap();
+        let digest = ballot_digest(chain.pools, id, 7_500, B256::ZERO).unwrap();
+        let juror =
+            (0..10).find(|wallet| seats[0] == chain.address(*wallet).into()).expect("a wallet's seat");
         let ballot =
             SignedBallot { seat: 0, share: 7_500, reason: B256::ZERO, signature: chain.sign(juror, digest) };
         let data = call::submit(&terms, 0, &[ballot]).unwrap();
         // An estimate would find the least gas that accepts the ruling, which is too little to execute it as well.
         let request = TransactionRequest::default()
             .from(chain.address(3))
-            .to(chain.pools.address)
+            .to(fixture::evm(chain.pools.address))
             .input(data.into())
             .gas_limit(2_000_000);
         let pending = chain.provider().send_transaction(request).await.expect("the node takes it");
@@ -99,7 +100,7 @@ async fn contracts_are_read_through_the_indexer_within_limits() {
     let (status, text) = call(json!({"to": chain.escrow, "data": data})).await;
     assert_eq!(status, 200, "{text}");
     let CallOutcome::Returned { data } = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
-    assert_eq!(B256::from_slice(&data), protocol::evm::escrow_domain(chain.escrow).hash_struct());
+    assert_eq!(B256::from_slice(&data), protocol::evm::escrow_domain(chain.escrow).unwrap().hash_struct());
 
     let terms = chain.terms(1_000, B256::ZERO, 1).await;
     let reclaim = call_data(&terms);
@@ -128,14 +129,15 @@ fn call_data(terms: &protocol::terms::Terms) -> alloy::primitives::Bytes {
 
 /// What an arbiter says, one event a block.
 fn told(bodies: impl IntoIterator<Item = EventBody>) -> Case {
-    let contract: AccountId = format!("eip155:31337:{}", Address::repeat_byte(0xaa)).parse().unwrap();
+    let contract: AccountId =
+        format!("eip155:31337:{}", primitives::Address::repeat_byte(0xaa)).parse().unwrap();
     let events = (1_u64..).zip(bodies).map(|(block, body)| ChainEvent {
         id: B256::from(U256::from(block)),
         contract,
         block_number: block,
         block_hash: B256::from(U256::from(block)),
         block_time: 100 + block,
-        transaction: B256::ZERO,
+        transaction: B256::ZERO.into(),
         log_index: 0,
         body,
     });
@@ -143,7 +145,11 @@ fn told(bodies: impl IntoIterator<Item = EventBody>) -> Case {
 }
 
 const DEAL: B256 = B256::repeat_byte(1);
-const ESCROW: Address = Address::repeat_byte(0xee);
+const ESCROW: Address = account(0xee);
+
+const fn account(byte: u8) -> Address {
+    Address::Evm(primitives::Address::repeat_byte(byte))
+}
 
 fn opened(instance: u8, jury: u8) -> EventBody {
     EventBody::CaseOpened { deal: DEAL, escrow: ESCROW, instance, jury, target_block: 7 }
@@ -159,7 +165,7 @@ fn drawn(instance: u8, jury: u8) -> EventBody {
         list: 0,
         ends_at: 1_000 + u64::from(instance),
         seed: B256::repeat_byte(5),
-        seats: (1..=3).map(|seat| Address::repeat_byte(100 * instance + 10 * jury + seat)).collect(),
+        seats: (1..=3).map(|seat| account(100 * instance + 10 * jury + seat)).collect(),
     }
 }
 
@@ -178,7 +184,7 @@ fn accepted(instance: u8, jury: u8, ballots: B256, share: u16, executable_at: u6
 
 #[test]
 fn every_jury_of_a_case_is_kept_through_second_juries_and_an_appeal() {
-    let by = Address::repeat_byte(2);
+    let by = account(2);
     let history = [
         opened(0, 0),
         drawn(0, 0),

@@ -48,7 +48,7 @@ impl Follower {
     pub fn new(shared: Shared, config: &Config) -> Self {
         let watch = Watch {
             chain: shared.chain,
-            addresses: shared.contracts.iter().map(|contract| contract.address).collect(),
+            addresses: shared.contracts.iter().filter_map(|contract| contract.address.evm()).collect(),
         };
         Self {
             shared,

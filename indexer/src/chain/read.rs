@@ -7,8 +7,8 @@ use alloy::{
     rpc::types::Log,
 };
 use protocol::{
-    caip::{AccountId, ChainId},
-    evm::{deal_id, decode_event, event_id, pool_id},
+    chain::{self, AccountId, ChainId},
+    evm::decode_event,
     wire::{
         feed::{ChainEvent, EventBody},
         view::BlockRef,
@@ -128,17 +128,16 @@ impl Watch {
             if !self.addresses.contains(&log.address()) {
                 return Err(RpcError::Inconsistent(format!("a log of {}, not asked for", log.address())));
             }
-            let contract = AccountId { chain: self.chain, address: log.address() };
-            let body = decode_event(contract, &log.inner).map_err(|e| e.to_string());
-            match body.and_then(|body| genuine(&body).map(|()| body)) {
-                Ok(body) => events.push(Decoded {
+            let contract = AccountId { chain: self.chain, address: log.address().into() };
+            match genuine(contract, header.hash, transaction, log_index, &log.inner) {
+                Ok((id, body)) => events.push(Decoded {
                     event: ChainEvent {
-                        id: event_id(self.chain, header.hash, log_index),
+                        id,
                         contract,
                         block_number: number,
                         block_hash: header.hash,
                         block_time: header.time,
-                        transaction,
+                        transaction: transaction.into(),
                         log_index,
                         body,
                     },
@@ -160,18 +159,27 @@ impl Watch {
     }
 }
 
-/// An id must be the hash of what the event says it is the id of.
-fn genuine(body: &EventBody) -> Result<(), String> {
-    match body {
-        EventBody::Funded { deal, terms } => match deal_id(terms) {
-            Ok(id) if id == *deal => Ok(()),
-            _ => Err(format!("{deal} is not the id of the terms")),
-        },
-        EventBody::PoolCreated { pool, book } if pool_id(book) != *pool => {
-            Err(format!("{pool} is not the id of the rule book"))
+/// The event that a log tells, if every id in it is the hash of what it says it is the id of, with the event's own id.
+fn genuine(
+    contract: AccountId,
+    block_hash: B256,
+    transaction: B256,
+    log_index: u64,
+    log: &alloy::primitives::Log,
+) -> Result<(B256, EventBody), String> {
+    let body = decode_event(contract, log).map_err(|error| error.to_string())?;
+    match &body {
+        EventBody::Funded { deal, terms } if chain::deal_id(terms) != Ok(*deal) => {
+            return Err(format!("{deal} is not the id of the terms"));
         }
-        _ => Ok(()),
+        EventBody::PoolCreated { pool, book } if chain::pool_id(contract.chain, book) != Ok(*pool) => {
+            return Err(format!("{pool} is not the id of the rule book"));
+        }
+        _ => {}
     }
+    let id = chain::event_id(contract.chain, block_hash, transaction.into(), log_index)
+        .map_err(|error| error.to_string())?;
+    Ok((id, body))
 }
 
 /// The bloom filter of a block with these logs.

@@ -14,7 +14,7 @@ use alloy::{
     },
     transports::TransportError,
 };
-use protocol::{caip::ChainId, wire::feed::CallOutcome};
+use protocol::{chain::ChainId, wire::feed::CallOutcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -183,12 +183,12 @@ impl Rpc {
         };
         if !node.right_chain.load(Ordering::Relaxed) {
             let served: U64 = self.timed(node, "eth_chainId", ()).await?;
-            let ChainId::Eip155(wanted) = self.chain;
-            if served.to::<u64>() != wanted {
+            let served = ChainId::Eip155(served.to());
+            if served != self.chain {
                 self.turn();
                 return Err(RpcError::WrongChain {
                     node: node.host.clone(),
-                    served: format!("eip155:{}", served.to::<u64>()),
+                    served: served.to_string(),
                     wanted: self.chain.to_string(),
                 });
             }

@@ -2,7 +2,7 @@
 
 use alloy::primitives::B256;
 use protocol::{
-    caip::{AccountId, ChainId},
+    chain::{AccountId, ChainId},
     wire::{
         feed::Finality,
         view::{BlockRef, FaultKind},

@@ -3,7 +3,7 @@
 use alloy::primitives::B256;
 use axum::{Router, extract::State, routing::get};
 use protocol::{
-    caip::AccountId,
+    chain::AccountId,
     wire::view::{DealDetail, DealPage},
 };
 use service::http::{Json, Path, Problem};

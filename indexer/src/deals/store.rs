@@ -2,7 +2,7 @@
 
 use alloy::primitives::B256;
 use protocol::{
-    caip::AccountId,
+    chain::AccountId,
     wire::{
         feed::Finality,
         view::{DealStatus, DealTransaction, DealView},
@@ -59,7 +59,7 @@ pub(crate) async fn transactions(on: &mut AnyConnection, deal: B256) -> Result<V
             Ok(DealTransaction {
                 event: row.hash("id")?,
                 name: row.text("name")?,
-                transaction: row.hash("transaction_hash")?,
+                transaction: row.parsed("transaction_hash")?,
                 block_number: row.number("block_number")?,
                 block_time: row.number("block_time")?,
                 finality,

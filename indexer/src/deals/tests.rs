@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256};
 use fixture::Chain;
 use proptest::prelude::*;
 use protocol::{
-    caip::{AccountId, AssetId, ChainId},
+    chain::{AccountId, AssetId, ChainId},
     terms::Terms,
     wire::{
         feed::{ChainEvent, EventBody},
@@ -20,7 +20,7 @@ const DEAL: B256 = B256::repeat_byte(1);
 
 fn terms() -> Terms {
     let chain = ChainId::Eip155(1);
-    let account = |n| AccountId { chain, address: Address::repeat_byte(n) };
+    let account = |n| AccountId { chain, address: Address::repeat_byte(n).into() };
     Terms {
         escrow: account(1),
         buyer: account(2),
@@ -47,7 +47,7 @@ fn at(time: u64, body: EventBody) -> ChainEvent {
         block_number: time,
         block_hash: B256::ZERO,
         block_time: time,
-        transaction: B256::ZERO,
+        transaction: B256::ZERO.into(),
         log_index: 0,
         body,
     }
@@ -63,7 +63,7 @@ fn funded() -> Deal {
 fn every_event_moves_a_deal_as_it_says() {
     use EventBody as E;
     let (deal, count, hash) = (DEAL, 2, B256::ZERO);
-    let by = Address::ZERO;
+    let by = Address::ZERO.into();
     for (body, status, released, refunded) in [
         (E::Delivered { deal, delivery: hash, count }, DealStatus::Delivered, 0, 0),
         (E::Disputed { deal, by, evidence: hash, count }, DealStatus::Disputed, 0, 0),

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
-    caip::AccountId,
+    chain::AccountId,
     wire::feed::{ChainEvent, EventBody, FeedEntry, Finality},
 };
 use sqlx::{AnyConnection, any::AnyRow};
@@ -157,7 +157,7 @@ pub(crate) fn event(row: &AnyRow) -> Result<ChainEvent, Error> {
         block_number: row.number("block_number")?,
         block_hash: row.hash("block_hash")?,
         block_time: row.number("block_time")?,
-        transaction: row.hash("transaction_hash")?,
+        transaction: row.parsed("transaction_hash")?,
         log_index: row.number("log_index")?,
         body: row.decoded::<EventBody>("body")?,
     })

@@ -1,7 +1,7 @@
 //! `GET /v1/pools/{pool}`.
 
 use axum::{Router, extract::State, routing::get};
-use protocol::{caip::AccountId, wire::view::PoolView};
+use protocol::{chain::AccountId, wire::view::PoolView};
 use service::http::{Json, Path, Problem};
 
 use super::store;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use protocol::{
-    caip::AccountId,
+    chain::{AccountId, Address},
     wire::{
         feed::{ChainEvent, EventBody},
         view::{Case, Deal, Pool},

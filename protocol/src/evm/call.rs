@@ -13,7 +13,7 @@ use alloy::{
 
 use super::{
     deal_id,
-    digest::{AMOUNT_MAX, UINT40_MAX, bounded, place, typed},
+    digest::{AMOUNT_MAX, UINT40_MAX, address_of, bounded, typed},
     escrow::Escrow,
     pools::ArbitrationPools,
     signature::{SignatureError, compact},
@@ -152,7 +152,7 @@ fn pools_terms(terms: &Terms) -> Result<ArbitrationPools::Terms, TermsError> {
 /// # Errors
 /// An escrow that is not on an EVM chain.
 pub fn escrow_of(terms: &Terms) -> Result<Address, TermsError> {
-    Ok(place("escrow", terms.escrow)?.1)
+    address_of("escrow", terms.escrow)
 }
 
 fn total88(total: u128) -> Result<U88, TermsError> {

@@ -53,11 +53,19 @@ const fn chain_number(chain: ChainId) -> Result<u64, UnsupportedChain> {
 }
 
 /// An account's chain id and address.
-pub(super) fn place(field: &'static str, account: AccountId) -> Result<(u64, Address), TermsError> {
+fn place(field: &'static str, account: AccountId) -> Result<(u64, Address), TermsError> {
     let AccountId { chain, address } = account;
     let number = chain_number(chain)?;
     let other = || TermsError::OtherChain { field, value: account.to_string(), chain };
     Ok((number, address.evm().ok_or_else(other)?))
+}
+
+/// The address of an account on an EVM chain; `field` names it where it is none.
+///
+/// # Errors
+/// An account that is not on an EVM chain.
+pub fn address_of(field: &'static str, account: AccountId) -> Result<Address, TermsError> {
+    place(field, account).map(|(_, address)| address)
 }
 
 /// The EIP-712 domain of an escrow contract.
@@ -132,7 +140,7 @@ impl TryFrom<&Terms> for typed::Terms {
             return Err(misfit);
         }
         let chain = terms.escrow.chain;
-        let address = |field, address| place(field, AccountId { chain, address }).map(|(_, address)| address);
+        let address = |field, address| address_of(field, AccountId { chain, address });
         Ok(Self {
             buyer: address("buyer", terms.buyer.address)?,
             seller: address("seller", terms.seller.address)?,

@@ -65,6 +65,7 @@ struct World {
     state: DealState,
     now: u64,
     block: u64,
+    stride: u64,
 }
 
 impl World {
@@ -103,7 +104,15 @@ impl World {
             released: 0,
             refunded: 0,
         };
-        Self { terms, pools: Registry(pools), case: Case::default(), state, now: DISPUTED, block: 100 }
+        Self {
+            terms,
+            pools: Registry(pools),
+            case: Case::default(),
+            state,
+            now: DISPUTED,
+            block: 100,
+            stride: STRIDE,
+        }
     }
 
     /// The same without a parent.
@@ -118,7 +127,7 @@ impl World {
 
     fn asks(&self, action: &Action, actor: Actor) -> Result<Moved, Refused> {
         let target = self.case.juries.last().map_or(0, |last| last.target_block);
-        let known = self.block > target && self.block - target <= 256;
+        let known = self.block > target && self.block - target <= self.stride;
         let context = Context {
             contract: POOLS,
             deal: deal::Context {
@@ -131,7 +140,7 @@ impl World {
             },
             state: &self.state,
             block: self.block,
-            stride: STRIDE,
+            stride: self.stride,
             target_hash: known.then(|| keccak256(U256::from(target).to_be_bytes::<32>())),
             pools: &self.pools,
         };

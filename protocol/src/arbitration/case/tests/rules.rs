@@ -60,14 +60,18 @@ fn a_case_needs_a_dispute_its_own_arbiter_and_a_list() {
 
 #[test]
 fn a_missed_target_moves_to_a_hash_that_nobody_knows() {
-    let mut world = World::new(3, 20);
-    world.by_anyone(&Action::Open).unwrap();
-    for (block, target) in [(359, 614), (614 + 256 + 255, 614 + 3 * 256)] {
-        world.block = block;
-        let event = EventBody::TargetMoved { deal: DEAL, escrow: ESCROW, target_block: target };
-        assert_eq!(world.by_anyone(&Action::Draw).unwrap(), [event]);
-        assert!(target > block && (target - 102) % STRIDE == 0);
-        assert_eq!(world.last().panel, None, "who hears it is found at the draw");
+    for stride in [STRIDE, 512] {
+        let mut world = World::new(3, 20);
+        world.stride = stride;
+        world.by_anyone(&Action::Open).unwrap();
+        let (first, second) = (102 + 2 * stride, 102 + 5 * stride);
+        for (block, target) in [(102 + stride + 1, first), (first + 2 * stride - 1, second)] {
+            world.block = block;
+            let event = EventBody::TargetMoved { deal: DEAL, escrow: ESCROW, target_block: target };
+            assert_eq!(world.by_anyone(&Action::Draw).unwrap(), [event]);
+            assert!(target > block && (target - 102) % stride == 0);
+            assert_eq!(world.last().panel, None, "who hears it is found at the draw");
+        }
     }
 }
 
