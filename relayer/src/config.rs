@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use alloy::signers::local::PrivateKeySigner;
-use protocol::caip::ChainId;
+use protocol::chain::ChainId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::Error;

@@ -33,7 +33,7 @@ pub struct Status {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The chain by CAIP-2.
-    pub chain: protocol::caip::ChainId,
+    pub chain: protocol::chain::ChainId,
     /// Who pays.
     pub signer: Address,
     /// What is wrong.

@@ -20,7 +20,7 @@ use axum::{
     routing::{get, post},
 };
 use protocol::{
-    caip::{AccountId, AssetId, ChainId},
+    chain::{AccountId, AssetId, ChainId},
     terms::Terms,
     wire::{
         feed::{ChainEvent, Delivery, DeliveryReceipt, EventBody, FeedEntry, FeedPage, Finality},
@@ -382,11 +382,11 @@ pub fn entry(seq: u64, deal: u8) -> FeedEntry {
         finality: Finality::Final,
         event: ChainEvent {
             id: B256::left_padding_from(&(seq << 8 | u64::from(deal)).to_be_bytes()),
-            contract: AccountId { chain, address: Address::repeat_byte(0xe5) },
+            contract: AccountId { chain, address: Address::repeat_byte(0xe5).into() },
             block_number: seq,
             block_hash: B256::repeat_byte(1),
             block_time: 1_800_000_000,
-            transaction: B256::repeat_byte(2),
+            transaction: B256::repeat_byte(2).into(),
             log_index: 0,
             body: EventBody::Delivered {
                 deal: B256::repeat_byte(deal),
@@ -400,7 +400,7 @@ pub fn entry(seq: u64, deal: u8) -> FeedEntry {
 /// Terms of a deal in coin.
 pub fn terms() -> Terms {
     let chain = ChainId::Eip155(31337);
-    let account = |byte| AccountId { chain, address: Address::repeat_byte(byte) };
+    let account = |byte| AccountId { chain, address: Address::repeat_byte(byte).into() };
     Terms {
         escrow: account(1),
         buyer: account(2),

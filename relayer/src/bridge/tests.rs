@@ -169,11 +169,11 @@ fn refused_entries_are_offered_again_at_bounded_pauses() {
 fn a_case_at_another_escrow_does_not_hold_the_lane_of_a_deal() {
     let deal = entry(1, 1);
     let mut case = entry(2, 1);
-    case.event.contract.address = Address::repeat_byte(0xa5);
+    case.event.contract.address = Address::repeat_byte(0xa5).into();
     let opened_at = |escrow| EventBody::RulingExecuted { deal: B256::repeat_byte(1), escrow, share: 500 };
     case.event.body = opened_at(deal.event.contract.address);
     assert_eq!(lane(&case), lane(&deal));
-    case.event.body = opened_at(Address::repeat_byte(0xbd));
+    case.event.body = opened_at(Address::repeat_byte(0xbd).into());
     assert_ne!(lane(&case), lane(&deal));
 }
 

@@ -11,7 +11,7 @@ use alloy::{
     rpc::{client::RpcClient, types::TransactionRequest},
     transports::{RpcError, TransportError, http::Http},
 };
-use protocol::caip::ChainId;
+use protocol::chain::ChainId;
 
 use crate::{error::Error, transactions::Fees};
 
@@ -93,7 +93,7 @@ pub enum Called {
 #[derive(Clone, Debug)]
 pub struct Chain {
     provider: RootProvider<Ethereum>,
-    wanted: ChainId,
+    id: u64,
     /// For taking it out of messages: it may carry a key.
     url: String,
 }
@@ -102,8 +102,11 @@ impl Chain {
     /// Prepares to talk to a node; nothing is sent yet.
     ///
     /// # Errors
-    /// The URL is not http or https.
+    /// The URL is not http or https, or the chain is no EVM chain.
     pub fn new(rpc_url: &str, wanted: ChainId) -> Result<Self, Error> {
+        let ChainId::Eip155(id) = wanted else {
+            return Err(Error::Config { key: "chain", reason: format!("{wanted} is not an EVM chain") });
+        };
         let refuse = |reason: String| Error::Config { key: "rpc_url", reason };
         // The URL may carry a key: it is not repeated in the refusal.
         let url: reqwest::Url = rpc_url.parse().map_err(|error| refuse(format!("{error}")))?;
@@ -116,7 +119,7 @@ impl Chain {
             .map_err(|error| refuse(error.to_string()))?;
         let shown = url.to_string();
         let provider = RootProvider::new(RpcClient::new(Http::with_client(client, url), false));
-        Ok(Self { provider, wanted, url: shown })
+        Ok(Self { provider, id, url: shown })
     }
 
     fn failed(&self, method: &'static str) -> impl Fn(TransportError) -> ChainError + use<'_> {
@@ -128,8 +131,7 @@ impl Chain {
 
     /// The chain id to sign for.
     pub const fn id(&self) -> u64 {
-        let ChainId::Eip155(id) = self.wanted;
-        id
+        self.id
     }
 
     /// Whether the node serves the chain of the configuration.
@@ -138,7 +140,11 @@ impl Chain {
     /// It does not, or does not answer.
     pub async fn check(&self) -> Result<(), ChainError> {
         let found = self.provider.get_chain_id().await.map_err(self.failed("eth_chainId"))?;
-        if found == self.id() { Ok(()) } else { Err(ChainError::OtherChain { wanted: self.wanted, found }) }
+        if found == self.id {
+            Ok(())
+        } else {
+            Err(ChainError::OtherChain { wanted: ChainId::Eip155(self.id), found })
+        }
     }
 
     /// Looks at the chain as the signer sees it.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use protocol::{
-    caip::ChainId,
+    chain::ChainId,
     wire::intent::{IntentPage, IntentProgress},
 };
 use service::{clock::Clock, db::Db};

@@ -3,8 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use protocol::{
-    caip::ChainId,
-    evm::{compact, deal_id},
+    chain::{self, ChainId},
     wire::intent::{Intent, IntentAction},
 };
 use serde::{Deserialize, Serialize};
@@ -92,7 +91,7 @@ pub fn admit(intent: &Intent, chain: ChainId) -> Result<(), String> {
     if intent.terms.arbiter != intent.arbiter {
         return Err(format!("terms name the arbiter {}, not {}", intent.terms.arbiter, intent.arbiter));
     }
-    deal_id(&intent.terms).map_err(|error| format!("terms: {error}"))?;
+    chain::deal_id(&intent.terms).map_err(|error| format!("terms: {error}"))?;
     if let IntentAction::Appeal { signature, .. } = &intent.action
         && signature.len() > SIGNATURE_MAX
     {
@@ -106,7 +105,7 @@ pub fn admit(intent: &Intent, chain: ChainId) -> Result<(), String> {
             return Err(format!("{} ballots; there must be 1 to {BALLOTS_MAX}", ballots.len()));
         }
         for ballot in ballots {
-            compact(&ballot.signature)
+            chain::ballot_form(chain, &ballot.signature)
                 .map_err(|error| format!("the ballot of seat {}: {error}", ballot.seat))?;
         }
     }

@@ -1,7 +1,6 @@
 //! The table of intents.
 
-use alloy::primitives::B256;
-use protocol::wire::intent::Intent;
+use protocol::{chain::TransactionId, wire::intent::Intent};
 use service::db::Write;
 use sqlx::AnyPool;
 
@@ -22,7 +21,7 @@ pub struct Kept {
     /// The block at which it was first refused for good, while that refusal lasts.
     pub refused_at_block: Option<u64>,
     /// The transaction of ours that did it.
-    pub done_by: Option<B256>,
+    pub done_by: Option<TransactionId>,
     /// Unix milliseconds.
     pub received_ms: i64,
     /// Unix milliseconds.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
 use protocol::{
-    caip::ChainId,
+    chain::ChainId,
     wire::intent::{Intent, IntentAction, IntentProgress, SignedBallot},
 };
 use service::db::testing::on_both;
@@ -83,7 +83,9 @@ fn what_cannot_be_done_is_refused_by_name() {
     };
     assert!(refused(|intent| intent.key.clear()).contains("0 bytes"));
     assert!(refused(|intent| intent.key = "k".repeat(KEY_MAX + 1)).contains("201 bytes"));
-    assert!(refused(|intent| intent.arbiter.address = Address::ZERO).contains("terms name the arbiter"));
+    assert!(
+        refused(|intent| intent.arbiter.address = Address::ZERO.into()).contains("terms name the arbiter")
+    );
     assert!(refused(|intent| intent.terms.amount = u128::MAX).contains("terms: amount"));
     let none = |intent: &mut Intent| {
         intent.action = IntentAction::SubmitBallots { instance: 0, jury: 0, ballots: Vec::new() }
@@ -96,7 +98,7 @@ fn what_cannot_be_done_is_refused_by_name() {
     assert!(refused(short).contains("seat 4: a signature has 65 bytes"));
     let long = |intent: &mut Intent| {
         let signature = vec![1; 1_025].into();
-        intent.action = IntentAction::Appeal { party: Address::ZERO, valid_until: 1, signature };
+        intent.action = IntentAction::Appeal { party: Address::ZERO.into(), valid_until: 1, signature };
     };
     assert!(refused(long).contains("1025 bytes; it must have at most 1024"));
 }

@@ -1,7 +1,7 @@
 //! `GET /v1/intents`.
 
 use axum::{Router, extract::State as AppState, routing::get};
-use protocol::wire::intent::Intent;
+use protocol::{chain::TransactionId, wire::intent::Intent};
 use serde::{Deserialize, Serialize};
 use service::{
     db::Db,
@@ -32,7 +32,7 @@ struct Shown {
     /// Why it is there.
     reason: String,
     /// The transaction of ours that did it.
-    done_by: Option<alloy::primitives::B256>,
+    done_by: Option<TransactionId>,
     received_ms: String,
     updated_ms: String,
     intent: Intent,

@@ -1,13 +1,15 @@
 //! What an intent asks of the arbiter, whether the chain shows it, and what a refusal means.
 
 use alloy::{
-    primitives::{Bytes, U256},
+    primitives::{Address, Bytes, U256},
     sol_types::SolCall,
 };
 use protocol::{
-    arbitration, deal,
+    arbitration,
+    chain::AccountId,
+    deal,
     evm::{
-        Refused, TermsError,
+        Refused, TermsError, address_of,
         call::{self, BallotsError, Signed},
         deal_id, decode_refusal,
         pools::ArbitrationPools,
@@ -55,10 +57,23 @@ pub fn calldata(intent: &Intent) -> Result<Bytes, BallotsError> {
         IntentAction::Conclude { .. } => call::conclude(terms)?,
         IntentAction::ExecuteRuling => call::execute(terms)?,
         IntentAction::Appeal { party, valid_until, signature } => {
-            let signed = Signed { signer: *party, valid_until: *valid_until, signature: signature.clone() };
+            let party = AccountId { chain: intent.arbiter.chain, address: *party };
+            let signed = Signed {
+                signer: address_of("party", party)?,
+                valid_until: *valid_until,
+                signature: signature.clone(),
+            };
             call::appeal(terms, Some(&signed))?
         }
     })
+}
+
+/// The contract that an intent asks to be called.
+///
+/// # Errors
+/// It is not on an EVM chain.
+pub fn arbiter(intent: &Intent) -> Result<Address, TermsError> {
+    address_of("arbiter", intent.arbiter)
 }
 
 /// `COIN_GAS` and `TOKEN_GAS` of `contracts/src/libraries/Payments.sol`: what a payee may spend on receiving.
@@ -81,7 +96,7 @@ pub const fn payee_gas(intent: &Intent) -> u64 {
 /// # Errors
 /// Terms without a form on this chain.
 pub fn case_of(terms: &Terms) -> Result<Bytes, TermsError> {
-    let call = ArbitrationPools::caseOfCall { escrow: terms.escrow.address, deal: deal_id(terms)? };
+    let call = ArbitrationPools::caseOfCall { escrow: call::escrow_of(terms)?, deal: deal_id(terms)? };
     Ok(call.abi_encode().into())
 }
 

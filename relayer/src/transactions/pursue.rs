@@ -6,7 +6,7 @@ use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, B256, U256},
 };
-use protocol::wire::intent::IntentProgress;
+use protocol::{chain::TransactionId, wire::intent::IntentProgress};
 use service::failpoint;
 
 use super::{
@@ -38,7 +38,7 @@ impl Rounds<'_> {
     pub(super) async fn wait(&mut self, sight: &Sight, kept: &Kept) -> Result<(), Error> {
         let worker = self.worker;
         let (chain, from) = (&worker.chain, worker.signer.address());
-        let to = kept.intent.arbiter.address;
+        let to = arbiter(kept)?;
         let effect_latest = self.effect(kept, BlockNumberOrTag::Latest).await?;
         let effect_final = match &effect_latest {
             Effect::Present => Some(self.effect(kept, sight.finalized.number.into()).await?),
@@ -167,12 +167,8 @@ impl Rounds<'_> {
             facts.attempts.iter().map(|attempt| (attempt.hash, attempt.receipt)).collect();
         match resolution {
             Resolution::Bump { nonce, fees } => {
-                let draft = Draft {
-                    chain_id: worker.chain.id(),
-                    to: kept.intent.arbiter.address,
-                    data: calldata(kept)?,
-                    gas,
-                };
+                let draft =
+                    Draft { chain_id: worker.chain.id(), to: arbiter(kept)?, data: calldata(kept)?, gas };
                 self.replace(kept, &draft, nonce, fees).await
             }
             Resolution::Resend => {
@@ -260,7 +256,7 @@ impl Rounds<'_> {
             Err(error) => tracing::info!(key, transaction = %attempt.hash, %error, "sent; the node objects"),
         }
         if self.sent_ms.insert(attempt.hash, self.worker.clock.now_ms()).is_none() {
-            let progress = IntentProgress::Sent { transaction: attempt.hash };
+            let progress = IntentProgress::Sent { transaction: attempt.hash.into() };
             self.worker.reporter.say(key.to_owned(), progress);
         }
     }
@@ -293,6 +289,7 @@ impl Rounds<'_> {
                 self.step(kept, attempts, Step::Release, &reason, None).await
             }
             Resolution::Finish { transaction } => {
+                let transaction = transaction.map(TransactionId::from);
                 self.step(kept, attempts, Step::Finish, "", transaction).await?;
                 tracing::info!(key, ?transaction, "done");
                 self.worker.reporter.say(key.clone(), IntentProgress::Done { transaction });
@@ -320,7 +317,7 @@ impl Rounds<'_> {
         attempts: &[(B256, Option<Receipt>)],
         step: Step,
         reason: &str,
-        done_by: Option<B256>,
+        done_by: Option<TransactionId>,
     ) -> Result<(), Error> {
         let mut write = self.lease.begin().await?;
         if matches!(step, Step::Finish | Step::Release) {
@@ -362,7 +359,7 @@ impl Rounds<'_> {
     async fn effect(&self, kept: &Kept, at: BlockNumberOrTag) -> Result<Effect, Error> {
         let call = case::case_of(&kept.intent.terms)
             .map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))?;
-        let to = kept.intent.arbiter.address;
+        let to = arbiter(kept)?;
         Ok(match self.worker.chain.call(Address::ZERO, to, call, at).await? {
             Called::Returned(answer) => case::effect(&kept.intent.action, &answer),
             Called::Reverted(_) => Effect::Unreadable(format!("the arbiter {to} reverts caseOf")),
@@ -382,6 +379,10 @@ impl Rounds<'_> {
         let rules = &self.worker.rules;
         Ok(fees::ceiling(rules.max_fee_per_gas, rules.gas_budget.saturating_sub(spent), gas))
     }
+}
+
+fn arbiter(kept: &Kept) -> Result<Address, Error> {
+    case::arbiter(&kept.intent).map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))
 }
 
 fn calldata(kept: &Kept) -> Result<alloy::primitives::Bytes, Error> {

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use alloy::primitives::{Address, B256, Bytes};
+use protocol::chain::TransactionId;
 use serde::{Deserialize, Serialize};
 use service::db::{Write, amount_from_text, amount_to_text};
 use sqlx::AnyPool;
@@ -281,7 +282,7 @@ pub async fn step(
     kept: &Kept,
     step: Step,
     reason: &str,
-    done_by: Option<B256>,
+    done_by: Option<TransactionId>,
     now_ms: i64,
 ) -> Result<State, Error> {
     let state = next(kept.state, step)?;

@@ -105,7 +105,7 @@ async fn a_transaction_that_reverts_because_another_was_quicker_is_done_by_the_o
         .await;
         let quicker = TransactionRequest::default()
             .from(world.chain.address(5))
-            .to(world.chain.pools.address)
+            .to(fixture::evm(world.chain.pools.address))
             .input(call::open(&world.terms).unwrap().into())
             .gas_limit(500_000)
             .max_fee_per_gas(900_000_000_000)
@@ -197,7 +197,7 @@ async fn another_chain_is_refused() {
     let db = service::db::testing::sqlite();
     let world = World::new().await;
     let mut config = world.config(&db);
-    config.chain = protocol::caip::ChainId::Eip155(1);
+    config.chain = protocol::chain::ChainId::Eip155(1);
     let relayer = world.start(config).await;
     relayer.not_ready("RPC endpoint serves eip155:31337, not eip155:1").await;
     relayer.stop().await;

@@ -234,7 +234,7 @@ async fn a_signed_appeal_is_carried_to_the_parent_whose_ruling_is_executed() {
         let valid_until = world.chain.now().await + 3_000;
         let deal = deal_id(&world.terms).unwrap();
         let digest = appeal_digest(world.chain.pools, deal, valid_until).unwrap();
-        let (party, stranger) = (world.terms.seller.address, world.chain.address(5));
+        let (party, stranger) = (world.terms.seller.address, world.chain.address(5).into());
         let signed = |wallet| world.chain.sign(wallet, digest);
         let appeal = |party, signature| IntentAction::Appeal { party, valid_until, signature };
         world.peers.want([

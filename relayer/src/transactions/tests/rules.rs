@@ -66,7 +66,7 @@ fn a_payee_that_spends_its_bound_starves_no_ruling() {
     assert!(bounds.contains("COIN_GAS = 50_000;") && bounds.contains("TOKEN_GAS = 300_000;"));
     let mut terms = terms();
     for (token, bound) in [(None, 50_000), (Some(Address::repeat_byte(9)), 300_000)] {
-        terms.asset.token = token;
+        terms.asset.token = token.map(Into::into);
         for (action, gas) in [
             (IntentAction::OpenCase, 0),
             (IntentAction::DrawJury { instance: 0, jury: 0 }, 0),
@@ -366,7 +366,7 @@ fn an_effect_is_that_of_its_own_instance_and_jury() {
     assert!(!achieved(&submit(1, 0), &counted));
 
     let signature = Bytes::new();
-    let appeal = IntentAction::Appeal { party: Address::ZERO, valid_until: 0, signature };
+    let appeal = IntentAction::Appeal { party: Address::ZERO.into(), valid_until: 0, signature };
     assert!(!achieved(&appeal, &later(0, 1, 3)) && achieved(&appeal, &later(1, 0, 1)));
     assert!(!achieved(&IntentAction::ExecuteRuling, &later(1, 0, 2)), "the appealed ruling is not executed");
 }

@@ -10,7 +10,8 @@ use alloy::{
 };
 use fixture::Chain;
 use protocol::{
-    evm::{ballot_digest, call, case_id, deal_id, pools::ArbitrationPools},
+    chain::{case_id, deal_id},
+    evm::{ballot_digest, call, pools::ArbitrationPools},
     terms::Terms,
     wire::intent::SignedBallot,
 };
@@ -110,14 +111,14 @@ impl World {
         let seats = self.read(call::jury_of(&self.terms, last.jury).unwrap(), BlockNumberOrTag::Latest).await;
         let seats = ArbitrationPools::juryOfCall::abi_decode_returns(&seats).unwrap();
         let pool = if last.instance == 0 { self.pool.id } else { self.parent.unwrap() };
-        let escrow = self.chain.escrow.address;
-        let case = case_id(pool, escrow, deal, last.instance, last.jury, last.seed);
+        let escrow = self.chain.escrow;
+        let case = case_id(pool, escrow, deal, last.instance, last.jury, last.seed).unwrap();
         let wallet = |juror| (0..10).find(|wallet| self.chain.address(*wallet) == juror);
         let held = (0..).zip(seats).filter_map(|(seat, juror)| Some((seat, wallet(juror)?)));
         let ballots: Vec<_> = held
             .zip(shares)
             .map(|((seat, juror), share)| {
-                let digest = ballot_digest(self.chain.pools, case, *share, B256::ZERO);
+                let digest = ballot_digest(self.chain.pools, case, *share, B256::ZERO).unwrap();
                 SignedBallot {
                     seat,
                     share: *share,
@@ -136,13 +137,14 @@ impl World {
     }
 
     pub async fn read(&self, data: Bytes, at: BlockNumberOrTag) -> Bytes {
-        let request = TransactionRequest::default().to(self.chain.pools.address).input(data.into());
+        let request =
+            TransactionRequest::default().to(fixture::evm(self.chain.pools.address)).input(data.into());
         self.chain.provider().call(request).block(at.into()).await.unwrap()
     }
 
     /// The last jury of the case.
     pub async fn case(&self, at: BlockNumberOrTag) -> Jury {
-        let escrow = self.chain.escrow.address;
+        let escrow = fixture::evm(self.chain.escrow.address);
         let call = ArbitrationPools::caseOfCall { escrow, deal: deal_id(&self.terms).unwrap() };
         let answer = self.read(call.abi_encode().into(), at).await;
         ArbitrationPools::caseOfCall::abi_decode_returns(&answer).unwrap().pop().unwrap()
