@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Checks the licence of every crate in Cargo.lock's graph against the list in deny.toml. For machines without cargo-deny."""
+"""Checks the licence of every crate in Cargo.lock's graph against the list in deny.toml. For machines without cargo-deny.
+
+usage: licences.py [CARGO_TOML]
+"""
 
 import json
 import re
@@ -62,7 +65,8 @@ def main():
     allow = set(rules["licenses"]["allow"])
     # A banned crate may still be used by its `wrappers`, and by nothing else.
     banned = {entry["crate"]: set(entry.get("wrappers", [])) for entry in rules["bans"]["deny"]}
-    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--all-features"]
+    manifest = sys.argv[1] if len(sys.argv) > 1 else "Cargo.toml"
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--all-features", "--manifest-path", manifest]
     metadata = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     packages = metadata["packages"]
     names = {package["id"]: package["name"] for package in packages}

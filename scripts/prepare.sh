@@ -26,6 +26,17 @@ need_rust() {
   has cc || install build-essential
 }
 
+# The Solana machine of the tests links the system's OpenSSL.
+need_openssl() { has pkg-config && pkg-config --exists openssl || install libssl-dev pkg-config; }
+
+# sbf_tools: what programs/sbf builds with. Only Debian has these versions: elsewhere it fails, and the caller goes on without.
+sbf_tools() {
+  local packages
+  mapfile -t packages <programs/sbf/packages
+  programs/sbf/build.sh --tools >/dev/null 2>&1 \
+    || { (install "${packages[@]}") && programs/sbf/build.sh --tools >/dev/null; }
+}
+
 need_node() {
   has node && has npm || install nodejs npm
   local version

@@ -2,12 +2,29 @@
 # Builds a Solana program to SBPF v0 with the distribution's Rust and LLVM: see README.md.
 #
 #   build.sh PROGRAM_CRATE_DIR [extra cargo arguments]
+#   build.sh --tools    the versions of what it builds with, a line each
 #
+# Ends with 69 when one of them is missing.
 # Output: $CARGO_TARGET_DIR/sbf/release/lib<name>.so (default: in the target directory of the crate's workspace).
 # Tools and the patched standard library are kept in $SBF_CACHE (default: ~/.cache/earnest/sbf).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
+llvm=/usr/lib/llvm-22
+rust_src=/usr/src/rustc-1.96.0/library
+cache=${SBF_CACHE:-$HOME/.cache/earnest/sbf}
+
+missing() { echo "build.sh: $*; install: $(tr '\n' ' ' <"$here/packages")" >&2; exit 69; }
+for need in /usr/bin/rustc /usr/bin/cargo "$llvm/bin/llc" "$llvm/bin/clang" "$rust_src"; do
+  [ -e "$need" ] || missing "$need is missing"
+done
+/usr/bin/rustc --version | grep -q '^rustc 1\.96\.' || missing "/usr/bin/rustc is not 1.96"
+if [ "${1:-}" = --tools ]; then
+  /usr/bin/rustc --version
+  echo "LLVM $("$llvm/bin/llvm-config" --version)"
+  exit
+fi
+
 program=$(cd "${1:?usage: build.sh PROGRAM_CRATE_DIR}" && pwd -P)
 shift
 if [ -n "${CARGO_TARGET_DIR:-}" ]; then
@@ -15,17 +32,6 @@ if [ -n "${CARGO_TARGET_DIR:-}" ]; then
   CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd -P)
   export CARGO_TARGET_DIR
 fi
-
-llvm=/usr/lib/llvm-22
-rust_src=/usr/src/rustc-1.96.0/library
-cache=${SBF_CACHE:-$HOME/.cache/earnest/sbf}
-
-# EX_UNAVAILABLE: a tool is missing, nothing is wrong with the program.
-missing() { echo "build.sh: $*; install: $(tr '\n' ' ' <"$here/packages")" >&2; exit 69; }
-for need in /usr/bin/rustc /usr/bin/cargo "$llvm/bin/llc" "$llvm/bin/clang" "$rust_src"; do
-  [ -e "$need" ] || missing "$need is missing"
-done
-/usr/bin/rustc --version | grep -q '^rustc 1\.96\.' || missing "/usr/bin/rustc is not 1.96"
 
 mkdir -p "$cache/bin"
 exec 9>"$cache/lock"

@@ -22,7 +22,7 @@ pub const IDL: &str = "earnest.json";
 pub const MANIFEST: &str = "manifest.json";
 
 /// The program's sources and the code of the tool that builds it.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "programs/earnest/Cargo.toml",
     "programs/earnest/src",
     "programs/sbf/build.sh",
@@ -30,6 +30,7 @@ const SOURCES: [&str; 10] = [
     "programs/sbf/rt.c",
     "programs/sbf/rustc-wrapper.sh",
     "programs/sbf/sbf-ld/Cargo.lock",
+    "programs/sbf/sbf-ld/Cargo.toml",
     "programs/sbf/sbf-ld/src",
     "programs/sbf/sbf-link.sh",
     TARGET,

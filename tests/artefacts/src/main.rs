@@ -20,7 +20,7 @@ fn write(folder: &Path, built: &Path, tools: Vec<String>) -> Result<()> {
     let program = std::fs::read(built).with_context(|| format!("reading {}", built.display()))?;
     let idl = IdlBuilder::new()
         .program_path(root.join("programs/earnest"))
-        .cargo_args(["--lib", "--locked", "--quiet"].map(str::to_owned).to_vec())
+        .cargo_args(["--lib", "--locked"].map(str::to_owned).to_vec())
         .build()?;
     let program_id = idl.address.clone();
     let idl = format!("{}\n", serde_json::to_string_pretty(&idl)?);
