@@ -26,7 +26,7 @@ pub struct Bounds {
 
 /// Whether a ballot may name this share.
 pub fn is_share(share: u16) -> bool {
-    share <= WHOLE && share % SHARE_STEP == 0
+    share <= WHOLE && share.is_multiple_of(SHARE_STEP)
 }
 
 fn field(share: u16) -> Result<u8> {

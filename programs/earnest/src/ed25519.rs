@@ -88,8 +88,7 @@ impl Authority<'_> {
         revocable: bool,
     ) -> Result<()> {
         let Some(signed) = signed else {
-            require!(self.caller.key() == expected, otherwise);
-            return Ok(());
+            return if self.caller.key() == expected { Ok(()) } else { Err(otherwise.into()) };
         };
         require!(signed.signer == expected, Refusal::InvalidSignature);
         let claimed = Claimed { signer: expected, action, digest, revocable };

@@ -8,18 +8,21 @@ use anchor_lang::prelude::*;
 use crate::{state::RuleBook, terms::Terms};
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Funded {
     pub deal: [u8; 32],
     pub terms: Terms,
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retracted {
     pub deal: [u8; 32],
     pub by: Pubkey,
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
     pub deal: [u8; 32],
     pub delivery: [u8; 32],
@@ -27,6 +30,7 @@ pub struct Delivered {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Released {
     pub deal: [u8; 32],
     pub released: u64,
@@ -34,6 +38,7 @@ pub struct Released {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refunded {
     pub deal: [u8; 32],
     pub refunded: u64,
@@ -41,6 +46,7 @@ pub struct Refunded {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disputed {
     pub deal: [u8; 32],
     pub by: Pubkey,
@@ -50,6 +56,7 @@ pub struct Disputed {
 
 /// Named so that it does not meet the instruction of the same name.
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvidenceAdded {
     pub deal: [u8; 32],
     pub by: Pubkey,
@@ -59,6 +66,7 @@ pub struct EvidenceAdded {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reclaimed {
     pub deal: [u8; 32],
     pub refunded: u64,
@@ -66,6 +74,7 @@ pub struct Reclaimed {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {
     pub deal: [u8; 32],
     pub released: u64,
@@ -73,6 +82,7 @@ pub struct Claimed {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
     pub deal: [u8; 32],
     pub released: u64,
@@ -81,6 +91,7 @@ pub struct Settled {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruled {
     pub deal: [u8; 32],
     pub share: u16,
@@ -90,6 +101,7 @@ pub struct Ruled {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lapsed {
     pub deal: [u8; 32],
     pub released: u64,
@@ -98,6 +110,7 @@ pub struct Lapsed {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credited {
     pub deal: [u8; 32],
     pub creditor: Pubkey,
@@ -107,6 +120,7 @@ pub struct Credited {
 
 /// Unlike on the EVM credit is kept deal by deal, so the event names the deal too.
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withdrawn {
     pub deal: [u8; 32],
     pub creditor: Pubkey,
@@ -116,18 +130,21 @@ pub struct Withdrawn {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
     pub signer: Pubkey,
     pub digest: [u8; 32],
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     pub signer: Pubkey,
     pub digest: [u8; 32],
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolCreated {
     pub pool: [u8; 32],
     pub book: RuleBook,
@@ -135,6 +152,7 @@ pub struct PoolCreated {
 
 /// Named so that it does not meet the refusal of the same name. `list` is the account with the members.
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListMade {
     pub pool: [u8; 32],
     pub index: u32,
@@ -144,6 +162,7 @@ pub struct ListMade {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseOpened {
     pub deal: [u8; 32],
     pub instance: u8,
@@ -152,12 +171,14 @@ pub struct CaseOpened {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetMoved {
     pub deal: [u8; 32],
     pub target_slot: u64,
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JuryDrawn {
     pub deal: [u8; 32],
     pub pool: [u8; 32],
@@ -170,6 +191,7 @@ pub struct JuryDrawn {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BallotCast {
     pub deal: [u8; 32],
     pub instance: u8,
@@ -180,6 +202,7 @@ pub struct BallotCast {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BallotsCounted {
     pub deal: [u8; 32],
     pub instance: u8,
@@ -191,6 +214,7 @@ pub struct BallotsCounted {
 
 /// `executable_at` is zero where the ruling was executed in the same call.
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RulingAccepted {
     pub deal: [u8; 32],
     pub instance: u8,
@@ -201,12 +225,14 @@ pub struct RulingAccepted {
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appealed {
     pub deal: [u8; 32],
     pub by: Pubkey,
 }
 
 #[event]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RulingExecuted {
     pub deal: [u8; 32],
     pub share: u16,

@@ -17,6 +17,7 @@ pub mod ed25519;
 pub mod errors;
 pub mod events;
 pub mod instructions;
+pub mod intake;
 pub mod payout;
 pub mod sortition;
 pub mod state;

@@ -90,6 +90,15 @@ impl<'info> Payouts<'info> {
         Ok(paid)
     }
 
+    /// Closes a deal at the seller's total, which lies between what it has and what the buyer left.
+    ///
+    /// # Errors
+    /// Accounts that are not the deal's.
+    pub fn close_at(&self, account: &AccountLoader<'info, Deal>, seller_total: u64) -> Result<Paid> {
+        let refunded = account.load()?.amount.checked_sub(seller_total).ok_or(Refusal::Broken)?;
+        self.pay(account, Totals { released: seller_total, refunded })
+    }
+
     /// That these accounts are the deal's.
     fn check(&self, deal: &Deal) -> Result<()> {
         require_keys_eq!(self.seller.key(), deal.seller_destination, Refusal::WrongAccount);

@@ -1,9 +1,10 @@
 //! Tokens of either token program: which mints are safe to hold, and which accounts can give and take.
 
-use anchor_lang::prelude::*;
+use anchor_lang::{prelude::*, solana_program::program_option::COption};
 use anchor_spl::token_2022::spl_token_2022::{
     extension::{
-        memo_transfer::memo_required, BaseStateWithExtensions, ExtensionType, StateWithExtensions,
+        cpi_guard::CpiGuard, memo_transfer::memo_required, BaseStateWithExtensions, ExtensionType,
+        StateWithExtensions,
     },
     state::{Account, AccountState, Mint},
 };
@@ -83,4 +84,31 @@ pub fn can_receive(account: &AccountInfo<'_>, program: &Pubkey, party: Pubkey, m
         && account.base.owner == party
         && account.base.state == AccountState::Initialized
         && !memo_required(&account))
+}
+
+/// Whether `giver` can move `amount` out of an account of `owner`: as the owner itself, or by an allowance.
+///
+/// # Errors
+/// The account's data is in use.
+pub fn can_give(
+    account: &AccountInfo<'_>,
+    program: &Pubkey,
+    owner: Pubkey,
+    giver: Pubkey,
+    amount: u64,
+) -> Result<bool> {
+    if account.owner != program {
+        return Ok(false);
+    }
+    let data = account.try_borrow_data()?;
+    let Ok(account) = StateWithExtensions::<Account>::unpack(&data) else { return Ok(false) };
+    let base = &account.base;
+    // Whoever guards its account against calls of programs cannot pay through one as its owner.
+    let guarded = account.get_extension::<CpiGuard>().is_ok_and(|guard| bool::from(guard.lock_cpi));
+    let allowed = if giver == owner {
+        !guarded
+    } else {
+        base.delegate == COption::Some(giver) && base.delegated_amount >= amount
+    };
+    Ok(base.owner == owner && base.state == AccountState::Initialized && base.amount >= amount && allowed)
 }

@@ -2,7 +2,11 @@
 
 use anchor_lang::prelude::*;
 
-use crate::{errors::Refusal, state::seeds, terms::Terms};
+use crate::{
+    errors::Refusal,
+    state::seeds,
+    terms::{Terms, WHOLE},
+};
 
 /// The states of a deal, numbered as on every chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,15 @@ impl Deal {
     /// Bytes of the account.
     pub const SIZE: usize = 8 + core::mem::size_of::<Self>();
 
+    /// The deal in the data of an account that was just created for it.
+    ///
+    /// # Errors
+    /// Data of another size.
+    pub fn fresh(data: &mut [u8]) -> Result<&mut Self> {
+        let bytes = data.get_mut(8..Self::SIZE).ok_or(Refusal::Broken)?;
+        Ok(bytemuck::from_bytes_mut(bytes))
+    }
+
     /// Writes what follows from the terms; the rest stays zero.
     pub fn begin(&mut self, terms: &Terms, id: [u8; 32], rent_payer: Pubkey, bump: u8) {
         self.id = id;
@@ -171,5 +184,121 @@ impl Deal {
             && self.status() != Status::None;
         require!(sound, Refusal::Broken);
         Ok(())
+    }
+}
+
+/// What can be asked of a deal that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// [`crate::Deliver`].
+    Deliver,
+    /// [`crate::Release`].
+    Release,
+    /// [`crate::Refund`].
+    Refund,
+    /// [`crate::Dispute`].
+    Dispute,
+    /// [`crate::Evidence`].
+    Evidence,
+    /// [`crate::Reclaim`].
+    Reclaim,
+    /// [`crate::Claim`].
+    Claim,
+    /// [`crate::Settle`].
+    Settle,
+    /// [`crate::Rule`].
+    Rule,
+    /// [`crate::Lapse`].
+    Lapse,
+}
+
+impl Deal {
+    /// Whether the deal's status allows an action: the table of `docs/protocol.md`, section 2, without its windows.
+    ///
+    /// # Errors
+    /// The refusal of the table.
+    pub fn check_status(&self, action: Action) -> Result<()> {
+        use Action as A;
+        use Refusal as R;
+        use Status as S;
+        let status = self.status();
+        if self.is_metered()
+            && matches!(status, S::Funded | S::Delivered | S::Disputed)
+            && matches!(action, A::Deliver | A::Claim)
+        {
+            return err!(R::MeteredDeal);
+        }
+        let refused = match (status, action) {
+            (S::None, _) => R::UnknownDeal,
+            (S::Closed, _) => R::DealClosed,
+            (S::Funded, A::Claim) => R::NotDelivered,
+            (S::Delivered, A::Deliver | A::Reclaim) => R::AlreadyDelivered,
+            (S::Funded | S::Delivered, A::Rule | A::Lapse | A::Evidence) => R::NotDisputed,
+            (S::Disputed, A::Deliver | A::Dispute | A::Reclaim | A::Claim) => R::DealDisputed,
+            (S::Funded, A::Deliver | A::Release | A::Refund | A::Dispute | A::Reclaim | A::Settle)
+            | (S::Delivered, A::Release | A::Refund | A::Dispute | A::Claim | A::Settle)
+            | (S::Disputed, A::Release | A::Refund | A::Evidence | A::Settle | A::Rule | A::Lapse) => {
+                return Ok(());
+            }
+        };
+        Err(refused.into())
+    }
+
+    /// Whether an action that the status allows is in time. Both ends of a window belong to it.
+    ///
+    /// # Errors
+    /// `TooEarly` or `TooLate`.
+    pub fn check_window(&self, action: Action, now: u64) -> Result<()> {
+        let grace = if self.is_metered() { u64::from(self.inspection) } else { 0 };
+        let inspected = self.since.saturating_add(self.inspection.into());
+        let (after, until) = match (action, self.status()) {
+            (Action::Deliver, _) | (Action::Dispute, Status::Funded) => (None, Some(self.deliver_by)),
+            (Action::Dispute, _) => (None, Some(inspected)),
+            (Action::Reclaim, _) => (Some(self.deliver_by.saturating_add(grace)), None),
+            (Action::Claim, _) => (Some(inspected), None),
+            (Action::Rule, _) => (None, Some(self.ruling_deadline())),
+            (Action::Lapse, _) => (Some(self.ruling_deadline()), None),
+            (Action::Release | Action::Refund | Action::Evidence | Action::Settle, _) => (None, None),
+        };
+        require!(after.is_none_or(|after| now > after), Refusal::TooEarly);
+        require!(until.is_none_or(|until| now <= until), Refusal::TooLate);
+        Ok(())
+    }
+
+    /// [`Self::check_status`], then [`Self::check_window`].
+    ///
+    /// # Errors
+    /// Of either.
+    pub fn check(&self, action: Action, now: u64) -> Result<()> {
+        self.check_status(action)?;
+        self.check_window(action, now)
+    }
+
+    /// A total moved into what the seller has already and what the buyer left.
+    pub fn clamp(&self, total: u64) -> u64 {
+        total.max(self.released).min(self.amount.saturating_sub(self.refunded))
+    }
+
+    /// The seller's total at a share of the whole amount, in basis points: rounded down, then clamped.
+    pub fn seller_total(&self, share: u16) -> u64 {
+        let total = u128::from(self.amount) * u128::from(share.min(WHOLE)) / u128::from(WHOLE);
+        self.clamp(u64::try_from(total).unwrap_or(u64::MAX))
+    }
+
+    /// The receiving side's new total: what is conceded, as far as the other side's total leaves it.
+    ///
+    /// # Errors
+    /// `TotalTooHigh`, `NothingMoves`.
+    pub fn concede(&self, total: u64, before: u64, other: u64) -> Result<u64> {
+        require!(total <= self.amount, Refusal::TotalTooHigh);
+        let total = total.min(self.amount.saturating_sub(other));
+        require!(total > before, Refusal::NothingMoves);
+        Ok(total)
+    }
+
+    /// Counts an event that pays nothing, and gives its number.
+    pub fn count_event(&mut self) -> u8 {
+        self.count = self.count.wrapping_add(1);
+        self.count
     }
 }
