@@ -42,6 +42,52 @@ pub fn last<'info>(
     Ok(last)
 }
 
+/// The first jury of the instance whose second one is the last of the case.
+///
+/// # Errors
+/// Another account.
+pub fn first_of<'info>(
+    deal: &AccountLoader<'info, Deal>,
+    account: &'info AccountInfo<'info>,
+    second: &Jury,
+) -> Result<AccountLoader<'info, Jury>> {
+    let found = jury(deal, account)?;
+    {
+        let first = found.load()?;
+        let before = first.ordinal.checked_add(1) == Some(second.ordinal);
+        require!(before && first.instance == second.instance, Refusal::WrongAccount);
+    }
+    Ok(found)
+}
+
+/// A jury whose ballots still count, and the last jury of the case. `last` is none where that is the same.
+///
+/// # Errors
+/// `NotMyDeal`, `UnknownCase`, `AlreadyAccepted`, `NotDrawn`, `TooLate`; other accounts.
+pub fn voting<'info>(
+    deal: &AccountLoader<'info, Deal>,
+    account: &'info AccountInfo<'info>,
+    last: Option<&'info AccountInfo<'info>>,
+    now: u64,
+) -> Result<(AccountLoader<'info, Jury>, AccountLoader<'info, Jury>)> {
+    let newest = self::last(deal, last.unwrap_or(account))?;
+    check_undecided(newest.load()?.stage())?;
+    let heard = match last {
+        None => newest.clone(),
+        Some(last) => {
+            require_keys_neq!(*account.key, *last.key, Refusal::WrongAccount);
+            require!(!state::is_empty(account), Refusal::NotDrawn);
+            first_of(deal, account, &*newest.load()?)?
+        }
+    };
+    {
+        let jury = heard.load()?;
+        require!(jury.is_drawn(), Refusal::NotDrawn);
+        require!(now <= jury.ends_at, Refusal::TooLate);
+    }
+    Ok((heard, newest))
+}
+
 /// That no ruling is accepted yet.
 ///
 /// # Errors

@@ -147,33 +147,53 @@ fn said(claimed: &Claimed<'_>, account: &AccountInfo<'_>) -> Result<Option<bool>
     Ok(Some(Consent::try_deserialize(&mut data.as_ref())?.approved))
 }
 
-/// Whether the entry at `place` is a signature of `signer` over `line`. The runtime has checked every entry of every
-/// Ed25519 instruction before any program ran, so it is enough to see what was checked: all three parts must lie in that
-/// very instruction, for a part in another one may be anything by now.
-///
-/// # Errors
-/// `BadEd25519` where it is no such instruction, or one of its parts lies elsewhere.
+/// Whether the entry at `place` is a signature of `signer` over `line`.
 fn is_signed(instructions: &AccountInfo<'_>, place: Place, signer: &Pubkey, line: &[u8]) -> Result<bool> {
-    let index = usize::from(place.instruction);
-    let found = load_instruction_at_checked(index, instructions).map_err(|_| Refusal::BadEd25519)?;
-    require!(found.program_id == ed25519_program::ID, Refusal::BadEd25519);
-    let data = found.data.as_slice();
-    let count = data.first().copied().unwrap_or_default();
-    require!(place.entry < count, Refusal::BadEd25519);
-    let start = HEAD + ENTRY * usize::from(place.entry);
-    let entry = data.get(start..start + ENTRY).ok_or(Refusal::BadEd25519)?;
-    let number = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
-    let itself = |at: usize| matches!(number(at), ITSELF) || number(at) == u16::from(place.instruction);
-    // signature offset, its instruction, key offset, its instruction, message offset, message size, its instruction
-    require!(itself(2) && itself(6) && itself(12), Refusal::BadEd25519);
-    let part = |at: usize, size: usize| {
-        let from = usize::from(number(at));
-        // Nothing that is signed or signs may lie among the numbers that say where it lies.
-        (from >= HEAD + ENTRY * usize::from(count)).then(|| data.get(from..from + size)).flatten()
-    };
-    let key = part(4, 32).ok_or(Refusal::BadEd25519)?;
-    let message = part(8, usize::from(number(10))).ok_or(Refusal::BadEd25519)?;
-    require!(part(0, 64).is_some(), Refusal::BadEd25519);
-    Ok(key == signer.as_ref() && message == line)
+    Signatures::load(instructions, place.instruction)?.is_signed(place.entry, signer, line)
 }
 
+/// The signatures that an Ed25519 instruction of the transaction carries. The runtime has checked every entry of every
+/// such instruction before any program ran, so it is enough to see what was checked.
+pub struct Signatures {
+    instruction: u8,
+    data: Vec<u8>,
+}
+
+impl Signatures {
+    /// Those of the transaction's instruction of that index.
+    ///
+    /// # Errors
+    /// `BadEd25519` where it is no Ed25519 instruction.
+    pub fn load(instructions: &AccountInfo<'_>, instruction: u8) -> Result<Self> {
+        let found = load_instruction_at_checked(instruction.into(), instructions);
+        let found = found.map_err(|_| Refusal::BadEd25519)?;
+        require!(found.program_id == ed25519_program::ID, Refusal::BadEd25519);
+        Ok(Self { instruction, data: found.data })
+    }
+
+    /// Whether an entry is a signature of `signer` over `line`. All of its three parts must lie in this very instruction,
+    /// for a part in another one may be anything by now.
+    ///
+    /// # Errors
+    /// `BadEd25519` where there is no such entry, or one of its parts lies elsewhere.
+    pub fn is_signed(&self, entry: u8, signer: &Pubkey, line: &[u8]) -> Result<bool> {
+        let data = self.data.as_slice();
+        let count = data.first().copied().unwrap_or_default();
+        require!(entry < count, Refusal::BadEd25519);
+        let start = HEAD + ENTRY * usize::from(entry);
+        let entry = data.get(start..start + ENTRY).ok_or(Refusal::BadEd25519)?;
+        let number = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
+        let itself = |at: usize| matches!(number(at), ITSELF) || number(at) == u16::from(self.instruction);
+        // signature offset, its instruction, key offset, its instruction, message offset, message size, its instruction
+        require!(itself(2) && itself(6) && itself(12), Refusal::BadEd25519);
+        let part = |at: usize, size: usize| {
+            let from = usize::from(number(at));
+            // Nothing that is signed or signs may lie among the numbers that say where it lies.
+            (from >= HEAD + ENTRY * usize::from(count)).then(|| data.get(from..from + size)).flatten()
+        };
+        let key = part(4, 32).ok_or(Refusal::BadEd25519)?;
+        let message = part(8, usize::from(number(10))).ok_or(Refusal::BadEd25519)?;
+        require!(part(0, 64).is_some(), Refusal::BadEd25519);
+        Ok(key == signer.as_ref() && message == line)
+    }
+}

@@ -11,6 +11,7 @@
 use anchor_lang::prelude::*;
 
 pub mod ballots;
+pub mod case;
 pub mod clock;
 pub mod digest;
 pub mod ed25519;
@@ -18,7 +19,9 @@ pub mod errors;
 pub mod events;
 pub mod instructions;
 pub mod intake;
+pub mod panel;
 pub mod payout;
+pub mod ruling;
 pub mod sortition;
 pub mod state;
 pub mod terms;
@@ -26,6 +29,7 @@ pub mod tokens;
 
 pub use errors::Refusal;
 pub use instructions::*;
+pub use state::RuleBook;
 pub use terms::Terms;
 
 declare_id!("Earnest111111111111111111111111111111111111");

@@ -5,7 +5,7 @@ use anchor_lang::prelude::*;
 use crate::{
     digest::{keccak, word},
     errors::Refusal,
-    state::{jury::LARGEST_JURY, List},
+    state::List,
 };
 
 /// Bytes of a seed that are kept; the rest are zero, as on every chain.
@@ -70,6 +70,13 @@ pub fn look_up(slot_hashes: &[u8], target: u64) -> Result<Target> {
     Ok(Target::Hash(hash))
 }
 
+/// Where a target whose hash is forgotten moves at `slot`: to the first multiple of [`STRIDE`] after it whose hash nobody
+/// knows yet.
+pub fn moved(target: u64, slot: u64) -> u64 {
+    let behind = slot.saturating_add(1).saturating_sub(target);
+    target.saturating_add((behind / STRIDE).saturating_add(1).saturating_mul(STRIDE))
+}
+
 /// 256 bits, big-endian, modulo `n`, which is not zero.
 fn modulo(number: &[u8; 32], n: u32) -> u32 {
     let n = u64::from(n);
@@ -90,18 +97,18 @@ pub fn draw(
     seed: &[u8; 32],
     data: &[u8],
     members: u32,
-    passed_over: &[&[Pubkey]],
+    passed_over: &[Pubkey],
     size: u8,
-) -> Result<[Pubkey; LARGEST_JURY]> {
-    let mut seats = [Pubkey::default(); LARGEST_JURY];
-    let mut taken = 0;
+) -> Result<Vec<Pubkey>> {
+    let size = usize::from(size);
+    let mut seats = Vec::with_capacity(size);
     // Only what was swapped: an index that is not here holds itself.
-    let mut swapped: Vec<(u32, u32)> = Vec::new();
+    let mut swapped: Vec<(u32, u32)> = Vec::with_capacity(size.saturating_add(passed_over.len()));
     let held = |swapped: &[(u32, u32)], at: u32| {
         swapped.iter().find(|(index, _)| *index == at).map_or(at, |(_, holds)| *holds)
     };
     for drawn in 0..members {
-        if taken == usize::from(size) {
+        if seats.len() == size {
             break;
         }
         let random = keccak(&[seed, &word(drawn.into())]);
@@ -113,11 +120,10 @@ pub fn draw(
             None => swapped.push((position, own)),
         }
         let member = List::member(data, index)?;
-        if !passed_over.iter().any(|some| some.contains(&member)) {
-            *seats.get_mut(taken).ok_or(Refusal::Broken)? = member;
-            taken += 1;
+        if !passed_over.contains(&member) {
+            seats.push(member);
         }
     }
-    require!(taken == usize::from(size), Refusal::TooFewMembers);
+    require!(seats.len() == size, Refusal::TooFewMembers);
     Ok(seats)
 }

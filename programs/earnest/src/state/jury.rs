@@ -112,6 +112,18 @@ impl Jury {
         self.seats.get(..size).unwrap_or_default()
     }
 
+    /// Makes it the second jury of the instance of `first`: drawn from the same list, for as long.
+    pub fn follow(&mut self, first: &Self) {
+        (self.instance, self.jury, self.size) = (first.instance, 1, first.size);
+        (self.pool, self.list) = (first.pool, first.list);
+        (self.list_index, self.members) = (first.list_index, first.members);
+        (self.disputed_at, self.ends_at) = (first.disputed_at, first.ends_at);
+        self.first_closes_at = first.first_closes_at;
+        (self.appealable, self.appeal, self.appeal_time) =
+            (first.appealable, first.appeal, first.appeal_time);
+        (self.appealed, self.without) = (first.appealed, first.without);
+    }
+
     /// The last second in which the accepted ruling can be appealed; none where it cannot.
     pub fn appeal_until(&self) -> Option<u64> {
         (self.appealable != 0 && self.stage() >= Stage::Accepted)
@@ -128,7 +140,8 @@ impl Jury {
         let waits = (stage == Stage::Opened) == (self.target_slot != 0);
         let drawn = stage != Stage::Drawn || self.is_drawn();
         let odd = !self.is_drawn() || self.size % 2 == 1 && usize::from(self.size) <= LARGEST_JURY;
-        let sound = stage != Stage::None && ruled && waits && drawn && odd && self.instance < 2 && self.jury < 2;
+        let sound =
+            stage != Stage::None && ruled && waits && drawn && odd && self.instance < 2 && self.jury < 2;
         require!(sound, Refusal::Broken);
         Ok(())
     }

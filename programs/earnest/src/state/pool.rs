@@ -5,6 +5,7 @@ use anchor_lang::prelude::*;
 use crate::{
     digest::{keccak, word},
     errors::Refusal,
+    state::{self, seeds},
 };
 
 /// Seconds before a published list takes effect, at most: 366 days.
@@ -106,4 +107,20 @@ pub struct Pool {
 impl Pool {
     /// Bytes of the account.
     pub const SIZE: usize = 8 + Self::INIT_SPACE;
+
+    /// The pool of this id; none where nobody made it.
+    ///
+    /// # Errors
+    /// The account is another one.
+    pub fn at(account: &AccountInfo<'_>, id: &[u8; 32]) -> Result<Option<Self>> {
+        if state::is_empty(account) {
+            let (address, _) = Pubkey::find_program_address(&[seeds::POOL, id], &crate::ID);
+            require_keys_eq!(*account.key, address, Refusal::WrongAccount);
+            return Ok(None);
+        }
+        require_keys_eq!(*account.owner, crate::ID, Refusal::WrongAccount);
+        let pool = Self::try_deserialize(&mut account.try_borrow_data()?.as_ref())?;
+        require!(pool.id == *id, Refusal::WrongAccount);
+        Ok(Some(pool))
+    }
 }
