@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
-    caip::AccountId,
+    chain::AccountId,
     wire::feed::{Call, CallOutcome, FeedEntry},
 };
 use reqwest::{Client, Method, StatusCode};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use protocol::caip::{AccountId, ChainId};
+use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 
 /// Everything that a hub can be told.
@@ -58,6 +58,15 @@ pub struct PublicUrl {
 }
 
 impl Config {
+    /// The EIP-155 chain ids among [`Config::chains`]: those that a sign-in message may name.
+    pub(crate) fn eip155_chains(&self) -> Vec<u64> {
+        let ids = self.chains.iter().filter_map(|chain| match chain {
+            ChainId::Eip155(id) => Some(*id),
+            ChainId::Solana(_) => None,
+        });
+        ids.collect()
+    }
+
     /// Checks the values that have rules of their own.
     ///
     /// # Errors

@@ -1,8 +1,12 @@
 //! `GET /v1/communities`, `GET /v1/communities/{id}`, `GET /v1/pools`, `GET /v1/pools/{arbiter}/{panel}`.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use axum::extract::State;
-use protocol::{caip::AccountId, wire::dec, wire::feed::RuleBook};
+use protocol::{
+    chain::{AccountId, Address},
+    wire::dec,
+    wire::feed::RuleBook,
+};
 use serde::{Deserialize, Serialize};
 use service::http::{Json, Path, Problem, Query};
 use utoipa_axum::{router::OpenApiRouter, routes};

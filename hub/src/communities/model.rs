@@ -2,8 +2,12 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use alloy::primitives::{Address, B256};
-use protocol::{caip::AccountId, wire::dec, wire::feed::RuleBook};
+use alloy::primitives::B256;
+use protocol::{
+    chain::{AccountId, Address},
+    wire::dec,
+    wire::feed::RuleBook,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{

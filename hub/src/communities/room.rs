@@ -2,8 +2,8 @@
 
 use alloy::{primitives::B256, sol_types::SolCall};
 use protocol::{
-    caip::AccountId,
-    evm::{pool_id, pools::ArbitrationPools},
+    chain::{AccountId, pool_id},
+    evm::pools::ArbitrationPools,
     wire::feed::{CallOutcome, RuleBook},
 };
 use serde::Deserialize as _;
@@ -85,6 +85,7 @@ async fn read_pool(hub: &Hub, body: &PoolBody) -> Result<PoolFacts, Error> {
         Some(list) => ask(hub, *arbiter, ArbitrationPools::membersOfCall { pool: panel, list }).await?,
         None => Vec::new(),
     };
+    let members = members.into_iter().map(Into::into).collect();
     let unusable = |reason: String| ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason };
     let worst_case = u64::try_from(worst_case)
         .ok()
@@ -97,7 +98,7 @@ async fn read_pool(hub: &Hub, body: &PoolBody) -> Result<PoolFacts, Error> {
 async fn read_book(hub: &Hub, arbiter: AccountId, panel: B256) -> Result<RuleBook, Error> {
     let book = ask(hub, arbiter, ArbitrationPools::bookOfCall { pool: panel }).await?;
     let book = RuleBook {
-        keeper: book.keeper,
+        keeper: book.keeper.into(),
         parent: book.parent,
         jury_size: book.jurySize,
         delay: book.delay,
@@ -106,11 +107,12 @@ async fn read_book(hub: &Hub, arbiter: AccountId, panel: B256) -> Result<RuleBoo
         appeal: book.appeal,
         salt: book.salt,
     };
-    if pool_id(&book) != panel {
-        let reason = format!("the rule book of {panel} hashes to {}", pool_id(&book));
-        return Err(ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason }.into());
-    }
-    Ok(book)
+    let reason = match pool_id(arbiter.chain, &book) {
+        Ok(id) if id == panel => return Ok(book),
+        Ok(id) => format!("the rule book of {panel} hashes to {id}"),
+        Err(error) => format!("the rule book of {panel}: {error}"),
+    };
+    Err(ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason }.into())
 }
 
 async fn ask<C: SolCall>(hub: &Hub, arbiter: AccountId, call: C) -> Result<C::Return, Error> {

@@ -1,7 +1,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use alloy::primitives::B256;
-use protocol::caip::AccountId;
+use protocol::chain::AccountId;
 use serde::de::DeserializeOwned;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

@@ -44,7 +44,7 @@ fn only_stewards_decide_and_one_always_stays() {
     for (role, allowed) in [(None, false), (Some(Member), false), (Some(Steward), true)] {
         assert_eq!(steward_only(role, &id(1)).is_ok(), allowed, "{role:?}");
     }
-    let keeper = alloy::primitives::Address::ZERO;
+    let keeper = alloy::primitives::Address::ZERO.into();
     for (owner, allowed) in [(None, false), (Some(id(1)), true), (Some(id(2)), false)] {
         assert_eq!(keeper_only(owner, id(1), keeper).is_ok(), allowed, "{owner:?}");
     }
@@ -200,7 +200,7 @@ fn id_bytes(n: u8) -> alloy::primitives::B256 {
 
 #[tokio::test]
 async fn without_the_indexer_no_pool_is_taken() {
-    let arbiter: protocol::caip::AccountId =
+    let arbiter: protocol::chain::AccountId =
         "eip155:31337:0x5FbDB2315678afecb367f032d93F642f64180aa3".parse().unwrap();
     for hub in TestHub::on_both_with(|config| config.arbiters = vec![arbiter]).await {
         let anna = Person::arrive(&hub, 1).await;

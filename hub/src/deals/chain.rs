@@ -6,7 +6,7 @@
 
 use axum::http::StatusCode;
 use protocol::{
-    evm,
+    chain::event_id,
     wire::feed::{ChainEvent, Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
 };
 use service::{db::Write, http::Problem};
@@ -74,7 +74,7 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
         return Ok(Taken::Known);
     }
     let id = event.id;
-    if evm::event_id(event.chain(), event.block_hash, event.log_index) != id {
+    if event_id(event.chain(), event.block_hash, event.transaction, event.log_index) != Ok(id) {
         let detail = format!("event {id}: the id is not that of its chain, block and log index");
         return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, "event_id", detail));
     }

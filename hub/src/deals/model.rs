@@ -1,10 +1,10 @@
 //! Types and rules of a purchase: the agreement, what an offer must be before the hub takes it, the seller's
 //! acceptance, and whether a telling of the relayer agrees with the indexer's.
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{B256, Bytes};
 use protocol::{
-    caip::{AccountId, AssetId},
-    deal, evm,
+    chain::{self, AccountId, Address, AssetId, Signed, TermsError},
+    deal,
     terms::Terms,
     wire::{
         dec,
@@ -196,7 +196,7 @@ pub enum Refusal {
     TermsRefused(#[from] deal::Refusal),
     /// The terms have no form on the chain.
     #[error("terms: {0}")]
-    TermsUnfit(#[from] evm::TermsError),
+    TermsUnfit(#[from] TermsError),
     /// The agreement lacks a member or has no canonical form.
     #[error("agreement: {0}")]
     AgreementUnreadable(String),
@@ -347,8 +347,8 @@ pub fn check_purchase(body: &PurchaseBody, offer: &Offer<'_>) -> Result<B256, Re
             return Err(Refusal::UnknownContract { field, contract });
         }
     }
-    let deal = evm::deal_id(terms)?;
-    deal::validate(terms, offer.now, evm::AMOUNT_MAX)?;
+    let deal = chain::deal_id(terms)?;
+    deal::validate(terms, offer.now, chain::amount_cap(terms.asset.chain))?;
     if offer.now > terms.fund_by {
         return Err(Refusal::TooLate(terms.fund_by));
     }
@@ -367,30 +367,18 @@ pub fn check_purchase(body: &PurchaseBody, offer: &Offer<'_>) -> Result<B256, Re
     Ok(deal)
 }
 
-/// What a signature of the terms turns out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signed {
-    /// The seller's own key made it.
-    ByKey,
-    /// Not by the seller's key: only the seller's contract can say whether it holds (ERC-1271).
-    AskContract,
-}
-
-/// Whose signature of the deal's id an acceptance carries.
+/// Who can say whether an acceptance carries the seller's signature of the terms.
 ///
 /// # Errors
-/// More than 1,024 bytes, which no contract wallet of this protocol needs.
-pub fn seller_signature(deal: B256, terms: &Terms, signature: &Bytes) -> Result<Signed, Refusal> {
+/// More than 1,024 bytes, which no contract wallet of this protocol needs; or certainly not the seller's.
+pub fn seller_signature(terms: &Terms, signature: &Bytes) -> Result<Signed, Refusal> {
     if signature.len() > 1_024 {
         return Err(Refusal::InvalidSignature(format!(
             "it has {} bytes; at most 1,024 are allowed",
             signature.len()
         )));
     }
-    Ok(match evm::recover(deal, signature) {
-        Ok(signer) if signer == terms.seller.address => Signed::ByKey,
-        Ok(_) | Err(_) => Signed::AskContract,
-    })
+    chain::terms_signature(terms, signature).map_err(|error| Refusal::InvalidSignature(error.to_string()))
 }
 
 /// The escrow that an arbiter's event about a case names; none for every other event.

@@ -6,6 +6,7 @@
 
 use alloy::primitives::B256;
 use protocol::{
+    chain::TransactionId,
     terms::Terms,
     wire::{
         dec,
@@ -36,9 +37,9 @@ pub struct Position {
     /// Unix seconds of the dispute.
     pub disputed_at: Option<u64>,
     /// The transaction that funded it.
-    pub funding: Option<B256>,
+    pub funding: Option<TransactionId>,
     /// The transaction that emptied it.
-    pub closing: Option<B256>,
+    pub closing: Option<TransactionId>,
 }
 
 impl Position {

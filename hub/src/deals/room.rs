@@ -1,7 +1,10 @@
 //! What `submit` asks of this room.
 
 use alloy::primitives::B256;
-use protocol::{caip::AccountId, wire::feed::FeedEntry};
+use protocol::{
+    chain::{AccountId, Signed, deal_id},
+    wire::feed::FeedEntry,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::db::Write;
@@ -9,9 +12,7 @@ use sqlx::AnyConnection;
 
 use super::{
     chain,
-    model::{
-        self, AcceptanceBody, Goods, Offer, Panel, Price, PurchaseBody, REASON_MAX, Signed, WithdrawalBody,
-    },
+    model::{self, AcceptanceBody, Goods, Offer, Panel, Price, PurchaseBody, REASON_MAX, WithdrawalBody},
     position::Position,
     status::{Status, Step, step},
     store::{self, Purchase},
@@ -78,7 +79,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
         "purchase@1" => {
             let PurchaseBody { terms, .. } = record.body_as()?;
             let (escrows, arbiters) = (hub.config.escrows.clone(), hub.config.arbiters.clone());
-            let on_chain = match protocol::evm::deal_id(&terms) {
+            let on_chain = match deal_id(&terms) {
                 Ok(deal) if escrows.contains(&terms.escrow) && !is_known(hub, deal).await? => {
                     hub.chain.deal(deal).await?.is_some()
                 }
@@ -93,14 +94,12 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
                 return Ok(Value::Null);
             };
             let AcceptanceBody { signature } = record.body_as()?;
-            match model::seller_signature(purchase.deal, &purchase.terms, &signature)
-                .map_err(Refusal::from)?
-            {
+            match model::seller_signature(&purchase.terms, &signature).map_err(Refusal::from)? {
                 Signed::ByKey => Ok(Value::Null),
-                Signed::AskContract => {
+                Signed::AskContract(digest) => {
                     let wallet = purchase.terms.seller;
                     let contract_accepts =
-                        identity::contract_accepts(&hub.chain, wallet, purchase.deal, &signature).await?;
+                        identity::contract_accepts(&hub.chain, wallet, digest, &signature).await?;
                     Ok(json!(Asked { contract_accepts }))
                 }
             }
@@ -230,10 +229,9 @@ async fn accept(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error
         return Err(Refusal::from(model::Refusal::TooLate(purchase.terms.fund_by)).into());
     }
     let AcceptanceBody { signature } = record.body_as()?;
-    let signed =
-        model::seller_signature(purchase.deal, &purchase.terms, &signature).map_err(Refusal::from)?;
+    let signed = model::seller_signature(&purchase.terms, &signature).map_err(Refusal::from)?;
     let asked = Option::<Asked>::deserialize(&accepted.facts).map_err(store::corrupt)?;
-    if signed == Signed::AskContract && !asked.is_some_and(|asked| asked.contract_accepts) {
+    if signed != Signed::ByKey && !asked.is_some_and(|asked| asked.contract_accepts) {
         let told = format!("it is not {}'s over deal {}", purchase.terms.seller, purchase.deal);
         return Err(Refusal::from(model::Refusal::InvalidSignature(told)).into());
     }

@@ -1,9 +1,9 @@
 //! `GET /v1/purchases/{id}/case`, and `GET /v1/cases` for those who sit in some.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use axum::extract::State;
 use protocol::{
-    caip::AccountId,
+    chain::{AccountId, Address},
     wire::{
         dec,
         feed::{ChainEvent, EventBody, Finality},

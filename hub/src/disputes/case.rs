@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use protocol::{
     arbitration::{Ballots, Bounds, Vote},
-    evm,
+    chain::{Address, case_id},
     terms::Terms,
     wire::feed::{ChainEvent, EventBody},
 };
@@ -191,7 +191,7 @@ impl Jury {
 
     /// What a ballot of this jury is bound to, once it is drawn.
     pub fn id(&self, deal: B256, terms: &Terms) -> Option<B256> {
-        Some(evm::case_id(self.pool?, terms.escrow.address, deal, self.instance, self.jury, self.seed?))
+        case_id(self.pool?, terms.escrow, deal, self.instance, self.jury, self.seed?).ok()
     }
 
     /// How many seats it has.

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{B256, Bytes};
 use protocol::{
     arbitration::{self, SHARE_STEP},
-    caip::AccountId,
+    chain::{self, AccountId, Address, Signed},
     deal::{LONGEST_URI, WHOLE},
-    evm,
     terms::Terms,
     wire::{dec, intent::SignedBallot},
 };
 use serde::{Deserialize, Serialize};
 
 use super::case::{Case, Stage};
-use crate::deals::model::Signed;
 
 /// The longest note to a piece of evidence or reason of a ballot, in characters.
 pub const NOTE_MAX: usize = 2_000;
@@ -283,12 +281,10 @@ pub fn check_ballot(body: &BallotBody, voting: &Voting<'_>) -> Result<Address, R
     if voting.voted.contains(&body.seat) {
         return Err(Refusal::SecondBallot(body.seat));
     }
-    let digest = evm::ballot_digest(voting.terms.arbiter, id, body.share, body.reason_hash());
-    match evm::recover(digest, &body.signature) {
-        Ok(signer) if signer == juror => Ok(juror),
-        Ok(signer) => Err(Refusal::InvalidBallot(format!("it is {signer}'s, not {juror}'s"))),
-        Err(error) => Err(Refusal::InvalidBallot(error.to_string())),
-    }
+    let (arbiter, reason) = (voting.terms.arbiter, body.reason_hash());
+    chain::ballot_signature(arbiter, id, body.share, reason, juror, &body.signature)
+        .map_err(|error| Refusal::InvalidBallot(error.to_string()))?;
+    Ok(juror)
 }
 
 /// What the hub knows when an appeal arrives.
@@ -336,18 +332,13 @@ pub fn check_appeal(body: &AppealBody, appealing: &Appealing<'_>) -> Result<Acco
 /// Who can say whether the signature of an appeal is the party's.
 ///
 /// # Errors
-/// A `valid_until` that the type cannot hold, or 65 bytes of another key.
+/// A `valid_until` that the type cannot hold, or certainly not the party's.
 pub fn appeal_signature(
     terms: &Terms,
     deal: B256,
     party: Address,
     body: &AppealBody,
-) -> Result<(Signed, B256), Refusal> {
-    let digest = evm::appeal_digest(terms.arbiter, deal, body.valid_until)
-        .map_err(|error| Refusal::InvalidAppeal(error.to_string()))?;
-    match evm::recover(digest, &body.signature) {
-        Ok(signer) if signer == party => Ok((Signed::ByKey, digest)),
-        // A contract wallet may take whatever it likes, 65 bytes of an owner's key among them.
-        _ => Ok((Signed::AskContract, digest)),
-    }
+) -> Result<Signed, Refusal> {
+    chain::appeal_signature(terms.arbiter, deal, body.valid_until, party, &body.signature)
+        .map_err(|error| Refusal::InvalidAppeal(error.to_string()))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use alloy::primitives::B256;
 use protocol::{
-    caip::AccountId,
+    chain::{AccountId, Signed},
     wire::{
         feed::{EventBody, FeedEntry, Finality},
         intent::IntentAction,
@@ -27,7 +27,6 @@ use crate::{
     communities,
     deals::{
         intents,
-        model::Signed,
         status::Status,
         store::{self as purchases, Purchase, corrupt},
     },
@@ -100,11 +99,12 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
     let Some(purchase) = purchase else { return Ok(Value::Null) };
     let Some(party) = wallet_of(&purchase, record) else { return Ok(Value::Null) };
     let body: AppealBody = record.body_as()?;
-    let (signed, digest) = model::appeal_signature(&purchase.terms, purchase.deal, party.address, &body)
+    let signed = model::appeal_signature(&purchase.terms, purchase.deal, party.address, &body)
         .map_err(Refusal::from)?;
-    if signed == Signed::ByKey || body.signature.len() > model::SIGNATURE_MAX {
-        return Ok(Value::Null);
-    }
+    let digest = match signed {
+        Signed::AskContract(digest) if body.signature.len() <= model::SIGNATURE_MAX => digest,
+        Signed::AskContract(_) | Signed::ByKey => return Ok(Value::Null),
+    };
     let contract_accepts = identity::contract_accepts(&hub.chain, party, digest, &body.signature).await?;
     Ok(json!(Asked { contract_accepts }))
 }
@@ -267,10 +267,10 @@ async fn appeal(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error
         now: seconds(accepted.received_at),
     };
     let party = model::check_appeal(&body, &appealing).map_err(Refusal::from)?;
-    let (signed, _) = model::appeal_signature(&purchase.terms, purchase.deal, party.address, &body)
+    let signed = model::appeal_signature(&purchase.terms, purchase.deal, party.address, &body)
         .map_err(Refusal::from)?;
     let asked = Option::<Asked>::deserialize(&accepted.facts).map_err(corrupt)?;
-    if signed == Signed::AskContract && !asked.is_some_and(|asked| asked.contract_accepts) {
+    if signed != Signed::ByKey && !asked.is_some_and(|asked| asked.contract_accepts) {
         let told = format!("it is not {party}'s over the appeal of deal {}", purchase.deal);
         return Err(Refusal::from(model::Refusal::InvalidAppeal(told)).into());
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
+use protocol::chain::Address;
 use sqlx::{AnyConnection, Row};
 
 use super::{

@@ -5,7 +5,7 @@ use axum::{
     http::{StatusCode, header, request::Parts},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use protocol::caip::{AccountId, ChainId};
+use protocol::chain::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::http::{Json, Path, Problem};
@@ -120,7 +120,7 @@ async fn fresh_nonce(State(hub): State<Hub>) -> Json<SignInFields> {
         domain: hub.public.domain.clone(),
         uri: hub.public.url.clone(),
         version: "1".to_owned(),
-        chain_ids: hub.config.chains.iter().map(|ChainId::Eip155(id)| *id).collect(),
+        chain_ids: hub.config.eip155_chains(),
         issued_at: Stamp::from_ms(now),
         expiration_time: Stamp::from_ms(expires),
         resources: vec!["did:key:<the device>".to_owned()],

@@ -1,6 +1,6 @@
 //! Bodies of the identity records and of the session request; needs no server.
 
-use protocol::caip::{AccountId, ChainId};
+use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -84,8 +84,8 @@ impl Authorisation {
         Ok(Self { text: message.to_owned(), message: parsed, signature: bytes, device })
     }
 
-    pub(crate) const fn wallet(&self) -> AccountId {
-        AccountId { chain: ChainId::Eip155(self.message.chain_id), address: self.message.address }
+    pub(crate) fn wallet(&self) -> AccountId {
+        AccountId { chain: ChainId::Eip155(self.message.chain_id), address: self.message.address.into() }
     }
 }
 

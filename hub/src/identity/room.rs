@@ -18,7 +18,6 @@ use crate::{
     records::{Accepted, Draft, Record, log},
     rooms::Room,
 };
-use protocol::caip::ChainId;
 
 /// See [`crate::rooms::Room::tables`].
 pub(crate) const TABLES: &[&str] = &["accounts", "wallets", "devices"];
@@ -92,7 +91,7 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
     let authorisation = authorisation(record)?;
     if let Some(authorisation) = &authorisation {
         let told = |error: SignInError| Refusal::access(error.rule, "/body/message", error.to_string());
-        let chains: Vec<u64> = hub.config.chains.iter().map(|ChainId::Eip155(id)| *id).collect();
+        let chains = hub.config.eip155_chains();
         let demands = Demands {
             scheme: hub.public.url.split("://").next().unwrap_or_default(),
             domain: &hub.public.domain,

@@ -1,4 +1,4 @@
-use protocol::caip::AccountId;
+use protocol::chain::AccountId;
 use sqlx::{AnyConnection, Row};
 
 use crate::{

@@ -283,7 +283,7 @@ async fn a_contract_says_itself_whose_signature_is_its_own() {
     for hub in TestHub::on_both_with(|config| config.indexer_url.clone_from(&window.url)).await {
         let (owner, device) = Person::keys(1);
         let nobody = Address::repeat_byte(5);
-        for contract in [refuses, nobody, chain.pools.address] {
+        for contract in [refuses, nobody, fixture::evm(chain.pools.address)] {
             let message = message(&hub, contract, &device).await;
             let record = Person::identity(&hub, &message, &owner, &device, "Anna");
             assert_eq!(hub.refuses(&record).await.2, "wallet_signature", "{contract}");

@@ -5,7 +5,7 @@ use alloy::{
     sol,
     sol_types::SolCall,
 };
-use protocol::{caip::AccountId, evm::recover, wire::feed::CallOutcome};
+use protocol::{chain::AccountId, evm::recover, wire::feed::CallOutcome};
 
 use super::model::Authorisation;
 use crate::{

@@ -4,8 +4,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use alloy::primitives::B256;
 use protocol::{
-    caip::{AccountId, AssetId, CaipError},
-    evm::AMOUNT_MAX,
+    chain::{AccountId, AssetId, CaipError, amount_cap},
     wire::dec,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -17,6 +16,8 @@ const DESCRIPTION_MAX: usize = 8000;
 const PRICES_MAX: usize = 8;
 const TAGS_MAX: usize = 16;
 const TAG_MAX: usize = 32;
+/// Hundredths of a time credit in one price.
+const TIME_CREDIT_MAX: u128 = (1 << 88) - 1;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -271,11 +272,15 @@ impl ListingBody {
             _ => {}
         }
         for (at, price) in self.price.iter().enumerate() {
-            if price.amount == 0 || price.amount > AMOUNT_MAX {
+            let most = match price.asset {
+                PriceAsset::Chain(asset) => amount_cap(asset.chain),
+                PriceAsset::TimeCredit => TIME_CREDIT_MAX,
+            };
+            if price.amount == 0 || price.amount > most {
                 return refuse(
                     "price",
                     &format!("price/{at}/amount"),
-                    format!("{} must be 1 to {AMOUNT_MAX}", price.amount),
+                    format!("{} must be 1 to {most}", price.amount),
                 );
             }
             if let PriceAsset::Chain(asset) = price.asset {

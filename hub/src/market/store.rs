@@ -1,4 +1,4 @@
-use protocol::caip::{AccountId, AssetId};
+use protocol::chain::{AccountId, AssetId};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::model::{ListingBody, ListingKind, ListingStatus, Price, PriceAsset, PriceType};

@@ -4,8 +4,7 @@ use std::{fmt, str::FromStr};
 
 use alloy::primitives::{B256, Bytes, eip191_hash_message};
 use protocol::{
-    caip::{AccountId, ChainId},
-    evm,
+    chain::{self, AccountId, ChainId, TransactionId},
     terms::Terms,
     wire::feed::{EventBody, FeedEntry, Finality},
 };
@@ -69,7 +68,7 @@ impl FromStr for WalletDid {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let account = text.strip_prefix("did:pkh:").ok_or("it must begin with did:pkh:")?;
-        account.parse().map(Self).map_err(|error: protocol::caip::CaipError| error.to_string())
+        account.parse().map(Self).map_err(|error: protocol::chain::CaipError| error.to_string())
     }
 }
 
@@ -132,9 +131,9 @@ pub struct Deal {
     /// The deal's id at the escrow. Not named `id`, which in a credential must be a URL.
     pub deal_id: B256,
     /// The transaction that funded it.
-    pub funding_transaction: B256,
+    pub funding_transaction: TransactionId,
     /// The transaction that closed it.
-    pub closing_transaction: B256,
+    pub closing_transaction: TransactionId,
     /// `completed` or `refunded`.
     pub outcome: Status,
     /// The seller's share of the whole, in basis points, rounded down.
@@ -273,7 +272,7 @@ pub fn deal_of(terms: &Terms, position: &Position) -> Option<Deal> {
     Some(Deal {
         chain: terms.escrow.chain,
         escrow: terms.escrow,
-        deal_id: evm::deal_id(terms).ok()?,
+        deal_id: chain::deal_id(terms).ok()?,
         funding_transaction: position.funding?,
         closing_transaction: position.closing?,
         outcome: position.settled().status,
@@ -427,7 +426,7 @@ pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
         return Err(Refusal::Issuer { issuer: credential.issuer, signer });
     }
     let Subject { id: WalletDid(given), deal, terms } = &credential.subject;
-    let computed = evm::deal_id(terms).map_err(|error| Refusal::Form(error.to_string()))?;
+    let computed = chain::deal_id(terms).map_err(|error| Refusal::Form(error.to_string()))?;
     for (holds, member) in [
         (deal.chain == terms.escrow.chain, "chain"),
         (deal.escrow == terms.escrow, "escrow"),

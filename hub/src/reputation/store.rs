@@ -1,7 +1,7 @@
 //! Credentials as they were issued.
 
 use alloy::primitives::B256;
-use protocol::caip::AccountId;
+use protocol::chain::AccountId;
 use serde_json::Value;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

@@ -4,7 +4,7 @@ use alloy::{
     primitives::{Address, B256},
     signers::{SignerSync, local::PrivateKeySigner},
 };
-use protocol::caip::AccountId;
+use protocol::chain::AccountId;
 use serde_json::{Value, json};
 
 use super::TestHub;
@@ -77,7 +77,7 @@ impl Person {
 
     /// The wallet's account on the tests' chain.
     pub(crate) fn wallet_id(&self) -> AccountId {
-        AccountId { chain: "eip155:31337".parse().unwrap(), address: self.wallet.address() }
+        AccountId { chain: "eip155:31337".parse().unwrap(), address: self.wallet.address().into() }
     }
 
     /// A public draft of this person.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy::{
-    primitives::{Address, B256, Bytes, U256, keccak256},
+    primitives::{self, B256, Bytes, U256, keccak256},
     signers::SignerSync,
     sol,
     sol_types::{SolCall, SolValue},
@@ -19,7 +19,7 @@ use axum::{
     routing::{get, post},
 };
 use protocol::{
-    caip::{AccountId, ChainId},
+    chain::{self, AccountId, Address, ChainId},
     evm::{self, pools::ArbitrationPools},
     terms::Terms,
     wire::feed::{Call, CallOutcome, ChainEvent, EventBody, FeedEntry, Finality, RuleBook},
@@ -39,7 +39,7 @@ sol! {
 pub(crate) const CHAIN: ChainId = ChainId::Eip155(31337);
 
 const fn contract(byte: u8) -> AccountId {
-    AccountId { chain: CHAIN, address: Address::repeat_byte(byte) }
+    AccountId { chain: CHAIN, address: Address::Evm(primitives::Address::repeat_byte(byte)) }
 }
 
 /// The escrow that the hub follows.
@@ -53,7 +53,7 @@ const SELLER: u8 = 2;
 /// Three seats, an hour to open, an hour to vote; kept by the seller.
 pub(crate) fn book() -> RuleBook {
     RuleBook {
-        keeper: Person::keys(SELLER).0.address(),
+        keeper: Person::keys(SELLER).0.address().into(),
         parent: B256::ZERO,
         jury_size: 3,
         delay: 0,
@@ -121,12 +121,12 @@ impl Script {
         said.block += 1;
         let block_hash = keccak256(said.block.to_be_bytes());
         ChainEvent {
-            id: evm::event_id(contract.chain, block_hash, 0),
+            id: chain::event_id(contract.chain, block_hash, block_hash.into(), 0).unwrap(),
             contract,
             block_number: said.block,
             block_hash,
             block_time: START_MS as u64 / 1000 + (said.block - 100) * 10,
-            transaction: keccak256(block_hash),
+            transaction: keccak256(block_hash).into(),
             log_index: 0,
             body,
         }
@@ -181,20 +181,7 @@ async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> J
     }
     let ours = |pool: B256| known(pool).filter(|_| call.to == ARBITER);
     let answer = if let Ok(asked) = ArbitrationPools::bookOfCall::abi_decode(data) {
-        ours(asked.pool).map(|book| {
-            let RuleBook { keeper, parent, jury_size, delay, opening, voting, appeal, salt } = book;
-            let book = ArbitrationPools::RuleBook {
-                keeper,
-                parent,
-                jurySize: jury_size,
-                delay,
-                opening,
-                voting,
-                appeal,
-                salt,
-            };
-            book.abi_encode()
-        })
+        ours(asked.pool).map(|book| ArbitrationPools::RuleBook::try_from(&book).unwrap().abi_encode())
     } else if let Ok(asked) = ArbitrationPools::worstCaseCall::abi_decode(data) {
         ours(asked.pool).map(|book| {
             let worst = protocol::arbitration::worst_case(&book, known(book.parent).as_ref());
@@ -313,7 +300,7 @@ impl Trade {
 
     async fn offer_of(&self, terms: Terms, agreement: Value) -> Bought {
         let id = self.hub.say(&self.purchase(&terms, &agreement)).await;
-        let deal = evm::deal_id(&terms).unwrap();
+        let deal = chain::deal_id(&terms).unwrap();
         Bought { id, terms, deal }
     }
 
@@ -380,11 +367,11 @@ impl Trade {
     ) -> B256 {
         let (deal, escrow, seed) = (bought.deal, ESCROW.address, B256::repeat_byte(0x5e + instance + jury));
         let pool = if instance == 0 { bought.terms.panel } else { evm::pool_id(&parent_book()) };
-        let seats = jurors.iter().map(|juror| self.jurors[*juror].wallet.address()).collect();
+        let seats = jurors.iter().map(|juror| self.jurors[*juror].wallet.address().into()).collect();
         let drawn =
             EventBody::JuryDrawn { deal, escrow, pool, instance, jury, list: 0, ends_at, seed, seats };
         self.final_event(ARBITER, drawn).await;
-        evm::case_id(pool, escrow, deal, instance, jury, seed)
+        chain::case_id(pool, ESCROW, deal, instance, jury, seed).unwrap()
     }
 
     /// A juror's ballot of a first jury, without a written reason.
@@ -402,7 +389,7 @@ impl Trade {
         share: u16,
     ) -> Value {
         let juror = &self.jurors[juror];
-        let signature = sign(juror, evm::ballot_digest(ARBITER, case, share, B256::ZERO));
+        let signature = sign(juror, evm::ballot_digest(ARBITER, case, share, B256::ZERO).unwrap());
         let body =
             json!({ "jury": jury, "seat": seat, "share": share, "reason": "", "signature": signature });
         let draft = juror.draft(&self.hub, "ballot@1", body).about(bought.id);

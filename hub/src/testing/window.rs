@@ -33,7 +33,7 @@ impl Window {
 }
 
 async fn call(State(provider): State<DynProvider>, Json(call): Json<Call>) -> Json<CallOutcome> {
-    let request = TransactionRequest::default().to(call.to.address).input(call.data.into());
+    let request = TransactionRequest::default().to(fixture::evm(call.to.address)).input(call.data.into());
     Json(match provider.call(request).await {
         Ok(data) => CallOutcome::Returned { data },
         Err(error) => {

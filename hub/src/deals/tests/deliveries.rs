@@ -110,7 +110,7 @@ async fn what_the_indexer_does_not_confirm_has_no_effect() {
         early.finality = Finality::Final;
         refuses(early, 425, "event_early").await;
         let mut altered = seen.clone();
-        altered.event.transaction = B256::repeat_byte(2);
+        altered.event.transaction = B256::repeat_byte(2).into();
         refuses(altered, 422, "event_false").await;
         trade.script.tells(&funded, Finality::Retracted);
         let mut retracted = seen.clone();
@@ -146,7 +146,7 @@ async fn a_deal_that_the_hub_does_not_know_leaves_nothing() {
     for db in on_both().await {
         let trade = Trade::start(db).await;
         let (terms, agreement) = trade.terms(1);
-        let deal = protocol::evm::deal_id(&terms).unwrap();
+        let deal = protocol::chain::deal_id(&terms).unwrap();
         let before = trade.hub.rows().await;
         let happened = [
             trade.script.happens(ESCROW, EventBody::Funded { deal, terms: terms.clone() }),

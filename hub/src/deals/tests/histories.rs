@@ -36,14 +36,14 @@ fn attempt(choice: u8, total: u128, terms: &Terms, state: &DealState, now: u64) 
 
 /// The states that a deal passed through, and the event that led to each.
 fn history(terms: &Terms, tries: &[(u8, u128, u64)]) -> (Vec<ChainEvent>, Vec<DealState>) {
-    let deal = protocol::evm::deal_id(terms).unwrap();
+    let deal = protocol::chain::deal_id(terms).unwrap();
     let (mut state, mut now) = (DealState::EMPTY, START);
     let (mut events, mut states) = (Vec::new(), vec![state]);
     let mut act = |state: &mut DealState, action: &Action, actor, now| {
         let context = Context {
             deal,
             now,
-            cap: protocol::evm::AMOUNT_MAX,
+            cap: protocol::chain::amount_cap(terms.escrow.chain),
             rulings: 0,
             buyer_receives: true,
             seller_receives: true,

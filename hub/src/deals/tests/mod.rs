@@ -6,8 +6,7 @@ mod offers;
 
 use alloy::primitives::{Address, B256};
 use protocol::{
-    caip::{AccountId, ChainId},
-    evm,
+    chain::{self, AccountId, ChainId},
     terms::Terms,
     wire::feed::{ChainEvent, EventBody, FeedEntry, Finality},
 };
@@ -26,7 +25,7 @@ const CHAIN: ChainId = ChainId::Eip155(1);
 const START: u64 = 1_800_000_000;
 
 fn account(byte: u8) -> AccountId {
-    AccountId { chain: CHAIN, address: Address::repeat_byte(byte) }
+    AccountId { chain: CHAIN, address: Address::repeat_byte(byte).into() }
 }
 
 fn terms() -> Terms {
@@ -52,12 +51,12 @@ fn terms() -> Terms {
 fn event(terms: &Terms, block: u64, time: u64, body: EventBody) -> ChainEvent {
     let block_hash = B256::from(alloy::primitives::U256::from(block));
     ChainEvent {
-        id: evm::event_id(CHAIN, block_hash, 0),
+        id: chain::event_id(CHAIN, block_hash, block_hash.into(), 0).unwrap(),
         contract: terms.escrow,
         block_number: block,
         block_hash,
         block_time: time,
-        transaction: B256::repeat_byte(block as u8),
+        transaction: B256::repeat_byte(block as u8).into(),
         log_index: 0,
         body,
     }
@@ -325,7 +324,7 @@ fn a_pool_must_be_open_to_both_and_a_seller_must_want_coin() {
         on_chain: false,
         now: START,
     };
-    assert_eq!(check_purchase(&body, &offer), Ok(evm::deal_id(&terms).unwrap()));
+    assert_eq!(check_purchase(&body, &offer), Ok(chain::deal_id(&terms).unwrap()));
     let unpaid = Goods { pay_to: None, ..goods.clone() };
     let priced = Goods { fixed: Some(vec![price]), ..goods.clone() };
     let gift = Goods { fixed: Some(Vec::new()), ..goods.clone() };

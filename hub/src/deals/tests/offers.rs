@@ -1,7 +1,7 @@
 //! Offers, acceptances and withdrawals over HTTP, on both engines.
 
 use alloy::primitives::{B256, Bytes};
-use protocol::{evm, terms::Terms};
+use protocol::{chain, terms::Terms};
 use serde_json::{Value, json};
 use service::db::testing::on_both;
 
@@ -131,7 +131,7 @@ async fn only_the_sellers_wallet_accepts_and_only_once() {
         let body = json!({ "signature": signature });
         let acceptance = trade.seller.record_about(&trade.hub, "acceptance@1", second.id, body);
         assert_eq!(trade.hub.refuses(&acceptance).await.2, "invalid_signature");
-        trade.script.accepts(trade.seller.wallet.address(), second.deal, &signature);
+        trade.script.accepts(trade.seller.wallet.address().into(), second.deal, &signature);
         trade.hub.say(&acceptance).await;
 
         let third = trade.offer(3).await;
@@ -169,7 +169,7 @@ async fn before_funding_either_party_steps_back() {
         assert_eq!(trade.hub.refuses(&withdraw(&trade.buyer, &bought, "")).await.2, "already_funded");
 
         let (terms, agreement) = trade.terms(4);
-        assert_eq!(evm::deal_id(&terms).unwrap(), bought.deal);
+        assert_eq!(chain::deal_id(&terms).unwrap(), bought.deal);
         trade.hub.clock.pass_ms(1000);
         assert_eq!(trade.hub.refuses(&trade.purchase(&terms, &agreement)).await.2, "known_deal");
         trade.hub.end().await;

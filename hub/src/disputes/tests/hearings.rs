@@ -37,9 +37,9 @@ async fn a_jury_that_strangers_draw_for_an_escrow_of_their_own_sees_nothing() {
         let mallory = Person::arrive(&trade.hub, 9).await;
         let token = mallory.sign_in(&trade.hub).await;
         // The arbiter asks whatever contract it is given for the deal's id, so anyone can have it name this deal.
-        let (deal, escrow) = (bought.deal, Address::repeat_byte(0x66));
+        let (deal, escrow) = (bought.deal, Address::repeat_byte(0x66).into());
         let opened = EventBody::CaseOpened { deal, escrow, instance: 0, jury: 0, target_block: 110 };
-        let (seed, seats) = (B256::ZERO, vec![mallory.wallet.address()]);
+        let (seed, seats) = (B256::ZERO, vec![mallory.wallet.address().into()]);
         let drawn = EventBody::JuryDrawn {
             deal,
             escrow,
@@ -95,7 +95,7 @@ async fn a_jury_votes_in_secret_and_its_ballots_are_handed_in_at_once() {
         assert_eq!((second.0, second.2.as_str()), (409, "second_ballot"));
         assert_eq!(trade.hub.refuses(&trade.ballot(0, &bought, id, 1, 0)).await.2, "not_juror");
         let stranger = Person::arrive(&trade.hub, 9).await;
-        let signature = sign(&trade.jurors[1], evm::ballot_digest(ARBITER, id, 0, B256::ZERO));
+        let signature = sign(&trade.jurors[1], evm::ballot_digest(ARBITER, id, 0, B256::ZERO).unwrap());
         let body = json!({ "seat": 1, "share": 0, "reason": "", "signature": signature });
         let stolen = stranger.draft(&trade.hub, "ballot@1", body).about(bought.id);
         let loud = stolen.sign(&stranger.device).unwrap();

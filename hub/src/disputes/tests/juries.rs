@@ -155,7 +155,7 @@ async fn a_signed_appeal_is_carried_to_the_parent_whose_ruling_ends_the_case() {
         trade.hub.clock.pass_ms(1000);
         assert_eq!(refused(appeal(&trade, seller, &bought, valid_until, good)).await, "already_appealed");
 
-        let by = seller.wallet.address();
+        let by = seller.wallet.address().into();
         trade.final_event(ARBITER, EventBody::Appealed { deal, escrow, by }).await;
         assert_eq!(
             refused(appeal(&trade, &trade.buyer, &bought, valid_until, &theirs)).await,
@@ -219,7 +219,7 @@ async fn a_silent_appeal_is_concluded_even_if_its_jury_was_never_drawn() {
     for db in on_both().await {
         let trade = Trade::start(db).await;
         let (bought, executable_at) = ruled(&trade, 1).await;
-        let (deal, escrow, by) = (bought.deal, ESCROW.address, trade.buyer.wallet.address());
+        let (deal, escrow, by) = (bought.deal, ESCROW.address, trade.buyer.wallet.address().into());
         trade.final_event(ARBITER, EventBody::Appealed { deal, escrow, by }).await;
         trade.opened(&bought, 1, 0).await;
         let ends = executable_at - 1 + protocol::arbitration::span(&parent_book());

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use alloy::primitives::{Address, B256, U256};
 use proptest::prelude::*;
 use protocol::{
-    caip::AccountId,
+    chain::AccountId,
     evm,
     wire::feed::{ChainEvent, EventBody},
 };
@@ -57,7 +57,7 @@ fn every_pair_of_stage_and_event_is_as_written() {
 }
 
 fn terms() -> protocol::terms::Terms {
-    let account = |byte| AccountId { chain: CHAIN, address: Address::repeat_byte(byte) };
+    let account = |byte| AccountId { chain: CHAIN, address: Address::repeat_byte(byte).into() };
     protocol::terms::Terms {
         escrow: ESCROW,
         buyer: account(1),
@@ -100,7 +100,7 @@ const fn word(fields: &[(u32, u32)], bit: usize) -> B256 {
 /// A whole case as the arbiter tells it, one event a block.
 fn told() -> Vec<ChainEvent> {
     let (deal, escrow) = (B256::repeat_byte(1), ESCROW.address);
-    let seats = (1..=3).map(Address::repeat_byte).collect();
+    let seats = (1..=3).map(|byte| Address::repeat_byte(byte).into()).collect();
     let bodies = [
         EventBody::CaseOpened { deal, escrow, instance: 0, jury: 0, target_block: 7 },
         EventBody::TargetMoved { deal, escrow, target_block: 71 },
@@ -136,7 +136,7 @@ fn told() -> Vec<ChainEvent> {
             block_number: block,
             block_hash: B256::from(U256::from(block)),
             block_time: 100 + block,
-            transaction: B256::ZERO,
+            transaction: B256::ZERO.into(),
             log_index: 0,
             body,
         })
@@ -157,7 +157,7 @@ fn a_case_is_what_its_arbiter_tells_and_nobody_else() {
     // Another contract's word, and word of another escrow's deal, count for nothing.
     events[0].contract = ESCROW;
     if let EventBody::TargetMoved { escrow, .. } = &mut events[1].body {
-        *escrow = Address::ZERO;
+        *escrow = Address::ZERO.into();
     }
     let (case, waits) = fold(&terms(), 50, &events);
     assert_eq!((case.stage, waits), (Stage::Disputed, Some((events[2].id, OutOfOrder::NotOpened))));
@@ -208,7 +208,7 @@ fn a_ballot_on_chain_stands_in_place_of_a_signed_one() {
 fn every_rule_of_a_ballot_refuses_by_name() {
     let (terms, deal, case) = (terms(), B256::repeat_byte(1), drawn());
     let (wallet, _) = Person::keys(8);
-    let juror = AccountId { chain: CHAIN, address: wallet.address() };
+    let juror = AccountId { chain: CHAIN, address: wallet.address().into() };
     let mut seated = case.clone();
     seated.juries[0].seats[1] = juror.address;
     let none = BTreeSet::new();
@@ -224,7 +224,7 @@ fn every_rule_of_a_ballot_refuses_by_name() {
     let id = seated.juries[0].id(deal, &terms).unwrap();
     let signature = |share, reason| {
         use alloy::signers::SignerSync;
-        let digest = evm::ballot_digest(ARBITER, id, share, reason);
+        let digest = evm::ballot_digest(ARBITER, id, share, reason).unwrap();
         wallet.sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into()
     };
     let good = BallotBody {
@@ -294,7 +294,7 @@ fn every_rule_of_an_appeal_refuses_by_name() {
         Case { stage, rulings: vec![ruling], ..drawn() }
     };
     let (executed, late) = (of(Stage::Executed, None), of(Stage::Accepted, Some(100)));
-    let anew = Case { appealed_by: Some(Address::ZERO), ..of(Stage::Drawn, Some(201)) };
+    let anew = Case { appealed_by: Some(Address::ZERO.into()), ..of(Stage::Drawn, Some(201)) };
     let long = AppealBody { signature: vec![1; 1_025].into(), ..body.clone() };
     for (rule, body, appealing) in [
         ("not_disputed", &body, Appealing { case: None, ..appealing }),

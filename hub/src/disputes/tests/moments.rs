@@ -24,7 +24,7 @@ fn jury(instance: u8, jury: u8, ends_at: Option<u64>) -> Jury {
         target_block: 1,
         seed: ends_at.map(|_| B256::repeat_byte(1)),
         ends_at,
-        seats: vec![Address::repeat_byte(1); 3],
+        seats: vec![Address::repeat_byte(1).into(); 3],
         cast: Default::default(),
         counted: B256::ZERO,
     }

@@ -8,8 +8,7 @@ use alloy::{
 };
 use proptest::prelude::*;
 use protocol::{
-    caip::AccountId,
-    evm,
+    chain::{self, AccountId},
     terms::Terms,
     wire::feed::{ChainEvent, EventBody, FeedEntry, Finality},
 };
@@ -47,7 +46,7 @@ fn device(seed: u8) -> DeviceKey {
 }
 
 fn account(address: Address) -> AccountId {
-    AccountId { chain: CHAIN, address }
+    AccountId { chain: CHAIN, address: address.into() }
 }
 
 impl Story {
@@ -69,7 +68,7 @@ impl Story {
             agreement: B256::ZERO,
             salt: B256::ZERO,
         };
-        let deal = evm::deal_id(&terms).unwrap();
+        let deal = chain::deal_id(&terms).unwrap();
         let funded = EventBody::Funded { deal, terms: terms.clone() };
         let events = (1_u64..)
             .zip([funded].into_iter().chain(bodies(deal)))
@@ -82,7 +81,7 @@ impl Story {
                     block_number: block,
                     block_hash: B256::ZERO,
                     block_time: 100 + block,
-                    transaction: B256::repeat_byte(block as u8),
+                    transaction: B256::repeat_byte(block as u8).into(),
                     log_index: 0,
                     body,
                 },
@@ -106,7 +105,7 @@ impl Story {
         Self::new(|deal| {
             let share = (released * 10) as u16;
             vec![
-                EventBody::Disputed { deal, by: Address::ZERO, evidence: B256::ZERO, count: 2 },
+                EventBody::Disputed { deal, by: Address::ZERO.into(), evidence: B256::ZERO, count: 2 },
                 EventBody::Ruled { deal, share, released, refunded: 1000 - released, count: 3 },
             ]
         })
@@ -180,7 +179,7 @@ fn each_kind_holds_about_its_wallet() {
         let verified = verify(&credential, &completed.facts()).unwrap();
         assert_eq!((verified.kind, verified.subject, verified.party), (kind, subject, Some(party)));
         assert_eq!((verified.outcome, verified.seller_share_bps), (Status::Completed, 10_000));
-        assert_eq!(verified.deal, evm::deal_id(&completed.terms).unwrap());
+        assert_eq!(verified.deal, chain::deal_id(&completed.terms).unwrap());
         assert_eq!(credential["credentialSubject"]["id"], json!(format!("did:pkh:{subject}")));
         // Whoever only checks the proof finds a plain eddsa-jcs-2022 one.
         assert_eq!(proof::verify(&credential, ASSERTION).unwrap(), verified.issuer);
