@@ -36,6 +36,7 @@ declare_id!("Earnest111111111111111111111111111111111111");
 
 /// The chain that this build is for, by CAIP-2. Part of every id and digest, so that nothing signed for one cluster holds
 /// on another. A build for another cluster changes this line and `declare_id!`.
+#[constant]
 pub const CLUSTER: &str = "solana:EarnestLoca1Net11111111111111111";
 
 #[program]
