@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 /// The folder of the artefacts, below the root of the repository.
 pub const FOLDER: &str = "programs/artefacts";
-/// The program, as it is deployed to a local network.
+/// The program, for local networks: a public cluster gets what the official verifiable build makes.
 pub const PROGRAM: &str = "earnest.so";
 /// The interface of the program, in Anchor's format.
 pub const IDL: &str = "earnest.json";
@@ -52,7 +52,7 @@ pub struct Inputs {
 pub struct Manifest {
     /// The address that the program declares, in base58.
     pub program_id: String,
-    /// What these bytes are for. A public cluster gets those of the official verifiable build.
+    /// The chain that these bytes are for, by CAIP-2.
     pub cluster: String,
     /// What built them, a line each.
     pub tools: Vec<String>,

@@ -23,10 +23,12 @@ fn write(folder: &Path, built: &Path, tools: Vec<String>) -> Result<()> {
         .cargo_args(["--lib", "--locked"].map(str::to_owned).to_vec())
         .build()?;
     let program_id = idl.address.clone();
+    let cluster = idl.constants.iter().find(|constant| constant.name == "CLUSTER");
+    let cluster = cluster.context("the program names no CLUSTER")?.value.trim_matches('"').to_owned();
     let idl = format!("{}\n", serde_json::to_string_pretty(&idl)?);
     let manifest = Manifest {
         program_id,
-        cluster: "localnet".to_owned(),
+        cluster,
         tools,
         artefacts: [(PROGRAM, sha256(&program)), (IDL, sha256(idl.as_bytes()))]
             .map(|(name, hash)| (name.to_owned(), hash))
