@@ -8,5 +8,6 @@ pub mod chain;
 pub mod deal;
 pub mod evm;
 pub mod refusal;
+pub mod solana;
 pub mod terms;
 pub mod wire;

@@ -69,7 +69,9 @@ impl<'info> Payouts<'info> {
         let is_coin = deal.is_coin();
         // A transfer of tokens hands the deal's account to another program, which wants nobody to hold it.
         drop(deal);
-        for (destination, party, amount) in [(&self.seller, seller, to_seller), (&self.buyer, buyer, to_buyer)] {
+        for (destination, party, amount) in
+            [(&self.seller, seller, to_seller), (&self.buyer, buyer, to_buyer)]
+        {
             if amount == 0 {
                 continue;
             }

@@ -15,7 +15,7 @@ pub use address::{Address, NameError, TransactionId};
 pub use caip::{AccountId, AssetId, CaipError, ChainId, Cluster};
 pub use signature::{NotSigned, Signed, appeal_signature, ballot_form, ballot_signature, terms_signature};
 
-use crate::{evm, terms::Terms, wire::feed::RuleBook};
+use crate::{evm, solana, terms::Terms, wire::feed::RuleBook};
 
 /// A chain of a kind on which this cannot be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +65,7 @@ impl TermsError {
 pub fn misfits(terms: &Terms) -> Vec<TermsError> {
     match terms.escrow.chain {
         ChainId::Eip155(_) => evm::misfits(terms).collect(),
-        chain @ ChainId::Solana(_) => vec![UnsupportedChain(chain).into()],
+        ChainId::Solana(_) => solana::misfits(terms).collect(),
     }
 }
 
@@ -76,7 +76,7 @@ pub fn misfits(terms: &Terms) -> Vec<TermsError> {
 pub fn deal_id(terms: &Terms) -> Result<B256, TermsError> {
     match terms.escrow.chain {
         ChainId::Eip155(_) => evm::deal_id(terms),
-        chain @ ChainId::Solana(_) => Err(UnsupportedChain(chain).into()),
+        ChainId::Solana(_) => solana::deal_id(terms),
     }
 }
 
@@ -90,7 +90,7 @@ pub fn pool_id(chain: ChainId, book: &RuleBook) -> Result<B256, TermsError> {
             Err(TermsError::OtherChain { field: "keeper", value: book.keeper.to_string(), chain })
         }
         ChainId::Eip155(_) => Ok(evm::pool_id(book)),
-        ChainId::Solana(_) => Err(UnsupportedChain(chain).into()),
+        ChainId::Solana(_) => solana::pool_id(chain, book),
     }
 }
 
@@ -108,7 +108,7 @@ pub fn case_id(
 ) -> Result<B256, TermsError> {
     match escrow.chain {
         ChainId::Eip155(_) => evm::case_id(pool, escrow, deal, instance, jury, seed),
-        chain @ ChainId::Solana(_) => Err(UnsupportedChain(chain).into()),
+        ChainId::Solana(_) => Ok(solana::case_id(pool, deal, instance, jury, seed)),
     }
 }
 
@@ -120,12 +120,15 @@ pub fn case_id(
 pub fn event_id(
     chain: ChainId,
     block_hash: B256,
-    _transaction: TransactionId,
+    transaction: TransactionId,
     index: u64,
 ) -> Result<B256, UnsupportedChain> {
     match chain {
         ChainId::Eip155(_) => evm::event_id(chain, block_hash, index),
-        ChainId::Solana(_) => Err(UnsupportedChain(chain)),
+        ChainId::Solana(_) => match transaction.solana() {
+            Some(signature) => Ok(solana::event_id(&signature, index)),
+            None => Err(UnsupportedChain(chain)),
+        },
     }
 }
 
@@ -133,8 +136,7 @@ pub fn event_id(
 pub const fn amount_cap(chain: ChainId) -> u128 {
     match chain {
         ChainId::Eip155(_) => evm::AMOUNT_MAX,
-        // Coin and tokens alike are 64-bit numbers there.
-        ChainId::Solana(_) => u64::MAX as u128,
+        ChainId::Solana(_) => solana::AMOUNT_MAX,
     }
 }
 
@@ -142,6 +144,6 @@ pub const fn amount_cap(chain: ChainId) -> u128 {
 pub const fn stride(chain: ChainId) -> u64 {
     match chain {
         ChainId::Eip155(_) => evm::STRIDE,
-        ChainId::Solana(_) => 512,
+        ChainId::Solana(_) => solana::STRIDE,
     }
 }

@@ -5,6 +5,7 @@ use alloy::primitives::B256;
 use super::{AccountId, Address, ChainId, TermsError, UnsupportedChain};
 use crate::{
     evm::{self, SignatureError},
+    solana::{self, Line},
     terms::Terms,
 };
 
@@ -31,6 +32,17 @@ pub enum NotSigned {
         /// Who must have signed.
         wanted: Address,
     },
+    /// An Ed25519 signature has 64 bytes.
+    #[error("an Ed25519 signature has 64 bytes, not {0}")]
+    Length(usize),
+    /// Not an Ed25519 signature of that key over exactly this.
+    #[error("it is not {wanted}'s Ed25519 signature of `{line}`")]
+    NotOfKey {
+        /// Who must have signed.
+        wanted: Address,
+        /// The text that must have been signed.
+        line: String,
+    },
     /// What should be signed has no form on the chain.
     #[error(transparent)]
     Terms(#[from] TermsError),
@@ -51,6 +63,18 @@ fn by_key_or_contract(account: Address, digest: B256, signature: &[u8]) -> Signe
     }
 }
 
+/// The word on a Solana key's signature of a line. Accounts that cannot sign approve on chain instead.
+fn by_key(line: &Line, account: Address, signature: &[u8]) -> Result<Signed, NotSigned> {
+    if signature.len() != 64 {
+        return Err(NotSigned::Length(signature.len()));
+    }
+    if solana::signed_by(line, account, signature) {
+        return Ok(Signed::ByKey);
+    }
+    let line = String::from_utf8_lossy(&line.bytes()).into_owned();
+    Err(NotSigned::NotOfKey { wanted: account, line })
+}
+
 /// Whether the seller of these terms signed them.
 ///
 /// # Errors
@@ -58,7 +82,7 @@ fn by_key_or_contract(account: Address, digest: B256, signature: &[u8]) -> Signe
 pub fn terms_signature(terms: &Terms, signature: &[u8]) -> Result<Signed, NotSigned> {
     match terms.escrow.chain {
         ChainId::Eip155(_) => Ok(by_key_or_contract(terms.seller.address, evm::deal_id(terms)?, signature)),
-        chain @ ChainId::Solana(_) => Err(UnsupportedChain(chain).into()),
+        ChainId::Solana(_) => by_key(&Line::terms(solana::deal_id(terms)?), terms.seller.address, signature),
     }
 }
 
@@ -77,7 +101,7 @@ pub fn appeal_signature(
         ChainId::Eip155(_) => {
             Ok(by_key_or_contract(party, evm::appeal_digest(pools, deal, valid_until)?, signature))
         }
-        chain @ ChainId::Solana(_) => Err(UnsupportedChain(chain).into()),
+        ChainId::Solana(_) => by_key(&Line::appeal(deal, valid_until), party, signature),
     }
 }
 
@@ -99,7 +123,7 @@ pub fn ballot_signature(
             let signer = Address::from(evm::recover(digest, signature)?);
             if signer == juror { Ok(()) } else { Err(NotSigned::Other { signer, wanted: juror }) }
         }
-        chain @ ChainId::Solana(_) => Err(UnsupportedChain(chain).into()),
+        ChainId::Solana(_) => by_key(&Line::ballot(case, share, reason), juror, signature).map(drop),
     }
 }
 

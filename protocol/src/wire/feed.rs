@@ -177,6 +177,10 @@ pub enum EventBody {
         signer: Address,
         digest: B256,
     },
+    Approved {
+        signer: Address,
+        digest: B256,
+    },
     Retracted {
         deal: B256,
         by: Address,
@@ -279,6 +283,7 @@ impl EventBody {
             Self::Credited { .. } => "Credited",
             Self::Withdrawn { .. } => "Withdrawn",
             Self::Revoked { .. } => "Revoked",
+            Self::Approved { .. } => "Approved",
             Self::Retracted { .. } => "Retracted",
             Self::PoolCreated { .. } => "PoolCreated",
             Self::ListPublished { .. } => "ListPublished",
@@ -319,6 +324,7 @@ impl EventBody {
             | Self::RulingExecuted { deal, .. } => Some(*deal),
             Self::Withdrawn { .. }
             | Self::Revoked { .. }
+            | Self::Approved { .. }
             | Self::PoolCreated { .. }
             | Self::ListPublished { .. } => None,
         }

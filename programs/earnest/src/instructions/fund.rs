@@ -151,7 +151,8 @@ impl<'info> Fund<'info> {
             Deal::DISCRIMINATOR,
         )?;
         if !one_payer {
-            let transfer = system_program::Transfer { from: from.clone(), to: accounts.deal.to_account_info() };
+            let transfer =
+                system_program::Transfer { from: from.clone(), to: accounts.deal.to_account_info() };
             system_program::transfer(CpiContext::new(system_program::ID, transfer), coin)?;
         }
 
@@ -213,4 +214,3 @@ pub fn check_empty(account: &AccountInfo<'_>, id: &[u8; 32], fund_by: u64, now: 
     let closed = deal.status() == Status::Closed;
     Err(if closed { Refusal::DealClosed } else { Refusal::AlreadyFunded }.into())
 }
-

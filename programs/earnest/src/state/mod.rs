@@ -64,7 +64,10 @@ pub fn create<'info>(
             system_program::transfer(CpiContext::new(system_program::ID, accounts), missing)?;
         }
         let accounts = Allocate { account_to_allocate: account.clone() };
-        system_program::allocate(CpiContext::new_with_signer(system_program::ID, accounts, signer), space_of)?;
+        system_program::allocate(
+            CpiContext::new_with_signer(system_program::ID, accounts, signer),
+            space_of,
+        )?;
         let accounts = Assign { account_to_assign: account.clone() };
         system_program::assign(CpiContext::new_with_signer(system_program::ID, accounts, signer), owner)?;
     }
