@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use protocol::caip::AssetId;
+use protocol::chain::AssetId;
 
 /// Decimals of the native coin of every EVM chain: 10^18 wei.
 const DECIMALS: usize = 18;

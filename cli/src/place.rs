@@ -9,7 +9,7 @@ use std::{
 
 use alloy::primitives::B256;
 use anyhow::{Context, Result, bail};
-use protocol::caip::ChainId;
+use protocol::chain::ChainId;
 use serde::{Deserialize, Serialize};
 
 use crate::client::contracts::Deployment;

@@ -17,7 +17,7 @@ use alloy::{
 };
 use anyhow::{Context, Result, anyhow, bail};
 use protocol::{
-    caip::{AccountId, ChainId},
+    chain::{AccountId, ChainId},
     evm::decode_refusal,
     wire::dec,
 };
@@ -77,8 +77,8 @@ impl Chain {
     }
 
     /// An address on this chain.
-    pub const fn account(&self, address: Address) -> AccountId {
-        AccountId { chain: self.id, address }
+    pub fn account(&self, address: Address) -> AccountId {
+        AccountId { chain: self.id, address: address.into() }
     }
 
     /// The balance in wei at the newest block.

@@ -6,7 +6,8 @@ use alloy::{
 };
 use anyhow::{Result, anyhow, bail};
 use protocol::{
-    evm::{call, deployment, pool_id, pools::ArbitrationPools},
+    chain::{AccountId, pool_id},
+    evm::{address_of, call, deployment, pools::ArbitrationPools},
     terms::Terms,
     wire::feed::RuleBook,
 };
@@ -79,7 +80,7 @@ pub async fn act(wallet: &Wallet, terms: &Terms, act: Act) -> Result<Sent> {
         Act::Lapse => ("lapse", call::lapse(terms)?),
         Act::Retract => ("retract", call::retract(terms)?),
     };
-    Ok(wallet.call(what, terms.escrow.address, data, U256::ZERO).await?.0)
+    Ok(wallet.call(what, call::escrow_of(terms)?, data, U256::ZERO).await?.0)
 }
 
 /// What is done to a case at the pools of the terms.
@@ -103,7 +104,7 @@ pub async fn hear(wallet: &Wallet, terms: &Terms, motion: Motion) -> Result<Sent
         Motion::Appeal => ("appeal", call::appeal(terms, None)?),
         Motion::Execute => ("execute", call::execute(terms)?),
     };
-    Ok(wallet.call(what, terms.arbiter.address, data, U256::ZERO).await?.0)
+    Ok(wallet.call(what, address_of("arbiter", terms.arbiter)?, data, U256::ZERO).await?.0)
 }
 
 mod erc20 {
@@ -116,9 +117,10 @@ mod erc20 {
 /// The buyer funds a deal, in native coin or in tokens, whose allowance is raised first where needed.
 pub async fn fund(wallet: &Wallet, terms: &Terms, seller_signature: Bytes) -> Result<Vec<Sent>> {
     use alloy::sol_types::SolCall;
-    let (escrow, amount) = (terms.escrow.address, U256::from(terms.amount));
+    let (escrow, amount) = (call::escrow_of(terms)?, U256::from(terms.amount));
     let mut sent = Vec::new();
     if let Some(token) = terms.asset.token {
+        let token = address_of("asset", AccountId { chain: terms.asset.chain, address: token })?;
         let asked = erc20::allowanceCall { owner: wallet.address, spender: escrow };
         if wallet.chain.read(token, &asked).await? < amount {
             let approve = erc20::approveCall { spender: escrow, amount }.abi_encode();
@@ -131,12 +133,13 @@ pub async fn fund(wallet: &Wallet, terms: &Terms, seller_signature: Bytes) -> Re
 }
 
 /// Creates a pool with these rules. One that exists already is fine and costs nothing.
-pub async fn create_pool(wallet: &Wallet, pools: Address, book: &RuleBook) -> Result<(B256, Option<Sent>)> {
-    let pool = pool_id(book);
+pub async fn create_pool(wallet: &Wallet, pools: AccountId, book: &RuleBook) -> Result<(B256, Option<Sent>)> {
+    let pool = pool_id(pools.chain, book)?;
+    let pools = address_of("arbiter", pools)?;
     if wallet.chain.read(pools, &ArbitrationPools::listCountCall { pool }).await.is_ok() {
         return Ok((pool, None));
     }
-    let sent = wallet.call("create the pool", pools, call::create_pool(book), U256::ZERO).await?.0;
+    let sent = wallet.call("create the pool", pools, call::create_pool(book)?, U256::ZERO).await?.0;
     Ok((pool, Some(sent)))
 }
 
@@ -146,10 +149,11 @@ const PAGE_MAX: usize = 1_200;
 /// Publishes the next member list of a pool and answers its index.
 pub async fn publish(
     wallet: &Wallet,
-    pools: Address,
+    pools: AccountId,
     pool: B256,
     members: &[Address],
 ) -> Result<(u32, Vec<Sent>)> {
+    let pools = address_of("arbiter", pools)?;
     if members.is_empty() {
         bail!("--member: a list needs members, at least 2 * jury size + 2");
     }

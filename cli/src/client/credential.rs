@@ -11,7 +11,10 @@ use hub::{
         model::{self, Facts, Kind, Verified},
     },
 };
-use protocol::{caip::AccountId, evm::escrow::Escrow};
+use protocol::{
+    chain::AccountId,
+    evm::{address_of, escrow::Escrow},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -81,10 +84,15 @@ pub async fn check(
     }
     let escrows = match escrow {
         Some(escrow) => vec![escrow],
-        None if chain.runs(deal.escrow.address, Escrow::BYTECODE.clone()).await? => vec![deal.escrow],
+        None if chain.runs(address_of("escrow", deal.escrow)?, Escrow::BYTECODE.clone()).await? => {
+            vec![deal.escrow]
+        }
         None => Vec::new(),
     };
-    let funded = chain.receipt(deal.funding_transaction).await?.and_then(|receipt| receipt.block_number);
+    let funded = match deal.funding_transaction.evm() {
+        Some(hash) => chain.receipt(hash).await?.and_then(|receipt| receipt.block_number),
+        None => None,
+    };
     let events = match funded {
         Some(block) if !escrows.is_empty() => facts::events(chain, deal.escrow, deal.deal_id, block).await?,
         _ => Vec::new(),

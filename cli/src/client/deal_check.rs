@@ -4,17 +4,17 @@ use alloy::primitives::{B256, Bytes};
 use anyhow::{Context, Result};
 use hub::deals::model::agreement_hash;
 use protocol::{
-    caip::AccountId,
+    chain::{AccountId, Signed, amount_cap, deal_id, misfits, terms_signature},
     deal::{
         ActionKind, DealState, Status,
         table::{Move, ahead},
         violations,
     },
     evm::{
-        AMOUNT_MAX, deal_id,
+        address_of, call,
         deployment::{self, Contract},
         escrow::Escrow,
-        misfits, recover, typed,
+        typed,
     },
     terms::Terms,
 };
@@ -108,7 +108,7 @@ fn check_terms(claim: &Claim, now: u64, found: &mut Found) {
     for misfit in misfits(terms) {
         found.says(misfit.name(), false, misfit.to_string());
     }
-    for broken in violations(terms, now, AMOUNT_MAX) {
+    for broken in violations(terms, now, amount_cap(terms.escrow.chain)) {
         found.says(broken.name(), false, broken.to_string());
     }
     if found.checks.is_empty() {
@@ -143,7 +143,7 @@ fn check_place(claim: &Claim, published: &Contract, found: &mut Found) {
             found.says("escrow", true, format!("{escrow} is the one that --escrow names"))
         }
         Some(accepted) => found.says("escrow", false, format!("{escrow} is not {accepted}")),
-        None if escrow.address == published.address => {
+        None if escrow.address == published.address.into() => {
             found.says("escrow", true, format!("{escrow} is the published contract"));
         }
         None => {
@@ -155,8 +155,9 @@ fn check_place(claim: &Claim, published: &Contract, found: &mut Found) {
 
 /// Whether the signature that was handed in is one of the seller's key; that it is not says nothing of contract wallets.
 fn check_key(claim: &Claim, found: &mut Found) -> Option<bool> {
-    let (signature, deal) = (claim.seller_signature.as_ref()?, found.deal?);
-    let by_key = recover(deal, signature) == Ok(claim.terms.seller.address);
+    let signature = claim.seller_signature.as_ref()?;
+    found.deal?;
+    let by_key = terms_signature(&claim.terms, signature) == Ok(Signed::ByKey);
     if by_key {
         found.says("seller's signature", true, "made by the seller's key over this id");
     }
@@ -176,12 +177,13 @@ async fn check_contract(
         found.says("chain", false, detail);
         return Ok(false);
     }
+    let at = address_of("escrow", escrow)?;
     if claim.escrow.is_some() {
-        let there = chain.has_code(escrow.address).await?;
+        let there = chain.has_code(at).await?;
         found.says("code", there, if there { "there is a contract" } else { "there is no contract" });
         return Ok(there);
     }
-    match check_code(chain, escrow.address, published).await {
+    match check_code(chain, at, published).await {
         Ok(()) => found.says("code", true, "on the chain is the code in this binary, and it cannot change"),
         Err(error) if error.is::<crate::exit::Failure>() => {
             found.says("code", false, error.to_string());
@@ -194,7 +196,7 @@ async fn check_contract(
 
 async fn check_id(claim: &Claim, chain: &Chain, deal: B256, found: &mut Found) -> Result<()> {
     let terms = typed::Terms::try_from(&claim.terms)?.into();
-    let told = chain.read(claim.terms.escrow.address, &Escrow::idOf_1Call { terms }).await?;
+    let told = chain.read(call::escrow_of(&claim.terms)?, &Escrow::idOf_1Call { terms }).await?;
     let detail = if told == deal { "the escrow computes the same".to_owned() } else { format!("{told}") };
     found.says("id by the escrow", told == deal, detail);
     Ok(())
@@ -203,7 +205,7 @@ async fn check_id(claim: &Claim, chain: &Chain, deal: B256, found: &mut Found) -
 async fn stands(claim: &Claim, chain: &Chain, deal: B256, found: &mut Found) -> Result<Option<Stands>> {
     let terms = &claim.terms;
     let now = chain.now().await?;
-    let told = chain.read(terms.escrow.address, &Escrow::stateOfCall { deal }).await?;
+    let told = chain.read(call::escrow_of(terms)?, &Escrow::stateOfCall { deal }).await?;
     let state = match DealState::try_from(&told) {
         Ok(state) => state,
         Err(unknown) => {
@@ -216,7 +218,7 @@ async fn stands(claim: &Claim, chain: &Chain, deal: B256, found: &mut Found) -> 
     let status = state.status_at(terms, now);
     found.says("state", sound, words(terms, &state, status));
     // Terms that break a rule cannot be funded, at no time.
-    let fundable = violations(terms, now, AMOUNT_MAX).next().is_none();
+    let fundable = violations(terms, now, amount_cap(terms.escrow.chain)).next().is_none();
     let next = ahead(terms, &state, now).filter(|one| one.action != ActionKind::Fund || fundable).collect();
     Ok(Some(Stands { now, state, status, next }))
 }

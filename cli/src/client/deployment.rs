@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, U256};
 use anyhow::{Context, Result, bail};
 use protocol::{
-    caip::AccountId,
+    chain::AccountId,
     evm::deployment::{
         Contract, PROXY, PROXY_CODE, PROXY_COST, PROXY_CREATION, PROXY_CREATOR, manifest, unsteady,
     },

@@ -14,7 +14,7 @@ use hub::{
     page::Page,
     records::{Receipt, RecordId},
 };
-use protocol::{evm, terms::Terms};
+use protocol::{chain, evm, terms::Terms};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
@@ -81,7 +81,7 @@ pub async fn vote(member: &Member, purchase: RecordId, share: u16, reason: Strin
     let (jury, seat) = seat_of(&case, wallet)?;
     let id = jury.case_id.ok_or_else(|| anyhow!("purchase {purchase}: no jury is drawn yet"))?;
     let mut ballot = BallotBody { jury: jury.jury, seat, share, reason, signature: Bytes::new() };
-    let digest = evm::ballot_digest(case.arbiter, id, share, ballot.reason_hash());
+    let digest = evm::ballot_digest(case.arbiter, id, share, ballot.reason_hash())?;
     ballot.signature = member.profile.sign_digest(digest)?;
     let to_myself = vec![hub::access::Audience::Account(member.account)];
     member.say(&member.draft("ballot@1", &ballot)?.about(purchase).only_for(to_myself)).await
@@ -93,7 +93,9 @@ fn seat_of(case: &CaseView, wallet: Address) -> Result<(&JuryView, u8)> {
     case.juries
         .iter()
         .filter(|jury| Some(jury.instance) == present)
-        .find_map(|jury| jury.seats.iter().find(|seat| seat.juror == wallet).map(|seat| (jury, seat.seat)))
+        .find_map(|jury| {
+            jury.seats.iter().find(|seat| seat.juror == wallet.into()).map(|seat| (jury, seat.seat))
+        })
         .ok_or_else(|| anyhow!("purchase {}: your wallet {wallet} has no seat on the jury", case.purchase))
 }
 
@@ -107,7 +109,7 @@ pub async fn appeal(member: &Member, purchase: &PurchaseView, terms: &Terms) -> 
         .ok_or_else(|| anyhow!("purchase {}: no ruling is accepted yet", purchase.id))?
         .appeal_until
         .ok_or_else(|| anyhow!("purchase {}: its ruling cannot be appealed", purchase.id))?;
-    let digest = evm::appeal_digest(terms.arbiter, evm::deal_id(terms)?, valid_until)?;
+    let digest = evm::appeal_digest(terms.arbiter, chain::deal_id(terms)?, valid_until)?;
     let body = AppealBody { valid_until, signature: member.profile.sign_digest(digest)? };
     let draft = member.draft("appeal@1", &body)?;
     member.say(&draft.about(purchase.id).only_for(trade::parties(purchase))).await

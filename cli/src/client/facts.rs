@@ -9,8 +9,8 @@ use alloy::{
 };
 use anyhow::{Context, Result, anyhow};
 use protocol::{
-    caip::AccountId,
-    evm::{decode_event, event_id},
+    chain::{AccountId, event_id},
+    evm::{address_of, decode_event},
     wire::feed::{ChainEvent, FeedEntry, Finality},
 };
 
@@ -24,7 +24,7 @@ pub async fn events(chain: &Chain, escrow: AccountId, deal: B256, from_block: u6
         .await
         .context("the node's finalized block")?
         .map_or(0, |block| block.header.number);
-    let filter = Filter::new().address(escrow.address).topic1(deal).from_block(from_block);
+    let filter = Filter::new().address(address_of("escrow", escrow)?).topic1(deal).from_block(from_block);
     let logs = provider.get_logs(&filter).await.context("eth_getLogs")?;
     let mut entries = Vec::new();
     for log in logs {
@@ -41,12 +41,12 @@ pub async fn events(chain: &Chain, escrow: AccountId, deal: B256, from_block: u6
             }
         };
         let event = ChainEvent {
-            id: event_id(chain.id, block_hash, log_index),
+            id: event_id(chain.id, block_hash, transaction.into(), log_index)?,
             contract: escrow,
             block_number,
             block_hash,
             block_time,
-            transaction,
+            transaction: transaction.into(),
             log_index,
             body: decode_event(escrow, &log.inner).context("a log of the escrow")?,
         };
@@ -69,11 +69,12 @@ pub async fn contract_accepts(
     hash: B256,
     signature: Bytes,
 ) -> Result<bool> {
-    if !chain.has_code(wallet.address).await? {
+    let wallet = address_of("wallet", wallet)?;
+    if !chain.has_code(wallet).await? {
         return Ok(false);
     }
     let call = erc1271::isValidSignatureCall { hash, signature };
     let magic = FixedBytes(erc1271::isValidSignatureCall::SELECTOR);
     // A contract that reverts does not hold it good.
-    Ok(chain.read(wallet.address, &call).await.is_ok_and(|answer| answer == magic))
+    Ok(chain.read(wallet, &call).await.is_ok_and(|answer| answer == magic))
 }

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hub::{
     identity::{IdentityBody, SessionToken, SignIn, SignInFields, session_request},
     records::{Draft, Receipt, RecordId, Stamp},
 };
-use protocol::caip::ChainId;
+use protocol::chain::ChainId;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -40,7 +40,9 @@ impl Hub {
     /// Begins an account: the profile's wallet authorises the profile's device.
     pub async fn join(&self, profile: &mut Profile, chain: ChainId) -> Result<RecordId> {
         let fields: SignInFields = self.http.get("/v1/sign-in/nonce").await?;
-        let ChainId::Eip155(chain) = chain;
+        let ChainId::Eip155(chain) = chain else {
+            bail!("{chain} is not an EVM chain: its wallets cannot sign in by EIP-4361");
+        };
         let message = SignIn::for_device(
             &fields.domain,
             &fields.uri,

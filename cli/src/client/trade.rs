@@ -14,7 +14,10 @@ use hub::{
     market::{ListingView, PriceAsset},
     records::{Receipt, RecordId},
 };
-use protocol::{caip::AccountId, evm, terms::Terms};
+use protocol::{
+    chain::{self, AccountId},
+    terms::Terms,
+};
 use tokio::time::{Instant, sleep};
 
 use super::hub::Member;
@@ -69,7 +72,7 @@ pub async fn offer(member: &Member, listing: &ListingView, wish: &Wish, now: u64
     })?;
     let terms = Terms {
         escrow: wish.escrow,
-        buyer: AccountId { chain: wish.escrow.chain, address: member.profile.address() },
+        buyer: AccountId { chain: wish.escrow.chain, address: member.profile.address().into() },
         seller,
         arbiter: wish.arbiter,
         asset,
@@ -93,8 +96,8 @@ pub async fn offer(member: &Member, listing: &ListingView, wish: &Wish, now: u64
 pub async fn accept(member: &Member, purchase: RecordId) -> Result<Receipt> {
     let view = read(member, purchase).await?;
     let terms = &details(&view)?.terms;
-    let deal = evm::deal_id(terms)?;
-    if terms.seller.address != member.profile.address() {
+    let deal = chain::deal_id(terms)?;
+    if terms.seller.address != member.profile.address().into() {
         bail!("purchase {purchase}: its seller is {}, not your wallet", terms.seller);
     }
     let body = AcceptanceBody { signature: member.profile.sign_digest(deal)? };

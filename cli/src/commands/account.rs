@@ -6,7 +6,7 @@ use alloy::primitives::B256;
 use anyhow::Result;
 use clap::Subcommand;
 use hub::{identity::AccountView, records::RecordId};
-use protocol::caip::AssetId;
+use protocol::chain::AssetId;
 use serde_json::json;
 
 use super::{Session, record_id};

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 use hub::records::RecordId;
 use protocol::{
+    chain::deal_id,
     deal::DealState,
-    evm::{deal_id, escrow::Escrow},
+    evm::{call, escrow::Escrow},
     terms::Terms,
 };
 use serde_json::json;
@@ -178,7 +179,7 @@ async fn show(session: &Session, of: &Of) -> Result<()> {
     let (terms, _) = terms(session, of).await?;
     let deal = deal_id(&terms)?;
     let chain = session.chain().await?;
-    let state = chain.read(terms.escrow.address, &Escrow::stateOfCall { deal }).await?;
+    let state = chain.read(call::escrow_of(&terms)?, &Escrow::stateOfCall { deal }).await?;
     let state = DealState::try_from(&state)?;
     let status = state.status.to_string();
     let value = json!({

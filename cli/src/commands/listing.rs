@@ -12,7 +12,7 @@ use hub::{
     page::Page,
     records::RecordId,
 };
-use protocol::caip::AssetId;
+use protocol::chain::AssetId;
 
 use super::{Session, query, record_id, word};
 use crate::amount;

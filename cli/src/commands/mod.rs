@@ -19,7 +19,7 @@ use alloy::primitives::{Address, B256};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use hub::records::{Receipt, RecordId};
-use protocol::caip::{AccountId, ChainId};
+use protocol::chain::{AccountId, ChainId};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
 use crate::{
@@ -177,7 +177,7 @@ impl Session {
     ) -> Result<AccountId> {
         match (given, self.market()?) {
             (Some(contract), _) => Ok(contract),
-            (None, Some(market)) => Ok(AccountId { chain: market.chain, address: of(&market) }),
+            (None, Some(market)) => Ok(AccountId { chain: market.chain, address: of(&market).into() }),
             (None, None) => {
                 Err(anyhow!("{option} is missing: name the contract as eip155:<chain>:<address>"))
             }

@@ -8,7 +8,7 @@ use hub::{
     page::Page,
     records::RecordId,
 };
-use protocol::{caip::AccountId, wire::feed::RuleBook};
+use protocol::{chain::AccountId, wire::feed::RuleBook};
 use serde_json::json;
 
 use super::{Session, record_id};
@@ -96,7 +96,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         Verb::Create(rules) => {
             let wallet = session.wallet().await?;
             let book = RuleBook {
-                keeper: wallet.address,
+                keeper: wallet.address.into(),
                 parent: rules.parent.unwrap_or_default(),
                 jury_size: rules.jury,
                 delay: rules.delay,
@@ -106,7 +106,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 salt: rules.salt,
             };
             let arbiter = arbiter(rules.arbiter)?;
-            let (pool, sent) = contracts::create_pool(&wallet, arbiter.address, &book).await?;
+            let (pool, sent) = contracts::create_pool(&wallet, arbiter, &book).await?;
             let transaction = sent.map(|sent| sent.transaction);
             let value = json!({ "pool": pool, "arbiter": arbiter, "transaction": transaction });
             let done =
@@ -115,7 +115,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         }
         Verb::Publish { pool, members, arbiter: given } => {
             let wallet = session.wallet().await?;
-            let (list, sent) = contracts::publish(&wallet, arbiter(given)?.address, pool, &members).await?;
+            let (list, sent) = contracts::publish(&wallet, arbiter(given)?, pool, &members).await?;
             let value = json!({ "pool": pool, "list": list, "transactions": sent });
             session.output.one(&value, &[("pool", pool.to_string()), ("list", list.to_string())])
         }

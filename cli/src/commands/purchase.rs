@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use hub::{deals::PurchaseView, market::ListingView, page::Page, records::RecordId};
-use protocol::caip::AccountId;
+use protocol::chain::AccountId;
 
 use super::{Session, query, record_id};
 use crate::{

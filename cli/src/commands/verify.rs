@@ -6,8 +6,11 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use hub::{records::Device, reputation::model::Kind};
 use protocol::{
-    caip::AccountId,
-    evm::deployment::{ESCROW, POOLS, manifest},
+    chain::AccountId,
+    evm::{
+        address_of,
+        deployment::{ESCROW, POOLS, manifest},
+    },
 };
 use serde_json::{Value, json};
 
@@ -139,8 +142,8 @@ async fn contracts(session: &Session, arguments: ContractsArgs) -> Result<()> {
         if account.chain != chain.id {
             bail!("{name} {account}: --rpc {} is {}", chain.url(), chain.id);
         }
-        deployment::check(&chain, account.address, &contract).await?;
-        let published = account.address == contract.address;
+        deployment::check(&chain, address_of("contract", account)?, &contract).await?;
+        let published = account.address == contract.address.into();
         rows.push(vec![
             name.clone(),
             account.to_string(),

@@ -8,7 +8,7 @@ use std::{
 use alloy::primitives::{B256, Bytes};
 use anyhow::{Context, Result};
 use clap::Args;
-use protocol::{caip::AccountId, terms::Terms};
+use protocol::{chain::AccountId, terms::Terms};
 use serde_json::{Value, json};
 
 use super::Session;

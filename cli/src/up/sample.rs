@@ -15,7 +15,7 @@ use hub::{
     records::RecordId,
 };
 use protocol::{
-    caip::{AccountId, AssetId},
+    chain::{AccountId, AssetId},
     evm::pools::ArbitrationPools,
     wire::feed::RuleBook,
 };
@@ -64,7 +64,7 @@ impl Person {
 impl Sample {
     /// How the sample deals are meant: an hour to fund, a day to deliver and to inspect, and what the pool needs to rule.
     pub(super) fn wish(&self) -> Wish {
-        let account = |address| AccountId { chain: self.market.chain, address };
+        let account = |address: Address| AccountId { chain: self.market.chain, address: address.into() };
         Wish {
             escrow: account(self.market.contracts.escrow),
             arbiter: account(self.market.contracts.pools),
@@ -156,8 +156,9 @@ async fn community(market: &Market, steward: &Person, everyone: &[&Person]) -> R
 
 async fn pool(market: &Market, steward: &Person, community: RecordId, everyone: &[&Person]) -> Result<B256> {
     let pools = market.contracts.pools;
+    let arbiter = AccountId { chain: market.chain, address: pools.into() };
     let book = RuleBook {
-        keeper: steward.wallet.address,
+        keeper: steward.wallet.address.into(),
         parent: B256::ZERO,
         jury_size: 3,
         delay: 0,
@@ -166,14 +167,13 @@ async fn pool(market: &Market, steward: &Person, community: RecordId, everyone: 
         appeal: 0,
         salt: B256::ZERO,
     };
-    let (pool, _) = contracts::create_pool(&steward.wallet, pools, &book).await?;
+    let (pool, _) = contracts::create_pool(&steward.wallet, arbiter, &book).await?;
     let lists = steward.wallet.chain.read(pools, &ArbitrationPools::listCountCall { pool }).await?;
     if lists == 0 {
         let members: Vec<Address> = everyone.iter().map(|person| person.wallet.address).collect();
-        contracts::publish(&steward.wallet, pools, pool, &members).await?;
+        contracts::publish(&steward.wallet, arbiter, pool, &members).await?;
     }
     if market.panel.is_none() {
-        let arbiter = AccountId { chain: market.chain, address: pools };
         let draft = steward.member.draft("pool@1", &PoolBody { arbiter, panel: pool })?;
         steward.member.say(&draft.about(community)).await?;
     }
@@ -188,7 +188,7 @@ async fn listing(market: &Market, seller: &Person, pool: B256) -> Result<Listing
     let id: RecordId = match &market.listing {
         Some(id) => id.parse().context("market.json: listing")?,
         None => {
-            let account = |address| AccountId { chain: market.chain, address };
+            let account = |address: Address| AccountId { chain: market.chain, address: address.into() };
             let body = ListingBody {
                 kind: ListingKind::Service,
                 title: "A bicycle, repaired".to_owned(),

@@ -130,7 +130,7 @@ async fn disputed(sample: &Sample, progress: &Progress) -> Result<Trade> {
     let case = progress.step("the relayer opens the case and draws a jury", drawn).await?;
     let vote = async {
         for seat in case.juries.iter().flat_map(|jury| &jury.seats) {
-            let juror = sample.jurors.iter().find(|juror| juror.wallet.address == seat.juror);
+            let juror = sample.jurors.iter().find(|juror| seat.juror == juror.wallet.address.into());
             let juror = juror.ok_or_else(|| anyhow!("{} was drawn and is no sample juror", seat.juror))?;
             dispute::vote(&juror.member, purchase, NOTHING, "The chain broke at once.".to_owned()).await?;
             progress.say(&format!("  {} votes in seat {}", juror.name(), seat.seat));
