@@ -14,7 +14,7 @@ use alloy::{
 use end_to_end::{Folder, json};
 use fixture::Chain;
 use protocol::{
-    caip::AccountId,
+    chain::AccountId,
     evm::{
         call, deal_id,
         deployment::{ESCROW, POOLS, PROXY, PROXY_CODE, PROXY_COST, PROXY_CREATION, PROXY_CREATOR, manifest},
@@ -61,7 +61,7 @@ fn addresses(value: &Value) -> Vec<(String, Address)> {
         .iter()
         .map(|one| {
             let account: AccountId = one["address"].as_str().expect("text").parse().expect("CAIP-10");
-            (one["name"].as_str().expect("a name").to_owned(), account.address)
+            (one["name"].as_str().expect("a name").to_owned(), fixture::evm(account.address))
         })
         .collect()
 }
@@ -172,7 +172,7 @@ async fn where_the_proxy_cannot_be_created_nothing_is_paid() {
 
 /// A deal at the published escrow.
 async fn terms(chain: &Chain) -> Terms {
-    let at = |address| AccountId { chain: chain.chain, address };
+    let at = |address: Address| AccountId { chain: chain.chain, address: address.into() };
     Terms {
         escrow: at(published(ESCROW)),
         arbiter: at(published(POOLS)),
@@ -220,12 +220,10 @@ async fn a_deal_is_checked_offline_and_on_its_chain() {
     assert!(code == 3 && told.contains("contract wallet"), "{told}");
     // A contract that holds every signature good (ERC-1271): PUSH4 0x1626ba7e, moved to the left of a word, returned.
     let code: Bytes = "0x631626ba7e60e01b60005260206000f3".parse().expect("code");
-    let wallet = AccountId { chain: chain.chain, address: Address::repeat_byte(0x1a) };
-    let _: () = chain
-        .provider()
-        .raw_request("anvil_setCode".into(), (wallet.address, code))
-        .await
-        .expect("anvil sets code");
+    let at = Address::repeat_byte(0x1a);
+    let wallet = AccountId { chain: chain.chain, address: at.into() };
+    let _: () =
+        chain.provider().raw_request("anvil_setCode".into(), (at, code)).await.expect("anvil sets code");
     let sold = serde_json::to_string(&Terms { seller: wallet, ..terms.clone() }).expect("JSON");
     let (code, value, told) = run(&chain, &["verify", "deal", "-", "--seller-signature", "0x12"], &sold);
     assert_eq!((code, &check(&value, "seller's signature")["holds"]), (0, &json!(true)), "{told}");

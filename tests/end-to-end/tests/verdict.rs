@@ -8,13 +8,14 @@
 )]
 
 use alloy::{
-    primitives::{Address, B256, U256},
+    primitives::{B256, U256},
     providers::{DynProvider, Provider},
     sol_types::SolCall,
 };
 use fixture::Chain;
 use protocol::{
-    evm::{ballot_digest, call, case_id, decode_refusal, pools::ArbitrationPools},
+    chain::{Address, case_id},
+    evm::{ballot_digest, call, decode_refusal, pools::ArbitrationPools},
     terms::Terms,
     wire::intent::SignedBallot,
 };
@@ -38,11 +39,11 @@ async fn drawn() -> Jury {
         let (deal, _) = chain.fund(&terms).await;
         chain.dispute(&terms).await;
         let jury = chain.open_and_draw(&terms).await;
-        let wallet = |juror: &Address| (0..10).find(|wallet| chain.address(*wallet) == *juror);
+        let wallet = |juror: &Address| (0..10).find(|wallet| *juror == chain.address(*wallet).into());
         let Some(seats) = jury.iter().map(wallet).collect::<Option<Vec<usize>>>() else { continue };
-        let asked = ArbitrationPools::caseOfCall { escrow: chain.escrow.address, deal };
+        let asked = ArbitrationPools::caseOfCall { escrow: fixture::evm(chain.escrow.address), deal };
         let seed = read(&chain, &asked).await[0].seed;
-        let case = case_id(pool.id, chain.escrow.address, deal, 0, 0, seed);
+        let case = case_id(pool.id, chain.escrow, deal, 0, 0, seed).expect("an EVM chain");
         return Jury { chain, terms, case, seats };
     }
     panic!("no jury of six wallets among eight members in a hundred draws");
@@ -50,14 +51,16 @@ async fn drawn() -> Jury {
 
 async fn read<C: SolCall>(chain: &Chain, call: &C) -> C::Return {
     use alloy::{network::TransactionBuilder, rpc::types::TransactionRequest};
-    let request = TransactionRequest::default().with_to(chain.pools.address).with_input(call.abi_encode());
+    let request = TransactionRequest::default()
+        .with_to(fixture::evm(chain.pools.address))
+        .with_input(call.abi_encode());
     let answer = chain.provider().call(request).await.expect("an answer");
     C::abi_decode_returns(&answer).expect("its form")
 }
 
 impl Jury {
     fn ballot_by(&self, wallet: usize, seat: u8, share: u16) -> SignedBallot {
-        let digest = ballot_digest(self.chain.pools, self.case, share, B256::ZERO);
+        let digest = ballot_digest(self.chain.pools, self.case, share, B256::ZERO).expect("an EVM chain");
         SignedBallot { seat, share, reason: B256::ZERO, signature: self.chain.sign(wallet, digest) }
     }
 
@@ -79,7 +82,7 @@ impl Jury {
     /// The ruling, once there is one.
     async fn ruling(&self) -> Option<u16> {
         let deal = protocol::evm::deal_id(&self.terms).expect("an id");
-        let asked = ArbitrationPools::caseOfCall { escrow: self.chain.escrow.address, deal };
+        let asked = ArbitrationPools::caseOfCall { escrow: fixture::evm(self.chain.escrow.address), deal };
         let case = read(&self.chain, &asked).await.pop().expect("a jury");
         const ACCEPTED: u8 = 3; // of the contract's `enum Stage`; 4 is Executed
         (case.stage >= ACCEPTED).then_some(case.share)
@@ -148,7 +151,7 @@ async fn forged_ballots_are_refused() {
     }
     let of_another_case = {
         let digest = ballot_digest(jury.chain.pools, B256::repeat_byte(9), 10_000, B256::ZERO);
-        let signature = jury.chain.sign(jury.seats[0], digest);
+        let signature = jury.chain.sign(jury.seats[0], digest.expect("an EVM chain"));
         SignedBallot { seat: 0, share: 10_000, reason: B256::ZERO, signature }
     };
     assert_eq!(jury.refused(&[of_another_case]).await, "InvalidBallot", "a ballot of another case");
