@@ -9,6 +9,8 @@ use crate::{errors::Refusal, terms::WHOLE};
 
 /// Shares on ballots are multiples of this many basis points.
 pub const SHARE_STEP: u16 = 500;
+/// How many shares a ballot can name.
+const STEPS: usize = 21;
 const FIELD: u8 = 31;
 const VOID: u8 = 31;
 const FINAL: u8 = 128;
@@ -32,13 +34,6 @@ pub fn is_share(share: u16) -> bool {
 fn field(share: u16) -> Result<u8> {
     require!(is_share(share), Refusal::BadShare);
     Ok(u8::try_from(share / SHARE_STEP).unwrap_or(u8::MAX).saturating_add(1))
-}
-
-fn share(vote: u8) -> Option<u16> {
-    match vote & FIELD {
-        0 | VOID => None,
-        field => Some(u16::from(field - 1) * SHARE_STEP),
-    }
 }
 
 /// Counts a signed ballot of a seat: the first stands, a different one voids the seat, a final or void seat stays.
@@ -69,28 +64,94 @@ pub fn with_cast(vote: u8, share: u16) -> Result<u8> {
 /// With k = (N + 1) / 2, `lo` is the k-th highest share and 0 when fewer voted, `hi` the k-th lowest and the whole when
 /// fewer did. Void seats are missing ones.
 pub fn bounds(votes: &[u8]) -> Bounds {
-    let mut shares: Vec<u16> = votes.iter().filter_map(|vote| share(*vote)).collect();
-    shares.sort_unstable();
-    let middle = votes.len() / 2;
-    Bounds {
-        lo: shares.iter().rev().nth(middle).copied().unwrap_or(0),
-        hi: shares.get(middle).copied().unwrap_or(WHOLE),
+    let mut counts = [0_usize; STEPS];
+    for vote in votes {
+        let step = usize::from(vote & FIELD).wrapping_sub(1);
+        if let Some(count) = counts.get_mut(step) {
+            *count += 1;
+        }
     }
+    let middle = votes.len() / 2 + 1;
+    Bounds {
+        lo: reached(counts.iter().rev(), middle).map_or(0, |steps| WHOLE - steps * SHARE_STEP),
+        hi: reached(counts.iter(), middle).map_or(WHOLE, |steps| steps * SHARE_STEP),
+    }
+}
+
+/// At which of the counts their sum reaches `goal`.
+fn reached<'a>(counts: impl Iterator<Item = &'a usize>, goal: usize) -> Option<u16> {
+    let mut sum = 0;
+    (0_u16..).zip(counts).find_map(|(number, count)| {
+        sum += count;
+        (sum >= goal).then_some(number)
+    })
 }
 
 /// The word of ballots of the events: five bits a seat, seat 0 lowest, and from bit 155 one bit a seat: cast on chain.
 pub fn word(votes: &[u8]) -> [u8; 32] {
-    let mut word = [0_u8; 32];
-    let mut set = |bit: usize| word[31 - bit / 8] |= 1 << (bit % 8);
-    for (seat, vote) in votes.iter().enumerate() {
-        for bit in 0..5 {
-            if vote >> bit & 1 == 1 {
-                set(seat * 5 + bit);
-            }
-        }
-        if vote & FINAL != 0 {
-            set(FINAL_FROM + seat);
+    // Lowest byte first, and one more than the word has, for the upper half of what is shifted.
+    let mut bytes = [0_u8; 33];
+    let mut set = |bit: usize, bits: u8| {
+        let [low, high] = (u16::from(bits) << (bit % 8)).to_le_bytes();
+        bytes[bit / 8] |= low;
+        bytes[bit / 8 + 1] |= high;
+    };
+    for (seat, vote) in votes.iter().enumerate().filter(|(_, vote)| **vote != 0) {
+        set(seat * 5, vote & FIELD);
+        set(FINAL_FROM + seat, vote >> 7);
+    }
+    let mut word = [0; 32];
+    word.copy_from_slice(&bytes[..32]);
+    word.reverse();
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed(shares: &[u16]) -> Vec<u8> {
+        shares.iter().map(|share| with_signed(0, *share).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_bounds_are_the_medians_with_the_missing_at_either_end() {
+        let (void, missing) = (VOID, 0);
+        let cases: [(Vec<u8>, u16, u16); 7] = [
+            (vec![missing], 0, WHOLE),
+            (signed(&[500]), 500, 500),
+            (vec![missing, void, missing], 0, WHOLE),
+            ([signed(&[0, 10_000]), vec![void]].concat(), 0, WHOLE),
+            ([signed(&[4_500, 5_000]), vec![missing]].concat(), 4_500, 5_000),
+            (signed(&[10_000, 0, 5_500]), 5_500, 5_500),
+            (
+                vec![
+                    with_cast(0, 2_000).unwrap(),
+                    missing,
+                    with_cast(with_signed(0, 0).unwrap(), 2_000).unwrap(),
+                ],
+                2_000,
+                2_000,
+            ),
+        ];
+        for (votes, lo, hi) in cases {
+            assert_eq!(bounds(&votes), Bounds { lo, hi }, "{votes:?}");
         }
     }
-    word
+
+    #[test]
+    fn every_seat_has_its_place_in_the_word() {
+        for seat in 0..31 {
+            for vote in [1, 21, VOID, 1 | FINAL, 21 | FINAL] {
+                let mut votes = [0; 31];
+                votes[seat] = vote;
+                let word = word(&votes);
+                let set: Vec<usize> =
+                    (0..256).filter(|bit| word[31 - bit / 8] >> (bit % 8) & 1 == 1).collect();
+                let field = (0..5).filter(|bit| vote >> bit & 1 == 1).map(|bit| seat * 5 + bit);
+                let cast = (vote & FINAL != 0).then_some(155 + seat);
+                assert_eq!(set, field.chain(cast).collect::<Vec<_>>(), "seat {seat}, vote {vote}");
+            }
+        }
+    }
 }

@@ -149,3 +149,90 @@ impl Panel {
             self.appeal.map_or((0, 0), |appeal| (appeal.appeal, appeal.appeal_time));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::RuleBook;
+
+    fn pool(id: u8, jury_size: u8, lists: u32) -> Pool {
+        let book = RuleBook {
+            keeper: Pubkey::default(),
+            parent: [0; 32],
+            jury_size,
+            delay: 0,
+            opening: 60,
+            voting: 40,
+            appeal: 500,
+            salt: [0; 32],
+        };
+        Pool { id: [id; 32], book, lists, bump: 0 }
+    }
+
+    fn list(pool: u8, index: u32, effective_at: u64) -> List {
+        List {
+            pool: [pool; 32],
+            rent_payer: Pubkey::default(),
+            effective_at,
+            index,
+            size: 8,
+            bump: 0,
+            reserved: [0; 7],
+        }
+    }
+
+    /// Whatever is shown of a pool's lists, there is one answer or none.
+    #[test]
+    fn the_accounts_cannot_choose_the_list() {
+        let published = [10, 20, 20, 30];
+        let lists: Vec<List> = (0_u32..).zip(published).map(|(index, at)| list(1, index, at)).collect();
+        // Lists of another pool, one that is begun and not published, and one whose index the pool does not know.
+        let others = [list(2, 0, 10), list(2, 3, 30), list(1, 4, 0), list(1, 4, 40)];
+        let all: Vec<&List> = lists.iter().chain(&others).collect();
+        let given: Vec<Option<&List>> = std::iter::once(None).chain(all.into_iter().map(Some)).collect();
+        for count in 0..=4 {
+            let pool = pool(1, 3, count);
+            let known = lists.get(..count as usize).unwrap();
+            for time in [9, 10, 19, 20, 21, 29, 30, 31] {
+                let right = known.iter().rfind(|list| list.effective_at <= time);
+                let mut shown = 0;
+                for list in &given {
+                    for next in &given {
+                        if let Ok(found) = in_effect(&pool, *list, *next, time) {
+                            assert_eq!(found, right, "{count} lists at {time}: {list:?} {next:?}");
+                            shown += 1;
+                        }
+                    }
+                }
+                assert_eq!(shown, 1, "{count} lists at {time}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_hears_a_case_and_until_when() {
+        let found = |members| Some(Found { list: Pubkey::default(), index: 0, members });
+        let (own, parent) = (pool(1, 3, 1), pool(2, 5, 1));
+        let first = |own_list, parent_list: Option<Option<Found>>, ruling| {
+            let parent = parent_list.map(|list| (&parent, list));
+            Panel::first((&own, own_list), parent, 1_000, ruling)
+        };
+        // Two juries of the parent, the parties, and two juries of the pool: 12 + 6 members.
+        let alone = first(found(8), None, 10_000).unwrap();
+        assert_eq!((alone.instance, alone.size, alone.appeal), (0, 3, None));
+        assert_eq!((alone.ends_at, alone.first_closes_at), (1_200, 1_100));
+        let appeal = Appealable { appeal: 500, appeal_time: 500 + 200 + 2 * 86_400 };
+        assert_eq!(first(found(8), Some(found(18)), 10_000).unwrap().appeal, Some(appeal));
+        assert_eq!(first(found(8), Some(found(17)), 10_000).unwrap().appeal, None);
+        assert_eq!(first(found(8), Some(None), 10_000).unwrap().appeal, None);
+        let above = first(None, Some(found(18)), 10_000).unwrap();
+        assert_eq!((above.instance, above.pool, above.size, above.appeal), (1, [2; 32], 5, None));
+        let short = first(found(8), None, 150).unwrap();
+        assert_eq!((short.ends_at, short.first_closes_at), (1_150, 1_050));
+        for parent in [None, Some(None)] {
+            assert_eq!(first(None, parent, 10_000), Err(Refusal::NoList.into()));
+        }
+        let heard = Panel::appeal(&parent, found(18).unwrap(), 5_000);
+        assert_eq!((heard.instance, heard.ends_at, heard.first_closes_at), (1, 5_200, 5_100));
+    }
+}

@@ -127,3 +127,51 @@ pub fn draw(
     require!(seats.len() == size, Refusal::TooFewMembers);
     Ok(seats)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The data of the slot hashes, for these slots, newest first; the hash of a slot is its number, repeated.
+    fn slot_hashes(slots: &[u64]) -> Vec<u8> {
+        let mut data = (slots.len() as u64).to_le_bytes().to_vec();
+        for slot in slots {
+            data.extend(slot.to_le_bytes());
+            data.extend(hash(*slot));
+        }
+        data
+    }
+
+    fn hash(slot: u64) -> [u8; 32] {
+        [slot.to_le_bytes(); 4].concat().try_into().unwrap()
+    }
+
+    #[test]
+    fn a_target_is_the_first_produced_slot_at_or_after_it() {
+        // 512 slots; every third one was produced, from 1,000 up to 2,533.
+        let slots: Vec<u64> = (0..512).rev().map(|number| 1_000 + 3 * number).collect();
+        let full = slot_hashes(&slots);
+        for target in 900..2_600_u64 {
+            let expected = match target {
+                ..1_000 => Target::Forgotten,
+                2_534.. => Target::Ahead,
+                _ => Target::Hash(hash(1_000 + (target - 1_000).div_ceil(3) * 3)),
+            };
+            assert_eq!(look_up(&full, target).unwrap(), expected, "{target}");
+        }
+        // A cluster so young that it has forgotten nothing.
+        let young = slot_hashes(&slots[..511]);
+        assert_eq!(look_up(&young, 900).unwrap(), Target::Hash(hash(1_003)));
+        assert_eq!(look_up(&slot_hashes(&[]), 900).unwrap(), Target::Ahead);
+        assert!(look_up(&full[..7], 900).is_err());
+    }
+
+    #[test]
+    fn a_missed_target_moves_to_the_next_multiple_that_nobody_knows() {
+        for slot in 613..3_000 {
+            let to = moved(100, slot);
+            assert_eq!((to - 100) % STRIDE, 0);
+            assert!(to > slot + 1 && to <= slot + 1 + STRIDE, "{slot}: {to}");
+        }
+    }
+}
