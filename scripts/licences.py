@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
@@ -47,7 +48,8 @@ def allowed_by(expression, allow):
             if take() != ")":
                 raise ValueError(expression)
             return holds
-        name = take()
+        # Who may use the licence may use a later version of it.
+        name = take().removesuffix("+")
         if peek() == "WITH":
             take()
             name = f"{name} WITH {take()}"
@@ -57,6 +59,15 @@ def allowed_by(expression, allow):
     if at != len(tokens):
         raise ValueError(expression)
     return holds
+
+
+def licence_of(package):
+    """The declared licence, or Apache-2.0 where the crate brings that text instead of a name."""
+    if package["license"] is None and package["license_file"] is not None:
+        text = (Path(package["manifest_path"]).parent / package["license_file"]).read_text()
+        if re.match(r"\s*Apache License\s+Version 2\.0, January 2004\s", text):
+            return "Apache-2.0"
+    return package["license"]
 
 
 def main():
@@ -77,7 +88,7 @@ def main():
     wrong = []
     for package in packages:
         name = f"{package['name']} {package['version']}"
-        licence = package["license"]
+        licence = licence_of(package)
         try:
             if licence is None or not allowed_by(licence, allow):
                 wrong.append(f"{name}: licence `{licence}` is not in the list of deny.toml")
