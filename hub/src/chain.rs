@@ -1,11 +1,14 @@
-//! The hub's window on the chains: its own indexer, over HTTP.
+//! The hub's window on the chains: its own indexers, one of each chain, over HTTP.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
-    chain::AccountId,
-    wire::feed::{Call, CallOutcome, FeedEntry},
+    chain::{AccountId, ChainId},
+    wire::{
+        feed::{Call, CallOutcome, FeedEntry},
+        view::{PoolMembers, PoolView},
+    },
 };
 use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -13,12 +16,15 @@ use serde_json::Value;
 
 /// The longest to wait for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// The largest answer: a member list of about 15,000 addresses.
+/// The largest answer: a member list of about 20,000 addresses.
 const ANSWER_MAX: usize = 1024 * 1024;
 
 /// Why the indexer's answer is not to be had. Trying again later may help.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
+    /// The hub is not told where the indexer of this chain is.
+    #[error("this hub has no indexer of the chain {0}")]
+    NoIndexer(ChainId),
     /// No connection, no answer in time, or a broken one.
     #[error("the indexer does not answer {path}: {reason}")]
     Unreachable {
@@ -37,45 +43,68 @@ pub enum ChainError {
     },
 }
 
-/// Reads from the indexer; clones share connections.
+/// Reads from the indexers, one of each chain; clones share connections.
 #[derive(Clone, Debug)]
-pub struct ChainReader {
+pub struct Indexers {
     client: Client,
-    base: String,
+    bases: Arc<BTreeMap<ChainId, String>>,
 }
 
-impl ChainReader {
-    /// A reader of the indexer at `base`, a URL without a slash at the end.
+impl Indexers {
+    /// Readers of the indexers at these URLs.
     ///
     /// # Errors
     /// The system has no TLS to offer.
-    pub fn new(base: &str) -> Result<Self, ChainError> {
+    pub fn new(urls: &BTreeMap<ChainId, String>) -> Result<Self, ChainError> {
         let client = Client::builder()
             .timeout(WAIT_MAX)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
-            .map_err(|error| ChainError::Unreachable { path: base.to_owned(), reason: error.to_string() })?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+            .map_err(|error| ChainError::Unreachable { path: String::new(), reason: error.to_string() })?;
+        let bases = urls.iter().map(|(chain, url)| (*chain, url.trim_end_matches('/').to_owned()));
+        Ok(Self { client, bases: Arc::new(bases.collect()) })
     }
 
-    /// The latest about an event; none when the indexer does not know it.
+    /// The latest about an event of a chain; none when its indexer does not know it.
     ///
     /// # Errors
     /// [`ChainError`].
-    pub async fn event(&self, id: B256) -> Result<Option<FeedEntry>, ChainError> {
-        self.ask(Method::GET, &format!("/v1/events/{id}"), None).await
+    pub async fn event(&self, chain: ChainId, id: B256) -> Result<Option<FeedEntry>, ChainError> {
+        self.ask(chain, Method::GET, &format!("/v1/events/{id}"), None).await
     }
 
     /// The indexer's view of a deal, as it is; none when it has never seen it.
     ///
     /// # Errors
     /// [`ChainError`].
-    pub async fn deal(&self, deal: B256) -> Result<Option<Value>, ChainError> {
-        self.ask(Method::GET, &format!("/v1/deals/{deal}"), None).await
+    pub async fn deal(&self, chain: ChainId, deal: B256) -> Result<Option<Value>, ChainError> {
+        self.ask(chain, Method::GET, &format!("/v1/deals/{deal}"), None).await
     }
 
-    /// A read-only call of a contract at the latest block.
+    /// A pool of an arbiter; none when the indexer has never seen it.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn pool(&self, arbiter: AccountId, pool: B256) -> Result<Option<PoolView>, ChainError> {
+        self.ask(arbiter.chain, Method::GET, &format!("/v1/pools/{pool}?arbiter={arbiter}"), None).await
+    }
+
+    /// A list of a pool's members; none when the indexer does not know the list.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn members(
+        &self,
+        arbiter: AccountId,
+        pool: B256,
+        list: u32,
+    ) -> Result<Option<PoolMembers>, ChainError> {
+        let path = format!("/v1/pools/{pool}/members?arbiter={arbiter}&list={list}");
+        self.ask(arbiter.chain, Method::GET, &path, None).await
+    }
+
+    /// A read-only call of a contract at the latest block of an EVM chain.
     ///
     /// # Errors
     /// [`ChainError`].
@@ -83,23 +112,25 @@ impl ChainReader {
         let unusable = |reason: String| ChainError::Unusable { path: format!("/v1/call of {to}"), reason };
         let call = serde_json::to_value(Call { to, data: Bytes::from(data) })
             .map_err(|error| unusable(error.to_string()))?;
-        self.ask(Method::POST, "/v1/call", Some(&call))
+        self.ask(to.chain, Method::POST, "/v1/call", Some(&call))
             .await?
             .ok_or_else(|| unusable("the indexer does not serve this chain".to_owned()))
     }
 
     async fn ask<T: DeserializeOwned>(
         &self,
+        chain: ChainId,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Option<T>, ChainError> {
+        let base = self.bases.get(&chain).ok_or(ChainError::NoIndexer(chain))?;
         let unreachable = |error: reqwest::Error| ChainError::Unreachable {
             path: path.to_owned(),
             reason: error.to_string(),
         };
         let unusable = |reason: String| ChainError::Unusable { path: path.to_owned(), reason };
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let mut request = self.client.request(method, format!("{base}{path}"));
         if let Some(body) = body {
             request = request.json(body);
         }

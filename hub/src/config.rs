@@ -1,6 +1,6 @@
 //! The section `[hub]` of the configuration file.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
@@ -18,15 +18,14 @@ pub struct Config {
     /// Where people reach this hub, without a slash at the end. Its host (and port) is the domain of sign-in messages
     /// and the name of the hub's did:web.
     pub public_url: String,
-    /// The hub's indexer.
-    pub indexer_url: String,
+    /// The hub's indexers, one URL by the CAIP-2 id of each chain that it follows; at most 32. Wallets of these chains may
+    /// sign in.
+    pub indexers: BTreeMap<ChainId, String>,
     /// What the relayer must show to hand in chain events; at least 16 characters. Empty: nobody may.
     pub relayer_key: String,
-    /// The chains whose wallets may sign in, by CAIP-2; at most 32.
-    pub chains: Vec<ChainId>,
-    /// The escrow contracts whose deals this hub takes, by CAIP-10; at most 32. Those of its indexer.
+    /// The escrow contracts whose deals this hub takes, by CAIP-10; at most 32. Those of its indexers.
     pub escrows: Vec<AccountId>,
-    /// The contracts whose pools and rulings this hub believes, by CAIP-10; at most 32. Those of its indexer.
+    /// The contracts whose pools and rulings this hub believes, by CAIP-10; at most 32. Those of its indexers.
     pub arbiters: Vec<AccountId>,
 }
 
@@ -37,9 +36,8 @@ impl Default for Config {
             database: "sqlite:data/hub.sqlite".to_owned(),
             data: PathBuf::from("data"),
             public_url: "http://127.0.0.1:7401".to_owned(),
-            indexer_url: "http://127.0.0.1:7402".to_owned(),
+            indexers: BTreeMap::new(),
             relayer_key: String::new(),
-            chains: Vec::new(),
             escrows: Vec::new(),
             arbiters: Vec::new(),
         }
@@ -58,13 +56,9 @@ pub struct PublicUrl {
 }
 
 impl Config {
-    /// The EIP-155 chain ids among [`Config::chains`]: those that a sign-in message may name.
-    pub(crate) fn eip155_chains(&self) -> Vec<u64> {
-        let ids = self.chains.iter().filter_map(|chain| match chain {
-            ChainId::Eip155(id) => Some(*id),
-            ChainId::Solana(_) => None,
-        });
-        ids.collect()
+    /// The chains that the hub follows: those that a sign-in message may name.
+    pub(crate) fn chains(&self) -> Vec<ChainId> {
+        self.indexers.keys().copied().collect()
     }
 
     /// Checks the values that have rules of their own.
@@ -76,12 +70,23 @@ impl Config {
             return Err("relayer_key must have at least 16 characters, or be empty".to_owned());
         }
         for (key, count) in [
-            ("chains", self.chains.len()),
+            ("indexers", self.indexers.len()),
             ("escrows", self.escrows.len()),
             ("arbiters", self.arbiters.len()),
         ] {
             if count > 32 {
                 return Err(format!("{key} has {count} entries and may have 32"));
+            }
+        }
+        for (chain, url) in &self.indexers {
+            // Not the URL itself, which may hold a key.
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                return Err(format!("indexers.\"{chain}\" must begin with https:// or http://"));
+            }
+        }
+        for (key, contracts) in [("escrows", &self.escrows), ("arbiters", &self.arbiters)] {
+            if let Some(lost) = contracts.iter().find(|one| !self.indexers.contains_key(&one.chain)) {
+                return Err(format!("{key} has {lost}, and indexers has none of the chain {}", lost.chain));
             }
         }
         let refuse = |rule| format!("public_url `{:.100}` {rule}", self.public_url);

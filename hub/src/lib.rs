@@ -36,7 +36,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use chain::ChainReader;
+use chain::Indexers;
 use config::{Config, PublicUrl};
 pub use error::{Error, Refusal, Step};
 use records::{DeviceKey, Difference, Draft, RecordId, Stamp};
@@ -58,7 +58,7 @@ pub(crate) struct Hub {
     pub key: Arc<DeviceKey>,
     /// The hub's own account: the id of its `hub@1` record.
     pub account: RecordId,
-    pub chain: ChainReader,
+    pub indexers: Indexers,
     pub stop: CancellationToken,
     pub streams: Arc<Semaphore>,
     changes: Arc<watch::Sender<u64>>,
@@ -74,7 +74,7 @@ impl Hub {
         let public = config.public().map_err(Error::Config)?;
         let key = own_key(&config.data).await?;
         let db = Db::open(&config.database, SCHEMA).await?;
-        let chain = ChainReader::new(&config.indexer_url)?;
+        let indexers = Indexers::new(&config.indexers)?;
         let known = records::log::first_of(&mut *db.reader().acquire().await?, "hub@1").await?;
         let body = serde_json::json!({ "did": public.did });
         let first = Draft::new("hub@1", None, Stamp::from_ms(clock.now_ms()), body)
@@ -98,7 +98,7 @@ impl Hub {
             public: Arc::new(public),
             key: Arc::new(key),
             account,
-            chain,
+            indexers,
             stop,
             streams: Arc::new(Semaphore::new(outbox::api::STREAMS_MAX)),
             changes: Arc::new(watch::Sender::new(0)),

@@ -78,7 +78,7 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
         let detail = format!("event {id}: the id is not that of its chain, block and log index");
         return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, "event_id", detail));
     }
-    let Some(indexed) = hub.chain.event(id).await? else {
+    let Some(indexed) = hub.indexers.event(event.chain(), id).await? else {
         let detail = format!("event {id}: the hub's indexer does not know it");
         return Err(refused(StatusCode::CONFLICT, "event_unknown", detail));
     };

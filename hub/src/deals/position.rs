@@ -176,6 +176,7 @@ fn effect(body: &EventBody, amount: u128, now: &Position) -> Option<Effect> {
         EventBody::Credited { .. }
         | EventBody::Withdrawn { .. }
         | EventBody::Revoked { .. }
+        | EventBody::Approved { .. }
         | EventBody::Retracted { .. }
         | EventBody::PoolCreated { .. }
         | EventBody::ListPublished { .. }

@@ -81,7 +81,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
             let (escrows, arbiters) = (hub.config.escrows.clone(), hub.config.arbiters.clone());
             let on_chain = match deal_id(&terms) {
                 Ok(deal) if escrows.contains(&terms.escrow) && !is_known(hub, deal).await? => {
-                    hub.chain.deal(deal).await?.is_some()
+                    hub.indexers.deal(terms.escrow.chain, deal).await?.is_some()
                 }
                 // No offer either way; the rules say why.
                 _ => false,
@@ -99,7 +99,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
                 Signed::AskContract(digest) => {
                     let wallet = purchase.terms.seller;
                     let contract_accepts =
-                        identity::contract_accepts(&hub.chain, wallet, digest, &signature).await?;
+                        identity::contract_accepts(&hub.indexers, wallet, digest, &signature).await?;
                     Ok(json!(Asked { contract_accepts }))
                 }
             }

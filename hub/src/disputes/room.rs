@@ -105,7 +105,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
         Signed::AskContract(digest) if body.signature.len() <= model::SIGNATURE_MAX => digest,
         Signed::AskContract(_) | Signed::ByKey => return Ok(Value::Null),
     };
-    let contract_accepts = identity::contract_accepts(&hub.chain, party, digest, &body.signature).await?;
+    let contract_accepts = identity::contract_accepts(&hub.indexers, party, digest, &body.signature).await?;
     Ok(json!(Asked { contract_accepts }))
 }
 

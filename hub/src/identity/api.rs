@@ -5,7 +5,7 @@ use axum::{
     http::{StatusCode, header, request::Parts},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use protocol::chain::AccountId;
+use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::http::{Json, Path, Problem};
@@ -26,7 +26,7 @@ const NONCE_LIFE_MS: i64 = 10 * 60 * 1000;
 /// How long a session lasts, in milliseconds.
 const SESSION_LIFE_MS: i64 = 12 * 60 * 60 * 1000;
 
-/// What to put into an EIP-4361 message or a session request for this hub.
+/// What to put into a CAIP-122 message (EIP-4361, or Sign In With Solana) or a session request for this hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SignInFields {
     /// `Nonce`; serves once.
@@ -37,8 +37,10 @@ pub struct SignInFields {
     pub uri: String,
     /// `Version`.
     pub version: String,
-    /// `Chain ID` must be one of these.
-    pub chain_ids: Vec<u64>,
+    /// `Chain ID` must name one of these (CAIP-2): by its reference, and a Solana cluster that has one by its name, such as
+    /// `mainnet`.
+    #[schema(value_type = Vec<String>)]
+    pub chains: Vec<ChainId>,
     /// `Issued At`: this hub's clock.
     #[schema(value_type = String)]
     pub issued_at: Stamp,
@@ -120,7 +122,7 @@ async fn fresh_nonce(State(hub): State<Hub>) -> Json<SignInFields> {
         domain: hub.public.domain.clone(),
         uri: hub.public.url.clone(),
         version: "1".to_owned(),
-        chain_ids: hub.config.eip155_chains(),
+        chains: hub.config.chains(),
         issued_at: Stamp::from_ms(now),
         expiration_time: Stamp::from_ms(expires),
         resources: vec!["did:key:<the device>".to_owned()],

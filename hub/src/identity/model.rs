@@ -1,10 +1,10 @@
 //! Bodies of the identity records and of the session request; needs no server.
 
-use protocol::chain::{AccountId, ChainId};
+use protocol::chain::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::siwe::{SignIn, SignInError};
+use super::siwx::{SignIn, SignInError};
 use crate::{
     error::Refusal,
     records::{Device, DeviceKey, ProofError, RecordId, Stamp, proof},
@@ -27,9 +27,10 @@ pub struct HubBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentityBody {
-    /// The EIP-4361 message; its resources hold the device's did:key.
+    /// The CAIP-122 message (EIP-4361, or Sign In With Solana); its resources hold the device's did:key.
     pub message: String,
-    /// The wallet's signature of the message: EIP-191, or whatever its ERC-1271 contract accepts; 0x-hexadecimal.
+    /// The wallet's signature of the message, 0x-hexadecimal: EIP-191, or whatever its ERC-1271 contract accepts; on Solana
+    /// the 64 bytes of Ed25519.
     pub signature: String,
     /// What the account is called, 1 to 80 characters on one line.
     pub name: String,
@@ -84,8 +85,8 @@ impl Authorisation {
         Ok(Self { text: message.to_owned(), message: parsed, signature: bytes, device })
     }
 
-    pub(crate) fn wallet(&self) -> AccountId {
-        AccountId { chain: ChainId::Eip155(self.message.chain_id), address: self.message.address.into() }
+    pub(crate) const fn wallet(&self) -> AccountId {
+        self.message.wallet
     }
 }
 

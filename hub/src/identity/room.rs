@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 use super::{
     model::{Authorisation, DeviceBody, HubBody, IdentityBody, check_name},
     nonce,
-    siwe::{Demands, SignInError},
+    siwx::{Demands, SignInError},
     store, wallet,
 };
 use crate::{
@@ -91,7 +91,7 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
     let authorisation = authorisation(record)?;
     if let Some(authorisation) = &authorisation {
         let told = |error: SignInError| Refusal::access(error.rule, "/body/message", error.to_string());
-        let chains = hub.config.eip155_chains();
+        let chains = hub.config.chains();
         let demands = Demands {
             scheme: hub.public.url.split("://").next().unwrap_or_default(),
             domain: &hub.public.domain,
@@ -158,7 +158,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
     match authorisation(record)? {
         None => Ok(Value::Null),
         Some(authorisation) => {
-            let scheme = wallet::verify(&hub.chain, &authorisation).await?;
+            let scheme = wallet::verify(&hub.indexers, &authorisation).await?;
             Ok(json!({ "scheme": scheme.name() }))
         }
     }

@@ -1,15 +1,20 @@
-//! Whether a wallet signed a message: EIP-191 by recovery, else ERC-1271 by asking the contract.
+//! Whether a wallet signed a message. On EVM chains: EIP-191 by recovery, else ERC-1271 by asking the contract. On Solana:
+//! Ed25519 of the message's bytes by the wallet's own key; an account of a program cannot sign and so cannot sign in.
 
 use alloy::{
     primitives::{B256, eip191_hash_message},
     sol,
     sol_types::SolCall,
 };
-use protocol::{chain::AccountId, evm::recover, wire::feed::CallOutcome};
+use protocol::{
+    chain::{AccountId, Address, Signed},
+    evm, solana,
+    wire::feed::CallOutcome,
+};
 
 use super::model::Authorisation;
 use crate::{
-    chain::ChainReader,
+    chain::Indexers,
     error::{Error, Refusal},
 };
 
@@ -22,6 +27,7 @@ sol! {
 pub(super) enum Scheme {
     Eip191,
     Erc1271,
+    Ed25519,
 }
 
 impl Scheme {
@@ -29,31 +35,39 @@ impl Scheme {
         match self {
             Self::Eip191 => "eip191",
             Self::Erc1271 => "erc1271",
+            Self::Ed25519 => "ed25519",
         }
     }
 }
 
-/// Whether the wallet is a plain key and this is its EIP-191 signature of the message.
-pub(crate) fn recovers(authorisation: &Authorisation) -> bool {
-    let hash = eip191_hash_message(&authorisation.text);
-    recover(hash, &authorisation.signature) == Ok(authorisation.message.address)
+/// Who can say whether the wallet signed the message; none when it certainly did not.
+pub(crate) fn signed(authorisation: &Authorisation) -> Option<Signed> {
+    let Authorisation { text, signature, .. } = authorisation;
+    match authorisation.wallet().address {
+        Address::Evm(wallet) => {
+            let hash = eip191_hash_message(text);
+            let by_key = evm::recover(hash, signature) == Ok(wallet);
+            Some(if by_key { Signed::ByKey } else { Signed::AskContract(hash) })
+        }
+        Address::Solana(key) => solana::check(&key, text.as_bytes(), signature).then_some(Signed::ByKey),
+    }
 }
 
-pub(super) async fn verify(chain: &ChainReader, authorisation: &Authorisation) -> Result<Scheme, Error> {
-    if recovers(authorisation) {
-        return Ok(Scheme::Eip191);
-    }
-    let hash = eip191_hash_message(&authorisation.text);
+pub(super) async fn verify(indexers: &Indexers, authorisation: &Authorisation) -> Result<Scheme, Error> {
     let wallet = authorisation.wallet();
-    if contract_accepts(chain, wallet, hash, &authorisation.signature).await? {
-        return Ok(Scheme::Erc1271);
-    }
-    Err(Refusal::access(
-        "wallet_signature",
-        "/body",
-        format!("the signature is not {wallet}'s over this message (EIP-191 and ERC-1271 tried)"),
-    )
-    .into())
+    let tried = match (wallet.address, signed(authorisation)) {
+        (Address::Evm(_), Some(Signed::ByKey)) => return Ok(Scheme::Eip191),
+        (Address::Solana(_), Some(Signed::ByKey)) => return Ok(Scheme::Ed25519),
+        (_, Some(Signed::AskContract(hash))) => {
+            if contract_accepts(indexers, wallet, hash, &authorisation.signature).await? {
+                return Ok(Scheme::Erc1271);
+            }
+            "EIP-191 and ERC-1271"
+        }
+        (_, None) => "Ed25519",
+    };
+    let told = format!("the signature is not {wallet}'s over this message ({tried} tried)");
+    Err(Refusal::access("wallet_signature", "/body", told).into())
 }
 
 /// Whether the contract at `wallet` holds the signature of `hash` good (ERC-1271).
@@ -61,13 +75,13 @@ pub(super) async fn verify(chain: &ChainReader, authorisation: &Authorisation) -
 /// # Errors
 /// The indexer does not answer.
 pub(crate) async fn contract_accepts(
-    chain: &ChainReader,
+    indexers: &Indexers,
     wallet: AccountId,
     hash: B256,
     signature: &[u8],
 ) -> Result<bool, Error> {
     let call = isValidSignatureCall { hash, signature: signature.to_vec().into() };
-    Ok(match chain.call(wallet, call.abi_encode()).await? {
+    Ok(match indexers.call(wallet, call.abi_encode()).await? {
         // The selector itself is the magic value, as a word.
         CallOutcome::Returned { data } => {
             data.len() == 32

@@ -103,7 +103,7 @@ pub struct Credential {
     #[serde(rename = "credentialSubject")]
     pub subject: Subject,
     /// Why the device may speak for the party's wallet: what the wallet signed when the device joined the account
-    /// (EIP-4361). None for the hub.
+    /// (CAIP-122). None for the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorisation: Option<WalletAuthorisation>,
 }
@@ -365,8 +365,10 @@ fn word_of(credential: &Credential) -> Result<Option<identity::Authorisation>, R
 /// The authorisation cannot be read.
 pub fn wallet_question(credential: &Credential) -> Result<Option<(AccountId, B256, Bytes)>, Refusal> {
     Ok(word_of(credential)?
-        .filter(|word| !identity::recovers(word))
-        .map(|word| (word.wallet(), eip191_hash_message(&word.text), Bytes::from(word.signature))))
+        .and_then(|word| match identity::signed(&word)? {
+            Signed::ByKey => None,
+            Signed::AskContract(hash) => Some((word.wallet(), hash, Bytes::from(word.signature))),
+        }))
 }
 
 fn check_authorisation(
@@ -387,11 +389,12 @@ fn check_authorisation(
     if word.device != credential.issuer {
         return refuse(format!("it is for the device {}, not {}", word.device, credential.issuer));
     }
-    match facts.contract_wallet {
-        _ if identity::recovers(&word) => Ok(()),
-        Some(true) => Ok(()),
-        Some(false) => refuse(format!("the contract {party} does not hold the signature good")),
-        None => refuse(format!("the signature is not by the key of {party}")),
+    match (identity::signed(&word), facts.contract_wallet) {
+        (Some(Signed::ByKey), _) | (Some(Signed::AskContract(_)), Some(true)) => Ok(()),
+        (Some(Signed::AskContract(_)), Some(false)) => {
+            refuse(format!("the contract {party} does not hold the signature good"))
+        }
+        (None, _) | (_, None) => refuse(format!("the signature is not by the key of {party}")),
     }
 }
 

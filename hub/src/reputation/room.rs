@@ -64,7 +64,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
     if owner != Some(record.account()) {
         return Ok(Value::Null);
     }
-    let contract_wallet = identity::contract_accepts(&hub.chain, wallet, hash, &signature).await?;
+    let contract_wallet = identity::contract_accepts(&hub.indexers, wallet, hash, &signature).await?;
     Ok(json!(Asked { contract_wallet }))
 }
 

@@ -70,9 +70,10 @@ pub(crate) const fn subject_of(event: &ChainEvent) -> Subject {
         EventBody::PoolCreated { pool, .. } | EventBody::ListPublished { pool, .. } => {
             Subject::Pool { pool: *pool, arbiter: event.contract }
         }
-        EventBody::Withdrawn { .. } | EventBody::Revoked { .. } | EventBody::Retracted { .. } => {
-            Subject::None
-        }
+        EventBody::Withdrawn { .. }
+        | EventBody::Revoked { .. }
+        | EventBody::Approved { .. }
+        | EventBody::Retracted { .. } => Subject::None,
     }
 }
 

@@ -1,12 +1,23 @@
-//! Sign-In with Ethereum (EIP-4361): the message's text, its grammar, and what a hub demands of it. Needs no server.
+//! Sign-in with a wallet (CAIP-122): the message's text, its grammar, and what a hub demands of it. Needs no server.
+//!
+//! The text is EIP-4361's on EVM chains and Sign In With Solana's on Solana. They differ in the account's kind on the first
+//! line, in the form of address and `Chain ID`, and in that Solana has one empty line, not two, where there is no statement.
 
 use std::{fmt, str::FromStr};
 
-use alloy::primitives::Address;
+use alloy::primitives;
+use protocol::chain::{AccountId, Address, ChainId};
 
 use crate::records::{Device, Stamp};
 
-const INTRODUCTION: &str = " wants you to sign in with your Ethereum account:";
+const ASKS: &str = " wants you to sign in with your ";
+/// Sign In With Solana knows clusters by these names alone. A cluster that has none is written as in CAIP-2.
+const CLUSTERS: [(&str, &str); 4] = [
+    ("mainnet", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
+    ("testnet", "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z"),
+    ("devnet", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"),
+    ("localnet", "solana:EarnestLoca1Net11111111111111111"),
+];
 const MESSAGE_MAX: usize = 4096;
 const RESOURCES_MAX: usize = 16;
 /// How far ahead of the hub's clock a message may be dated, in milliseconds.
@@ -18,7 +29,7 @@ const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
 pub struct SignInError {
     /// The rule's name.
     pub rule: &'static str,
-    /// The field of EIP-4361.
+    /// The field of the message.
     pub field: &'static str,
     /// The value and the rule in words.
     pub detail: String,
@@ -28,6 +39,64 @@ fn refuse<T>(rule: &'static str, field: &'static str, detail: impl Into<String>)
     Err(SignInError { rule, field, detail: detail.into() })
 }
 
+/// Whose account the first line says it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ethereum,
+    Solana,
+}
+
+const fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Ethereum => "Ethereum",
+        Kind::Solana => "Solana",
+    }
+}
+
+const fn kind(chain: ChainId) -> Kind {
+    match chain {
+        ChainId::Eip155(_) => Kind::Ethereum,
+        ChainId::Solana(_) => Kind::Solana,
+    }
+}
+
+/// A chain as `Chain ID` writes it.
+fn chain_text(chain: ChainId) -> String {
+    let whole = chain.to_string();
+    match CLUSTERS.iter().find(|(_, cluster)| *cluster == whole) {
+        Some((name, _)) => (*name).to_owned(),
+        None => whole.split_once(':').map_or_else(String::new, |(_, reference)| reference.to_owned()),
+    }
+}
+
+/// The wallet of a message of an account's kind; each address and chain has one text.
+fn wallet(kind: Kind, address: &str, chain: &str) -> Result<AccountId, SignInError> {
+    if kind == Kind::Ethereum {
+        let Ok(wallet) = primitives::Address::parse_checksummed(address, None) else {
+            return refuse("message_form", "address", format!("`{address:.60}` must be an EIP-55 address"));
+        };
+        let told = format!("`{chain:.60}` must be a decimal EIP-155 chain id");
+        let chain = format!("eip155:{chain}").parse();
+        let Ok(chain) = chain else { return refuse("message_form", "Chain ID", told) };
+        return Ok(AccountId { chain, address: wallet.into() });
+    }
+    let Some(address) = address.parse().ok().filter(|address: &Address| address.solana().is_some()) else {
+        return refuse("message_form", "address", format!("`{address:.60}` must be base58 of 32 bytes"));
+    };
+    let named = CLUSTERS.iter().find(|(name, _)| *name == chain);
+    let whole = named.map_or_else(|| format!("solana:{chain}"), |(_, cluster)| (*cluster).to_owned());
+    match whole.parse::<ChainId>() {
+        Ok(known) if chain_text(known) == chain => Ok(AccountId { chain: known, address }),
+        _ => refuse(
+            "message_form",
+            "Chain ID",
+            format!(
+                "`{chain:.60}` must be mainnet, testnet, devnet or localnet, and of any other cluster its CAIP-2 reference"
+            ),
+        ),
+    }
+}
+
 /// A sign-in message. Its `Display` is the text that the wallet signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignIn {
@@ -35,14 +104,12 @@ pub struct SignIn {
     pub scheme: Option<String>,
     /// The RFC 3986 authority that asks.
     pub domain: String,
-    /// The wallet.
-    pub address: Address,
+    /// The wallet, on the chain on which its signature is checked.
+    pub wallet: AccountId,
     /// What the person is told, one line.
     pub statement: Option<String>,
     /// The subject of the signing.
     pub uri: String,
-    /// EIP-155 chain id on which the wallet's signature is checked.
-    pub chain_id: u64,
     /// At least 8 letters and digits, issued by the hub.
     pub nonce: String,
     /// RFC 3339.
@@ -62,14 +129,20 @@ impl fmt::Display for SignIn {
         if let Some(scheme) = &self.scheme {
             write!(f, "{scheme}://")?;
         }
-        write!(f, "{}{INTRODUCTION}\n{}\n\n", self.domain, self.address.to_checksum(None))?;
-        if let Some(statement) = &self.statement {
-            writeln!(f, "{statement}")?;
+        let AccountId { chain, address } = self.wallet;
+        write!(f, "{}{ASKS}{} account:\n{address}\n", self.domain, name(kind(chain)))?;
+        match (&self.statement, kind(chain)) {
+            (Some(statement), _) => write!(f, "\n{statement}\n")?,
+            (None, Kind::Ethereum) => f.write_str("\n")?,
+            (None, Kind::Solana) => {}
         }
         write!(
             f,
             "\nURI: {}\nVersion: 1\nChain ID: {}\nNonce: {}\nIssued At: {}",
-            self.uri, self.chain_id, self.nonce, self.issued_at
+            self.uri,
+            chain_text(chain),
+            self.nonce,
+            self.issued_at
         )?;
         for (name, value) in [
             ("Expiration Time", &self.expiration_time),
@@ -100,11 +173,16 @@ impl FromStr for SignIn {
         }
         let mut lines = text.split('\n').peekable();
         let mut next = |field| lines.next().map_or_else(|| refuse("message_form", field, "is missing"), Ok);
-        let Some(asker) = next("domain")?.strip_suffix(INTRODUCTION) else {
+        let first = next("domain")?;
+        let asks = |kind| {
+            let rest = first.strip_suffix(" account:")?.strip_suffix(name(kind))?;
+            Some((kind, rest.strip_suffix(ASKS)?))
+        };
+        let Some((kind, asker)) = asks(Kind::Ethereum).or_else(|| asks(Kind::Solana)) else {
             return refuse(
                 "message_form",
                 "domain",
-                format!("the first line must end with `{INTRODUCTION}`"),
+                format!("the first line must end with `{ASKS}Ethereum account:` or `{ASKS}Solana account:`"),
             );
         };
         let (scheme, domain) = match asker.split_once("://") {
@@ -112,15 +190,18 @@ impl FromStr for SignIn {
             None => (None, asker.to_owned()),
         };
         let address = next("address")?;
-        let Ok(wallet) = Address::parse_checksummed(address, None) else {
-            return refuse("message_form", "address", format!("`{address:.60}` must be an EIP-55 address"));
-        };
         if !next("address")?.is_empty() {
             return refuse("message_form", "address", "an empty line must follow");
         }
-        let statement = match next("statement")? {
-            "" => None,
-            statement => {
+        let mut ahead = None;
+        let statement = match (kind, next("statement")?) {
+            (Kind::Ethereum, "") => None,
+            (Kind::Solana, uri) if uri.starts_with("URI: ") => {
+                ahead = Some(uri);
+                None
+            }
+            (Kind::Solana, "") => return refuse("message_form", "statement", "must not be an empty line"),
+            (_, statement) => {
                 if !next("statement")?.is_empty() {
                     return refuse(
                         "message_form",
@@ -132,7 +213,7 @@ impl FromStr for SignIn {
             }
         };
         let mut named = |field: &'static str| -> Result<String, SignInError> {
-            let line = next(field)?;
+            let line = ahead.take().map_or_else(|| next(field), Ok)?;
             line.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned).map_or_else(
                 || refuse("message_form", field, format!("expected here, found `{line:.60}`")),
                 Ok,
@@ -144,13 +225,7 @@ impl FromStr for SignIn {
             return refuse("message_version", "Version", format!("`{version:.20}` must be 1"));
         }
         let chain = named("Chain ID")?;
-        let Some(chain_id) = chain.parse::<u64>().ok().filter(|id| *id > 0 && id.to_string() == chain) else {
-            return refuse(
-                "message_form",
-                "Chain ID",
-                format!("`{chain:.30}` must be a decimal EIP-155 chain id"),
-            );
-        };
+        let wallet = wallet(kind, address, &chain)?;
         let nonce = named("Nonce")?;
         if nonce.len() < 8 || nonce.len() > 64 || !nonce.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return refuse("message_form", "Nonce", "must be 8 to 64 letters and digits");
@@ -178,10 +253,9 @@ impl FromStr for SignIn {
         let message = Self {
             scheme,
             domain,
-            address: wallet,
+            wallet,
             statement,
             uri,
-            chain_id,
             nonce,
             issued_at,
             expiration_time,
@@ -200,7 +274,7 @@ pub(crate) struct Demands<'a> {
     pub scheme: &'a str,
     pub domain: &'a str,
     pub uri: &'a str,
-    pub chains: &'a [u64],
+    pub chains: &'a [ChainId],
     /// Unix milliseconds.
     pub now: i64,
 }
@@ -278,12 +352,10 @@ impl SignIn {
         if self.uri != demands.uri {
             return refuse("message_uri", "URI", format!("`{:.100}` must be {}", self.uri, demands.uri));
         }
-        if !demands.chains.contains(&self.chain_id) {
-            return refuse(
-                "message_chain",
-                "Chain ID",
-                format!("{} must be one of {:?}", self.chain_id, demands.chains),
-            );
+        if !demands.chains.contains(&self.wallet.chain) {
+            let known: Vec<_> = demands.chains.iter().map(ToString::to_string).collect();
+            let told = format!("{} must be one of {}", self.wallet.chain, known.join(", "));
+            return refuse("message_chain", "Chain ID", told);
         }
         let issued = moment("Issued At", &self.issued_at)?;
         if issued > demands.now.saturating_add(AHEAD_MAX_MS) {
@@ -334,13 +406,11 @@ fn moment(field: &'static str, text: &str) -> Result<i64, SignInError> {
 }
 
 impl SignIn {
-    /// The message by which `address` authorises `device` at a hub, from what `GET /v1/sign-in/nonce` answered.
-    #[allow(clippy::too_many_arguments, reason = "the fields of the message, in its order")]
+    /// The message by which `wallet` authorises `device` at a hub, from what `GET /v1/sign-in/nonce` answered.
     pub fn for_device(
         domain: &str,
         uri: &str,
-        address: Address,
-        chain_id: u64,
+        wallet: AccountId,
         nonce: &str,
         device: &Device,
         issued_at: Stamp,
@@ -349,10 +419,9 @@ impl SignIn {
         Self {
             scheme: None,
             domain: domain.to_owned(),
-            address,
+            wallet,
             statement: Some("Let this device speak for me on Earnest.".to_owned()),
             uri: uri.to_owned(),
-            chain_id,
             nonce: nonce.to_owned(),
             issued_at: issued_at.to_string(),
             expiration_time: Some(expires_at.to_string()),
