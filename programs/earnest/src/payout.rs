@@ -102,7 +102,10 @@ impl<'info> Payouts<'info> {
     }
 
     /// That these accounts are the deal's.
-    fn check(&self, deal: &Deal) -> Result<()> {
+    ///
+    /// # Errors
+    /// `WrongAccount`, `WrongAsset`.
+    pub fn check(&self, deal: &Deal) -> Result<()> {
         require_keys_eq!(self.seller.key(), deal.seller_destination, Refusal::WrongAccount);
         require_keys_eq!(self.buyer.key(), deal.buyer_destination, Refusal::WrongAccount);
         let given = [&self.vault, &self.mint, &self.token_program];

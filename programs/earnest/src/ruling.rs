@@ -18,14 +18,10 @@ pub type Votes = [u8; 32];
 /// A case in hand.
 #[derive(Clone, Copy)]
 pub struct Bench<'a, 'info> {
-    /// The deal.
-    pub deal: &'a AccountLoader<'info, Deal>,
-    /// Where the deal pays out.
-    pub payouts: &'a Payouts<'info>,
-    /// The last jury of the case.
-    pub last: &'a AccountLoader<'info, Jury>,
-    /// Unix seconds.
-    pub now: u64,
+    deal: &'a AccountLoader<'info, Deal>,
+    payouts: &'a Payouts<'info>,
+    last: &'a AccountLoader<'info, Jury>,
+    now: u64,
 }
 
 /// What new ballots came to.
@@ -76,7 +72,21 @@ fn seated(votes: &Votes, size: u8) -> &[u8] {
     votes.get(..usize::from(size)).unwrap_or_default()
 }
 
-impl<'info> Bench<'_, 'info> {
+impl<'a, 'info> Bench<'a, 'info> {
+    /// A deal, where it pays out, the last jury of its case, and the time in Unix seconds.
+    ///
+    /// # Errors
+    /// Accounts that are not where the deal pays out, whether it is going to or not.
+    pub fn new(
+        deal: &'a AccountLoader<'info, Deal>,
+        payouts: &'a Payouts<'info>,
+        last: &'a AccountLoader<'info, Jury>,
+        now: u64,
+    ) -> Result<Self> {
+        payouts.check(&*deal.load()?)?;
+        Ok(Self { deal, payouts, last, now })
+    }
+
     /// Takes a jury's new ballots, and rules when they determine one share.
     ///
     /// # Errors

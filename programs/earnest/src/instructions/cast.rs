@@ -59,7 +59,7 @@ impl<'info> Cast<'info> {
             let deal = accounts.deal.load()?.id;
             (votes, BallotCast { deal, instance: jury.instance, jury: jury.jury, seat, share, reason })
         };
-        let bench = Bench { deal: &accounts.deal, payouts: &accounts.payouts, last: &last, now };
+        let bench = Bench::new(&accounts.deal, &accounts.payouts, &last, now)?;
         let outcome = bench.count(&heard, &votes)?;
         emit_cpi!(event);
         match outcome {

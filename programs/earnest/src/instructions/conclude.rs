@@ -38,7 +38,7 @@ impl<'info> Conclude<'info> {
             first.map(|first| case::first_of(&accounts.deal, first, &last)).transpose()?
         };
         let now = clock::now()?;
-        let bench = Bench { deal: &accounts.deal, payouts: &accounts.payouts, last: &last, now };
+        let bench = Bench::new(&accounts.deal, &accounts.payouts, &last, now)?;
         let accepted = bench.conclude(first.as_ref())?;
         emit_accepted!(ctx, accepted);
         Ok(())

@@ -24,7 +24,7 @@ impl<'info> Execute<'info> {
         let last = case::last(&accounts.deal, accounts.last.as_ref())?;
         case::check_accepted(last.load()?.stage())?;
         let now = clock::now()?;
-        let bench = Bench { deal: &accounts.deal, payouts: &accounts.payouts, last: &last, now };
+        let bench = Bench::new(&accounts.deal, &accounts.payouts, &last, now)?;
         let (ruled, paid) = bench.execute()?;
         let executed = RulingExecuted { deal: ruled.deal, share: ruled.share };
         emit_cpi!(ruled);

@@ -78,7 +78,7 @@ impl<'info> Submit<'info> {
             require!(votes != jury.votes, Refusal::NoBallots);
             votes
         };
-        let bench = Bench { deal: &accounts.deal, payouts: &accounts.payouts, last: &last, now };
+        let bench = Bench::new(&accounts.deal, &accounts.payouts, &last, now)?;
         match bench.count(&heard, &votes)? {
             Outcome::Counted(event) => emit_cpi!(event),
             Outcome::Accepted(accepted) => emit_accepted!(ctx, accepted),
