@@ -96,6 +96,13 @@ pub fn program_file() -> PathBuf {
     )
 }
 
+/// A copy goes its own way from here.
+impl Clone for Svm {
+    fn clone(&self) -> Self {
+        Self { vm: self.vm.clone(), payer: self.payer.insecure_clone(), hashes: self.hashes.clone() }
+    }
+}
+
 impl Default for Svm {
     fn default() -> Self {
         Self::start()

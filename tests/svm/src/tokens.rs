@@ -86,6 +86,17 @@ impl Svm {
         address
     }
 
+    /// Lets an account of tokens hold exactly so much, and `delegate` move any of it.
+    pub fn set_tokens(&mut self, account: &Pubkey, amount: u64, delegate: Option<Pubkey>) {
+        let mut there = self.account(account).unwrap();
+        let mut tokens = TokenAccount::unpack(&there.data).unwrap();
+        tokens.amount = amount;
+        tokens.delegate = delegate.into();
+        tokens.delegated_amount = delegate.map_or(0, |_| u64::MAX);
+        TokenAccount::pack(tokens, &mut there.data).unwrap();
+        self.set_account(account, there);
+    }
+
     /// Lets `delegate` move up to `amount` out of the owner's associated account.
     pub fn allow(&mut self, owner: &Keypair, mint: &Pubkey, program: Pubkey, delegate: &Pubkey, amount: u64) {
         let account = solana::associated_token(&key(owner), mint, &program);

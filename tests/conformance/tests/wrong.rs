@@ -1,31 +1,34 @@
-//! Histories find a rule that is wrong: one rule of the model at a time is changed, and model and contract must differ.
+//! Histories find a rule that is wrong: one rule of the model at a time is changed, and model and chain must differ.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects, reason = "test code")]
 
-use equivalence::{World, cases, deals, history::differ};
+use conformance::{
+    cases::Cases,
+    deals::Deals,
+    evm::Evm,
+    history::differ,
+    play::{CaseRule, DealRule, Rules},
+};
 use protocol::{
     arbitration::{
         self,
         case::{self, Case, Context, Moved},
     },
     deal::{self, Actor, DealState, Refusal, Transition},
-    evm::Refused,
-    refusal::Class,
+    refusal::{Class, Refused},
     terms::Terms,
 };
 
 /// Far more than any of these needs.
 const HISTORIES: u32 = 300;
 
-fn of_deals(name: &str, wrong: deals::Model<'_>) {
-    let world = World::in_process();
-    let seen = differ(HISTORIES, 40, |history| deals::compare(&mut world.clone(), history, wrong));
-    assert!(seen, "nobody saw that {name}");
+fn of_deals(name: &str, wrong: DealRule<'_>) {
+    let rules = Rules { deal: wrong, ..Rules::default() };
+    assert!(differ::<Deals, _>(HISTORIES, &Evm::in_process(), rules), "nobody saw that {name}");
 }
 
-fn of_cases(name: &str, wrong: cases::Model<'_>) {
-    let world = World::in_process();
-    let seen = differ(HISTORIES, 60, |history| cases::compare(&mut world.clone(), history, wrong));
-    assert!(seen, "nobody saw that {name}");
+fn of_cases(name: &str, wrong: CaseRule<'_>) {
+    let rules = Rules { case: wrong, ..Rules::default() };
+    assert!(differ::<Cases, _>(HISTORIES, &Evm::in_process(), rules), "nobody saw that {name}");
 }
 
 type OfDeal = Result<Transition, Refusal>;

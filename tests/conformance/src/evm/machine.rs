@@ -13,26 +13,26 @@ use revm::{
     state::AccountInfo,
 };
 
-use crate::ground::{Call, GAS, Ground, KNOWN_HASHES};
+use super::ground::{Call, GAS, Ground, KNOWN_HASHES};
 
 /// The chain that the fixture's anvil claims to be.
 const CHAIN_ID: u64 = 31_337;
 
 /// A chain as it was at some moment; a clone goes its own way.
 #[derive(Clone, Debug)]
-pub struct Evm {
+pub struct Machine {
     state: CacheDB<EmptyDB>,
     now: u64,
     height: u64,
 }
 
-impl Default for Evm {
+impl Default for Machine {
     fn default() -> Self {
         Self { state: CacheDB::new(EmptyDB::new()), now: 1_800_000_000, height: 1_000 }
     }
 }
 
-impl Evm {
+impl Machine {
     fn run(&mut self, from: Address, to: TxKind, data: Bytes, value: U256, commit: bool) -> ExecutionResult {
         let (now, height) = (self.now, self.height);
         let mut evm = Context::mainnet()
@@ -71,7 +71,7 @@ impl Evm {
     }
 }
 
-impl Ground for Evm {
+impl Ground for Machine {
     fn send(&mut self, call: Call, time: u64) -> Result<Vec<Log>, Bytes> {
         assert!(time > self.now, "blocks have times that grow");
         (self.now, self.height) = (time, self.height + 1);

@@ -1,14 +1,16 @@
-//! Cases: the model and the pools agree on every history.
+//! Cases: the model and every chain agree on every history.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
-use equivalence::{
-    World,
-    cases::compare,
+use conformance::{
+    cases::Cases,
+    chain::Chain,
+    evm::Evm,
     history::{at_least, run},
+    play::Rules,
+    solana::Solana,
 };
-use protocol::arbitration::case::apply;
 
-/// What all histories together must have met; the rest is rare and needs no luck to be tested.
+/// What all histories together must have met on each chain; the rest is rare and needs no luck to be tested.
 const EXPECTED: &[&str] = &[
     "CaseOpened",
     "TargetMoved",
@@ -51,9 +53,19 @@ const EXPECTED: &[&str] = &[
     "NoBallots",
 ];
 
+fn agree<C: Chain + Clone>(name: &str, chain: &C) {
+    let told = run::<Cases, _>(at_least(300), Rules::default(), || Box::new(chain.clone()));
+    let report = told.unwrap_or_else(|difference| panic!("{difference}"));
+    report.tally.expect(EXPECTED);
+    report.tell(name, "cases");
+}
+
 #[test]
 fn model_and_contract_seat_and_count_alike() {
-    let world = World::in_process();
-    let told = run(at_least(400), 60, |history| compare(&mut world.clone(), history, &apply));
-    told.unwrap_or_else(|difference| panic!("{difference}")).expect(EXPECTED);
+    agree("revm", &Evm::in_process());
+}
+
+#[test]
+fn model_and_program_seat_and_count_alike() {
+    agree("litesvm", &Solana::default());
 }

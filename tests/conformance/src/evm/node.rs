@@ -7,11 +7,10 @@ use alloy::{
     rpc::types::{TransactionReceipt, TransactionRequest},
 };
 use fixture::Chain;
-use protocol::caip::AccountId;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::ground::{Call, GAS, Ground, KNOWN_HASHES};
+use super::ground::{Call, GAS, Ground, KNOWN_HASHES};
 
 /// A running node, stopped when dropped.
 #[derive(Debug)]
@@ -28,7 +27,9 @@ impl Default for Node {
     fn default() -> Self {
         let runtime = Runtime::new().unwrap();
         let (chain, rpc) = runtime.block_on(async {
-            let chain = Chain::start_with(&["--hardfork", "cancun", "--gas-limit", "30000000"]).await;
+            let free =
+                ["--hardfork", "cancun", "--gas-limit", "30000000", "--base-fee", "0", "--gas-price", "0"];
+            let chain = Chain::start_with(&free).await;
             let rpc = ProviderBuilder::new()
                 .disable_recommended_fillers()
                 .connect_http(chain.rpc_url().parse().unwrap())
@@ -43,11 +44,6 @@ impl Default for Node {
 }
 
 impl Node {
-    /// Where the fixture put the escrow and the pools.
-    pub fn contracts(&self) -> (AccountId, AccountId) {
-        (self.chain.escrow, self.chain.pools)
-    }
-
     fn look(&mut self) {
         (self.now, self.height) = self.runtime.block_on(async {
             self.rpc.anvil_set_auto_mine(false).await.unwrap();
@@ -79,7 +75,8 @@ impl Ground for Node {
             .with_to(call.to)
             .with_input(call.data)
             .with_value(call.value)
-            .with_gas_limit(GAS);
+            .with_gas_limit(GAS)
+            .with_gas_price(0);
         (self.now, self.height) = (time, self.height + 1);
         self.runtime.block_on(async {
             let receipt = self.mined(request, time).await;
