@@ -9,6 +9,7 @@ pub mod call;
 mod event;
 mod refusal;
 mod signing;
+mod transaction;
 
 pub use account::{
     AccountError, deal as read_deal, deal_state, jury as read_jury, list_members, pool as read_pool,
@@ -20,6 +21,7 @@ pub use address::{
 pub use event::{EventError, decode_event, is_event};
 pub use refusal::{Failed, decode_failure};
 pub use signing::{Line, Signable, check, signed_by};
+pub use transaction::{SIZE_MAX, Transaction, TransactionError, key_of};
 
 /// A key as the program's crate and the clients have it.
 pub use anchor_lang::prelude::Pubkey;
