@@ -2,7 +2,7 @@
 //!
 //! Identifiers ([`ChainId`], [`AccountId`], [`AssetId`], [`Address`], [`TransactionId`]) read and write the texts of every
 //! kind. Below them stand the entry points for whoever needs a deal's id or the word on a signature and does not care
-//! which kind of chain the deal is on: [`deal_id`], [`pool_id`], [`case_id`], [`event_id`], [`misfits`], [`amount_cap`],
+//! which kind of chain the deal is on: [`deal_id`], [`pool_id`], [`case_id`], [`event_id`], [`event_order`], [`misfits`], [`amount_cap`],
 //! [`stride`], [`terms_signature`], [`ballot_signature`], [`appeal_signature`].
 
 mod address;
@@ -129,6 +129,15 @@ pub fn event_id(
             Some(signature) => Ok(solana::event_id(&signature, index)),
             None => Err(UnsupportedChain(chain)),
         },
+    }
+}
+
+/// What puts the events of a chain in its order, given the height of the block and the event's place. Nothing in an event
+/// tells the order of transactions of one slot: those of Solana that are equal in this come as the feed tells them.
+pub const fn event_order(chain: ChainId, block_number: u64, index: u64) -> (u64, u64) {
+    match chain {
+        ChainId::Eip155(_) => (block_number, index),
+        ChainId::Solana(_) => (block_number, 0),
     }
 }
 

@@ -134,6 +134,7 @@ pub fn ballot_signature(
 pub fn ballot_form(chain: ChainId, signature: &[u8]) -> Result<(), NotSigned> {
     match chain {
         ChainId::Eip155(_) => Ok(evm::compact(signature).map(drop)?),
-        ChainId::Solana(_) => Err(UnsupportedChain(chain).into()),
+        ChainId::Solana(_) if signature.len() == 64 => Ok(()),
+        ChainId::Solana(_) => Err(NotSigned::Length(signature.len())),
     }
 }

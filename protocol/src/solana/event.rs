@@ -119,6 +119,39 @@ pub fn decode_event(chain: ChainId, data: &[u8]) -> Result<EventBody, EventError
     Err(EventError::Unknown(hex::encode(bytes.get(..8).unwrap_or(bytes))))
 }
 
+/// Whose word an event is, of the two addresses that terms name for the one program: the arbiter's what pools and cases
+/// tell, the escrow's everything else.
+pub fn contract_of(event: &EventBody) -> Pubkey {
+    match event {
+        EventBody::PoolCreated { .. }
+        | EventBody::ListPublished { .. }
+        | EventBody::CaseOpened { .. }
+        | EventBody::TargetMoved { .. }
+        | EventBody::JuryDrawn { .. }
+        | EventBody::BallotCast { .. }
+        | EventBody::BallotsCounted { .. }
+        | EventBody::RulingAccepted { .. }
+        | EventBody::Appealed { .. }
+        | EventBody::RulingExecuted { .. } => super::arbiter(),
+        EventBody::Funded { .. }
+        | EventBody::Delivered { .. }
+        | EventBody::Released { .. }
+        | EventBody::Refunded { .. }
+        | EventBody::Disputed { .. }
+        | EventBody::Evidence { .. }
+        | EventBody::Reclaimed { .. }
+        | EventBody::Claimed { .. }
+        | EventBody::Settled { .. }
+        | EventBody::Ruled { .. }
+        | EventBody::Lapsed { .. }
+        | EventBody::Credited { .. }
+        | EventBody::Withdrawn { .. }
+        | EventBody::Revoked { .. }
+        | EventBody::Approved { .. }
+        | EventBody::Retracted { .. } => program(),
+    }
+}
+
 fn terms(account: impl Fn(&Pubkey) -> AccountId, chain: ChainId, terms: &earnest_program::Terms) -> Terms {
     Terms {
         escrow: account(&program()),

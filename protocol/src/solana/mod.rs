@@ -18,7 +18,7 @@ pub use address::{
     allowance, arbiter, associated_token, consent, deal as deal_address, event_authority,
     jury as jury_address, list as list_address, pool as pool_address, program, vault as vault_address,
 };
-pub use event::{EventError, decode_event, is_event};
+pub use event::{EventError, contract_of, decode_event, is_event};
 pub use refusal::{Failed, decode_failure};
 pub use signing::{Line, Signable, check, signed_by};
 pub use transaction::{SIZE_MAX, Transaction, TransactionError, key_of};

@@ -55,7 +55,8 @@ pub struct FeedEntry {
 pub struct ChainEvent {
     /// [`crate::chain::event_id`]: the same in every indexer; on an EVM chain different for the same log in another block.
     pub id: B256,
-    /// The contract that emitted it.
+    /// The contract that emitted it. On Solana, where one program is both, the arbiter's address is the one of pools and
+    /// cases and the program's that of everything else.
     pub contract: AccountId,
     /// Height of its block.
     #[serde(with = "dec")]
@@ -67,7 +68,7 @@ pub struct ChainEvent {
     pub block_time: u64,
     /// Its transaction.
     pub transaction: TransactionId,
-    /// Its place among the events of its block; on Solana of its transaction.
+    /// Its place among the events of its block; on Solana of its transaction (events of one slot are told in its order).
     #[serde(with = "dec")]
     pub log_index: u64,
     /// What happened.

@@ -271,6 +271,19 @@ pub struct PoolView {
     pub finality: Finality,
 }
 
+/// `GET /v1/pools/{pool}/members?arbiter=<CAIP-10>&list=<index>`: the members of one list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolMembers {
+    /// The pool.
+    pub pool: B256,
+    /// The arbiter contract.
+    pub arbiter: AccountId,
+    /// Index of the list.
+    pub list: u32,
+    /// Who is on it, ascending.
+    pub members: Vec<Address>,
+}
+
 /// A block by height and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockRef {
