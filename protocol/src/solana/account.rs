@@ -1,5 +1,6 @@
 //! From an account's data to a state.
 
+use alloy::primitives::B256;
 use anchor_lang::{AccountDeserialize, Discriminator, prelude::Pubkey};
 use earnest_program::state::{Deal, Jury, List, Pool};
 
@@ -52,6 +53,12 @@ pub fn jury(data: &[u8]) -> Result<Jury, AccountError> {
     zero_copy("jury", data)
 }
 
+/// What the seats of a jury said, as the events tell it.
+pub fn ballots(jury: &Jury) -> B256 {
+    let seats = jury.votes.get(..usize::from(jury.size)).unwrap_or_default();
+    B256::new(earnest_program::ballots::word(seats))
+}
+
 /// A pool's account: its rules, and how many lists it has.
 ///
 /// # Errors
@@ -61,12 +68,20 @@ pub fn pool(mut data: &[u8]) -> Result<(RuleBook, u32), AccountError> {
     Ok((rule_book(&pool.book), pool.lists))
 }
 
+/// The head of a list's account, which stands before its members.
+///
+/// # Errors
+/// It is none.
+pub fn list_head(data: &[u8]) -> Result<List, AccountError> {
+    zero_copy("member list", data)
+}
+
 /// A list's account: its head, and its members in order.
 ///
 /// # Errors
 /// It is none.
 pub fn list_members(data: &[u8]) -> Result<(List, Vec<Pubkey>), AccountError> {
-    let head: List = zero_copy("member list", data)?;
+    let head = list_head(data)?;
     let members = (0..head.size).map(|index| List::member(data, index));
     let members = members.collect::<Result<_, _>>().map_err(|_| AccountError("member list"))?;
     Ok((head, members))

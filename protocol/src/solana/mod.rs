@@ -12,7 +12,8 @@ mod signing;
 mod transaction;
 
 pub use account::{
-    AccountError, deal as read_deal, deal_state, jury as read_jury, list_members, pool as read_pool,
+    AccountError, ballots, deal as read_deal, deal_state, jury as read_jury, list_head, list_members,
+    pool as read_pool,
 };
 pub use address::{
     allowance, arbiter, associated_token, consent, deal as deal_address, event_authority,
