@@ -1,22 +1,30 @@
-//! Writes the artefacts of the Solana program: `artefacts FOLDER SHARED_OBJECT TOOL...`, as `programs/build` calls it.
+//! What `programs/build` calls:
+//! - `artefacts inputs` prints what the Solana program would be built from now;
+//! - `artefacts write FOLDER SHARED_OBJECT TOOL...` writes the artefacts of one that was just built.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anchor_lang_idl::build::IdlBuilder;
 use anyhow::{Context as _, Result, bail};
 use artefacts::{IDL, Inputs, MANIFEST, Manifest, PROGRAM, root, sha256};
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(folder), Some(built)) = (arguments.next(), arguments.next()) else {
-        bail!("usage: artefacts FOLDER SHARED_OBJECT TOOL...");
-    };
-    write(&PathBuf::from(folder), Path::new(&built), arguments.collect())
+    let root = root().canonicalize().context("the root of the repository")?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [verb] if verb == "inputs" => {
+            println!("{}", serde_json::to_string_pretty(&Inputs::read(&root)?)?);
+            Ok(())
+        }
+        [verb, folder, built, tools @ ..] if verb == "write" => {
+            write(&root, Path::new(folder), Path::new(built), tools.to_vec())
+        }
+        _ => bail!("usage: artefacts inputs | artefacts write FOLDER SHARED_OBJECT TOOL..."),
+    }
 }
 
-fn write(folder: &Path, built: &Path, tools: Vec<String>) -> Result<()> {
-    let root = root().canonicalize().context("the root of the repository")?;
-    let inputs = Inputs::read(&root)?;
+fn write(root: &Path, folder: &Path, built: &Path, tools: Vec<String>) -> Result<()> {
+    let inputs = Inputs::read(root)?;
     let program = std::fs::read(built).with_context(|| format!("reading {}", built.display()))?;
     let idl = IdlBuilder::new()
         .program_path(root.join("programs/earnest"))
