@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use hub::{
     identity::{IdentityBody, SessionToken, SignIn, SignInFields, session_request},
     records::{Draft, Receipt, RecordId, Stamp},
@@ -11,7 +11,7 @@ use protocol::chain::ChainId;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{http::Http, profile::Profile};
+use super::{http::Http, profile::Profile, wallet::Said};
 
 /// The present, as records write it.
 pub fn now() -> Stamp {
@@ -37,30 +37,30 @@ impl Hub {
         self.http.post("/v1/records", record).await
     }
 
-    /// Begins an account: the profile's wallet authorises the profile's device.
+    /// The profile's wallet on this chain authorises the profile's device: that begins an account, or adds the wallet to the
+    /// profile's account.
     pub async fn join(&self, profile: &mut Profile, chain: ChainId) -> Result<RecordId> {
         let fields: SignInFields = self.http.get("/v1/sign-in/nonce").await?;
-        let ChainId::Eip155(chain) = chain else {
-            bail!("{chain} is not an EVM chain: its wallets cannot sign in by EIP-4361");
-        };
+        let wallet = profile.wallet.account(chain)?;
         let message = SignIn::for_device(
             &fields.domain,
             &fields.uri,
-            profile.address(),
-            chain,
+            wallet,
             &fields.nonce,
             &profile.device.device(),
             fields.issued_at,
             fields.expiration_time,
         )
         .to_string();
-        let signature = profile.sign_text(&message)?.to_string();
+        let signature = profile.wallet.sign(chain, Said::Text(&message))?.to_string();
         let body = IdentityBody { message, signature, name: profile.name.clone() };
-        let draft = Draft::new("identity@1", None, fields.issued_at, serde_json::to_value(body)?);
+        let draft =
+            Draft::new("identity@1", profile.account, fields.issued_at, serde_json::to_value(body)?);
         let receipt = self.submit(&draft.sign(&profile.device)?).await?;
-        profile.account = Some(receipt.id);
+        profile.words.insert(wallet.to_string(), receipt.id);
+        let account = *profile.account.get_or_insert(receipt.id);
         profile.save()?;
-        Ok(receipt.id)
+        Ok(account)
     }
 
     /// Signs in, so that what is only for this person can be read.

@@ -206,11 +206,10 @@ impl Local {
                 "database": self.place.database("hub"),
                 "data": self.place.root().join("hub"),
                 "public_url": &urls.hub,
-                "indexer_url": &urls.indexer,
+                "indexers": { chain.to_string(): &urls.indexer },
                 "relayer_key": relayer_key,
                 "escrows": [account(contracts.escrow)],
                 "arbiters": [account(contracts.pools)],
-                "chains": [chain.to_string()],
             },
             "relayer": {
                 "listen": listen(&urls.relayer),

@@ -1,10 +1,12 @@
 //! What `submit` asks of this room.
 
-use alloy::{primitives::B256, sol_types::SolCall};
+use std::time::{Duration, Instant};
+
+use alloy::primitives::B256;
 use protocol::{
-    chain::{AccountId, pool_id},
-    evm::pools::ArbitrationPools,
-    wire::feed::{CallOutcome, RuleBook},
+    arbitration,
+    chain::{AccountId, Address, pool_id},
+    wire::{feed::RuleBook, view},
 };
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -28,6 +30,10 @@ use crate::{
 
 /// See [`crate::rooms::Room::tables`].
 pub(crate) const TABLES: &[&str] = &["communities", "members", "pools", "pool_scopes"];
+
+/// How long to wait for an indexer that has not seen a pool yet, and between two looks.
+const NEWS_WAIT: Duration = Duration::from_secs(3);
+const NEWS_PERIOD: Duration = Duration::from_millis(200);
 
 pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
     match record.kind.as_str() {
@@ -72,60 +78,69 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
     serde_json::to_value(facts).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
-/// Rule book, worst case and newest members, as the contract has them now.
+/// Rule book, worst case and newest members, as the arbiter's indexer has them now.
 async fn read_pool(hub: &Hub, body: &PoolBody) -> Result<PoolFacts, Error> {
-    let PoolBody { arbiter, panel } = body;
-    let panel = *panel;
-    let book = read_book(hub, *arbiter, panel).await?;
-    let parent =
-        if book.parent.is_zero() { None } else { Some(read_book(hub, *arbiter, book.parent).await?) };
-    let worst_case = ask(hub, *arbiter, ArbitrationPools::worstCaseCall { pool: panel }).await?;
-    let lists = ask(hub, *arbiter, ArbitrationPools::listCountCall { pool: panel }).await?;
-    let members = match lists.checked_sub(1) {
-        Some(list) => ask(hub, *arbiter, ArbitrationPools::membersOfCall { pool: panel, list }).await?,
+    let PoolBody { arbiter, panel } = *body;
+    let unknown = |pool: B256| {
+        let told = format!("the indexer of {} has seen no pool {pool} of {arbiter}", arbiter.chain);
+        Refusal::rule("unknown_pool", "/body/panel", told)
+    };
+    let pool = seen(hub, arbiter, panel).await?.ok_or_else(|| unknown(panel))?;
+    let book = book_of(arbiter, panel, &pool)?;
+    let parent = if book.parent.is_zero() {
+        None
+    } else {
+        let above = hub.indexers.pool(arbiter, book.parent).await?.ok_or_else(|| unknown(book.parent))?;
+        Some(book_of(arbiter, book.parent, &above.pool)?)
+    };
+    let members = match pool.lists.last() {
+        Some(newest) => read_members(hub, body, newest.list).await?,
         None => Vec::new(),
     };
-    let members = members.into_iter().map(Into::into).collect();
-    let unusable = |reason: String| ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason };
-    let worst_case = u64::try_from(worst_case)
-        .ok()
-        .filter(|seconds| i64::try_from(*seconds).is_ok())
-        .ok_or_else(|| unusable(format!("a worst case of {worst_case} seconds")))?;
+    let worst_case = arbitration::worst_case(&book, parent.as_ref());
     Ok(PoolFacts { book, parent, worst_case, members })
 }
 
-/// The rule book that the id stands for.
-async fn read_book(hub: &Hub, arbiter: AccountId, panel: B256) -> Result<RuleBook, Error> {
-    let book = ask(hub, arbiter, ArbitrationPools::bookOfCall { pool: panel }).await?;
-    let book = RuleBook {
-        keeper: book.keeper.into(),
-        parent: book.parent,
-        jury_size: book.jurySize,
-        delay: book.delay,
-        opening: book.opening,
-        voting: book.voting,
-        appeal: book.appeal,
-        salt: book.salt,
-    };
-    let reason = match pool_id(arbiter.chain, &book) {
-        Ok(id) if id == panel => return Ok(book),
-        Ok(id) => format!("the rule book of {panel} hashes to {id}"),
-        Err(error) => format!("the rule book of {panel}: {error}"),
-    };
-    Err(ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason }.into())
+/// A pool that was made a moment ago is the indexer's next news.
+async fn seen(hub: &Hub, arbiter: AccountId, panel: B256) -> Result<Option<view::Pool>, Error> {
+    let deadline = Instant::now() + NEWS_WAIT;
+    loop {
+        if let Some(found) = hub.indexers.pool(arbiter, panel).await? {
+            return Ok(Some(found.pool));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        tokio::time::sleep(NEWS_PERIOD).await;
+    }
 }
 
-async fn ask<C: SolCall>(hub: &Hub, arbiter: AccountId, call: C) -> Result<C::Return, Error> {
-    match hub.chain.call(arbiter, call.abi_encode()).await? {
-        CallOutcome::Returned { data } => C::abi_decode_returns(&data).map_err(|error| {
-            ChainError::Unusable { path: format!("/v1/call of {arbiter}"), reason: error.to_string() }.into()
-        }),
-        CallOutcome::Reverted { .. } => Err(Refusal::rule(
-            "unknown_pool",
-            "/body/panel",
-            format!("the contract {arbiter} has no such pool ({} reverted)", C::SIGNATURE),
-        )
-        .into()),
+fn unusable(arbiter: AccountId, pool: B256, reason: String) -> Error {
+    ChainError::Unusable { path: format!("/v1/pools/{pool} of {arbiter}"), reason }.into()
+}
+
+/// The rule book that the id stands for.
+fn book_of(arbiter: AccountId, panel: B256, pool: &view::Pool) -> Result<RuleBook, Error> {
+    let Some(book) = pool.book.clone().filter(|_| pool.arbiter == arbiter) else {
+        let reason = "it has no rule book: the indexer begins after the pool was made".to_owned();
+        return Err(unusable(arbiter, panel, reason));
+    };
+    match pool_id(arbiter.chain, &book) {
+        Ok(id) if id == panel => Ok(book),
+        Ok(id) => Err(unusable(arbiter, panel, format!("its rule book hashes to {id}"))),
+        Err(error) => Err(unusable(arbiter, panel, error.to_string())),
+    }
+}
+
+/// A list, all of whose members are of the arbiter's chain.
+async fn read_members(hub: &Hub, body: &PoolBody, list: u32) -> Result<Vec<Address>, Error> {
+    let PoolBody { arbiter, panel } = *body;
+    let Some(found) = hub.indexers.members(arbiter, panel, list).await? else {
+        return Err(unusable(arbiter, panel, format!("it has no members of its list {list}")));
+    };
+    match found.members.iter().find(|member| !arbiter.chain.has(**member)) {
+        Some(other) => Err(unusable(arbiter, panel, format!("its member {other} is of another chain"))),
+        None => Ok(found.members),
     }
 }
 

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use protocol::{
+    chain::event_order,
     terms::Terms,
     wire::{
         dec,
@@ -191,7 +192,7 @@ pub(crate) async fn standing(
 
 fn transactions(events: &[(Finality, ChainEvent)]) -> Vec<DealTransaction> {
     let mut ordered: Vec<_> = events.iter().collect();
-    ordered.sort_by_key(|(_, event)| (event.block_number, event.log_index));
+    ordered.sort_by_key(|(_, event)| event_order(event.chain(), event.block_number, event.log_index));
     ordered
         .into_iter()
         .map(|(finality, event)| DealTransaction {

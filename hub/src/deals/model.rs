@@ -62,7 +62,9 @@ pub struct Price {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptanceBody {
-    /// EIP-712 signature of the terms: 65 bytes of a key, at most 1,024 bytes of a contract wallet (ERC-1271).
+    /// The seller's wallet over the terms, 0x-hexadecimal. On an EVM chain EIP-712: 65 bytes of a key, at most 1,024 of a
+    /// contract wallet (ERC-1271). On Solana the 64 bytes of Ed25519 over the line of the terms; a program's account, which
+    /// approves on chain instead of signing, cannot accept here.
     pub signature: Bytes,
 }
 

@@ -6,7 +6,7 @@
 
 use alloy::primitives::B256;
 use protocol::{
-    chain::TransactionId,
+    chain::{self, TransactionId},
     terms::Terms,
     wire::{
         dec,
@@ -222,7 +222,8 @@ fn apply(now: &Position, event: &ChainEvent, amount: u128) -> Result<Position, G
 }
 
 /// Folds what the deal's escrow said over where the parties' records left the transaction. `events` may hold anything:
-/// events of other contracts are passed over, and the order of the chain is restored here. Stops at the first event
+/// events of other contracts are passed over, and the order of the chain is restored here, where only what the feed told
+/// in its order must come in that (`chain::event_order`). Stops at the first event
 /// that does not fit, which is then named: what it waits for has not been delivered yet.
 pub fn fold<'a>(
     before: Status,
@@ -231,7 +232,7 @@ pub fn fold<'a>(
 ) -> (Position, Option<Gap>) {
     let mut ordered: Vec<&ChainEvent> =
         events.into_iter().filter(|event| event.contract == terms.escrow).collect();
-    ordered.sort_by_key(|event| (event.block_number, event.log_index));
+    ordered.sort_by_key(|event| chain::event_order(event.chain(), event.block_number, event.log_index));
     let mut position = Position::new(before);
     for event in ordered {
         match apply(&position, event, terms.amount) {

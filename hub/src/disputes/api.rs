@@ -457,17 +457,19 @@ async fn cases(
         reader.account.ok_or_else(|| Problem::unauthenticated("cases are shown to their jurors"))?;
     let limit = cursor.limit()?;
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let wallets: Vec<Address> =
-        identity::wallets_of(&mut on, &account).await?.into_iter().map(|wallet| wallet.address).collect();
+    let wallets = identity::wallets_of(&mut on, &account).await?;
+    let addresses: Vec<Address> = wallets.iter().map(|wallet| wallet.address).collect();
     let mut items = Vec::new();
-    for held in store::cases_of(&mut on, &wallets, limit).await? {
+    for held in store::cases_of(&mut on, &addresses, limit).await? {
         let Some(purchase) = purchases::by_deal(&mut on, held.deal).await? else { continue };
         let pool = room::pool_of(&mut on, &purchase).await?;
         let rules = room::rules(&pool, &purchase);
         for jury in held.case.juries.iter().rev() {
             let voted = Ballots::of(&mut on, held.deal, jury).await?.voted;
             let mut ours = seats(jury, &voted);
-            ours.retain(|seat| wallets.contains(&seat.juror));
+            // The same address on another chain may be somebody else's contract.
+            let chain = purchase.terms.arbiter.chain;
+            ours.retain(|seat| wallets.contains(&AccountId { chain, address: seat.juror }));
             if !ours.is_empty() {
                 items.push(DutyView {
                     purchase: held.purchase,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy::primitives::B256;
 use protocol::{
     arbitration::{Ballots, Bounds, Vote},
-    chain::{Address, case_id},
+    chain::{Address, case_id, event_order},
     terms::Terms,
     wire::feed::{ChainEvent, EventBody},
 };
@@ -160,7 +160,7 @@ pub struct Jury {
     pub jury: u8,
     /// The pool that it is drawn from, once it is.
     pub pool: Option<B256>,
-    /// The block whose hash decides the draw.
+    /// The block (on Solana the slot) whose hash decides the draw.
     pub target_block: u64,
     /// The drawn seed.
     pub seed: Option<B256>,
@@ -359,7 +359,8 @@ impl Case {
 }
 
 /// Folds what the deal's arbiter said about the deal. Events of other contracts and about other escrows are passed over;
-/// the order of the chain is restored here; stops at the first event that does not fit.
+/// the order of the chain is restored here, as in [`crate::deals::position::fold`]; stops at the first event that does not
+/// fit.
 pub fn fold<'a>(
     terms: &Terms,
     disputed_at: u64,
@@ -369,7 +370,7 @@ pub fn fold<'a>(
         .into_iter()
         .filter(|event| event.contract == terms.arbiter && concerns(terms, event))
         .collect();
-    ordered.sort_by_key(|event| (event.block_number, event.log_index));
+    ordered.sort_by_key(|event| event_order(event.chain(), event.block_number, event.log_index));
     let mut case = Case::new(disputed_at);
     for event in ordered {
         let before = case.clone();

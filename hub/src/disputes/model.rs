@@ -43,7 +43,7 @@ pub struct BallotBody {
     pub share: u16,
     /// The written reason; at most 2,000 characters. What is signed is its SHA-256, or zero when it is empty.
     pub reason: String,
-    /// EIP-712 signature of the ballot, 65 bytes.
+    /// The juror's wallet over the ballot, 0x-hexadecimal: 65 bytes of EIP-712, or on Solana 64 of Ed25519.
     #[schema(value_type = String)]
     pub signature: Bytes,
 }
@@ -81,7 +81,8 @@ pub struct AppealBody {
     #[serde(with = "dec")]
     #[schema(value_type = String)]
     pub valid_until: u64,
-    /// EIP-712 signature of `Appeal(deal, validUntil)`: 65 bytes of a key, at most 1,024 of a contract wallet (ERC-1271).
+    /// The party's wallet over the appeal, 0x-hexadecimal. On an EVM chain EIP-712 of `Appeal(deal, validUntil)`: 65 bytes of
+    /// a key, at most 1,024 of a contract wallet (ERC-1271). On Solana the 64 bytes of Ed25519.
     #[schema(value_type = String)]
     pub signature: Bytes,
 }

@@ -2,9 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use alloy::primitives::{B256, Bytes, eip191_hash_message};
+use alloy::primitives::{B256, Bytes};
 use protocol::{
-    chain::{self, AccountId, ChainId, TransactionId},
+    chain::{self, AccountId, ChainId, Signed, TransactionId},
     terms::Terms,
     wire::feed::{EventBody, FeedEntry, Finality},
 };
@@ -364,11 +364,10 @@ fn word_of(credential: &Credential) -> Result<Option<identity::Authorisation>, R
 /// # Errors
 /// The authorisation cannot be read.
 pub fn wallet_question(credential: &Credential) -> Result<Option<(AccountId, B256, Bytes)>, Refusal> {
-    Ok(word_of(credential)?
-        .and_then(|word| match identity::signed(&word)? {
-            Signed::ByKey => None,
-            Signed::AskContract(hash) => Some((word.wallet(), hash, Bytes::from(word.signature))),
-        }))
+    Ok(word_of(credential)?.and_then(|word| match identity::signed(&word)? {
+        Signed::ByKey => None,
+        Signed::AskContract(hash) => Some((word.wallet(), hash, Bytes::from(word.signature))),
+    }))
 }
 
 fn check_authorisation(

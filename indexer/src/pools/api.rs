@@ -1,18 +1,27 @@
-//! `GET /v1/pools/{pool}`.
+//! `GET /v1/pools/{pool}` and `GET /v1/pools/{pool}/members`.
 
+use alloy::primitives::B256;
 use axum::{Router, extract::State, routing::get};
-use protocol::{chain::AccountId, wire::view::PoolView};
+use alloy::sol_types::SolCall as _;
+use protocol::{
+    chain::AccountId,
+    evm::pools::ArbitrationPools,
+    wire::{
+        feed::CallOutcome,
+        view::{PoolMembers, PoolView},
+    },
+};
 use service::http::{Json, Path, Problem};
 
 use super::store;
 use crate::{
     Error,
     params::{Params, id},
-    shared::Shared,
+    shared::{CALLS_AT_ONCE_MAX, Shared},
 };
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/v1/pools/{pool}", get(one))
+    Router::new().route("/v1/pools/{pool}", get(one)).route("/v1/pools/{pool}/members", get(members))
 }
 
 async fn one(
@@ -22,7 +31,10 @@ async fn one(
 ) -> Result<Json<PoolView>, Problem> {
     let pool = id("pool", &text)?;
     let params = params.only(&["arbiter"])?;
-    let arbiter = params.parsed::<AccountId>("arbiter", "a CAIP-10 account")?;
+    find(&shared, pool, params.parsed("arbiter", "a CAIP-10 account")?).await.map(Json)
+}
+
+async fn find(shared: &Shared, pool: B256, arbiter: Option<AccountId>) -> Result<PoolView, Problem> {
     let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
     let mut found = store::find(&mut reader, pool).await?;
     found.retain(|view| arbiter.is_none_or(|arbiter| arbiter == view.pool.arbiter));
@@ -33,5 +45,40 @@ async fn one(
         ))
         .at("arbiter"));
     }
-    found.pop().map(Json).ok_or_else(|| Problem::not_found("pool", pool))
+    found.pop().ok_or_else(|| Problem::not_found("pool", pool))
+}
+
+/// The members of a list that the indexer has seen, as the chain has them.
+async fn members(
+    State(shared): State<Shared>,
+    Path(text): Path<String>,
+    params: Params,
+) -> Result<Json<PoolMembers>, Problem> {
+    let pool = id("pool", &text)?;
+    let params = params.only(&["arbiter", "list"])?;
+    let arbiter = params.parsed("arbiter", "a CAIP-10 account")?;
+    let rule = "the index of a list";
+    let list: u32 = params
+        .parsed("list", rule)?
+        .ok_or_else(|| Problem::invalid(format!("list must be given: {rule}")).at("list"))?;
+    let arbiter = {
+        let found = find(&shared, pool, arbiter).await?.pool;
+        let known = found.lists.iter().any(|one| one.list == list);
+        known.then_some(found.arbiter).ok_or_else(|| Problem::not_found("list", list))?
+    };
+    let Ok(_turn) = shared.calls.try_acquire() else {
+        return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
+    };
+    let Some(to) = arbiter.address.evm() else {
+        return Err(Problem::unavailable(format!("members are not read from {} yet", arbiter.chain)));
+    };
+    let call = ArbitrationPools::membersOfCall { pool, list }.abi_encode().into();
+    let unavailable = |reason: String| Problem::unavailable(format!("the node says of list {list}: {reason}"));
+    let members = match shared.rpc.call(to, &call).await.map_err(Error::from)? {
+        CallOutcome::Returned { data } => ArbitrationPools::membersOfCall::abi_decode_returns(&data)
+            .map_err(|error| unavailable(error.to_string()))?,
+        // A node that lags behind the one that told of the list.
+        CallOutcome::Reverted { .. } => return Err(unavailable("it does not know it".to_owned())),
+    };
+    Ok(Json(PoolMembers { pool, arbiter, list, members: members.into_iter().map(Into::into).collect() }))
 }

@@ -195,10 +195,14 @@ async fn lose_an_answer(between: Between, strike: Strike) {
         Between::IndexerAndChain => (folder.chain_port, "indexer", "EARNEST_INDEXER_RPC_URLS"),
         Between::RelayerAndChain => (folder.chain_port, "relayer", "EARNEST_RELAYER_RPC_URL"),
         Between::RelayerAndHub => (port(folder.hub()), "relayer", "EARNEST_RELAYER_HUB_URL"),
-        Between::HubAndIndexer => (port(folder.indexer()), "hub", "EARNEST_HUB_INDEXER_URL"),
+        Between::HubAndIndexer => (port(folder.indexer()), "hub", "EARNEST_HUB_INDEXERS"),
     };
     let Proxy { url, mut struck } = Proxy::to(upstream, strike).await;
-    let value = if variable.ends_with('S') { format!("[\"{url}\"]") } else { url };
+    let value = match variable {
+        "EARNEST_INDEXER_RPC_URLS" => format!("[\"{url}\"]"),
+        "EARNEST_HUB_INDEXERS" => format!("{{\"eip155:31337\"=\"{url}\"}}"),
+        _ => url,
+    };
     let up = folder.up(&[], &[(variable, value)]);
     let id = up.id();
     let killed = tokio::spawn(async move { struck.recv().await.is_some() && kill_service(id, waiting) });

@@ -18,6 +18,7 @@ use hub::{
     identity::{IdentityBody, SignIn, SignInFields},
     records::{DeviceKey, Draft, RecordId, Stamp},
 };
+use protocol::chain::AccountId;
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json as value};
 
@@ -135,10 +136,9 @@ impl Newcomer {
         let mut message = SignIn {
             scheme: None,
             domain: fields.domain.clone(),
-            address: self.wallet.address(),
+            wallet: AccountId { chain: fields.chains[0], address: self.wallet.address().into() },
             statement: None,
             uri: fields.uri.clone(),
-            chain_id: fields.chain_ids[0],
             nonce: fields.nonce.clone(),
             issued_at: fields.issued_at.to_string(),
             expiration_time: Some(fields.expiration_time.to_string()),
