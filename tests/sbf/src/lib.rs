@@ -1,6 +1,9 @@
 //! A program that does with two numbers whatever the tool in `programs/sbf` has to replace by code of its own, and the same
 //! code for this machine, to compare with: `tests/arithmetic.rs`.
-#![allow(unexpected_cfgs, reason = "the target, and what the macro of the entrypoint asks for, are Solana's own")]
+#![allow(
+    unexpected_cfgs,
+    reason = "the target, and what the macro of the entrypoint asks for, are Solana's own"
+)]
 
 use std::{cmp::Reverse, collections::BTreeMap, hint::black_box};
 
