@@ -24,6 +24,7 @@ pub mod evm;
 pub mod history;
 pub mod paper;
 pub mod play;
+pub mod scenarios;
 pub mod solana;
 mod tell;
 pub mod vector;

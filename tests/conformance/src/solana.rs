@@ -163,11 +163,11 @@ fn ordinal(index: usize) -> u8 {
 }
 
 impl Solana {
-    /// Whether the deaf are: no coin can be paid to an account that is a program.
+    /// Whether the deaf are: an account that has all the coin there can be takes no more.
     fn set_deaf(&mut self, deaf: bool) {
         for account in [Who::DeafBuyer, Who::DeafSeller].map(named) {
             let mut there = self.svm.account(&account).unwrap();
-            there.executable = deaf;
+            there.lamports = if deaf { u64::MAX } else { COIN };
             self.svm.set_account(&account, there);
         }
     }
@@ -398,8 +398,9 @@ impl Chain for Solana {
             let account = self.associated(self.address(buyer));
             self.svm.set_tokens(&account, number(tokens), Some(solana::allowance()));
         }
-        for pair in KEYRING.iter() {
-            self.svm.endow(&key(pair), COIN);
+        let bank = self.bank();
+        for account in KEYRING.iter().map(key).chain([bank]) {
+            self.svm.endow(&account, COIN);
         }
     }
 

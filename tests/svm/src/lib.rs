@@ -11,7 +11,9 @@
     reason = "test code"
 )]
 
+pub mod calls;
 mod tokens;
+pub mod trade;
 
 use std::path::PathBuf;
 
@@ -33,6 +35,8 @@ pub use tokens::{Extension, TOKEN, TOKEN_2022};
 
 /// Lamports of every account that tests endow: enough for anything, far from the largest number.
 pub const ENDOWMENT: u64 = 1_000_000_000_000;
+/// The largest transaction, in bytes.
+pub const PACKET: usize = 1_232;
 /// How many past slots' hashes a cluster remembers.
 pub const REMEMBERED: usize = 512;
 
@@ -172,7 +176,8 @@ impl Svm {
 
     /// The hash by which a target is drawn, as long as the cluster remembers it.
     pub fn hash_for(&self, target: u64) -> Option<[u8; 32]> {
-        let remembered = self.hashes.len() < REMEMBERED || self.hashes.last().is_some_and(|(oldest, _)| *oldest <= target);
+        let remembered =
+            self.hashes.len() < REMEMBERED || self.hashes.last().is_some_and(|(oldest, _)| *oldest <= target);
         let first = self.hashes.iter().rev().find(|(slot, _)| *slot >= target);
         first.filter(|_| remembered).map(|(_, hash)| *hash)
     }
@@ -192,6 +197,13 @@ impl Svm {
         self.vm.set_account(address.to_bytes().into(), account).unwrap();
     }
 
+    /// Makes a program of an account, which can hold no more coin then.
+    pub fn make_executable(&mut self, address: &Pubkey) {
+        let there = self.account(address).unwrap_or_default();
+        let owner = solana_sdk::pubkey!("NativeLoader1111111111111111111111111111111");
+        self.set_account(address, Account { executable: true, owner, ..there });
+    }
+
     pub fn lamports(&self, address: &Pubkey) -> u64 {
         self.account(address).map_or(0, |account| account.lamports)
     }
@@ -207,9 +219,8 @@ impl Svm {
         );
         let needed: Vec<_> = message.signer_keys().into_iter().copied().collect();
         let known = signers.iter().copied().chain([&self.payer]);
-        let signers: Vec<&Keypair> = known
-            .filter(|signer| needed.contains(&signer.pubkey()))
-            .collect::<Vec<_>>();
+        let signers: Vec<&Keypair> =
+            known.filter(|signer| needed.contains(&signer.pubkey())).collect::<Vec<_>>();
         let mut unique: Vec<&Keypair> = Vec::new();
         for signer in signers {
             if !unique.iter().any(|one| one.pubkey() == signer.pubkey()) {
@@ -229,7 +240,7 @@ impl Svm {
 
     /// Sends a signed transaction in the present slot.
     pub fn send_transaction(&mut self, transaction: Transaction) -> Result<Sent, Failure> {
-        let size = 1 + 64 * transaction.signatures.len() + transaction.message.serialize().len();
+        let size = wire_size(&transaction);
         match self.vm.send_transaction(transaction) {
             Ok(meta) => Ok(Sent {
                 compute_units: meta.compute_units_consumed,
@@ -261,6 +272,11 @@ impl Svm {
     pub fn must(&mut self, instructions: &[Instruction], signers: &[&Keypair]) -> Sent {
         self.send(instructions, signers).unwrap_or_else(|failure| panic!("{failure:#?}"))
     }
+}
+
+/// Bytes of a transaction on the wire.
+pub fn wire_size(transaction: &Transaction) -> usize {
+    1 + 64 * transaction.signatures.len() + transaction.message.serialize().len()
 }
 
 /// What a produced slot hashes to here.

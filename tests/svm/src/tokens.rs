@@ -79,8 +79,7 @@ impl Svm {
         }
         if amount > 0 {
             let authority = Self::mint_authority();
-            let mint_to =
-                token::mint_to(&program, mint, &address, &key(&authority), &[], amount).unwrap();
+            let mint_to = token::mint_to(&program, mint, &address, &key(&authority), &[], amount).unwrap();
             self.must(&[mint_to], &[&authority]);
         }
         address

@@ -1,9 +1,19 @@
 //! One whole trade of coin and one of tokens, and what each instruction costs.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "test code"
+)]
 
 use protocol::{
     chain::{AccountId, AssetId},
-    solana::{self, Line, call::{Deal, Funding, Word}, from_key},
+    solana::{
+        self, Line,
+        call::{Deal, Funding, Word},
+        from_key,
+    },
     terms::Terms,
 };
 use solana_sdk::signature::Signer;
@@ -40,7 +50,8 @@ fn coin() {
     svm.endow(&key(&seller), svm::ENDOWMENT);
     let deal = Deal::new(&terms(&svm, None), solana::Pubkey::default()).unwrap();
     let signature = seller.sign_message(&Line::terms(deal.id).bytes()).into();
-    let funding = Funding { payer: key(&buyer), buyer: None, seller: Some(Word::Signature(signature)), source: None };
+    let funding =
+        Funding { payer: key(&buyer), buyer: None, seller: Some(Word::Signature(signature)), source: None };
     let sent = svm.must(&deal.fund(&funding, 0), &[&buyer]);
     println!("fund {} CU, {} bytes, {:#?}", sent.compute_units, sent.size, sent.logs);
     let sent = svm.must(&deal.release(key(&buyer), 400_000, None, 0), &[&buyer]);
