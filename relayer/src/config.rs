@@ -50,22 +50,30 @@ pub struct Config {
     pub rpc_url: String,
     /// The chain that it must be, by CAIP-2.
     pub chain: ChainId,
-    /// The signer's keystore file (Web3 Secret Storage), opened by `keystore_password`.
+    /// The signer's keystore file (Web3 Secret Storage), opened by `keystore_password`; on Solana a keypair file as its own
+    /// tools write it, without a password.
     pub keystore: Option<PathBuf>,
     /// The keystore's password.
     pub keystore_password: Secret,
-    /// The signer's private key as hexadecimal, in place of a keystore. Give it by environment only.
+    /// The signer's private key as hexadecimal (on Solana the 32-byte seed or the 64-byte keypair, also in base58), in place
+    /// of a keystore. Give it by environment only.
     pub private_key: Secret,
-    /// What the transactions of one intent may cost together at most, in wei; a decimal string or an integer.
+    /// On EVM chains: what the transactions of one intent may cost together at most, in wei; a decimal string or an integer.
     #[serde(with = "wei")]
     pub gas_budget: u128,
-    /// The highest fee for a unit of gas, in wei.
+    /// On EVM chains: the highest fee for a unit of gas, in wei.
     #[serde(with = "wei")]
     pub max_fee_per_gas: u128,
+    /// On Solana: what the transactions of one intent may cost together at most, in lamports, without the rent of what they
+    /// open, which comes back when the deal is closed.
+    pub fee_budget: u64,
+    /// On Solana: the highest price for priority, in millionths of a lamport for a compute unit.
+    pub unit_price_max: u64,
     /// By how much a stuck transaction's fees rise, in basis points; 1,250 to 10,000 (nodes take no replacement below
-    /// 10 %).
+    /// 10 %). On Solana by how much the price for priority rises with each further transaction.
     pub fee_bump_bps: u32,
-    /// Milliseconds without being mined after which fees rise; at least 100.
+    /// On EVM chains: milliseconds without being mined after which fees rise; at least 100. On Solana a transaction is
+    /// followed by another one only when it is dead.
     pub bump_after_ms: u64,
     /// Milliseconds after which the same bytes are sent again; at least 100.
     pub resend_after_ms: u64,
@@ -91,6 +99,8 @@ impl Default for Config {
             private_key: Secret::default(),
             gas_budget: 100_000_000_000_000_000,
             max_fee_per_gas: 500_000_000_000,
+            fee_budget: 5_000_000,
+            unit_price_max: 1_000_000,
             fee_bump_bps: 1_250,
             bump_after_ms: 30_000,
             resend_after_ms: 10_000,
@@ -123,11 +133,11 @@ impl Config {
         Ok(())
     }
 
-    /// The key that pays for transactions.
+    /// The key that pays for transactions on an EVM chain.
     ///
     /// # Errors
     /// None is given, both are, or it cannot be read.
-    pub fn signer(&self) -> Result<PrivateKeySigner, Error> {
+    pub fn evm_signer(&self) -> Result<PrivateKeySigner, Error> {
         match (&self.keystore, self.private_key.expose()) {
             (None, "") => refuse(
                 "private_key",
@@ -207,7 +217,7 @@ mod tests {
         assert!(refused.contains("relayer.hub_key"), "{refused}");
         let config = Config { hub_key: "k".to_owned().into(), ..Config::default() };
         config.check().unwrap();
-        let refused = config.signer().unwrap_err().to_string();
+        let refused = config.evm_signer().unwrap_err().to_string();
         assert!(refused.contains("EARNEST_RELAYER_PRIVATE_KEY"), "{refused}");
     }
 
@@ -246,10 +256,10 @@ mod tests {
             keystore_password: "secret".to_owned().into(),
             ..Config::default()
         };
-        assert_eq!(config.signer().unwrap().address(), signer.address());
+        assert_eq!(config.evm_signer().unwrap().address(), signer.address());
         config.keystore_password = "wrong".to_owned().into();
-        assert!(config.signer().unwrap_err().to_string().contains("relayer.keystore"));
+        assert!(config.evm_signer().unwrap_err().to_string().contains("relayer.keystore"));
         config.private_key = "aa".repeat(32).into();
-        assert!(config.signer().unwrap_err().to_string().contains("not both"));
+        assert!(config.evm_signer().unwrap_err().to_string().contains("not both"));
     }
 }

@@ -2,7 +2,10 @@
 
 use service::db::DbError;
 
-use crate::{chain::ChainError, peer::PeerError, transactions::Forbidden};
+use crate::{
+    peer::PeerError,
+    transactions::{ChainError, Forbidden},
+};
 
 /// Why the relayer, or one of its rounds, failed.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::Address;
+use protocol::chain::Address;
 use service::{
     clock::Clock,
     db::{Db, Write},
@@ -41,7 +41,7 @@ impl Lease {
         signer: Address,
         lasts_ms: u64,
     ) -> Result<Result<Self, i64>, Error> {
-        let signer = signer.to_checksum(None);
+        let signer = signer.to_string();
         let lasts_ms = i64::try_from(lasts_ms).unwrap_or(i64::MAX);
         let mut write = db.begin().await?;
         let now_ms = clock.now_ms();
@@ -124,12 +124,16 @@ mod tests {
     use super::*;
     use crate::{run::SCHEMA, testing::MovedClock};
 
+    const fn key(byte: u8) -> Address {
+        Address::Solana([byte; 32])
+    }
+
     #[tokio::test]
     async fn who_slept_through_its_lease_cannot_write_any_more() {
         for fresh in on_both().await {
             let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
             let clock: Arc<MovedClock> = Arc::default();
-            let signer = Address::repeat_byte(1);
+            let signer = key(1);
             let take = || Lease::take(&db, clock.clone(), signer, 5_000);
             let first = take().await.unwrap().unwrap();
             let until_ms = take().await.unwrap().unwrap_err();
@@ -145,7 +149,7 @@ mod tests {
             second.begin().await.unwrap();
             second.give_up().await.unwrap();
             take().await.unwrap().unwrap();
-            Lease::take(&db, clock.clone(), Address::repeat_byte(2), 5_000).await.unwrap().unwrap();
+            Lease::take(&db, clock.clone(), key(2), 5_000).await.unwrap().unwrap();
             db.close().await;
         }
     }

@@ -11,7 +11,6 @@
 
 pub mod alarm;
 pub mod bridge;
-pub mod chain;
 pub mod config;
 pub mod cursor;
 mod error;

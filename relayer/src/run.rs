@@ -17,14 +17,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alarm::Alarms,
     bridge::Bridge,
-    chain::Chain,
     config::Config,
     error::Error,
     intents::Fetcher,
     lease::Lease,
     peer::Peer,
     status::{self, Status},
-    transactions::{self, Rules, Worker},
+    transactions::{self, Manager, Worker},
 };
 
 /// The relayer's tables.
@@ -49,10 +48,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     config.check()?;
-    let signer = config.signer()?;
+    let manager = Manager::new(&config)?;
     let hub = Peer::new("hub", "hub_url", &config.hub_url, Some(config.hub_key.expose()))?;
     let indexer = Peer::new("indexer", "indexer_url", &config.indexer_url, None)?;
-    let chain = Chain::new(&config.rpc_url, config.chain)?;
     let db = Db::open(&config.database, SCHEMA).await?;
     // A task that ends early takes the others with it.
     let stop = stop.child_token();
@@ -62,7 +60,7 @@ pub async fn run(
         db: db.clone(),
         clock: clock.clone(),
         chain: config.chain,
-        signer: signer.address(),
+        signer: manager.signer(),
         alarms: alarms.clone(),
         progress: Arc::default(),
         seen: Arc::new(Mutex::new(None)),
@@ -102,9 +100,9 @@ pub async fn run(
         worker: Worker {
             db: db.clone(),
             clock: clock.clone(),
-            chain,
-            signer,
-            rules: rules(&config),
+            manager,
+            poll_interval: Duration::from_millis(config.poll_interval_ms),
+            resend_after_ms: i64::try_from(config.resend_after_ms).unwrap_or(i64::MAX),
             alarms: alarms.clone(),
             reporter,
             arrived,
@@ -120,17 +118,6 @@ pub async fn run(
     let (served, (), (), ()) = tokio::join!(served, reports, crew.work(&stop), measure(&status, &stop));
     db.close().await;
     Ok(served?)
-}
-
-fn rules(config: &Config) -> Rules {
-    Rules {
-        gas_budget: config.gas_budget,
-        max_fee_per_gas: config.max_fee_per_gas,
-        fee_bump_bps: config.fee_bump_bps,
-        bump_after_ms: i64::try_from(config.bump_after_ms).unwrap_or(i64::MAX),
-        resend_after_ms: i64::try_from(config.resend_after_ms).unwrap_or(i64::MAX),
-        poll_interval: Duration::from_millis(config.poll_interval_ms),
-    }
 }
 
 async fn measure(status: &Status, stop: &CancellationToken) {
@@ -181,7 +168,7 @@ impl Crew {
 
     async fn take_lease(&self, stop: &CancellationToken) -> Option<Lease> {
         let (db, clock, alarms) = (&self.worker.db, &self.worker.clock, &self.worker.alarms);
-        let signer = self.worker.signer.address();
+        let signer = self.worker.manager.signer();
         while !stop.is_cancelled() {
             let pause = match Lease::take(db, clock.clone(), signer, self.lease_ms).await {
                 Ok(Ok(lease)) => {

@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use alloy::primitives::{Address, U256};
 use axum::{Router, extract::State as AppState, routing::get};
 use serde::Serialize;
 use service::{
@@ -17,13 +16,10 @@ use service::{
 use crate::{
     alarm::{Alarm, Alarms},
     bridge::{self, Progress},
-    chain::Sight,
     error::Error,
     intents::State,
-    transactions,
+    transactions::{self, Seen},
 };
-
-const WEI_PER_GWEI: u64 = 1_000_000_000;
 
 /// What `/status` needs.
 #[derive(Clone)]
@@ -35,13 +31,13 @@ pub struct Status {
     /// The chain by CAIP-2.
     pub chain: protocol::chain::ChainId,
     /// Who pays.
-    pub signer: Address,
+    pub signer: protocol::chain::Address,
     /// What is wrong.
     pub alarms: Arc<Alarms>,
     /// How far the bridge is.
     pub progress: Arc<Mutex<Progress>>,
     /// The last look at the chain.
-    pub seen: Arc<Mutex<Option<Sight>>>,
+    pub seen: Arc<Mutex<Option<Seen>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,11 +66,12 @@ struct Feed {
 #[derive(Debug, Serialize)]
 struct Signer {
     address: String,
-    /// Wei; none before the first look at the chain.
+    /// In the coin's smallest unit; none before the first look at the chain.
     balance: Option<String>,
     latest_block: Option<String>,
     final_block: Option<String>,
-    next_nonce: String,
+    /// None where transactions have no nonces.
+    next_nonce: Option<String>,
     /// Reserved nonces that the chain has not used yet.
     nonce_gap: Option<u64>,
 }
@@ -97,6 +94,7 @@ async fn report(status: &Status) -> Result<Report, Error> {
     let reader = status.db.reader();
     let (refused_entries, _) = bridge::refused_count(reader).await?;
     let standing = transactions::standing(reader, status.signer).await?;
+    let used = seen.and_then(|seen| seen.nonce);
     Ok(Report {
         chain: status.chain.to_string(),
         database: match status.db.engine() {
@@ -114,12 +112,12 @@ async fn report(status: &Status) -> Result<Report, Error> {
         attempts_open: standing.attempts_open,
         oldest_intent_age_ms: standing.oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
         signer: Signer {
-            address: status.signer.to_checksum(None),
+            address: status.signer.to_string(),
             balance: seen.map(|seen| seen.balance.to_string()),
-            latest_block: seen.map(|seen| seen.latest.number.to_string()),
-            final_block: seen.map(|seen| seen.finalized.number.to_string()),
-            next_nonce: standing.next_nonce.to_string(),
-            nonce_gap: seen.map(|seen| standing.next_nonce.saturating_sub(seen.nonce_latest)),
+            latest_block: seen.map(|seen| seen.latest.to_string()),
+            final_block: seen.map(|seen| seen.finalized.to_string()),
+            next_nonce: used.map(|_| standing.next_nonce.to_string()),
+            nonce_gap: used.map(|used| standing.next_nonce.saturating_sub(used)),
         },
     })
 }
@@ -150,10 +148,10 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
     }
     let seen = *status.seen.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(seen) = seen {
-        let lag = seen.latest.number.saturating_sub(seen.finalized.number);
+        let lag = seen.latest.saturating_sub(seen.finalized);
         gauge("relayer_finality_lag_blocks", i64::try_from(lag).unwrap_or(i64::MAX));
-        let gwei = seen.balance.checked_div(U256::from(WEI_PER_GWEI)).unwrap_or_default();
-        gauge("relayer_signer_balance_gwei", i64::try_from(gwei).unwrap_or(i64::MAX));
+        let balance = i64::try_from(seen.balance_billionths).unwrap_or(i64::MAX);
+        gauge("relayer_signer_balance_gwei", balance);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use service::{
     http::{Json, Problem, Query},
 };
 
-use super::store::{self, Attempt};
+use super::manager::{Attempt, attempts};
 use crate::intents::{self, State};
 
 /// The most intents of one page.
@@ -57,7 +57,7 @@ async fn list(AppState(db): AppState<Db>, Query(asked): Query<Asked>) -> Result<
     let internal = |error: crate::Error| Problem::internal(&error);
     let mut page = Page { intents: Vec::new() };
     for kept in intents::list(db.reader(), asked.state, asked.after, limit).await.map_err(internal)? {
-        let attempts = store::attempts(db.reader(), kept.id).await.map_err(internal)?;
+        let attempts = attempts(db.reader(), &kept).await.map_err(internal)?;
         page.intents.push(Shown {
             id: kept.id.to_string(),
             state: kept.state,

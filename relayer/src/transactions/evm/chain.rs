@@ -13,34 +13,11 @@ use alloy::{
 };
 use protocol::chain::ChainId;
 
-use crate::{error::Error, transactions::Fees};
+use super::fees::Fees;
+use crate::{error::Error, transactions::ChainError};
 
 /// The longest one call may take.
 const CALL_TIME: Duration = Duration::from_secs(15);
-
-/// Why the node gave no usable answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ChainError {
-    /// No answer, or an error that is not a revert.
-    #[error("RPC {method}: {reason}")]
-    Rpc {
-        /// The JSON-RPC method.
-        method: &'static str,
-        /// In words.
-        reason: String,
-    },
-    /// It is another chain.
-    #[error("RPC endpoint serves eip155:{found}, not {wanted}; correct relayer.rpc_url or relayer.chain")]
-    OtherChain {
-        /// By the configuration.
-        wanted: ChainId,
-        /// By the node.
-        found: u64,
-    },
-    /// The node has no block of that name.
-    #[error("RPC endpoint has no {0} block")]
-    NoBlock(BlockNumberOrTag),
-}
 
 /// One block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +120,7 @@ impl Chain {
         if found == self.id {
             Ok(())
         } else {
-            Err(ChainError::OtherChain { wanted: ChainId::Eip155(self.id), found })
+            Err(ChainError::OtherChain { wanted: ChainId::Eip155(self.id), found: format!("eip155:{found}") })
         }
     }
 
@@ -173,7 +150,7 @@ impl Chain {
             .get_block_by_number(which)
             .await
             .map_err(self.failed("eth_getBlockByNumber"))?
-            .ok_or(ChainError::NoBlock(which))?;
+            .ok_or_else(|| ChainError::Lacks(format!("{which} block")))?;
         let header = block.header();
         Ok(Block { number: header.number(), hash: header.hash, time: header.timestamp() })
     }

@@ -21,7 +21,6 @@ use service::db::testing::FreshDb;
 use crate::{
     config::Config,
     testing::{Peers, Running, Wire, config, until},
-    transactions::Jury,
 };
 
 /// Wallet 3 relays.
@@ -143,7 +142,7 @@ impl World {
     }
 
     /// The last jury of the case.
-    pub async fn case(&self, at: BlockNumberOrTag) -> Jury {
+    pub async fn case(&self, at: BlockNumberOrTag) -> ArbitrationPools::Jury {
         let escrow = fixture::evm(self.chain.escrow.address);
         let call = ArbitrationPools::caseOfCall { escrow, deal: deal_id(&self.terms).unwrap() };
         let answer = self.read(call.abi_encode().into(), at).await;

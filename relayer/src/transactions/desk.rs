@@ -1,0 +1,194 @@
+//! What every manager works with: the database under the lease, the time, and where to say what. What is decided about an
+//! intent is written here.
+
+use std::{collections::HashMap, time::Duration};
+
+use protocol::{chain::TransactionId, wire::intent::IntentProgress};
+use service::{
+    clock::Clock,
+    db::{Db, Write},
+};
+
+use super::{model::Step, report::Reporter, resolve::Resolution, store};
+use crate::{
+    alarm::Alarms,
+    error::Error,
+    intents::{Kept, State},
+    lease::Lease,
+};
+
+/// The longest an intent that waits is not looked at.
+const LOOK_EVERY_MAX_MS: i64 = 15_000;
+
+/// The desk of one task that works on intents. What it remembers from round to round is only when to look and to send
+/// again; after a restart everything is looked at and sent again.
+pub struct Desk<'a> {
+    /// Where intents and attempts are.
+    pub db: &'a Db,
+    /// The right to write for the signer.
+    pub lease: &'a Lease,
+    /// Where to say what is wrong.
+    pub alarms: &'a Alarms,
+    clock: &'a dyn Clock,
+    reporter: &'a Reporter,
+    poll_ms: i64,
+    resend_after_ms: i64,
+    due_ms: HashMap<i64, i64>,
+    sent_ms: HashMap<TransactionId, i64>,
+}
+
+impl<'a> Desk<'a> {
+    /// A desk at which nothing has happened yet.
+    pub fn new(
+        db: &'a Db,
+        lease: &'a Lease,
+        clock: &'a dyn Clock,
+        alarms: &'a Alarms,
+        reporter: &'a Reporter,
+        poll_interval: Duration,
+        resend_after_ms: i64,
+    ) -> Self {
+        let poll_ms = i64::try_from(poll_interval.as_millis()).unwrap_or(LOOK_EVERY_MAX_MS);
+        let (due_ms, sent_ms) = (HashMap::new(), HashMap::new());
+        Self { db, lease, alarms, clock, reporter, poll_ms, resend_after_ms, due_ms, sent_ms }
+    }
+
+    /// Unix milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Whether it is too early to look at an intent that waits.
+    pub fn rests(&self, id: i64) -> bool {
+        self.due_ms.get(&id).is_some_and(|due| *due > self.now_ms())
+    }
+
+    /// Forgets the intents that are not open any more; `open` is ascending.
+    pub fn keep_only(&mut self, open: &[i64]) {
+        self.due_ms.retain(|id, _| open.binary_search(id).is_ok());
+    }
+
+    /// Forgets the transactions that are over.
+    pub fn keep_sent(&mut self, open: impl Fn(&TransactionId) -> bool) {
+        self.sent_ms.retain(|transaction, _| open(transaction));
+    }
+
+    /// Looks at an intent that waits the less often the longer it has waited.
+    pub fn later(&mut self, kept: &Kept) {
+        let waited_ms = self.now_ms().saturating_sub(kept.received_ms);
+        let pause = (waited_ms / 16).clamp(0, LOOK_EVERY_MAX_MS).max(self.poll_ms);
+        self.due_ms.insert(kept.id, self.now_ms().saturating_add(pause));
+    }
+
+    /// Looks at an intent in every round.
+    pub fn soon(&mut self, kept: &Kept) {
+        self.due_ms.remove(&kept.id);
+    }
+
+    /// Whether a transaction was not sent lately.
+    pub fn is_due(&self, transaction: &TransactionId) -> bool {
+        let sent = self.sent_ms.get(transaction);
+        sent.is_none_or(|sent| self.now_ms().saturating_sub(*sent) >= self.resend_after_ms)
+    }
+
+    /// Notes that a transaction was sent, and tells the hub the first time.
+    pub fn sent(&mut self, key: &str, transaction: TransactionId) {
+        if self.sent_ms.insert(transaction, self.now_ms()).is_none() {
+            self.reporter.say(key.to_owned(), IntentProgress::Sent { transaction });
+        }
+    }
+
+    /// Begins a transaction in which this process provably holds the lease.
+    ///
+    /// # Errors
+    /// Another process holds it, or the database's own; so with everything here that writes.
+    pub async fn begin(&self) -> Result<Write, Error> {
+        self.lease.begin().await
+    }
+
+    /// Leaves an intent where it is and says why.
+    ///
+    /// # Errors
+    /// As [`Desk::begin`].
+    pub async fn stay(&mut self, kept: &Kept, reason: String) -> Result<(), Error> {
+        self.apply(None, kept, Resolution::Wait { reason, refused_at_block: None }).await
+    }
+
+    /// Writes what was decided, in the transaction in which the attempts were settled, where there was any.
+    ///
+    /// # Errors
+    /// As [`Desk::begin`].
+    pub async fn apply(
+        &mut self,
+        write: Option<Write>,
+        kept: &Kept,
+        resolution: Resolution,
+    ) -> Result<(), Error> {
+        let key = &kept.intent.key;
+        match resolution {
+            Resolution::Wait { reason, refused_at_block } => {
+                self.later(kept);
+                self.note(kept, reason, refused_at_block).await
+            }
+            Resolution::Mine { transaction } => {
+                let reason = format!("transaction {transaction} is in a block that is not final yet");
+                if kept.state == State::Mined && kept.reason == reason {
+                    return Ok(());
+                }
+                self.step(write, kept, Step::Mine, &reason, None).await
+            }
+            Resolution::Unmine => {
+                self.step(write, kept, Step::Unmine, "its block left the chain", None).await
+            }
+            Resolution::Release { reason } => {
+                tracing::warn!(key, reason, "its transactions are over without the effect");
+                self.soon(kept);
+                self.step(write, kept, Step::Release, &reason, None).await
+            }
+            Resolution::Finish { transaction } => {
+                self.step(write, kept, Step::Finish, "", transaction).await?;
+                tracing::info!(key, ?transaction, "done");
+                self.reporter.say(key.clone(), IntentProgress::Done { transaction });
+                Ok(())
+            }
+            Resolution::Fail { reason } => {
+                self.step(write, kept, Step::Fail, &reason, None).await?;
+                tracing::error!(key, reason, "failed");
+                self.reporter.say(key.clone(), IntentProgress::Failed { reason });
+                Ok(())
+            }
+            Resolution::Quarantine { reason } => {
+                self.later(kept);
+                self.step(write, kept, Step::Quarantine, &reason, None).await?;
+                tracing::error!(key, reason, "a person has to look");
+                Ok(())
+            }
+            Resolution::Sign | Resolution::Resend => Ok(()),
+        }
+    }
+
+    async fn step(
+        &self,
+        write: Option<Write>,
+        kept: &Kept,
+        step: Step,
+        reason: &str,
+        done_by: Option<TransactionId>,
+    ) -> Result<(), Error> {
+        let mut write = match write {
+            Some(write) => write,
+            None => self.begin().await?,
+        };
+        store::step(&mut write, kept, step, reason, done_by, self.now_ms()).await?;
+        Ok(write.commit().await?)
+    }
+
+    async fn note(&self, kept: &Kept, reason: String, refused_at_block: Option<u64>) -> Result<(), Error> {
+        if kept.reason == reason && kept.refused_at_block == refused_at_block {
+            return Ok(());
+        }
+        let mut write = self.begin().await?;
+        store::note(&mut write, kept.id, &reason, refused_at_block, self.now_ms()).await?;
+        Ok(write.commit().await?)
+    }
+}

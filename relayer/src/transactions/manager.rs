@@ -1,0 +1,136 @@
+//! The seam between what is the same on every chain and what is not: the one place in the relayer that knows the kinds of
+//! chains apart.
+
+use alloy::primitives::U256;
+use protocol::chain::{Address, ChainId};
+use serde::Serialize;
+use sqlx::AnyPool;
+
+use super::{desk::Desk, evm, solana};
+use crate::{config::Config, error::Error, intents::Kept};
+
+/// Why the node gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// No answer, or an error that is not the chain's refusal of a call.
+    #[error("RPC {method}: {reason}")]
+    Rpc {
+        /// The JSON-RPC method.
+        method: &'static str,
+        /// In words.
+        reason: String,
+    },
+    /// It is another chain.
+    #[error("RPC endpoint serves {found}, not {wanted}; correct relayer.rpc_url or relayer.chain")]
+    OtherChain {
+        /// By the configuration.
+        wanted: ChainId,
+        /// By the node.
+        found: String,
+    },
+    /// The node lacks what every node has to have.
+    #[error("RPC endpoint has no {0}")]
+    Lacks(String),
+}
+
+/// The last look at the chain, for `/status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Number of the newest block or slot.
+    pub latest: u64,
+    /// Number of the newest one that is final.
+    pub finalized: u64,
+    /// What the signer has, in the coin's smallest unit.
+    pub balance: U256,
+    /// The same in billionths of the coin.
+    pub balance_billionths: U256,
+    /// Transactions of the signer that are in a block, where the chain counts them.
+    pub nonce: Option<u64>,
+}
+
+/// What works on intents on one chain.
+///
+/// A manager stores every signed transaction before it is first sent, never has two of one intent that could both have
+/// an effect, and decides by facts: what became of its transactions at finality, then the case on chain. It remembers
+/// nothing that the database does not have.
+#[derive(Clone)]
+pub enum Manager {
+    /// For EVM chains.
+    Evm(Box<evm::Manager>),
+    /// For Solana.
+    Solana(Box<solana::Manager>),
+}
+
+/// A signed transaction as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Attempt {
+    /// On an EVM chain.
+    Evm(evm::Attempt),
+    /// On Solana.
+    Solana(solana::Attempt),
+}
+
+impl Manager {
+    /// The manager for the chain of the configuration; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The first key at fault.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        Ok(match config.chain {
+            ChainId::Eip155(_) => Self::Evm(Box::new(evm::Manager::new(config)?)),
+            ChainId::Solana(_) => Self::Solana(Box::new(solana::Manager::new(config)?)),
+        })
+    }
+
+    /// Who pays.
+    pub fn signer(&self) -> Address {
+        match self {
+            Self::Evm(manager) => manager.signer(),
+            Self::Solana(manager) => manager.signer(),
+        }
+    }
+
+    /// Looks at the chain at the beginning of a round, and opens what it took back again.
+    ///
+    /// # Errors
+    /// The node does not answer, or serves another chain; the database's own.
+    pub async fn look(&mut self, desk: &mut Desk<'_>) -> Result<Seen, Error> {
+        match self {
+            Self::Evm(manager) => manager.look(desk).await,
+            Self::Solana(manager) => manager.look(desk).await,
+        }
+    }
+
+    /// Whether an intent has a transaction that may still have an effect.
+    pub fn holds(&self, intent: i64) -> bool {
+        match self {
+            Self::Evm(manager) => manager.holds(intent),
+            Self::Solana(manager) => manager.holds(intent),
+        }
+    }
+
+    /// Does what is next about an intent, as of the last look.
+    ///
+    /// # Errors
+    /// The node does not answer; the lease is lost; the database's own.
+    pub async fn pursue(&mut self, desk: &mut Desk<'_>, kept: &Kept) -> Result<(), Error> {
+        match self {
+            Self::Evm(manager) => manager.pursue(desk, kept).await,
+            Self::Solana(manager) => manager.pursue(desk, kept).await,
+        }
+    }
+}
+
+/// Every transaction of an intent, in the order of signing.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn attempts(reader: &AnyPool, intent: &Kept) -> Result<Vec<Attempt>, Error> {
+    Ok(match intent.intent.arbiter.chain {
+        ChainId::Eip155(_) => evm::attempts(reader, intent.id).await?.into_iter().map(Attempt::Evm).collect(),
+        ChainId::Solana(_) => {
+            solana::attempts(reader, intent.id).await?.into_iter().map(Attempt::Solana).collect()
+        }
+    })
+}

@@ -1,0 +1,362 @@
+//! What the relayer asks of a Solana node, over JSON-RPC. An answer is a fact about one moment, never a decision.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use protocol::{
+    chain::{ChainId, Cluster},
+    solana::{self, Pubkey},
+};
+use reqwest::{Client, Url};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{error::Error, transactions::ChainError};
+
+/// The longest one call may take.
+const CALL_TIME: Duration = Duration::from_secs(15);
+/// The longest answer, in bytes.
+const ANSWER_MAX: usize = 4 << 20;
+/// The most accounts of one call.
+const ACCOUNTS_MAX: usize = 100;
+/// The reference of clusters on somebody's own machine, whose first block is another one each time.
+const LOCAL: &str = "solana:EarnestLoca1Net11111111111111111";
+
+/// How settled what is asked for must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commitment {
+    /// Most of the stake voted for it.
+    Confirmed,
+    /// It cannot be taken back.
+    Finalized,
+}
+
+impl Commitment {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Finalized => "finalized",
+        }
+    }
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The program that may change it.
+    pub owner: Pubkey,
+    /// What it has.
+    pub lamports: u64,
+    /// What it holds, or the part of that which was asked for.
+    pub data: Vec<u8>,
+    /// Whether it is a program.
+    pub executable: bool,
+}
+
+/// Accounts at one moment.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// As of this slot.
+    pub slot: u64,
+    /// In the order in which they were asked for; none where there is no such account.
+    pub accounts: Vec<Option<Account>>,
+}
+
+/// A recent blockhash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blockhash {
+    /// The hash.
+    pub hash: [u8; 32],
+    /// The last block that may hold a transaction signed with it, by height.
+    pub last_valid_height: u64,
+}
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The slot whose block holds it.
+    pub slot: u64,
+    /// Whether it went through.
+    pub success: bool,
+    /// None where the block is only processed.
+    pub commitment: Option<Commitment>,
+}
+
+/// What a node knows about a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// As of this slot of the node.
+    pub slot: u64,
+    /// Where it is; none where no block that the node knows holds it.
+    pub status: Option<Status>,
+}
+
+/// What a transaction would do now.
+#[derive(Clone, Debug)]
+pub struct Simulated {
+    /// Why it would fail, as the runtime says it.
+    pub error: Option<Value>,
+    /// Compute units that it takes.
+    pub units: u64,
+}
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    result: Option<T>,
+    error: Option<Objection>,
+}
+
+#[derive(Deserialize)]
+struct Objection {
+    code: i64,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct At<T> {
+    context: Context,
+    value: T,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    slot: u64,
+}
+
+#[derive(Deserialize)]
+struct RawAccount {
+    data: (String, String),
+    executable: bool,
+    lamports: u64,
+    owner: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawBlockhash {
+    blockhash: String,
+    last_valid_block_height: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawStatus {
+    slot: u64,
+    err: Option<Value>,
+    confirmation_status: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawSimulated {
+    err: Option<Value>,
+    units_consumed: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawFee {
+    prioritization_fee: u64,
+}
+
+/// A cluster, through one node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    client: Client,
+    /// Not to be shown: it may carry a key.
+    url: Url,
+    chain: ChainId,
+}
+
+fn key(text: &str) -> Option<[u8; 32]> {
+    bs58::decode(text).into_vec().ok()?.try_into().ok()
+}
+
+fn unreadable(method: &'static str, what: impl std::fmt::Display) -> ChainError {
+    ChainError::Rpc { method, reason: format!("the answer cannot be read: {what}") }
+}
+
+impl Node {
+    /// Prepares to talk to a node; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The URL is not http or https, or the program of this build is for another chain.
+    pub fn new(rpc_url: &str, chain: ChainId) -> Result<Self, Error> {
+        let refuse = |key, reason: String| Error::Config { key, reason };
+        let served = solana::chain().map_err(|error| refuse("chain", error.to_string()))?;
+        if served != chain {
+            let reason = format!("{chain} is not {served}, the cluster of the program of this build");
+            return Err(refuse("chain", reason));
+        }
+        // The URL is not repeated in a refusal.
+        let url: Url = rpc_url.parse().map_err(|error| refuse("rpc_url", format!("{error}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(refuse("rpc_url", "must begin with http:// or https://".to_owned()));
+        }
+        let client = Client::builder()
+            .timeout(CALL_TIME)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| refuse("rpc_url", error.to_string()))?;
+        Ok(Self { client, url, chain })
+    }
+
+    async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, ChainError> {
+        let failed = |reason: String| ChainError::Rpc { method, reason: reason.chars().take(500).collect() };
+        let away = |error: reqwest::Error| failed(error.without_url().to_string());
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let mut response = self.client.post(self.url.clone()).json(&body).send().await.map_err(away)?;
+        let status = response.status();
+        let mut answer = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(away)? {
+            if answer.len().saturating_add(part.len()) > ANSWER_MAX {
+                return Err(failed(format!("more than {ANSWER_MAX} bytes")));
+            }
+            answer.extend_from_slice(&part);
+        }
+        let answer: Answer<T> =
+            serde_json::from_slice(&answer).map_err(|error| failed(format!("{status}: {error}")))?;
+        match (answer.error, answer.result) {
+            (Some(objection), _) => Err(failed(format!("{}: {}", objection.code, objection.message))),
+            (None, Some(result)) => Ok(result),
+            (None, None) => Err(failed("neither a result nor an error".to_owned())),
+        }
+    }
+
+    /// Whether the node serves the cluster of the configuration, with the program on it.
+    ///
+    /// # Errors
+    /// It does not, or does not answer.
+    pub async fn check(&self) -> Result<(), ChainError> {
+        let genesis: String = self.call("getGenesisHash", json!([])).await?;
+        let hash = key(&genesis).ok_or_else(|| unreadable("getGenesisHash", &genesis))?;
+        let found = ChainId::Solana(Cluster::of_genesis(hash));
+        if found != self.chain && self.chain.to_string() != LOCAL {
+            return Err(ChainError::OtherChain { wanted: self.chain, found: found.to_string() });
+        }
+        let program = solana::program();
+        let there = self.accounts(Commitment::Confirmed, &[program], Some(0), 0).await?;
+        match there.accounts.first() {
+            Some(Some(account)) if account.executable => Ok(()),
+            _ => Err(ChainError::Lacks(format!("program {program}"))),
+        }
+    }
+
+    /// Height of the newest final block.
+    ///
+    /// # Errors
+    /// The node does not answer; so with everything below.
+    pub async fn final_height(&self) -> Result<u64, ChainError> {
+        self.call("getBlockHeight", json!([{ "commitment": "finalized" }])).await
+    }
+
+    /// Reads accounts as of one slot, `least_slot` or a later one; of their data only the first `length` bytes where that is
+    /// given. At most 100.
+    ///
+    /// # Errors
+    /// As [`Node::final_height`], or the node is behind `least_slot`.
+    pub async fn accounts(
+        &self,
+        commitment: Commitment,
+        keys: &[Pubkey],
+        length: Option<usize>,
+        least_slot: u64,
+    ) -> Result<Accounts, ChainError> {
+        const METHOD: &str = "getMultipleAccounts";
+        let keys: Vec<String> = keys.iter().take(ACCOUNTS_MAX).map(Pubkey::to_string).collect();
+        let mut config = json!({
+            "encoding": "base64",
+            "commitment": commitment.as_str(),
+            "minContextSlot": least_slot,
+        });
+        if let (Some(length), Some(config)) = (length, config.as_object_mut()) {
+            config.insert("dataSlice".to_owned(), json!({ "offset": 0, "length": length }));
+        }
+        let read: At<Vec<Option<RawAccount>>> = self.call(METHOD, json!([keys, config])).await?;
+        if read.value.len() != keys.len() {
+            return Err(unreadable(METHOD, format!("{} accounts for {}", read.value.len(), keys.len())));
+        }
+        if read.context.slot < least_slot {
+            return Err(unreadable(METHOD, format!("slot {} is before {least_slot}", read.context.slot)));
+        }
+        let account = |raw: RawAccount| {
+            let owner = key(&raw.owner).ok_or_else(|| unreadable(METHOD, &raw.owner))?;
+            let data = STANDARD.decode(&raw.data.0).map_err(|error| unreadable(METHOD, error))?;
+            let owner = Pubkey::new_from_array(owner);
+            Ok(Account { owner, lamports: raw.lamports, data, executable: raw.executable })
+        };
+        let accounts = read.value.into_iter().map(|raw| raw.map(account).transpose());
+        Ok(Accounts { slot: read.context.slot, accounts: accounts.collect::<Result<_, ChainError>>()? })
+    }
+
+    /// A blockhash to sign with.
+    ///
+    /// # Errors
+    /// As [`Node::final_height`].
+    pub async fn blockhash(&self) -> Result<Blockhash, ChainError> {
+        const METHOD: &str = "getLatestBlockhash";
+        let read: At<RawBlockhash> = self.call(METHOD, json!([{ "commitment": "confirmed" }])).await?;
+        let hash = key(&read.value.blockhash).ok_or_else(|| unreadable(METHOD, &read.value.blockhash))?;
+        Ok(Blockhash { hash, last_valid_height: read.value.last_valid_block_height })
+    }
+
+    /// Where a transaction is, however long ago that was.
+    ///
+    /// # Errors
+    /// As [`Node::final_height`].
+    pub async fn status(&self, signature: &str) -> Result<Known, ChainError> {
+        let params = json!([[signature], { "searchTransactionHistory": true }]);
+        let read: At<Vec<Option<RawStatus>>> = self.call("getSignatureStatuses", params).await?;
+        let status = read.value.into_iter().next().flatten().map(|raw| Status {
+            slot: raw.slot,
+            success: raw.err.is_none(),
+            commitment: match raw.confirmation_status.as_deref() {
+                Some("finalized") => Some(Commitment::Finalized),
+                Some("confirmed") => Some(Commitment::Confirmed),
+                _ => None,
+            },
+        });
+        Ok(Known { slot: read.context.slot, status })
+    }
+
+    /// What a transaction would do now, whatever its blockhash.
+    ///
+    /// # Errors
+    /// As [`Node::final_height`].
+    pub async fn simulate(&self, raw: &[u8]) -> Result<Simulated, ChainError> {
+        let config = json!({
+            "encoding": "base64",
+            "commitment": "confirmed",
+            "sigVerify": false,
+            "replaceRecentBlockhash": true,
+        });
+        let params = json!([STANDARD.encode(raw), config]);
+        let read: At<RawSimulated> = self.call("simulateTransaction", params).await?;
+        Ok(Simulated { error: read.value.err, units: read.value.units_consumed.unwrap_or(0) })
+    }
+
+    /// What transactions that write these accounts lately paid for priority, in millionths of a lamport a compute unit.
+    ///
+    /// # Errors
+    /// As [`Node::final_height`].
+    pub async fn recent_prices(&self, written: &[Pubkey]) -> Result<Vec<u64>, ChainError> {
+        let keys: Vec<String> = written.iter().take(ACCOUNTS_MAX).map(Pubkey::to_string).collect();
+        let fees: Vec<RawFee> = self.call("getRecentPrioritizationFees", json!([keys])).await?;
+        Ok(fees.into_iter().map(|fee| fee.prioritization_fee).collect())
+    }
+
+    /// Hands a signed transaction to the network, once.
+    ///
+    /// # Errors
+    /// The node's words. They are for the log alone: a transaction that a node refused may still be in a block.
+    pub async fn send(&self, raw: &[u8]) -> Result<(), ChainError> {
+        let config = json!({
+            "encoding": "base64",
+            "skipPreflight": false,
+            "preflightCommitment": "confirmed",
+            "maxRetries": 0,
+        });
+        let params = json!([STANDARD.encode(raw), config]);
+        self.call::<String>("sendTransaction", params).await.map(drop)
+    }
+}
