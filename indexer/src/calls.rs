@@ -5,10 +5,7 @@ use axum::{Router, extract::State, routing::post};
 use protocol::wire::feed::{Call, CallOutcome};
 use service::http::{Json, Problem};
 
-use crate::{
-    Error,
-    shared::{CALLS_AT_ONCE_MAX, Shared},
-};
+use crate::shared::{CALLS_AT_ONCE_MAX, Shared};
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/v1/call", post(call))
@@ -29,10 +26,7 @@ async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Js
     let Ok(_turn) = shared.calls.try_acquire() else {
         return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
     };
-    let Some(to) = call.to.address.evm() else {
-        return Err(Problem::invalid(format!("to is {}, but must be an EVM account", call.to)).at("/to"));
-    };
-    let outcome = shared.rpc.call(to, &call.data).await.map_err(Error::from)?;
+    let outcome = shared.source.call(&call).await?;
     let (CallOutcome::Returned { data } | CallOutcome::Reverted { data }) = &outcome;
     if data.len() > DATA_MAX {
         return Err(Problem::invalid(format!(

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, chain::source::watchable};
 
 /// What the indexer follows and where it keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +17,12 @@ pub struct Config {
     pub database: String,
     /// JSON-RPC over HTTP, at least one, all of the contracts' chain. The next is used when one fails.
     pub rpc_urls: Vec<String>,
-    /// The `Escrow` and `ArbitrationPools` contracts to watch: CAIP-10, 1 to 64, all on one chain.
+    /// WebSocket of a Solana node, so that the next look at the chain need not wait for its time; not used on other chains.
+    pub ws_url: Option<String>,
+    /// The `Escrow` and `ArbitrationPools` contracts to watch, on Solana the program and its arbiter: CAIP-10, 1 to 64, all
+    /// on one chain.
     pub contracts: Vec<AccountId>,
-    /// The first block to read: that of the first deployment.
+    /// The first block (on Solana slot) to read: that of the first deployment.
     pub start_block: u64,
     /// Milliseconds between looks at the chain's head; 10 to 600,000.
     pub poll_ms: u64,
@@ -27,6 +30,8 @@ pub struct Config {
     pub range_blocks_max: u64,
     /// Blocks below the head that count as final where the node knows no `finalized` block; 1 to 100,000.
     pub finality_depth: u64,
+    /// Transactions that are listed at once on Solana; 1 to 1,000.
+    pub signatures_max: u64,
     /// Milliseconds that one request to the node may take; 100 to 120,000.
     pub request_timeout_ms: u64,
 }
@@ -37,11 +42,13 @@ impl Default for Config {
             listen: "127.0.0.1:7402".to_owned(),
             database: "sqlite:indexer.sqlite".to_owned(),
             rpc_urls: Vec::new(),
+            ws_url: None,
             contracts: Vec::new(),
             start_block: 0,
             poll_ms: 1_000,
             range_blocks_max: 2_000,
             finality_depth: 64,
+            signatures_max: 1_000,
             request_timeout_ms: 15_000,
         }
     }
@@ -60,6 +67,7 @@ impl Config {
             ("poll_ms", self.poll_ms, (10, 600_000), "10 to 600,000"),
             ("range_blocks_max", self.range_blocks_max, (1, 100_000), "1 to 100,000"),
             ("finality_depth", self.finality_depth, (1, 100_000), "1 to 100,000"),
+            ("signatures_max", self.signatures_max, (1, 1_000), "1 to 1,000"),
             ("request_timeout_ms", self.request_timeout_ms, (100, 120_000), "100 to 120,000"),
             ("start_block", self.start_block, (0, u64::from(u32::MAX)), "0 to 4,294,967,295"),
         ] {
@@ -79,10 +87,18 @@ impl Config {
         if let Some(other) = self.contracts.iter().find(|contract| contract.chain != first.chain) {
             return refuse("contracts", other.to_string(), "all contracts on one chain");
         }
-        match first.chain {
-            ChainId::Eip155(_) => Ok(first.chain),
-            ChainId::Solana(_) => refuse("contracts", first.to_string(), "contracts on an EVM chain"),
+        for contract in &self.contracts {
+            if let Err(rule) = watchable(contract) {
+                return refuse("contracts", contract.to_string(), rule);
+            }
         }
+        if let Some(url) =
+            self.ws_url.as_ref().filter(|url| !url.starts_with("ws://") && !url.starts_with("wss://"))
+        {
+            // Not the URL itself, which may hold a key.
+            return refuse("ws_url", format!("{} characters", url.len()), "a ws:// or wss:// URL");
+        }
+        Ok(first.chain)
     }
 
     pub(crate) fn watched(&self) -> BTreeSet<AccountId> {

@@ -31,11 +31,11 @@ use service::{
     db::{Db, Schema},
     http,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    chain::{follow::Follower, rpc::Rpc},
+    chain::{follow::Follower, source::Source},
     config::Config,
     shared::Shared,
 };
@@ -71,12 +71,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     service::telemetry::metrics();
     let (db, chain, contracts) = open(&config).await?;
-    let rpc = Rpc::new(&config.rpc_urls, chain, config.request_timeout()).map_err(|index| Error::Config {
-        key: "rpc_urls",
-        // Not the URL itself, which may hold a key.
-        value: format!("not a URL in position {index}"),
-        rule: "http:// or https:// URLs",
-    })?;
+    let source = Source::new(&config, chain)?;
     let told = {
         let mut reader = db.reader().acquire().await?;
         feed::store::last_seq(&mut reader).await?
@@ -84,15 +79,24 @@ pub async fn run(
     let silence_max_ms = i64::try_from(config.poll_ms.saturating_mul(10).max(30_000)).unwrap_or(i64::MAX);
     // Both end together: a listener that fails must not leave the follower behind.
     let stop = stop.child_token();
-    let shared = Shared::new(db.clone(), rpc, chain, contracts, clock, stop.clone(), told, silence_max_ms);
-    let follower = Follower::new(shared.clone(), &config);
+    let shared =
+        Shared::new(db.clone(), source.clone(), chain, contracts, clock, stop.clone(), told, silence_max_ms);
+    let wake = Arc::new(Notify::new());
+    let following = source.following(&config, chain, shared.contracts.clone());
+    let follower = Follower::new(shared.clone(), following, config.poll(), wake.clone());
     let app = app(shared);
     let serve = async {
         let served = http::serve(listener, app, stop.clone()).await;
         stop.cancel();
         served
     };
-    let ((), served) = tokio::join!(follower.run(), serve);
+    let listen = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = source.listen(&config, &wake) => {}
+        }
+    };
+    let ((), (), served) = tokio::join!(follower.run(), listen, serve);
     db.close().await;
     Ok(served?)
 }

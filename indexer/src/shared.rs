@@ -10,7 +10,7 @@ use service::{clock::Clock, db::Db};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::rpc::Rpc;
+use crate::chain::source::Source;
 
 /// Read-only calls at one time.
 pub(crate) const CALLS_AT_ONCE_MAX: usize = 16;
@@ -29,7 +29,7 @@ pub(crate) struct Pulse {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub db: Db,
-    pub rpc: Arc<Rpc>,
+    pub source: Source,
     pub chain: ChainId,
     pub contracts: Arc<[AccountId]>,
     pub clock: Arc<dyn Clock>,
@@ -46,7 +46,7 @@ impl Shared {
     #[allow(clippy::too_many_arguments, reason = "the parts of the service, put together in one place")]
     pub fn new(
         db: Db,
-        rpc: Rpc,
+        source: Source,
         chain: ChainId,
         contracts: Arc<[AccountId]>,
         clock: Arc<dyn Clock>,
@@ -56,7 +56,7 @@ impl Shared {
     ) -> Self {
         Self {
             db,
-            rpc: Arc::new(rpc),
+            source,
             chain,
             contracts,
             clock,

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{B256, Bytes, Log, LogData};
+use alloy::primitives::{B256, Bytes};
 use protocol::{
     chain::event_id,
-    evm::decode_event,
     wire::{feed::Finality, view::Fault},
 };
 use service::db::Engine;
@@ -13,6 +12,7 @@ use sqlx::AnyConnection;
 
 use crate::{
     Error,
+    chain::source::decode,
     columns::{Columns, finality_name, int},
     config::Config,
     faults, feed,
@@ -93,20 +93,15 @@ async fn events(
         }
         for row in &rows {
             let event = feed::store::event(row)?;
-            (block, index, last) = (int(event.block_number), int(event.log_index), event.id.to_string());
+            (block, index) = (int(event.block_number), int(row.number("log_index")?));
+            last = event.id.to_string();
             report.events = report.events.saturating_add(1);
             let id = event_id(event.chain(), event.block_hash, event.transaction, event.log_index);
             if id != Ok(event.id) {
                 report.differ(format!("event {}: the id is not that of its place", event.id));
             }
-            let log = Log {
-                address: event.contract.address.evm().unwrap_or_default(),
-                data: LogData::new_unchecked(
-                    row.decoded::<Vec<B256>>("topics")?,
-                    row.parsed::<Bytes>("data")?,
-                ),
-            };
-            if decode_event(event.contract, &log).ok().as_ref() != Some(&event.body) {
+            let (topics, data) = (row.decoded::<Vec<B256>>("topics")?, row.parsed::<Bytes>("data")?);
+            if decode(event.contract, topics, data).ok().as_ref() != Some(&event.body) {
                 report.differ(format!("event {}: the body is not that of its log", event.id));
             }
             let subject = subject_of(&event);

@@ -1,81 +1,52 @@
 //! The loop that follows the chain. It never ends by itself: what fails is tried again, what must not go on stands still
 //! and says so.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, TryStreamExt, stream};
-use protocol::wire::view::{BlockRef, FaultKind};
+use protocol::wire::view::FaultKind;
+use tokio::sync::Notify;
 
 use super::{
-    model::{HeadRule, Header, Plan, Settled, backoff_ms, judge, plan, resize},
-    read::{Reading, Undecodable, Watch},
     rpc::RpcError,
-    store::{self, Position, Step},
+    source::Following,
+    store::{self, Block, Position, Step},
 };
-use crate::{Error, config::Config, faults, feed::store::Decoded, shared::Shared};
-
-/// Requests to the node at one time.
-const AT_ONCE: usize = 8;
-/// The most blocks that one reorganisation may replace where nothing is final yet.
-const FORK_DEPTH_MAX: usize = 10_000;
+use crate::{Error, faults, shared::Shared};
 
 /// Whether there is more to do at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+pub(crate) enum Progress {
     Advanced,
     Idle,
 }
 
 /// Follows one chain into one database.
 pub(crate) struct Follower {
-    shared: Shared,
-    watch: Watch,
+    ground: Ground,
+    source: Following,
     poll: Duration,
-    start_block: u64,
-    finality_depth: u64,
-    range_max: u64,
-    /// Blocks of the next range.
-    range: u64,
-    /// The first block that cannot be decoded: ranges end below it.
-    stuck: Option<BlockRef>,
-    /// Whether a fault that stops indexing may be open.
-    stopped: bool,
-    /// Whether the chain has told a final block by its own tag: then nothing else makes one final.
-    tags: bool,
+    wake: Arc<Notify>,
 }
 
 impl Follower {
-    pub fn new(shared: Shared, config: &Config) -> Self {
-        let watch = Watch {
-            chain: shared.chain,
-            addresses: shared.contracts.iter().filter_map(|contract| contract.address.evm()).collect(),
-        };
-        Self {
-            shared,
-            watch,
-            poll: config.poll(),
-            start_block: config.start_block,
-            finality_depth: config.finality_depth,
-            range_max: config.range_blocks_max,
-            range: config.range_blocks_max,
-            stuck: None,
-            // Unknown after a start; the first step finds out.
-            stopped: true,
-            tags: false,
-        }
+    /// Looks at the chain every `poll`, and when `wake` says that there may be something.
+    pub const fn new(shared: Shared, source: Following, poll: Duration, wake: Arc<Notify>) -> Self {
+        // Whether something is open is unknown after a start; the first step finds out.
+        let ground = Ground { shared, stopped: true };
+        Self { ground, source, poll, wake }
     }
 
     /// Until `stop`.
     pub async fn run(mut self) {
-        let stop = self.shared.stop.clone();
+        let stop = self.ground.shared.stop.clone();
         let mut failures = 0_u32;
         loop {
             let wait = tokio::select! {
                 () = stop.cancelled() => return,
-                progress = self.tick() => match progress {
+                progress = self.source.tick(&mut self.ground) => match progress {
                     Ok(progress) => {
                         failures = 0;
-                        self.shared.beat(|pulse| pulse.trouble = None);
+                        self.ground.shared.beat(|pulse| pulse.trouble = None);
                         if progress == Progress::Advanced { Duration::ZERO } else { self.poll }
                     }
                     Err(error) => {
@@ -88,21 +59,44 @@ impl Follower {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
+                () = self.wake.notified(), if failures == 0 => {}
             }
         }
     }
 
     async fn trouble(&mut self, error: &Error, failures: u32) {
         tracing::warn!(%error, failures, "step failed; trying again");
-        self.shared.beat(|pulse| pulse.trouble = Some(error.to_string()));
-        if let Error::Rpc(RpcError::WrongChain { node, .. }) = error
-            && let Err(error) = self.raise(FaultKind::WrongChain, node, &error.to_string()).await
+        self.ground.shared.beat(|pulse| pulse.trouble = Some(error.to_string()));
+        if let Error::Rpc(RpcError::WrongChain { node, .. } | RpcError::OtherGenesis { node, .. }) = error
+            && let Err(error) = self.ground.raise(FaultKind::WrongChain, node, &error.to_string()).await
         {
             tracing::error!(%error, "a fault could not be recorded");
         }
     }
+}
 
-    async fn raise(&mut self, kind: FaultKind, subject: &str, detail: &str) -> Result<(), Error> {
+/// What every source stands on: what is kept, and the way to change it.
+pub(crate) struct Ground {
+    pub shared: Shared,
+    /// Whether a fault that stops indexing may be open.
+    pub stopped: bool,
+}
+
+impl Ground {
+    /// How far the database is; none before the first step.
+    pub async fn position(&self) -> Result<Option<Position>, Error> {
+        store::position(&mut *self.shared.db.reader().acquire().await?).await
+    }
+
+    /// Begins above the anchor, the last block that is not read.
+    pub async fn begin(&self, start_block: u64, anchor: &Block) -> Result<Position, Error> {
+        let (shared, now) = (&self.shared, self.shared.clock.now_ms());
+        store::begin(&shared.db, shared.chain, &shared.contracts, start_block, anchor, now).await?;
+        self.position().await?.ok_or(Error::Raced)
+    }
+
+    /// Opens a fault that stops indexing.
+    pub async fn raise(&mut self, kind: FaultKind, subject: &str, detail: &str) -> Result<(), Error> {
         self.stopped = true;
         metrics::gauge!("indexer_alarm", "kind" => kind.name()).set(1.0);
         let mut write = self.shared.db.begin().await?;
@@ -111,273 +105,8 @@ impl Follower {
         Ok(())
     }
 
-    async fn position(&self) -> Result<Position, Error> {
-        let mut reader = self.shared.db.reader().acquire().await?;
-        if let Some(position) = store::position(&mut reader).await? {
-            return Ok(position);
-        }
-        let number = self.start_block.saturating_sub(1);
-        let anchor = self.shared.rpc.at(number).await?.ok_or_else(|| {
-            Error::Rpc(RpcError::Inconsistent(format!("the node does not have block {number} yet")))
-        })?;
-        let now = self.shared.clock.now_ms();
-        let shared = &self.shared;
-        store::begin(&shared.db, shared.chain, &shared.contracts, self.start_block, &anchor, now).await?;
-        store::position(&mut reader).await?.ok_or(Error::Raced)
-    }
-
-    /// One look at the chain and at most one step.
-    async fn tick(&mut self) -> Result<Progress, Error> {
-        let position = self.position().await?;
-        let head = self.shared.rpc.head().await?;
-        service::failpoint::pass(&["indexer.head.read"]);
-        let now = self.shared.clock.now_ms();
-        self.shared.beat(|pulse| {
-            pulse.head = Some(head.block());
-            pulse.polled_at = Some(now);
-        });
-        let said = self.said(&head).await?;
-        let mut reader = self.shared.db.reader().acquire().await?;
-        let ours = store::block_at(&mut reader, head.number).await?.map(|block| block.hash);
-        drop(reader);
-        measure(&position, &head);
-        match judge(position.tip, &head, ours) {
-            HeadRule::Same => {
-                self.shared.beat(|pulse| pulse.caught_up = true);
-                self.settle(&position, said).await
-            }
-            HeadRule::Behind => self.behind(&position, &head, said).await,
-            HeadRule::Next | HeadRule::Gap => self.forward(&position, &head, said).await,
-            HeadRule::Fork => self.reorganise(&position, head, said).await,
-        }
-    }
-
-    /// What the chain says is settled: its own tags, or so many blocks below the head where it has none. A node that leaves
-    /// out the tag once, as one that just started does, makes nothing final.
-    async fn said(&mut self, head: &Header) -> Result<Settled, Error> {
-        let rpc = self.shared.rpc.clone();
-        let safe = rpc.tagged("safe").await?;
-        let tagged = rpc.tagged("finalized").await?;
-        self.tags |= tagged.is_some();
-        let finalized = match tagged {
-            None if !self.tags && head.number > self.finality_depth => {
-                rpc.at(head.number.saturating_sub(self.finality_depth)).await?
-            }
-            finalized => finalized,
-        };
-        Ok(Settled { safe: safe.map(|h| h.block()), finalized: finalized.map(|h| h.block()) })
-    }
-
-    /// Nothing is new but perhaps what is settled.
-    async fn settle(&mut self, position: &Position, said: Settled) -> Result<Progress, Error> {
-        let newer = |before: Option<BlockRef>, said: Option<BlockRef>| {
-            said.is_some_and(|s| {
-                s.number <= position.tip.number && before.is_none_or(|b| b.number < s.number)
-            })
-        };
-        let before = position.settled;
-        if self.stopped || newer(before.safe, said.safe) || newer(before.finalized, said.finalized) {
-            self.commit(Step::settling(position.tip, said)).await?;
-        }
-        Ok(Progress::Idle)
-    }
-
-    /// The node has less than we have: it may be slow, or another chain altogether.
-    async fn behind(&mut self, position: &Position, head: &Header, said: Settled) -> Result<Progress, Error> {
-        let mut reader = self.shared.db.reader().acquire().await?;
-        let known = store::block_below(&mut reader, head.number).await?;
-        drop(reader);
-        let Some(known) = known else { return Ok(Progress::Idle) };
-        let theirs =
-            if known.number == head.number { Some(*head) } else { self.shared.rpc.at(known.number).await? };
-        match theirs {
-            Some(theirs) if theirs.hash != known.hash => self.reorganise(position, theirs, said).await,
-            Some(_) => self.settle(position, said).await,
-            None => Ok(Progress::Idle),
-        }
-    }
-
-    async fn forward(
-        &mut self,
-        position: &Position,
-        head: &Header,
-        said: Settled,
-    ) -> Result<Progress, Error> {
-        let tip = position.tip;
-        let from = tip.number.saturating_add(1);
-        let next = if head.number == from { Some(*head) } else { self.shared.rpc.at(from).await? };
-        let Some(next) = next else {
-            return Err(RpcError::Inconsistent(format!(
-                "the head is {}, block {from} is missing",
-                head.number
-            ))
-            .into());
-        };
-        if next.parent != tip.hash {
-            return self.reorganise(position, next, said).await;
-        }
-        let below_stuck = self.stuck.map_or(u64::MAX, |stuck| stuck.number.saturating_sub(1)).max(from);
-        match plan(tip.number, head.number.min(below_stuck), said.finalized.map(|f| f.number), self.range) {
-            Plan::Range { from: _, to } => self.range(position, &next, to, said).await,
-            Plan::Blocks { from: _, to } => self.blocks(position, next, to, said).await,
-            Plan::Nothing => Ok(Progress::Idle),
-        }
-    }
-
-    /// A range of final blocks.
-    async fn range(
-        &mut self,
-        position: &Position,
-        first: &Header,
-        to: u64,
-        said: Settled,
-    ) -> Result<Progress, Error> {
-        let read = self.watch.range(&self.shared.rpc, first, to).await;
-        // Whatever fails may fail for its size: providers have no common way to say so.
-        self.range = resize(
-            if read.is_ok() { self.range } else { to.saturating_sub(position.tip.number) },
-            read.is_err(),
-            self.range_max,
-        );
-        match read? {
-            (Reading::Events(events), last) => {
-                let step = Step { headers: vec![last], events, ..Step::settling(position.tip, said) };
-                self.commit(step).await?;
-                Ok(Progress::Advanced)
-            }
-            // The next range ends below it.
-            (Reading::Stuck(stuck), _) => {
-                self.stuck = Some(stuck.block);
-                if stuck.block.number == first.number {
-                    self.quarantine(position, stuck, said).await
-                } else {
-                    Ok(Progress::Advanced)
-                }
-            }
-        }
-    }
-
-    /// Blocks near the head, each by its hash.
-    async fn blocks(
-        &mut self,
-        position: &Position,
-        first: Header,
-        to: u64,
-        said: Settled,
-    ) -> Result<Progress, Error> {
-        let rpc = self.shared.rpc.clone();
-        let mut headers = vec![first];
-        let mut parent = first;
-        let more: Vec<Option<Header>> = stream::iter(first.number.saturating_add(1)..=to)
-            .map(|number| rpc.at(number))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        for header in more.into_iter().map_while(|header| header) {
-            // The chain moved while it was read: the rest is for the next look.
-            if header.parent != parent.hash {
-                break;
-            }
-            headers.push(header);
-            parent = header;
-        }
-        self.replace(position, None, headers, said).await
-    }
-
-    /// Blocks of ours were replaced: finds the last one that the chain still has, reads what replaces the rest, and only
-    /// then lets go of it. `branch` is a block of the chain that does not follow upon ours.
-    async fn reorganise(
-        &mut self,
-        position: &Position,
-        branch: Header,
-        said: Settled,
-    ) -> Result<Progress, Error> {
-        // Below this nothing may be replaced.
-        let floor = position
-            .settled
-            .finalized
-            .map_or_else(|| position.start_block.saturating_sub(1), |finalized| finalized.number);
-        let mut newest_first = vec![branch];
-        let mut oldest = branch;
-        let fork = loop {
-            let below = oldest.number.checked_sub(1);
-            let mut reader = self.shared.db.reader().acquire().await?;
-            let ours = match below {
-                Some(number) => store::block_at(&mut reader, number).await?,
-                None => None,
-            };
-            drop(reader);
-            match ours {
-                Some(ours) if ours.hash == oldest.parent && ours.number >= floor => break ours,
-                _ if below.is_none_or(|number| number <= floor) || newest_first.len() >= FORK_DEPTH_MAX => {
-                    let detail = format!(
-                        "block {} {} of the chain leads past our final block {floor}",
-                        branch.number, branch.hash
-                    );
-                    tracing::error!(detail, "reorganisation deeper than finality; standing still");
-                    self.raise(FaultKind::DeepReorg, &branch.hash.to_string(), &detail).await?;
-                    return Ok(Progress::Idle);
-                }
-                _ => {}
-            }
-            oldest = self.shared.rpc.by_hash(oldest.parent).await?;
-            newest_first.push(oldest);
-        };
-        service::failpoint::pass(&["indexer.fork.found"]);
-        let depth = position.tip.number.saturating_sub(fork.number);
-        tracing::info!(depth, fork = fork.number, "reorganisation");
-        metrics::counter!("indexer_reorgs_total").increment(1);
-        metrics::gauge!("indexer_reorg_depth").set(depth as f64);
-        newest_first.reverse();
-        self.replace(position, Some(fork), newest_first, said).await
-    }
-
-    /// Reads blocks and commits them upon the tip, or upon `fork` in place of what is above it.
-    async fn replace(
-        &mut self,
-        position: &Position,
-        fork: Option<BlockRef>,
-        mut headers: Vec<Header>,
-        said: Settled,
-    ) -> Result<Progress, Error> {
-        let (watch, rpc) = (&self.watch, &self.shared.rpc);
-        let readings: Vec<Reading> = stream::iter(headers.clone())
-            .map(|header| async move { watch.block(rpc, &header).await })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        let mut events: Vec<Decoded> = Vec::new();
-        let mut stuck = None;
-        let mut sound = 0_usize;
-        for reading in readings {
-            match reading {
-                Reading::Events(more) => events.extend(more),
-                Reading::Stuck(undecodable) => {
-                    stuck = Some(undecodable);
-                    break;
-                }
-            }
-            sound = sound.saturating_add(1);
-        }
-        headers.truncate(sound);
-        let idle = headers.is_empty();
-        self.stuck = stuck.as_ref().map(|stuck| stuck.block);
-        let step = Step { fork, headers, events, stuck, ..Step::settling(position.tip, said) };
-        self.commit(step).await?;
-        Ok(if idle { Progress::Idle } else { Progress::Advanced })
-    }
-
-    async fn quarantine(
-        &mut self,
-        position: &Position,
-        stuck: Undecodable,
-        said: Settled,
-    ) -> Result<Progress, Error> {
-        self.commit(Step { stuck: Some(stuck), ..Step::settling(position.tip, said) }).await?;
-        Ok(Progress::Idle)
-    }
-
-    async fn commit(&mut self, step: Step) -> Result<(), Error> {
+    /// Does a step and tells whoever waits for it.
+    pub async fn commit(&mut self, step: Step) -> Result<(), Error> {
         if let Some(stuck) = &step.stuck {
             tracing::error!(stuck.detail, "a log cannot be decoded; standing still below its block");
         }
@@ -403,9 +132,15 @@ impl Follower {
     }
 }
 
-fn measure(position: &Position, head: &Header) {
-    let lag = head.number.saturating_sub(position.tip.number);
+/// How long to wait after the n-th failure in a row, in milliseconds: doubling from 100 to 10,000.
+pub(crate) fn backoff_ms(failures: u32) -> u64 {
+    100_u64.saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX)).min(10_000)
+}
+
+/// Tells the metrics how far the database is behind the node.
+pub(crate) fn measure(position: &Position, head: u64) {
+    let lag = head.saturating_sub(position.tip.number);
     metrics::gauge!("indexer_lag_blocks").set(lag as f64);
     let finalized = position.settled.finalized.map_or(0, |block| block.number);
-    metrics::gauge!("indexer_finality_lag_blocks").set(head.number.saturating_sub(finalized) as f64);
+    metrics::gauge!("indexer_finality_lag_blocks").set(head.saturating_sub(finalized) as f64);
 }

@@ -1,11 +1,10 @@
-//! From the chain to the database: follows the head block by block by hash, reads the final past by ranges, notices
-//! replaced blocks, and commits every step (blocks, events, states, feed, cursor) in one transaction.
+//! From the chain to the database: a source reads the chain, and every step (blocks, events, states, feed, cursor) is
+//! committed in one transaction.
 
 pub(crate) mod api;
+mod evm;
 pub(crate) mod follow;
-pub(crate) mod model;
-mod read;
 pub(crate) mod rpc;
+mod solana;
+pub(crate) mod source;
 pub(crate) mod store;
-#[cfg(test)]
-mod tests;

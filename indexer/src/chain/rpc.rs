@@ -1,24 +1,24 @@
 //! JSON-RPC of a chain's nodes: limits, kinds of failure, and the turn from a failing node to the next.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use alloy::{
-    primitives::{Address, B256, Bloom, Bytes, U64},
+    primitives::B256,
     rpc::{
         client::RpcClient,
         json_rpc::{RpcError as Json, RpcRecv, RpcSend},
-        types::Log,
     },
     transports::TransportError,
 };
-use protocol::{chain::ChainId, wire::feed::CallOutcome};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use protocol::chain::ChainId;
 
-use super::model::Header;
+use super::source::{self, Served};
 
 /// Why a node gave no usable answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,10 +60,23 @@ pub enum RpcError {
         /// The chain that is wanted.
         wanted: String,
     },
+    /// It serves a chain of the same name that began anew, as local ones do.
+    #[error(
+        "the node at {node} serves a chain that begins with block {served}, but the database follows the one that began \
+         with {stored}: that chain is gone; start this one fresh, with an empty database"
+    )]
+    OtherGenesis {
+        /// Host of the node.
+        node: String,
+        /// Hash of the first block that it serves.
+        served: B256,
+        /// Hash of the first block that the database follows.
+        stored: B256,
+    },
 }
 
 /// How a failure is to be met, from its code and words.
-fn classify(method: &'static str, error: &TransportError) -> RpcError {
+pub(crate) fn classify(method: &'static str, error: &TransportError) -> RpcError {
     let cut = |text: &str| text.chars().take(300).collect::<String>();
     match error {
         Json::ErrorResp(payload) => {
@@ -71,7 +84,10 @@ fn classify(method: &'static str, error: &TransportError) -> RpcError {
             let words = payload.message.to_lowercase();
             if too_large(payload.code, &words) {
                 RpcError::TooLarge { method, reason }
-            } else if matches!(payload.code, -32601 | -32602 | -39001) || words.contains("not found") {
+            } else if matches!(payload.code, -32601 | -32602 | -39001)
+                || not_there(payload.code)
+                || words.contains("not found")
+            {
                 RpcError::Unknown { method, reason }
             } else {
                 RpcError::Failed { method, reason }
@@ -96,6 +112,11 @@ fn classify(method: &'static str, error: &TransportError) -> RpcError {
     }
 }
 
+/// Solana's codes for a slot without a block, and for what the node does not have yet.
+const fn not_there(code: i64) -> bool {
+    matches!(code, -32004 | -32007 | -32009 | -32014 | -32016)
+}
+
 /// Providers have no common code for it; these are the words that they use.
 fn too_large(code: i64, words: &str) -> bool {
     const WORDS: [&str; 9] = [
@@ -112,55 +133,26 @@ fn too_large(code: i64, words: &str) -> bool {
     code == -32005 || WORDS.iter().any(|w| words.contains(w))
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawHeader {
-    number: U64,
-    hash: B256,
-    parent_hash: B256,
-    timestamp: U64,
-    logs_bloom: Bloom,
-}
-
-impl TryFrom<RawHeader> for Header {
-    type Error = RpcError;
-
-    fn try_from(raw: RawHeader) -> Result<Self, RpcError> {
-        let bounded = |field, value: U64| match i64::try_from(value.to::<u64>()) {
-            Ok(_) => Ok(value.to()),
-            Err(_) => Err(RpcError::Inconsistent(format!("{field} {value} of a block is beyond 63 bits"))),
-        };
-        Ok(Self {
-            number: bounded("the number", raw.number)?,
-            hash: raw.hash,
-            parent: raw.parent_hash,
-            time: bounded("the time", raw.timestamp)?,
-            bloom: raw.logs_bloom,
-        })
-    }
-}
-
 #[derive(Debug)]
-struct Node {
-    client: RpcClient,
-    host: String,
-    /// Whether it was asked for its chain id and gave the right one.
+pub(crate) struct Node {
+    pub client: RpcClient,
+    pub host: String,
+    /// Whether it was asked for its chain and gave the right one.
     right_chain: AtomicBool,
 }
 
 /// The nodes of one chain.
 #[derive(Debug)]
-pub(crate) struct Rpc {
+pub(crate) struct Nodes {
     nodes: Vec<Node>,
     present: AtomicUsize,
     chain: ChainId,
     timeout: Duration,
+    /// The first block's hash, once it is known, of a chain whose name alone does not tell it from others.
+    genesis: OnceLock<B256>,
 }
 
-/// Gas that a read-only call may use.
-const CALL_GAS: u64 = 30_000_000;
-
-impl Rpc {
+impl Nodes {
     /// # Errors
     /// Text that is not an HTTP URL; answers the position of it.
     pub fn new(urls: &[String], chain: ChainId, timeout: Duration) -> Result<Self, usize> {
@@ -173,28 +165,44 @@ impl Rpc {
             let host = url.host_str().unwrap_or_default().to_owned();
             nodes.push(Node { client: RpcClient::new_http(url), host, right_chain: AtomicBool::new(false) });
         }
-        Ok(Self { nodes, present: AtomicUsize::new(0), chain, timeout })
+        Ok(Self { nodes, present: AtomicUsize::new(0), chain, timeout, genesis: OnceLock::new() })
     }
 
-    async fn node(&self) -> Result<&Node, RpcError> {
+    /// From now on the chain must begin with this block.
+    pub fn insist_on(&self, genesis: B256) {
+        self.genesis.get_or_init(|| genesis);
+    }
+
+    /// Whether it is known with which block the chain must begin.
+    pub fn insists(&self) -> bool {
+        self.genesis.get().is_some()
+    }
+
+    /// The node whose turn it is, if it serves the right chain.
+    pub async fn node(&self) -> Result<&Node, RpcError> {
         let index = self.present.load(Ordering::Relaxed).checked_rem(self.nodes.len()).unwrap_or(0);
         let Some(node) = self.nodes.get(index) else {
             return Err(RpcError::Failed { method: "any", reason: "no node is configured".to_owned() });
         };
         if !node.right_chain.load(Ordering::Relaxed) {
-            let served: U64 = self.timed(node, "eth_chainId", ()).await?;
-            let served = ChainId::Eip155(served.to());
-            if served != self.chain {
-                self.turn();
-                return Err(RpcError::WrongChain {
-                    node: node.host.clone(),
-                    served: served.to_string(),
-                    wanted: self.chain.to_string(),
-                });
-            }
+            let served = source::served(self, node, self.chain).await?;
+            self.check(node, served).inspect_err(|_| self.turn())?;
             node.right_chain.store(true, Ordering::Relaxed);
         }
         Ok(node)
+    }
+
+    fn check(&self, node: &Node, served: Served) -> Result<(), RpcError> {
+        let node = node.host.clone();
+        match (served, self.genesis.get()) {
+            (Served::Other(served), _) => {
+                Err(RpcError::WrongChain { node, served, wanted: self.chain.to_string() })
+            }
+            (Served::Wanted(Some(served)), Some(stored)) if served != *stored => {
+                Err(RpcError::OtherGenesis { node, served, stored: *stored })
+            }
+            (Served::Wanted(_), _) => Ok(()),
+        }
     }
 
     fn turn(&self) {
@@ -203,7 +211,7 @@ impl Rpc {
 
     /// What a failure means for the node: another process may answer at its address the next time, perhaps of another
     /// chain, and another node may do better meanwhile.
-    fn failed(&self, node: &Node, method: &'static str, error: &RpcError) {
+    pub fn failed(&self, node: &Node, method: &'static str, error: &RpcError) {
         metrics::counter!("indexer_rpc_errors_total", "method" => method).increment(1);
         if matches!(error, RpcError::Failed { .. }) {
             node.right_chain.store(false, Ordering::Relaxed);
@@ -211,143 +219,33 @@ impl Rpc {
         }
     }
 
-    async fn timed<P: RpcSend, R: RpcRecv>(
+    /// Does something with a node, for no longer than a request may take; answers what the node said.
+    pub async fn within<T>(
+        &self,
+        method: &'static str,
+        work: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<Result<T, TransportError>, RpcError> {
+        let started = Instant::now();
+        let answer = tokio::time::timeout(self.timeout, work).await;
+        metrics::histogram!("indexer_rpc_seconds", "method" => method).record(started.elapsed());
+        answer.map_err(|_| RpcError::Failed { method, reason: "no answer in time".to_owned() })
+    }
+
+    /// Asks one node.
+    pub async fn ask_of<P: RpcSend, R: RpcRecv>(
         &self,
         node: &Node,
         method: &'static str,
         params: P,
     ) -> Result<R, RpcError> {
-        let started = Instant::now();
-        let answer = tokio::time::timeout(self.timeout, node.client.request::<P, R>(method, params)).await;
-        metrics::histogram!("indexer_rpc_seconds", "method" => method).record(started.elapsed());
-        let answer = answer.map_or_else(
-            |_| Err(RpcError::Failed { method, reason: "no answer in time".to_owned() }),
-            |answer| answer.map_err(|error| classify(method, &error)),
-        );
+        let answer = self.within(method, async { node.client.request::<P, R>(method, params).await }).await;
+        let answer = answer.and_then(|answer| answer.map_err(|error| classify(method, &error)));
         answer.inspect_err(|error| self.failed(node, method, error))
     }
 
-    async fn ask<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, RpcError> {
+    /// Asks the node whose turn it is.
+    pub async fn ask<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, RpcError> {
         let node = self.node().await?;
-        self.timed(node, method, params).await
-    }
-
-    /// The header of a block by number or tag; none where the node does not know it.
-    async fn header(&self, block: Value) -> Result<Option<Header>, RpcError> {
-        let raw: Option<RawHeader> = self.ask("eth_getBlockByNumber", (block, false)).await?;
-        raw.map(Header::try_from).transpose()
-    }
-
-    /// The newest block.
-    pub async fn head(&self) -> Result<Header, RpcError> {
-        self.header(json!("latest")).await?.ok_or_else(|| RpcError::Unknown {
-            method: "eth_getBlockByNumber",
-            reason: "no latest block".to_owned(),
-        })
-    }
-
-    /// The block of a tag, `safe` or `finalized`; none where the node knows no such tag.
-    pub async fn tagged(&self, tag: &'static str) -> Result<Option<Header>, RpcError> {
-        match self.header(json!(tag)).await {
-            Err(RpcError::Unknown { .. }) => Ok(None),
-            answer => answer,
-        }
-    }
-
-    /// The block at a height; none where the node has not come so far.
-    pub async fn at(&self, number: u64) -> Result<Option<Header>, RpcError> {
-        let header = self.header(json!(U64::from(number))).await?;
-        match header {
-            Some(h) if h.number != number => {
-                Err(RpcError::Inconsistent(format!("asked for block {number}, answered block {}", h.number)))
-            }
-            header => Ok(header),
-        }
-    }
-
-    /// The block of a hash.
-    pub async fn by_hash(&self, hash: B256) -> Result<Header, RpcError> {
-        let method = "eth_getBlockByHash";
-        let raw: Option<RawHeader> = self.ask(method, (hash, false)).await?;
-        match raw.map(Header::try_from).transpose()? {
-            Some(header) if header.hash == hash => Ok(header),
-            Some(header) => {
-                Err(RpcError::Inconsistent(format!("asked for {hash}, answered {}", header.hash)))
-            }
-            None => Err(RpcError::Unknown { method, reason: format!("no block {hash}") }),
-        }
-    }
-
-    /// Logs of the contracts in one block; all logs of the block where none are named.
-    pub async fn logs_of(&self, block: B256, contracts: &[Address]) -> Result<Vec<Log>, RpcError> {
-        let filter = if contracts.is_empty() {
-            json!({"blockHash": block})
-        } else {
-            json!({"blockHash": block, "address": contracts})
-        };
-        self.ask("eth_getLogs", (filter,)).await
-    }
-
-    /// Logs of the contracts in a range of blocks, and the header of its last block by the same node in the same batch:
-    /// a node that has not come so far would otherwise leave out the end of the range without a word.
-    pub async fn logs_between(
-        &self,
-        from: u64,
-        to: u64,
-        contracts: &[Address],
-    ) -> Result<(Vec<Log>, Header), RpcError> {
-        let method = "eth_getLogs";
-        let node = self.node().await?;
-        let filter = json!({"fromBlock": U64::from(from), "toBlock": U64::from(to), "address": contracts});
-        let started = Instant::now();
-        let both = async {
-            let mut batch = node.client.new_batch();
-            let logs = batch.add_call::<_, Vec<Log>>(method, &(filter,))?;
-            let last =
-                batch.add_call::<_, Option<RawHeader>>("eth_getBlockByNumber", &(U64::from(to), false))?;
-            batch.send().await?;
-            Ok((logs.await?, last.await?))
-        };
-        let answer = match tokio::time::timeout(self.timeout, both).await {
-            Ok(answer) => answer.map_err(|error| classify(method, &error)),
-            Err(_) => Err(RpcError::Failed { method, reason: "no answer in time".to_owned() }),
-        };
-        metrics::histogram!("indexer_rpc_seconds", "method" => method).record(started.elapsed());
-        let (logs, last) = answer.inspect_err(|error| self.failed(node, method, error))?;
-        match last.map(Header::try_from).transpose()? {
-            Some(last) if last.number == to => Ok((logs, last)),
-            _ => Err(RpcError::Inconsistent(format!("the node does not have block {to} yet"))),
-        }
-    }
-
-    /// A read-only call at the newest block.
-    pub async fn call(&self, to: Address, data: &Bytes) -> Result<CallOutcome, RpcError> {
-        let method = "eth_call";
-        let node = self.node().await?;
-        let params = (json!({"to": to, "input": data, "gas": U64::from(CALL_GAS)}), "latest");
-        let started = Instant::now();
-        let answer =
-            tokio::time::timeout(self.timeout, node.client.request::<_, Bytes>(method, params)).await;
-        metrics::histogram!("indexer_rpc_seconds", "method" => method).record(started.elapsed());
-        match answer {
-            Err(_) => {
-                let error = RpcError::Failed { method, reason: "no answer in time".to_owned() };
-                self.failed(node, method, &error);
-                Err(error)
-            }
-            Ok(Ok(data)) => Ok(CallOutcome::Returned { data }),
-            Ok(Err(error)) => match &error {
-                Json::ErrorResp(payload)
-                    if payload.code == 3 || payload.message.to_lowercase().contains("revert") =>
-                {
-                    Ok(CallOutcome::Reverted { data: payload.as_revert_data().unwrap_or_default() })
-                }
-                _ => {
-                    let error = classify(method, &error);
-                    self.failed(node, method, &error);
-                    Err(error)
-                }
-            },
-        }
+        self.ask_of(node, method, params).await
     }
 }

@@ -1,8 +1,10 @@
 //! The cursor, the blocks, and the one transaction of a step.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::B256;
 use protocol::{
-    chain::{AccountId, ChainId},
+    chain::{AccountId, ChainId, TransactionId},
     wire::{
         feed::Finality,
         view::{BlockRef, FaultKind},
@@ -11,10 +13,6 @@ use protocol::{
 use service::db::Db;
 use sqlx::AnyConnection;
 
-use super::{
-    model::{Header, Settled, promote},
-    read::Undecodable,
-};
 use crate::{
     Error,
     columns::{Columns, int, json},
@@ -22,6 +20,64 @@ use crate::{
     feed::store::{Decoded, Teller},
     states::{model::subject_of, store::Touched},
 };
+
+/// A block that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Its height; on Solana its slot.
+    pub number: u64,
+    pub hash: B256,
+    pub parent: B256,
+    /// Unix seconds.
+    pub time: u64,
+}
+
+impl Block {
+    pub const fn block(&self) -> BlockRef {
+        BlockRef { number: self.number, hash: self.hash }
+    }
+}
+
+/// Up to where events may be told as safe and as final.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub safe: Option<BlockRef>,
+    pub finalized: Option<BlockRef>,
+}
+
+impl Settled {
+    /// What of it reaches up to `tip`, a block that was just read by its height from the same chain.
+    pub fn cut(self, tip: BlockRef) -> Self {
+        let cut = |block: Option<BlockRef>| block.map(|b| if b.number > tip.number { tip } else { b });
+        Self { safe: cut(self.safe), finalized: cut(self.finalized) }
+    }
+}
+
+/// What the chain says is settled, never less than before. `ours` are our blocks at the heights that it says.
+///
+/// A block that we do not hold, or hold under another hash, settles nothing: it is for the head rules to find the fork.
+pub(crate) fn promote(before: Settled, said: Settled, ours: &[BlockRef]) -> Settled {
+    let accept = |before: Option<BlockRef>, said: Option<BlockRef>| match said {
+        Some(block) if before.is_none_or(|b| b.number < block.number) && ours.contains(&block) => Some(block),
+        _ => before,
+    };
+    let finalized = accept(before.finalized, said.finalized);
+    let safe = accept(before.safe, said.safe);
+    // What is final is safe.
+    let safe = match (safe, finalized) {
+        (Some(s), Some(f)) if s.number < f.number => Some(f),
+        (safe, _) => safe,
+    };
+    Settled { safe, finalized }
+}
+
+/// What a watched contract told that is no event of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Undecodable {
+    pub block: BlockRef,
+    /// What it is and why, in words.
+    pub detail: String,
+}
 
 /// How far the database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +136,7 @@ pub(crate) async fn begin(
     chain: ChainId,
     contracts: &[AccountId],
     start_block: u64,
-    anchor: &Header,
+    anchor: &Block,
     now: i64,
 ) -> Result<(), Error> {
     let mut write = db.begin().await?;
@@ -101,7 +157,7 @@ pub(crate) async fn begin(
     Ok(())
 }
 
-async fn insert_block(on: &mut AnyConnection, header: &Header) -> Result<(), Error> {
+async fn insert_block(on: &mut AnyConnection, header: &Block) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO blocks (hash, number, parent, time, canonical) VALUES ($1, $2, $3, $4, 1) \
          ON CONFLICT (hash) DO UPDATE SET canonical = 1",
@@ -135,6 +191,38 @@ pub(crate) async fn block_below(on: &mut AnyConnection, number: u64) -> Result<O
     row.map(|row| Ok(BlockRef { number: row.number("number")?, hash: row.hash("hash")? })).transpose()
 }
 
+/// The transaction of the newest event up to a block.
+pub(crate) async fn newest_transaction(
+    on: &mut AnyConnection,
+    number: u64,
+) -> Result<Option<TransactionId>, Error> {
+    let row = sqlx::query(
+        "SELECT transaction_hash FROM events WHERE canonical = 1 AND block_number <= $1 \
+         ORDER BY block_number DESC, log_index DESC LIMIT 1",
+    )
+    .bind(int(number))
+    .fetch_optional(on)
+    .await?;
+    row.map(|row| row.parsed("transaction_hash")).transpose()
+}
+
+/// Transactions with events in the blocks after `above` and up to `to`, each with the number of its block.
+pub(crate) async fn transactions_between(
+    on: &mut AnyConnection,
+    above: u64,
+    to: u64,
+) -> Result<BTreeMap<TransactionId, u64>, Error> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT transaction_hash, block_number FROM events \
+         WHERE canonical = 1 AND block_number > $1 AND block_number <= $2",
+    )
+    .bind(int(above))
+    .bind(int(to))
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| Ok((row.parsed("transaction_hash")?, row.number("block_number")?))).collect()
+}
+
 /// What one step does.
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -143,9 +231,11 @@ pub(crate) struct Step {
     /// Our blocks above this one left the chain.
     pub fork: Option<BlockRef>,
     /// Headers to keep, ascending; the last is the new tip.
-    pub headers: Vec<Header>,
+    pub headers: Vec<Block>,
     /// Events that joined the chain, in the chain's order.
     pub events: Vec<Decoded>,
+    /// A block below the new tip to keep as well, for what is settled to be told by.
+    pub mark: Option<Block>,
     /// The block after that, which cannot be decoded.
     pub stuck: Option<Undecodable>,
     /// What the chain says is settled.
@@ -155,7 +245,7 @@ pub(crate) struct Step {
 impl Step {
     /// A step that tells what is settled and nothing else.
     pub const fn settling(from: BlockRef, said: Settled) -> Self {
-        Self { from, fork: None, headers: Vec::new(), events: Vec::new(), stuck: None, said }
+        Self { from, fork: None, headers: Vec::new(), events: Vec::new(), mark: None, stuck: None, said }
     }
 }
 
@@ -183,7 +273,7 @@ pub(crate) async fn commit(db: &Db, step: &Step, now: i64) -> Result<u64, Error>
             .await?;
         touched.refold(&mut *on, now).await?;
     }
-    for header in &step.headers {
+    for header in step.mark.iter().chain(&step.headers) {
         insert_block(&mut *on, header).await?;
     }
     for decoded in &step.events {
@@ -192,7 +282,7 @@ pub(crate) async fn commit(db: &Db, step: &Step, now: i64) -> Result<u64, Error>
     }
     touched.write(&mut *on).await?;
 
-    let tip = step.headers.last().map_or(step.fork.unwrap_or(step.from), Header::block);
+    let tip = step.headers.last().map_or(step.fork.unwrap_or(step.from), Block::block);
     // What is settled beyond a tip that was just read settles the tip; one that was not read now may be off the chain.
     let said = if step.headers.is_empty() { step.said } else { step.said.cut(tip) };
     let mut ours = Vec::new();

@@ -17,8 +17,15 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decoded {
     pub event: ChainEvent,
+    /// Where `log_index` counts within a transaction, the place of that among those of its block; 0 elsewhere.
+    pub ordinal: u32,
     pub topics: Vec<B256>,
     pub data: Bytes,
+}
+
+/// What the column `log_index` holds, by which the events of a block are in order: below 32 bits is the event's own index.
+fn place(ordinal: u32, log_index: u64) -> u64 {
+    u64::from(ordinal) << 32 | log_index & u64::from(u32::MAX)
 }
 
 /// The newest entry's position; 0 when there is none.
@@ -53,19 +60,22 @@ impl Teller {
     }
 
     /// Stores an event of the canonical chain and tells it as seen. An event whose block left the chain and came back is
-    /// the same event, canonical again.
+    /// the same event, canonical again; on Solana, where its transaction may have come into another block, in its new place.
     pub async fn seen(&mut self, on: &mut AnyConnection, decoded: &Decoded) -> Result<(), Error> {
         let event = &decoded.event;
         sqlx::query(
             "INSERT INTO events (id, chain, block_hash, log_index, block_number, block_time, transaction_hash, \
              contract, topics, data, name, body, subject, canonical, finality) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, 'seen') \
-             ON CONFLICT (id) DO UPDATE SET canonical = 1, finality = 'seen'",
+             ON CONFLICT (id) DO UPDATE SET canonical = 1, finality = 'seen', block_hash = excluded.block_hash, \
+             log_index = excluded.log_index, block_number = excluded.block_number, \
+             block_time = excluded.block_time, topics = excluded.topics, data = excluded.data, \
+             name = excluded.name, body = excluded.body, subject = excluded.subject, contract = excluded.contract",
         )
         .bind(event.id.to_string())
         .bind(event.chain().to_string())
         .bind(event.block_hash.to_string())
-        .bind(int(event.log_index))
+        .bind(int(place(decoded.ordinal, event.log_index)))
         .bind(int(event.block_number))
         .bind(int(event.block_time))
         .bind(event.transaction.to_string())
@@ -158,7 +168,7 @@ pub(crate) fn event(row: &AnyRow) -> Result<ChainEvent, Error> {
         block_hash: row.hash("block_hash")?,
         block_time: row.number("block_time")?,
         transaction: row.parsed("transaction_hash")?,
-        log_index: row.number("log_index")?,
+        log_index: row.number("log_index")? & u64::from(u32::MAX),
         body: row.decoded::<EventBody>("body")?,
     })
 }

@@ -2,14 +2,9 @@
 
 use alloy::primitives::B256;
 use axum::{Router, extract::State, routing::get};
-use alloy::sol_types::SolCall as _;
 use protocol::{
     chain::AccountId,
-    evm::pools::ArbitrationPools,
-    wire::{
-        feed::CallOutcome,
-        view::{PoolMembers, PoolView},
-    },
+    wire::view::{PoolMembers, PoolView},
 };
 use service::http::{Json, Path, Problem};
 
@@ -61,24 +56,14 @@ async fn members(
     let list: u32 = params
         .parsed("list", rule)?
         .ok_or_else(|| Problem::invalid(format!("list must be given: {rule}")).at("list"))?;
-    let arbiter = {
-        let found = find(&shared, pool, arbiter).await?.pool;
-        let known = found.lists.iter().any(|one| one.list == list);
-        known.then_some(found.arbiter).ok_or_else(|| Problem::not_found("list", list))?
-    };
+    let found = find(&shared, pool, arbiter).await?.pool;
+    let published = found.lists.iter().find(|one| one.list == list);
+    let published = published.ok_or_else(|| Problem::not_found("list", list))?;
     let Ok(_turn) = shared.calls.try_acquire() else {
         return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
     };
-    let Some(to) = arbiter.address.evm() else {
-        return Err(Problem::unavailable(format!("members are not read from {} yet", arbiter.chain)));
-    };
-    let call = ArbitrationPools::membersOfCall { pool, list }.abi_encode().into();
-    let unavailable = |reason: String| Problem::unavailable(format!("the node says of list {list}: {reason}"));
-    let members = match shared.rpc.call(to, &call).await.map_err(Error::from)? {
-        CallOutcome::Returned { data } => ArbitrationPools::membersOfCall::abi_decode_returns(&data)
-            .map_err(|error| unavailable(error.to_string()))?,
-        // A node that lags behind the one that told of the list.
-        CallOutcome::Reverted { .. } => return Err(unavailable("it does not know it".to_owned())),
-    };
-    Ok(Json(PoolMembers { pool, arbiter, list, members: members.into_iter().map(Into::into).collect() }))
+    let members = shared.source.members(&found, published).await.map_err(|reason| {
+        Problem::unavailable(format!("the chain's node, asked for list {list}: {reason}"))
+    })?;
+    Ok(Json(PoolMembers { pool, arbiter: found.arbiter, list, members }))
 }

@@ -3,6 +3,8 @@
 use alloy::primitives::{Address, B256, Bloom, BloomInput};
 use protocol::wire::view::BlockRef;
 
+use crate::chain::store::Block;
+
 /// The part of a block's header that is needed to follow the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -17,6 +19,10 @@ pub(crate) struct Header {
 impl Header {
     pub const fn block(&self) -> BlockRef {
         BlockRef { number: self.number, hash: self.hash }
+    }
+
+    pub const fn kept(&self) -> Block {
+        Block { number: self.number, hash: self.hash, parent: self.parent, time: self.time }
     }
 
     /// False proves that none of the contracts emitted a log in this block.
@@ -98,42 +104,4 @@ pub(crate) const fn resize(size: u64, refused: bool, max: u64) -> u64 {
     } else {
         next
     }
-}
-
-/// Up to where events may be told as safe and as final.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Settled {
-    pub safe: Option<BlockRef>,
-    pub finalized: Option<BlockRef>,
-}
-
-impl Settled {
-    /// What of it reaches up to `tip`, a block that was just read by its height from the same chain.
-    pub fn cut(self, tip: BlockRef) -> Self {
-        let cut = |block: Option<BlockRef>| block.map(|b| if b.number > tip.number { tip } else { b });
-        Self { safe: cut(self.safe), finalized: cut(self.finalized) }
-    }
-}
-
-/// What the chain says is settled, never less than before. `ours` are our blocks at the heights that it says.
-///
-/// A block that we do not hold, or hold under another hash, settles nothing: it is for the head rules to find the fork.
-pub(crate) fn promote(before: Settled, said: Settled, ours: &[BlockRef]) -> Settled {
-    let accept = |before: Option<BlockRef>, said: Option<BlockRef>| match said {
-        Some(block) if before.is_none_or(|b| b.number < block.number) && ours.contains(&block) => Some(block),
-        _ => before,
-    };
-    let finalized = accept(before.finalized, said.finalized);
-    let safe = accept(before.safe, said.safe);
-    // What is final is safe.
-    let safe = match (safe, finalized) {
-        (Some(s), Some(f)) if s.number < f.number => Some(f),
-        (safe, _) => safe,
-    };
-    Settled { safe, finalized }
-}
-
-/// How long to wait after the n-th failure in a row, in milliseconds: doubling from 100 to 10,000.
-pub(crate) fn backoff_ms(failures: u32) -> u64 {
-    100_u64.saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX)).min(10_000)
 }

@@ -5,29 +5,22 @@ use std::collections::BTreeMap;
 use alloy::{
     primitives::{Address, B256, Bloom, BloomInput},
     rpc::types::Log,
+    sol_types::SolCall as _,
 };
 use protocol::{
     chain::{self, AccountId, ChainId},
-    evm::decode_event,
+    evm::{decode_event, pools::ArbitrationPools},
     wire::{
-        feed::{ChainEvent, EventBody},
-        view::BlockRef,
+        feed::{CallOutcome, ChainEvent, EventBody},
+        view::{MemberList, Pool},
     },
 };
 
-use super::{
-    model::Header,
-    rpc::{Rpc, RpcError},
+use super::{model::Header, rpc::Rpc};
+use crate::{
+    chain::{rpc::RpcError, store::Undecodable},
+    feed::store::Decoded,
 };
-use crate::feed::store::Decoded;
-
-/// A log of a watched contract that is no event of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Undecodable {
-    pub block: BlockRef,
-    /// The log and why, in words.
-    pub detail: String,
-}
 
 /// What came of reading.
 #[derive(Debug)]
@@ -129,7 +122,9 @@ impl Watch {
                 return Err(RpcError::Inconsistent(format!("a log of {}, not asked for", log.address())));
             }
             let contract = AccountId { chain: self.chain, address: log.address().into() };
-            match genuine(contract, header.hash, transaction, log_index, &log.inner) {
+            let id = chain::event_id(self.chain, header.hash, transaction.into(), log_index);
+            let decoded = decode(contract, &log.inner);
+            match id.map_err(|error| error.to_string()).and_then(|id| Ok((id, decoded?))) {
                 Ok((id, body)) => events.push(Decoded {
                     event: ChainEvent {
                         id,
@@ -141,6 +136,7 @@ impl Watch {
                         log_index,
                         body,
                     },
+                    ordinal: 0,
                     topics: log.topics().to_vec(),
                     data: log.data().data.clone(),
                 }),
@@ -159,14 +155,11 @@ impl Watch {
     }
 }
 
-/// The event that a log tells, if every id in it is the hash of what it says it is the id of, with the event's own id.
-fn genuine(
-    contract: AccountId,
-    block_hash: B256,
-    transaction: B256,
-    log_index: u64,
-    log: &alloy::primitives::Log,
-) -> Result<(B256, EventBody), String> {
+/// The event that a log tells, if every id in it is the hash of what it says it is the id of.
+///
+/// # Errors
+/// It is none; in words.
+pub(crate) fn decode(contract: AccountId, log: &alloy::primitives::Log) -> Result<EventBody, String> {
     let body = decode_event(contract, log).map_err(|error| error.to_string())?;
     match &body {
         EventBody::Funded { deal, terms } if chain::deal_id(terms) != Ok(*deal) => {
@@ -177,9 +170,7 @@ fn genuine(
         }
         _ => {}
     }
-    let id = chain::event_id(contract.chain, block_hash, transaction.into(), log_index)
-        .map_err(|error| error.to_string())?;
-    Ok((id, body))
+    Ok(body)
 }
 
 /// The bloom filter of a block with these logs.
@@ -192,4 +183,25 @@ fn bloom_of(logs: &[Log]) -> Bloom {
         }
     }
     bloom
+}
+
+/// The members of a published list, in order.
+///
+/// # Errors
+/// The node does not tell them; in words.
+pub(crate) async fn members(
+    rpc: &Rpc,
+    pool: &Pool,
+    list: &MemberList,
+) -> Result<Vec<chain::Address>, String> {
+    let to = pool.arbiter.address.evm().ok_or("its arbiter is no EVM account")?;
+    let call = ArbitrationPools::membersOfCall { pool: pool.pool, list: list.list }.abi_encode().into();
+    match rpc.call(to, &call).await.map_err(|error| error.to_string())? {
+        CallOutcome::Returned { data } => {
+            let members = ArbitrationPools::membersOfCall::abi_decode_returns(&data);
+            Ok(members.map_err(|error| error.to_string())?.into_iter().map(Into::into).collect())
+        }
+        // A node that lags behind the one that told of the list.
+        CallOutcome::Reverted { .. } => Err("it does not know it".to_owned()),
+    }
 }

@@ -4,8 +4,10 @@ use alloy::primitives::{B256, Bloom};
 use proptest::prelude::*;
 use protocol::wire::view::BlockRef;
 
-use crate::chain::model::{
-    BLOCKS_A_STEP, HeadRule, Header, Plan, Settled, backoff_ms, judge, plan, promote, resize,
+use crate::chain::{
+    evm::model::{BLOCKS_A_STEP, HeadRule, Header, Plan, judge, plan, resize},
+    follow::backoff_ms,
+    store::{Settled, promote},
 };
 
 fn hash(n: u8) -> B256 {

@@ -1,0 +1,409 @@
+//! Following a Solana cluster: one look at it, and what that means for what is kept.
+//!
+//! Everything up to the tip's slot is kept, without gaps: slots are applied whole and in order, up to a slot that the
+//! cluster had confirmed before the transactions were listed. What was applied before it was final is compared with the
+//! final list once more; where they differ, it is retracted from there on and read again.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use alloy::primitives::B256;
+use futures::{StreamExt, TryStreamExt, stream};
+use protocol::{
+    chain::{AccountId, ChainId, TransactionId},
+    wire::view::BlockRef,
+};
+
+use super::{
+    read::{account, decode, decoded},
+    rpc::{Commitment, Listed, Rpc},
+};
+use crate::{
+    Error,
+    chain::{
+        follow::{Ground, Progress, measure},
+        rpc::RpcError,
+        store::{self, Block, Position, Settled, Step, Undecodable},
+    },
+    config::Config,
+    feed::store::Decoded,
+};
+
+/// Requests to the node at one time.
+const AT_ONCE: usize = 8;
+/// The most transactions that are listed before they are applied. Where there are more, the oldest.
+const LISTED_MAX: usize = 50_000;
+/// Transactions of a step, but for those of its last slot, which is applied whole.
+const STEP: usize = 128;
+/// Final slots after which the final list is looked at even where nothing waits to become final.
+const STALE: u64 = 32;
+
+/// Transactions above the tip.
+#[derive(Debug, Default)]
+struct Listing {
+    /// Oldest first.
+    waiting: VecDeque<Listed>,
+    /// All transactions up to this slot, which has a block, are in it.
+    to: u64,
+    /// What was final before it was listed.
+    finalized: u64,
+}
+
+/// Follows one cluster.
+pub(crate) struct Following {
+    rpc: Arc<Rpc>,
+    chain: ChainId,
+    contracts: Arc<[AccountId]>,
+    start_block: u64,
+    page: u64,
+    listing: Listing,
+    /// The newest transaction at or below the tip: lists need not go below it.
+    newest: Option<TransactionId>,
+    /// The same of what is final.
+    newest_final: Option<TransactionId>,
+}
+
+impl Following {
+    pub fn new(rpc: Arc<Rpc>, config: &Config, chain: ChainId, contracts: Arc<[AccountId]>) -> Self {
+        Self {
+            rpc,
+            chain,
+            contracts,
+            start_block: config.start_block,
+            page: config.signatures_max,
+            listing: Listing::default(),
+            newest: None,
+            newest_final: None,
+        }
+    }
+
+    async fn position(&self, ground: &Ground) -> Result<Position, Error> {
+        let below = self.start_block.saturating_sub(1);
+        if let Some(position) = ground.position().await? {
+            let mut reader = ground.shared.db.reader().acquire().await?;
+            if !self.rpc.0.insists() {
+                let anchor = store::block_at(&mut reader, below).await?;
+                let anchor = anchor.ok_or_else(|| Error::damaged("blocks", "no anchor"))?;
+                self.rpc.0.insist_on(anchor.hash);
+            }
+            return Ok(position);
+        }
+        // The anchor stands for the chain itself.
+        let genesis = self.rpc.genesis().await?;
+        self.rpc.0.insist_on(genesis);
+        let anchor = Block { number: below, hash: genesis, parent: B256::ZERO, time: 0 };
+        ground.begin(self.start_block, &anchor).await
+    }
+
+    /// One look at the chain and at most one step.
+    pub async fn tick(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
+        let position = self.position(ground).await?;
+        // Before everything else: what is listed afterwards holds all of it.
+        let finalized = self.rpc.slot(Commitment::Finalized).await?;
+        let confirmed = self.rpc.slot(Commitment::Confirmed).await?;
+        // A node may need a moment for a block that it has just confirmed.
+        let Some(head) = self.rpc.block(confirmed).await? else { return Ok(Progress::Idle) };
+        service::failpoint::pass(&["indexer.head.read"]);
+        let now = ground.shared.clock.now_ms();
+        ground.shared.beat(|pulse| {
+            pulse.head = Some(head.block());
+            pulse.polled_at = Some(now);
+        });
+        measure(&position, head.number);
+        if head.number < position.tip.number {
+            return Ok(Progress::Idle);
+        }
+        if self.listing.waiting.is_empty() && head.number > position.tip.number {
+            self.listing = self.above(ground, &position, &head, finalized).await?;
+        }
+        let finalized =
+            if self.listing.to > position.tip.number { self.listing.finalized } else { finalized };
+        let Some((settled, mark)) = self.settled(ground, &position, finalized).await? else {
+            return self.let_go(ground, &position).await;
+        };
+        self.apply(ground, &position, &head, (settled, mark)).await
+    }
+
+    /// What is to be applied after the tip.
+    async fn above(
+        &self,
+        ground: &Ground,
+        position: &Position,
+        head: &Block,
+        finalized: u64,
+    ) -> Result<Listing, Error> {
+        let until = self.known(ground, self.newest, position.tip.number).await?;
+        let range = (position.tip.number, head.number);
+        let (newest_first, whole) = self.list(Commitment::Confirmed, range, until).await?;
+        let to = match newest_first.front() {
+            Some(newest) if !whole => newest.slot,
+            _ => head.number,
+        };
+        service::failpoint::pass(&["indexer.signatures.read"]);
+        Ok(Listing { waiting: newest_first.into_iter().rev().collect(), to, finalized })
+    }
+
+    /// A transaction of ours at or below a slot; `remembered` is a newer one, where it is known.
+    async fn known(
+        &self,
+        ground: &Ground,
+        remembered: Option<TransactionId>,
+        slot: u64,
+    ) -> Result<Option<TransactionId>, Error> {
+        if remembered.is_some() {
+            return Ok(remembered);
+        }
+        let mut reader = ground.shared.db.reader().acquire().await?;
+        store::newest_transaction(&mut reader, slot).await
+    }
+
+    /// Transactions in the slots after `above` and up to `to`, newest first, and whether that is all of them: where it is
+    /// not, the newest slots are left out. `until` is one at or below `above`, or none.
+    async fn list(
+        &self,
+        commitment: Commitment,
+        (above, to): (u64, u64),
+        until: Option<TransactionId>,
+    ) -> Result<(VecDeque<Listed>, bool), RpcError> {
+        let mut listed: VecDeque<Listed> = VecDeque::new();
+        let mut dropped = None;
+        let mut before: Option<Listed> = None;
+        'pages: loop {
+            let range = (before.as_ref().map(|listed| listed.signature), until);
+            let page = self.rpc.signatures(account(), commitment, range, self.page, to).await?;
+            // Nodes may have smaller pages than they are asked for: only an empty one is the last.
+            if page.is_empty() {
+                break;
+            }
+            for one in page {
+                if before.as_ref().is_some_and(|before| before.slot < one.slot) {
+                    return Err(RpcError::Inconsistent(format!(
+                        "{} of slot {} is listed after one of an earlier slot",
+                        one.signature, one.slot
+                    )));
+                }
+                if one.slot <= above {
+                    break 'pages;
+                }
+                if one.slot <= to {
+                    listed.push_back(one.clone());
+                }
+                if listed.len() > LISTED_MAX {
+                    dropped = listed.pop_front().map(|newest| newest.slot);
+                }
+                before = Some(one);
+            }
+        }
+        if let Some(dropped) = dropped {
+            listed.retain(|one| one.slot < dropped);
+        }
+        Ok((listed, dropped.is_none()))
+    }
+
+    /// Up to where it may be told as final, and the block there where it is not known yet: what is kept up to there was
+    /// found in the final list. None where the final list is another.
+    async fn settled(
+        &mut self,
+        ground: &Ground,
+        position: &Position,
+        finalized: u64,
+    ) -> Result<Option<(Settled, Option<Block>)>, Error> {
+        let before = position.settled.finalized;
+        let below = before.map_or(self.start_block.saturating_sub(1), |block| block.number);
+        let nothing = Some((Settled { safe: None, finalized: before }, None));
+        if finalized <= below {
+            return Ok(nothing);
+        }
+        let mut to = finalized.min(position.tip.number);
+        let mut reader = ground.shared.db.reader().acquire().await?;
+        let mut waits = store::transactions_between(&mut reader, below, to).await?;
+        drop(reader);
+        if waits.is_empty() && finalized.saturating_sub(below) < STALE {
+            return Ok(nothing);
+        }
+        if to > below {
+            let until = self.known(ground, self.newest_final, below).await?;
+            let (listed, whole) = self.list(Commitment::Finalized, (below, to), until).await?;
+            if let Some(newest) = listed.front() {
+                if !whole {
+                    to = newest.slot;
+                    waits.retain(|_, slot| *slot <= to);
+                }
+                self.newest_final = Some(newest.signature);
+            }
+            if !self.agree(&waits, &listed).await? {
+                return Ok(None);
+            }
+        }
+        if to < finalized {
+            // Beyond the tip it reaches as far as this step does.
+            let finalized = BlockRef { number: finalized, hash: B256::ZERO };
+            let beyond = (to == position.tip.number).then_some(finalized);
+            return Ok(Some((Settled { safe: None, finalized: beyond.or(before) }, None)));
+        }
+        let Some(block) = self.rpc.block(to).await? else { return Ok(nothing) };
+        let mut reader = ground.shared.db.reader().acquire().await?;
+        let ours = store::block_at(&mut reader, to).await?;
+        if ours.is_some_and(|ours| ours.hash != block.hash) {
+            return Ok(None);
+        }
+        Ok(Some((Settled { safe: None, finalized: Some(block.block()) }, Some(block))))
+    }
+
+    /// Whether the final list holds every transaction whose events are kept, in its slot, and no other with events.
+    async fn agree(
+        &self,
+        kept: &BTreeMap<TransactionId, u64>,
+        listed: &VecDeque<Listed>,
+    ) -> Result<bool, Error> {
+        let succeeded = || listed.iter().filter(|listed| !listed.failed);
+        let listed: BTreeMap<TransactionId, u64> = succeeded().map(|one| (one.signature, one.slot)).collect();
+        if kept.iter().any(|(signature, slot)| listed.get(signature) != Some(slot)) {
+            return Ok(false);
+        }
+        for signature in listed.keys().filter(|signature| !kept.contains_key(signature)) {
+            let transaction = self.rpc.transaction(*signature).await?.ok_or_else(|| missing(signature))?;
+            let events = transaction.told()?;
+            let concern = events.iter().any(|told| {
+                // One that does not decode stood in the way before it came here.
+                decode(self.chain, &told.data)
+                    .map_or(true, |(contract, _)| self.contracts.contains(&contract))
+            });
+            if concern {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets go of everything above what is final: the next look reads it again.
+    async fn let_go(&mut self, ground: &mut Ground, position: &Position) -> Result<Progress, Error> {
+        let mut reader = ground.shared.db.reader().acquire().await?;
+        let below = self.start_block.saturating_sub(1);
+        let fork = match position.settled.finalized {
+            Some(block) => Some(block),
+            None => store::block_at(&mut reader, below).await?,
+        };
+        drop(reader);
+        let fork = fork.ok_or_else(|| Error::damaged("blocks", "no anchor"))?;
+        service::failpoint::pass(&["indexer.fork.found"]);
+        tracing::warn!(
+            fork = fork.number,
+            tip = position.tip.number,
+            "confirmed transactions did not become final"
+        );
+        metrics::counter!("indexer_reorgs_total").increment(1);
+        self.listing = Listing::default();
+        (self.newest, self.newest_final) = (None, None);
+        ground.commit(Step { fork: Some(fork), ..Step::settling(position.tip, Settled::default()) }).await?;
+        Ok(Progress::Advanced)
+    }
+
+    /// Applies the oldest of what waits.
+    async fn apply(
+        &mut self,
+        ground: &mut Ground,
+        position: &Position,
+        head: &Block,
+        (settled, mark): (Settled, Option<Block>),
+    ) -> Result<Progress, Error> {
+        let from = position.tip;
+        if self.listing.to <= from.number {
+            ground.shared.beat(|pulse| pulse.caught_up = true);
+            if ground.stopped || settled.finalized != position.settled.finalized {
+                ground.commit(Step { mark, ..Step::settling(from, settled) }).await?;
+            }
+            return Ok(Progress::Idle);
+        }
+        let waiting = &self.listing.waiting;
+        let last = waiting.get(STEP.min(waiting.len()).saturating_sub(1)).map(|listed| listed.slot);
+        let count = waiting.iter().take_while(|listed| Some(listed.slot) <= last).count();
+        let all = count == waiting.len();
+        let to = last.filter(|_| !all).unwrap_or(self.listing.to);
+        let chunk: Vec<Listed> = waiting.iter().take(count).cloned().collect();
+        let newest = chunk.last().map(|listed| listed.signature);
+        let read = self.read(&chunk, head).await.inspect_err(|_| self.listing = Listing::default())?;
+        let (mut headers, events, stuck) = read;
+        if stuck.is_none() && headers.last().is_none_or(|last| last.number < to) {
+            headers.push(self.block(to, head).await?);
+        }
+        let idle = headers.is_empty();
+        let stays = stuck.is_some();
+        // What is final beyond the new tip was listed after it was final.
+        ground.commit(Step { headers, events, mark, stuck, ..Step::settling(from, settled) }).await?;
+        if stays {
+            // Read again from what is kept: the transaction may be gone by then.
+            self.listing = Listing::default();
+            self.newest = None;
+            return Ok(if idle { Progress::Idle } else { Progress::Advanced });
+        }
+        self.listing.waiting.drain(..count);
+        self.newest = newest.or(self.newest);
+        Ok(if all { Progress::Idle } else { Progress::Advanced })
+    }
+
+    async fn block(&self, slot: u64, head: &Block) -> Result<Block, RpcError> {
+        if slot == head.number {
+            return Ok(*head);
+        }
+        let block = self.rpc.block(slot).await?;
+        block
+            .ok_or_else(|| RpcError::Inconsistent(format!("the node does not have the block of slot {slot}")))
+    }
+
+    /// Blocks and events of whole slots, up to the first event that cannot be decoded.
+    async fn read(
+        &self,
+        chunk: &[Listed],
+        head: &Block,
+    ) -> Result<(Vec<Block>, Vec<Decoded>, Option<Undecodable>), Error> {
+        let rpc = &self.rpc;
+        let told: Vec<_> = stream::iter(chunk.iter().filter(|listed| !listed.failed).cloned())
+            .map(|listed| async move {
+                let signature = listed.signature;
+                let transaction = rpc.transaction(signature).await?.ok_or_else(|| missing(&signature))?;
+                if transaction.slot != listed.slot {
+                    return Err(RpcError::Inconsistent(format!(
+                        "{signature} is listed in slot {}, and answered in slot {}",
+                        listed.slot, transaction.slot
+                    )));
+                }
+                Ok((listed, transaction.told()?))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let (mut blocks, mut events): (Vec<Block>, Vec<Decoded>) = (Vec::new(), Vec::new());
+        let mut ordinal = 0_u32;
+        for (listed, told) in told.into_iter().filter(|(_, told)| !told.is_empty()) {
+            let block = match blocks.last() {
+                Some(block) if block.number == listed.slot => *block,
+                _ => {
+                    ordinal = 0;
+                    let block = self.block(listed.slot, head).await?;
+                    blocks.push(block);
+                    block
+                }
+            };
+            for told in &told {
+                match decoded(self.chain, &block, listed.signature, ordinal, told) {
+                    Ok(decoded) if !self.contracts.contains(&decoded.event.contract) => {}
+                    Ok(decoded) => events.push(decoded),
+                    Err(detail) => {
+                        blocks.pop();
+                        events.retain(|decoded| decoded.event.block_number != block.number);
+                        return Ok((blocks, events, Some(Undecodable { block: block.block(), detail })));
+                    }
+                }
+            }
+            ordinal = ordinal.saturating_add(1);
+        }
+        Ok((blocks, events, None))
+    }
+}
+
+fn missing(signature: &TransactionId) -> RpcError {
+    RpcError::Inconsistent(format!("{signature} is listed, but the node does not have it"))
+}

@@ -1,0 +1,9 @@
+//! A Solana cluster: lists the program's transactions from the newest down to what is kept, applies them oldest first, and
+//! compares what is kept with the chain once more when it is final.
+
+pub(super) mod follow;
+mod read;
+pub(super) mod rpc;
+pub(super) mod wake;
+
+pub(super) use read::decode;

@@ -1,0 +1,178 @@
+//! JSON-RPC of a Solana cluster's nodes. The few methods that are needed, over the same client as every chain's: Solana's
+//! own client crates would bring some hundred others along for them.
+
+use alloy::primitives::B256;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use protocol::{
+    chain::{Address, TransactionId},
+    solana::{from_key, program},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::read::Transaction;
+use crate::chain::{
+    rpc::{Node, Nodes, RpcError},
+    store::Block,
+};
+
+/// How sure the cluster must be of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commitment {
+    Confirmed,
+    Finalized,
+}
+
+impl Commitment {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Finalized => "finalized",
+        }
+    }
+}
+
+/// A transaction that names the program, as a list of them has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub signature: TransactionId,
+    pub slot: u64,
+    pub failed: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawListed {
+    signature: String,
+    slot: u64,
+    err: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawBlock {
+    blockhash: String,
+    previous_blockhash: String,
+    block_time: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawContext {
+    value: Option<RawAccount>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawAccount {
+    owner: String,
+    /// With the name of its encoding.
+    data: (String, String),
+}
+
+/// The hash of the first block that a node serves.
+pub(crate) async fn genesis_of(nodes: &Nodes, node: &Node) -> Result<B256, RpcError> {
+    hash(&nodes.ask_of::<_, String>(node, "getGenesisHash", ()).await?)
+}
+
+fn hash(text: &str) -> Result<B256, RpcError> {
+    let read = text.parse::<Address>().ok().and_then(|read| read.solana());
+    read.map(B256::new)
+        .ok_or_else(|| RpcError::Inconsistent(format!("`{text:.100}` is no hash of 32 bytes in base58")))
+}
+
+/// Slots are stored as signed numbers.
+fn bounded(slot: u64) -> Result<u64, RpcError> {
+    match i64::try_from(slot) {
+        Ok(_) => Ok(slot),
+        Err(_) => Err(RpcError::Inconsistent(format!("the slot {slot} is beyond 63 bits"))),
+    }
+}
+
+/// The nodes of one cluster.
+#[derive(Debug)]
+pub(crate) struct Rpc(pub Nodes);
+
+impl Rpc {
+    /// The hash of the chain's first block.
+    pub async fn genesis(&self) -> Result<B256, RpcError> {
+        let node = self.0.node().await?;
+        genesis_of(&self.0, node).await
+    }
+
+    /// The newest slot.
+    pub async fn slot(&self, commitment: Commitment) -> Result<u64, RpcError> {
+        bounded(self.0.ask("getSlot", (json!({"commitment": commitment.name()}),)).await?)
+    }
+
+    /// The confirmed block of a slot; none where there is none, or the node does not have it.
+    pub async fn block(&self, slot: u64) -> Result<Option<Block>, RpcError> {
+        let config = json!({
+            "commitment": "confirmed", "encoding": "json", "transactionDetails": "none", "rewards": false,
+            "maxSupportedTransactionVersion": 0,
+        });
+        let raw = match self.0.ask::<_, Option<RawBlock>>("getBlock", (slot, config)).await {
+            Err(RpcError::Unknown { .. }) | Ok(None) => return Ok(None),
+            Ok(Some(raw)) => raw,
+            Err(error) => return Err(error),
+        };
+        let time = raw.block_time.and_then(|time| u64::try_from(time).ok()).ok_or_else(|| {
+            RpcError::Inconsistent(format!("the node tells no time of the block in slot {slot}"))
+        })?;
+        Ok(Some(Block {
+            number: slot,
+            hash: hash(&raw.blockhash)?,
+            parent: hash(&raw.previous_blockhash)?,
+            time,
+        }))
+    }
+
+    /// Transactions that name an account, newest first: those before `before` and after `until`, at most `limit` of them,
+    /// by a node that has come to the slot `least`.
+    pub async fn signatures(
+        &self,
+        account: Address,
+        commitment: Commitment,
+        (before, until): (Option<TransactionId>, Option<TransactionId>),
+        limit: u64,
+        least: u64,
+    ) -> Result<Vec<Listed>, RpcError> {
+        let mut config = json!({"commitment": commitment.name(), "limit": limit, "minContextSlot": least});
+        for (key, value) in [("before", before), ("until", until)] {
+            if let (Some(value), Some(fields)) = (value, config.as_object_mut()) {
+                fields.insert(key.to_owned(), json!(value));
+            }
+        }
+        let params = (account.to_string(), config);
+        let raw: Vec<RawListed> = self.0.ask("getSignaturesForAddress", params).await?;
+        raw.into_iter()
+            .map(|raw| {
+                let read = raw.signature.parse::<TransactionId>().ok().filter(|id| id.solana().is_some());
+                let signature = read.ok_or_else(|| {
+                    RpcError::Inconsistent(format!("`{:.100}` is no signature", raw.signature))
+                })?;
+                Ok(Listed {
+                    signature,
+                    slot: bounded(raw.slot)?,
+                    failed: raw.err.is_some_and(|err| !err.is_null()),
+                })
+            })
+            .collect()
+    }
+
+    /// A confirmed transaction; none where the node does not have it.
+    pub async fn transaction(&self, signature: TransactionId) -> Result<Option<Transaction>, RpcError> {
+        let config = json!({
+            "commitment": "confirmed", "encoding": "json", "maxSupportedTransactionVersion": 0,
+        });
+        self.0.ask("getTransaction", (signature.to_string(), config)).await
+    }
+
+    /// The data of a confirmed account of the program; none where there is none.
+    pub async fn account_data(&self, address: Address) -> Result<Option<Vec<u8>>, RpcError> {
+        let config = json!({"commitment": "confirmed", "encoding": "base64"});
+        let raw: RawContext = self.0.ask("getAccountInfo", (address.to_string(), config)).await?;
+        let program = from_key(&program()).to_string();
+        let Some(account) = raw.value.filter(|account| account.owner == program) else { return Ok(None) };
+        let data = BASE64.decode(&account.data.0);
+        let damaged = |_| RpcError::Inconsistent(format!("the data of {address} is no base64"));
+        data.map(Some).map_err(damaged)
+    }
+}
