@@ -134,6 +134,39 @@ mod tests {
     }
 
     #[test]
+    fn every_contract_has_the_indexer_of_its_chain() {
+        let contract = |text: &str| vec![text.parse().unwrap()];
+        let indexers = |urls: &[(&str, &str)]| {
+            urls.iter().map(|(chain, url)| (chain.parse().unwrap(), (*url).to_owned())).collect()
+        };
+        let escrow = "solana:EarnestLoca1Net11111111111111111:Earnest111111111111111111111111111111111111";
+        let of = |urls: &[(&str, &str)]| {
+            let (indexers, escrows) = (indexers(urls), contract(escrow));
+            Config { indexers, escrows, ..Config::default() }.public()
+        };
+        let (evm, solana) = ("eip155:1", "solana:EarnestLoca1Net11111111111111111");
+        assert!(of(&[(evm, "http://a"), (solana, "https://b")]).is_ok());
+        let error = of(&[(evm, "http://a")]).unwrap_err();
+        assert!(error.contains(escrow) && error.contains("indexers"), "{error}");
+        let error = of(&[(evm, "http://a"), (solana, "b?key=secret")]).unwrap_err();
+        assert!(error.contains(solana) && error.contains("https://") && !error.contains("secret"), "{error}");
+        let many: Vec<_> = (1..=33).map(|id| (format!("eip155:{id}"), "http://a")).collect();
+        let many: Vec<_> = many.iter().map(|(chain, url)| (chain.as_str(), *url)).collect();
+        let config = Config { indexers: indexers(&many), ..Config::default() };
+        assert_eq!(config.public().unwrap_err(), "indexers has 33 entries and may have 32");
+    }
+
+    #[test]
+    fn indexers_are_named_by_their_chain() {
+        let text = r#"{"indexers": {"eip155:1": "http://a", "solana:EarnestLoca1Net11111111111111111": "http://b"}}"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        assert_eq!(config.chains().len(), 2);
+        assert_eq!(serde_json::to_value(&config).unwrap()["indexers"]["eip155:1"], "http://a");
+        assert!(serde_json::from_str::<Config>(r#"{"indexers": {"eip155": "http://a"}}"#).is_err());
+        assert!(serde_json::from_str::<Config>(r#"{"indexer_url": "http://a"}"#).is_err());
+    }
+
+    #[test]
     fn a_short_relayer_key_is_refused_without_being_shown() {
         let error = Config { relayer_key: "hunter2".to_owned(), ..Config::default() }.public().unwrap_err();
         assert!(error.contains("relayer_key") && !error.contains("hunter2"), "{error}");

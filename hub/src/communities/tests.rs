@@ -8,7 +8,7 @@ use super::{
 use crate::{
     access::{Audience, Role},
     records::RecordId,
-    testing::{Person, TestHub, Window},
+    testing::{Person, TestHub, Wallet, Window, trade::CHAIN},
 };
 
 fn id(n: u8) -> RecordId {
@@ -139,7 +139,7 @@ async fn a_pool_is_what_its_contract_says() {
     let pool = chain.pool(3).await;
     let window = Window::on(&chain).await;
     let change = |config: &mut crate::config::Config| {
-        config.indexer_url.clone_from(&window.url);
+        config.indexers.insert(CHAIN, window.url.clone());
         config.arbiters = vec![chain.pools];
     };
     for hub in TestHub::on_both_with(change).await {
@@ -167,7 +167,8 @@ async fn a_pool_is_what_its_contract_says() {
             assert_eq!(hub.refuses(&person.record(&hub, "pool@1", body.clone())).await.2, "keeper_only");
         }
         assert_eq!(hub.get(&path).await.refusal().0, 404);
-        let keeper = Person::arrive_with(&hub, chain.wallets[0].clone(), Person::keys(3).1).await;
+        let keeper =
+            Person::arrive_with(&hub, Wallet::Evm(chain.wallets[0].clone()), Person::keys(3).1).await;
         hub.say(&keeper.record(&hub, "pool@1", body.clone())).await;
         let seen = hub.get(&path).await.body;
         assert_eq!((&seen["public"], &seen["communities"]), (&json!(true), &json!([])));

@@ -94,9 +94,10 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
                 return Ok(Value::Null);
             };
             let AcceptanceBody { signature } = record.body_as()?;
-            match model::seller_signature(&purchase.terms, &signature).map_err(Refusal::from)? {
-                Signed::ByKey => Ok(Value::Null),
-                Signed::AskContract(digest) => {
+            match model::seller_signature(&purchase.terms, &signature) {
+                // Nothing to ask; the rules say, in their order, what is wrong.
+                Ok(Signed::ByKey) | Err(_) => Ok(Value::Null),
+                Ok(Signed::AskContract(digest)) => {
                     let wallet = purchase.terms.seller;
                     let contract_accepts =
                         identity::contract_accepts(&hub.indexers, wallet, digest, &signature).await?;

@@ -99,11 +99,10 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
     let Some(purchase) = purchase else { return Ok(Value::Null) };
     let Some(party) = wallet_of(&purchase, record) else { return Ok(Value::Null) };
     let body: AppealBody = record.body_as()?;
-    let signed = model::appeal_signature(&purchase.terms, purchase.deal, party.address, &body)
-        .map_err(Refusal::from)?;
-    let digest = match signed {
-        Signed::AskContract(digest) if body.signature.len() <= model::SIGNATURE_MAX => digest,
-        Signed::AskContract(_) | Signed::ByKey => return Ok(Value::Null),
+    let digest = match model::appeal_signature(&purchase.terms, purchase.deal, party.address, &body) {
+        Ok(Signed::AskContract(digest)) if body.signature.len() <= model::SIGNATURE_MAX => digest,
+        // Nothing to ask; the rules say, in their order, what is wrong.
+        Ok(_) | Err(_) => return Ok(Value::Null),
     };
     let contract_accepts = identity::contract_accepts(&hub.indexers, party, digest, &body.signature).await?;
     Ok(json!(Asked { contract_accepts }))

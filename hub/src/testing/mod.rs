@@ -4,6 +4,7 @@
 
 mod person;
 pub(crate) mod trade;
+mod wallet;
 mod window;
 
 use std::sync::{
@@ -23,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, config::Config, records::RecordId, rooms::Room};
 
-pub(crate) use person::{Person, message, signed};
+pub(crate) use person::{Person, account, message, signed};
+pub(crate) use wallet::Wallet;
 pub(crate) use window::Window;
 
 /// 2026-11-21T10:00:00Z.
@@ -101,9 +103,10 @@ impl TestHub {
             data: folder.path().join("data"),
             public_url: format!("http://{}", listener.local_addr().unwrap()),
             // Nobody listens on port 1.
-            indexer_url: "http://127.0.0.1:1".to_owned(),
+            indexers: [trade::CHAIN, trade::Ground::solana().chain]
+                .map(|chain| (chain, "http://127.0.0.1:1".to_owned()))
+                .into(),
             relayer_key: RELAYER_KEY.to_owned(),
-            chains: vec!["eip155:31337".parse().unwrap()],
             ..Config::default()
         };
         change(&mut config);

@@ -1,13 +1,9 @@
 //! People with wallets and devices.
 
-use alloy::{
-    primitives::{Address, B256},
-    signers::{SignerSync, local::PrivateKeySigner},
-};
-use protocol::chain::AccountId;
+use protocol::chain::{AccountId, Address, ChainId};
 use serde_json::{Value, json};
 
-use super::TestHub;
+use super::{TestHub, Wallet, trade};
 use crate::{
     identity::{SignIn, session_request},
     records::{DeviceKey, Draft, RecordId, Stamp},
@@ -15,20 +11,19 @@ use crate::{
 
 /// Somebody with a wallet, a device and an account.
 pub(crate) struct Person {
-    pub wallet: PrivateKeySigner,
+    pub wallet: Wallet,
     pub device: DeviceKey,
     pub account: RecordId,
 }
 
 /// What a sign-in message says, with a fresh nonce of the hub.
-pub(crate) async fn message(hub: &TestHub, wallet: Address, device: &DeviceKey) -> SignIn {
+pub(crate) async fn message(hub: &TestHub, wallet: impl Into<Address>, device: &DeviceKey) -> SignIn {
     let fields = hub.get("/v1/sign-in/nonce").await.body;
     let text = |name: &str| fields[name].as_str().unwrap().to_owned();
     SignIn::for_device(
         &text("domain"),
         &text("uri"),
-        wallet,
-        31337,
+        account(wallet.into()),
         &text("nonce"),
         &device.device(),
         text("issued_at").parse().unwrap(),
@@ -36,23 +31,33 @@ pub(crate) async fn message(hub: &TestHub, wallet: Address, device: &DeviceKey) 
     )
 }
 
-pub(crate) fn signed(wallet: &PrivateKeySigner, message: &str) -> String {
-    let signature = wallet.sign_message_sync(message.as_bytes()).unwrap();
-    format!("0x{}", hex::encode(signature.as_bytes()))
+pub(crate) fn signed(wallet: &Wallet, message: &str) -> String {
+    wallet.sign_text(message).to_string()
+}
+
+/// A wallet on the tests' chain of its kind.
+pub(crate) fn account(address: Address) -> AccountId {
+    let chains = [trade::CHAIN, trade::Ground::solana().chain];
+    let chain = chains.into_iter().find(|chain| chain.has(address)).unwrap();
+    AccountId { chain, address }
 }
 
 impl Person {
-    /// A wallet and a device made from `seed`, without an account yet.
-    pub(crate) fn keys(seed: u8) -> (PrivateKeySigner, DeviceKey) {
-        let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(seed)).unwrap();
-        (wallet, DeviceKey::from_seed([seed; 32]))
+    /// A wallet of the EVM and a device made from `seed`, without an account yet.
+    pub(crate) fn keys(seed: u8) -> (Wallet, DeviceKey) {
+        Self::keys_on(trade::CHAIN, seed)
+    }
+
+    /// A wallet of the chain's kind and a device.
+    pub(crate) fn keys_on(chain: ChainId, seed: u8) -> (Wallet, DeviceKey) {
+        (Wallet::of_seed(chain, seed), DeviceKey::from_seed([seed; 32]))
     }
 
     /// The `identity@1` of a message.
     pub(crate) fn identity(
         hub: &TestHub,
         message: &SignIn,
-        wallet: &PrivateKeySigner,
+        wallet: &Wallet,
         device: &DeviceKey,
         name: &str,
     ) -> Value {
@@ -63,21 +68,26 @@ impl Person {
 
     /// Somebody with an account on this hub.
     pub(crate) async fn arrive(hub: &TestHub, seed: u8) -> Self {
-        let (wallet, device) = Self::keys(seed);
+        Self::arrive_on(hub, trade::CHAIN, seed).await
+    }
+
+    /// Somebody with a wallet of the chain's kind.
+    pub(crate) async fn arrive_on(hub: &TestHub, chain: ChainId, seed: u8) -> Self {
+        let (wallet, device) = Self::keys_on(chain, seed);
         Self::arrive_with(hub, wallet, device).await
     }
 
     /// Somebody with this wallet.
-    pub(crate) async fn arrive_with(hub: &TestHub, wallet: PrivateKeySigner, device: DeviceKey) -> Self {
+    pub(crate) async fn arrive_with(hub: &TestHub, wallet: Wallet, device: DeviceKey) -> Self {
         let message = message(hub, wallet.address(), &device).await;
         let record = Self::identity(hub, &message, &wallet, &device, "Somebody");
         let account = hub.say(&record).await;
         Self { wallet, device, account }
     }
 
-    /// The wallet's account on the tests' chain.
+    /// The wallet's account on the tests' chain of its kind.
     pub(crate) fn wallet_id(&self) -> AccountId {
-        AccountId { chain: "eip155:31337".parse().unwrap(), address: self.wallet.address().into() }
+        account(self.wallet.address())
     }
 
     /// A public draft of this person.

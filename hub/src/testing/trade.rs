@@ -7,10 +7,9 @@ use std::{
 };
 
 use alloy::{
-    primitives::{self, B256, Bytes, U256, keccak256},
-    signers::SignerSync,
+    primitives::{self, B256, Bytes, keccak256},
     sol,
-    sol_types::{SolCall, SolValue},
+    sol_types::SolCall,
 };
 use axum::{
     Json, Router,
@@ -19,68 +18,112 @@ use axum::{
     routing::{get, post},
 };
 use protocol::{
-    chain::{self, AccountId, Address, ChainId},
-    evm::{self, pools::ArbitrationPools},
+    chain::{self, AccountId, Address, AssetId, ChainId, TransactionId},
+    solana,
     terms::Terms,
-    wire::feed::{Call, CallOutcome, ChainEvent, EventBody, FeedEntry, Finality, RuleBook},
+    wire::{
+        feed::{Call, CallOutcome, ChainEvent, EventBody, FeedEntry, Finality, RuleBook},
+        view::{MemberList, Pool, PoolMembers, PoolView},
+    },
 };
 use serde_json::{Value, json};
-use service::db::testing::FreshDb;
+use service::db::testing::{FreshDb, on_both, sqlite};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{Answer, Person, RELAYER_KEY, START_MS, TestHub};
+use super::{Answer, Person, RELAYER_KEY, START_MS, TestHub, Wallet};
 use crate::{deals::model::agreement_hash, records::RecordId};
 
 sol! {
     function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
 }
 
-/// The tests' chain.
+/// The tests' EVM chain.
 pub(crate) const CHAIN: ChainId = ChainId::Eip155(31337);
 
 const fn contract(byte: u8) -> AccountId {
     AccountId { chain: CHAIN, address: Address::Evm(primitives::Address::repeat_byte(byte)) }
 }
 
-/// The escrow that the hub follows.
+/// The escrow that the hub follows there.
 pub(crate) const ESCROW: AccountId = contract(0xee);
-/// The arbiter that the hub follows.
+/// The arbiter that the hub follows there.
 pub(crate) const ARBITER: AccountId = contract(0xaa);
 
 /// The seed of the seller's keys.
 const SELLER: u8 = 2;
 
-/// Three seats, an hour to open, an hour to vote; kept by the seller.
-pub(crate) fn book() -> RuleBook {
-    RuleBook {
-        keeper: Person::keys(SELLER).0.address().into(),
-        parent: B256::ZERO,
-        jury_size: 3,
-        delay: 0,
-        opening: 3600,
-        voting: 3600,
-        appeal: 0,
-        salt: B256::ZERO,
+/// Where a trade takes place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ground {
+    pub chain: ChainId,
+    pub escrow: AccountId,
+    pub arbiter: AccountId,
+}
+
+/// Each engine with a trade on the EVM, and one with a trade on Solana.
+pub(crate) async fn everywhere() -> Vec<(FreshDb, Ground)> {
+    let mut all: Vec<_> = on_both().await.into_iter().map(|db| (db, Ground::EVM)).collect();
+    all.push((sqlite(), Ground::solana()));
+    all
+}
+
+impl Ground {
+    pub(crate) const EVM: Self = Self { chain: CHAIN, escrow: ESCROW, arbiter: ARBITER };
+
+    /// The program is both, by two addresses.
+    pub(crate) fn solana() -> Self {
+        let chain = solana::chain().unwrap();
+        let account = |key| AccountId { chain, address: solana::from_key(&key) };
+        Self { chain, escrow: account(solana::program()), arbiter: account(solana::arbiter()) }
+    }
+
+    pub(crate) fn coin(self) -> AssetId {
+        AssetId::native(self.chain)
+    }
+
+    pub(crate) fn pool_id(self, book: &RuleBook) -> B256 {
+        chain::pool_id(self.chain, book).unwrap()
+    }
+
+    /// Three seats, an hour to open, an hour to vote; kept by the seller.
+    pub(crate) fn book(self) -> RuleBook {
+        RuleBook {
+            keeper: Wallet::of_seed(self.chain, SELLER).address(),
+            parent: B256::ZERO,
+            jury_size: 3,
+            delay: 0,
+            opening: 3600,
+            voting: 3600,
+            appeal: 0,
+            salt: B256::ZERO,
+        }
+    }
+
+    /// Five seats, an hour to open, two hours to vote; nobody's parent but [`Ground::appealable`]'s.
+    pub(crate) fn parent_book(self) -> RuleBook {
+        RuleBook { jury_size: 5, voting: 7200, salt: B256::repeat_byte(1), ..self.book() }
+    }
+
+    /// As [`Ground::book`], with a day in which a ruling may be appealed.
+    pub(crate) fn appealable(self) -> RuleBook {
+        RuleBook { parent: self.pool_id(&self.parent_book()), appeal: 86_400, ..self.book() }
+    }
+
+    /// A pool of the arbiter, with one list of eight.
+    fn known(self, pool: B256) -> Option<Pool> {
+        let books = [self.book(), self.parent_book(), self.appealable()];
+        let book = books.into_iter().find(|book| self.pool_id(book) == pool)?;
+        let list = MemberList { list: 0, size: 8, effective_at: 1, pages: vec![self.chain.zero()] };
+        Some(Pool { pool, arbiter: self.arbiter, book: Some(book), lists: vec![list] })
+    }
+
+    fn members(self) -> Vec<Address> {
+        (100..108).map(|seed| Wallet::of_seed(self.chain, seed).address()).collect()
     }
 }
 
-/// Five seats, an hour to open, two hours to vote; nobody's parent but [`appealable`]'s.
-pub(crate) fn parent_book() -> RuleBook {
-    RuleBook { jury_size: 5, voting: 7200, salt: B256::repeat_byte(1), ..book() }
-}
-
-/// As [`book`], with a day in which a ruling may be appealed.
-pub(crate) fn appealable() -> RuleBook {
-    RuleBook { parent: evm::pool_id(&parent_book()), appeal: 86_400, ..book() }
-}
-
-/// The pools of the arbiter.
-fn known(pool: B256) -> Option<RuleBook> {
-    [book(), parent_book(), appealable()].into_iter().find(|book| evm::pool_id(book) == pool)
-}
-
-#[derive(Default)]
 struct Said {
+    ground: Ground,
     seq: u64,
     block: u64,
     entries: HashMap<B256, FeedEntry>,
@@ -102,13 +145,21 @@ impl Drop for Script {
 }
 
 impl Script {
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(ground: Ground) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let said = Arc::new(Mutex::new(Said { seq: 0, block: 100, ..Said::default() }));
+        let said = Arc::new(Mutex::new(Said {
+            ground,
+            seq: 0,
+            block: 100,
+            entries: HashMap::new(),
+            accepted: HashSet::new(),
+        }));
         let app = Router::new()
             .route("/v1/events/{id}", get(event))
             .route("/v1/deals/{deal}", get(deal))
+            .route("/v1/pools/{pool}", get(pool))
+            .route("/v1/pools/{pool}/members", get(members))
             .route("/v1/call", post(call))
             .with_state(said.clone());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -120,13 +171,18 @@ impl Script {
         let mut said = self.said.lock().unwrap();
         said.block += 1;
         let block_hash = keccak256(said.block.to_be_bytes());
+        let named = keccak256(block_hash);
+        let transaction = match contract.chain {
+            ChainId::Eip155(_) => TransactionId::Evm(named),
+            ChainId::Solana(_) => TransactionId::Solana([block_hash, named].concat().try_into().unwrap()),
+        };
         ChainEvent {
-            id: chain::event_id(contract.chain, block_hash, block_hash.into(), 0).unwrap(),
+            id: chain::event_id(contract.chain, block_hash, transaction, 0).unwrap(),
             contract,
             block_number: said.block,
             block_hash,
             block_time: START_MS as u64 / 1000 + (said.block - 100) * 10,
-            transaction: keccak256(block_hash).into(),
+            transaction,
             log_index: 0,
             body,
         }
@@ -179,24 +235,25 @@ async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> J
             reverted()
         });
     }
-    let ours = |pool: B256| known(pool).filter(|_| call.to == ARBITER);
-    let answer = if let Ok(asked) = ArbitrationPools::bookOfCall::abi_decode(data) {
-        ours(asked.pool).map(|book| ArbitrationPools::RuleBook::try_from(&book).unwrap().abi_encode())
-    } else if let Ok(asked) = ArbitrationPools::worstCaseCall::abi_decode(data) {
-        ours(asked.pool).map(|book| {
-            let worst = protocol::arbitration::worst_case(&book, known(book.parent).as_ref());
-            U256::from(worst).abi_encode()
-        })
-    } else if let Ok(asked) = ArbitrationPools::listCountCall::abi_decode(data) {
-        ours(asked.pool).map(|_| 0_u32.abi_encode())
-    } else {
-        None
-    };
-    Json(answer.map_or_else(reverted, returned))
+    Json(reverted())
+}
+
+async fn pool(
+    State(said): State<Arc<Mutex<Said>>>,
+    Path(pool): Path<B256>,
+) -> Result<Json<PoolView>, StatusCode> {
+    let pool = said.lock().unwrap().ground.known(pool).ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(PoolView { pool, finality: Finality::Final }))
+}
+
+async fn members(State(said): State<Arc<Mutex<Said>>>, Path(pool): Path<B256>) -> Json<PoolMembers> {
+    let ground = said.lock().unwrap().ground;
+    Json(PoolMembers { pool, arbiter: ground.arbiter, list: 0, members: ground.members() })
 }
 
 /// A hub with a buyer, a seller, three jurors, a public pool and a listing of 1,000 wei.
 pub(crate) struct Trade {
+    pub ground: Ground,
     pub hub: TestHub,
     pub script: Script,
     pub buyer: Person,
@@ -214,32 +271,35 @@ pub(crate) struct Bought {
 }
 
 impl Trade {
-    pub(crate) async fn start(db: FreshDb) -> Self {
-        let script = Script::start().await;
+    /// On this ground; the hub follows another chain too, whose indexer never answers.
+    pub(crate) async fn start(db: FreshDb, ground: Ground) -> Self {
+        println!("trade on {}", ground.chain);
+        let script = Script::start(ground).await;
+        let other = if ground.chain == CHAIN { Ground::solana() } else { Ground::EVM };
         let hub = TestHub::start(db, |config| {
-            config.indexer_url.clone_from(&script.url);
-            config.escrows = vec![ESCROW];
-            config.arbiters = vec![ARBITER];
+            config.indexers.insert(ground.chain, script.url.clone());
+            config.escrows = vec![other.escrow, ground.escrow];
+            config.arbiters = vec![other.arbiter, ground.arbiter];
         })
         .await;
-        let buyer = Person::arrive(&hub, 1).await;
-        let seller = Person::arrive(&hub, SELLER).await;
+        let buyer = Person::arrive_on(&hub, ground.chain, 1).await;
+        let seller = Person::arrive_on(&hub, ground.chain, SELLER).await;
         let mut jurors = Vec::new();
         for seed in 3..6 {
-            jurors.push(Person::arrive(&hub, seed).await);
+            jurors.push(Person::arrive_on(&hub, ground.chain, seed).await);
         }
-        for book in [book(), appealable()] {
-            let pool = json!({ "arbiter": ARBITER, "panel": evm::pool_id(&book) });
+        for book in [ground.book(), ground.appealable()] {
+            let pool = json!({ "arbiter": ground.arbiter, "panel": ground.pool_id(&book) });
             hub.say(&seller.record(&hub, "pool@1", pool)).await;
         }
         let listing = hub.say(&seller.record(&hub, "listing@1", Self::listing_body(&seller))).await;
-        Self { hub, script, buyer, seller, jurors, listing }
+        Self { ground, hub, script, buyer, seller, jurors, listing }
     }
 
     pub(crate) fn listing_body(seller: &Person) -> Value {
         json!({
             "kind": "physical", "title": "A chair", "description": "Of oak.", "price_type": "fixed",
-            "price": [{ "asset": "eip155:31337/slip44:60", "amount": "1000" }], "tags": ["chair"],
+            "price": [{ "asset": AssetId::native(seller.wallet_id().chain), "amount": "1000" }], "tags": ["chair"],
             "location_pref": "global", "visibility": "public", "status": "active", "pay_to": seller.wallet_id(),
         })
     }
@@ -248,15 +308,15 @@ impl Trade {
     pub(crate) fn terms(&self, salt: u8) -> (Terms, Value) {
         let agreement = json!({
             "listing": self.listing, "buyer": self.buyer.account, "seller": self.seller.account,
-            "price": { "asset": "eip155:31337/slip44:60", "amount": "1000" }, "deliverable": "One chair of oak.",
+            "price": { "asset": self.ground.coin(), "amount": "1000" }, "deliverable": "One chair of oak.",
         });
         let now = START_MS as u64 / 1000;
         let terms = Terms {
-            escrow: ESCROW,
+            escrow: self.ground.escrow,
             buyer: self.buyer.wallet_id(),
             seller: self.seller.wallet_id(),
-            arbiter: ARBITER,
-            asset: "eip155:31337/slip44:60".parse().unwrap(),
+            arbiter: self.ground.arbiter,
+            asset: self.ground.coin(),
             amount: 1000,
             fund_by: now + 3600,
             deliver_by: now + 86_400,
@@ -264,7 +324,7 @@ impl Trade {
             ruling: 14 * 86_400,
             lapse_share: 5000,
             metered: false,
-            panel: evm::pool_id(&book()),
+            panel: self.ground.pool_id(&self.ground.book()),
             agreement: agreement_hash(&agreement).unwrap(),
             salt: B256::repeat_byte(salt),
         };
@@ -290,7 +350,7 @@ impl Trade {
     /// Offered, accepted, funded and disputed, before the pool of that rule book; answers the dispute's time.
     pub(crate) async fn disputed_before(&self, salt: u8, book: &RuleBook) -> (Bought, u64) {
         let (mut terms, agreement) = self.terms(salt);
-        terms.panel = evm::pool_id(book);
+        terms.panel = self.ground.pool_id(book);
         let bought = self.offer_of(terms, agreement).await;
         self.hub.say(&self.acceptance(&bought)).await;
         self.fund(&bought).await;
@@ -306,7 +366,7 @@ impl Trade {
 
     /// The seller's `acceptance@1`.
     pub(crate) fn acceptance(&self, bought: &Bought) -> Value {
-        let body = json!({ "signature": sign(&self.seller, bought.deal) });
+        let body = json!({ "signature": self.seller.wallet.terms(bought.deal) });
         self.seller.record_about(&self.hub, "acceptance@1", bought.id, body)
     }
 
@@ -333,28 +393,28 @@ impl Trade {
 
     pub(crate) async fn fund(&self, bought: &Bought) -> ChainEvent {
         let body = EventBody::Funded { deal: bought.deal, terms: bought.terms.clone() };
-        self.final_event(ESCROW, body).await
+        self.final_event(self.ground.escrow, body).await
     }
 
     /// The buyer disputes; count 2.
     pub(crate) async fn dispute(&self, bought: &Bought) -> ChainEvent {
         let by = bought.terms.buyer.address;
         let body = EventBody::Disputed { deal: bought.deal, by, evidence: B256::repeat_byte(9), count: 2 };
-        self.final_event(ESCROW, body).await
+        self.final_event(self.ground.escrow, body).await
     }
 
     /// The case is opened and the three jurors are drawn, in their order.
     pub(crate) async fn draw(&self, bought: &Bought, disputed_at: u64) -> B256 {
         self.opened(bought, 0, 0).await;
-        let ends_at = disputed_at + protocol::arbitration::span(&book());
+        let ends_at = disputed_at + protocol::arbitration::span(&self.ground.book());
         self.drawn(bought, (0, 0), &[0, 1, 2], ends_at).await
     }
 
     /// A jury is opened.
     pub(crate) async fn opened(&self, bought: &Bought, instance: u8, jury: u8) -> ChainEvent {
-        let (deal, escrow) = (bought.deal, ESCROW.address);
+        let (deal, escrow) = (bought.deal, self.ground.escrow.address);
         let opened = EventBody::CaseOpened { deal, escrow, instance, jury, target_block: 110 };
-        self.final_event(ARBITER, opened).await
+        self.final_event(self.ground.arbiter, opened).await
     }
 
     /// A jury is drawn: these jurors, in this order. Answers what its ballots are bound to.
@@ -365,13 +425,15 @@ impl Trade {
         jurors: &[usize],
         ends_at: u64,
     ) -> B256 {
-        let (deal, escrow, seed) = (bought.deal, ESCROW.address, B256::repeat_byte(0x5e + instance + jury));
-        let pool = if instance == 0 { bought.terms.panel } else { evm::pool_id(&parent_book()) };
-        let seats = jurors.iter().map(|juror| self.jurors[*juror].wallet.address().into()).collect();
+        let (deal, escrow, seed) =
+            (bought.deal, self.ground.escrow.address, B256::repeat_byte(0x5e + instance + jury));
+        let pool =
+            if instance == 0 { bought.terms.panel } else { self.ground.pool_id(&self.ground.parent_book()) };
+        let seats = jurors.iter().map(|juror| self.jurors[*juror].wallet.address()).collect();
         let drawn =
             EventBody::JuryDrawn { deal, escrow, pool, instance, jury, list: 0, ends_at, seed, seats };
-        self.final_event(ARBITER, drawn).await;
-        chain::case_id(pool, ESCROW, deal, instance, jury, seed).unwrap()
+        self.final_event(self.ground.arbiter, drawn).await;
+        chain::case_id(pool, self.ground.escrow, deal, instance, jury, seed).unwrap()
     }
 
     /// A juror's ballot of a first jury, without a written reason.
@@ -389,17 +451,22 @@ impl Trade {
         share: u16,
     ) -> Value {
         let juror = &self.jurors[juror];
-        let signature = sign(juror, evm::ballot_digest(ARBITER, case, share, B256::ZERO).unwrap());
+        let signature = juror.wallet.ballot(self.ground.arbiter, case, share, B256::ZERO);
         let body =
             json!({ "jury": jury, "seat": seat, "share": share, "reason": "", "signature": signature });
         let draft = juror.draft(&self.hub, "ballot@1", body).about(bought.id);
         draft.only_for(vec![crate::access::Audience::Account(juror.account)]).sign(&juror.device).unwrap()
     }
 
+    /// Somebody else with a wallet of the trade's chain.
+    pub(crate) async fn stranger(&self, seed: u8) -> Person {
+        Person::arrive_on(&self.hub, self.ground.chain, seed).await
+    }
+
     /// More jurors, so that further juries can be seated.
     pub(crate) async fn more_jurors(&mut self, count: u8) {
         for seed in 20..20 + count {
-            self.jurors.push(Person::arrive(&self.hub, seed).await);
+            self.jurors.push(self.stranger(seed).await);
         }
     }
 
@@ -420,9 +487,4 @@ impl Trade {
             .map(|intent| (intent["key"].as_str().unwrap().to_owned(), intent["action"].clone()))
             .collect()
     }
-}
-
-/// A wallet's signature of a digest.
-pub(crate) fn sign(person: &Person, digest: B256) -> Bytes {
-    person.wallet.sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into()
 }

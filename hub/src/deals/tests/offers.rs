@@ -1,25 +1,24 @@
-//! Offers, acceptances and withdrawals over HTTP, on both engines.
+//! Offers, acceptances and withdrawals over HTTP, on both engines and both kinds of chain.
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{chain, terms::Terms};
 use serde_json::{Value, json};
-use service::db::testing::on_both;
 
 use crate::{
     deals::model::agreement_hash,
     testing::{
         Person,
-        trade::{Bought, Trade, sign},
+        trade::{Bought, CHAIN, Trade, everywhere},
     },
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offer_is_accepted_and_seen_by_its_parties_alone() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let bought = trade.offer(1).await;
         let (buyer, seller) = (trade.buyer.sign_in(&trade.hub).await, trade.seller.sign_in(&trade.hub).await);
-        let stranger = Person::arrive(&trade.hub, 9).await.sign_in(&trade.hub).await;
+        let stranger = trade.stranger(9).await.sign_in(&trade.hub).await;
 
         let seen = trade.view(&buyer, &bought).await;
         assert_eq!((&seen["status"], &seen["deal"]), (&json!("offered"), &json!(bought.deal)));
@@ -50,8 +49,8 @@ async fn an_offer_is_accepted_and_seen_by_its_parties_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rule_of_an_offer_refuses_by_name() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let (good, agreement) = trade.terms(1);
         let other = trade.jurors[0].wallet_id();
         let changed = |change: &dyn Fn(&mut Terms)| {
@@ -103,17 +102,17 @@ async fn every_rule_of_an_offer_refuses_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_sellers_wallet_accepts_and_only_once() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let bought = trade.offer(1).await;
         let accept = |person: &Person, signature: Bytes| {
             let body = json!({ "signature": signature });
             person.record_about(&trade.hub, "acceptance@1", bought.id, body)
         };
-        let good = sign(&trade.seller, bought.deal);
+        let good = trade.seller.wallet.terms(bought.deal);
         assert_eq!(trade.hub.refuses(&accept(&trade.buyer, good.clone())).await.2, "not_seller");
         assert_eq!(trade.hub.refuses(&accept(&trade.jurors[0], good.clone())).await.2, "no_purchase");
-        let foreign = sign(&trade.buyer, bought.deal);
+        let foreign = trade.buyer.wallet.terms(bought.deal);
         assert_eq!(trade.hub.refuses(&accept(&trade.seller, foreign)).await.2, "invalid_signature");
         let mut altered = good.to_vec();
         altered[7] ^= 1;
@@ -125,14 +124,21 @@ async fn only_the_sellers_wallet_accepts_and_only_once() {
         let again = trade.acceptance(&bought);
         assert_eq!(trade.hub.refuses(&again).await.2, "already_accepted");
 
-        // A contract wallet's signature is the contract's to judge.
+        // A contract wallet's signature is the contract's to judge, where there are such.
         let second = trade.offer(2).await;
         let signature = Bytes::from(vec![7; 100]);
         let body = json!({ "signature": signature });
         let acceptance = trade.seller.record_about(&trade.hub, "acceptance@1", second.id, body);
         assert_eq!(trade.hub.refuses(&acceptance).await.2, "invalid_signature");
-        trade.script.accepts(trade.seller.wallet.address().into(), second.deal, &signature);
-        trade.hub.say(&acceptance).await;
+        trade.script.accepts(trade.seller.wallet.address(), second.deal, &signature);
+        if ground.chain == CHAIN {
+            trade.hub.say(&acceptance).await;
+        } else {
+            let answer = trade.hub.post("/v1/records", &acceptance).await;
+            assert_eq!(answer.refusal().2, "invalid_signature");
+            let detail = answer.body["detail"].as_str().unwrap();
+            assert!(detail.contains("64 bytes, not 100"), "{detail}");
+        }
 
         let third = trade.offer(3).await;
         trade.hub.clock.pass_ms(3601 * 1000);
@@ -143,8 +149,8 @@ async fn only_the_sellers_wallet_accepts_and_only_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn before_funding_either_party_steps_back() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let buyer = trade.buyer.sign_in(&trade.hub).await;
         let withdraw = |person: &Person, bought: &Bought, reason: &str| {
             let body = json!({ "reason": reason });

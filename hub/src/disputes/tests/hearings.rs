@@ -1,18 +1,14 @@
-//! Disputes over HTTP, on both engines.
+//! Disputes over HTTP, on both engines and both kinds of chain.
 
 use alloy::primitives::{Address, B256};
-use protocol::{
-    evm,
-    wire::feed::{EventBody, Finality},
-};
+use protocol::wire::feed::{EventBody, Finality};
 use serde_json::{Value, json};
-use service::db::testing::on_both;
 
 use crate::{
     access::Audience,
     testing::{
         Person, RELAYER_KEY,
-        trade::{ARBITER, Bought, ESCROW, Trade, sign},
+        trade::{Bought, Trade, everywhere},
     },
 };
 
@@ -31,15 +27,15 @@ pub(super) async fn case_of(trade: &Trade, token: &str, bought: &Bought) -> Valu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jury_that_strangers_draw_for_an_escrow_of_their_own_sees_nothing() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let (bought, disputed_at) = disputed(&trade, 1).await;
-        let mallory = Person::arrive(&trade.hub, 9).await;
+        let mallory = trade.stranger(9).await;
         let token = mallory.sign_in(&trade.hub).await;
         // The arbiter asks whatever contract it is given for the deal's id, so anyone can have it name this deal.
         let (deal, escrow) = (bought.deal, Address::repeat_byte(0x66).into());
         let opened = EventBody::CaseOpened { deal, escrow, instance: 0, jury: 0, target_block: 110 };
-        let (seed, seats) = (B256::ZERO, vec![mallory.wallet.address().into()]);
+        let (seed, seats) = (B256::ZERO, vec![mallory.wallet.address()]);
         let drawn = EventBody::JuryDrawn {
             deal,
             escrow,
@@ -53,7 +49,7 @@ async fn a_jury_that_strangers_draw_for_an_escrow_of_their_own_sees_nothing() {
         };
         let before = trade.hub.rows().await;
         for body in [opened, drawn] {
-            let event = trade.script.happens(ARBITER, body);
+            let event = trade.script.happens(ground.arbiter, body);
             let answer = trade.deliver(&[trade.script.tells(&event, Finality::Final)]).await;
             assert_eq!(answer.body, json!({ "applied": 0, "duplicates": 0 }));
         }
@@ -68,8 +64,8 @@ async fn a_jury_that_strangers_draw_for_an_escrow_of_their_own_sees_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jury_votes_in_secret_and_its_ballots_are_handed_in_at_once() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let (bought, disputed_at) = disputed(&trade, 1).await;
         let buyer = trade.buyer.sign_in(&trade.hub).await;
         let juror = trade.jurors[0].sign_in(&trade.hub).await;
@@ -94,8 +90,8 @@ async fn a_jury_votes_in_secret_and_its_ballots_are_handed_in_at_once() {
         let second = trade.hub.refuses(&trade.ballot(0, &bought, id, 0, 0)).await;
         assert_eq!((second.0, second.2.as_str()), (409, "second_ballot"));
         assert_eq!(trade.hub.refuses(&trade.ballot(0, &bought, id, 1, 0)).await.2, "not_juror");
-        let stranger = Person::arrive(&trade.hub, 9).await;
-        let signature = sign(&trade.jurors[1], evm::ballot_digest(ARBITER, id, 0, B256::ZERO).unwrap());
+        let stranger = trade.stranger(9).await;
+        let signature = trade.jurors[1].wallet.ballot(ground.arbiter, id, 0, B256::ZERO);
         let body = json!({ "seat": 1, "share": 0, "reason": "", "signature": signature });
         let stolen = stranger.draft(&trade.hub, "ballot@1", body).about(bought.id);
         let loud = stolen.sign(&stranger.device).unwrap();
@@ -146,8 +142,8 @@ pub(super) async fn intent(trade: &Trade, key: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let (bought, disputed_at) = disputed(&trade, 1).await;
         let id = trade.draw(&bought, disputed_at).await;
         let deal = bought.deal;
@@ -156,14 +152,14 @@ async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
         // Seat 1 also goes to the chain itself, which is final; its signed ballot is not handed in.
         let cast = EventBody::BallotCast {
             deal,
-            escrow: ESCROW.address,
+            escrow: ground.escrow.address,
             instance: 0,
             jury: 0,
             seat: 1,
             share: 3000,
             reason: B256::ZERO,
         };
-        trade.final_event(ARBITER, cast).await;
+        trade.final_event(ground.arbiter, cast).await;
         let seller = trade.seller.sign_in(&trade.hub).await;
         let seen = case_of(&trade, &seller, &bought).await["juries"][0].clone();
         assert_eq!(seen["ballots"], json!([{ "seat": 1, "share": 3000, "reason": null, "signed": null }]));
@@ -188,19 +184,22 @@ async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
         // A ruling that is accepted and not executed is executed at the hub's wish; an executed one is left alone.
         let accepted = EventBody::RulingAccepted {
             deal,
-            escrow: ESCROW.address,
+            escrow: ground.escrow.address,
             instance: 0,
             jury: 0,
             ballots: B256::ZERO,
             share: 2500,
             executable_at: 1,
         };
-        trade.final_event(ARBITER, accepted).await;
+        trade.final_event(ground.arbiter, accepted).await;
         assert_eq!(intent(&trade, &format!("execute/{deal}/0")).await, json!({ "do": "execute_ruling" }));
         let ruled = EventBody::Ruled { deal, share: 2500, released: 250, refunded: 750, count: 3 };
-        trade.final_event(ESCROW, ruled).await;
+        trade.final_event(ground.escrow, ruled).await;
         trade
-            .final_event(ARBITER, EventBody::RulingExecuted { deal, escrow: ESCROW.address, share: 2500 })
+            .final_event(
+                ground.arbiter,
+                EventBody::RulingExecuted { deal, escrow: ground.escrow.address, share: 2500 },
+            )
             .await;
         let seen = trade.view(&seller, &bought).await;
         assert_eq!((&seen["status"], &seen["seller_share_bps"]), (&json!("completed"), &json!(2500)));
@@ -217,8 +216,8 @@ async fn when_voting_closes_the_ballots_that_are_there_are_handed_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parties_show_evidence_while_the_dispute_is_open() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let calm = trade.agree(1).await;
         trade.fund(&calm).await;
         let (bought, _) = disputed(&trade, 2).await;
@@ -245,7 +244,7 @@ async fn parties_show_evidence_while_the_dispute_is_open() {
         assert_eq!(there["wallet"], json!(trade.buyer.wallet.address()));
 
         let settled = EventBody::Settled { deal: bought.deal, released: 500, refunded: 500, count: 3 };
-        trade.final_event(ESCROW, settled).await;
+        trade.final_event(ground.escrow, settled).await;
         trade.hub.clock.pass_ms(1000);
         assert_eq!(trade.hub.refuses(&show(&trade.seller, &bought, "x:y")).await.2, "not_disputed");
         trade.hub.end().await;
@@ -254,8 +253,8 @@ async fn parties_show_evidence_while_the_dispute_is_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moment_that_comes_while_the_hub_is_down_is_not_lost() {
-    for db in on_both().await {
-        let mut trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let mut trade = Trade::start(db, ground).await;
         let (bought, disputed_at) = disputed(&trade, 1).await;
         let id = trade.draw(&bought, disputed_at).await;
         trade.hub.say(&trade.ballot(2, &bought, id, 2, 500)).await;

@@ -1,16 +1,15 @@
-//! Second juries, appeals and the last word over HTTP, on both engines.
+//! Second juries, appeals and the last word over HTTP, on both engines and both kinds of chain.
 
 use alloy::primitives::{B256, Bytes, U256};
-use protocol::{evm, wire::feed::EventBody};
+use protocol::wire::feed::EventBody;
 use serde_json::{Value, json};
-use service::db::testing::on_both;
 
 use super::hearings::{case_of, disputed, intent};
 use crate::{
     records::RecordId,
     testing::{
         Person,
-        trade::{ARBITER, Bought, ESCROW, Trade, appealable, parent_book, sign},
+        trade::{Bought, Ground, Trade, everywhere},
     },
 };
 
@@ -19,7 +18,7 @@ const HOUR_MS: i64 = 3_600_000;
 fn accepted(bought: &Bought, instance: u8, share: u16, executable_at: u64) -> EventBody {
     EventBody::RulingAccepted {
         deal: bought.deal,
-        escrow: ESCROW.address,
+        escrow: bought.terms.escrow.address,
         instance,
         jury: 0,
         ballots: B256::ZERO,
@@ -48,8 +47,8 @@ fn next(case: &Value, what: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_jury_is_followed_by_a_second_and_the_first_may_still_speak() {
-    for db in on_both().await {
-        let mut trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let mut trade = Trade::start(db, ground).await;
         trade.more_jurors(3).await;
         let (bought, disputed_at) = disputed(&trade, 1).await;
         let deal = bought.deal;
@@ -114,11 +113,11 @@ async fn a_silent_jury_is_followed_by_a_second_and_the_first_may_still_speak() {
 
 /// A case before the pool with a parent, whose first jury has ruled nothing for the seller; it may be appealed for a day.
 async fn ruled(trade: &Trade, salt: u8) -> (Bought, u64) {
-    let (bought, disputed_at) = trade.disputed_before(salt, &appealable()).await;
+    let (bought, disputed_at) = trade.disputed_before(salt, &trade.ground.appealable()).await;
     trade.opened(&bought, 0, 0).await;
     trade.drawn(&bought, (0, 0), &[0, 1, 2], disputed_at + 4 * 3_600).await;
     let executable_at = now(trade) + 86_401;
-    trade.final_event(ARBITER, accepted(&bought, 0, 0, executable_at)).await;
+    trade.final_event(trade.ground.arbiter, accepted(&bought, 0, 0, executable_at)).await;
     (bought, executable_at)
 }
 
@@ -129,19 +128,19 @@ fn appeal(trade: &Trade, person: &Person, bought: &Bought, valid_until: u64, sig
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_appeal_is_carried_to_the_parent_whose_ruling_ends_the_case() {
-    for db in on_both().await {
-        let mut trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let mut trade = Trade::start(db, ground).await;
         trade.more_jurors(5).await;
         let (bought, executable_at) = ruled(&trade, 1).await;
-        let (deal, escrow) = (bought.deal, ESCROW.address);
+        let (deal, escrow) = (bought.deal, ground.escrow.address);
         let token = trade.seller.sign_in(&trade.hub).await;
         let seen = case_of(&trade, &token, &bought).await;
         assert_eq!(next(&seen, "appeal")["until"], json!((executable_at - 1).to_string()));
         assert_eq!(next(&seen, "execute_ruling")["from"], json!(executable_at.to_string()));
 
         let valid_until = executable_at - 1;
-        let digest = evm::appeal_digest(ARBITER, deal, valid_until).unwrap();
-        let (ours, theirs) = (sign(&trade.seller, digest), sign(&trade.buyer, digest));
+        let sign = |person: &Person| person.wallet.appeal(ground.arbiter, deal, valid_until);
+        let (ours, theirs) = (sign(&trade.seller), sign(&trade.buyer));
         let refused = async |record| trade.hub.refuses(&record).await.2;
         let juror = &trade.jurors[0];
         assert_eq!(refused(appeal(&trade, juror, &bought, valid_until, &ours)).await, "not_party");
@@ -155,15 +154,15 @@ async fn a_signed_appeal_is_carried_to_the_parent_whose_ruling_ends_the_case() {
         trade.hub.clock.pass_ms(1000);
         assert_eq!(refused(appeal(&trade, seller, &bought, valid_until, good)).await, "already_appealed");
 
-        let by = seller.wallet.address().into();
-        trade.final_event(ARBITER, EventBody::Appealed { deal, escrow, by }).await;
+        let by = seller.wallet.address();
+        trade.final_event(ground.arbiter, EventBody::Appealed { deal, escrow, by }).await;
         assert_eq!(
             refused(appeal(&trade, &trade.buyer, &bought, valid_until, &theirs)).await,
             "already_appealed"
         );
         trade.opened(&bought, 1, 0).await;
         intent(&trade, &format!("draw/{deal}/1/0")).await;
-        let ends_at = executable_at - 1 + protocol::arbitration::span(&parent_book());
+        let ends_at = executable_at - 1 + protocol::arbitration::span(&ground.parent_book());
         let id = trade.drawn(&bought, (1, 0), &[3, 4, 5, 6, 7], ends_at).await;
         let early = trade.ballot(0, &bought, id, 0, 0);
         assert_eq!(
@@ -181,8 +180,8 @@ async fn a_signed_appeal_is_carried_to_the_parent_whose_ruling_ends_the_case() {
         let seen = case_of(&trade, &token, &bought).await;
         assert_eq!((&seen["ruling"], &seen["appealed_by"]), (&Value::Null, &json!(by)));
         let ruled = EventBody::Ruled { deal, share: 10_000, released: 1_000, refunded: 0, count: 3 };
-        trade.final_event(ESCROW, ruled).await;
-        trade.final_event(ARBITER, accepted(&bought, 1, 10_000, 0)).await;
+        trade.final_event(ground.escrow, ruled).await;
+        trade.final_event(ground.arbiter, accepted(&bought, 1, 10_000, 0)).await;
         let seen = case_of(&trade, &token, &bought).await;
         let shares: Vec<_> = seen["rulings"].as_array().unwrap().iter().map(|one| &one["share"]).collect();
         assert_eq!((shares, &seen["ruling"]), (vec![&json!(0), &json!(10_000)], &json!(10_000)));
@@ -197,8 +196,8 @@ async fn a_signed_appeal_is_carried_to_the_parent_whose_ruling_ends_the_case() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ruling_that_nobody_appeals_is_executed_when_the_time_for_it_is_over() {
-    for db in on_both().await {
-        let mut trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let mut trade = Trade::start(db, ground).await;
         let (bought, executable_at) = ruled(&trade, 1).await;
         let key = format!("execute/{}/0", bought.deal);
         // The moment is kept over a restart.
@@ -207,8 +206,8 @@ async fn a_ruling_that_nobody_appeals_is_executed_when_the_time_for_it_is_over()
         trade.hub.clock.pass_ms(2 * HOUR_MS);
         assert_eq!(intent(&trade, &key).await, json!({ "do": "execute_ruling" }));
         let valid_until = executable_at + 86_400;
-        let digest = evm::appeal_digest(ARBITER, bought.deal, valid_until).unwrap();
-        let late = appeal(&trade, &trade.buyer, &bought, valid_until, &sign(&trade.buyer, digest));
+        let signature = trade.buyer.wallet.appeal(ground.arbiter, bought.deal, valid_until);
+        let late = appeal(&trade, &trade.buyer, &bought, valid_until, &signature);
         assert_eq!(trade.hub.refuses(&late).await.2, "appeal_closed");
         trade.hub.end().await;
     }
@@ -216,13 +215,13 @@ async fn a_ruling_that_nobody_appeals_is_executed_when_the_time_for_it_is_over()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_appeal_is_concluded_even_if_its_jury_was_never_drawn() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let (bought, executable_at) = ruled(&trade, 1).await;
-        let (deal, escrow, by) = (bought.deal, ESCROW.address, trade.buyer.wallet.address().into());
-        trade.final_event(ARBITER, EventBody::Appealed { deal, escrow, by }).await;
+        let (deal, escrow, by) = (bought.deal, ground.escrow.address, trade.buyer.wallet.address());
+        trade.final_event(ground.arbiter, EventBody::Appealed { deal, escrow, by }).await;
         trade.opened(&bought, 1, 0).await;
-        let ends = executable_at - 1 + protocol::arbitration::span(&parent_book());
+        let ends = executable_at - 1 + protocol::arbitration::span(&ground.parent_book());
         let key = format!("conclude/{deal}/1");
         trade.hub.clock.pass_ms(i64::try_from(ends - now(&trade)).unwrap() * 1000);
         intent(&trade, &format!("draw/{deal}/1/0")).await;
@@ -235,17 +234,18 @@ async fn a_silent_appeal_is_concluded_even_if_its_jury_was_never_drawn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_without_the_time_for_an_appeal_are_refused() {
-    let trade = Trade::start(service::db::testing::sqlite()).await;
-    let worst = protocol::arbitration::worst_case(&appealable(), Some(&parent_book()));
+    let ground = Ground::solana();
+    let trade = Trade::start(service::db::testing::sqlite(), ground).await;
+    let worst = protocol::arbitration::worst_case(&ground.appealable(), Some(&ground.parent_book()));
     let offer = |salt, ruling| {
         let (mut terms, agreement) = trade.terms(salt);
-        (terms.panel, terms.ruling) = (evm::pool_id(&appealable()), ruling);
+        (terms.panel, terms.ruling) = (ground.pool_id(&ground.appealable()), ruling);
         trade.purchase(&terms, &agreement)
     };
     let worst = u32::try_from(worst).unwrap();
     assert_eq!(trade.hub.refuses(&offer(1, worst - 1)).await.2, "ruling_too_short");
     trade.hub.say(&offer(2, worst)).await;
     // Without the appeal this would have been enough.
-    assert!(U256::from(worst) > U256::from(protocol::arbitration::span(&appealable()) + 86_400));
+    assert!(U256::from(worst) > U256::from(protocol::arbitration::span(&ground.appealable()) + 86_400));
     trade.hub.end().await;
 }

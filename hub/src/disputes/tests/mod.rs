@@ -10,7 +10,6 @@ use alloy::primitives::{Address, B256, U256};
 use proptest::prelude::*;
 use protocol::{
     chain::AccountId,
-    evm,
     wire::feed::{ChainEvent, EventBody},
 };
 
@@ -23,7 +22,7 @@ use super::{
 };
 use crate::testing::{
     Person,
-    trade::{ARBITER, CHAIN, ESCROW, book},
+    trade::{ARBITER, CHAIN, ESCROW, Ground},
 };
 
 #[test]
@@ -71,7 +70,7 @@ fn terms() -> protocol::terms::Terms {
         ruling: 100_000,
         lapse_share: 0,
         metered: false,
-        panel: evm::pool_id(&book()),
+        panel: Ground::EVM.pool_id(&Ground::EVM.book()),
         agreement: B256::ZERO,
         salt: B256::ZERO,
     }
@@ -208,7 +207,7 @@ fn a_ballot_on_chain_stands_in_place_of_a_signed_one() {
 fn every_rule_of_a_ballot_refuses_by_name() {
     let (terms, deal, case) = (terms(), B256::repeat_byte(1), drawn());
     let (wallet, _) = Person::keys(8);
-    let juror = AccountId { chain: CHAIN, address: wallet.address().into() };
+    let juror = AccountId { chain: CHAIN, address: wallet.address() };
     let mut seated = case.clone();
     seated.juries[0].seats[1] = juror.address;
     let none = BTreeSet::new();
@@ -222,11 +221,7 @@ fn every_rule_of_a_ballot_refuses_by_name() {
         now: 100,
     };
     let id = seated.juries[0].id(deal, &terms).unwrap();
-    let signature = |share, reason| {
-        use alloy::signers::SignerSync;
-        let digest = evm::ballot_digest(ARBITER, id, share, reason).unwrap();
-        wallet.sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into()
-    };
+    let signature = |share, reason| wallet.ballot(ARBITER, id, share, reason);
     let good = BallotBody {
         jury: 0,
         seat: 1,

@@ -8,7 +8,15 @@ use super::{
     super::moments::{Heard, Moment, Rules, What},
     Case, Jury, Ruling, Stage,
 };
-use crate::testing::trade::{appealable, parent_book};
+use crate::testing::trade::Ground;
+
+fn appealable() -> RuleBook {
+    Ground::EVM.appealable()
+}
+
+fn parent_book() -> RuleBook {
+    Ground::EVM.parent_book()
+}
 
 const DISPUTED: u64 = 1_000_000;
 /// Of the pool: an hour to open and an hour to vote, twice.

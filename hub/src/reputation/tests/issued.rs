@@ -1,9 +1,7 @@
-//! Credentials over HTTP, on both engines.
-
-use service::db::testing::on_both;
+//! Credentials over HTTP, on both engines and both kinds of chain.
 
 use super::*;
-use crate::testing::trade::{Bought, Trade};
+use crate::testing::trade::{Bought, Trade, everywhere};
 
 /// What the person's wallet signed when the account began.
 async fn word_of(trade: &Trade, person: &Person) -> WalletAuthorisation {
@@ -20,8 +18,8 @@ fn record(trade: &Trade, person: &Person, bought: &Bought, credential: &Value) -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parties_praise_one_another_once_the_deal_is_completed() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         let bought = trade.agree(1).await;
         let deal = bought.deal;
         let funded = trade.fund(&bought).await;
@@ -30,7 +28,8 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
             (word_of(&trade, &trade.buyer).await, word_of(&trade, &trade.seller).await);
         let now = Stamp::from_ms(START_MS);
         // Made from a story of the same terms, before the chain tells it.
-        let released = trade.script.happens(ESCROW, EventBody::Released { deal, released: 1000, count: 2 });
+        let released =
+            trade.script.happens(ground.escrow, EventBody::Released { deal, released: 1000, count: 2 });
         let (position, _) = fold(Status::Created, &bought.terms, [&funded, &released]);
         let make = |kind, word: &WalletAuthorisation, person: &Person| {
             issue(kind, &bought.terms, &position, Some(word.clone()), &person.device, now).unwrap()
@@ -81,7 +80,7 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
             finality: Finality::Final,
             event: event.clone(),
         });
-        let facts = Facts { events: &events, escrows: &[ESCROW], contract_wallet: None, hub: None };
+        let facts = Facts { events: &events, escrows: &[ground.escrow], contract_wallet: None, hub: None };
         assert_eq!(verify(&shown["credential"], &facts).unwrap().subject, bought.terms.seller);
         let kinds = |body: Value| {
             let items = body.get("items").cloned().unwrap_or(body);
@@ -105,8 +104,8 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hub_says_who_lost_a_dispute() {
-    for db in on_both().await {
-        let trade = Trade::start(db).await;
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
         for (salt, released, loser) in [(1, 200, true), (2, 500, false)] {
             let bought = trade.agree(salt).await;
             let funded = trade.fund(&bought).await;
@@ -119,7 +118,7 @@ async fn the_hub_says_who_lost_a_dispute() {
                 refunded: 1000 - released,
                 count: 3,
             };
-            let ruled = trade.final_event(ESCROW, ruled).await;
+            let ruled = trade.final_event(ground.escrow, ruled).await;
             let path = format!("/v1/purchases/{}/credentials", bought.id);
             let found = trade.hub.get(&path).await.body;
             let found = found.as_array().unwrap();
@@ -136,8 +135,12 @@ async fn the_hub_says_who_lost_a_dispute() {
                     finality: Finality::Final,
                     event: event.clone(),
                 });
-                let facts =
-                    Facts { events: &events, escrows: &[ESCROW], contract_wallet: None, hub: Some(hub) };
+                let facts = Facts {
+                    events: &events,
+                    escrows: &[ground.escrow],
+                    contract_wallet: None,
+                    hub: Some(hub),
+                };
                 let verified = verify(&shown["credential"], &facts).unwrap();
                 assert_eq!((verified.subject, verified.kind), (bought.terms.seller, Kind::DisputeLost));
                 // A party cannot say it.

@@ -2,10 +2,7 @@
 
 mod issued;
 
-use alloy::{
-    primitives::{Address, B256, U256},
-    signers::local::PrivateKeySigner,
-};
+use alloy::primitives::{Address, B256, U256};
 use proptest::prelude::*;
 use protocol::{
     chain::{self, AccountId},
@@ -26,7 +23,7 @@ use crate::{
         proof::{self, ASSERTION},
     },
     testing::{
-        Person, START_MS, signed,
+        Person, START_MS, Wallet, signed,
         trade::{ARBITER, CHAIN, ESCROW},
     },
 };
@@ -37,7 +34,7 @@ struct Story {
     events: Vec<FeedEntry>,
 }
 
-fn wallet(seed: u8) -> PrivateKeySigner {
+fn wallet(seed: u8) -> Wallet {
     Person::keys(seed).0
 }
 
@@ -45,7 +42,7 @@ fn device(seed: u8) -> DeviceKey {
     Person::keys(seed).1
 }
 
-fn account(address: Address) -> AccountId {
+fn account(address: impl Into<chain::Address>) -> AccountId {
     AccountId { chain: CHAIN, address: address.into() }
 }
 
@@ -148,8 +145,7 @@ fn word(seed: u8, device: &DeviceKey) -> WalletAuthorisation {
     let message = SignIn::for_device(
         "hub.example",
         "https://hub.example",
-        wallet.address(),
-        31337,
+        account(wallet.address()),
         "abcdefgh",
         &device.device(),
         now,

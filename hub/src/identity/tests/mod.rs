@@ -1,181 +1,28 @@
-use alloy::{
-    primitives::{Address, address},
-    signers::local::PrivateKeySigner,
-};
-use proptest::prelude::*;
+use alloy::primitives::Address;
+use protocol::chain::ChainId;
 use serde_json::{Value, json};
 
-use super::{
-    session_request,
-    siwe::{Demands, SignIn},
-};
+use super::{session_request, siwx::SignIn};
 use crate::{
-    records::{Device, DeviceKey, Draft, Stamp},
-    testing::{Person, TestHub, Window, message, signed},
+    records::{DeviceKey, Draft, Stamp},
+    testing::{
+        Person, TestHub, Wallet, Window, message, signed,
+        trade::{CHAIN, Ground},
+    },
 };
 
-const WALLET: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
-const NOW: i64 = crate::testing::START_MS;
+mod messages;
 
-fn device() -> Device {
-    DeviceKey::from_seed([7; 32]).device()
-}
-
-fn full() -> String {
-    format!(
-        "https://hub.example:8443 wants you to sign in with your Ethereum account:\n\
-         0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\n\nLet this device speak for me.\n\n\
-         URI: https://hub.example:8443\nVersion: 1\nChain ID: 31337\nNonce: 32891756abcdef\n\
-         Issued At: 2026-11-21T10:00:00Z\nExpiration Time: 2026-11-21T11:10:00.500+01:00\n\
-         Not Before: 2026-11-21T09:59:00Z\nRequest ID: some-request\nResources:\n- {}\n- https://example.com/terms",
-        device()
-    )
-}
-
-fn least() -> String {
-    "hub.example wants you to sign in with your Ethereum account:\n\
-     0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\n\n\n\
-     URI: https://hub.example\nVersion: 1\nChain ID: 1\nNonce: 32891756\nIssued At: 2026-11-21T10:00:00Z"
-        .to_owned()
-}
-
-#[test]
-fn every_field_is_read_and_written_back() {
-    let message: SignIn = full().parse().unwrap();
-    assert_eq!(message.to_string(), full());
-    assert_eq!(message.scheme.as_deref(), Some("https"));
-    assert_eq!(message.domain, "hub.example:8443");
-    assert_eq!(message.address, WALLET);
-    assert_eq!(message.statement.as_deref(), Some("Let this device speak for me."));
-    assert_eq!(message.uri, "https://hub.example:8443");
-    assert_eq!(message.chain_id, 31337);
-    assert_eq!(message.nonce, "32891756abcdef");
-    assert_eq!(message.not_before.as_deref(), Some("2026-11-21T09:59:00Z"));
-    assert_eq!(message.request_id.as_deref(), Some("some-request"));
-    assert_eq!(message.device().unwrap(), device());
-    let least_message: SignIn = least().parse().unwrap();
-    assert_eq!(least_message.to_string(), least());
-    assert_eq!((least_message.statement, least_message.resources.len()), (None, 0));
-}
-
-#[test]
-fn what_is_not_in_the_grammar_is_no_message() {
-    let full = full();
-    let changed = |from: &str, to: &str| {
-        assert!(full.contains(from), "{from}");
-        full.replacen(from, to, 1)
-    };
-    for bad in [
-        String::new(),
-        full.replace('\n', "\r\n"),
-        format!("{full}\n"),
-        format!("{full}\n- not a URI"),
-        format!("{full}\nMore: 1"),
-        format!(" {full}"),
-        changed("Ethereum", "ethereum"),
-        changed("https://hub.example:8443 wants", " wants"),
-        changed("https://hub.example:8443 wants", "https://hub.example:8443/path wants"),
-        changed("0xf39F", "0xF39F"),
-        changed("0xf39Fd6", "0xf39fd6"),
-        changed("0xf39F", "f39F"),
-        changed("92266\n\nLet", "92266\nLet"),
-        changed("for me.\n\n", "for me.\n"),
-        changed("for me.", "for me.\nAnd more."),
-        changed("for me.", "für mich."),
-        changed("URI: https", "Uri: https"),
-        changed("URI: https://hub.example:8443", "URI: hub"),
-        changed("URI: https://hub.example:8443\n", ""),
-        changed("Version: 1", "Version: 2"),
-        changed("Version: 1", "Version:1"),
-        changed("Chain ID: 31337", "Chain ID: 031337"),
-        changed("Chain ID: 31337", "Chain ID: 0"),
-        changed("Chain ID: 31337", "Chain ID: 0x1"),
-        changed("Nonce: 32891756abcdef", "Nonce: 3289175"),
-        changed("Nonce: 32891756abcdef", "Nonce: 32891756-bcdef"),
-        changed("2026-11-21T10:00:00Z", "2026-11-21 10:00:00Z"),
-        changed("2026-11-21T10:00:00Z", "2026-11-21T10:00:00"),
-        changed("2026-11-21T10:00:00Z", "2026-02-30T10:00:00Z"),
-        changed("2026-11-21T10:00:00Z", "2026-11-21T10:00Z"),
-        changed("Expiration Time: 2026", "Expiration Time: soon 2026"),
-        changed("Request ID: some-request\n", "Request ID: some request\n"),
-        // Optional fields have an order too.
-        changed(
-            "Not Before: 2026-11-21T09:59:00Z\nRequest ID: some-request",
-            "Request ID: some-request\nNot Before: 2026-11-21T09:59:00Z",
-        ),
-        changed("Resources:", "resources:"),
-        changed("- https://example.com/terms", "https://example.com/terms"),
-        changed("Let this device speak for me.", &"x".repeat(5000)),
-        format!("{full}{}", "\n- https://example.com".repeat(15)),
-    ] {
-        assert!(bad.parse::<SignIn>().is_err(), "{bad}");
-    }
-}
-
-proptest! {
-    #[test]
-    fn what_is_read_is_all_there_is(at in any::<proptest::sample::Index>(), to in any::<char>()) {
-        let mut letters: Vec<char> = full().chars().collect();
-        let at = at.index(letters.len());
-        letters[at] = to;
-        let text: String = letters.into_iter().collect();
-        if let Ok(message) = text.parse::<SignIn>() {
-            prop_assert_eq!(message.to_string(), text);
-        }
-    }
-
-    #[test]
-    fn no_text_stops_the_parser(text in "(\\PC|\n){0,300}") {
-        let _ = text.parse::<SignIn>();
-        let _ = format!("{}{text}", least()).parse::<SignIn>();
-    }
-}
-
-#[test]
-fn a_message_authorises_one_device() {
-    let with = |resources: &[&str]| {
-        let message: SignIn =
-            format!("{}\nResources:\n- {}", least(), resources.join("\n- ")).parse().unwrap();
-        message.device()
-    };
-    let (one, other) = (device().to_string(), DeviceKey::from_seed([8; 32]).device().to_string());
-    assert_eq!(with(&[&one]).unwrap(), device());
-    assert_eq!(with(&["https://example.com", &one]).unwrap(), device());
-    for bad in [vec!["https://example.com"], vec![one.as_str(), other.as_str()], vec!["did:key:z6Mk"]] {
-        assert_eq!(with(&bad).unwrap_err().rule, "message_device", "{bad:?}");
-    }
-    assert_eq!(least().parse::<SignIn>().unwrap().device().unwrap_err().rule, "message_device");
-}
-
-#[test]
-fn a_message_is_for_one_hub_and_one_time() {
-    let message: SignIn = full().parse().unwrap();
-    let demands = Demands {
-        scheme: "https",
-        domain: "hub.example:8443",
-        uri: "https://hub.example:8443",
-        chains: &[1, 31337],
-        now: NOW,
-    };
-    let rule = |demands: Demands<'_>| message.meets(&demands).map_err(|error| error.rule);
-    assert_eq!(rule(demands), Ok(()));
-    assert_eq!(rule(Demands { scheme: "http", ..demands }), Err("message_domain"));
-    assert_eq!(rule(Demands { domain: "hub.example", ..demands }), Err("message_domain"));
-    assert_eq!(rule(Demands { uri: "https://hub.example:8443/", ..demands }), Err("message_uri"));
-    assert_eq!(rule(Demands { chains: &[1], ..demands }), Err("message_chain"));
-    // It says 10:00 as issued, 9:59 as the earliest and 11:10:00.5 at one hour east as the end.
-    let minutes = |count: i64| NOW + count * 60_000;
-    assert_eq!(rule(Demands { now: minutes(10) + 499, ..demands }), Ok(()));
-    assert_eq!(rule(Demands { now: minutes(10) + 500, ..demands }), Err("message_expired"));
-    assert_eq!(rule(Demands { now: minutes(-1), ..demands }), Ok(()));
-    assert_eq!(rule(Demands { now: minutes(-1) - 1, ..demands }), Err("message_early"));
-    assert_eq!(rule(Demands { now: minutes(-6), ..demands }), Err("message_early"));
+/// A hub on each engine, with the chain whose wallets are used there.
+async fn on_both_with_wallets() -> Vec<(TestHub, ChainId)> {
+    let chains = [CHAIN, Ground::solana().chain];
+    TestHub::on_both().await.into_iter().zip(chains.into_iter().cycle()).collect()
 }
 
 #[tokio::test]
 async fn a_wallet_begins_an_account_and_its_device_speaks() {
-    for hub in TestHub::on_both().await {
-        let anna = Person::arrive(&hub, 1).await;
+    for (hub, chain) in on_both_with_wallets().await {
+        let anna = Person::arrive_on(&hub, chain, 1).await;
         let view = hub.get(&format!("/v1/accounts/{}", anna.account)).await.body;
         assert_eq!(view["name"], "Somebody");
         assert_eq!(view["wallets"], json!([anna.wallet_id()]));
@@ -190,7 +37,7 @@ async fn a_wallet_begins_an_account_and_its_device_speaks() {
 async fn a_bad_sign_in_is_refused_by_name_and_nothing_is_kept() {
     let chain = fixture::Chain::start().await;
     let window = Window::on(&chain).await;
-    for hub in TestHub::on_both_with(|config| config.indexer_url.clone_from(&window.url)).await {
+    for hub in TestHub::on_both_with(|config| drop(config.indexers.insert(CHAIN, window.url.clone()))).await {
         let (wallet, device) = Person::keys(1);
         let other = Person::keys(2).0;
         let fresh = || message(&hub, wallet.address(), &device);
@@ -198,7 +45,7 @@ async fn a_bad_sign_in_is_refused_by_name_and_nothing_is_kept() {
         let changes: [(Change, &str); 6] = [
             (|m| m.domain = "evil.example".to_owned(), "message_domain"),
             (|m| m.uri = "http://evil.example".to_owned(), "message_uri"),
-            (|m| m.chain_id = 1, "message_chain"),
+            (|m| m.wallet.chain = ChainId::Eip155(1), "message_chain"),
             (|m| m.nonce = "0123456789abcdef".to_owned(), "nonce"),
             (|m| m.expiration_time = Some("2026-11-21T10:00:00Z".to_owned()), "message_expired"),
             (|m| m.not_before = Some("2026-11-21T10:00:01Z".to_owned()), "message_early"),
@@ -242,7 +89,57 @@ async fn a_bad_sign_in_is_refused_by_name_and_nothing_is_kept() {
     }
 }
 
-async fn message_for(hub: &TestHub, wallet: &PrivateKeySigner, device: &DeviceKey) -> SignIn {
+#[tokio::test]
+async fn a_wallet_of_solana_signs_in_by_its_own_key_alone() {
+    let chain = Ground::solana().chain;
+    for hub in TestHub::on_both().await {
+        let ((wallet, device), (other, _)) = (Person::keys_on(chain, 1), Person::keys_on(chain, 2));
+        let message = message(&hub, wallet.address(), &device).await;
+        let says = |signature: String| {
+            let body = json!({ "message": message.to_string(), "signature": signature, "name": "Anna" });
+            Draft::new("identity@1", None, Stamp::from_ms(hub.now()), body).sign(&device).unwrap()
+        };
+        let good = signed(&wallet, &message.to_string());
+        let mut altered = good.clone();
+        altered.replace_range(20..21, if good.as_bytes()[20] == b'0' { "1" } else { "0" });
+        // No indexer answers: none is asked, for no contract can speak for a key of Solana.
+        for (rule, signature) in [
+            ("wallet_signature", signed(&other, &message.to_string())),
+            ("wallet_signature", signed(&wallet, &format!("{message} "))),
+            ("wallet_signature", altered),
+            ("wallet_signature", format!("{good}00")),
+            ("wallet_signature", good[..128].to_owned()),
+            ("wallet_signature", "0x".to_owned()),
+            ("signature_form", good[2..].to_owned()),
+        ] {
+            assert_eq!(hub.refuses(&says(signature)).await.2, rule);
+        }
+        // Another cluster than the hub follows.
+        let mut elsewhere = message.clone();
+        elsewhere.wallet.chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".parse().unwrap();
+        let record = Person::identity(&hub, &elsewhere, &wallet, &device, "Anna");
+        assert_eq!(hub.refuses(&record).await.2, "message_chain");
+        let account = hub.say(&says(good)).await;
+        let view = hub.get(&format!("/v1/accounts/{account}")).await.body;
+        assert_eq!(view["wallets"], json!([message.wallet]));
+        // One account, wallets of both kinds; either brings a device in.
+        let anna = Person { wallet: Person::keys(1).0, device, account };
+        let text = message_for(&hub, &anna.wallet, &anna.device).await.to_string();
+        let body = json!({ "message": text, "signature": signed(&anna.wallet, &text), "name": "Anna" });
+        hub.say(&anna.record(&hub, "identity@1", body)).await;
+        for (seed, by) in [(11, &anna.wallet), (12, &wallet)] {
+            let phone = DeviceKey::from_seed([seed; 32]);
+            let word = message_for(&hub, by, &phone).await;
+            hub.say(&add(&hub, &anna, &phone, &word, by)).await;
+        }
+        let view = hub.get(&format!("/v1/accounts/{account}")).await.body;
+        let count = |name: &str| view[name].as_array().unwrap().len();
+        assert_eq!((count("wallets"), count("devices")), (2, 3));
+        hub.end().await;
+    }
+}
+
+async fn message_for(hub: &TestHub, wallet: &Wallet, device: &DeviceKey) -> SignIn {
     message(hub, wallet.address(), device).await
 }
 
@@ -280,7 +177,7 @@ async fn a_contract_says_itself_whose_signature_is_its_own() {
     let window = Window::on(&chain).await;
     let accepts = chain.deploy(answers([0x16, 0x26, 0xba, 0x7e])).await;
     let refuses = chain.deploy(answers([0xff, 0xff, 0xff, 0xff])).await;
-    for hub in TestHub::on_both_with(|config| config.indexer_url.clone_from(&window.url)).await {
+    for hub in TestHub::on_both_with(|config| drop(config.indexers.insert(CHAIN, window.url.clone()))).await {
         let (owner, device) = Person::keys(1);
         let nobody = Address::repeat_byte(5);
         for contract in [refuses, nobody, fixture::evm(chain.pools.address)] {
@@ -296,7 +193,7 @@ async fn a_contract_says_itself_whose_signature_is_its_own() {
     }
 }
 
-fn add(hub: &TestHub, person: &Person, signer: &DeviceKey, message: &SignIn, by: &PrivateKeySigner) -> Value {
+fn add(hub: &TestHub, person: &Person, signer: &DeviceKey, message: &SignIn, by: &Wallet) -> Value {
     let text = message.to_string();
     let body = json!({ "add": { "message": text, "signature": signed(by, &text) } });
     person.draft(hub, "device@1", body).sign(signer).unwrap()
@@ -352,7 +249,7 @@ async fn an_account_takes_a_second_wallet_and_another_name() {
     for hub in TestHub::on_both().await {
         let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
         let second = Person::keys(3).0;
-        let link = async |wallet: &PrivateKeySigner, name: &str| {
+        let link = async |wallet: &Wallet, name: &str| {
             let text = message_for(&hub, wallet, &anna.device).await.to_string();
             anna.record(
                 &hub,
