@@ -128,23 +128,21 @@ pub fn verify(
         }
     }
     let said = said(claimed, consent.ok_or(Refusal::WrongAccount)?)?;
-    match (said, place) {
-        (Some(false), _) if claimed.revocable => err!(Refusal::SignatureRevoked),
-        (Some(true), _) | (None, Some(_)) => Ok(()),
-        (Some(false) | None, _) => err!(Refusal::InvalidSignature),
-    }
+    require!(!(claimed.revocable && said.revoked), Refusal::SignatureRevoked);
+    require!(place.is_some() || said.approved, Refusal::InvalidSignature);
+    Ok(())
 }
 
-/// What the signer said of the digest on chain.
-fn said(claimed: &Claimed<'_>, account: &AccountInfo<'_>) -> Result<Option<bool>> {
+/// What the signer said of the digest on chain: neither where it said nothing.
+fn said(claimed: &Claimed<'_>, account: &AccountInfo<'_>) -> Result<Consent> {
     let seeds = &[seeds::CONSENT, claimed.signer.as_ref(), claimed.digest];
     let (address, _) = Pubkey::find_program_address(seeds, &crate::ID);
     require_keys_eq!(*account.key, address, Refusal::WrongAccount);
     if state::is_empty(account) {
-        return Ok(None);
+        return Ok(Consent::default());
     }
     let data = account.try_borrow_data()?;
-    Ok(Some(Consent::try_deserialize(&mut data.as_ref())?.approved))
+    Consent::try_deserialize(&mut data.as_ref())
 }
 
 /// Whether the entry at `place` is a signature of `signer` over `line`.

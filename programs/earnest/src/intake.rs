@@ -60,6 +60,8 @@ pub fn take(accounts: &Fund<'_>, terms: &Terms, id: &[u8; 32]) -> Result<Taken> 
         authority: accounts.deal.to_account_info(),
     };
     token_interface::initialize_account3(CpiContext::new(program.key(), fresh))?;
+    // Of wrapped SOL, coin that somebody sent to the vault's address before counts as tokens in it.
+    let before = tokens::balance(vault)?;
 
     let authority = match &accounts.tokens.allowance {
         _ if in_person => accounts.buyer.to_account_info(),
@@ -76,7 +78,8 @@ pub fn take(accounts: &Fund<'_>, terms: &Terms, id: &[u8; 32]) -> Result<Taken> 
     let signers = [allowance];
     let call = CpiContext::new_with_signer(program.key(), transfer, &signers);
     token_interface::transfer_checked(call, terms.amount, tokens::decimals(mint)?)?;
-    require!(tokens::balance(vault)? == terms.amount, Refusal::IntakeMismatch);
+    let received = tokens::balance(vault)?.checked_sub(before);
+    require!(received == Some(terms.amount), Refusal::IntakeMismatch);
 
     let destination =
         |owner: &Pubkey| get_associated_token_address_with_program_id(owner, mint.key, program.key);

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// An account that cannot sign off chain, such as one that another program signs for, approves a digest; that then counts
-/// as its signature until it revokes it.
+/// as its signature: until it revokes it, where that can be taken back.
 #[event_cpi]
 #[derive(Accounts)]
 #[instruction(digest: [u8; 32])]
@@ -30,7 +30,8 @@ impl<'info> Approve<'info> {
     pub fn approve(ctx: Context<'info, Self>, digest: [u8; 32]) -> Result<()> {
         let signer = ctx.accounts.signer.key();
         require!(state::is_empty(&ctx.accounts.consent), Refusal::ConsentExists);
-        write(&ctx.accounts.consent, &ctx.accounts.payer, &signer, &digest, ctx.bumps.consent, true)?;
+        let said = Consent { approved: true, revoked: false };
+        write(&ctx.accounts.consent, &ctx.accounts.payer, &signer, &digest, ctx.bumps.consent, &said)?;
         emit_cpi!(Approved { signer, digest });
         Ok(())
     }
@@ -46,12 +47,12 @@ pub fn write<'info>(
     signer: &Pubkey,
     digest: &[u8; 32],
     bump: u8,
-    approved: bool,
+    said: &Consent,
 ) -> Result<()> {
     if state::is_empty(account) {
         let seeds: &[&[u8]] = &[seeds::CONSENT, signer.as_ref(), digest, &[bump]];
         state::create(account, payer, &crate::ID, seeds, Consent::SIZE, 0, Consent::DISCRIMINATOR)?;
     }
     let mut data = account.try_borrow_mut_data()?;
-    Consent { approved }.try_serialize(&mut data.as_mut())
+    said.try_serialize(&mut data.as_mut())
 }

@@ -3,7 +3,7 @@ use anchor_lang::prelude::*;
 use super::approve;
 use crate::{errors::Refusal, events::Revoked, state, state::seeds, state::Consent};
 
-/// The signer of a digest makes its signature, or its approval, worthless for good.
+/// The signer of a digest makes its signature, or its approval, worthless for good, where that can be taken back.
 #[event_cpi]
 #[derive(Accounts)]
 #[instruction(digest: [u8; 32])]
@@ -26,11 +26,13 @@ impl<'info> Revoke<'info> {
     pub fn revoke(ctx: Context<'info, Self>, digest: [u8; 32]) -> Result<()> {
         let signer = ctx.accounts.signer.key();
         let consent = &ctx.accounts.consent;
+        let mut said = Consent::default();
         if !state::is_empty(consent) {
-            let said = Consent::try_deserialize(&mut consent.try_borrow_data()?.as_ref())?;
-            require!(said.approved, Refusal::ConsentExists);
+            said = Consent::try_deserialize(&mut consent.try_borrow_data()?.as_ref())?;
+            require!(!said.revoked, Refusal::ConsentExists);
         }
-        approve::write(consent, &ctx.accounts.payer, &signer, &digest, ctx.bumps.consent, false)?;
+        said.revoked = true;
+        approve::write(consent, &ctx.accounts.payer, &signer, &digest, ctx.bumps.consent, &said)?;
         emit_cpi!(Revoked { signer, digest });
         Ok(())
     }

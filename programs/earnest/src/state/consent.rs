@@ -4,10 +4,12 @@ use anchor_lang::prelude::*;
 
 /// The word of a signer about a digest. Where there is no such account, an Ed25519 signature is needed and counts.
 #[account]
-#[derive(InitSpace, Debug, PartialEq, Eq)]
+#[derive(InitSpace, Default, Debug, PartialEq, Eq)]
 pub struct Consent {
-    /// True: approved, as if signed. False: revoked for good.
+    /// Approved, as if signed; that stays when it is revoked, for what cannot be taken back.
     pub approved: bool,
+    /// Revoked for good.
+    pub revoked: bool,
 }
 
 impl Consent {
