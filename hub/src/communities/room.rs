@@ -103,12 +103,12 @@ async fn read_pool(hub: &Hub, body: &PoolBody) -> Result<PoolFacts, Error> {
 
 /// A pool that was made a moment ago is the indexer's next news.
 async fn seen(hub: &Hub, arbiter: AccountId, panel: B256) -> Result<Option<view::Pool>, Error> {
-    let deadline = Instant::now() + NEWS_WAIT;
+    let since = Instant::now();
     loop {
         if let Some(found) = hub.indexers.pool(arbiter, panel).await? {
             return Ok(Some(found.pool));
         }
-        if Instant::now() >= deadline {
+        if since.elapsed() >= NEWS_WAIT {
             return Ok(None);
         }
         tokio::time::sleep(NEWS_PERIOD).await;

@@ -162,6 +162,47 @@ fn a_case_is_what_its_arbiter_tells_and_nobody_else() {
     assert_eq!((case.stage, waits), (Stage::Disputed, Some((events[2].id, OutOfOrder::NotOpened))));
 }
 
+/// Places in the block go down: on Solana they are those of the instruction in its transaction, and several transactions
+/// of a slot tell of one case.
+#[test]
+fn events_of_one_slot_are_taken_as_the_feed_tells_them() {
+    let ground = Ground::solana();
+    let terms = protocol::terms::Terms { escrow: ground.escrow, arbiter: ground.arbiter, ..terms() };
+    let mut events = told();
+    for (event, place) in events.iter_mut().zip((0..7).rev()) {
+        (event.contract, event.block_number, event.log_index) = (ground.arbiter, 1, place);
+        event.transaction = protocol::chain::TransactionId::Solana([7; 64]);
+        match &mut event.body {
+            EventBody::CaseOpened { escrow, .. }
+            | EventBody::TargetMoved { escrow, .. }
+            | EventBody::JuryDrawn { escrow, .. }
+            | EventBody::BallotCast { escrow, .. }
+            | EventBody::BallotsCounted { escrow, .. }
+            | EventBody::RulingAccepted { escrow, .. }
+            | EventBody::RulingExecuted { escrow, .. } => *escrow = ground.escrow.address,
+            other => panic!("{other:?}"),
+        }
+    }
+    let (case, waits) = fold(&terms, 50, &events);
+    assert_eq!((case.stage, waits), (Stage::Executed, None));
+    // Another slot is later whatever comes first in the feed.
+    events[6].block_number = 2;
+    events.rotate_right(1);
+    let (case, waits) = fold(&terms, 50, &events);
+    assert_eq!((case.stage, waits), (Stage::Executed, None));
+    // On an EVM chain the place is the order.
+    let mut swapped = told();
+    for (event, place) in swapped.iter_mut().zip((0..7).rev()) {
+        (event.block_number, event.log_index) = (1, place);
+    }
+    assert!(fold(&self::terms(), 50, &swapped).1.is_some());
+    swapped.reverse();
+    for (event, place) in swapped.iter_mut().zip((0..7).rev()) {
+        event.log_index = place;
+    }
+    assert_eq!(fold(&self::terms(), 50, &swapped).1, None);
+}
+
 proptest! {
     #[test]
     fn whatever_is_known_of_a_case_its_fold_stops_before_the_first_gap(known in proptest::bits::u8::masked(0b111_1111), turn in 0_usize..7) {
