@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Error, config::Config};
 
 /// The longest that any condition may take to come true.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Running {
     pub base: String,

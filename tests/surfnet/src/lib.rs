@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use protocol::solana::{self, Instruction, Pubkey};
 use serde_json::{Value, json};
-use solana_commitment_config::CommitmentConfig;
 use solana_rpc_client::nonblocking::rpc_client::RpcClient;
 use solana_rpc_client_types::{config::RpcSendTransactionConfig, request::RpcRequest};
 use solana_sdk::{
@@ -30,6 +29,7 @@ use solana_sdk::{
 };
 
 pub use node::{Ports, SLOT_MS};
+pub use solana_commitment_config::CommitmentConfig;
 pub use solana_sdk;
 pub use tokens::TOKEN;
 
@@ -39,6 +39,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 /// Milliseconds of a slot in tests: a transaction is confirmed in 0.1 s and final in 1.6 s.
 const TEST_SLOT_MS: u64 = 50;
+/// What two thirds of the cluster voted for: here, every slot but the newest.
+pub const CONFIRMED: CommitmentConfig = CommitmentConfig::confirmed();
 /// Lamports that keys have in tests: enough for anything, far from the largest number.
 pub const ENDOWMENT: u64 = 1_000_000_000_000;
 
@@ -129,7 +131,8 @@ impl Surfnet {
         self.ask("surfnet_setAccount", params).await.expect("an endowment");
     }
 
-    /// Sends a transaction, whatever will come of it, and waits until it is confirmed; the first signer pays.
+    /// Sends a transaction, whatever will come of it, and waits until it is confirmed. The first of the signers pays; others
+    /// sign where they have to.
     ///
     /// # Errors
     /// It failed on chain.
@@ -150,7 +153,10 @@ impl Surfnet {
     ) -> (Signature, Result<(), TransactionError>) {
         let blockhash = self.rpc.get_latest_blockhash().await.expect("a blockhash");
         let message = Message::new(instructions, Some(&signers[0].pubkey()));
-        let transaction = Transaction::new(signers, message, blockhash);
+        let needed = message.signer_keys();
+        let signers: Vec<&Keypair> =
+            signers.iter().copied().filter(|signer| needed.contains(&&signer.pubkey())).collect();
+        let transaction = Transaction::new(&signers, message.clone(), blockhash);
         let config = RpcSendTransactionConfig { skip_preflight: true, ..RpcSendTransactionConfig::default() };
         let sent = self.rpc.send_transaction_with_config(&transaction, config).await;
         let signature = sent.expect("the node takes the transaction");

@@ -263,7 +263,10 @@ impl Following {
         if kept.iter().any(|(signature, slot)| listed.get(signature) != Some(slot)) {
             return Ok(false);
         }
-        for signature in listed.keys().filter(|signature| !kept.contains_key(signature)) {
+        for signature in listed.keys() {
+            if kept.contains_key(signature) {
+                continue;
+            }
             let transaction = self.rpc.transaction(*signature).await?.ok_or_else(|| missing(signature))?;
             let events = transaction.told()?;
             let concern = events.iter().any(|told| {
@@ -360,7 +363,8 @@ impl Following {
         head: &Block,
     ) -> Result<(Vec<Block>, Vec<Decoded>, Option<Undecodable>), Error> {
         let rpc = &self.rpc;
-        let told: Vec<_> = stream::iter(chunk.iter().filter(|listed| !listed.failed).cloned())
+        let succeeded: Vec<Listed> = chunk.iter().filter(|listed| !listed.failed).cloned().collect();
+        let told: Vec<_> = stream::iter(succeeded)
             .map(|listed| async move {
                 let signature = listed.signature;
                 let transaction = rpc.transaction(signature).await?.ok_or_else(|| missing(&signature))?;

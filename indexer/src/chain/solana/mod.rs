@@ -4,6 +4,8 @@
 pub(super) mod follow;
 mod read;
 pub(super) mod rpc;
+#[cfg(test)]
+mod tests;
 pub(super) mod wake;
 
 pub(super) use read::decode;

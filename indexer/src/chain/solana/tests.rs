@@ -1,0 +1,448 @@
+//! Following a real node with the real program through what can happen there.
+
+use alloy::primitives::B256;
+use protocol::{
+    chain::{AccountId, AssetId, ChainId, TransactionId},
+    solana::{
+        self, Instruction, Pubkey,
+        call::{self, Case, Deal, Funding, Hearing, InEffect, Voting},
+        from_key,
+    },
+    terms::Terms,
+    wire::{
+        feed::{
+            FeedEntry,
+            Finality::{self, Final, Retracted, Seen},
+        },
+        view::{CaseStage, CaseView, DealDetail, DealStatus, FaultKind, PoolMembers, PoolView},
+    },
+};
+use serde_json::{Value, json};
+use service::db::testing::{FreshDb, on_both, sqlite};
+use surfnet::{ENDOWMENT, Surfnet, key, keypair, solana_sdk::signature::Keypair};
+
+use super::read::Transaction;
+use crate::{
+    config::Config,
+    testing::{Running, node::Node},
+};
+
+/// A node with a buyer and a seller, and the slot at which everything begins.
+struct World {
+    net: Surfnet,
+    chain: ChainId,
+    buyer: Keypair,
+    seller: Keypair,
+    start: u64,
+}
+
+impl World {
+    async fn start() -> Self {
+        let net = Surfnet::start().await;
+        let (buyer, seller) = (keypair(1), keypair(2));
+        for party in [&buyer, &seller] {
+            net.endow(&key(party), ENDOWMENT).await;
+        }
+        let start = net.slot(surfnet::CONFIRMED).await;
+        Self { net, chain: solana::chain().unwrap(), buyer, seller, start }
+    }
+
+    fn account(&self, key: &Pubkey) -> AccountId {
+        AccountId { chain: self.chain, address: from_key(key) }
+    }
+
+    fn config(&self, db: &FreshDb) -> Config {
+        Config {
+            database: db.url.clone(),
+            rpc_urls: vec![self.net.rpc_url()],
+            contracts: vec![self.account(&solana::program()), self.account(&solana::arbiter())],
+            start_block: self.start,
+            poll_ms: 20,
+            signatures_max: 3,
+            ..Config::default()
+        }
+    }
+
+    async fn deal(&self, panel: B256, salt: u8) -> Deal {
+        let now = self.net.now().await;
+        let terms = Terms {
+            escrow: self.account(&solana::program()),
+            buyer: self.account(&key(&self.buyer)),
+            seller: self.account(&key(&self.seller)),
+            arbiter: self.account(&solana::arbiter()),
+            asset: AssetId { chain: self.chain, token: None },
+            amount: 1_000_000,
+            fund_by: now + 1_000,
+            deliver_by: now + 10_000,
+            inspection: 1_000,
+            ruling: 1_000_000,
+            lapse_share: 5_000,
+            metered: false,
+            panel,
+            agreement: [8; 32].into(),
+            salt: B256::repeat_byte(salt),
+        };
+        Deal::new(&terms, Pubkey::default()).unwrap()
+    }
+
+    /// Instructions by which both parties fund, with their own signatures.
+    fn funding(&self, deal: &Deal) -> Vec<Instruction> {
+        let payer = key(&self.buyer);
+        deal.fund(&Funding { payer, buyer: None, seller: None, source: None }, 0)
+    }
+
+    /// Sends what both parties sign.
+    async fn send(&self, instructions: &[Instruction]) -> TransactionId {
+        let sent = self.net.send(instructions, &[&self.buyer, &self.seller]).await;
+        TransactionId::Solana(sent.expect("it goes through").into())
+    }
+
+    /// As [`Self::send`], of what fails.
+    async fn fail(&self, instructions: &[Instruction]) {
+        let (_, outcome) = self.net.put(instructions, &[&self.buyer, &self.seller]).await;
+        outcome.expect_err("it fails");
+    }
+
+    async fn funded(&self, salt: u8) -> Deal {
+        let deal = self.deal(B256::ZERO, salt).await;
+        self.send(&self.funding(&deal)).await;
+        deal
+    }
+}
+
+/// Waits until the feed is as it should be.
+async fn until_told(indexer: &Running, what: &str, holds: impl Fn(&[FeedEntry]) -> bool) -> Vec<FeedEntry> {
+    let started = std::time::Instant::now();
+    loop {
+        let feed = indexer.feed().await;
+        if holds(&feed) {
+            return feed;
+        }
+        let status = indexer.status().await;
+        assert!(started.elapsed() < crate::testing::DEADLINE, "{what} was not told: {feed:?} {status:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn told_of(feed: &[FeedEntry], name: &str) -> Vec<Finality> {
+    feed.iter().filter(|entry| entry.event.body.name() == name).map(|entry| entry.finality).collect()
+}
+
+/// The names of the events, each once, in their order on the chain.
+fn names(feed: &[FeedEntry]) -> Vec<&'static str> {
+    feed.iter().filter(|entry| entry.finality == Seen).map(|entry| entry.event.body.name()).collect()
+}
+
+async fn agrees(indexer: Running) {
+    let config = indexer.stop().await;
+    let report = crate::verify(&config).await.expect("a report");
+    assert_eq!(report.differences, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_is_told_from_seen_to_final_and_a_restart_loses_and_repeats_nothing() {
+    let world = World::start().await;
+    let dbs = on_both().await;
+    let mut indexers = Vec::new();
+    for db in &dbs {
+        indexers.push(Running::start(world.config(db)).await);
+    }
+    let deal = world.deal(B256::ZERO, 1).await;
+    let transaction = world.send(&world.funding(&deal)).await;
+    for indexer in &indexers {
+        let feed = until_told(indexer, "the funding", |feed| !feed.is_empty()).await;
+        let event = &feed[0].event;
+        assert_eq!((event.body.name(), feed[0].finality, event.transaction), ("Funded", Seen, transaction));
+        assert_eq!(event.contract, world.account(&solana::program()));
+        assert_eq!(event.id, solana::event_id(&transaction.solana().unwrap(), event.log_index));
+    }
+    let (buyer, seller) = (key(&world.buyer), key(&world.seller));
+    let mut configs = Vec::new();
+    for indexer in indexers {
+        configs.push(indexer.kill().await);
+    }
+    // Meanwhile: a transaction of two instructions, one that fails, and more than a page of others.
+    let both = [deal.release(buyer, 100, None, 0), deal.deliver(seller, [3; 32].into(), None, 0)].concat();
+    world.send(&both).await;
+    world.fail(&deal.release(buyer, 2_000_000, None, 0)).await;
+    for total in [200, 300, 400, 500, 600] {
+        world.send(&deal.release(buyer, total, None, 0)).await;
+    }
+    world.send(&deal.release(buyer, 1_000_000, None, 0)).await;
+    for (config, db) in configs.into_iter().zip(&dbs) {
+        let indexer = Running::start(config).await;
+        until_told(&indexer, "the end", |feed| told_of(feed, "Released").contains(&Final)).await;
+        indexer.all_final().await;
+        let feed = indexer.feed().await;
+        let released = ["Released"; 6];
+        assert_eq!(
+            names(&feed),
+            [&["Funded", "Released", "Delivered"][..], &released].concat(),
+            "{:?}",
+            db.engine
+        );
+        assert!(feed.iter().map(|entry| entry.seq).eq(1..=18));
+        let [first, second] = [1, 2].map(|at| feed.iter().filter(|e| e.finality == Seen).nth(at).unwrap());
+        assert_eq!(first.event.transaction, second.event.transaction);
+        assert_eq!((first.event.log_index, second.event.log_index >> 16), (0, 1));
+        let detail: DealDetail = indexer.get(&format!("/v1/deals/{}", deal.id)).await;
+        assert_eq!((detail.view.deal.status, detail.view.deal.complete), (DealStatus::Closed, true));
+        assert_eq!((detail.view.deal.released, detail.view.finality), (1_000_000, Final));
+        let before = indexer.status().await.cursor;
+        let indexer = Running::start(indexer.stop().await).await;
+        indexer.until("going on", |status| status.caught_up && status.cursor.number > before.number).await;
+        assert_eq!(indexer.feed().await, feed);
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_with_an_appeal_is_told_and_the_lists_members_are_read() {
+    let world = World::start().await;
+    let db = sqlite();
+    let indexer = Running::start(Config { signatures_max: 1_000, ..world.config(&db) }).await;
+    let keeper = key(&world.buyer);
+    let juror = &world.seller;
+    let book = |parent: B256, appeal| solana::state::RuleBook {
+        keeper,
+        parent: parent.0,
+        jury_size: 1,
+        delay: 0,
+        opening: 60,
+        voting: 600,
+        appeal,
+        salt: [1; 32],
+    };
+    let above = book(B256::ZERO, 0);
+    let parent = B256::new(above.id());
+    let own = book(parent, 600);
+    let pool = B256::new(own.id());
+    for (id, book) in [(parent, above), (pool, own)] {
+        world.send(&[call::create_pool(keeper, book), call::create_list(keeper, id, 0)]).await;
+        let members = vec![key(juror)];
+        let publish = call::publish_list(keeper, id, 0);
+        world.send(&[call::add_members(keeper, id, 0, 0, members), publish]).await;
+    }
+    let published: PoolView = {
+        until_told(&indexer, "the lists", |feed| told_of(feed, "ListPublished").len() >= 2).await;
+        indexer.get(&format!("/v1/pools/{pool}")).await
+    };
+    let list = &published.pool.lists[0];
+    assert_eq!(list.pages, [from_key(&solana::list_address(pool, 0))]);
+    let members: PoolMembers = indexer.get(&format!("/v1/pools/{pool}/members?list=0")).await;
+    assert_eq!(members.members, [from_key(&key(juror))]);
+    world.net.until("the lists' effect", || async { world.net.now().await > list.effective_at }).await;
+
+    let deal = world.deal(pool, 1).await;
+    world.send(&world.funding(&deal)).await;
+    world.send(&deal.dispute(key(&world.buyer), [4; 32].into(), None, 0)).await;
+    let case = Case(&deal);
+    world.send(&[case.open(keeper)]).await;
+    let in_effect = InEffect { list: Some(0), next: None };
+    let drawn = |jury: u8| {
+        let (world, at) = (&world, solana::jury_address(deal.id, jury).to_bytes().into());
+        async move {
+            let data = world.net.rpc().get_account_data(&at).await.expect("the jury");
+            let target = solana::read_jury(&data).expect("a jury").target_slot;
+            world
+                .net
+                .until("the target", || async { world.net.slot(surfnet::CONFIRMED).await > target })
+                .await;
+        }
+    };
+    drawn(0).await;
+    world.send(&[case.draw(&Hearing { own: in_effect, parent: Some((parent, in_effect)) })]).await;
+    world.send(&[case.cast(Voting { ordinal: 0, last: 0 }, key(juror), 0, 7_000, B256::ZERO)]).await;
+    world.send(&case.appeal(keeper, key(&world.buyer), 0, (parent, in_effect), None, 0)).await;
+    drawn(1).await;
+    world.send(&[case.draw_later(1, parent, 0)]).await;
+    world.send(&[case.cast(Voting { ordinal: 1, last: 1 }, key(juror), 0, 2_500, B256::ZERO)]).await;
+
+    until_told(&indexer, "the ruling", |feed| told_of(feed, "Ruled").contains(&Final)).await;
+    indexer.all_final().await;
+    let view: CaseView = indexer.get(&format!("/v1/cases/{}", deal.id)).await;
+    assert_eq!((view.case.ruling, view.finality), (Some(2_500), Final));
+    assert!(matches!(view.case.stage, CaseStage::Accepted | CaseStage::Executed), "{:?}", view.case);
+    assert_eq!(view.case.juries.iter().map(|jury| jury.instance).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(view.case.appealed_by, Some(from_key(&key(&world.buyer))));
+    let detail: DealDetail = indexer.get(&format!("/v1/deals/{}", deal.id)).await;
+    assert_eq!((detail.view.deal.status, detail.view.deal.share), (DealStatus::Closed, Some(2_500)));
+    let feed = indexer.feed().await;
+    for name in ["CaseOpened", "JuryDrawn", "BallotCast", "RulingAccepted"] {
+        assert_eq!(told_of(&feed, name).iter().filter(|told| **told == Seen).count(), 2, "{name}");
+    }
+    let call = json!({"to": world.account(&solana::program()), "data": "0x"});
+    let refused = indexer.http.post(format!("{}/v1/call", indexer.base)).json(&call).send().await.unwrap();
+    assert_eq!(refused.status(), 422);
+    let text = refused.text().await.unwrap();
+    assert!(text.contains("/v1/pools"), "{text}");
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_looks_like_an_event_is_none_unless_the_program_called_itself_with_it() {
+    let world = World::start().await;
+    let db = sqlite();
+    let indexer = Running::start(world.config(&db)).await;
+    let deal = world.deal(B256::ZERO, 1).await;
+    let TransactionId::Solana(signature) = world.send(&world.funding(&deal)).await else { unreachable!() };
+    let config = json!([TransactionId::Solana(signature), {"encoding": "json", "commitment": "confirmed"}]);
+    let answer = world.net.ask("getTransaction", config).await.unwrap();
+    let told = |answer: &Value| serde_json::from_value::<Transaction>(answer.clone()).unwrap().told();
+    let [event] = &told(&answer).unwrap()[..] else { panic!("{answer}") };
+
+    // A stranger's: without the event authority's signature the program refuses it, and the transaction fails.
+    for account in [solana::event_authority(), key(&world.seller)] {
+        let accounts = vec![solana::AccountMeta::new_readonly(account, false)];
+        let forged = Instruction { program_id: solana::program(), accounts, data: event.data.to_vec() };
+        world.fail(&[forged]).await;
+    }
+    world.funded(2).await;
+    let feed = until_told(&indexer, "the second deal", |feed| told_of(feed, "Funded").len() >= 2).await;
+    assert_eq!(names(&feed), ["Funded", "Funded"]);
+    agrees(indexer).await;
+
+    // The same where a program lets it through: by another caller, of another program, for another account, unsigned.
+    let inner = answer["meta"]["innerInstructions"][0]["instructions"].as_array().unwrap();
+    let at = inner.iter().position(|call| call["accounts"].as_array().unwrap().len() == 1).unwrap();
+    let changed = |pointer: String, value: Value| {
+        let mut changed = answer.clone();
+        *changed.pointer_mut(&pointer).unwrap() = value;
+        told(&changed)
+    };
+    let call = format!("/meta/innerInstructions/0/instructions/{at}");
+    let outer = answer["meta"]["innerInstructions"][0]["index"].as_u64().unwrap();
+    for (pointer, value) in [
+        (format!("/transaction/message/instructions/{outer}/programIdIndex"), json!(0)),
+        (format!("{call}/programIdIndex"), json!(0)),
+        (format!("{call}/accounts/0"), json!(0)),
+        (format!("{call}/accounts"), json!([])),
+        ("/meta/err".to_owned(), json!({"InstructionError": [0, "Custom"]})),
+        ("/meta/innerInstructions".to_owned(), json!([])),
+    ] {
+        assert_eq!(changed(pointer.clone(), value), Ok(vec![]), "{pointer}");
+    }
+    // A node that does not tell what was called must not pass for a transaction without events.
+    for (pointer, value) in [
+        ("/meta/innerInstructions".to_owned(), Value::Null),
+        ("/meta".to_owned(), Value::Null),
+        ("/meta/innerInstructions/0/index".to_owned(), json!(99)),
+        (format!("{call}/data"), json!("0OIl")),
+        (format!("{call}/stackHeight"), json!(9)),
+    ] {
+        assert!(changed(pointer.clone(), value).is_err(), "{pointer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_confirmed_and_does_not_become_final_is_retracted() {
+    let world = World::start().await;
+    let db = sqlite();
+    let node = Node::before(&world.net.rpc_url()).await;
+    let config = Config { rpc_urls: vec![node.url.clone()], ..world.config(&db) };
+    let indexer = Running::start(config).await;
+    let first = world.funded(1).await;
+    until_told(&indexer, "the first", |feed| told_of(feed, "Funded").contains(&Final)).await;
+    let second = world.deal(B256::ZERO, 2).await;
+    let gone = world.send(&world.funding(&second)).await;
+    until_told(&indexer, "the second", |feed| told_of(feed, "Funded").ends_with(&[Seen])).await;
+    // As when the cluster went another way: no list has it any more.
+    node.lies(move |request, answer| {
+        if request["method"] == "getSignaturesForAddress"
+            && let Some(listed) = answer["result"].as_array_mut()
+        {
+            listed.retain(|one| one["signature"] != json!(gone));
+        }
+    });
+    let feed =
+        until_told(&indexer, "the retraction", |feed| told_of(feed, "Funded").contains(&Retracted)).await;
+    assert_eq!(told_of(&feed, "Funded"), [Seen, Final, Seen, Retracted]);
+    assert_eq!(indexer.raw(&format!("/v1/deals/{}", second.id)).await.0, 404);
+    let detail: DealDetail = indexer.get(&format!("/v1/deals/{}", first.id)).await;
+    assert_eq!(detail.view.finality, Final);
+    // It comes back.
+    node.is_honest();
+    world.funded(3).await;
+    indexer.until("a later final slot", |status| status.alarms.is_empty()).await;
+    until_told(&indexer, "its return", |feed| {
+        told_of(feed, "Funded").iter().filter(|told| **told == Final).count() == 3
+    })
+    .await;
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_does_not_decode_stops_below_its_slot_until_it_does() {
+    let world = World::start().await;
+    let db = sqlite();
+    let node = Node::before(&world.net.rpc_url()).await;
+    node.lies(|request, answer| {
+        if request["method"] == "getTransaction"
+            && let Some(inner) = answer["result"]["meta"]["innerInstructions"].as_array_mut()
+        {
+            for call in inner.iter_mut().flat_map(|of| of["instructions"].as_array_mut().unwrap()) {
+                let data = bs58::decode(call["data"].as_str().unwrap()).into_vec().unwrap();
+                if solana::is_event(&data) {
+                    call["data"] = json!(bs58::encode(&data[..12]).into_string());
+                }
+            }
+        }
+    });
+    let indexer = Running::start(Config { rpc_urls: vec![node.url.clone()], ..world.config(&db) }).await;
+    let deal = world.funded(1).await;
+    let stuck = indexer.until("the quarantine", |status| status.alarms == [FaultKind::Quarantine]).await;
+    assert!(stuck.faults[0].detail.contains("no event begins with"), "{:?}", stuck.faults);
+    assert_eq!(indexer.raw("/ready").await.0, 503);
+    assert_eq!(indexer.feed().await, []);
+    node.is_honest();
+    until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
+    indexer.until("no alarm", |status| status.alarms.is_empty()).await;
+    let detail: DealDetail = indexer.get(&format!("/v1/deals/{}", deal.id)).await;
+    assert!(detail.view.deal.complete);
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_began_anew_is_not_taken_for_the_one_that_is_kept() {
+    let (world, other) = (World::start().await, World::start().await);
+    let db = sqlite();
+    let node = Node::before(&world.net.rpc_url()).await;
+    let indexer = Running::start(Config { rpc_urls: vec![node.url.clone()], ..world.config(&db) }).await;
+    world.funded(1).await;
+    until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
+    let feed = indexer.feed().await;
+    // As when the local node was stopped and started again, while the indexer ran and while it did not.
+    node.becomes(None);
+    indexer.until("the trouble", |status| status.trouble.is_some()).await;
+    other.funded(2).await;
+    node.becomes(Some(&other.net.rpc_url()));
+    indexer.until("the alarm", |status| status.alarms == [FaultKind::WrongChain]).await;
+    let indexer = Running::start(indexer.stop().await).await;
+    let status = indexer.until("the alarm", |status| status.trouble.is_some()).await;
+    assert!(status.faults[0].detail.contains("start this one fresh"), "{:?}", status.faults);
+    assert_eq!(indexer.raw("/ready").await.0, 503);
+    assert_eq!(indexer.feed().await, feed);
+    node.becomes(Some(&world.net.rpc_url()));
+    indexer.until("going on", |status| status.alarms.is_empty() && status.caught_up).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_shortens_the_wait() {
+    let world = World::start().await;
+    let db = sqlite();
+    let config = Config { poll_ms: 600_000, ws_url: Some(world.net.ws_url()), ..world.config(&db) };
+    let indexer = Running::start(config).await;
+    // The first look; the next by itself would come in ten minutes.
+    indexer.until("the first look", |status| status.polled_at.is_some()).await;
+    world.funded(1).await;
+    let deals = std::cell::Cell::new(1);
+    let started = std::time::Instant::now();
+    while indexer.feed().await.is_empty() {
+        assert!(started.elapsed() < crate::testing::DEADLINE, "{:?}", indexer.status().await);
+        // The first may have come before the subscription.
+        deals.set(deals.get() + 1);
+        world.funded(deals.get()).await;
+    }
+    indexer.stop().await;
+}
