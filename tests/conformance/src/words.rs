@@ -106,9 +106,14 @@ impl Amount {
         if cap >= amount && cap - amount < 1 << 48 {
             return Self::CapLess(cap - amount);
         }
-        let all = || 1..10_000_u16;
-        let found =
-            all().map(Self::OfCap).chain(all().map(Self::RestOfCap)).find(|one| one.on(cap) == amount);
+        // Shares are rounded down, so the one that it is, if it is one, is this or the next.
+        let near = |amount: u128| {
+            let bps = u16::try_from(amount / (cap / 10_000).max(1)).unwrap_or(u16::MAX);
+            [bps.saturating_sub(1), bps, bps.saturating_add(1)].into_iter().filter(|bps| *bps < 10_000)
+        };
+        let shares =
+            near(amount).map(Self::OfCap).chain(near(cap.saturating_sub(amount)).map(Self::RestOfCap));
+        let found = shares.into_iter().find(|one| one.on(cap) == amount);
         found.unwrap_or(Self::Exactly(amount))
     }
 }

@@ -27,7 +27,6 @@ const EXPECTED: &[&str] = &[
     "straight to the parent",
     "last word 0",
     "last word 1",
-    "the first jury after the second, 0",
     "NotMyDeal",
     "UnknownCase",
     "CaseExists",
