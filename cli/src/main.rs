@@ -52,6 +52,8 @@ enum Command {
     Relayer(services::ServiceArgs),
     /// Run a local chain
     Chain(services::ChainArgs),
+    /// Run a local Solana chain that keeps nothing
+    SolanaChain(services::SolanaChainArgs),
     /// Show the effective configuration of the services and where each value comes from
     Config(config::ConfigArgs),
     /// Put the contracts on a chain, at the addresses that they have everywhere
@@ -115,6 +117,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Indexer(arguments) => services::indexer(arguments).await,
         Command::Relayer(arguments) => services::relayer(arguments).await,
         Command::Chain(arguments) => services::chain(arguments).await,
+        Command::SolanaChain(arguments) => services::solana_chain(arguments).await,
         Command::Config(arguments) => config::run(session.output, session.place().root(), arguments),
         Command::Deploy(arguments) => deploy::run(&session, arguments).await,
         Command::Account(verb) => account::run(&session, verb).await,

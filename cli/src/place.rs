@@ -9,10 +9,8 @@ use std::{
 
 use alloy::primitives::B256;
 use anyhow::{Context, Result, bail};
-use protocol::chain::ChainId;
+use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
-
-use crate::client::contracts::Deployment;
 
 /// A data folder.
 #[derive(Clone, Debug)]
@@ -20,36 +18,61 @@ pub struct Place {
     root: PathBuf,
 }
 
-/// Where the services of a folder answer.
+/// What a folder remembers, so that the next run goes on from there and client verbs find their way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Market {
+    /// Where the hub answers.
+    pub hub: String,
+    /// What the relayers show to the hub.
+    pub relayer_key: String,
+    /// The sample community, once there is one.
+    pub community: Option<String>,
+    /// The chains, the one that every market has first.
+    pub sides: Vec<Side>,
+}
+
+/// One chain of a market, and what is on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// The local chain.
+    pub chain: ChainId,
+    /// The hash of its first block, where every start makes another chain.
+    pub genesis: Option<String>,
+    /// The escrow.
+    pub escrow: AccountId,
+    /// The pools.
+    pub arbiter: AccountId,
+    /// A height below which there is nothing of ours.
+    pub start_block: u64,
+    /// Where chain and services answer.
+    pub urls: Urls,
+    /// The sample community's pool, once there is one.
+    pub panel: Option<B256>,
+    /// The sample listing, once there is one.
+    pub listing: Option<String>,
+}
+
+/// Where a chain and the services for it answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Urls {
     /// The chain's JSON-RPC.
     pub rpc: String,
-    /// The hub.
-    pub hub: String,
     /// The indexer.
     pub indexer: String,
     /// The relayer.
     pub relayer: String,
 }
 
-/// What a folder remembers, so that the next run goes on from there and client verbs find their way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Market {
-    /// The local chain.
-    pub chain: ChainId,
-    /// Its contracts.
-    pub contracts: Deployment,
-    /// Where the services answer.
-    pub urls: Urls,
-    /// What the relayer shows to the hub.
-    pub relayer_key: String,
-    /// The sample community's pool, once there is one.
-    pub panel: Option<B256>,
-    /// The sample community, once there is one.
-    pub community: Option<String>,
-    /// The sample listing, once there is one.
-    pub listing: Option<String>,
+impl Market {
+    /// What is on a chain; none where the market is not on it.
+    pub fn side(&self, chain: ChainId) -> Option<&Side> {
+        self.sides.iter().find(|side| side.chain == chain)
+    }
+
+    /// The same, to be changed.
+    pub fn side_mut(&mut self, chain: ChainId) -> Option<&mut Side> {
+        self.sides.iter_mut().find(|side| side.chain == chain)
+    }
 }
 
 impl Place {
@@ -68,13 +91,28 @@ impl Place {
 
     /// Removes what a run made, and nothing else that lies in the folder.
     pub fn clear(&self) -> Result<()> {
-        for entry in ["chain", "profiles", "logs", "hub", "earnest.toml", "market.json", "last-run.json"] {
+        for entry in [
+            "chain",
+            "profiles",
+            "logs",
+            "hub",
+            "earnest.toml",
+            "solana.toml",
+            "market.json",
+            "last-run.json",
+        ] {
             remove(&self.root.join(entry))?;
         }
-        for service in ["hub", "indexer", "relayer"] {
-            for suffix in ["sqlite", "sqlite-wal", "sqlite-shm"] {
-                remove(&self.root.join(format!("{service}.{suffix}")))?;
-            }
+        for service in ["hub", "indexer", "relayer", "indexer-solana", "relayer-solana"] {
+            self.forget(service)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the database of a service.
+    pub fn forget(&self, service: &str) -> Result<()> {
+        for suffix in ["sqlite", "sqlite-wal", "sqlite-shm"] {
+            remove(&self.root.join(format!("{service}.{suffix}")))?;
         }
         Ok(())
     }
@@ -97,9 +135,14 @@ impl Place {
         &self.root
     }
 
-    /// The configuration of all services.
+    /// The configuration of the hub, and of the indexer and relayer of the first chain.
     pub fn config(&self) -> PathBuf {
         self.root.join("earnest.toml")
+    }
+
+    /// The configuration of the indexer and relayer of the local Solana chain.
+    pub fn solana_config(&self) -> PathBuf {
+        self.root.join("solana.toml")
     }
 
     /// The log files.
@@ -135,8 +178,12 @@ impl Place {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        let market = serde_json::from_str(&text)
-            .with_context(|| format!("{} is not what `earnest up` wrote", path.display()))?;
+        let market = serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is not what this version of `earnest up` writes: start over with --fresh",
+                path.display()
+            )
+        })?;
         Ok(Some(market))
     }
 

@@ -46,6 +46,23 @@ pub struct ChainArgs {
     with_parent: bool,
 }
 
+/// How the local Solana chain is run.
+#[derive(Args, Debug)]
+pub struct SolanaChainArgs {
+    /// Port of JSON-RPC on 127.0.0.1; WebSocket is at the next one
+    #[arg(long, default_value_t = 8899)]
+    port: u16,
+    /// Milliseconds between slots; what happens is final 31 slots later
+    #[arg(long, default_value_t = 400)]
+    slot_ms: u64,
+    /// An account that is given 1,000 SOL; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    endow: Vec<String>,
+    /// Stop when standard input closes
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
 /// Cancelled by Ctrl-C, by SIGTERM and, where asked for, when standard input closes.
 pub fn stop_signal(with_parent: bool) -> Result<CancellationToken> {
     let stop = CancellationToken::new();
@@ -130,6 +147,22 @@ pub fn anvil() -> Result<PathBuf> {
     ))
 }
 
+/// Where the local Solana node lies: `EARNEST_SURFNET`, or beside this binary.
+pub fn surfnet() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("EARNEST_SURFNET") {
+        return Ok(PathBuf::from(path));
+    }
+    let here = std::env::current_exe().context("where this binary lies")?;
+    let path = here.with_file_name("surfnet");
+    if path.exists() {
+        return Ok(path);
+    }
+    Err(anyhow!(
+        "there is no local Solana node at {}: start by `./scripts/up --solana`, which builds it, or set EARNEST_SURFNET",
+        path.display()
+    ))
+}
+
 /// Runs a chain of this machine alone, with ten rich accounts whose keys everyone knows.
 pub async fn chain(arguments: ChainArgs) -> Result<()> {
     let stop = stop_signal(arguments.with_parent)?;
@@ -143,21 +176,38 @@ pub async fn chain(arguments: ChainArgs) -> Result<()> {
     if let Some(state) = &arguments.state {
         command.arg("--state").arg(state).args(["--state-interval", "1"]);
     }
+    until_stopped("anvil", command, stop).await
+}
+
+/// Runs a Solana chain of this machine alone with the program on it. It keeps nothing: every start is another chain.
+pub async fn solana_chain(arguments: SolanaChainArgs) -> Result<()> {
+    let stop = stop_signal(arguments.with_parent)?;
+    let mut command = Command::new(surfnet()?);
+    command.arg("--port").arg(arguments.port.to_string());
+    command.arg("--slot-ms").arg(arguments.slot_ms.to_string());
+    for account in &arguments.endow {
+        command.arg("--endow").arg(account);
+    }
+    until_stopped("surfnet", command, stop).await
+}
+
+/// Runs a program of others until `stop`, and then interrupts it and waits for it.
+async fn until_stopped(name: &str, mut command: Command, stop: CancellationToken) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .context("cannot start anvil")?;
+        .with_context(|| format!("cannot start {name}"))?;
     tokio::select! {
-        status = child.wait() => bail!("anvil ended by itself: {}", status.context("anvil")?),
+        status = child.wait() => bail!("{name} ended by itself: {}", status.with_context(|| name.to_owned())?),
         () = stop.cancelled() => {}
     }
     // An interrupt lets anvil write its state; a kill would lose the last second.
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(pid) = pid {
-        kill_process(pid, Signal::INT).context("cannot interrupt anvil")?;
+        kill_process(pid, Signal::INT).with_context(|| format!("cannot interrupt {name}"))?;
     }
-    child.wait().await.context("anvil")?;
+    child.wait().await.with_context(|| name.to_owned())?;
     Ok(())
 }

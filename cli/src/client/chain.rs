@@ -1,245 +1,237 @@
-//! The chain as a person meets it: balances, transactions from one's own wallet, and refusals in words.
+//! A chain of either kind as a person meets it, through a node: what it holds, and transactions from one's own wallet.
 
-use std::time::Duration;
-
-use alloy::{
-    eips::BlockId,
-    network::{Ethereum, EthereumWallet, TransactionBuilder},
-    primitives::{Address, B256, Bytes, U256},
-    providers::{DynProvider, PendingTransactionBuilder, Provider, ProviderBuilder},
-    rpc::types::{
-        TransactionReceipt, TransactionRequest,
-        state::{AccountOverride, StateOverride},
-    },
-    signers::local::PrivateKeySigner,
-    sol_types::SolCall,
-    transports::{RpcError, TransportErrorKind},
-};
-use anyhow::{Context, Result, anyhow, bail};
+use alloy::primitives::{B256, Bytes, U256};
+use anyhow::{Result, bail};
 use protocol::{
-    chain::{AccountId, ChainId},
-    evm::decode_refusal,
-    wire::dec,
+    chain::{AccountId, Address, ChainId, TransactionId},
+    deal::DealState,
+    evm::{address_of, call, escrow::Escrow},
+    terms::Terms,
+    wire::{dec, feed::FeedEntry},
 };
 use serde::Serialize;
 
+use super::{evm, solana, wallet::Wallet};
 use crate::exit::Failure;
-
-/// The longest wait for a transaction to be mined.
-const RECEIPT_WAIT: Duration = Duration::from_secs(120);
 
 /// A chain behind a JSON-RPC address.
 #[derive(Clone, Debug)]
-pub struct Chain {
-    url: String,
-    provider: DynProvider,
-    /// Its CAIP-2 id, as the node says.
-    pub id: ChainId,
+pub enum Chain {
+    /// An EVM chain.
+    Evm(evm::Chain),
+    /// A Solana cluster.
+    Solana(solana::Chain),
 }
 
-/// A transaction that was mined and succeeded.
+/// A chain and a wallet that signs transactions there.
+#[derive(Clone, Debug)]
+pub enum Purse {
+    /// On an EVM chain.
+    Evm(evm::Wallet),
+    /// On Solana.
+    Solana(solana::Wallet),
+}
+
+/// A transaction that is in a block and succeeded.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sent {
     /// What it did, in a few words.
     pub what: String,
-    /// Its hash.
-    pub transaction: B256,
-    /// The height of its block.
+    /// What names it.
+    pub transaction: TransactionId,
+    /// The height of its block, or its slot.
     pub block: u64,
     /// Who sent it.
     pub from: Address,
-    /// What the sender paid for gas, in wei.
+    /// What the sender paid for the transaction itself, in the coin's smallest unit.
     #[serde(with = "dec")]
-    pub gas_paid: u128,
+    pub fee_paid: u128,
+    /// On Solana, what the sender put down for the accounts that the transaction made, in lamports.
+    #[serde(with = "dec")]
+    pub rent_paid: u128,
 }
 
 impl Chain {
-    /// Connects and asks for the chain's id.
+    /// Connects and asks which chain it is.
     pub async fn connect(url: &str) -> Result<Self> {
-        let parsed =
-            url.parse().with_context(|| format!("--rpc {url}: must be an http:// or https:// address"))?;
-        let provider = ProviderBuilder::new().connect_http(parsed).erased();
-        let id = provider
-            .get_chain_id()
-            .await
-            .map_err(|error| Failure::unreachable(format!("no chain answers at {url}: {error}")))?;
-        Ok(Self { url: url.to_owned(), provider, id: ChainId::Eip155(id) })
+        let not_evm = match evm::Chain::connect(url).await {
+            Ok(chain) => return Ok(Self::Evm(chain)),
+            Err(error) => error,
+        };
+        match solana::Chain::connect(url).await {
+            Ok(Some(chain)) => Ok(Self::Solana(chain)),
+            // Whoever answers nothing at all is told of as before.
+            Ok(None) => Err(not_evm),
+            Err(error) => Err(error),
+        }
     }
 
-    /// For reading.
-    pub const fn provider(&self) -> &DynProvider {
-        &self.provider
+    /// Its CAIP-2 id, as the node says.
+    pub const fn id(&self) -> ChainId {
+        match self {
+            Self::Evm(chain) => chain.id,
+            Self::Solana(chain) => chain.id,
+        }
     }
 
     /// Where it answers.
     pub fn url(&self) -> &str {
-        &self.url
+        match self {
+            Self::Evm(chain) => chain.url(),
+            Self::Solana(chain) => chain.url(),
+        }
+    }
+
+    /// The EVM chain that it has to be.
+    pub fn evm(&self) -> Result<&evm::Chain> {
+        match self {
+            Self::Evm(chain) => Ok(chain),
+            Self::Solana(chain) => bail!("--rpc {}: {} is not an EVM chain", chain.url(), chain.id),
+        }
+    }
+
+    /// The balance in the coin's smallest unit at the newest block (on Solana: the newest confirmed one).
+    pub async fn balance(&self, of: Address) -> Result<U256> {
+        match self {
+            Self::Evm(chain) => chain.balance(address_of("account", self.account(of))?).await,
+            Self::Solana(chain) => Ok(U256::from(chain.balance(&solana::key("account", of)?).await?)),
+        }
     }
 
     /// An address on this chain.
-    pub fn account(&self, address: Address) -> AccountId {
-        AccountId { chain: self.id, address: address.into() }
+    pub const fn account(&self, address: Address) -> AccountId {
+        AccountId { chain: self.id(), address }
     }
 
-    /// The balance in wei at the newest block.
-    pub async fn balance(&self, address: Address) -> Result<U256> {
-        self.provider.get_balance(address).await.context("eth_getBalance")
+    /// The balance after a block. A Solana node remembers none but the newest: there it is that one, whatever the block.
+    pub async fn balance_after(&self, of: Address, block: u64) -> Result<U256> {
+        match self {
+            Self::Evm(chain) => chain.balance_at(address_of("account", self.account(of))?, block).await,
+            Self::Solana(_) => self.balance(of).await,
+        }
     }
 
-    /// The balance in wei after a block.
-    pub async fn balance_at(&self, address: Address, block: u64) -> Result<U256> {
-        self.provider.get_balance(address).block_id(BlockId::number(block)).await.context("eth_getBalance")
-    }
-
-    /// The height of the newest block.
+    /// The height of the newest block, or the newest confirmed slot.
     pub async fn height(&self) -> Result<u64> {
-        self.provider.get_block_number().await.context("eth_blockNumber")
+        match self {
+            Self::Evm(chain) => chain.height().await,
+            Self::Solana(chain) => chain.slot().await,
+        }
     }
 
-    /// The time of the newest block in Unix seconds.
+    /// The chain's time in Unix seconds.
     pub async fn now(&self) -> Result<u64> {
-        let block = self.provider.get_block(BlockId::latest()).await.context("eth_getBlockByNumber")?;
-        Ok(block.ok_or_else(|| anyhow!("the chain has no block"))?.header.timestamp)
+        match self {
+            Self::Evm(chain) => chain.now().await,
+            Self::Solana(chain) => chain.now().await,
+        }
     }
 
-    /// The code at the address; empty where there is no contract.
-    pub async fn code(&self, address: Address) -> Result<Bytes> {
-        self.provider.get_code_at(address).await.context("eth_getCode")
+    /// What the escrow keeps of a deal.
+    pub async fn deal_state(&self, terms: &Terms, deal: B256) -> Result<DealState> {
+        match self {
+            Self::Evm(chain) => {
+                let told = chain.read(call::escrow_of(terms)?, &Escrow::stateOfCall { deal }).await?;
+                Ok(DealState::try_from(&told)?)
+            }
+            Self::Solana(chain) => chain.deal_state(deal).await,
+        }
     }
 
-    /// Whether there is code at the address.
-    pub async fn has_code(&self, address: Address) -> Result<bool> {
-        Ok(!self.code(address).await?.is_empty())
+    /// Every event of the deal that the escrow itself tells, oldest first. `from_block` may be any up to the funding.
+    pub async fn deal_events(
+        &self,
+        escrow: AccountId,
+        deal: B256,
+        from_block: u64,
+    ) -> Result<Vec<FeedEntry>> {
+        match self {
+            Self::Evm(chain) => evm::facts::events(chain, escrow, deal, from_block).await,
+            Self::Solana(chain) => solana::facts::events(chain, deal).await,
+        }
     }
 
-    /// The code that a deployment would leave at this address, which the code may contain. The node runs the creation code
-    /// in the place of what is there, and changes nothing.
-    pub async fn dry_deploy(&self, at: Address, creation: Bytes) -> Result<Bytes> {
-        let request = TransactionRequest::default().with_to(at);
-        let code = AccountOverride { code: Some(creation), ..AccountOverride::default() };
-        let overrides = StateOverride::from_iter([(at, code)]);
-        let answer = self.provider.call(request).overrides(overrides).await;
-        answer.map_err(|error| explain("dry deployment", &error))
+    /// The block of a transaction; none where the chain does not know it.
+    pub async fn block_of(&self, transaction: TransactionId) -> Result<Option<u64>> {
+        match (self, transaction) {
+            (Self::Evm(chain), TransactionId::Evm(hash)) => {
+                Ok(chain.receipt(hash).await?.and_then(|receipt| receipt.block_number))
+            }
+            (Self::Solana(chain), TransactionId::Solana(signature)) => chain.slot_of(&signature).await,
+            _ => Ok(None),
+        }
     }
 
-    /// Whether the code at the address is what this creation code leaves there.
-    pub async fn runs(&self, address: Address, creation: Bytes) -> Result<bool> {
-        let there = self.code(address).await?;
-        Ok(!there.is_empty() && there == self.dry_deploy(address, creation).await?)
+    /// Whether the escrow here runs the code in this binary and nobody can change it.
+    pub async fn runs_escrow(&self, escrow: AccountId) -> Result<bool> {
+        match self {
+            Self::Evm(chain) => chain.runs(address_of("escrow", escrow)?, Escrow::BYTECODE.clone()).await,
+            Self::Solana(chain) => {
+                let found = solana::program::look(chain, &solana::key("escrow", escrow.address)?).await?;
+                Ok(found.is_ours() && found.is_fixed())
+            }
+        }
     }
 
-    /// How many transactions the account has sent.
-    pub async fn transactions(&self, address: Address) -> Result<u64> {
-        self.provider.get_transaction_count(address).await.context("eth_getTransactionCount")
-    }
-
-    /// Publishes a transaction that somebody else signed and waits until it is mined.
-    pub async fn publish(&self, what: &str, from: Address, signed: Bytes) -> Result<Sent> {
-        let pending =
-            self.provider.send_raw_transaction(&signed).await.map_err(|error| explain(what, &error))?;
-        Ok(mined(what, pending, from).await?.0)
-    }
-
-    /// A receipt; none when the chain does not know the transaction.
-    pub async fn receipt(&self, transaction: B256) -> Result<Option<TransactionReceipt>> {
-        self.provider.get_transaction_receipt(transaction).await.context("eth_getTransactionReceipt")
-    }
-
-    /// Calls a contract at the newest block and decodes what it returns.
-    pub async fn read<C: SolCall>(&self, contract: Address, call: &C) -> Result<C::Return> {
-        let request = TransactionRequest::default().with_to(contract).with_input(call.abi_encode());
-        let answer = self.provider.call(request).await.map_err(|e| explain(C::SIGNATURE, &e))?;
-        C::abi_decode_returns(&answer)
-            .with_context(|| format!("{contract} does not answer {} as our contract does", C::SIGNATURE))
+    /// Whether the contract at `wallet` holds the signature of `hash` good.
+    pub async fn contract_accepts(&self, wallet: AccountId, hash: B256, signature: Bytes) -> Result<bool> {
+        match self {
+            Self::Evm(chain) => evm::facts::contract_accepts(chain, wallet, hash, signature).await,
+            // Accounts of programs approve on chain and sign nothing.
+            Self::Solana(_) => Ok(false),
+        }
     }
 
     /// The same chain with a wallet that signs.
-    pub fn signed_by(&self, signer: &PrivateKeySigner) -> Result<Wallet> {
-        let url = self.url.parse().with_context(|| format!("--rpc {}", self.url))?;
-        let wallet = EthereumWallet::new(signer.clone());
-        let provider = ProviderBuilder::new().wallet(wallet).connect_http(url).erased();
-        Ok(Wallet { chain: self.clone(), provider, address: signer.address() })
+    pub fn signed_by(&self, wallet: &Wallet) -> Result<Purse> {
+        match self {
+            Self::Evm(chain) => Ok(Purse::Evm(chain.signed_by(wallet.evm()?)?)),
+            Self::Solana(chain) => Ok(Purse::Solana(chain.signed_by(wallet.solana()?))),
+        }
+    }
+
+    /// An error where this is not the chain that it has to be.
+    pub fn must_be(&self, chain: ChainId, of: &str) -> Result<()> {
+        if self.id() == chain {
+            return Ok(());
+        }
+        bail!("--rpc {}: it is chain {}, and {of} is on {chain}", self.url(), self.id())
     }
 }
 
-/// A wallet on a chain.
-#[derive(Clone, Debug)]
-pub struct Wallet {
+impl Purse {
+    /// The wallet's address.
+    pub fn address(&self) -> Address {
+        match self {
+            Self::Evm(wallet) => wallet.address.into(),
+            Self::Solana(wallet) => wallet.address(),
+        }
+    }
+
     /// The chain.
-    pub chain: Chain,
-    provider: DynProvider,
-    /// Its address.
-    pub address: Address,
-}
-
-impl Wallet {
-    /// Calls a contract in a transaction and waits until it is mined. A call that would fail is not sent.
-    pub async fn call(
-        &self,
-        what: &str,
-        contract: Address,
-        data: Bytes,
-        value: U256,
-    ) -> Result<(Sent, TransactionReceipt)> {
-        let request = TransactionRequest::default()
-            .with_from(self.address)
-            .with_to(contract)
-            .with_input(data)
-            .with_value(value);
-        self.send(what, request).await
-    }
-
-    /// Pays native coin to each, all at once, and waits until every payment is mined.
-    pub async fn pay(&self, payments: &[(Address, U256)]) -> Result<()> {
-        let mut pending = Vec::new();
-        for (to, value) in payments {
-            let request =
-                TransactionRequest::default().with_from(self.address).with_to(*to).with_value(*value);
-            pending.push(self.provider.send_transaction(request).await.map_err(|e| explain("pay", &e))?);
+    pub fn chain(&self) -> Chain {
+        match self {
+            Self::Evm(wallet) => Chain::Evm(wallet.chain.clone()),
+            Self::Solana(wallet) => Chain::Solana(wallet.chain.clone()),
         }
-        for payment in pending {
-            payment.with_timeout(Some(RECEIPT_WAIT)).get_receipt().await.context("pay")?;
+    }
+
+    /// Pays coin to each of them and waits until all have it.
+    pub async fn pay(&self, payments: &[(Address, u128)]) -> Result<()> {
+        match self {
+            Self::Evm(wallet) => {
+                let known = |address| AccountId { chain: wallet.chain.id, address };
+                let each = payments
+                    .iter()
+                    .map(|(to, value)| Ok((address_of("account", known(*to))?, U256::from(*value))));
+                wallet.pay(&each.collect::<Result<Vec<_>>>()?).await
+            }
+            Self::Solana(wallet) => wallet.pay(payments).await,
         }
-        Ok(())
-    }
-
-    async fn send(&self, what: &str, request: TransactionRequest) -> Result<(Sent, TransactionReceipt)> {
-        let pending = self.provider.send_transaction(request).await.map_err(|e| explain(what, &e))?;
-        mined(what, pending, self.address).await
     }
 }
 
-/// Waits until a transaction is mined; it must have succeeded.
-async fn mined(
-    what: &str,
-    pending: PendingTransactionBuilder<Ethereum>,
-    from: Address,
-) -> Result<(Sent, TransactionReceipt)> {
-    let hash = *pending.tx_hash();
-    let receipt = pending
-        .with_timeout(Some(RECEIPT_WAIT))
-        .get_receipt()
-        .await
-        .with_context(|| format!("{what}: no receipt of {hash} within {} s", RECEIPT_WAIT.as_secs()))?;
-    if !receipt.status() {
-        bail!("{what}: transaction {hash} was mined and reverted");
-    }
-    let paid = u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price);
-    let sent = Sent {
-        what: what.to_owned(),
-        transaction: hash,
-        block: receipt.block_number.unwrap_or_default(),
-        from,
-        gas_paid: paid,
-    };
-    Ok((sent, receipt))
-}
-
-/// A node's refusal in the contracts' own words where it carries them.
-fn explain(what: &str, error: &RpcError<TransportErrorKind>) -> anyhow::Error {
-    let revert = error.as_error_resp().and_then(alloy::rpc::json_rpc::ErrorPayload::as_revert_data);
-    match revert.and_then(|data| decode_refusal(&data)) {
-        Some(refused) => anyhow!("{what}: the contract refuses: {refused}"),
-        None => anyhow!("{what}: {error}"),
-    }
+/// Nobody answers at a URL.
+pub fn silent(url: &str, why: impl std::fmt::Display) -> anyhow::Error {
+    Failure::unreachable(format!("no chain answers at {url}: {why}"))
 }

@@ -1,6 +1,6 @@
 //! Credentials: what a party issues about the other, and whether one holds. Both rest on the chain's own events.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use hub::{
     access::Audience,
     deals::{PurchaseView, position::fold, status::Status},
@@ -11,15 +11,11 @@ use hub::{
         model::{self, Facts, Kind, Verified},
     },
 };
-use protocol::{
-    chain::AccountId,
-    evm::{address_of, escrow::Escrow},
-};
+use protocol::chain::AccountId;
 use serde_json::{Value, json};
 
 use super::{
     chain::Chain,
-    facts,
     hub::{Hub, Member, now},
     trade::details,
 };
@@ -36,10 +32,11 @@ pub async fn issue(member: &Member, chain: &Chain, purchase: &PurchaseView) -> R
             purchase.status.as_str()
         )
     })?;
-    let entries = facts::events(chain, details.terms.escrow, purchase.deal, first.block_number).await?;
+    let entries = chain.deal_events(details.terms.escrow, purchase.deal, first.block_number).await?;
     let (position, _) = fold(Status::Created, &details.terms, entries.iter().map(|entry| &entry.event));
-    // The wallet's word for this device is what began the account.
-    let record: Record = member.get(&format!("/v1/records/{}", member.account)).await?;
+    let party = if kind == Kind::TrustedSeller { details.terms.buyer } else { details.terms.seller };
+    let word = member.profile.word_of(party)?;
+    let record: Record = member.get(&format!("/v1/records/{word}")).await?;
     let IdentityBody { message, signature, .. } = record.body_as()?;
     let word = WalletAuthorisation { message, signature };
     let credential =
@@ -74,34 +71,19 @@ pub async fn check(
     };
     let (read, _) = model::read(credential).map_err(does_not_hold)?;
     let deal = read.subject.deal;
-    if deal.chain != chain.id {
-        bail!(
-            "--rpc {}: it is chain {}, and the credential is about one on {}",
-            chain.url(),
-            chain.id,
-            deal.chain
-        );
-    }
+    chain.must_be(deal.chain, "what the credential is about")?;
     let escrows = match escrow {
         Some(escrow) => vec![escrow],
-        None if chain.runs(address_of("escrow", deal.escrow)?, Escrow::BYTECODE.clone()).await? => {
-            vec![deal.escrow]
-        }
+        None if chain.runs_escrow(deal.escrow).await? => vec![deal.escrow],
         None => Vec::new(),
     };
-    let funded = match deal.funding_transaction.evm() {
-        Some(hash) => chain.receipt(hash).await?.and_then(|receipt| receipt.block_number),
-        None => None,
-    };
-    let events = match funded {
-        Some(block) if !escrows.is_empty() => facts::events(chain, deal.escrow, deal.deal_id, block).await?,
+    let events = match chain.block_of(deal.funding_transaction).await? {
+        Some(block) if !escrows.is_empty() => chain.deal_events(deal.escrow, deal.deal_id, block).await?,
         _ => Vec::new(),
     };
     let contract_wallet = match model::wallet_question(&read).map_err(does_not_hold)? {
         None => None,
-        Some((wallet, hash, signature)) => {
-            Some(facts::contract_accepts(chain, wallet, hash, signature).await?)
-        }
+        Some((wallet, hash, signature)) => Some(chain.contract_accepts(wallet, hash, signature).await?),
     };
     let facts = Facts { events: &events, escrows: &escrows, contract_wallet, hub };
     model::verify(credential, &facts).map_err(does_not_hold)

@@ -4,24 +4,29 @@ use alloy::primitives::{B256, Bytes};
 use anyhow::{Context, Result};
 use hub::deals::model::agreement_hash;
 use protocol::{
-    chain::{AccountId, Signed, amount_cap, deal_id, misfits, terms_signature},
+    chain::{AccountId, ChainId, Signed, amount_cap, deal_id, misfits, terms_signature},
     deal::{
         ActionKind, DealState, Status,
         table::{Move, ahead},
         violations,
     },
     evm::{
-        address_of, call,
+        UnknownStatus, address_of, call,
         deployment::{self, Contract},
         escrow::Escrow,
         typed,
     },
+    solana::{AccountError, from_key},
     terms::Terms,
 };
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{chain::Chain, deployment::check as check_code, facts};
+use super::{
+    chain::Chain,
+    evm::{self, deployment::check as check_code},
+    solana::{self, program::Found as Program},
+};
 use crate::{amount, output::time};
 
 /// What is said of a deal.
@@ -85,19 +90,32 @@ pub async fn check(claim: &Claim, chain: Option<&Chain>, now: u64) -> Result<Fou
     let mut found = Found::default();
     check_terms(claim, now, &mut found);
     check_agreement(claim, &mut found);
-    let published = deployment::manifest()?;
-    let published = published.get(deployment::ESCROW)?;
+    let manifest = deployment::manifest()?;
+    let contract = manifest.get(deployment::ESCROW)?;
+    let published = match claim.terms.escrow.chain {
+        chain @ ChainId::Eip155(_) => AccountId { chain, address: contract.address.into() },
+        ChainId::Solana(_) => {
+            AccountId { chain: protocol::solana::chain()?, address: from_key(&protocol::solana::program()) }
+        }
+    };
     check_place(claim, published, &mut found);
     let by_key = check_key(claim, &mut found);
     if let Some(chain) = chain
         && let Some(deal) = found.deal
-        && check_contract(claim, chain, published, &mut found).await?
+        && check_contract(claim, chain, contract, &mut found).await?
     {
-        check_id(claim, chain, deal, &mut found).await?;
+        if let Chain::Evm(chain) = chain {
+            check_id(claim, chain, deal, &mut found).await?;
+        }
         check_contract_wallet(claim, chain, deal, by_key, &mut found).await?;
         found.stands = stands(claim, chain, deal, &mut found).await?;
     } else if by_key == Some(false) {
-        let detail = "no key of the seller's signed these terms; where the seller is a contract wallet, only the chain can tell";
+        let detail = match claim.terms.escrow.chain {
+            ChainId::Eip155(_) => {
+                "no key of the seller's signed these terms; where the seller is a contract wallet, only the chain can tell"
+            }
+            ChainId::Solana(_) => "the seller's key did not sign these terms",
+        };
         found.says("seller's signature", false, detail);
     }
     Ok(found)
@@ -136,14 +154,14 @@ fn check_agreement(claim: &Claim, found: &mut Found) {
     }
 }
 
-fn check_place(claim: &Claim, published: &Contract, found: &mut Found) {
+fn check_place(claim: &Claim, published: AccountId, found: &mut Found) {
     let escrow = claim.terms.escrow;
     match claim.escrow {
         Some(accepted) if accepted == escrow => {
             found.says("escrow", true, format!("{escrow} is the one that --escrow names"))
         }
         Some(accepted) => found.says("escrow", false, format!("{escrow} is not {accepted}")),
-        None if escrow.address == published.address.into() => {
+        None if escrow == published => {
             found.says("escrow", true, format!("{escrow} is the published contract"));
         }
         None => {
@@ -172,18 +190,32 @@ async fn check_contract(
     found: &mut Found,
 ) -> Result<bool> {
     let escrow = claim.terms.escrow;
-    if chain.id != escrow.chain {
-        let detail = format!("--rpc {} is {}, the terms are on {}", chain.url(), chain.id, escrow.chain);
+    if chain.id() != escrow.chain {
+        let detail = format!("--rpc {} is {}, the terms are on {}", chain.url(), chain.id(), escrow.chain);
         found.says("chain", false, detail);
         return Ok(false);
     }
-    let at = address_of("escrow", escrow)?;
-    if claim.escrow.is_some() {
-        let there = chain.has_code(at).await?;
-        found.says("code", there, if there { "there is a contract" } else { "there is no contract" });
-        return Ok(there);
-    }
-    match check_code(chain, at, published).await {
+    let there = match chain {
+        Chain::Evm(chain) if claim.escrow.is_some() => chain.has_code(address_of("escrow", escrow)?).await?,
+        Chain::Evm(chain) => {
+            let checked = check_code(chain, address_of("escrow", escrow)?, published).await;
+            return says_code(checked, found);
+        }
+        Chain::Solana(chain) => {
+            let program = solana::program::look(chain, &solana::key("escrow", escrow.address)?).await?;
+            match (&program, claim.escrow) {
+                (Program::Program { .. }, None) => return says_code(program.check(escrow), found),
+                (Program::Program { .. }, Some(_)) => true,
+                (Program::Nothing, _) => false,
+            }
+        }
+    };
+    found.says("code", there, if there { "there is a contract" } else { "there is no contract" });
+    Ok(there)
+}
+
+fn says_code(checked: Result<()>, found: &mut Found) -> Result<bool> {
+    match checked {
         Ok(()) => found.says("code", true, "on the chain is the code in this binary, and it cannot change"),
         Err(error) if error.is::<crate::exit::Failure>() => {
             found.says("code", false, error.to_string());
@@ -194,7 +226,7 @@ async fn check_contract(
     Ok(true)
 }
 
-async fn check_id(claim: &Claim, chain: &Chain, deal: B256, found: &mut Found) -> Result<()> {
+async fn check_id(claim: &Claim, chain: &evm::Chain, deal: B256, found: &mut Found) -> Result<()> {
     let terms = typed::Terms::try_from(&claim.terms)?.into();
     let told = chain.read(call::escrow_of(&claim.terms)?, &Escrow::idOf_1Call { terms }).await?;
     let detail = if told == deal { "the escrow computes the same".to_owned() } else { format!("{told}") };
@@ -205,13 +237,13 @@ async fn check_id(claim: &Claim, chain: &Chain, deal: B256, found: &mut Found) -
 async fn stands(claim: &Claim, chain: &Chain, deal: B256, found: &mut Found) -> Result<Option<Stands>> {
     let terms = &claim.terms;
     let now = chain.now().await?;
-    let told = chain.read(call::escrow_of(terms)?, &Escrow::stateOfCall { deal }).await?;
-    let state = match DealState::try_from(&told) {
+    let state = match chain.deal_state(terms, deal).await {
         Ok(state) => state,
-        Err(unknown) => {
-            found.says("state", false, unknown.to_string());
+        Err(error) if error.is::<UnknownStatus>() || error.is::<AccountError>() => {
+            found.says("state", false, error.to_string());
             return Ok(None);
         }
+        Err(error) => return Err(error),
     };
     let paid = state.released.checked_add(state.refunded);
     let sound = paid.is_some_and(|paid| paid <= terms.amount);
@@ -250,7 +282,7 @@ async fn check_contract_wallet(
     found: &mut Found,
 ) -> Result<()> {
     let (Some(false), Some(signature)) = (by_key, claim.seller_signature.clone()) else { return Ok(()) };
-    let accepted = facts::contract_accepts(chain, claim.terms.seller, deal, signature).await?;
+    let accepted = chain.contract_accepts(claim.terms.seller, deal, signature).await?;
     let detail = if accepted { "the seller's contract accepts it" } else { "not one of the seller's" };
     found.says("seller's signature", accepted, detail);
     Ok(())

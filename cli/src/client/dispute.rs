@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{B256, Bytes};
 use anyhow::{Result, anyhow, bail};
 use hub::{
     deals::PurchaseView,
@@ -14,11 +14,14 @@ use hub::{
     page::Page,
     records::{Receipt, RecordId},
 };
-use protocol::{chain, evm, terms::Terms};
+use protocol::{
+    chain::{self, Address},
+    terms::Terms,
+};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use super::{hub::Member, trade};
+use super::{hub::Member, trade, wallet::Said};
 
 /// Between two looks at a case that is waited for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -77,12 +80,12 @@ pub async fn wait_for(
 /// Votes: the wallet signs the ballot, bound to this case and jury. `share` is the seller's, in basis points.
 pub async fn vote(member: &Member, purchase: RecordId, share: u16, reason: String) -> Result<Receipt> {
     let case = case(member, purchase).await?;
-    let wallet = member.profile.address();
-    let (jury, seat) = seat_of(&case, wallet)?;
+    let (chain, wallet) = (case.arbiter.chain, &member.profile.wallet);
+    let (jury, seat) = seat_of(&case, wallet.address(chain)?)?;
     let id = jury.case_id.ok_or_else(|| anyhow!("purchase {purchase}: no jury is drawn yet"))?;
     let mut ballot = BallotBody { jury: jury.jury, seat, share, reason, signature: Bytes::new() };
-    let digest = evm::ballot_digest(case.arbiter, id, share, ballot.reason_hash())?;
-    ballot.signature = member.profile.sign_digest(digest)?;
+    let said = Said::Ballot { arbiter: case.arbiter, case: id, share, reason: ballot.reason_hash() };
+    ballot.signature = wallet.sign(chain, said)?;
     let to_myself = vec![hub::access::Audience::Account(member.account)];
     member.say(&member.draft("ballot@1", &ballot)?.about(purchase).only_for(to_myself)).await
 }
@@ -93,9 +96,7 @@ fn seat_of(case: &CaseView, wallet: Address) -> Result<(&JuryView, u8)> {
     case.juries
         .iter()
         .filter(|jury| Some(jury.instance) == present)
-        .find_map(|jury| {
-            jury.seats.iter().find(|seat| seat.juror == wallet.into()).map(|seat| (jury, seat.seat))
-        })
+        .find_map(|jury| jury.seats.iter().find(|seat| seat.juror == wallet).map(|seat| (jury, seat.seat)))
         .ok_or_else(|| anyhow!("purchase {}: your wallet {wallet} has no seat on the jury", case.purchase))
 }
 
@@ -109,8 +110,8 @@ pub async fn appeal(member: &Member, purchase: &PurchaseView, terms: &Terms) -> 
         .ok_or_else(|| anyhow!("purchase {}: no ruling is accepted yet", purchase.id))?
         .appeal_until
         .ok_or_else(|| anyhow!("purchase {}: its ruling cannot be appealed", purchase.id))?;
-    let digest = evm::appeal_digest(terms.arbiter, chain::deal_id(terms)?, valid_until)?;
-    let body = AppealBody { valid_until, signature: member.profile.sign_digest(digest)? };
+    let said = Said::Appeal { arbiter: terms.arbiter, deal: chain::deal_id(terms)?, valid_until };
+    let body = AppealBody { valid_until, signature: member.profile.wallet.sign(terms.escrow.chain, said)? };
     let draft = member.draft("appeal@1", &body)?;
     member.say(&draft.about(purchase.id).only_for(trade::parties(purchase))).await
 }

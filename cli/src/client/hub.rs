@@ -54,8 +54,7 @@ impl Hub {
         .to_string();
         let signature = profile.wallet.sign(chain, Said::Text(&message))?.to_string();
         let body = IdentityBody { message, signature, name: profile.name.clone() };
-        let draft =
-            Draft::new("identity@1", profile.account, fields.issued_at, serde_json::to_value(body)?);
+        let draft = Draft::new("identity@1", profile.account, fields.issued_at, serde_json::to_value(body)?);
         let receipt = self.submit(&draft.sign(&profile.device)?).await?;
         profile.words.insert(wallet.to_string(), receipt.id);
         let account = *profile.account.get_or_insert(receipt.id);

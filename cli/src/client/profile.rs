@@ -1,21 +1,23 @@
-//! A person on this machine: a folder with a wallet key, a device key and the account they belong to.
+//! A person on this machine: a folder with wallet keys, a device key and the account they belong to.
 //!
 //! `wallet.key` is a bare test key in hexadecimal, `wallet.json` a Web3 Secret Storage keystore whose password comes from
-//! `EARNEST_WALLET_PASSWORD`; one of the two is there. `device.key` is the Ed25519 key that signs records.
+//! `EARNEST_WALLET_PASSWORD`; at most one of the two is there. `solana.json` is a key as Solana's own command line keeps it.
+//! `device.key` is the Ed25519 key that signs records.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
-use alloy::{
-    primitives::{Address, B256, Bytes},
-    signers::{SignerSync, local::PrivateKeySigner},
-};
+use alloy::{primitives::B256, signers::local::PrivateKeySigner};
 use anyhow::{Context, Result, anyhow, bail};
+use ed25519_dalek::SigningKey;
 use hub::records::{DeviceKey, RecordId};
+use protocol::chain::AccountId;
 use serde::{Deserialize, Serialize};
 
+use super::wallet::{Wallet, keypair_text, read_keypair};
 use crate::place::write_secret;
 
 /// A person's keys.
@@ -25,17 +27,32 @@ pub struct Profile {
     /// What the person is called here.
     pub name: String,
     /// Signs transactions, terms and ballots.
-    pub wallet: PrivateKeySigner,
+    pub wallet: Wallet,
     /// Signs records.
     pub device: DeviceKey,
     /// The account, once the hub knows it.
     pub account: Option<RecordId>,
+    /// The records in which each wallet gave its word for the device; of the account's first wallet it is the account.
+    pub words: BTreeMap<String, RecordId>,
+}
+
+/// Which wallet key a person begins with.
+#[derive(Clone, Debug)]
+pub enum First {
+    /// An EVM key, or a fresh test key.
+    Evm(Option<B256>),
+    /// The EVM key in this keystore.
+    Keystore(PathBuf),
+    /// A Solana key, or a fresh test key.
+    Solana(Option<SigningKey>),
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Card {
     name: String,
     account: Option<RecordId>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    words: BTreeMap<String, RecordId>,
 }
 
 impl Profile {
@@ -44,8 +61,8 @@ impl Profile {
         if name.contains('/') { PathBuf::from(name) } else { profiles.join(name) }
     }
 
-    /// Makes a person with a fresh device key and the given wallet key or a fresh test key.
-    pub fn create(folder: &Path, name: &str, wallet: Option<B256>) -> Result<Self> {
+    /// Makes a person with a fresh device key and one wallet key.
+    pub fn create(folder: &Path, name: &str, first: First) -> Result<Self> {
         if folder.join("profile.json").exists() {
             bail!(
                 "--as {}: this person exists already: choose another name, or `earnest account show`",
@@ -53,29 +70,53 @@ impl Profile {
             );
         }
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let wallet = match wallet {
-            Some(key) => signer(&key)?,
-            None => PrivateKeySigner::from_bytes(&B256::from(rand::random::<[u8; 32]>()))
-                .context("the random number is no key: try again")?,
-        };
         let device = DeviceKey::from_seed(rand::random());
-        write_secret(&folder.join("wallet.key"), &format!("{}\n", wallet.to_bytes()))?;
-        write_secret(&folder.join("device.key"), &format!("{}\n", hex::encode(device.seed())))?;
-        let profile =
-            Self { folder: folder.to_owned(), name: name.to_owned(), wallet, device, account: None };
+        let mut profile = Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            wallet: Wallet::default(),
+            device,
+            account: None,
+            words: BTreeMap::new(),
+        };
+        profile.take(first)?;
+        write_secret(&folder.join("device.key"), &format!("{}\n", hex::encode(profile.device.seed())))?;
         profile.save()?;
         Ok(profile)
     }
 
-    /// Takes a keystore instead of a test key.
-    pub fn create_with_keystore(folder: &Path, name: &str, keystore: &Path) -> Result<Self> {
-        let wallet = open_keystore(keystore)?;
-        let profile = Self::create(folder, name, Some(wallet.to_bytes()))?;
-        let copy = folder.join("wallet.json");
-        let text = fs::read_to_string(keystore).with_context(|| format!("{}", keystore.display()))?;
-        write_secret(&copy, &text)?;
-        fs::remove_file(folder.join("wallet.key")).context("wallet.key")?;
-        Ok(profile)
+    /// Takes another wallet key, of a kind of chain for which there is none yet.
+    pub fn take(&mut self, key: First) -> Result<()> {
+        let there = match key {
+            First::Evm(_) | First::Keystore(_) => self.wallet.evm.is_some(),
+            First::Solana(_) => self.wallet.solana.is_some(),
+        };
+        if there {
+            bail!("--as {}: this person has a wallet for that kind of chain already", self.folder.display());
+        }
+        match key {
+            First::Evm(given) => {
+                let key = match given {
+                    Some(key) => signer(&key)?,
+                    None => PrivateKeySigner::from_bytes(&B256::from(rand::random::<[u8; 32]>()))
+                        .context("the random number is no key: try again")?,
+                };
+                write_secret(&self.folder.join("wallet.key"), &format!("{}\n", key.to_bytes()))?;
+                self.wallet.evm = Some(key);
+            }
+            First::Keystore(keystore) => {
+                self.wallet.evm = Some(open_keystore(&keystore)?);
+                let text =
+                    fs::read_to_string(&keystore).with_context(|| format!("{}", keystore.display()))?;
+                write_secret(&self.folder.join("wallet.json"), &text)?;
+            }
+            First::Solana(given) => {
+                let key = given.unwrap_or_else(|| SigningKey::from_bytes(&rand::random()));
+                write_secret(&self.folder.join("solana.json"), &keypair_text(&key)?)?;
+                self.wallet.solana = Some(key);
+            }
+        }
+        Ok(())
     }
 
     /// Opens a person's folder.
@@ -88,25 +129,40 @@ impl Profile {
         })?;
         let card: Card =
             serde_json::from_str(&card).with_context(|| format!("{}/profile.json", folder.display()))?;
-        let keystore = folder.join("wallet.json");
-        let wallet = if keystore.exists() {
-            open_keystore(&keystore)?
+        let [keystore, bare, solana] =
+            ["wallet.json", "wallet.key", "solana.json"].map(|name| folder.join(name));
+        let evm = if keystore.exists() {
+            Some(open_keystore(&keystore)?)
+        } else if bare.exists() {
+            Some(PrivateKeySigner::from_bytes(&key(&bare)?).context("wallet.key")?)
         } else {
-            PrivateKeySigner::from_bytes(&key(&folder.join("wallet.key"))?).context("wallet.key")?
+            None
         };
+        let solana = if solana.exists() { Some(read_keypair(&solana)?) } else { None };
+        if evm.is_none() && solana.is_none() {
+            bail!("--as {}: there is no wallet.key, wallet.json or solana.json", folder.display());
+        }
         let device = DeviceKey::from_seed(key(&folder.join("device.key"))?.0);
-        Ok(Self { folder: folder.to_owned(), name: card.name, wallet, device, account: card.account })
+        Ok(Self {
+            folder: folder.to_owned(),
+            name: card.name,
+            wallet: Wallet { evm, solana },
+            device,
+            account: card.account,
+            words: card.words,
+        })
     }
 
-    /// Writes down what may change: the account.
+    /// Writes down what may change: the account and its wallets' words.
     pub fn save(&self) -> Result<()> {
-        let card = Card { name: self.name.clone(), account: self.account };
+        let card = Card { name: self.name.clone(), account: self.account, words: self.words.clone() };
         write_secret(&self.folder.join("profile.json"), &serde_json::to_string_pretty(&card)?)
     }
 
-    /// The wallet's address.
-    pub const fn address(&self) -> Address {
-        self.wallet.address()
+    /// The record in which the wallet of a party gave its word for this device; that which began the account, where no
+    /// other is known.
+    pub fn word_of(&self, party: AccountId) -> Result<RecordId> {
+        self.words.get(&party.to_string()).copied().map_or_else(|| self.account(), Ok)
     }
 
     /// The account that speaks in records.
@@ -114,18 +170,6 @@ impl Profile {
         self.account.ok_or_else(|| {
             anyhow!("{} has no account at a hub yet: make it with `earnest account new`", self.name)
         })
-    }
-
-    /// The wallet's signature of a digest: r, s, v with v 27 or 28.
-    pub fn sign_digest(&self, digest: B256) -> Result<Bytes> {
-        let signature = self.wallet.sign_hash_sync(&digest).context("the wallet cannot sign")?;
-        Ok(signature.as_bytes().to_vec().into())
-    }
-
-    /// The wallet's signature of a text (ERC-191).
-    pub fn sign_text(&self, text: &str) -> Result<Bytes> {
-        let signature = self.wallet.sign_message_sync(text.as_bytes()).context("the wallet cannot sign")?;
-        Ok(signature.as_bytes().to_vec().into())
     }
 }
 

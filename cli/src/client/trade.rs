@@ -20,7 +20,7 @@ use protocol::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::hub::Member;
+use super::{hub::Member, wallet::Said};
 
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -72,7 +72,7 @@ pub async fn offer(member: &Member, listing: &ListingView, wish: &Wish, now: u64
     })?;
     let terms = Terms {
         escrow: wish.escrow,
-        buyer: AccountId { chain: wish.escrow.chain, address: member.profile.address().into() },
+        buyer: member.profile.wallet.account(wish.escrow.chain)?,
         seller,
         arbiter: wish.arbiter,
         asset,
@@ -97,10 +97,11 @@ pub async fn accept(member: &Member, purchase: RecordId) -> Result<Receipt> {
     let view = read(member, purchase).await?;
     let terms = &details(&view)?.terms;
     let deal = chain::deal_id(terms)?;
-    if terms.seller.address != member.profile.address().into() {
+    let (chain, wallet) = (terms.escrow.chain, &member.profile.wallet);
+    if terms.seller != wallet.account(chain)? {
         bail!("purchase {purchase}: its seller is {}, not your wallet", terms.seller);
     }
-    let body = AcceptanceBody { signature: member.profile.sign_digest(deal)? };
+    let body = AcceptanceBody { signature: wallet.sign(chain, Said::Terms(deal))? };
     let draft = member.draft("acceptance@1", &body)?.about(purchase).only_for(parties(&view));
     member.say(&draft).await
 }

@@ -4,29 +4,44 @@ use std::path::PathBuf;
 
 use alloy::primitives::B256;
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use hub::{identity::AccountView, records::RecordId};
-use protocol::chain::AssetId;
-use serde_json::json;
+use protocol::chain::{AssetId, ChainId};
+use serde_json::{Value, json};
 
 use super::{Session, record_id};
-use crate::{amount, client::profile::Profile};
+use crate::{
+    amount,
+    client::{
+        chain::Chain,
+        profile::{First, Profile},
+        wallet::read_keypair,
+    },
+};
 
 /// Accounts.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Make a person: a wallet key, a device key, and an account at the hub
-    #[command(after_help = "Example:\n  earnest --as ida account new")]
+    #[command(
+        after_help = "Examples:\n  earnest --as ida account new\n  earnest --as ida account new --solana"
+    )]
     New {
         /// What others see [default: the name of --as]
         #[arg(long)]
         name: Option<String>,
-        /// Take this wallet key instead of a fresh test key: 64 hexadecimal digits
-        #[arg(long, env = "EARNEST_WALLET_KEY", hide_env_values = true, value_name = "HEX")]
-        wallet_key: Option<B256>,
-        /// Take this keystore (Web3 Secret Storage); its password comes from EARNEST_WALLET_PASSWORD
-        #[arg(long, value_name = "FILE", conflicts_with = "wallet_key")]
-        keystore: Option<PathBuf>,
+        #[command(flatten)]
+        key: Key,
+    },
+    /// Give your account a wallet for the other kind of chain, too
+    #[command(
+        name = "add-wallet",
+        after_help = "Examples:\n  earnest --as ida account add-wallet --solana\n  \
+        earnest --as ida account add-wallet --keypair ~/.config/solana/id.json"
+    )]
+    AddWallet {
+        #[command(flatten)]
+        key: Key,
     },
     /// Show a person: yourself, or the account with this id
     #[command(after_help = "Example:\n  earnest --as ida account show")]
@@ -37,21 +52,72 @@ pub enum Verb {
     },
 }
 
+/// Which wallet key.
+#[derive(Args, Debug)]
+pub struct Key {
+    /// Take this EVM wallet key instead of a fresh test key: 64 hexadecimal digits
+    #[arg(long, env = "EARNEST_WALLET_KEY", hide_env_values = true, value_name = "HEX")]
+    wallet_key: Option<B256>,
+    /// Take this keystore (Web3 Secret Storage); its password comes from EARNEST_WALLET_PASSWORD
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["wallet_key", "solana", "keypair"])]
+    keystore: Option<PathBuf>,
+    /// A fresh test key for Solana in the place of one for EVM chains
+    #[arg(long, conflicts_with = "wallet_key")]
+    solana: bool,
+    /// Take this key of Solana's command line: a file with 64 numbers, as solana-keygen writes it
+    #[arg(long, value_name = "FILE", conflicts_with = "wallet_key")]
+    keypair: Option<PathBuf>,
+}
+
+impl Key {
+    const fn is_of_solana(&self) -> bool {
+        self.solana || self.keypair.is_some()
+    }
+
+    fn first(self) -> Result<First> {
+        Ok(match (self.keystore, self.keypair, self.solana) {
+            (Some(file), ..) => First::Keystore(file),
+            (None, Some(file), _) => First::Solana(Some(read_keypair(&file)?)),
+            (None, None, true) => First::Solana(None),
+            (None, None, false) => First::Evm(self.wallet_key),
+        })
+    }
+}
+
+/// The chain on which a wallet signs in.
+async fn chain_of(session: &Session, solana: bool) -> Result<ChainId> {
+    if solana { Ok(protocol::solana::chain()?) } else { Ok(session.chain().await?.evm()?.id) }
+}
+
 /// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
-        Verb::New { name, wallet_key, keystore } => {
+        Verb::New { name, key } => {
             let folder = session.folder()?;
             let last = folder.file_name().map(|part| part.to_string_lossy().into_owned());
             let name = name.or(last).unwrap_or_default();
-            let mut profile = match (Profile::open(&folder), keystore) {
+            let solana = key.is_of_solana();
+            let mut profile = match Profile::open(&folder) {
                 // A person whose account the hub did not get yet: the keys stay.
-                (Ok(profile), _) if profile.account.is_none() => profile,
-                (_, Some(file)) => Profile::create_with_keystore(&folder, &name, &file)?,
-                (_, None) => Profile::create(&folder, &name, wallet_key)?,
+                Ok(profile) if profile.account.is_none() => profile,
+                _ => Profile::create(&folder, &name, key.first()?)?,
             };
-            let chain = session.chain().await?;
-            session.hub()?.join(&mut profile, chain.id).await?;
+            let solana = solana || profile.wallet.evm.is_none();
+            session.hub()?.join(&mut profile, chain_of(session, solana).await?).await?;
+            show(session, &profile).await
+        }
+        Verb::AddWallet { key } => {
+            let mut profile = session.profile()?;
+            profile.account()?;
+            let chain = chain_of(session, key.is_of_solana()).await?;
+            let known = profile.wallet.account(chain).ok();
+            // A wallet of which the hub did not hear yet: the key stays.
+            if known
+                .is_none_or(|wallet| profile.word_of(wallet).is_ok_and(|word| Some(word) != profile.account))
+            {
+                profile.take(key.first()?)?;
+            }
+            session.hub()?.join(&mut profile, chain).await?;
             show(session, &profile).await
         }
         Verb::Show { id: None } => show(session, &session.profile()?).await,
@@ -74,20 +140,29 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
 async fn show(session: &Session, profile: &Profile) -> Result<()> {
     let account = profile.account.map(|id| id.to_string());
     let device = profile.device.device().to_string();
-    let chain = session.chain().await?;
-    let wallet = chain.account(profile.address());
-    let balance = chain.balance(profile.address()).await?;
+    let mut lines = vec![
+        ("name", profile.name.clone()),
+        ("account", account.clone().unwrap_or_else(|| "none yet".to_owned())),
+        ("device", device.clone()),
+    ];
+    let mut wallets = Vec::new();
+    let first = session.chain().await?;
+    let other = match (&first, session.chain_of(protocol::solana::chain()?).await) {
+        (Chain::Evm(_), Ok(Some(chain))) if chain.id() != first.id() => Some(chain),
+        _ => None,
+    };
+    for chain in [Some(first), other].into_iter().flatten() {
+        let Ok(wallet) = profile.wallet.account(chain.id()) else { continue };
+        let balance = chain.balance(wallet.address).await?;
+        lines.push(("wallet", wallet.to_string()));
+        lines.push(("balance", amount::of(&AssetId::native(chain.id()), balance)));
+        wallets.push(json!({ "wallet": wallet, "balance": balance.to_string() }));
+    }
+    // What names no chain means the first one's.
+    let of_first = |name: &str| wallets.first().and_then(|wallet: &Value| wallet.get(name)).cloned();
     let value = json!({
-        "name": profile.name, "account": account, "wallet": wallet, "device": device, "balance": balance.to_string(),
+        "name": profile.name, "account": account, "wallet": of_first("wallet"), "device": device,
+        "balance": of_first("balance"), "wallets": wallets,
     });
-    session.output.one(
-        &value,
-        &[
-            ("name", profile.name.clone()),
-            ("account", account.unwrap_or_else(|| "none yet".to_owned())),
-            ("wallet", wallet.to_string()),
-            ("device", device),
-            ("balance", amount::of(&AssetId::native(chain.id), balance)),
-        ],
-    )
+    session.output.one(&value, &lines)
 }

@@ -21,7 +21,7 @@ pub enum Verb {
     #[command(after_help = "Example:\n  earnest --json credential list --subject did:pkh:eip155:31337:0x… \
         | jq .items[0].credential > credential.json")]
     List {
-        /// About this wallet: did:pkh:eip155:<chain>:<address>
+        /// About this wallet: did:pkh:<chain>:<address>
         #[arg(long)]
         subject: Option<String>,
         /// `next` of the page before
@@ -36,7 +36,8 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         Verb::Issue { purchase } => {
             let member = session.member().await?;
             let view = trade::read(&member, purchase).await?;
-            let receipt = credential::issue(&member, &session.chain().await?, &view).await?;
+            let chain = session.chain_for(trade::details(&view)?.terms.escrow.chain).await?;
+            let receipt = credential::issue(&member, &chain, &view).await?;
             session.accepted("credential", &receipt)
         }
         Verb::List { subject, after } => {

@@ -6,12 +6,7 @@ use alloy::primitives::{B256, Bytes};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 use hub::records::RecordId;
-use protocol::{
-    chain::deal_id,
-    deal::DealState,
-    evm::{call, escrow::Escrow},
-    terms::Terms,
-};
+use protocol::{chain::deal_id, terms::Terms};
 use serde_json::json;
 
 use super::{
@@ -21,8 +16,8 @@ use super::{
 use crate::{
     amount,
     client::{
+        acts::{self, Act},
         chain::Sent,
-        contracts::{self, Act},
         trade,
     },
 };
@@ -149,13 +144,15 @@ async fn fund(session: &Session, of: &Of) -> Result<()> {
     let signature = signature.ok_or_else(|| {
         anyhow!("the seller has not signed the terms yet: wait until the purchase is created")
     })?;
-    told(session, &terms, &contracts::fund(&session.wallet().await?, &terms, signature).await?)
+    let purse = session.purse_on(terms.escrow.chain).await?;
+    told(session, &terms, &acts::fund(&purse, &terms, signature).await?)
 }
 
 async fn send(session: &Session, of: &Of, act: impl FnOnce(&Terms) -> Act) -> Result<()> {
     let (terms, _) = terms(session, of).await?;
     let act = act(&terms);
-    told(session, &terms, &[contracts::act(&session.wallet().await?, &terms, act).await?])
+    let purse = session.purse_on(terms.escrow.chain).await?;
+    told(session, &terms, &[acts::act(&purse, &terms, act).await?])
 }
 
 pub(super) fn told(session: &Session, terms: &Terms, sent: &[Sent]) -> Result<()> {
@@ -167,20 +164,18 @@ pub(super) fn told(session: &Session, terms: &Terms, sent: &[Sent]) -> Result<()
                 one.what.clone(),
                 one.transaction.to_string(),
                 one.block.to_string(),
-                amount::coins(one.gas_paid),
+                amount::coins(terms.escrow.chain, one.fee_paid),
             ]
         })
         .collect();
     let value = json!({ "deal": deal, "transactions": sent });
-    session.output.many(&value, &["what", "transaction", "block", "gas paid (coins)"], rows)
+    session.output.many(&value, &["what", "transaction", "block", "fee (coins)"], rows)
 }
 
 async fn show(session: &Session, of: &Of) -> Result<()> {
     let (terms, _) = terms(session, of).await?;
     let deal = deal_id(&terms)?;
-    let chain = session.chain().await?;
-    let state = chain.read(call::escrow_of(&terms)?, &Escrow::stateOfCall { deal }).await?;
-    let state = DealState::try_from(&state)?;
+    let state = session.chain_for(terms.escrow.chain).await?.deal_state(&terms, deal).await?;
     let status = state.status.to_string();
     let value = json!({
         "deal": deal, "escrow": terms.escrow, "status": status, "released": state.released.to_string(), "refunded": state.refunded.to_string(),

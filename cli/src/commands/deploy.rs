@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use alloy::primitives::B256;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
 use super::Session;
-use crate::client::{deployment, profile};
+use crate::client::{chain::Chain, evm::deployment, profile};
 
 /// For `--help`.
 pub const ABOUT: &str = "\
@@ -39,12 +39,21 @@ pub struct DeployArgs {
 
 /// Deploys what is missing and checks all.
 pub async fn run(session: &Session, arguments: DeployArgs) -> Result<()> {
+    let chain = match session.chain().await? {
+        Chain::Evm(chain) => chain,
+        Chain::Solana(chain) => bail!(
+            "--rpc {}: {} is a Solana cluster, and a program is deployed there by Solana's own tools from the verifiable \
+             build: see docs/solana.md, `A public cluster`. What is there is checked by `earnest verify contracts`",
+            chain.url(),
+            chain.id
+        ),
+    };
     let signer = match (session.is_somebody(), arguments.keystore, arguments.wallet_key) {
         (false, Some(file), _) => profile::open_keystore(&file)?,
         (false, None, Some(key)) => profile::signer(&key)?,
-        _ => session.profile()?.wallet,
+        _ => session.profile()?.wallet.evm()?.clone(),
     };
-    let wallet = session.chain().await?.signed_by(&signer)?;
+    let wallet = chain.signed_by(&signer)?;
     let tell = |line: &str| {
         if !session.output.json {
             eprintln!("… {line}");

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     client::{
-        contracts::{self, Motion},
+        acts::{self, Motion},
         dispute, trade,
     },
     output::time,
@@ -173,7 +173,8 @@ pub async fn dispute(session: &Session, verb: DisputeVerb) -> Result<()> {
 
 async fn hear(session: &Session, of: &Of, motion: Motion) -> Result<()> {
     let (terms, _) = deal::terms(session, of).await?;
-    deal::told(session, &terms, &[contracts::hear(&session.wallet().await?, &terms, motion).await?])
+    let purse = session.purse_on(terms.escrow.chain).await?;
+    deal::told(session, &terms, &[acts::hear(&purse, &terms, motion).await?])
 }
 
 /// Shows cases.

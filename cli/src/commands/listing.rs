@@ -59,10 +59,10 @@ pub struct New {
     /// fixed, hourly, negotiable, free or time_credit
     #[arg(long, value_parser = word::<PriceType>, default_value = "fixed")]
     price_type: PriceType,
-    /// In the asset's smallest unit (wei)
+    /// In the asset's smallest unit (wei, lamports)
     #[arg(long)]
     price: Option<u128>,
-    /// What the price is in: CAIP-19, or time_credit [default: the chain's own coin]
+    /// What the price is in: CAIP-19, or time_credit [default: the coin of the chain that --on names]
     #[arg(long, value_name = "ASSET")]
     asset: Option<PriceAsset>,
     /// A word to be found by; may be given several times
@@ -170,11 +170,18 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
 
 async fn create(session: &Session, new: New) -> Result<()> {
     let member = session.member().await?;
-    let chain = session.chain().await?;
-    let asset = new.asset.unwrap_or(PriceAsset::Chain(AssetId::native(chain.id)));
+    let asset = match new.asset {
+        Some(asset) => asset,
+        None => PriceAsset::Chain(AssetId::native(session.chain().await?.id())),
+    };
+    // Where the price is paid; a price in time credits is paid on no chain.
+    let chain = match asset {
+        PriceAsset::Chain(asset) => asset.chain,
+        PriceAsset::TimeCredit => session.chain().await?.id(),
+    };
     let panel = match new.panel {
         Some(panel) => {
-            let arbiter = session.contract("--panel's contract", None, |market| market.contracts.pools)?;
+            let arbiter = session.contract_on("--panel's contract", None, chain, |side| side.arbiter)?;
             Some(PanelRef { arbiter, panel })
         }
         None => None,
@@ -190,7 +197,7 @@ async fn create(session: &Session, new: New) -> Result<()> {
         location_pref: new.location,
         visibility: if new.visibility == Seen::Public { Visibility::Public } else { Visibility::Private },
         status: if new.draft { ListingStatus::Draft } else { ListingStatus::Active },
-        pay_to: Some(chain.account(member.profile.address())),
+        pay_to: Some(member.profile.wallet.account(chain)?),
         panel,
     };
     let audience = audience(&body, member.account);

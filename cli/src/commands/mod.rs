@@ -15,22 +15,22 @@ pub mod verify_deal;
 
 use std::{path::PathBuf, time::Duration};
 
-use alloy::primitives::{Address, B256};
-use anyhow::{Result, anyhow};
+use alloy::primitives::B256;
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use hub::records::{Receipt, RecordId};
-use protocol::chain::{AccountId, ChainId};
+use protocol::chain::{AccountId, CaipError, ChainId};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
 use crate::{
     client::{
-        chain::{Chain, Wallet},
+        chain::{Chain, Purse},
         http::Http,
         hub::{Hub, Member},
         profile::Profile,
     },
     output::Output,
-    place::{Market, Place},
+    place::{Market, Place, Side},
 };
 
 /// A service that does not answer a verb is asked again for so long.
@@ -52,9 +52,41 @@ pub struct Connection {
     /// The chain's JSON-RPC [default: as for --hub]
     #[arg(long, global = true, env = "EARNEST_RPC", value_name = "URL")]
     pub rpc: Option<String>,
+    /// Without --rpc, for what names no chain: `solana`, `evm` or a CAIP-2 id [default: the market's first chain]
+    #[arg(long, global = true, env = "EARNEST_CHAIN", value_name = "CHAIN", value_parser = on)]
+    pub on: Option<On>,
     /// Print JSON for scripts instead of tables
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+/// Which of a market's chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// Its EVM chain.
+    Evm,
+    /// Its Solana chain.
+    Solana,
+    /// This one.
+    Chain(ChainId),
+}
+
+impl On {
+    fn is(self, chain: ChainId) -> bool {
+        match self {
+            Self::Evm => matches!(chain, ChainId::Eip155(_)),
+            Self::Solana => matches!(chain, ChainId::Solana(_)),
+            Self::Chain(one) => one == chain,
+        }
+    }
+}
+
+fn on(text: &str) -> Result<On, String> {
+    match text {
+        "evm" => Ok(On::Evm),
+        "solana" => Ok(On::Solana),
+        _ => text.parse().map(On::Chain).map_err(|error: CaipError| error.to_string()),
+    }
 }
 
 /// A word of one of the hub's lists, as its JSON writes it.
@@ -88,31 +120,44 @@ impl Session {
         self.place.market()
     }
 
-    fn url(
-        &self,
-        option: &str,
-        given: Option<&String>,
-        of: impl FnOnce(&Market) -> &String,
-    ) -> Result<String> {
-        match (given, self.market()?) {
-            (Some(url), _) => Ok(url.clone()),
-            (None, Some(market)) => Ok(of(&market).clone()),
-            (None, None) => Err(anyhow!(
-                "{option} is missing: name its URL, or run `earnest up` over --data {}",
+    fn missing(&self, option: &str) -> anyhow::Error {
+        anyhow!(
+            "{option} is missing: name its URL, or run `earnest up` over --data {}",
+            self.place.root().display()
+        )
+    }
+
+    /// The side of the market that --on names, else its first; none without a market.
+    pub fn side(&self) -> Result<Option<Side>> {
+        let Some(market) = self.market()? else { return Ok(None) };
+        let Some(on) = self.connection.on else { return Ok(market.sides.into_iter().next()) };
+        let named = market.sides.into_iter().find(|side| on.is(side.chain));
+        match named {
+            Some(side) => Ok(Some(side)),
+            None => bail!(
+                "--on: the market in {} is not on that chain: start it with `earnest up --solana`",
                 self.place.root().display()
-            )),
+            ),
         }
     }
 
     /// The hub, asked by nobody in particular.
     pub fn hub(&self) -> Result<Hub> {
-        let url = self.url("--hub", self.connection.hub.as_ref(), |market| &market.urls.hub)?;
+        let url = match (&self.connection.hub, self.market()?) {
+            (Some(url), _) => url.clone(),
+            (None, Some(market)) => market.hub,
+            (None, None) => return Err(self.missing("--hub")),
+        };
         Hub::at(&url, PATIENCE)
     }
 
-    /// The chain.
+    /// The chain of what names none.
     pub async fn chain(&self) -> Result<Chain> {
-        let url = self.url("--rpc", self.connection.rpc.as_ref(), |market| &market.urls.rpc)?;
+        let url = match (&self.connection.rpc, self.side()?) {
+            (Some(url), _) => url.clone(),
+            (None, Some(side)) => side.urls.rpc,
+            (None, None) => return Err(self.missing("--rpc")),
+        };
         Chain::connect(&url).await
     }
 
@@ -120,10 +165,21 @@ impl Session {
     pub async fn chain_of(&self, chain: ChainId) -> Result<Option<Chain>> {
         let url = match (&self.connection.rpc, self.market()?) {
             (Some(url), _) => url.clone(),
-            (None, Some(market)) if market.chain == chain => market.urls.rpc,
-            (None, _) => return Ok(None),
+            (None, Some(market)) => match market.side(chain) {
+                Some(side) => side.urls.rpc.clone(),
+                None => return Ok(None),
+            },
+            (None, None) => return Ok(None),
         };
         Chain::connect(&url).await.map(Some)
+    }
+
+    /// A node of this chain, which has to be known.
+    pub async fn chain_for(&self, chain: ChainId) -> Result<Chain> {
+        let known = self.chain_of(chain).await?;
+        let known = known.ok_or_else(|| anyhow!("--rpc is missing: no node of {chain} is known"))?;
+        known.must_be(chain, "what this is about")?;
+        Ok(known)
     }
 
     fn name(&self) -> Result<&str> {
@@ -158,29 +214,46 @@ impl Session {
         if self.connection.who.is_some() { Ok(self.member().await?.hub.http) } else { Ok(self.hub()?.http) }
     }
 
-    /// The pool that `earnest up` made.
-    pub fn panel(&self) -> Result<Option<B256>> {
-        Ok(self.market()?.and_then(|market| market.panel))
+    /// The pool that `earnest up` made on a chain.
+    pub fn panel(&self, chain: ChainId) -> Result<Option<B256>> {
+        Ok(self.market()?.and_then(|market| market.side(chain)?.panel))
     }
 
-    /// The person's wallet on the chain.
-    pub async fn wallet(&self) -> Result<Wallet> {
-        self.chain().await?.signed_by(&self.profile()?.wallet)
+    /// The person's wallet on this chain.
+    pub async fn purse_on(&self, chain: ChainId) -> Result<Purse> {
+        self.chain_for(chain).await?.signed_by(&self.profile()?.wallet)
     }
 
-    /// A contract: as given, or as `earnest up` deployed it.
+    /// A contract: as given, or as `earnest up` has it on the chain of what names none.
     pub fn contract(
         &self,
         option: &str,
         given: Option<AccountId>,
-        of: impl FnOnce(&Market) -> Address,
+        of: impl FnOnce(&Side) -> AccountId,
     ) -> Result<AccountId> {
-        match (given, self.market()?) {
+        match (given, self.side()?) {
             (Some(contract), _) => Ok(contract),
-            (None, Some(market)) => Ok(AccountId { chain: market.chain, address: of(&market).into() }),
+            (None, Some(side)) => Ok(of(&side)),
             (None, None) => {
-                Err(anyhow!("{option} is missing: name the contract as eip155:<chain>:<address>"))
+                Err(anyhow!("{option} is missing: name the contract as <chain>:<address> (CAIP-10)"))
             }
+        }
+    }
+
+    /// The same on a certain chain.
+    pub fn contract_on(
+        &self,
+        option: &str,
+        given: Option<AccountId>,
+        chain: ChainId,
+        of: impl FnOnce(&Side) -> AccountId,
+    ) -> Result<AccountId> {
+        let known = || Ok(self.market()?.and_then(|market| market.side(chain).map(of)));
+        match given {
+            Some(contract) => Ok(contract),
+            None => known().and_then(|known: Option<AccountId>| {
+                known.ok_or_else(|| anyhow!("{option} is missing: name the contract as {chain}:<address>"))
+            }),
         }
     }
 

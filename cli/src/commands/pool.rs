@@ -1,6 +1,6 @@
 //! `earnest pool`: arbitration pools on the chain and at the hub.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hub::{
@@ -8,16 +8,19 @@ use hub::{
     page::Page,
     records::RecordId,
 };
-use protocol::{chain::AccountId, wire::feed::RuleBook};
+use protocol::{
+    chain::{AccountId, Address},
+    wire::feed::RuleBook,
+};
 use serde_json::json;
 
 use super::{Session, record_id};
-use crate::client::contracts;
+use crate::client::acts;
 
 /// Arbitration pools.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
-    /// Create a pool on the chain; you keep its member lists
+    /// Create a pool on the chain (--on says which); you keep its member lists
     #[command(
         after_help = "A pool with a parent lets the loser of a ruling appeal to it, once. Terms that name the pool \
         leave time\nfor all of it: 2 * (opening + voting) + 1 day, and with a parent --appeal, the parent's \
@@ -91,12 +94,13 @@ pub struct Rules {
 
 /// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<()> {
-    let arbiter = |given| session.contract("--arbiter", given, |market| market.contracts.pools);
+    let arbiter = |given| session.contract("--arbiter", given, |side| side.arbiter);
     match verb {
         Verb::Create(rules) => {
-            let wallet = session.wallet().await?;
+            let arbiter = arbiter(rules.arbiter)?;
+            let purse = session.purse_on(arbiter.chain).await?;
             let book = RuleBook {
-                keeper: wallet.address.into(),
+                keeper: purse.address(),
                 parent: rules.parent.unwrap_or_default(),
                 jury_size: rules.jury,
                 delay: rules.delay,
@@ -105,8 +109,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 appeal: rules.appeal.unwrap_or_default(),
                 salt: rules.salt,
             };
-            let arbiter = arbiter(rules.arbiter)?;
-            let (pool, sent) = contracts::create_pool(&wallet, arbiter, &book).await?;
+            let (pool, sent) = acts::create_pool(&purse, arbiter, &book).await?;
             let transaction = sent.map(|sent| sent.transaction);
             let value = json!({ "pool": pool, "arbiter": arbiter, "transaction": transaction });
             let done =
@@ -114,8 +117,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             session.output.one(&value, &[("pool", pool.to_string()), ("transaction", done)])
         }
         Verb::Publish { pool, members, arbiter: given } => {
-            let wallet = session.wallet().await?;
-            let (list, sent) = contracts::publish(&wallet, arbiter(given)?, pool, &members).await?;
+            let arbiter = arbiter(given)?;
+            let purse = session.purse_on(arbiter.chain).await?;
+            let (list, sent) = acts::publish(&purse, arbiter, pool, &members).await?;
             let value = json!({ "pool": pool, "list": list, "transactions": sent });
             session.output.one(&value, &[("pool", pool.to_string()), ("list", list.to_string())])
         }

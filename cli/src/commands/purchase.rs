@@ -3,7 +3,12 @@
 use alloy::primitives::B256;
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
-use hub::{deals::PurchaseView, market::ListingView, page::Page, records::RecordId};
+use hub::{
+    deals::PurchaseView,
+    market::{ListingView, PriceAsset},
+    page::Page,
+    records::RecordId,
+};
 use protocol::chain::AccountId;
 
 use super::{Session, query, record_id};
@@ -95,21 +100,29 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let member = session.member().await?;
             let listing: ListingView = member.get(&format!("/v1/listings/{}", offer.listing)).await?;
             let proposed = listing.body.panel;
+            // The deal is where its price is paid.
+            let paid_in = listing.body.price.get(offer.price).map(|price| price.asset);
+            let chain = match (offer.escrow, paid_in) {
+                (Some(escrow), _) => escrow.chain,
+                (None, Some(PriceAsset::Chain(asset))) => asset.chain,
+                (None, _) => session.chain().await?.id(),
+            };
             let panel = match (offer.panel, proposed) {
                 (Some(panel), _) => panel,
                 (None, Some(proposed)) => proposed.panel,
-                (None, None) => session.panel()?.ok_or_else(|| {
+                (None, None) => session.panel(chain)?.ok_or_else(|| {
                     anyhow!(
                         "--panel is missing: the listing proposes no pool, so name one that serves you both"
                     )
                 })?,
             };
             let wish = Wish {
-                escrow: session.contract("--escrow", offer.escrow, |market| market.contracts.escrow)?,
-                arbiter: session.contract(
+                escrow: session.contract_on("--escrow", offer.escrow, chain, |side| side.escrow)?,
+                arbiter: session.contract_on(
                     "--arbiter",
                     offer.arbiter.or(proposed.map(|pool| pool.arbiter)),
-                    |market| market.contracts.pools,
+                    chain,
+                    |side| side.arbiter,
                 )?,
                 panel,
                 fund_within: offer.fund_within,
@@ -119,7 +132,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 lapse_share: offer.lapse_share,
                 price: offer.price,
             };
-            let now = session.chain().await?.now().await?;
+            let now = session.chain_for(chain).await?.now().await?;
             session.accepted("purchase", &trade::offer(&member, &listing, &wish, now).await?)
         }
         Verb::Accept { id } => {

@@ -11,6 +11,7 @@ use protocol::{
         address_of,
         deployment::{ESCROW, POOLS, manifest},
     },
+    solana::from_key,
 };
 use serde_json::{Value, json};
 
@@ -19,8 +20,10 @@ use super::{
     verify_deal::{self, DealArgs, read},
 };
 use crate::client::{
+    chain::Chain,
     credential::{check, device_of},
-    deployment,
+    evm::{self, deployment},
+    solana,
 };
 
 const CONTRACTS: &str = "\
@@ -31,6 +34,9 @@ call that changes nothing, and the two are compared.
 - That code has no CALLCODE, no SELFDESTRUCT, and no DELEGATECALL to anything but itself, so it is no proxy, runs nobody \
 else's code in its own name, cannot be replaced and cannot vanish.
 - A published address is a hash of that code, so nothing else can be there on any chain.
+
+On Solana there is one program. Its code must be, to the last byte, the code in this binary, and nobody may hold its \
+upgrade authority; who does is named. Its address is a key and no hash, so the address alone says nothing.
 
 That no function of it serves an owner (no admin, pause, upgrade, fee or sweep) cannot be seen from outside: read the \
 sources, and `npm run artefacts:check` in contracts shows that this code is what they compile to.";
@@ -104,7 +110,8 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
         }
         Err(_) => None,
     };
-    let held = check(&session.chain().await?, hub, arguments.escrow, &secured).await?;
+    let chain = chain_of(session, &secured).await?;
+    let held = check(&chain, hub, arguments.escrow, &secured).await?;
     let party = held.party.map(|party| party.to_string());
     let value = json!({
         "holds": true, "kind": held.kind.name(), "issuer": held.issuer, "party": party, "subject": held.subject,
@@ -124,12 +131,50 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
     )
 }
 
+/// The node to ask about a credential: that of the chain which its terms name, where it names one and a node is known.
+async fn chain_of(session: &Session, secured: &Value) -> Result<Chain> {
+    let escrow = secured.pointer("/credentialSubject/terms/escrow").and_then(Value::as_str);
+    if let Some(Ok(escrow)) = escrow.map(str::parse::<AccountId>)
+        && let Some(chain) = session.chain_of(escrow.chain).await?
+    {
+        return Ok(chain);
+    }
+    session.chain().await
+}
+
 async fn asked(session: &Session) -> Result<Device> {
     device_of(&session.hub()?).await
 }
 
 async fn contracts(session: &Session, arguments: ContractsArgs) -> Result<()> {
-    let chain = session.chain().await?;
+    match session.chain().await? {
+        Chain::Evm(chain) => on_evm(session, &chain, arguments).await,
+        Chain::Solana(chain) => on_solana(session, &chain, arguments).await,
+    }
+}
+
+/// One program is escrow and pools at once.
+async fn on_solana(session: &Session, chain: &solana::Chain, arguments: ContractsArgs) -> Result<()> {
+    let published = AccountId { chain: chain.id, address: from_key(&protocol::solana::program()) };
+    let account = arguments.escrow.unwrap_or(published);
+    if account.chain != chain.id {
+        bail!("--escrow {account}: --rpc {} is {}", chain.url(), chain.id);
+    }
+    if arguments.arbiter.is_some() {
+        bail!("--arbiter: on Solana the pools are those of the escrow's program");
+    }
+    solana::program::look(chain, &solana::key("--escrow", account.address)?).await?.check(account)?;
+    let is_published = account == published;
+    let value = json!({
+        "holds": true,
+        "contracts": [{ "name": "program", "address": account, "published": is_published, "upgrade_authority": null }],
+    });
+    let row = ["program", &account.to_string(), if is_published { "yes" } else { "no" }, "nobody"];
+    let row = row.iter().map(|one| (*one).to_owned()).collect();
+    session.output.many(&value, &["contract", "address", "published", "can be upgraded by"], vec![row])
+}
+
+async fn on_evm(session: &Session, chain: &evm::Chain, arguments: ContractsArgs) -> Result<()> {
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for contract in manifest()?.contracts {
         let given = match contract.name.as_str() {
@@ -142,7 +187,7 @@ async fn contracts(session: &Session, arguments: ContractsArgs) -> Result<()> {
         if account.chain != chain.id {
             bail!("{name} {account}: --rpc {} is {}", chain.url(), chain.id);
         }
-        deployment::check(&chain, address_of("contract", account)?, &contract).await?;
+        deployment::check(chain, address_of("contract", account)?, &contract).await?;
         let published = account.address == contract.address.into();
         rows.push(vec![
             name.clone(),

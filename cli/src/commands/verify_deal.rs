@@ -28,7 +28,8 @@ at the published address, which is a hash of its code.
 
 On the chain, where --rpc or `earnest up` names a node: that the code at the escrow is the code in this binary, that the \
 escrow computes the same id, that the seller's contract wallet accepts the signature, where the deal stands (or that a \
-party retracted the terms), and what may be done next, by whom and until when.
+party retracted the terms), and what may be done next, by whom and until when. On Solana: that the program is the one in \
+this binary and nobody can upgrade it, and what the deal's account says.
 
 Ends with exit code 3 when anything does not hold, after telling everything that was found.";
 

@@ -1,7 +1,8 @@
-//! `earnest up`: a whole market on this machine. Starts a chain and the services over it, fills a sample community, runs
-//! one completed and one disputed trade as its members would, and keeps everything running until it is told to stop.
+//! `earnest up`: a whole market on this machine. Starts a chain (`--solana`: two) and the services over it, fills a sample
+//! community, runs one completed and one disputed trade on each chain as its members would, and keeps everything running until it is told to stop.
 //!
-//! - `local.rs`: the chain, the contracts, the configuration, the services
+//! - `local.rs`: the chains, the contracts, the services
+//! - `settings.rs`: the configuration of the services
 //! - `supervise.rs`: the processes
 //! - `sample.rs`: the people, their community, pool and listing
 //! - `trades.rs`: the two trades and what they prove
@@ -11,6 +12,7 @@ mod local;
 mod ports;
 mod progress;
 mod sample;
+mod settings;
 mod supervise;
 mod trades;
 
@@ -31,14 +33,19 @@ pub const EXAMPLES: &str = "\
 Examples:
   earnest up                      runs until Ctrl-C; a second run goes on from there
   earnest up --once               ends after the two trades; the last line is JSON
+  earnest up --solana             the same two trades on a local Solana chain, too
   earnest up --fresh --data /tmp/market";
 
 /// How `up` works.
 #[derive(Args, Debug)]
 pub struct UpArgs {
-    /// End after the two trades; the last line is JSON
+    /// End after the trades; the last line is JSON
     #[arg(long)]
     once: bool,
+    /// Beside the EVM chain run a local Solana chain, with an indexer and a relayer of its own. It keeps nothing: every start
+    /// is another chain, and what was on the last one is forgotten
+    #[arg(long)]
+    solana: bool,
     /// Forget what earlier runs left in the data folder and start over
     #[arg(long)]
     fresh: bool,
@@ -54,6 +61,15 @@ pub struct UpArgs {
     /// Port of the relayer [default: 7403, or a free one]
     #[arg(long, value_name = "PORT")]
     relayer_port: Option<u16>,
+    /// Port of the Solana chain's JSON-RPC; WebSocket is at the next one [default: 8899, or a free one]
+    #[arg(long, value_name = "PORT", requires = "solana")]
+    solana_port: Option<u16>,
+    /// Port of the Solana chain's indexer [default: 7412, or a free one]
+    #[arg(long, value_name = "PORT", requires = "solana")]
+    solana_indexer_port: Option<u16>,
+    /// Port of the Solana chain's relayer [default: 7413, or a free one]
+    #[arg(long, value_name = "PORT", requires = "solana")]
+    solana_relayer_port: Option<u16>,
     /// For tests: the first process of a service dies at its n-th passing of a fail point
     #[cfg(feature = "failpoints")]
     #[arg(long, value_name = "SERVICE=POINT:N", hide = true)]
@@ -108,11 +124,11 @@ pub async fn up(place: &Place, arguments: UpArgs) -> Result<()> {
         local.stop().await;
         Ok(())
     };
-    progress.step("stop the services and the chain", stopped).await?;
+    progress.step("stop the services and the chains", stopped).await?;
     drop(lock);
     match outcome? {
         Some(report) if arguments.once => print(&report.to_string()),
-        None if arguments.once => Err(anyhow!("stopped before both trades were done")),
+        None if arguments.once => Err(anyhow!("stopped before the trades were done")),
         Some(_) | None => Ok(()),
     }
 }
@@ -120,24 +136,37 @@ pub async fn up(place: &Place, arguments: UpArgs) -> Result<()> {
 async fn work(local: &mut local::Local, arguments: &UpArgs) -> Result<Option<serde_json::Value>> {
     let mut market = local.start(arguments).await?;
     let progress = local.progress.clone();
-    let sample = sample::fill(&local.place, &mut market, &progress).await?;
-    let trades = trades::run(&sample, &progress).await?;
+    let running = if arguments.solana { market.sides.len() } else { 1 };
+    let samples = sample::fill(&local.place, &mut market, running, &progress).await?;
+    let mut trades = Vec::new();
+    for sample in &samples {
+        if running > 1 {
+            progress.say(&format!("\nOn {}", sample.chain.id()));
+        }
+        trades.extend(trades::run(sample, &progress).await?);
+    }
+    let sides: Vec<_> = samples.iter().map(|sample| &sample.side).collect();
+    let chains: Vec<_> = sides.iter().map(|side| json!({ "chain": side.chain, "urls": side.urls })).collect();
     let report = json!({
         "trades": trades,
         "steps": progress.steps(),
         "block_seconds": local::BLOCK_SECONDS,
-        "urls": market.urls,
+        "hub": market.hub,
+        "chains": chains,
     });
     write_secret(&local.place.report(), &report.to_string())?;
     progress.say("");
-    for (name, url) in [
-        ("chain (JSON-RPC)", &market.urls.rpc),
-        ("hub", &market.urls.hub),
-        ("indexer", &market.urls.indexer),
-        ("relayer", &market.urls.relayer),
-    ] {
-        progress.say(&format!("  {name:<17} {url}"));
+    progress.say(&format!("  {:<17} {}", "hub", market.hub));
+    progress.say(&format!("  {:<17} {}/docs", "API in a browser", market.hub));
+    for side in sides {
+        progress.say(&format!("  {}", side.chain));
+        for (name, url) in [
+            ("chain (JSON-RPC)", &side.urls.rpc),
+            ("indexer", &side.urls.indexer),
+            ("relayer", &side.urls.relayer),
+        ] {
+            progress.say(&format!("  {name:<17} {url}"));
+        }
     }
-    progress.say(&format!("  {:<17} {}/docs", "API in a browser", market.urls.hub));
     Ok(Some(report))
 }

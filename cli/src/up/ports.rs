@@ -12,6 +12,12 @@ pub const HUB: u16 = 7401;
 pub const INDEXER: u16 = 7402;
 /// The usual port of the relayer.
 pub const RELAYER: u16 = 7403;
+/// The usual port of the local Solana chain; WebSocket is at the next one.
+pub const SOLANA: u16 = 8899;
+/// The usual port of its indexer.
+pub const SOLANA_INDEXER: u16 = 7412;
+/// The usual port of its relayer.
+pub const SOLANA_RELAYER: u16 = 7413;
 
 /// A port that is free now. One that was asked for by name is never replaced by another.
 pub fn choose(name: &str, asked: Option<u16>, last: Option<u16>, usual: u16) -> Result<u16> {

@@ -1,10 +1,11 @@
-//! The sample community: a steward, a buyer, a seller and eight jurors, a pool that all of them are on, and a listing.
+//! The sample community: a steward, a buyer, a seller and eight jurors, and on each chain a pool that all of them are on, and
+//! a listing.
 //! What earlier runs made is found again.
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
-use anyhow::{Context, Result, anyhow};
+use alloy::primitives::B256;
+use anyhow::{Context, Result, anyhow, bail};
 use hub::{
     access::Role,
     communities::{CommunityBody, CommunityView, MembershipBody, PoolBody},
@@ -15,32 +16,32 @@ use hub::{
     records::RecordId,
 };
 use protocol::{
-    chain::{AccountId, AssetId},
-    evm::pools::ArbitrationPools,
+    chain::{Address, AssetId, ChainId},
     wire::feed::RuleBook,
 };
 
 use super::{local, progress::Progress};
 use crate::{
+    amount,
     client::{
-        chain::{Chain, Wallet},
-        contracts,
+        acts,
+        chain::{Chain, Purse},
         hub::{Hub, Member},
-        profile::Profile,
+        profile::{First, Profile},
         trade::Wish,
     },
-    place::{Market, Place},
+    place::{Market, Place, Side},
 };
 
 /// Services that a test kills are back within this time.
 const PATIENCE: Duration = Duration::from_secs(60);
 const JURORS: usize = 8;
 
-/// The people and what they share.
+/// The people and what they share on one chain.
 #[derive(Debug)]
 pub struct Sample {
     pub(super) chain: Chain,
-    pub(super) market: Market,
+    pub(super) side: Side,
     pub(super) buyer: Person,
     pub(super) seller: Person,
     pub(super) jurors: Vec<Person>,
@@ -48,11 +49,11 @@ pub struct Sample {
     pub(super) listing: ListingView,
 }
 
-/// Somebody with an account, signed in, and a wallet.
+/// Somebody with an account, signed in, and a wallet on the chain.
 #[derive(Clone, Debug)]
 pub struct Person {
     pub(super) member: Member,
-    pub(super) wallet: Wallet,
+    pub(super) purse: Purse,
 }
 
 impl Person {
@@ -64,10 +65,9 @@ impl Person {
 impl Sample {
     /// How the sample deals are meant: an hour to fund, a day to deliver and to inspect, and what the pool needs to rule.
     pub(super) fn wish(&self) -> Wish {
-        let account = |address: Address| AccountId { chain: self.market.chain, address: address.into() };
         Wish {
-            escrow: account(self.market.contracts.escrow),
-            arbiter: account(self.market.contracts.pools),
+            escrow: self.side.escrow,
+            arbiter: self.side.arbiter,
             panel: self.pool,
             fund_within: 3_600,
             deliver_within: 86_400,
@@ -79,86 +79,124 @@ impl Sample {
     }
 }
 
-pub(super) async fn fill(place: &Place, market: &mut Market, progress: &Progress) -> Result<Sample> {
-    let chain = Chain::connect(&market.urls.rpc).await?;
-    let hub = Hub::at(&market.urls.hub, PATIENCE)?;
-    let (steward, buyer, seller, mut jurors) =
-        progress.step("sign in the people", people(place, &chain, &hub)).await?;
-    let everyone: Vec<&Person> = [&steward, &buyer, &seller].into_iter().chain(&jurors).collect();
-    let community =
-        progress.step("gather them in a community", community(market, &steward, &everyone)).await?;
+/// The same people on each of the first `running` chains of the market.
+pub(super) async fn fill(
+    place: &Place,
+    market: &mut Market,
+    running: usize,
+    progress: &Progress,
+) -> Result<Vec<Sample>> {
+    let mut chains = Vec::new();
+    for side in market.sides.iter().take(running) {
+        chains.push(Chain::connect(&side.urls.rpc).await?);
+    }
+    let hub = Hub::at(&market.hub, PATIENCE)?;
+    let members = progress.step("sign in the people", people(place, &chains, &hub)).await?;
+    let community = progress.step("gather them in a community", community(market, &members)).await?;
     market.community = Some(community.to_string());
     place.remember(market)?;
-    let pool =
-        progress.step("set up their arbitration pool", pool(market, &steward, community, &everyone)).await?;
-    market.panel = Some(pool);
-    place.remember(market)?;
-    let listing = progress.step("put something up for sale", listing(market, &seller, pool)).await?;
-    market.listing = Some(listing.id.to_string());
-    place.remember(market)?;
-    progress.say(&format!("  community {community}\n  pool {pool}\n  listing {}", listing.id));
-    // The steward is on the list as well.
-    jurors.push(steward);
-    Ok(Sample { chain, market: market.clone(), buyer, seller, jurors, pool, listing })
+    progress.say(&format!("  community {community}"));
+    let mut samples = Vec::new();
+    for chain in chains {
+        samples.push(on(place, market, chain, community, &members, progress).await?);
+    }
+    Ok(samples)
 }
 
-async fn people(place: &Place, chain: &Chain, hub: &Hub) -> Result<(Person, Person, Person, Vec<Person>)> {
+/// What they share on one chain.
+async fn on(
+    place: &Place,
+    market: &mut Market,
+    chain: Chain,
+    community: RecordId,
+    members: &[Member],
+    progress: &Progress,
+) -> Result<Sample> {
+    let person = |member: &Member| {
+        let purse = chain.signed_by(&member.profile.wallet)?;
+        Ok::<_, anyhow::Error>(Person { member: member.clone(), purse })
+    };
+    let everyone = members.iter().map(person).collect::<Result<Vec<_>>>()?;
+    let [steward, buyer, seller, jurors @ ..] = everyone.as_slice() else { bail!("somebody is missing") };
+    let missing = || anyhow!("the market is not on {}", chain.id());
+    let side = market.side_mut(chain.id()).ok_or_else(missing)?;
+    let pool =
+        progress.step("set up their arbitration pool", pool(side, steward, community, &everyone)).await?;
+    side.panel = Some(pool);
+    let listing = progress.step("put something up for sale", listing(side, seller, pool)).await?;
+    side.listing = Some(listing.id.to_string());
+    let side = side.clone();
+    place.remember(market)?;
+    progress.say(&format!("  pool {pool}\n  listing {}", listing.id));
+    // The steward is on the list as well.
+    let jurors = jurors.iter().chain([steward]).cloned().collect();
+    Ok(Sample { side, buyer: buyer.clone(), seller: seller.clone(), jurors, pool, listing, chain })
+}
+
+/// Steward, buyer, seller and jurors, each with a wallet for every kind of chain, all of which the hub knows.
+async fn people(place: &Place, chains: &[Chain], hub: &Hub) -> Result<Vec<Member>> {
     let mut profiles = Vec::new();
     for name in ["steward", "buyer", "seller"] {
-        profiles.push(profile(place, name)?);
+        profiles.push(profile(place, name, chains)?);
     }
     // Jurors sign and send nothing, so they need no coins.
-    let addresses: Vec<Address> = profiles.iter().map(Profile::address).collect();
-    local::provide(&local::faucet(chain)?, &addresses).await?;
+    for chain in chains {
+        let addresses: Result<Vec<Address>> =
+            profiles.iter().map(|profile| profile.wallet.address(chain.id())).collect();
+        local::provide(&local::faucet(chain)?, &addresses?).await?;
+    }
     for number in 1..=JURORS {
-        profiles.push(profile(place, &format!("juror-{number}"))?);
+        profiles.push(profile(place, &format!("juror-{number}"), chains)?);
     }
-    let mut people = Vec::new();
+    let mut members = Vec::new();
     for mut profile in profiles {
-        if profile.account.is_none() {
-            hub.join(&mut profile, chain.id).await?;
+        for chain in chains {
+            let wallet = profile.wallet.account(chain.id())?;
+            if !profile.words.contains_key(&wallet.to_string()) {
+                hub.join(&mut profile, chain.id()).await?;
+            }
         }
-        let wallet = chain.signed_by(&profile.wallet)?;
-        people.push(Person { member: hub.sign_in(&profile).await?, wallet });
+        members.push(hub.sign_in(&profile).await?);
     }
-    let mut people = people.into_iter();
-    let mut next = || people.next().ok_or_else(|| anyhow!("somebody is missing"));
-    let (steward, buyer, seller) = (next()?, next()?, next()?);
-    Ok((steward, buyer, seller, people.collect()))
+    Ok(members)
 }
 
-fn profile(place: &Place, name: &str) -> Result<Profile> {
+fn profile(place: &Place, name: &str, chains: &[Chain]) -> Result<Profile> {
     let folder = Profile::folder(&place.profiles(), name);
-    if folder.join("profile.json").exists() {
-        Profile::open(&folder)
+    let mut profile = if folder.join("profile.json").exists() {
+        Profile::open(&folder)?
     } else {
-        Profile::create(&folder, name, None)
+        Profile::create(&folder, name, First::Evm(None))?
+    };
+    let needs = chains.iter().any(|chain| matches!(chain.id(), ChainId::Solana(_)));
+    if needs && profile.wallet.solana.is_none() {
+        profile.take(First::Solana(None))?;
     }
+    Ok(profile)
 }
 
-async fn community(market: &Market, steward: &Person, everyone: &[&Person]) -> Result<RecordId> {
-    let member = &steward.member;
+async fn community(market: &Market, members: &[Member]) -> Result<RecordId> {
+    let steward = members.first().ok_or_else(|| anyhow!("nobody is there"))?;
     let community: RecordId = match &market.community {
         Some(id) => id.parse().context("market.json: community")?,
         None => {
             let body = CommunityBody { name: "The Repair Café".to_owned() };
-            member.say(&member.draft("community@1", &body)?).await?.id
+            steward.say(&steward.draft("community@1", &body)?).await?.id
         }
     };
-    let view: CommunityView = member.get(&format!("/v1/communities/{community}")).await?;
+    let view: CommunityView = steward.get(&format!("/v1/communities/{community}")).await?;
     let known: Vec<RecordId> = view.members.iter().flatten().map(|member| member.account).collect();
-    for person in everyone.iter().filter(|person| !known.contains(&person.member.account)) {
-        let body = MembershipBody { account: person.member.account, role: Some(Role::Member) };
-        member.say(&member.draft("membership@1", &body)?.about(community)).await?;
+    for member in members.iter().filter(|member| !known.contains(&member.account)) {
+        let body = MembershipBody { account: member.account, role: Some(Role::Member) };
+        steward.say(&steward.draft("membership@1", &body)?.about(community)).await?;
     }
     Ok(community)
 }
 
-async fn pool(market: &Market, steward: &Person, community: RecordId, everyone: &[&Person]) -> Result<B256> {
-    let pools = market.contracts.pools;
-    let arbiter = AccountId { chain: market.chain, address: pools.into() };
+async fn pool(side: &Side, steward: &Person, community: RecordId, everyone: &[Person]) -> Result<B256> {
+    let arbiter = side.arbiter;
     let book = RuleBook {
-        keeper: steward.wallet.address.into(),
+        keeper: steward.purse.address(),
         parent: B256::ZERO,
         jury_size: 3,
         delay: 0,
@@ -167,42 +205,39 @@ async fn pool(market: &Market, steward: &Person, community: RecordId, everyone: 
         appeal: 0,
         salt: B256::ZERO,
     };
-    let (pool, _) = contracts::create_pool(&steward.wallet, arbiter, &book).await?;
-    let lists = steward.wallet.chain.read(pools, &ArbitrationPools::listCountCall { pool }).await?;
-    if lists == 0 {
-        let members: Vec<Address> = everyone.iter().map(|person| person.wallet.address).collect();
-        contracts::publish(&steward.wallet, arbiter, pool, &members).await?;
+    let (pool, _) = acts::create_pool(&steward.purse, arbiter, &book).await?;
+    if acts::lists(&steward.purse.chain(), arbiter, pool).await? == Some(0) {
+        let members: Vec<Address> = everyone.iter().map(|person| person.purse.address()).collect();
+        acts::publish(&steward.purse, arbiter, pool, &members).await?;
     }
-    if market.panel.is_none() {
+    if side.panel.is_none() {
         let draft = steward.member.draft("pool@1", &PoolBody { arbiter, panel: pool })?;
         steward.member.say(&draft.about(community)).await?;
     }
     Ok(pool)
 }
 
-/// What the sample listing costs: a quarter of a coin, in wei.
-const PRICE: u128 = 250_000_000_000_000_000;
-
-async fn listing(market: &Market, seller: &Person, pool: B256) -> Result<ListingView> {
+async fn listing(side: &Side, seller: &Person, pool: B256) -> Result<ListingView> {
     let member = &seller.member;
-    let id: RecordId = match &market.listing {
+    let id: RecordId = match &side.listing {
         Some(id) => id.parse().context("market.json: listing")?,
         None => {
-            let account = |address: Address| AccountId { chain: market.chain, address: address.into() };
+            // A quarter of a coin.
+            let amount = amount::one_coin(side.chain) / 4;
             let body = ListingBody {
                 kind: ListingKind::Service,
                 title: "A bicycle, repaired".to_owned(),
                 description: "Brakes, gears and chain of one bicycle, with new cables where needed."
                     .to_owned(),
                 price_type: PriceType::Fixed,
-                price: vec![Price { asset: PriceAsset::Chain(AssetId::native(market.chain)), amount: PRICE }],
+                price: vec![Price { asset: PriceAsset::Chain(AssetId::native(side.chain)), amount }],
                 fiat: None,
                 tags: vec!["bicycle".to_owned(), "repair".to_owned()],
                 location_pref: LocationPref::Local,
                 visibility: Visibility::Public,
                 status: ListingStatus::Active,
-                pay_to: Some(account(seller.wallet.address)),
-                panel: Some(PanelRef { arbiter: account(market.contracts.pools), panel: pool }),
+                pay_to: Some(member.profile.wallet.account(side.chain)?),
+                panel: Some(PanelRef { arbiter: side.arbiter, panel: pool }),
             };
             member.say(&member.draft("listing@1", &body)?).await?.id
         }

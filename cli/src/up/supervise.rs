@@ -33,8 +33,12 @@ const STOP_WAIT: Duration = Duration::from_secs(15);
 pub struct Service {
     /// This binary. Found once: when it is built anew meanwhile, the system no longer knows where it was.
     pub program: PathBuf,
-    /// Its name, which is also the verb of `earnest` that runs it.
+    /// What it is called.
     pub name: &'static str,
+    /// The verb of `earnest` that runs it.
+    pub verb: &'static str,
+    /// Whether it can go on when it is started again. What keeps nothing cannot.
+    pub lasting: bool,
     /// The arguments after the verb.
     pub arguments: Vec<OsString>,
     /// Where its output goes.
@@ -87,6 +91,13 @@ async fn keep(mut service: Service, progress: &Progress, stop: &CancellationToke
                 return end(child).await;
             }
         };
+        if !service.lasting {
+            return Err(anyhow!(
+                "it ended ({}), and it keeps nothing that could go on: start again; see {}",
+                why(status),
+                service.log.display()
+            ));
+        }
         deaths.retain(|death| death.elapsed() < RESTART_WINDOW);
         deaths.push(Instant::now());
         if deaths.len() > RESTARTS_MAX {
@@ -121,7 +132,7 @@ fn spawn(service: &Service) -> Result<Child> {
         .with_context(|| format!("cannot write {}", service.log.display()))?;
     let mut command = Command::new(&service.program);
     command
-        .arg(service.name)
+        .arg(service.verb)
         .args(&service.arguments)
         .arg("--with-parent")
         .stdin(Stdio::piped())

@@ -1,4 +1,4 @@
-//! The two sample trades, made as anyone would make them: through the hub's HTTP and the chain's JSON-RPC.
+//! The two sample trades on a chain, made as anyone would make them: through the hub's HTTP and the chain's JSON-RPC.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use hub::{
     disputes::case::Stage,
     records::RecordId,
 };
-use protocol::{terms::Terms, wire::view::DealTransaction};
+use protocol::{chain::ChainId, terms::Terms, wire::view::DealTransaction};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,8 +20,8 @@ use super::{
 use crate::{
     amount,
     client::{
+        acts::{self, Act},
         chain::{Chain, Sent},
-        contracts::{self, Act},
         credential, dispute, trade,
     },
 };
@@ -35,6 +35,7 @@ const NOTHING: u16 = 0;
 #[derive(Debug, Serialize)]
 pub struct Trade {
     name: &'static str,
+    chain: ChainId,
     purchase: RecordId,
     deal: B256,
     status: Status,
@@ -50,7 +51,7 @@ pub struct Trade {
     blocks: u64,
 }
 
-/// What the escrow paid, in wei as decimal strings.
+/// What the escrow paid, in the coin's smallest unit as decimal strings.
 #[derive(Debug, Serialize)]
 struct Payouts {
     seller: String,
@@ -63,13 +64,14 @@ struct Balances {
     buyer: Balance,
 }
 
-/// A wallet's balance before and after, in wei as decimal strings: after = before + change - gas.
+/// A wallet's balance before and after, in the coin's smallest unit as decimal strings: after = before + change - fees - rent.
 #[derive(Debug, Serialize)]
 struct Balance {
     wallet: String,
     before: String,
     after: String,
-    gas_paid: String,
+    fees_paid: String,
+    rent_paid: String,
     change: String,
 }
 
@@ -130,7 +132,7 @@ async fn disputed(sample: &Sample, progress: &Progress) -> Result<Trade> {
     let case = progress.step("the relayer opens the case and draws a jury", drawn).await?;
     let vote = async {
         for seat in case.juries.iter().flat_map(|jury| &jury.seats) {
-            let juror = sample.jurors.iter().find(|juror| seat.juror == juror.wallet.address.into());
+            let juror = sample.jurors.iter().find(|juror| seat.juror == juror.purse.address());
             let juror = juror.ok_or_else(|| anyhow!("{} was drawn and is no sample juror", seat.juror))?;
             dispute::vote(&juror.member, purchase, NOTHING, "The chain broke at once.".to_owned()).await?;
             progress.say(&format!("  {} votes in seat {}", juror.name(), seat.seat));
@@ -163,7 +165,7 @@ impl<'a> Course<'a> {
             .clone()
             .ok_or_else(|| anyhow!("the hub keeps the seller's signature from the buyer"))?;
         let terms = details.terms.clone();
-        let fund = contracts::fund(&buyer.wallet, &terms, signature);
+        let fund = acts::fund(&buyer.purse, &terms, signature);
         let sent = progress.step("the buyer funds the deal", fund).await?;
         let mut course =
             Self { sample, progress, purchase, terms, sent: Vec::new(), steps, started, first_block, before };
@@ -180,7 +182,7 @@ impl<'a> Course<'a> {
     }
 
     async fn act(&mut self, person: &Person, what: &str, act: Act) -> Result<()> {
-        let sent = self.progress.step(what, contracts::act(&person.wallet, &self.terms, act)).await?;
+        let sent = self.progress.step(what, acts::act(&person.purse, &self.terms, act)).await?;
         self.note(sent);
         Ok(())
     }
@@ -222,6 +224,7 @@ impl<'a> Course<'a> {
         let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Trade {
             name,
+            chain: chain.id(),
             purchase: view.id,
             deal: view.deal,
             status: view.status,
@@ -237,22 +240,28 @@ impl<'a> Course<'a> {
     }
 
     fn balance(&self, person: &Person, before: U256, after: U256, change: i128) -> Result<Balance> {
-        let own = self.sent.iter().filter(|sent| sent.from == person.wallet.address);
-        let gas = own.map(|sent| sent.gas_paid).fold(0, u128::saturating_add);
+        let own = || self.sent.iter().filter(|sent| sent.from == person.purse.address());
+        let fees = own().map(|sent| sent.fee_paid).fold(0, u128::saturating_add);
+        let rent = own().map(|sent| sent.rent_paid).fold(0, u128::saturating_add);
         let expected = if change < 0 {
             before.checked_sub(U256::from(change.unsigned_abs()))
         } else {
             before.checked_add(U256::from(change.unsigned_abs()))
         };
-        let expected = expected.and_then(|balance| balance.checked_sub(U256::from(gas)));
+        let expected =
+            expected.and_then(|balance| balance.checked_sub(U256::from(fees.saturating_add(rent))));
         if expected != Some(after) {
-            bail!("{}: balance {after}, and {before} + {change} - {gas} of gas was expected", person.name());
+            bail!(
+                "{}: balance {after}, and {before} + {change} - {fees} of fees - {rent} of rent was expected",
+                person.name()
+            );
         }
         Ok(Balance {
-            wallet: person.wallet.address.to_string(),
+            wallet: person.purse.address().to_string(),
             before: before.to_string(),
             after: after.to_string(),
-            gas_paid: gas.to_string(),
+            fees_paid: fees.to_string(),
+            rent_paid: rent.to_string(),
             change: change.to_string(),
         })
     }
@@ -261,8 +270,8 @@ impl<'a> Course<'a> {
 /// Buyer's and seller's balance after a block.
 async fn balances(chain: &Chain, buyer: &Person, seller: &Person, block: u64) -> Result<(U256, U256)> {
     Ok((
-        chain.balance_at(buyer.wallet.address, block).await?,
-        chain.balance_at(seller.wallet.address, block).await?,
+        chain.balance_after(buyer.purse.address(), block).await?,
+        chain.balance_after(seller.purse.address(), block).await?,
     ))
 }
 

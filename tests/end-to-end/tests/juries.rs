@@ -54,7 +54,7 @@ impl Town {
         });
         let people = people.collect();
         let market = json(&std::fs::read(folder.data().join("market.json")).expect("market.json"));
-        let listing = market["listing"].as_str().expect("a listing").to_owned();
+        let listing = market["sides"][0]["listing"].as_str().expect("a listing").to_owned();
         let chain = connect(&folder.rpc()).await;
         Self { folder, chain, people, listing, clock, ahead: 0 }
     }

@@ -226,12 +226,13 @@ async fn purchases(market: &Market) {
     let mut terms = subject["terms"].clone();
     terms["salt"] = value!(B256::repeat_byte(7));
     let unknown: RecordId = RecordId::of(&value!({ "no": "such listing" })).expect("an id");
-    let listing: RecordId =
-        json(&std::fs::read(market.folder.data().join("market.json")).expect("market.json"))["listing"]
-            .as_str()
-            .expect("a listing")
-            .parse()
-            .expect("an id");
+    let listing: RecordId = json(
+        &std::fs::read(market.folder.data().join("market.json")).expect("market.json"),
+    )["sides"][0]["listing"]
+        .as_str()
+        .expect("a listing")
+        .parse()
+        .expect("an id");
     let now = market.fields().await.issued_at;
     let offer = |about: RecordId, terms: &Value| {
         let body = value!({ "terms": terms, "agreement": { "listing": about } });

@@ -86,7 +86,7 @@ async fn two_people_trade_by_hand() {
 
     done(&folder, "buyer", &["verify", "contracts"]);
     let market = json(&std::fs::read(folder.data().join("market.json")).expect("market.json"));
-    let pools = format!("eip155:31337:{}", market["contracts"]["pools"].as_str().expect("an address"));
+    let pools = market["sides"][0]["arbiter"].as_str().expect("an account").to_owned();
     let (code, told) = refused(&folder, &["verify", "contracts", "--escrow", &pools]);
     assert!(code == 3 && told.contains("is not the code in this binary"), "{told}");
 

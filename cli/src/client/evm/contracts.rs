@@ -1,25 +1,28 @@
-//! What people do with the escrow and the pools, from a wallet.
+//! What is done at the contracts, as calls.
 
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
     sol_types::SolEvent,
 };
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use protocol::{
-    chain::{AccountId, pool_id},
+    chain::AccountId,
     evm::{address_of, call, deployment, pools::ArbitrationPools},
     terms::Terms,
     wire::feed::RuleBook,
 };
-use serde::{Deserialize, Serialize};
 
 use super::{
-    chain::{Sent, Wallet},
+    Wallet,
     deployment::{Placed, start_block},
+};
+use crate::client::{
+    acts::{Act, Motion},
+    chain::Sent,
 };
 
 /// The contracts of a market.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deployment {
     /// The escrow.
     pub escrow: Address,
@@ -44,67 +47,32 @@ impl Deployment {
     }
 }
 
-/// What is done to a deal after it is funded.
-#[derive(Clone, Debug)]
-pub enum Act {
-    /// The seller delivered what hashes to this.
-    Deliver(B256),
-    /// The buyer raises the seller's total to this.
-    Release(u128),
-    /// The seller raises the buyer's total to this.
-    Refund(u128),
-    /// A party disputes with evidence that hashes to this.
-    Dispute(B256),
-    /// A party points at evidence: its hash and where it is.
-    Evidence(B256, String),
-    /// Not delivered in time: everything left to the buyer.
-    Reclaim,
-    /// Not disputed in time: everything left to the seller.
-    Claim,
-    /// Not ruled in time: the share that the terms name.
-    Lapse,
-    /// Terms that are not funded become worthless.
-    Retract,
-}
-
-/// Does it in a transaction.
+/// Does it to a deal.
 pub async fn act(wallet: &Wallet, terms: &Terms, act: Act) -> Result<Sent> {
-    let (what, data) = match act {
-        Act::Deliver(delivery) => ("deliver", call::deliver(terms, delivery, None)?),
-        Act::Release(total) => ("release", call::release(terms, total, None)?),
-        Act::Refund(total) => ("refund", call::refund(terms, total, None)?),
-        Act::Dispute(evidence) => ("dispute", call::dispute(terms, evidence, None)?),
-        Act::Evidence(hash, uri) => ("evidence", call::evidence(terms, hash, uri, None)?),
-        Act::Reclaim => ("reclaim", call::reclaim(terms)?),
-        Act::Claim => ("claim", call::claim(terms)?),
-        Act::Lapse => ("lapse", call::lapse(terms)?),
-        Act::Retract => ("retract", call::retract(terms)?),
+    let what = act.name();
+    let data = match act {
+        Act::Deliver(delivery) => call::deliver(terms, delivery, None)?,
+        Act::Release(total) => call::release(terms, total, None)?,
+        Act::Refund(total) => call::refund(terms, total, None)?,
+        Act::Dispute(evidence) => call::dispute(terms, evidence, None)?,
+        Act::Evidence(hash, uri) => call::evidence(terms, hash, uri, None)?,
+        Act::Reclaim => call::reclaim(terms)?,
+        Act::Claim => call::claim(terms)?,
+        Act::Lapse => call::lapse(terms)?,
+        Act::Retract => call::retract(terms)?,
     };
     Ok(wallet.call(what, call::escrow_of(terms)?, data, U256::ZERO).await?.0)
 }
 
-/// What is done to a case at the pools of the terms.
-#[derive(Clone, Copy, Debug)]
-pub enum Motion {
-    /// The first jury's voting is over without a ruling: call the second one.
-    SecondJury,
-    /// The instance is over without a ruling: its last word.
-    Conclude,
-    /// A party brings the accepted ruling before the parent pool.
-    Appeal,
-    /// The time for appeal is over: tell the escrow.
-    Execute,
-}
-
-/// Does it in a transaction.
+/// Does it to a case.
 pub async fn hear(wallet: &Wallet, terms: &Terms, motion: Motion) -> Result<Sent> {
-    let (what, data) = match motion {
-        Motion::SecondJury => ("open the second jury", call::open_second_jury(terms)?),
-        Motion::Conclude => ("conclude", call::conclude(terms)?),
-        Motion::Appeal => ("appeal", call::appeal(terms, None)?),
-        Motion::Execute => ("execute", call::execute(terms)?),
+    let data = match motion {
+        Motion::SecondJury => call::open_second_jury(terms)?,
+        Motion::Conclude => call::conclude(terms)?,
+        Motion::Appeal => call::appeal(terms, None)?,
+        Motion::Execute => call::execute(terms)?,
     };
-    Ok(wallet.call(what, address_of("arbiter", terms.arbiter)?, data, U256::ZERO).await?.0)
+    Ok(wallet.call(motion.name(), address_of("arbiter", terms.arbiter)?, data, U256::ZERO).await?.0)
 }
 
 mod erc20 {
@@ -132,21 +100,16 @@ pub async fn fund(wallet: &Wallet, terms: &Terms, seller_signature: Bytes) -> Re
     Ok(sent)
 }
 
-/// Creates a pool with these rules. One that exists already is fine and costs nothing.
-pub async fn create_pool(wallet: &Wallet, pools: AccountId, book: &RuleBook) -> Result<(B256, Option<Sent>)> {
-    let pool = pool_id(pools.chain, book)?;
+/// Creates a pool with these rules.
+pub async fn create_pool(wallet: &Wallet, pools: AccountId, book: &RuleBook) -> Result<Sent> {
     let pools = address_of("arbiter", pools)?;
-    if wallet.chain.read(pools, &ArbitrationPools::listCountCall { pool }).await.is_ok() {
-        return Ok((pool, None));
-    }
-    let sent = wallet.call("create the pool", pools, call::create_pool(book)?, U256::ZERO).await?.0;
-    Ok((pool, Some(sent)))
+    Ok(wallet.call("create the pool", pools, call::create_pool(book)?, U256::ZERO).await?.0)
 }
 
 /// The most members of one page of a list.
 const PAGE_MAX: usize = 1_200;
 
-/// Publishes the next member list of a pool and answers its index.
+/// Publishes the next member list of a pool and answers its index; members are distinct and ascending.
 pub async fn publish(
     wallet: &Wallet,
     pools: AccountId,
@@ -154,12 +117,6 @@ pub async fn publish(
     members: &[Address],
 ) -> Result<(u32, Vec<Sent>)> {
     let pools = address_of("arbiter", pools)?;
-    if members.is_empty() {
-        bail!("--member: a list needs members, at least 2 * jury size + 2");
-    }
-    let mut members = members.to_vec();
-    members.sort_unstable();
-    members.dedup();
     let (mut pages, mut sent) = (Vec::new(), Vec::new());
     for page in members.chunks(PAGE_MAX) {
         // A page's address depends on its members alone, so a dry run tells it.

@@ -14,7 +14,7 @@ use protocol::{
     wire::feed::{ChainEvent, FeedEntry, Finality},
 };
 
-use super::chain::Chain;
+use super::Chain;
 
 /// Every event that the escrow emitted about the deal, oldest first, each with how settled it is.
 pub async fn events(chain: &Chain, escrow: AccountId, deal: B256, from_block: u64) -> Result<Vec<FeedEntry>> {

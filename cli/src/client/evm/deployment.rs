@@ -9,8 +9,8 @@ use protocol::{
     },
 };
 
-use super::chain::{Chain, Sent, Wallet};
-use crate::exit::Failure;
+use super::{Chain, Wallet};
+use crate::{client::chain::Sent, exit::Failure};
 
 /// A contract that is there now.
 #[derive(Clone, Debug)]
