@@ -1,5 +1,11 @@
 //! Everything that the model allows has a transaction: the largest calls fit one, with what raises their compute units.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "test code"
+)]
 
 use protocol::solana::{
     self, Instruction, Line, Pubkey,
@@ -107,8 +113,14 @@ fn a_case_of_tokens_with_four_juries_is_heard_and_closed() {
     println!("ballot beside second {bytes} {units}");
     assert!(bytes + BUDGET <= PACKET, "{bytes}");
     let line = Line::appeal(trade.deal.id, VALID_UNTIL);
-    let appeal =
-        trade.case().appeal(relayer, relayer, 1, trade.above(), Some(&bearer(&trade.buyer, VALID_UNTIL, &line)), 0);
+    let appeal = trade.case().appeal(
+        relayer,
+        relayer,
+        1,
+        trade.above(),
+        Some(&bearer(&trade.buyer, VALID_UNTIL, &line)),
+        0,
+    );
     let (bytes, units) = measure(&mut svm, &appeal, &[&trade.relayer]);
     println!("appeal {bytes} {units}");
     assert!(bytes + BUDGET <= PACKET, "{bytes}");
