@@ -150,8 +150,8 @@ fn is_signed(instructions: &AccountInfo<'_>, place: Place, signer: &Pubkey, line
     Signatures::load(instructions, place.instruction)?.is_signed(place.entry, signer, line)
 }
 
-/// The signatures that an Ed25519 instruction of the transaction carries. The runtime has checked every entry of every
-/// such instruction before any program ran, so it is enough to see what was checked.
+/// The signatures that an Ed25519 instruction of the transaction carries. The runtime checks every entry of every such
+/// instruction, and where one is wrong nothing of the transaction holds: so it is enough to see what is checked.
 pub struct Signatures {
     instruction: u8,
     data: Vec<u8>,

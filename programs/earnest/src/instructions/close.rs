@@ -46,7 +46,7 @@ impl<'info> Close<'info> {
         }
         accounts.close_juries(&deal, ctx.remaining_accounts)?;
         let account = accounts.deal.to_account_info();
-        let above = account.lamports().saturating_sub(Rent::get()?.minimum_balance(Deal::SIZE));
+        let above = account.lamports().saturating_sub(deal.rent.into());
         if above > 0 && deal.is_coin() {
             // A buyer that cannot have it leaves it to who paid the rent.
             let _ = crate::payout::send_coin(&account, &accounts.buyer, above);

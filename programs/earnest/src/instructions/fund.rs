@@ -136,8 +136,8 @@ impl<'info> Fund<'info> {
             (terms.amount, &accounts.payer.to_account_info())
         };
         let one_payer = accounts.payer.key() == *from.key;
-        let rent = Rent::get()?.minimum_balance(Deal::SIZE);
-        let due = if one_payer { coin.saturating_add(rent) } else { coin };
+        let rent = Deal::rent()?;
+        let due = if one_payer { coin.saturating_add(rent.into()) } else { coin };
         require!(from.lamports() >= due, Refusal::TransferFailed);
         let signer: &[&[u8]] = &[seeds::DEAL, &id, &[bump]];
         let with_coin = if one_payer { coin } else { 0 };
@@ -160,7 +160,7 @@ impl<'info> Fund<'info> {
         {
             let mut data = accounts.deal.try_borrow_mut_data()?;
             let deal = Deal::fresh(&mut data)?;
-            deal.begin(&terms, id, accounts.payer.key(), bump);
+            deal.begin(&terms, id, accounts.payer.key(), rent, bump);
             (deal.status, deal.funded_at) = (Status::Funded as u8, now);
             deal.count_event();
             if let Some(taken) = taken {

@@ -48,7 +48,7 @@ impl<'info> Retract<'info> {
         {
             let mut data = accounts.deal.try_borrow_mut_data()?;
             let deal = Deal::fresh(&mut data)?;
-            deal.begin(&terms, id, payer.key(), bump);
+            deal.begin(&terms, id, payer.key(), Deal::rent()?, bump);
             deal.status = Status::Closed as u8;
             deal.invariant()?;
         }

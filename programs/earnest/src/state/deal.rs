@@ -90,8 +90,8 @@ pub struct Deal {
     pub rulings: u8,
     /// Of its address.
     pub bump: u8,
-    /// Zero.
-    pub reserved: [u8; 4],
+    /// What the account's rent was when it was made, in lamports: the rent payer's, whatever rent is by now.
+    pub rent: u32,
 }
 
 impl Deal {
@@ -107,8 +107,17 @@ impl Deal {
         Ok(bytemuck::from_bytes_mut(bytes))
     }
 
-    /// Writes what follows from the terms; the rest stays zero.
-    pub fn begin(&mut self, terms: &Terms, id: [u8; 32], rent_payer: Pubkey, bump: u8) {
+    /// Lamports of rent for the account of a deal that is made now.
+    ///
+    /// # Errors
+    /// [`Refusal::Broken`] where they are more than a deal can remember, a thousand times what they are today.
+    pub fn rent() -> Result<u32> {
+        let rent = Rent::get()?.minimum_balance(Self::SIZE);
+        Ok(u32::try_from(rent).map_err(|_| Refusal::Broken)?)
+    }
+
+    /// Writes what follows from the terms; the rest stays zero. `rent` in lamports.
+    pub fn begin(&mut self, terms: &Terms, id: [u8; 32], rent_payer: Pubkey, rent: u32, bump: u8) {
         self.id = id;
         (self.buyer, self.seller, self.arbiter, self.mint) =
             (terms.buyer, terms.seller, terms.arbiter, terms.mint);
@@ -118,7 +127,7 @@ impl Deal {
         (self.amount, self.fund_by, self.deliver_by) = (terms.amount, terms.fund_by, terms.deliver_by);
         (self.inspection, self.ruling) = (terms.inspection, terms.ruling);
         (self.lapse_share, self.metered) = (terms.lapse_share, u8::from(terms.metered));
-        self.bump = bump;
+        (self.rent, self.bump) = (rent, bump);
     }
 
     /// Its status.
