@@ -73,6 +73,9 @@ fn with(changes: Value) -> Value {
 #[test]
 fn the_form_of_a_listing() {
     let wallet = "eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+    let key = "solana:EarnestLoca1Net11111111111111111:TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA";
+    let sol = |asset: &str, amount: &str| json!([{ "asset": format!("solana:EarnestLoca1Net11111111111111111/{asset}"), "amount": amount }]);
+    let mint = "token:TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA";
     let ether = |amount: &str| json!([{ "asset": "eip155:1/slip44:60", "amount": amount }]);
     let check = |body: Value| {
         let listing: ListingBody = serde_json::from_value(body).unwrap();
@@ -85,6 +88,8 @@ fn the_form_of_a_listing() {
         with(json!({ "price_type": "negotiable", "price": [] })),
         with(json!({ "price_type": "free", "price": [] })),
         with(json!({ "price": ether("309485009821345068724781055"), "pay_to": wallet })),
+        with(json!({ "price": sol("slip44:501", "18446744073709551615"), "pay_to": key })),
+        with(json!({ "price": sol(mint, "1"), "pay_to": key })),
         with(json!({ "fiat": { "code": "EUR", "amount": "12.50" } })),
         with(json!({ "fiat": { "code": "JPY", "amount": "1200" } })),
         with(json!({ "tags": [], "title": "x".repeat(120), "description": "" })),
@@ -115,6 +120,13 @@ fn the_form_of_a_listing() {
             "pay_to",
             "price/0/asset",
         ),
+        (
+            json!({ "price": sol("slip44:501", "18446744073709551616"), "pay_to": key }),
+            "price",
+            "price/0/amount",
+        ),
+        (json!({ "price": sol(mint, "1"), "pay_to": wallet }), "pay_to", "price/0/asset"),
+        (json!({ "price": ether("1"), "pay_to": key }), "pay_to", "price/0/asset"),
         (json!({ "price": [body()["price"][0], body()["price"][0]] }), "price", "price"),
         (json!({ "fiat": { "code": "eur", "amount": "1" } }), "fiat", "fiat/code"),
         (json!({ "fiat": { "code": "EUR", "amount": "1." } }), "fiat", "fiat/amount"),
@@ -127,6 +139,9 @@ fn the_form_of_a_listing() {
         json!({ "price": [{ "asset": "time_credit", "amount": 150 }] }),
         json!({ "price": [{ "asset": "time_credit", "amount": "0150" }] }),
         json!({ "price": [{ "asset": "EUR", "amount": "1" }] }),
+        json!({ "price": sol("slip44:60", "1") }),
+        json!({ "pay_to": wallet.replace("eip155:1", "solana:EarnestLoca1Net11111111111111111") }),
+        json!({ "pay_to": key.replace("5DA", "5D0") }),
         json!({ "colour": "red" }),
     ] {
         assert!(serde_json::from_value::<ListingBody>(with(bad.clone())).is_err(), "{bad}");

@@ -291,6 +291,68 @@ fn a_final_telling_stands_and_else_the_later_one_counts() {
     }
 }
 
+/// An account may have wallets of several chains, and a listing or a buyer may mix them up.
+#[test]
+fn terms_of_solana_are_all_on_its_program() {
+    let ground = crate::testing::trade::Ground::solana();
+    let id = |text: &str| RecordId::of(&serde_json::json!({ "test": text })).unwrap();
+    let key = |byte| AccountId { chain: ground.chain, address: chain::Address::Solana([byte; 32]) };
+    let good = Terms {
+        escrow: ground.escrow,
+        buyer: key(2),
+        seller: key(3),
+        arbiter: ground.arbiter,
+        asset: ground.coin(),
+        ..terms()
+    };
+    let wallets = [account(2), key(2)];
+    let told = |terms: &Terms| {
+        let price = Price { asset: terms.asset, amount: terms.amount };
+        let goods = Goods {
+            id: id("listing"),
+            seller: id("seller"),
+            active: true,
+            pay_to: Some(terms.seller),
+            fixed: None,
+        };
+        let agreement = serde_json::to_value(Agreement {
+            listing: goods.id,
+            buyer: id("buyer"),
+            seller: goods.seller,
+            price,
+            deliverable: "A chair.".to_owned(),
+        })
+        .unwrap();
+        let terms = Terms { agreement: agreement_hash(&agreement).unwrap(), ..terms.clone() };
+        let offer = Offer {
+            buyer: id("buyer"),
+            goods: Some(&goods),
+            wallets: &wallets,
+            escrows: &[ground.escrow, account(1)],
+            arbiters: &[ground.arbiter, account(4)],
+            panel: Some(Panel { worst_case: 6_000, open_to_both: true }),
+            on_chain: false,
+            now: START,
+        };
+        check_purchase(&PurchaseBody { terms, agreement }, &offer)
+            .map_err(|refused| (refused.rule(), refused.to_string()))
+    };
+    assert!(told(&good).is_ok());
+    let most = u128::from(u64::MAX);
+    assert!(told(&Terms { amount: most, ..good.clone() }).is_ok());
+    for (terms, part) in [
+        (Terms { buyer: account(2), ..good.clone() }, format!("buyer {}", account(2))),
+        (Terms { seller: account(3), ..good.clone() }, format!("seller {}", account(3))),
+        (Terms { arbiter: account(4), ..good.clone() }, format!("arbiter {}", account(4))),
+        (Terms { asset: "eip155:1/slip44:60".parse().unwrap(), ..good.clone() }, "asset eip155:1".to_owned()),
+        (Terms { amount: most + 1, ..good.clone() }, format!("amount {} is above {most}", most + 1)),
+        (Terms { escrow: account(1), ..good.clone() }, format!("buyer {}", key(2))),
+    ] {
+        let (rule, detail) = told(&terms).unwrap_err();
+        assert!(rule == "terms_unfit" && detail.contains(&part), "{part}: {rule}: {detail}");
+    }
+}
+
 #[test]
 fn a_pool_must_be_open_to_both_and_a_seller_must_want_coin() {
     let id = |text: &str| RecordId::of(&serde_json::json!({ "test": text })).unwrap();

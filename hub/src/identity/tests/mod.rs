@@ -93,6 +93,8 @@ async fn a_bad_sign_in_is_refused_by_name_and_nothing_is_kept() {
 async fn a_wallet_of_solana_signs_in_by_its_own_key_alone() {
     let chain = Ground::solana().chain;
     for hub in TestHub::on_both().await {
+        let fields = hub.get("/v1/sign-in/nonce").await.body;
+        assert_eq!(fields["chains"], json!([CHAIN, chain]));
         let ((wallet, device), (other, _)) = (Person::keys_on(chain, 1), Person::keys_on(chain, 2));
         let message = message(&hub, wallet.address(), &device).await;
         let says = |signature: String| {
