@@ -59,10 +59,10 @@ pub(crate) struct Following {
     start_block: u64,
     page: u64,
     listing: Listing,
-    /// The newest transaction at or below the tip: lists need not go below it.
-    newest: Option<TransactionId>,
-    /// The same of what is final.
-    newest_final: Option<TransactionId>,
+    /// The newest transaction that was applied: lists need not go below it.
+    newest: Option<Listed>,
+    /// The newest of the final list.
+    newest_final: Option<Listed>,
 }
 
 impl Following {
@@ -134,7 +134,7 @@ impl Following {
         head: &Block,
         finalized: u64,
     ) -> Result<Listing, Error> {
-        let until = self.known(ground, self.newest, position.tip.number).await?;
+        let until = Self::known(ground, self.newest.as_ref(), position.tip.number).await?;
         let range = (position.tip.number, head.number);
         let (newest_first, whole) = self.list(Commitment::Confirmed, range, until).await?;
         let to = match newest_first.front() {
@@ -145,15 +145,14 @@ impl Following {
         Ok(Listing { waiting: newest_first.into_iter().rev().collect(), to, finalized })
     }
 
-    /// A transaction of ours at or below a slot; `remembered` is a newer one, where it is known.
+    /// A transaction in or below a slot, the one that is remembered where it is.
     async fn known(
-        &self,
         ground: &Ground,
-        remembered: Option<TransactionId>,
+        remembered: Option<&Listed>,
         slot: u64,
     ) -> Result<Option<TransactionId>, Error> {
-        if remembered.is_some() {
-            return Ok(remembered);
+        if let Some(remembered) = remembered.filter(|remembered| remembered.slot <= slot) {
+            return Ok(Some(remembered.signature));
         }
         let mut reader = ground.shared.db.reader().acquire().await?;
         store::newest_transaction(&mut reader, slot).await
@@ -224,14 +223,14 @@ impl Following {
             return Ok(nothing);
         }
         if to > below {
-            let until = self.known(ground, self.newest_final, below).await?;
+            let until = Self::known(ground, self.newest_final.as_ref(), below).await?;
             let (listed, whole) = self.list(Commitment::Finalized, (below, to), until).await?;
             if let Some(newest) = listed.front() {
                 if !whole {
                     to = newest.slot;
                     waits.retain(|_, slot| *slot <= to);
                 }
-                self.newest_final = Some(newest.signature);
+                self.newest_final = Some(newest.clone());
             }
             if !self.agree(&waits, &listed).await? {
                 return Ok(None);
@@ -326,7 +325,7 @@ impl Following {
         let all = count == waiting.len();
         let to = last.filter(|_| !all).unwrap_or(self.listing.to);
         let chunk: Vec<Listed> = waiting.iter().take(count).cloned().collect();
-        let newest = chunk.last().map(|listed| listed.signature);
+        let newest = chunk.last().cloned();
         let read = self.read(&chunk, head).await.inspect_err(|_| self.listing = Listing::default())?;
         let (mut headers, events, stuck) = read;
         if stuck.is_none() && headers.last().is_none_or(|last| last.number < to) {
@@ -343,7 +342,9 @@ impl Following {
             return Ok(if idle { Progress::Idle } else { Progress::Advanced });
         }
         self.listing.waiting.drain(..count);
-        self.newest = newest.or(self.newest);
+        if newest.is_some() {
+            self.newest = newest;
+        }
         Ok(if all { Progress::Idle } else { Progress::Advanced })
     }
 

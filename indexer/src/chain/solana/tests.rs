@@ -202,7 +202,12 @@ async fn a_case_with_an_appeal_is_told_and_the_lists_members_are_read() {
     let db = sqlite();
     let indexer = Running::start(Config { signatures_max: 1_000, ..world.config(&db) }).await;
     let keeper = key(&world.buyer);
-    let juror = &world.seller;
+    let mut jurors: Vec<Keypair> = (10..20).map(keypair).collect();
+    jurors.sort_by_key(key);
+    for juror in &jurors {
+        world.net.endow(&key(juror), ENDOWMENT).await;
+    }
+    let members: Vec<Pubkey> = jurors.iter().map(key).collect();
     let book = |parent: B256, appeal| solana::state::RuleBook {
         keeper,
         parent: parent.0,
@@ -219,7 +224,7 @@ async fn a_case_with_an_appeal_is_told_and_the_lists_members_are_read() {
     let pool = B256::new(own.id());
     for (id, book) in [(parent, above), (pool, own)] {
         world.send(&[call::create_pool(keeper, book), call::create_list(keeper, id, 0)]).await;
-        let members = vec![key(juror)];
+        let members = members.clone();
         let publish = call::publish_list(keeper, id, 0);
         world.send(&[call::add_members(keeper, id, 0, 0, members), publish]).await;
     }
@@ -229,8 +234,8 @@ async fn a_case_with_an_appeal_is_told_and_the_lists_members_are_read() {
     };
     let list = &published.pool.lists[0];
     assert_eq!(list.pages, [from_key(&solana::list_address(pool, 0))]);
-    let members: PoolMembers = indexer.get(&format!("/v1/pools/{pool}/members?list=0")).await;
-    assert_eq!(members.members, [from_key(&key(juror))]);
+    let told: PoolMembers = indexer.get(&format!("/v1/pools/{pool}/members?list=0")).await;
+    assert_eq!(told.members, members.iter().map(from_key).collect::<Vec<_>>());
     world.net.until("the lists' effect", || async { world.net.now().await > list.effective_at }).await;
 
     let deal = world.deal(pool, 1).await;
@@ -239,24 +244,33 @@ async fn a_case_with_an_appeal_is_told_and_the_lists_members_are_read() {
     let case = Case(&deal);
     world.send(&[case.open(keeper)]).await;
     let in_effect = InEffect { list: Some(0), next: None };
-    let drawn = |jury: u8| {
-        let (world, at) = (&world, solana::jury_address(deal.id, jury).to_bytes().into());
+    let jury = |ordinal: u8| {
+        let (world, at) = (&world, solana::jury_address(deal.id, ordinal).to_bytes().into());
         async move {
             let data = world.net.rpc().get_account_data(&at).await.expect("the jury");
-            let target = solana::read_jury(&data).expect("a jury").target_slot;
-            world
-                .net
-                .until("the target", || async { world.net.slot(surfnet::CONFIRMED).await > target })
-                .await;
+            solana::read_jury(&data).expect("a jury")
         }
     };
-    drawn(0).await;
+    let targeted = |slot: u64| {
+        let net = &world.net;
+        net.until("the target", move || async move { net.slot(surfnet::CONFIRMED).await > slot })
+    };
+    let vote = |ordinal: u8, seat: Pubkey, share: u16| {
+        let (world, case) = (&world, &case);
+        let juror = jurors.iter().find(|juror| key(juror) == seat).expect("a juror");
+        async move {
+            let voting = Voting { ordinal, last: ordinal };
+            let cast = case.cast(voting, seat, 0, share, B256::ZERO);
+            world.net.send(&[cast], &[juror]).await.expect("a ballot");
+        }
+    };
+    targeted(jury(0).await.target_slot).await;
     world.send(&[case.draw(&Hearing { own: in_effect, parent: Some((parent, in_effect)) })]).await;
-    world.send(&[case.cast(Voting { ordinal: 0, last: 0 }, key(juror), 0, 7_000, B256::ZERO)]).await;
+    vote(0, jury(0).await.seats[0], 7_000).await;
     world.send(&case.appeal(keeper, key(&world.buyer), 0, (parent, in_effect), None, 0)).await;
-    drawn(1).await;
+    targeted(jury(1).await.target_slot).await;
     world.send(&[case.draw_later(1, parent, 0)]).await;
-    world.send(&[case.cast(Voting { ordinal: 1, last: 1 }, key(juror), 0, 2_500, B256::ZERO)]).await;
+    vote(1, jury(1).await.seats[0], 2_500).await;
 
     until_told(&indexer, "the ruling", |feed| told_of(feed, "Ruled").contains(&Final)).await;
     indexer.all_final().await;
