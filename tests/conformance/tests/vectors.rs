@@ -1,5 +1,5 @@
 //! Every vector on the model and on every chain; and that they are today's and leave nothing out.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects, reason = "test code")]
 
 use std::{cell::RefCell, collections::BTreeSet, ops::DerefMut};
 
