@@ -295,7 +295,7 @@ impl Wire {
 
 async fn pass_on(State(forward): State<Forward>, body: Bytes) -> Response {
     let call: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    if call["method"] == "eth_sendRawTransaction" {
+    if ["eth_sendRawTransaction", "sendTransaction"].iter().any(|method| call["method"] == *method) {
         forward.sent.lock().unwrap().push(call["params"][0].as_str().unwrap().to_owned());
         if forward.cut.load(Ordering::SeqCst) {
             return StatusCode::BAD_GATEWAY.into_response();

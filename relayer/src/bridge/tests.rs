@@ -2,11 +2,17 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use alloy::primitives::{Address, B256};
 use proptest::prelude::*;
-use protocol::wire::feed::{EventBody, FeedEntry};
+use protocol::{
+    chain::{AccountId, TransactionId},
+    wire::feed::{EventBody, FeedEntry},
+};
 use service::db::testing::on_both;
 
 use super::model::{BYTES_MAX, ENTRIES_MAX, lane, part, portions, retry_ms};
-use crate::testing::{MovedClock, Peers, Running, config, entry, until};
+use crate::{
+    config::Config,
+    testing::{MovedClock, Peers, Running, config, entry, until},
+};
 
 /// No node answers there; the bridge needs none.
 const NO_NODE: &str = "http://127.0.0.1:9";
@@ -50,6 +56,30 @@ async fn every_entry_arrives_once_in_order_across_a_restart() {
         assert_eq!(relayer.get("/status").await.1["feed"]["refused_entries"], 0);
         relayer.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_feed_of_solana_is_delivered_as_any_other() {
+    let db = service::db::testing::sqlite();
+    let peers = Peers::start().await;
+    let chain = protocol::solana::chain().unwrap();
+    let program = protocol::solana::from_key(&protocol::solana::program());
+    let entries: Vec<_> = (1..=9_u8)
+        .map(|seq| {
+            let mut entry = entry(seq.into(), seq % 3);
+            entry.event.contract = AccountId { chain, address: program };
+            entry.event.transaction = TransactionId::Solana([seq; 64]);
+            entry.event.log_index = 2 << 16 | u64::from(seq);
+            entry
+        })
+        .collect();
+    peers.tell(entries.clone());
+    let config = Config { chain, ..config(&db.url, &peers, NO_NODE, SIGNER) };
+    let relayer = Running::start(config, Arc::default()).await;
+    delivered(&peers, 9).await;
+    assert_eq!(peers.taken(), entries);
+    cursor_at(&relayer, 9).await;
+    relayer.stop().await;
 }
 
 #[tokio::test]

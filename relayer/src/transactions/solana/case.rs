@@ -119,7 +119,7 @@ const TOO_LITTLE: u32 = 1;
 pub fn refused(error: &Value, intent: &Intent, now: u64) -> Refused {
     let poor = ["AccountNotFound", "InsufficientFundsForFee", "InsufficientFundsForRent"];
     let named = |name: &&str| error.as_str() == Some(name) || error.get(name).is_some();
-    if poor.iter().any(|name| named(name)) {
+    if poor.iter().any(named) {
         return Refused::Poor;
     }
     let code = error.pointer("/InstructionError/1/Custom").and_then(Value::as_u64);

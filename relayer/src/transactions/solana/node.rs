@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
+use alloy::{
+    rpc::{client::RpcClient, json_rpc::RpcRecv},
+    transports::{TransportError, http::Http},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use protocol::{
     chain::{ChainId, Cluster},
     solana::{self, Pubkey},
 };
-use reqwest::{Client, Url};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{error::Error, transactions::ChainError};
 
 /// The longest one call may take.
 const CALL_TIME: Duration = Duration::from_secs(15);
-/// The longest answer, in bytes.
-const ANSWER_MAX: usize = 4 << 20;
 /// The most accounts of one call.
 const ACCOUNTS_MAX: usize = 100;
 /// The reference of clusters on somebody's own machine, whose first block is another one each time.
@@ -100,30 +101,18 @@ pub struct Simulated {
     pub units: u64,
 }
 
-#[derive(Deserialize)]
-struct Answer<T> {
-    result: Option<T>,
-    error: Option<Objection>,
-}
-
-#[derive(Deserialize)]
-struct Objection {
-    code: i64,
-    message: String,
-}
-
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct At<T> {
     context: Context,
     value: T,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Context {
     slot: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct RawAccount {
     data: (String, String),
     executable: bool,
@@ -131,14 +120,14 @@ struct RawAccount {
     owner: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawBlockhash {
     blockhash: String,
     last_valid_block_height: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawStatus {
     slot: u64,
@@ -146,14 +135,14 @@ struct RawStatus {
     confirmation_status: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawSimulated {
     err: Option<Value>,
     units_consumed: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawFee {
     prioritization_fee: u64,
@@ -162,9 +151,9 @@ struct RawFee {
 /// A cluster, through one node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    client: Client,
-    /// Not to be shown: it may carry a key.
-    url: Url,
+    client: RpcClient,
+    /// For taking it out of messages: it may carry a key.
+    url: String,
     chain: ChainId,
 }
 
@@ -189,38 +178,24 @@ impl Node {
             return Err(refuse("chain", reason));
         }
         // The URL is not repeated in a refusal.
-        let url: Url = rpc_url.parse().map_err(|error| refuse("rpc_url", format!("{error}")))?;
+        let url: reqwest::Url = rpc_url.parse().map_err(|error| refuse("rpc_url", format!("{error}")))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(refuse("rpc_url", "must begin with http:// or https://".to_owned()));
         }
-        let client = Client::builder()
+        let client = alloy::transports::http::reqwest::Client::builder()
             .timeout(CALL_TIME)
-            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| refuse("rpc_url", error.to_string()))?;
-        Ok(Self { client, url, chain })
+        let shown = url.to_string();
+        let client = RpcClient::new(Http::with_client(client, url), false);
+        Ok(Self { client, url: shown, chain })
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, ChainError> {
-        let failed = |reason: String| ChainError::Rpc { method, reason: reason.chars().take(500).collect() };
-        let away = |error: reqwest::Error| failed(error.without_url().to_string());
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut response = self.client.post(self.url.clone()).json(&body).send().await.map_err(away)?;
-        let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(away)? {
-            if answer.len().saturating_add(part.len()) > ANSWER_MAX {
-                return Err(failed(format!("more than {ANSWER_MAX} bytes")));
-            }
-            answer.extend_from_slice(&part);
-        }
-        let answer: Answer<T> =
-            serde_json::from_slice(&answer).map_err(|error| failed(format!("{status}: {error}")))?;
-        match (answer.error, answer.result) {
-            (Some(objection), _) => Err(failed(format!("{}: {}", objection.code, objection.message))),
-            (None, Some(result)) => Ok(result),
-            (None, None) => Err(failed("neither a result nor an error".to_owned())),
-        }
+    async fn call<T: RpcRecv>(&self, method: &'static str, params: Value) -> Result<T, ChainError> {
+        self.client.request(method, params).await.map_err(|error: TransportError| {
+            let reason = error.to_string().replace(&self.url, "relayer.rpc_url");
+            ChainError::Rpc { method, reason: reason.chars().take(500).collect() }
+        })
     }
 
     /// Whether the node serves the cluster of the configuration, with the program on it.

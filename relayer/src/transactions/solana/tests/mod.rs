@@ -1,1 +1,3 @@
+mod on_chain;
 mod rules;
+mod world;
