@@ -17,7 +17,9 @@ use protocol::solana::{
     self, Line, Pubkey,
     call::{self, Bearer, Deal, Funding, Token, Word},
 };
-use solana_sdk::{account::Account, program_option::COption, program_pack::Pack, signature::Keypair};
+use solana_sdk::{
+    account::Account, program_option::COption, program_pack::Pack, rent::Rent, signature::Keypair,
+};
 use svm::{
     Svm, TOKEN, key,
     trade::{AMOUNT, FUND_BY, FUNDED, Setting, Trade, signs},
@@ -136,4 +138,24 @@ fn approved_terms_are_taken_back_by_retracting_alone() {
     svm.must(&[call::revoke(payer, key(&trade.seller), trade.deal.id)], &[&trade.seller]);
     let funding = Funding { seller: Some(Word::Approval), ..trade.funding() };
     svm.must(&trade.deal.fund(&funding, 0), &[&trade.buyer]);
+}
+
+/// Who paid the rent has all of it back, however little a deal's account would cost by then.
+#[test]
+fn the_rent_is_its_payers_when_rent_falls() {
+    let mut svm = Svm::start();
+    let trade = Trade::set(&mut svm, Setting::default());
+    svm.set_time(FUNDED);
+    let (buyer, relayer) = (key(&trade.buyer), key(&trade.relayer));
+    let funding = Funding { payer: relayer, ..trade.funding() };
+    svm.must(&trade.deal.fund(&funding, 0), &[&trade.relayer, &trade.buyer]);
+    svm.must(&trade.deal.release(buyer, AMOUNT, None, 0), &[&trade.buyer]);
+    let rent = svm.lamports(&trade.deal.address);
+    let mut cheaper: Rent = svm.vm.get_sysvar();
+    cheaper.lamports_per_byte /= 10;
+    svm.vm.set_sysvar(&cheaper);
+    svm.set_time(FUND_BY + 1);
+    let before = [buyer, relayer].map(|account| svm.lamports(&account));
+    svm.must(&[trade.deal.close(relayer, &[])], &[]);
+    assert_eq!([buyer, relayer].map(|account| svm.lamports(&account)), [before[0], before[1] + rent]);
 }

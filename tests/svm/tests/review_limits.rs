@@ -50,7 +50,6 @@ fn a_funding_by_two_signatures_and_an_allowance_fits() {
     let mut svm = Svm::start();
     let made = made("token2022_fund_signed", &mut svm);
     let (bytes, units) = measure(&mut svm, &made.instructions, &made.signers.iter().collect::<Vec<_>>());
-    println!("fund {bytes} {units}");
     assert!(bytes <= PACKET, "{bytes}");
     assert!(units < 200_000, "{units}: there is no room left for asking for more");
 }
@@ -70,8 +69,7 @@ fn a_settlement_of_tokens_by_two_signatures_fits() {
         seller: Some(signs(&trade.seller, &line)),
     };
     let call = trade.deal.settle(key(&trade.relayer), &offer, 0);
-    let (bytes, units) = measure(&mut svm, &call, &[&trade.relayer]);
-    println!("settle {bytes} {units}");
+    let (bytes, _) = measure(&mut svm, &call, &[&trade.relayer]);
     assert!(bytes + BUDGET <= PACKET, "{bytes}");
 }
 
@@ -84,8 +82,7 @@ fn the_longest_evidence_fits_with_its_signature() {
     let line = Line::evidence(trade.deal.id, [1; 32].into(), &uri, VALID_UNTIL);
     let bearer = bearer(&trade.seller, VALID_UNTIL, &line);
     let call = trade.deal.evidence(key(&trade.relayer), [1; 32].into(), uri, Some(&bearer), 0);
-    let (bytes, units) = measure(&mut svm, &call, &[&trade.relayer]);
-    println!("evidence {bytes} {units}");
+    let (bytes, _) = measure(&mut svm, &call, &[&trade.relayer]);
     assert!(bytes + BUDGET <= PACKET, "{bytes}");
 }
 
@@ -96,7 +93,6 @@ fn the_fourth_jury_of_31_can_be_drawn() {
     let mut made = made("draw_fourth_jury_31", &mut svm);
     made.instructions.insert(0, ask_for_units());
     let (bytes, units) = measure(&mut svm, &made.instructions, &[]);
-    println!("draw 4 {bytes} {units}");
     assert!(bytes <= PACKET - 12 && units < MOST_UNITS, "{bytes} bytes, {units} units");
 }
 
@@ -109,8 +105,7 @@ fn a_case_of_tokens_with_four_juries_is_heard_and_closed() {
     trade.draw_second(&mut svm);
     // The first jury rules while the second one sits.
     let ballot = trade.submit(&svm, Voting { ordinal: 0, last: 1 }, &[(0, 2_000)]);
-    let (bytes, units) = measure(&mut svm, &ballot, &[&trade.relayer]);
-    println!("ballot beside second {bytes} {units}");
+    let (bytes, _) = measure(&mut svm, &ballot, &[&trade.relayer]);
     assert!(bytes + BUDGET <= PACKET, "{bytes}");
     let line = Line::appeal(trade.deal.id, VALID_UNTIL);
     let appeal = trade.case().appeal(
@@ -121,8 +116,7 @@ fn a_case_of_tokens_with_four_juries_is_heard_and_closed() {
         Some(&bearer(&trade.buyer, VALID_UNTIL, &line)),
         0,
     );
-    let (bytes, units) = measure(&mut svm, &appeal, &[&trade.relayer]);
-    println!("appeal {bytes} {units}");
+    let (bytes, _) = measure(&mut svm, &appeal, &[&trade.relayer]);
     assert!(bytes + BUDGET <= PACKET, "{bytes}");
     svm.skip_slots(3);
     svm.must(&[trade.case().draw_later(2, trade.above().0, 0)], &[]);
@@ -137,8 +131,7 @@ fn a_case_of_tokens_with_four_juries_is_heard_and_closed() {
 
     assert!(svm.now() > FUND_BY);
     let juries: Vec<_> = (0..4).map(|one| (solana::jury_address(trade.deal.id, one), relayer)).collect();
-    let (bytes, units) = measure(&mut svm, &[trade.deal.close(key(&trade.buyer), &juries)], &[]);
-    println!("close {bytes} {units}");
+    let (bytes, _) = measure(&mut svm, &[trade.deal.close(key(&trade.buyer), &juries)], &[]);
     // Each jury may have had another payer.
     assert!(bytes + 3 * 32 + BUDGET <= PACKET, "{bytes}");
     assert!(svm.account(&trade.deal.address).is_none());
