@@ -33,8 +33,9 @@ use crate::{
 
 /// Requests to the node at one time.
 const AT_ONCE: usize = 8;
-/// The most transactions that are listed before they are applied. Where there are more, the oldest.
-const LISTED_MAX: usize = 50_000;
+/// The most pages of transactions that are kept before they are applied, but for those of their last slot. Where there are
+/// more, the oldest.
+const PAGES_MAX: u64 = 50;
 /// Transactions of a step, but for those of its last slot, which is applied whole.
 const STEP: usize = 128;
 /// Final slots after which the final list is looked at even where nothing waits to become final.
@@ -167,7 +168,8 @@ impl Following {
         until: Option<TransactionId>,
     ) -> Result<(VecDeque<Listed>, bool), RpcError> {
         let mut listed: VecDeque<Listed> = VecDeque::new();
-        let mut dropped = None;
+        let mut whole = true;
+        let max = usize::try_from(self.page.saturating_mul(PAGES_MAX)).unwrap_or(usize::MAX);
         let mut before: Option<Listed> = None;
         'pages: loop {
             let range = (before.as_ref().map(|listed| listed.signature), until);
@@ -189,16 +191,17 @@ impl Following {
                 if one.slot <= to {
                     listed.push_back(one.clone());
                 }
-                if listed.len() > LISTED_MAX {
-                    dropped = listed.pop_front().map(|newest| newest.slot);
+                let newest = listed.front().map_or(0, |newest| newest.slot);
+                if listed.len() > max && newest > one.slot {
+                    while listed.front().is_some_and(|listed| listed.slot == newest) {
+                        listed.pop_front();
+                    }
+                    whole = false;
                 }
                 before = Some(one);
             }
         }
-        if let Some(dropped) = dropped {
-            listed.retain(|one| one.slot < dropped);
-        }
-        Ok((listed, dropped.is_none()))
+        Ok((listed, whole))
     }
 
     /// Up to where it may be told as final, and the block there where it is not known yet: what is kept up to there was

@@ -442,6 +442,27 @@ async fn a_chain_that_began_anew_is_not_taken_for_the_one_that_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_than_is_listed_at_one_time_is_told_in_order_all_the_same() {
+    let world = World::start().await;
+    let db = sqlite();
+    // More than 50 pages of one.
+    let deals: u8 = 120;
+    for round in 0..4 {
+        futures::future::join_all((0..30).map(|salt| world.funded(round * 30 + salt))).await;
+    }
+    let indexer = Running::start(Config { signatures_max: 1, ..world.config(&db) }).await;
+    until_told(&indexer, "every deal", |feed| {
+        told_of(feed, "Funded").iter().filter(|told| **told == Final).count() == usize::from(deals)
+    })
+    .await;
+    let feed = indexer.feed().await;
+    assert_eq!(names(&feed), vec!["Funded"; deals.into()]);
+    let slots = feed.iter().filter(|entry| entry.finality == Seen).map(|entry| entry.event.block_number);
+    assert!(slots.is_sorted_by(|one, next| one <= next));
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_shortens_the_wait() {
     let world = World::start().await;
     let db = sqlite();
