@@ -254,7 +254,7 @@ async fn a_signer_without_lamports_is_said_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_node_without_the_program_and_another_cluster_are_said() {
+async fn the_address_of_the_node_is_not_shown_and_another_cluster_is_refused() {
     let db = sqlite();
     let world = World::new(1).await;
     let mut config = world.config(&db);
