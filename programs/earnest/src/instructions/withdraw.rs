@@ -17,7 +17,7 @@ use crate::{
 pub struct WithdrawArgs {
     /// In the asset's smallest unit; at most the creditor's credit in this deal.
     pub amount: u64,
-    /// The creditor's signature, where it is not the caller. It names the number of the deal's withdrawals so far.
+    /// The creditor's signature, where it is not the caller. It names how often it withdrew from this deal before.
     pub signed: Option<Signed>,
 }
 
@@ -54,13 +54,15 @@ impl<'info> Withdraw<'info> {
             ed25519::check_time(&args.signed, clock::now()?)?;
             let creditor = accounts.authority.account(&args.signed);
             require!(creditor == deal.buyer || creditor == deal.seller, Refusal::NotParty);
+            let is_seller = creditor == deal.seller;
+            let before = if is_seller { deal.seller_withdrawals } else { deal.buyer_withdrawals };
             let until = args.signed.map_or(0, |signed| signed.valid_until);
             let digest = Signable::Withdraw.digest(&[
                 &deal.id,
                 creditor.as_ref(),
                 &args.amount.to_le_bytes(),
                 to.as_ref(),
-                &deal.withdrawals.to_le_bytes(),
+                &before.to_le_bytes(),
                 &until.to_le_bytes(),
             ]);
             accounts.authority.require(
@@ -71,11 +73,15 @@ impl<'info> Withdraw<'info> {
                 &digest,
                 true,
             )?;
-            let is_seller = creditor == deal.seller;
             let credit = if is_seller { &mut deal.seller_credit } else { &mut deal.buyer_credit };
             require!(args.amount > 0 && *credit > 0, Refusal::NothingToWithdraw);
             *credit = credit.checked_sub(args.amount).ok_or(Refusal::TotalTooHigh)?;
-            deal.withdrawals = deal.withdrawals.checked_add(1).ok_or(Refusal::Broken)?;
+            let times = before.checked_add(1).ok_or(Refusal::Broken)?;
+            if is_seller {
+                deal.seller_withdrawals = times
+            } else {
+                deal.buyer_withdrawals = times
+            }
             deal.invariant()?;
             (Withdrawn { deal: deal.id, creditor, mint: deal.mint, amount: args.amount, to }, deal.bump)
         };

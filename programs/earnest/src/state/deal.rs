@@ -74,8 +74,10 @@ pub struct Deal {
     pub inspection: u32,
     /// Of the terms, in seconds.
     pub ruling: u32,
-    /// How often credit was withdrawn: part of what a creditor signs.
-    pub withdrawals: u32,
+    /// How often the seller withdrew credit: part of what it signs.
+    pub seller_withdrawals: u32,
+    /// How often the buyer withdrew credit: part of what it signs.
+    pub buyer_withdrawals: u32,
     /// Of the terms, in basis points.
     pub lapse_share: u16,
     /// Of the terms: 1 or 0.
@@ -92,6 +94,8 @@ pub struct Deal {
     pub bump: u8,
     /// What the account's rent was when it was made, in lamports: the rent payer's, whatever rent is by now.
     pub rent: u32,
+    /// Zero.
+    pub reserved: [u8; 4],
 }
 
 impl Deal {

@@ -332,7 +332,8 @@ impl Deal {
         gathered.with(instruction(accounts, data::Settle { args }))
     }
 
-    /// A creditor takes credit of this deal to `to`; a signature names how often credit of the deal was withdrawn before.
+    /// A creditor takes credit of this deal to `to`; a signature names how often the creditor withdrew from the deal
+    /// before.
     pub fn withdraw(
         &self,
         caller: Pubkey,
