@@ -328,7 +328,9 @@ impl Local {
 
 /// A URL on this machine with the port that was asked for, that of the last run, the usual one, or a free one.
 fn port(name: &str, asked: Option<u16>, last: Option<&str>, usual: u16) -> Result<String> {
-    ports::choose(name, asked, last.and_then(ports::of), usual).map(ports::url)
+    // The Solana chain's WebSocket is at the port after its own.
+    let width = if usual == ports::SOLANA { 2 } else { 1 };
+    ports::choose(name, asked, last.and_then(ports::of), usual, width).map(ports::url)
 }
 
 /// The wallet that gives coins on a local chain.
@@ -370,16 +372,16 @@ async fn with_program(url: &str) -> Result<solana::Chain> {
         let there = match solana::Chain::connect(url).await {
             Ok(Some(chain)) => {
                 let program = solana::program::look(&chain, &protocol::solana::program()).await;
-                program.map(|program| program.is_ours().then_some(chain))
+                program.map(|program| (program.is_ours(), chain))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => Err(anyhow!("{url}: no node of Solana answers")),
             Err(error) => Err(error),
         };
         match there {
-            Ok(Some(chain)) => return Ok(chain),
-            Ok(None) if started.elapsed() > READY_WAIT => {
-                bail!("{url}: the program of this build is not there within {} s", READY_WAIT.as_secs())
-            }
+            Ok((true, chain)) => return Ok(chain),
+            Ok((false, _)) if started.elapsed() > READY_WAIT => bail!(
+                "{url}: the node's program is not the one in this binary: build both from the same sources (scripts/up does)"
+            ),
             Err(error) if started.elapsed() > READY_WAIT => return Err(error),
             _ => sleep(Duration::from_millis(100)).await,
         }

@@ -63,13 +63,17 @@ pub struct Folder {
     /// The chain's port.
     pub chain_port: u16,
     ports: [u16; 3],
+    solana_ports: [u16; 3],
 }
 
 impl Folder {
     /// An empty one.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { folder, chain_port: a_port(), ports: [a_port(), a_port(), a_port()] }
+        let ports = [a_port(), a_port(), a_port()];
+        let (indexer, relayer, chain) = (a_port(), a_port(), a_port());
+        a_port(); // the one after the Solana chain's is its WebSocket's
+        Self { folder, chain_port: a_port(), ports, solana_ports: [chain, indexer, relayer] }
     }
 
     /// The data folder.
@@ -97,6 +101,11 @@ impl Folder {
         format!("http://127.0.0.1:{}", self.ports[2])
     }
 
+    /// Where the local Solana chain answers.
+    pub fn solana_rpc(&self) -> String {
+        format!("http://127.0.0.1:{}", self.solana_ports[0])
+    }
+
     /// Where the chain answers.
     pub fn rpc(&self) -> String {
         format!("http://127.0.0.1:{}", self.chain_port)
@@ -117,6 +126,13 @@ impl Folder {
             [("chain", self.chain_port), ("hub", hub), ("indexer", indexer), ("relayer", relayer)]
         {
             command.arg(format!("--{name}-port")).arg(port.to_string());
+        }
+        if arguments.contains(&"--solana") {
+            let [chain, indexer, relayer] = self.solana_ports;
+            for (name, port) in [("solana", chain), ("solana-indexer", indexer), ("solana-relayer", relayer)]
+            {
+                command.arg(format!("--{name}-port")).arg(port.to_string());
+            }
         }
         command.args(arguments).envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
         Running::start(command)
