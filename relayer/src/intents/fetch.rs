@@ -117,8 +117,9 @@ impl Fetcher {
         let now_ms = self.clock.now_ms();
         let mut write = lease.begin().await?;
         let mut refused = Vec::new();
-        for intent in &page.intents {
-            let admitted = admit(intent, self.chain);
+        // What is for another chain is another relayer's.
+        for intent in page.intents.iter().filter(|intent| intent.arbiter.chain == self.chain) {
+            let admitted = admit(intent);
             let received = store::receive(&mut write, intent, &admitted, now_ms).await?;
             if let (Received::New, Err(reason)) = (received, admitted) {
                 refused.push((intent.key.clone(), reason));

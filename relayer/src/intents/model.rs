@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use protocol::{
-    chain::{self, ChainId},
+    chain,
     wire::intent::{Intent, IntentAction},
 };
 use serde::{Deserialize, Serialize};
@@ -77,16 +77,14 @@ pub fn anchor(intent: &Intent) -> String {
     intent.key.clone()
 }
 
-/// Whether this relayer can act on an intent.
+/// Whether a relayer of its chain can act on an intent.
 ///
 /// # Errors
 /// Why it never can, in words for the hub.
-pub fn admit(intent: &Intent, chain: ChainId) -> Result<(), String> {
+pub fn admit(intent: &Intent) -> Result<(), String> {
+    let chain = intent.arbiter.chain;
     if intent.key.is_empty() || intent.key.len() > KEY_MAX {
         return Err(format!("key has {} bytes; it must have 1 to {KEY_MAX}", intent.key.len()));
-    }
-    if intent.arbiter.chain != chain {
-        return Err(format!("arbiter {} is not on {chain}, the chain of this relayer", intent.arbiter));
     }
     if intent.terms.arbiter != intent.arbiter {
         return Err(format!("terms name the arbiter {}, not {}", intent.terms.arbiter, intent.arbiter));

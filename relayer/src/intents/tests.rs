@@ -12,7 +12,6 @@ use crate::testing::{Peers, Running, config, intent, terms, until};
 
 const NO_NODE: &str = "http://127.0.0.1:9";
 const SIGNER: &str = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
-const CHAIN: ChainId = ChainId::Eip155(31337);
 
 fn open(seq: u64, key: &str) -> Intent {
     intent(seq, key, &terms(), IntentAction::OpenCase)
@@ -57,29 +56,32 @@ async fn an_intent_is_kept_once_by_its_key_across_restarts_and_lists_begun_anew(
 }
 
 #[tokio::test]
-async fn an_intent_for_another_chain_fails_and_the_hub_is_told() {
+async fn an_intent_for_another_chain_is_left_to_its_relayer() {
     for db in on_both().await {
         let peers = Peers::start().await;
-        let mut elsewhere = open(1, "open/a");
+        let (mut elsewhere, mut impossible) = (open(1, "open/a"), open(2, "open/b"));
         elsewhere.arbiter.chain = ChainId::Eip155(1);
-        peers.want([elsewhere]);
+        impossible.terms.amount = u128::MAX;
+        peers.want([elsewhere, impossible]);
         let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), Arc::default()).await;
-        let (_, state, reason) = listed(&relayer, 1).await.remove(0);
-        assert_eq!(state, "failed", "{:?}", db.engine);
-        assert!(reason.contains("eip155:1:") && reason.contains("eip155:31337"), "{reason}");
+        let mut all = listed(&relayer, 1).await;
+        let (_, state, reason) = all.remove(0);
+        assert!(all.is_empty() && state == "failed", "{:?}", db.engine);
+        assert!(reason.contains("terms: amount"), "{reason}");
         let report = until("a report", || async { peers.reports().pop() }).await;
-        assert_eq!((report.key.as_str(), report.progress), ("open/a", IntentProgress::Failed { reason }));
+        assert_eq!((report.key.as_str(), report.progress), ("open/b", IntentProgress::Failed { reason }));
+        assert_eq!(peers.reports().len(), 1);
         relayer.stop().await;
     }
 }
 
 #[test]
 fn what_cannot_be_done_is_refused_by_name() {
-    admit(&open(1, "open/a"), CHAIN).unwrap();
+    admit(&open(1, "open/a")).unwrap();
     let refused = |change: fn(&mut Intent)| {
         let mut intent = open(1, "open/a");
         change(&mut intent);
-        admit(&intent, CHAIN).unwrap_err()
+        admit(&intent).unwrap_err()
     };
     assert!(refused(|intent| intent.key.clear()).contains("0 bytes"));
     assert!(refused(|intent| intent.key = "k".repeat(KEY_MAX + 1)).contains("201 bytes"));
