@@ -99,49 +99,48 @@ fn approve(svm: &mut Svm, signer: &Keypair, digest: B256) {
 
 /// The parties' ways to say something: themselves, or by signature.
 fn said(
-    svm: &mut Svm,
-    number: u64,
-    token: Option<Pubkey>,
-    ready: fn(&Trade, &mut Svm),
+    trade: &Trade,
     by_seller: bool,
     signed: bool,
     line: fn(&Trade) -> Line,
     call: fn(&Trade, Pubkey, Option<&Bearer>) -> Vec<Instruction>,
 ) -> Made {
-    let trade = trade(svm, number, token);
-    ready(&trade, svm);
     let by = if by_seller { &trade.seller } else { &trade.buyer };
     if !signed {
-        return made(call(&trade, key(by), None), &[by]);
+        return made(call(trade, key(by), None), &[by]);
     }
-    let bearer = bearer(by, VALID_UNTIL, &line(&trade));
-    made(call(&trade, key(&trade.relayer), Some(&bearer)), &[&trade.relayer])
+    let bearer = bearer(by, VALID_UNTIL, &line(trade));
+    made(call(trade, key(&trade.relayer), Some(&bearer)), &[&trade.relayer])
 }
 
 fn release(svm: &mut Svm, number: u64, token: Option<Pubkey>, signed: bool) -> Made {
     let line = |trade: &Trade| Line::release(trade.deal.id, AMOUNT);
-    said(svm, number, token, Trade::fund, false, signed, line, |trade, caller, bearer| {
-        trade.deal.release(caller, AMOUNT, bearer, 0)
-    })
+    let trade = trade(svm, number, token);
+    trade.fund(svm);
+    said(&trade, false, signed, line, |trade, caller, bearer| trade.deal.release(caller, AMOUNT, bearer, 0))
 }
 
 fn refund(svm: &mut Svm, number: u64, token: Option<Pubkey>, signed: bool) -> Made {
     let line = |trade: &Trade| Line::refund(trade.deal.id, AMOUNT / 4);
-    said(svm, number, token, Trade::fund, true, signed, line, |trade, caller, bearer| {
-        trade.deal.refund(caller, AMOUNT / 4, bearer, 0)
-    })
+    let trade = trade(svm, number, token);
+    trade.fund(svm);
+    said(&trade, true, signed, line, |trade, caller, bearer| trade.deal.refund(caller, AMOUNT / 4, bearer, 0))
 }
 
 fn deliver(svm: &mut Svm, number: u64, signed: bool) -> Made {
     let line = |trade: &Trade| Line::deliver(trade.deal.id, DOCUMENT.into(), VALID_UNTIL);
-    said(svm, number, COIN, Trade::fund, true, signed, line, |trade, caller, bearer| {
+    let trade = trade(svm, number, COIN);
+    trade.fund(svm);
+    said(&trade, true, signed, line, |trade, caller, bearer| {
         trade.deal.deliver(caller, DOCUMENT.into(), bearer, 0)
     })
 }
 
 fn dispute(svm: &mut Svm, number: u64, signed: bool) -> Made {
     let line = |trade: &Trade| Line::dispute(trade.deal.id, DOCUMENT.into(), VALID_UNTIL);
-    said(svm, number, COIN, Trade::fund, false, signed, line, |trade, caller, bearer| {
+    let trade = trade(svm, number, COIN);
+    trade.fund(svm);
+    said(&trade, false, signed, line, |trade, caller, bearer| {
         trade.deal.dispute(caller, DOCUMENT.into(), bearer, 0)
     })
 }
@@ -149,7 +148,9 @@ fn dispute(svm: &mut Svm, number: u64, signed: bool) -> Made {
 fn evidence(svm: &mut Svm, number: u64, signed: bool) -> Made {
     const URI: &str = "ipfs://bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi";
     let line = |trade: &Trade| Line::evidence(trade.deal.id, DOCUMENT.into(), URI, VALID_UNTIL);
-    said(svm, number, COIN, Trade::dispute, true, signed, line, |trade, caller, bearer| {
+    let trade = trade(svm, number, COIN);
+    trade.dispute(svm);
+    said(&trade, true, signed, line, |trade, caller, bearer| {
         trade.deal.evidence(caller, DOCUMENT.into(), URI.into(), bearer, 0)
     })
 }
