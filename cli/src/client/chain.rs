@@ -60,9 +60,8 @@ impl Chain {
         };
         match solana::Chain::connect(url).await {
             Ok(Some(chain)) => Ok(Self::Solana(chain)),
-            // Whoever answers nothing at all is told of as before.
-            Ok(None) => Err(not_evm),
-            Err(error) => Err(error),
+            // Whoever is neither is told of as before there were two.
+            Ok(None) | Err(_) => Err(not_evm),
         }
     }
 

@@ -112,9 +112,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let chain = chain_of(session, key.is_of_solana()).await?;
             let known = profile.wallet.account(chain).ok();
             // A wallet of which the hub did not hear yet: the key stays.
-            if known
-                .is_none_or(|wallet| profile.word_of(wallet).is_ok_and(|word| Some(word) != profile.account))
-            {
+            if known.is_none_or(|wallet| profile.words.contains_key(&wallet.to_string())) {
                 profile.take(key.first()?)?;
             }
             session.hub()?.join(&mut profile, chain).await?;

@@ -120,6 +120,22 @@ fn check_verbs(folder: &Folder, report: &Value) {
 
     let wallets = folder.done("buyer", &["account", "show"])["wallets"].clone();
     assert_eq!(wallets.as_array().map(Vec::len), Some(2), "{wallets}");
+    let otto = folder.done("otto", &["account", "new", "--solana"]);
+    let only = otto["wallets"].as_array().expect("wallets");
+    assert!(
+        only.len() == 1 && only[0]["wallet"].as_str().is_some_and(|one| one.starts_with("solana:")),
+        "{otto}"
+    );
+    let both = folder.done("otto", &["account", "add-wallet"]);
+    assert_eq!(
+        (both["wallets"].as_array().map(Vec::len), &both["account"]),
+        (Some(2), &otto["account"]),
+        "{both}"
+    );
+    let deployed = folder.verb(&["--as", "otto", "--rpc", &rpc, "deploy"]);
+    let told = String::from_utf8_lossy(&deployed.stderr).into_owned();
+    assert!(deployed.status.code() == Some(1) && told.contains("docs/solana.md"), "{told}");
+
     let listing = folder.done(
         "seller",
         &[
