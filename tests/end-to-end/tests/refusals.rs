@@ -18,7 +18,7 @@ use hub::{
     identity::{IdentityBody, SignIn, SignInFields},
     records::{DeviceKey, Draft, RecordId, Stamp},
 };
-use protocol::chain::AccountId;
+use protocol::chain::{AccountId, ChainId};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json as value};
 
@@ -179,7 +179,9 @@ async fn sign_in(market: &Market) {
     let (_, problem) = market.refused_record(&wrong_signer).await;
     assert_eq!(problem["rule"], "wallet_signature", "{problem}");
 
-    let wrong_chain = someone.identity(&market.fields().await, &someone.wallet, |m| m.chain_id = 1);
+    let wrong_chain = someone.identity(&market.fields().await, &someone.wallet, |m| {
+        m.wallet.chain = ChainId::Eip155(1);
+    });
     let (_, problem) = market.refused_record(&wrong_chain).await;
     assert_eq!(problem["rule"], "message_chain", "{problem}");
 
