@@ -232,7 +232,7 @@ fn calls(svm: &mut Svm, trade: &Trade, action: &str, number: u64) -> Vec<Instruc
         "execute" => vec![case.execute(last)],
         "withdraw" => {
             let credit = now.map_or(0, |deal| if by_seller { deal.seller_credit } else { deal.buyer_credit });
-            let amount = if number / 2 % 3 == 0 { part } else { credit };
+            let amount = if (number / 2).is_multiple_of(3) { part } else { credit };
             let to = deal.token.map_or(key(&trade.keeper), |token| {
                 solana::associated_token(&key(&trade.keeper), &token.mint, &token.program)
             });
@@ -259,7 +259,7 @@ fn calls(svm: &mut Svm, trade: &Trade, action: &str, number: u64) -> Vec<Instruc
             let heal = action == "heal";
             match deal.token {
                 // An empty wallet takes no payout below its rent.
-                None if number / 2 % 2 == 0 => {
+                None if (number / 2).is_multiple_of(2) => {
                     let (from, to) = if heal {
                         (&trade.arbiter, key(&trade.seller))
                     } else {
@@ -272,7 +272,9 @@ fn calls(svm: &mut Svm, trade: &Trade, action: &str, number: u64) -> Vec<Instruc
                     set_executable(svm, &key(party), !heal);
                     vec![]
                 }
-                Some(_) if number / 2 % 3 == 0 => freeze(trade, &solana::vault_address(deal.id), heal),
+                Some(_) if (number / 2).is_multiple_of(3) => {
+                    freeze(trade, &solana::vault_address(deal.id), heal)
+                }
                 Some(of) => {
                     freeze(trade, &solana::associated_token(&key(party), &of.mint, &of.program), heal)
                 }
