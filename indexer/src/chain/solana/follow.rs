@@ -239,11 +239,10 @@ impl Following {
                 return Ok(None);
             }
         }
-        if to < finalized {
+        if to < finalized && to == position.tip.number {
             // Beyond the tip it reaches as far as this step does.
             let finalized = BlockRef { number: finalized, hash: B256::ZERO };
-            let beyond = (to == position.tip.number).then_some(finalized);
-            return Ok(Some((Settled { safe: None, finalized: beyond.or(before) }, None)));
+            return Ok(Some((Settled { safe: None, finalized: Some(finalized) }, None)));
         }
         let Some(block) = self.rpc.block(to).await? else { return Ok(nothing) };
         let mut reader = ground.shared.db.reader().acquire().await?;
