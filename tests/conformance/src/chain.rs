@@ -130,7 +130,7 @@ pub trait Chain {
     /// Several in one transaction, all or none, with so much coin. Not called where there is no purse.
     fn batch(&mut self, calls: &[(Terms, Action, Actor)], sent: u128, time: u64) -> Told {
         let _ = (calls, sent, time);
-        unimplemented!("this chain has no purse")
+        panic!("a chain without a purse was asked for a batch")
     }
     /// Asks something of a case. `ballots` says how those of [`case::Action::Submit`] are signed.
     fn hear(

@@ -10,7 +10,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::unimplemented,
     missing_docs,
     reason = "test code"
 )]
