@@ -3,6 +3,7 @@
 mod body;
 mod params;
 mod problem;
+pub mod webhook;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
