@@ -13,6 +13,7 @@ use protocol::{
 use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use service::failpoint;
 
 /// The longest to wait for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -134,7 +135,10 @@ impl Indexers {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let mut answer = request.send().await.map_err(unreachable)?;
+        failpoint::pass(&["hub.indexer", kind_of(path), "before"]);
+        let answer = request.send().await;
+        failpoint::pass(&["hub.indexer", kind_of(path), "after"]);
+        let mut answer = answer.map_err(unreachable)?;
         match answer.status() {
             StatusCode::NOT_FOUND => return Ok(None),
             StatusCode::OK => {}
@@ -149,4 +153,9 @@ impl Indexers {
         }
         serde_json::from_slice(&bytes).map(Some).map_err(|error| unusable(error.to_string()))
     }
+}
+
+/// What a path asks for, as fail points name it: `events` of `/v1/events/0x…`.
+fn kind_of(path: &str) -> &str {
+    path.split(['/', '?']).nth(2).unwrap_or_default()
 }

@@ -142,6 +142,7 @@ fn spawn(service: &Service) -> Result<Child> {
         .process_group(0)
         .kill_on_drop(true)
         .env("NO_COLOR", "1")
+        .env("EARNEST_SERVICE", service.name)
         .env_remove("EARNEST_ABORT_AT");
     if let Some(at) = &service.abort_at {
         command.env("EARNEST_ABORT_AT", at);

@@ -13,6 +13,7 @@ use protocol::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use service::failpoint;
 
 use crate::{error::Error, transactions::ChainError};
 
@@ -192,7 +193,10 @@ impl Node {
     }
 
     async fn call<T: RpcRecv>(&self, method: &'static str, params: Value) -> Result<T, ChainError> {
-        self.client.request(method, params).await.map_err(|error: TransportError| {
+        failpoint::pass(&["relayer.rpc", method, "before"]);
+        let answer = self.client.request(method, params).await;
+        failpoint::pass(&["relayer.rpc", method, "after"]);
+        answer.map_err(|error: TransportError| {
             let reason = error.to_string().replace(&self.url, "relayer.rpc_url");
             ChainError::Rpc { method, reason: reason.chars().take(500).collect() }
         })
