@@ -6,4 +6,7 @@ pub mod config;
 pub mod db;
 pub mod failpoint;
 pub mod http;
+pub mod rpc;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 //! SQLite, an advisory lock of the transaction on PostgreSQL): the order of commits is the order of sequence numbers.
 //! What differs between the engines is in `sqlite.rs` and `postgres.rs`.
 
+mod alone;
 mod postgres;
 mod sqlite;
 #[cfg(feature = "testing")]
@@ -20,6 +21,8 @@ use sqlx::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::failpoint;
+
+pub use alone::Alone;
 
 /// The two engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +111,7 @@ impl Db {
     /// The engine's own.
     pub async fn begin(&self) -> Result<Write, DbError> {
         let turn = self.turn.clone().lock_owned().await;
+        refused(&[self.service, "begin"])?;
         let transaction = match self.engine {
             Engine::Sqlite => sqlite::begin(&self.pool).await?,
             Engine::Postgres => postgres::begin(&self.pool, self.lock_key).await?,
@@ -141,10 +145,27 @@ impl Write {
     /// The engine's own; then nothing of it happened.
     pub async fn commit(self) -> Result<(), DbError> {
         failpoint::pass(&[self.service, "commit", "before"]);
+        refused(&[self.service, "commit"])?;
         self.transaction.commit().await?;
         failpoint::pass(&[self.service, "commit", "after"]);
         Ok(())
     }
+}
+
+/// The failure that a simulated world wants here.
+#[cfg(feature = "simulation")]
+fn refused(parts: &[&str]) -> Result<(), DbError> {
+    match crate::simulation::world() {
+        Some(world) if world.refuses(&parts.join(".")) => Err(DbError::Sql(sqlx::Error::PoolTimedOut)),
+        _ => Ok(()),
+    }
+}
+
+/// Nothing, in a build without the feature `simulation`.
+#[cfg(not(feature = "simulation"))]
+#[allow(clippy::unnecessary_wraps, reason = "the same as with the feature")]
+const fn refused(_parts: &[&str]) -> Result<(), DbError> {
+    Ok(())
 }
 
 /// Whether the statement broke a UNIQUE or PRIMARY KEY rule.
