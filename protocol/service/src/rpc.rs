@@ -77,7 +77,8 @@ impl Http {
         while let Some(part) = response.chunk().await.map_err(failed)? {
             if answer.len().saturating_add(part.len()) > self.answer_bytes_max {
                 let words = format!("the answer has more than {} bytes", self.answer_bytes_max);
-                return Err(TransportErrorKind::custom_str(&words));
+                // As if the node had said so itself: what is too long is asked for in parts.
+                return Err(TransportErrorKind::http_error(413, words));
             }
             answer.extend_from_slice(&part);
         }

@@ -111,6 +111,8 @@ impl Db {
     /// The engine's own.
     pub async fn begin(&self) -> Result<Write, DbError> {
         let turn = self.turn.clone().lock_owned().await;
+        #[cfg(feature = "simulation")]
+        crate::simulation::settle().await;
         refused(&[self.service, "begin"])?;
         let transaction = match self.engine {
             Engine::Sqlite => sqlite::begin(&self.pool).await?,

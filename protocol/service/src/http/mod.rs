@@ -30,6 +30,17 @@ pub const BODY_MAX: usize = 64 * 1024;
 /// The longest a request may take: long polls wait at most 25 s.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Sends a request of ours; in a build for simulations, to the world that the thread is in, if it is in one.
+///
+/// # Errors
+/// No answer begins.
+pub async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, reqwest::Error> {
+    #[cfg(feature = "simulation")]
+    return crate::simulation::send(request).await;
+    #[cfg(not(feature = "simulation"))]
+    request.send().await
+}
+
 /// Adds `/health` (the process lives), `/ready` (`ready` decides), `/metrics` (Prometheus text), the body limit, the
 /// request time limit, request metrics, and problem details for unknown paths.
 pub fn shell<F, R>(service: &'static str, routes: Router, ready: F) -> Router

@@ -1,0 +1,102 @@
+//! What must hold, whatever happened: found from the chain itself, never from what the services say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::B256;
+use protocol::{
+    chain::event_id,
+    wire::feed::{FeedEntry, Finality},
+};
+
+use crate::{
+    chain::{Block, Chain},
+    scene::{CHAIN, SCENE},
+};
+
+/// An event's place on the chain.
+pub type Place = (u64, u64);
+
+/// Ids of the events of our contracts in a block, with their places.
+pub fn events_of(block: &Block) -> Vec<(B256, Place)> {
+    let ours = [SCENE.escrow, SCENE.pools].map(|contract| contract.address.evm().unwrap());
+    let logs = block.logs().filter(|(_, _, log)| ours.contains(&log.address));
+    logs.map(|(mined, index, _)| {
+        let id = event_id(CHAIN, block.hash, mined.tx.hash.into(), index).unwrap();
+        (id, (block.number(), index))
+    })
+    .collect()
+}
+
+/// Ids of the events of our contracts up to a height, in order.
+pub fn events_up_to(chain: &Chain, number: u64) -> Vec<B256> {
+    let blocks = chain.canonical().take_while(|block| block.number() <= number);
+    blocks.flat_map(|block| events_of(block)).map(|(id, _)| id).collect()
+}
+
+/// Follows a feed as one who relies on it does.
+#[derive(Debug, Default)]
+pub struct Listener {
+    pub cursor: u64,
+    /// The last that was told of each event.
+    told: BTreeMap<B256, Finality>,
+    finals: BTreeSet<B256>,
+    last_final: Place,
+    /// Final events that were told after later ones: each had been missed when its block was read.
+    pub late: u64,
+    pub duplicated: u64,
+    pub retracted: u64,
+    pub complaints: Vec<String>,
+}
+
+impl Listener {
+    /// Hears one entry while the chain is as it is.
+    pub fn hear(&mut self, entry: &FeedEntry, chain: &Chain) {
+        let (id, finality) = (entry.event.id, entry.finality);
+        if entry.seq <= self.cursor {
+            self.complaints.push(format!("entry {} after {}", entry.seq, self.cursor));
+        }
+        self.cursor = entry.seq;
+        let before = self.told.insert(id, finality);
+        let allowed = match (before, finality) {
+            (None | Some(Finality::Retracted), Finality::Seen | Finality::Safe | Finality::Final)
+            | (Some(Finality::Seen), Finality::Safe | Finality::Final | Finality::Retracted)
+            | (Some(Finality::Safe), Finality::Final | Finality::Retracted) => true,
+            _ => false,
+        };
+        if !allowed {
+            self.complaints.push(format!("entry {}: {id} was {before:?} and is {finality:?}", entry.seq));
+        }
+        self.retracted += u64::from(finality == Finality::Retracted);
+        if finality == Finality::Final {
+            if !self.finals.insert(id) {
+                self.duplicated += 1;
+            }
+            let place = (entry.event.block_number, entry.event.log_index);
+            if place < self.last_final {
+                self.late += 1;
+            } else {
+                self.last_final = place;
+            }
+            let block = chain.at(place.0).filter(|block| block.hash == entry.event.block_hash);
+            if block.is_none() || place.0 > chain.view().finalized {
+                self.complaints.push(format!("entry {}: {id} of block {} is not final", entry.seq, place.0));
+            }
+        }
+    }
+
+    /// Final events of the chain that were never told as final, and told ones that the chain does not have.
+    pub fn compare(&self, chain: &Chain) -> (u64, u64) {
+        let wanted: BTreeSet<B256> = events_up_to(chain, chain.view().finalized).into_iter().collect();
+        let lost = wanted.difference(&self.finals).count();
+        let strange = self.finals.difference(&wanted).count();
+        (lost as u64, strange as u64)
+    }
+
+    /// Whether what was told and not taken back is what the chain has.
+    pub fn agrees(&self, chain: &Chain) -> bool {
+        let told: BTreeSet<B256> =
+            self.told.iter().filter(|(_, last)| **last != Finality::Retracted).map(|(id, _)| *id).collect();
+        let wanted: BTreeSet<B256> = events_up_to(chain, chain.view().head()).into_iter().collect();
+        told == wanted
+    }
+}

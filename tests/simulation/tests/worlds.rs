@@ -1,0 +1,90 @@
+//! Worlds by the hundred, each by its seed. `EARNEST_SEEDS` says how many (200), `EARNEST_FIRST_SEED` from which on (1),
+//! `EARNEST_SEED` plays a single one aloud.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use simulation::play::{Played, counts, play};
+
+/// What an environment variable says, or else `otherwise`.
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// Plays the worlds of these seeds, as many at one time as there are processors.
+fn all(first: u64, count: u64) -> Vec<Played> {
+    let (next, done) = (AtomicU64::new(first), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        return;
+                    }
+                    let played = play(seed);
+                    for failure in &played.failures {
+                        println!("seed {seed}: {failure}");
+                    }
+                    done.lock().unwrap().push(played);
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|played| played.seed);
+    done
+}
+
+fn sum(worlds: &[Played], of: impl Fn(&Played) -> u64) -> u64 {
+    worlds.iter().map(of).sum()
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_happens_twice() {
+    let one = std::env::var_os("EARNEST_SEED").is_some();
+    let (first, count) = if one {
+        (number("EARNEST_SEED", 1), 1)
+    } else {
+        (number("EARNEST_FIRST_SEED", 1), number("EARNEST_SEEDS", 200))
+    };
+    let began = Instant::now();
+    let worlds = all(first, count);
+    for line in counts(&worlds) {
+        println!("{line}");
+    }
+    println!(
+        "{} blocks, {} final events ({} told late), {} retracted, {} intents, {} transactions of the relayer, {} boundaries passed",
+        sum(&worlds, |world| world.blocks),
+        sum(&worlds, |world| world.events),
+        sum(&worlds, |world| world.late),
+        sum(&worlds, |world| world.retracted),
+        sum(&worlds, |world| world.intents),
+        sum(&worlds, |world| world.transactions),
+        sum(&worlds, |world| world.boundaries),
+    );
+    let failed: Vec<u64> =
+        worlds.iter().filter(|world| !world.failures.is_empty()).map(|world| world.seed).collect();
+    let (lost, duplicated) = (sum(&worlds, |world| world.lost), sum(&worlds, |world| world.duplicated));
+    println!("seeds {first} to {} in {} s", first + count - 1, began.elapsed().as_secs());
+    println!("{count} seeds, {} steps, {lost} lost, {duplicated} duplicated", sum(&worlds, |world| world.steps));
+    assert!(failed.is_empty(), "replay with EARNEST_SEED=…: {failed:?}");
+    assert_eq!((lost, duplicated), (0, 0));
+}
+
+#[test]
+fn a_seed_is_one_world() {
+    if std::env::var_os("EARNEST_SEED").is_some() {
+        return;
+    }
+    let traces = |worlds: Vec<Played>| worlds.iter().map(|world| world.trace).collect::<Vec<_>>();
+    let first = number("EARNEST_FIRST_SEED", 1);
+    let (once, again) = (traces(all(first, 20)), traces(all(first, 20)));
+    assert_eq!(once, again);
+    assert!(once.windows(2).all(|two| two[0] != two[1]), "every seed is a world of its own");
+}
