@@ -1,0 +1,77 @@
+//! SQLite's own ceiling: the very rows that a re-index leaves behind, inserted into an empty database of the same schema by
+//! prepared statements, with the same durability and as many commits, from memory. Nothing is decoded, folded or looked up.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+
+use anyhow::Result;
+use rusqlite::{Connection, OpenFlags, params_from_iter, types::Value as Cell};
+use serde_json::{Value, json};
+
+/// Insert the very rows of a database into an empty one, as fast as SQLite does.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// The database whose rows they are
+    #[arg(long)]
+    from: PathBuf,
+    /// The file of the new one
+    #[arg(long)]
+    to: PathBuf,
+    /// The tables that a re-index writes
+    #[arg(long, required = true, num_args = 1..)]
+    tables: Vec<String>,
+    /// In how many commits
+    #[arg(long)]
+    commits: usize,
+}
+
+struct Table {
+    insert: String,
+    rows: Vec<Vec<Cell>>,
+}
+
+fn load(from: &Connection, name: &str) -> Result<Table> {
+    let mut all = from.prepare(&format!("SELECT * FROM {name} ORDER BY rowid"))?;
+    let columns: Vec<String> = all.column_names().iter().map(|column| format!("\"{column}\"")).collect();
+    let holes: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
+    let insert = format!("INSERT INTO {name} ({}) VALUES ({})", columns.join(", "), holes.join(", "));
+    let mut rows = Vec::new();
+    let mut cursor = all.query([])?;
+    while let Some(row) = cursor.next()? {
+        rows.push((0..columns.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?);
+    }
+    Ok(Table { insert, rows })
+}
+
+/// Copies the rows and answers how long SQLite took.
+pub fn run(arguments: &Arguments) -> Result<Value> {
+    let from = Connection::open_with_flags(&arguments.from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let tables: Vec<Table> = arguments.tables.iter().map(|name| load(&from, name)).collect::<Result<_>>()?;
+    let to = Connection::open(&arguments.to)?;
+    let page: i64 = from.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    to.execute_batch(&format!(
+        "PRAGMA page_size = {page}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+    ))?;
+    let mut schema = from.prepare(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, rowid",
+    )?;
+    for sql in schema.query_map([], |row| row.get::<_, String>(0))? {
+        to.execute_batch(&sql?)?;
+    }
+    to.execute_batch("PRAGMA foreign_keys = OFF")?;
+    let began = Instant::now();
+    for commit in 0..arguments.commits {
+        to.execute_batch("BEGIN IMMEDIATE")?;
+        for table in &tables {
+            let part = |n: usize| table.rows.len() * n / arguments.commits;
+            let mut insert = to.prepare_cached(&table.insert)?;
+            for row in &table.rows[part(commit)..part(commit + 1)] {
+                insert.execute(params_from_iter(row))?;
+            }
+        }
+        to.execute_batch("COMMIT")?;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let rows: BTreeMap<&String, usize> =
+        arguments.tables.iter().zip(&tables).map(|(name, table)| (name, table.rows.len())).collect();
+    Ok(json!({"seconds": seconds, "rows": rows, "commits": arguments.commits}))
+}

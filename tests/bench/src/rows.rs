@@ -1,0 +1,141 @@
+//! What all subjects must agree on: the events in the chain's order with their fields, as lines, and the hash of these.
+
+use alloy::primitives::{B256, Keccak256};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use futures::TryStreamExt;
+use protocol::{chain::Address, terms::Terms, wire::feed::EventBody};
+use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection, Row as _};
+
+/// The hash over rows in order.
+#[derive(Debug, Default)]
+pub struct Rows {
+    hasher: Keccak256,
+    last: Option<(u64, u64)>,
+    /// How many rows it is over.
+    pub count: u64,
+}
+
+impl Rows {
+    /// Adds the next event; `fields` are those of the contract's event by their names in Solidity, integers in any form
+    /// and hexadecimals in any case.
+    pub fn add(&mut self, place: (u64, u64), name: &str, fields: &Value) -> Result<()> {
+        anyhow::ensure!(self.last < Some(place), "{name} at {place:?} is told twice or out of order");
+        self.last = Some(place);
+        self.count += 1;
+        let line = json!([place.0, place.1, name, plain(fields)]);
+        self.hasher.update(serde_json_canonicalizer::to_vec(&line)?);
+        self.hasher.update(b"\n");
+        Ok(())
+    }
+
+    /// The hash of all that was added.
+    pub fn hash(self) -> B256 {
+        self.hasher.finalize()
+    }
+}
+
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => number.to_string().into(),
+        Value::String(text) => text.to_lowercase().into(),
+        Value::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), plain(field))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Whose table it is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Of {
+    /// `logs` and `events` of the indexer.
+    Earnest,
+    /// `event` of the others.
+    Table,
+}
+
+impl Of {
+    const fn query(self) -> &'static str {
+        match self {
+            Self::Earnest => {
+                "SELECT block_number, log_index, name, body AS fields FROM events WHERE canonical = 1 \
+                 ORDER BY block_number, log_index"
+            }
+            Self::Table => {
+                "SELECT CAST(block_number AS BIGINT) AS block_number, CAST(log_index AS BIGINT) AS log_index, \
+                 name, args AS fields FROM event ORDER BY 1, 2"
+            }
+        }
+    }
+}
+
+/// The hash of the events that a subject has stored, in order.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// `sqlite:PATH` or `postgres://…`
+    #[arg(long)]
+    database: String,
+    /// Whose
+    #[arg(long, value_enum)]
+    of: Of,
+}
+
+/// Hashes a subject's rows.
+pub async fn run(arguments: &Arguments) -> Result<Value> {
+    let mut on = AnyConnection::connect(&arguments.database).await?;
+    let mut found = Rows::default();
+    let mut rows = sqlx::query(arguments.of.query()).fetch(&mut on);
+    while let Some(row) = rows.try_next().await? {
+        let number = |column| -> Result<u64> { Ok(u64::try_from(row.try_get::<i64, _>(column)?)?) };
+        let name: String = row.try_get("name")?;
+        let fields: String = row.try_get("fields")?;
+        let fields = match arguments.of {
+            Of::Earnest => solidity(&serde_json::from_str(&fields).with_context(|| fields.clone())?)?,
+            Of::Table => serde_json::from_str(&fields)?,
+        };
+        found.add((number("block_number")?, number("log_index")?), &name, &fields)?;
+    }
+    Ok(json!({"events": found.count, "hash": found.hash()}))
+}
+
+/// The fields of our event under their names in Solidity.
+fn solidity(body: &EventBody) -> Result<Value> {
+    Ok(match body {
+        EventBody::Funded { deal, terms } => json!({"deal": deal, "terms": terms_of(terms)?}),
+        EventBody::Delivered { deal, delivery, count } => {
+            json!({"deal": deal, "delivery": delivery, "count": count})
+        }
+        EventBody::Released { deal, released, count } => {
+            json!({"deal": deal, "released": released.to_string(), "count": count})
+        }
+        EventBody::Refunded { deal, refunded, count } => {
+            json!({"deal": deal, "refunded": refunded.to_string(), "count": count})
+        }
+        EventBody::Disputed { deal, by, evidence, count } => {
+            json!({"deal": deal, "by": by, "evidence": evidence, "count": count})
+        }
+        EventBody::Evidence { deal, by, evidence, uri, count } => {
+            json!({"deal": deal, "by": by, "evidence": evidence, "uri": uri, "count": count})
+        }
+        other => anyhow::bail!("the corpus has no {}", other.name()),
+    })
+}
+
+/// The terms as the contract's struct has them.
+pub fn terms_of(terms: &Terms) -> Result<Value> {
+    let evm = |address: Address| address.evm().context("an address of an EVM chain");
+    Ok(json!({
+        "buyer": evm(terms.buyer.address)?,
+        "seller": evm(terms.seller.address)?,
+        "arbiter": evm(terms.arbiter.address)?,
+        "asset": evm(terms.asset.address())?,
+        "amount": terms.amount.to_string(),
+        "fundBy": terms.fund_by,
+        "deliverBy": terms.deliver_by,
+        "inspection": terms.inspection,
+        "ruling": terms.ruling,
+        "lapseShare": terms.lapse_share,
+        "metered": terms.metered,
+        "annex": {"panel": terms.panel, "agreement": terms.agreement, "salt": terms.salt},
+    }))
+}
