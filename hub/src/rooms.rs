@@ -22,7 +22,7 @@ pub(crate) enum Room {
     Communities,
     /// Listings.
     Market,
-    /// Purchases and the chain's events about them.
+    /// Purchases, what their parties ask for, and the chain's events about them.
     Deals,
     /// Evidence, ballots, appeals, and moments that have come.
     Disputes,
@@ -40,7 +40,9 @@ impl Room {
             "hub@1" | "identity@1" | "device@1" => Self::Identity,
             "community@1" | "membership@1" | "pool@1" => Self::Communities,
             "listing@1" => Self::Market,
-            "purchase@1" | "acceptance@1" | "withdrawal@1" | "chain-event@1" => Self::Deals,
+            "purchase@1" | "acceptance@1" | "withdrawal@1" | "act@1" | "standing@1" | "chain-event@1" => {
+                Self::Deals
+            }
             "evidence@1" | "ballot@1" | "appeal@1" | "due@1" => Self::Disputes,
             "credential@1" => Self::Reputation,
             _ => return None,

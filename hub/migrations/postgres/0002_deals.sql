@@ -106,3 +106,32 @@ CREATE TABLE credentials (
     UNIQUE (deal, kind)
 );
 CREATE INDEX credentials_subject ON credentials (subject, seq);
+
+-- What parties signed to have done. A settlement has the same key for both.
+CREATE TABLE acts (
+    id TEXT PRIMARY KEY,
+    deal TEXT NOT NULL,
+    key TEXT NOT NULL,
+    party TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    UNIQUE (key, party)
+);
+CREATE INDEX acts_deal ON acts (deal, created_at);
+
+-- Which time-outs the hub is to send for whom.
+CREATE TABLE standing (
+    deal TEXT NOT NULL,
+    time_out TEXT NOT NULL,
+    account TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    PRIMARY KEY (deal, time_out, account)
+);
+
+-- Those that are to come.
+CREATE TABLE time_outs (
+    deal TEXT PRIMARY KEY,
+    time_out TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE INDEX time_outs_at ON time_outs (at);

@@ -9,9 +9,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use protocol::{
-    chain::event_order,
+    chain::{Address, event_order},
     terms::Terms,
     wire::{
+        act::{PartyAct, TimeOut},
         dec,
         feed::{ChainEvent, Delivery, DeliveryReceipt, EventBody, Finality},
         intent::{IntentPage, IntentProgress, ProgressReport},
@@ -27,6 +28,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     chain::{self, DELIVERY_MAX},
     intents,
+    orders::{self, Handed},
     position::Timeout,
     status::Status,
     store::{self, Filter, Purchase},
@@ -118,8 +120,39 @@ pub struct PurchaseDetails {
     /// The chain's events about the deal and their transactions, oldest first.
     #[schema(value_type = Vec<Object>)]
     pub transactions: Vec<DealTransaction>,
-    /// What the hub has asked the relayer to do, and how far the relayer says it is.
+    /// What the hub has asked the relayer to do, how far the relayer says it is, and what it says of the cost.
     pub intents: Vec<IntentView>,
+    /// What the parties signed to have done, oldest first; for the parties alone.
+    pub acts: Vec<ActView>,
+    /// What the hub is to do for a party when the time has come: `reclaim`, `claim` or `lapse`, and who asked; for the
+    /// parties alone.
+    #[schema(value_type = Vec<Object>)]
+    pub standing: Vec<StandingView>,
+}
+
+/// Something that a party signed to have done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ActView {
+    /// Its `act@1`.
+    #[schema(value_type = String)]
+    pub id: RecordId,
+    /// The key of its intent. A settlement becomes one when both parties have signed it.
+    pub key: String,
+    /// The wallet that signed.
+    #[schema(value_type = String)]
+    pub party: Address,
+    /// What it signed.
+    #[schema(value_type = Object)]
+    pub act: PartyAct,
+}
+
+/// What the hub is to do for a party when the time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingView {
+    /// What.
+    pub time_out: TimeOut,
+    /// Who asked.
+    pub account: RecordId,
 }
 
 /// A moment at which a status ends by itself.
@@ -206,6 +239,12 @@ fn transactions(events: &[(Finality, ChainEvent)]) -> Vec<DealTransaction> {
         .collect()
 }
 
+async fn acts(on: &mut AnyConnection, purchase: &Purchase) -> Result<Vec<ActView>, Error> {
+    let handed = orders::handed(on, purchase).await?;
+    let shown = |Handed { id, key, party, act }| ActView { id, key, party, act };
+    Ok(handed.into_iter().map(shown).collect())
+}
+
 async fn view(
     on: &mut AnyConnection,
     reader: &Reader,
@@ -229,6 +268,17 @@ async fn view(
                 .into_iter()
                 .map(|(key, progress)| IntentView { key, progress })
                 .collect(),
+            acts: match standing {
+                Standing::Party => acts(on, &purchase).await?,
+                _ => Vec::new(),
+            },
+            standing: match standing {
+                Standing::Party => orders::standing(on, &purchase).await?,
+                _ => Vec::new(),
+            }
+            .into_iter()
+            .map(|(time_out, account)| StandingView { time_out, account })
+            .collect(),
         }),
     };
     Ok(Some(PurchaseView {
@@ -403,7 +453,7 @@ async fn progress(
 ) -> Result<StatusCode, Problem> {
     relayer_only(&hub, &headers)?;
     let Json(mut report) = report?;
-    if let IntentProgress::Failed { reason } = &mut report.progress
+    if let IntentProgress::Failed { reason } | IntentProgress::Waiting { reason } = &mut report.progress
         && reason.chars().count() > PROGRESS_MAX
     {
         *reason = reason.chars().take(PROGRESS_MAX).collect();

@@ -14,7 +14,7 @@ use sqlx::AnyConnection;
 
 use super::{
     model::{self, Told},
-    position,
+    orders, position,
     store::{self, Provisional, Purchase},
 };
 use crate::{
@@ -155,6 +155,7 @@ pub(super) async fn refold(on: &mut AnyConnection, purchase: &mut Purchase, now:
     purchase.position = position.settled();
     purchase.updated_at = now;
     store::update(on, purchase).await?;
+    orders::schedule(on, purchase, u64::try_from(now.div_euclid(1000)).unwrap_or_default()).await?;
     outbox::append(
         on,
         "purchase",

@@ -9,8 +9,8 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row};
 
-use super::store::{corrupt, json, text};
-use crate::error::Error;
+use super::store::{Purchase, corrupt, json, text};
+use crate::{error::Error, records::RecordId};
 
 /// An intent as its row keeps it.
 #[derive(Serialize, Deserialize)]
@@ -18,6 +18,8 @@ struct Body {
     terms: Terms,
     action: IntentAction,
     deadline: u64,
+    #[serde(default)]
+    asked_by: Option<RecordId>,
 }
 
 /// Publishes an intent unless its key was published before.
@@ -29,7 +31,24 @@ pub(crate) async fn publish(
     action: IntentAction,
     deadline: u64,
 ) -> Result<(), Error> {
-    let body = text(&Body { terms: terms.clone(), action, deadline })?;
+    put(on, key, deal, &Body { terms: terms.clone(), action, deadline, asked_by: None }).await
+}
+
+/// Publishes what an account asked for, unless its key was published before.
+pub(super) async fn publish_for(
+    on: &mut AnyConnection,
+    account: RecordId,
+    key: &str,
+    purchase: &Purchase,
+    action: IntentAction,
+    deadline: u64,
+) -> Result<(), Error> {
+    let body = Body { terms: purchase.terms.clone(), action, deadline, asked_by: Some(account) };
+    put(on, key, purchase.deal, &body).await
+}
+
+async fn put(on: &mut AnyConnection, key: &str, deal: B256, body: &Body) -> Result<(), Error> {
+    let body = text(body)?;
     sqlx::query(
         "INSERT INTO intents (seq, key, deal, body)
          SELECT COALESCE(MAX(seq), 0) + 1, $1, $2, $3 FROM intents WHERE 1 = 1
@@ -59,7 +78,7 @@ pub(super) async fn page(on: &mut AnyConnection, after: u64, limit: i64) -> Resu
     rows.iter()
         .map(|row| {
             let seq: i64 = row.try_get("seq")?;
-            let Body { terms, action, deadline } = json(row, "body")?;
+            let Body { terms, action, deadline, asked_by } = json(row, "body")?;
             Ok(Intent {
                 seq: u64::try_from(seq).map_err(corrupt)?,
                 key: row.try_get("key")?,
@@ -67,6 +86,7 @@ pub(super) async fn page(on: &mut AnyConnection, after: u64, limit: i64) -> Resu
                 terms,
                 action,
                 deadline,
+                asked_by: asked_by.map(|account| account.to_string()),
             })
         })
         .collect()

@@ -6,13 +6,17 @@
 //! - `model.rs`: agreements, the rules of an offer, whether a telling of the relayer is true
 //! - `room.rs`: what `submit` asks
 //! - `chain.rs`: the relayer's door and the effects of an event
+//! - `acts.rs`, `orders.rs`: what parties sign for the hub to have done (`act@1`), and what it is to do for them when the
+//!   time has come (`standing@1`)
 //! - `intents.rs`: what the hub wants done on chain
 //! - `store.rs`, `api.rs`
 
+pub mod acts;
 pub(crate) mod api;
 mod chain;
 pub(crate) mod intents;
 pub mod model;
+pub(crate) mod orders;
 pub mod position;
 mod room;
 pub mod status;
@@ -20,5 +24,7 @@ pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 
-pub use api::{DeadlineView, IntentView, ProvisionalView, PurchaseDetails, PurchaseView};
+pub use api::{
+    ActView, DeadlineView, IntentView, ProvisionalView, PurchaseDetails, PurchaseView, StandingView,
+};
 pub(crate) use room::{TABLES, apply, check, prepare};

@@ -11,8 +11,10 @@ use service::db::Write;
 use sqlx::AnyConnection;
 
 use super::{
+    acts::{ActBody, StandingBody},
     chain,
     model::{self, AcceptanceBody, Goods, Offer, Panel, Price, PurchaseBody, REASON_MAX, WithdrawalBody},
+    orders,
     position::Position,
     status::{Status, Step, step},
     store::{self, Purchase},
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &["purchases", "chain_events", "intents"];
+pub(crate) const TABLES: &[&str] = &["purchases", "chain_events", "intents", "acts", "standing", "time_outs"];
 
 /// What an offer depends on besides the log: which contracts the hub followed when it came, and whether the deal was on
 /// chain already, so that its first events were let go.
@@ -38,7 +40,7 @@ struct Outside {
     on_chain: bool,
 }
 
-/// What the seller's contract wallet said of a signature.
+/// What the author's contract wallet said of a signature.
 #[derive(Serialize, Deserialize)]
 struct Asked {
     contract_accepts: bool,
@@ -69,6 +71,8 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
                 return Err(model::Refusal::ReasonTooLong(length).into());
             }
         }
+        "act@1" => drop(record.body_as::<ActBody>()?),
+        "standing@1" => drop(record.body_as::<StandingBody>()?),
         _ => drop(record.body_as::<FeedEntry>()?),
     }
     Ok(())
@@ -105,6 +109,10 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
                 }
             }
         }
+        "act@1" => {
+            let accepts = orders::contract_accepts(hub, record).await?;
+            Ok(accepts.map_or(Value::Null, |contract_accepts| json!(Asked { contract_accepts })))
+        }
         _ => Ok(Value::Null),
     }
 }
@@ -118,6 +126,16 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
         "purchase@1" => offer(write.on(), accepted).await?,
         "acceptance@1" => accept(write.on(), accepted).await?,
         "withdrawal@1" => withdraw(write.on(), accepted).await?,
+        "act@1" => {
+            let purchase = known(write.on(), &accepted.record).await?;
+            let asked = Option::<Asked>::deserialize(&accepted.facts).map_err(store::corrupt)?;
+            let accepts = asked.map(|asked| asked.contract_accepts);
+            orders::act(write.on(), &purchase, accepted, accepts, seconds(accepted)).await?;
+        }
+        "standing@1" => {
+            let purchase = known(write.on(), &accepted.record).await?;
+            orders::stand(write.on(), &purchase, accepted, seconds(accepted)).await?;
+        }
         _ => chain::apply(write, accepted).await?,
     }
     Ok(Vec::new())

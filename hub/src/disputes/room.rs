@@ -27,6 +27,7 @@ use crate::{
     communities,
     deals::{
         intents,
+        orders::{self, TimeOutBody},
         status::Status,
         store::{self as purchases, Purchase, corrupt},
     },
@@ -47,6 +48,14 @@ pub(super) struct DueBody {
     pub what: What,
     pub instance: u8,
     pub jury: u8,
+}
+
+/// What a `due@1` is about: a step of a case, or a time-out that a party asked for.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Come {
+    Step(DueBody),
+    TimeOut(TimeOutBody),
 }
 
 impl From<model::Refusal> for Refusal {
@@ -80,7 +89,7 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
                 return Err(Refusal::schema("ballot_audience", "/audience", told));
             }
         }
-        _ => drop(record.body_as::<DueBody>()?),
+        _ => drop(record.body_as::<Come>()?),
     }
     Ok(())
 }
@@ -410,7 +419,12 @@ async fn summon(on: &mut AnyConnection, purchase: &Purchase, record: &Record) ->
 /// A moment has come.
 async fn come(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
     let purchase = purchase(on, &accepted.record).await?;
-    let DueBody { what, instance, jury } = accepted.record.body_as()?;
+    let DueBody { what, instance, jury } = match accepted.record.body_as()? {
+        Come::Step(step) => step,
+        Come::TimeOut(TimeOutBody { time_out }) => {
+            return orders::come(on, &purchase, time_out, seconds(accepted.received_at)).await;
+        }
+    };
     // Two processes may both have seen that it came; the second finds nothing to do.
     if !store::forget(on, &Due { deal: purchase.deal, what, instance, jury }).await? {
         return Ok(());

@@ -3,7 +3,7 @@
 //! Identifiers ([`ChainId`], [`AccountId`], [`AssetId`], [`Address`], [`TransactionId`]) read and write the texts of every
 //! kind. Below them stand the entry points for whoever needs a deal's id or the word on a signature and does not care
 //! which kind of chain the deal is on: [`deal_id`], [`pool_id`], [`case_id`], [`event_id`], [`event_order`], [`misfits`], [`amount_cap`],
-//! [`stride`], [`terms_signature`], [`ballot_signature`], [`appeal_signature`].
+//! [`stride`], [`terms_signature`], [`act_signature`], [`ballot_signature`], [`appeal_signature`].
 
 mod address;
 mod caip;
@@ -13,7 +13,10 @@ use alloy::primitives::B256;
 
 pub use address::{Address, NameError, TransactionId};
 pub use caip::{AccountId, AssetId, CaipError, ChainId, Cluster};
-pub use signature::{NotSigned, Signed, appeal_signature, ballot_form, ballot_signature, terms_signature};
+pub use signature::{
+    NotSigned, Signed, act_digest, act_signature, appeal_signature, ballot_form, ballot_signature,
+    terms_signature,
+};
 
 use crate::{evm, solana, terms::Terms, wire::feed::RuleBook};
 

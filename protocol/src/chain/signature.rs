@@ -7,6 +7,7 @@ use crate::{
     evm::{self, SignatureError},
     solana::{self, Line},
     terms::Terms,
+    wire::act::PartyAct,
 };
 
 /// Who can say whether a signature holds.
@@ -102,6 +103,33 @@ pub fn appeal_signature(
             Ok(by_key_or_contract(party, evm::appeal_digest(pools, deal, valid_until)?, signature))
         }
         ChainId::Solana(_) => by_key(&Line::appeal(deal, valid_until), party, signature),
+    }
+}
+
+/// Whether a party signed this about its deal. Who has to is [`PartyAct::signers`].
+///
+/// # Errors
+/// Terms or an act without a form on the chain.
+pub fn act_signature(
+    terms: &Terms,
+    party: Address,
+    act: &PartyAct,
+    signature: &[u8],
+) -> Result<Signed, NotSigned> {
+    match terms.escrow.chain {
+        ChainId::Eip155(_) => Ok(by_key_or_contract(party, evm::act_digest(terms, party, act)?, signature)),
+        ChainId::Solana(_) => by_key(&Line::act(terms, party, act)?, party, signature),
+    }
+}
+
+/// What a party's wallet signs of an act: the same act always has the same, and no two have one.
+///
+/// # Errors
+/// As [`act_signature`].
+pub fn act_digest(terms: &Terms, party: Address, act: &PartyAct) -> Result<B256, TermsError> {
+    match terms.escrow.chain {
+        ChainId::Eip155(_) => evm::act_digest(terms, party, act),
+        ChainId::Solana(_) => Ok(Line::act(terms, party, act)?.digest),
     }
 }
 

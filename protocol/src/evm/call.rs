@@ -4,16 +4,13 @@
 //! for cases. Reading needs no terms except [`jury_of`]: take the bindings in [`super::escrow`] and [`super::pools`].
 
 use alloy::{
-    primitives::{
-        Address, B256, Bytes, U256,
-        aliases::{U40, U88},
-    },
+    primitives::{Address, B256, Bytes, U256},
     sol_types::{SolCall, SolStruct},
 };
 
 use super::{
     deal_id,
-    digest::{AMOUNT_MAX, UINT40_MAX, address_of, bounded, typed},
+    digest::{address_of, total88, typed, until},
     escrow::Escrow,
     pools::ArbitrationPools,
     signature::{SignatureError, compact},
@@ -21,7 +18,11 @@ use super::{
 use crate::{
     chain::{self, TermsError},
     terms::Terms,
-    wire::{feed::RuleBook, intent::SignedBallot},
+    wire::{
+        act::{PartyAct, TimeOut},
+        feed::RuleBook,
+        intent::{PartySignature, SignedBallot},
+    },
 };
 
 /// A party's EIP-712 signature of an action, for somebody else to send.
@@ -155,15 +156,6 @@ pub fn escrow_of(terms: &Terms) -> Result<Address, TermsError> {
     address_of("escrow", terms.escrow)
 }
 
-fn total88(total: u128) -> Result<U88, TermsError> {
-    Ok(U88::from(bounded("total", total, AMOUNT_MAX)?))
-}
-
-fn until(valid_until: u64) -> Result<U40, TermsError> {
-    bounded("valid_until", valid_until.into(), UINT40_MAX.into())?;
-    Ok(U40::from(valid_until))
-}
-
 /// What `fund` must carry along in the chain's own coin.
 pub fn fund_value(terms: &Terms) -> U256 {
     if terms.asset.token.is_none() { U256::from(terms.amount) } else { U256::ZERO }
@@ -210,7 +202,7 @@ pub fn deliver(terms: &Terms, delivery: B256, signed: Option<&Signed>) -> Result
 /// The buyer raises the seller's total; `signature` is the buyer's where somebody else sends it.
 ///
 /// # Errors
-/// As [`fund`]; or a total above [`AMOUNT_MAX`].
+/// As [`fund`]; or a total above [`super::AMOUNT_MAX`].
 pub fn release(terms: &Terms, total: u128, signature: Option<&Bytes>) -> Result<Bytes, TermsError> {
     let (deal, total) = (terms.try_into()?, total88(total)?);
     Ok(match signature.cloned() {
@@ -323,7 +315,7 @@ pub struct Settlement {
 /// Both parties close the deal.
 ///
 /// # Errors
-/// As [`fund_by_sig`]; or a total above [`AMOUNT_MAX`].
+/// As [`fund_by_sig`]; or a total above [`super::AMOUNT_MAX`].
 pub fn settle(terms: &Terms, settlement: &Settlement) -> Result<Bytes, TermsError> {
     Ok(bytes(&Escrow::settleCall {
         deal: terms.try_into()?,
@@ -376,6 +368,56 @@ pub fn withdraw_by_sig(
         validUntil: until(creditor.valid_until)?,
         signature: creditor.signature.clone(),
     }))
+}
+
+/// Anyone sends what a party signed, or both parties.
+///
+/// # Errors
+/// As [`fund_by_sig`]; or a party or a destination of another kind of chain.
+pub fn act(terms: &Terms, act: &PartyAct, signed: &[PartySignature]) -> Result<Bytes, TermsError> {
+    let here = |field, address| address_of(field, chain::AccountId { chain: terms.escrow.chain, address });
+    let of = |party: chain::Address| {
+        let own = signed.iter().find(|one| one.party == party);
+        own.map(|one| one.signature.clone()).unwrap_or_default()
+    };
+    let valid_until = act.valid_until().unwrap_or_default();
+    let by = |party: chain::Address| -> Result<Signed, TermsError> {
+        Ok(Signed { signer: here("party", party)?, valid_until, signature: of(party) })
+    };
+    let first = signed.first().map_or(terms.buyer.address, |one| one.party);
+    match act {
+        PartyAct::Deliver { delivery, .. } => deliver(terms, *delivery, Some(&by(terms.seller.address)?)),
+        PartyAct::Release { total } => release(terms, *total, Some(&of(terms.buyer.address))),
+        PartyAct::Refund { total } => refund(terms, *total, Some(&of(terms.seller.address))),
+        PartyAct::Dispute { evidence, .. } => dispute(terms, *evidence, Some(&by(first)?)),
+        PartyAct::Evidence { evidence: hash, uri, .. } => {
+            evidence(terms, *hash, uri.clone(), Some(&by(first)?))
+        }
+        PartyAct::Settle { seller_total, rulings, .. } => {
+            let (buyer_signature, seller_signature) = (of(terms.buyer.address), of(terms.seller.address));
+            let (seller_total, rulings) = (*seller_total, *rulings);
+            settle(
+                terms,
+                &Settlement { seller_total, rulings, valid_until, buyer_signature, seller_signature },
+            )
+        }
+        PartyAct::Withdraw { amount, to, .. } => {
+            let (asset, to) = (here("asset", terms.asset.address())?, here("to", *to)?);
+            withdraw_by_sig(asset, U256::from(*amount), to, &by(first)?)
+        }
+    }
+}
+
+/// Anyone ends a deal as it ends by itself.
+///
+/// # Errors
+/// As [`fund`].
+pub fn time_out(terms: &Terms, time_out: TimeOut) -> Result<Bytes, TermsError> {
+    match time_out {
+        TimeOut::Reclaim => reclaim(terms),
+        TimeOut::Claim => claim(terms),
+        TimeOut::Lapse => lapse(terms),
+    }
 }
 
 /// Makes a pool of a rule book.

@@ -11,9 +11,9 @@ use alloy::{
 };
 
 use crate::{
-    chain::{AccountId, ChainId, TermsError, UnsupportedChain},
+    chain::{self, AccountId, ChainId, TermsError, UnsupportedChain},
     terms::Terms,
-    wire::feed::RuleBook,
+    wire::{act::PartyAct, feed::RuleBook},
 };
 
 /// The EIP-712 types that parties and jurors sign. The wallet shows these names.
@@ -198,6 +198,62 @@ pub fn appeal_digest(pools: AccountId, deal: B256, valid_until: u64) -> Result<B
     bounded("valid_until", valid_until.into(), UINT40_MAX.into())?;
     let message = typed::Appeal { deal, validUntil: U40::saturating_from(valid_until) };
     Ok(message.eip712_signing_hash(&pools_domain(pools)?))
+}
+
+/// What a party signs to have something done about its deal: one of the types above, under the escrow's domain.
+///
+/// # Errors
+/// Terms without a form on this chain, a number that does not fit, or an address of another kind of chain.
+pub fn act_digest(terms: &Terms, party: chain::Address, act: &PartyAct) -> Result<B256, TermsError> {
+    let (deal, domain) = (deal_id(terms)?, escrow_domain(terms.escrow)?);
+    let here = |field, address| address_of(field, AccountId { chain: terms.escrow.chain, address });
+    Ok(match act {
+        PartyAct::Deliver { delivery, valid_until } => {
+            typed::Deliver { deal, delivery: *delivery, validUntil: until(*valid_until)? }
+                .eip712_signing_hash(&domain)
+        }
+        PartyAct::Release { total } => {
+            typed::Release { deal, total: total88(*total)? }.eip712_signing_hash(&domain)
+        }
+        PartyAct::Refund { total } => {
+            typed::Refund { deal, total: total88(*total)? }.eip712_signing_hash(&domain)
+        }
+        PartyAct::Dispute { evidence, valid_until } => {
+            typed::Dispute { deal, evidence: *evidence, validUntil: until(*valid_until)? }
+                .eip712_signing_hash(&domain)
+        }
+        PartyAct::Evidence { evidence, uri, valid_until } => {
+            let valid_until = until(*valid_until)?;
+            typed::Evidence { deal, evidence: *evidence, uri: uri.clone(), validUntil: valid_until }
+                .eip712_signing_hash(&domain)
+        }
+        PartyAct::Settle { seller_total, status, rulings, valid_until } => typed::Settle {
+            deal,
+            sellerTotal: total88(*seller_total)?,
+            status: *status,
+            rulings: *rulings,
+            validUntil: until(*valid_until)?,
+        }
+        .eip712_signing_hash(&domain),
+        PartyAct::Withdraw { amount, to, nonce, valid_until } => typed::Withdraw {
+            creditor: here("party", party)?,
+            asset: here("asset", terms.asset.address())?,
+            amount: U256::from(*amount),
+            to: here("to", *to)?,
+            nonce: U256::from(*nonce),
+            validUntil: until(*valid_until)?,
+        }
+        .eip712_signing_hash(&domain),
+    })
+}
+
+pub(super) fn total88(total: u128) -> Result<U88, TermsError> {
+    Ok(U88::from(bounded("total", total, AMOUNT_MAX)?))
+}
+
+pub(super) fn until(valid_until: u64) -> Result<U40, TermsError> {
+    bounded("valid_until", valid_until.into(), UINT40_MAX.into())?;
+    Ok(U40::from(valid_until))
 }
 
 /// A pool's id: the hash of its rule book. That its keeper is of an EVM chain [`crate::chain::pool_id`] checks.

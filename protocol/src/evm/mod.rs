@@ -9,8 +9,8 @@ mod revert;
 mod signature;
 
 pub use digest::{
-    AMOUNT_MAX, STRIDE, address_of, appeal_digest, ballot_digest, case_id, deal_id, escrow_domain, event_id,
-    misfits, pool_id, pools_domain, typed,
+    AMOUNT_MAX, STRIDE, act_digest, address_of, appeal_digest, ballot_digest, case_id, deal_id,
+    escrow_domain, event_id, misfits, pool_id, pools_domain, typed,
 };
 pub use event::{EventError, decode_event};
 pub use revert::decode_refusal;

@@ -5,7 +5,11 @@ use anchor_lang::prelude::Pubkey;
 pub use earnest_program::digest::Signable;
 use ed25519_dalek::{Signature, VerifyingKey};
 
-use crate::chain::Address;
+use crate::{
+    chain::{Address, TermsError},
+    terms::Terms,
+    wire::act::PartyAct,
+};
 
 /// Something to be signed. Amounts in the asset's smallest unit, times in Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +89,41 @@ impl Line {
     /// A juror votes; `share` in basis points.
     pub fn ballot(case: B256, share: u16, reason: B256) -> Self {
         Self::of(Signable::Ballot, &[case.as_slice(), &share.to_le_bytes(), reason.as_slice()])
+    }
+
+    /// What a party signs to have something done about its deal.
+    ///
+    /// # Errors
+    /// Terms without a form on this chain, a number that does not fit, or an address of another kind of chain.
+    pub fn act(terms: &Terms, party: Address, act: &PartyAct) -> Result<Self, TermsError> {
+        let deal = super::deal_id(terms)?;
+        let small = |field, value: u128| {
+            u64::try_from(value).map_err(|_| TermsError::TooLarge { field, value, max: u64::MAX.into() })
+        };
+        let here = |field, address: Address| {
+            super::key(address).ok_or_else(|| super::foreign(field, &address, terms.escrow.chain))
+        };
+        Ok(match act {
+            PartyAct::Deliver { delivery, valid_until } => Self::deliver(deal, *delivery, *valid_until),
+            PartyAct::Release { total } => Self::release(deal, small("total", *total)?),
+            PartyAct::Refund { total } => Self::refund(deal, small("total", *total)?),
+            PartyAct::Dispute { evidence, valid_until } => Self::dispute(deal, *evidence, *valid_until),
+            PartyAct::Evidence { evidence, uri, valid_until } => {
+                Self::evidence(deal, *evidence, uri, *valid_until)
+            }
+            PartyAct::Settle { seller_total, status, rulings, valid_until } => {
+                Self::settle(deal, small("seller_total", *seller_total)?, *status, *rulings, *valid_until)
+            }
+            PartyAct::Withdraw { amount, to, nonce, valid_until } => {
+                let nonce = u32::try_from(*nonce).map_err(|_| TermsError::TooLarge {
+                    field: "nonce",
+                    value: (*nonce).into(),
+                    max: u32::MAX.into(),
+                })?;
+                let (creditor, to) = (here("party", party)?, here("to", *to)?);
+                Self::withdraw(deal, &creditor, small("amount", *amount)?, &to, nonce, *valid_until)
+            }
+        })
     }
 
     /// A party appeals.

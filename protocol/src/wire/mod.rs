@@ -4,6 +4,7 @@
 //! [`intent::Intent`]s, which the relayer turns into transactions. In every one of them a 64-bit or larger number is a
 //! decimal string, because JSON numbers are doubles.
 
+pub mod act;
 pub mod dec;
 pub mod feed;
 pub mod intent;

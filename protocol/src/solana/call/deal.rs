@@ -6,9 +6,10 @@ use earnest_program::{accounts, instruction as data};
 
 use super::{Bearer, Gathered, Instruction, Word, authority, instruction};
 use crate::{
-    chain::TermsError,
+    chain::{Address, TermsError},
     solana::{self, Line, address, event_authority, program},
     terms::Terms,
+    wire::act::{PartyAct, TimeOut},
 };
 
 /// The token of a deal: its mint, and the program of that.
@@ -61,6 +62,30 @@ pub struct Settlement {
     pub buyer: Option<Word>,
     /// The seller's word; none where the seller is the caller.
     pub seller: Option<Word>,
+}
+
+/// Why there is no instruction of what a party said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoInstruction {
+    /// A number that the program cannot hold.
+    #[error("{field} {value} is too large for this chain")]
+    TooLarge {
+        /// Of the act.
+        field: &'static str,
+        /// Its value.
+        value: u128,
+    },
+    /// An address of another kind of chain.
+    #[error("{field} {value} is not of this chain")]
+    Foreign {
+        /// Of the act.
+        field: &'static str,
+        /// Its value.
+        value: Address,
+    },
+    /// Somebody has to agree and did not.
+    #[error("the word of {0} is missing")]
+    Unsigned(Pubkey),
 }
 
 impl Deal {
@@ -360,6 +385,69 @@ impl Deal {
         };
         let args = earnest_program::WithdrawArgs { amount, signed };
         gathered.with(instruction(accounts, data::Withdraw { args }))
+    }
+
+    /// Anyone sends what a party said, or both parties: their signatures, or that they approved it on chain. `caller` pays.
+    ///
+    /// # Errors
+    /// A number that does not fit, an address of another kind of chain, or a word of somebody who has none in this.
+    pub fn act(
+        &self,
+        caller: Pubkey,
+        act: &PartyAct,
+        words: &[(Pubkey, Word)],
+        at: u8,
+    ) -> Result<Vec<Instruction>, NoInstruction> {
+        let small =
+            |field, value: u128| u64::try_from(value).map_err(|_| NoInstruction::TooLarge { field, value });
+        let valid_until = act.valid_until().unwrap_or_default();
+        let of = |party: Pubkey| words.iter().find(|(key, _)| *key == party).map(|(_, word)| word.clone());
+        let by = |party: Pubkey| {
+            let word = of(party).ok_or(NoInstruction::Unsigned(party))?;
+            Ok::<_, NoInstruction>(Bearer { signer: party, valid_until, word })
+        };
+        let first = words.first().map(|(key, _)| *key).unwrap_or_default();
+        Ok(match act {
+            PartyAct::Deliver { delivery, .. } => {
+                self.deliver(caller, *delivery, Some(&by(self.terms.seller)?), at)
+            }
+            PartyAct::Release { total } => {
+                self.release(caller, small("total", *total)?, Some(&by(self.terms.buyer)?), at)
+            }
+            PartyAct::Refund { total } => {
+                self.refund(caller, small("total", *total)?, Some(&by(self.terms.seller)?), at)
+            }
+            PartyAct::Dispute { evidence, .. } => self.dispute(caller, *evidence, Some(&by(first)?), at),
+            PartyAct::Evidence { evidence, uri, .. } => {
+                self.evidence(caller, *evidence, uri.clone(), Some(&by(first)?), at)
+            }
+            PartyAct::Settle { seller_total, status, rulings, .. } => {
+                let settlement = Settlement {
+                    seller_total: small("seller_total", *seller_total)?,
+                    status: *status,
+                    rulings: *rulings,
+                    valid_until,
+                    buyer: Some(by(self.terms.buyer)?.word),
+                    seller: Some(by(self.terms.seller)?.word),
+                };
+                self.settle(caller, &settlement, at)
+            }
+            PartyAct::Withdraw { amount, to, nonce, .. } => {
+                let nonce = u32::try_from(*nonce)
+                    .map_err(|_| NoInstruction::TooLarge { field: "nonce", value: (*nonce).into() })?;
+                let to = solana::key(*to).ok_or(NoInstruction::Foreign { field: "to", value: *to })?;
+                self.withdraw(caller, small("amount", *amount)?, to, Some((&by(first)?, nonce)), at)
+            }
+        })
+    }
+
+    /// Anyone ends a deal as it ends by itself.
+    pub fn time_out(&self, time_out: TimeOut) -> Instruction {
+        match time_out {
+            TimeOut::Reclaim => self.reclaim(),
+            TimeOut::Claim => self.claim(),
+            TimeOut::Lapse => self.lapse(),
+        }
     }
 
     /// Anyone closes the accounts of a deal that is over. `juries` are its case's, in their order, each with who paid its

@@ -11,7 +11,7 @@ use anchor_lang::{InstructionData, ToAccountMetas, prelude::Pubkey};
 use earnest_program::ed25519::{Place, Signed};
 
 pub use case::{Ballot, Case, Hearing, InEffect, Voting};
-pub use deal::{Deal, Funding, Settlement, Token, approve, revoke};
+pub use deal::{Deal, Funding, NoInstruction, Settlement, Token, approve, revoke};
 pub use pool::{LARGEST_CHUNK, add_members, create_list, create_pool, discard_list, publish_list};
 
 use super::{Instruction, Line, address, program};
