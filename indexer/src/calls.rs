@@ -15,10 +15,10 @@ pub(crate) fn routes() -> Router<Shared> {
 const DATA_MAX: usize = 16 * 1024;
 
 async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Json<CallOutcome>, Problem> {
-    if call.to.chain != shared.chain {
-        let detail = format!("to is on {}, but must be on {}", call.to.chain, shared.chain);
+    let Some(chain) = shared.chains.get(&call.to.chain) else {
+        let detail = format!("to is on {}, but must be on one of: {}", call.to.chain, shared.chain_names());
         return Err(Problem::invalid(detail).at("/to"));
-    }
+    };
     if call.data.len() > DATA_MAX {
         let detail = format!("data has {} bytes, but must have at most {DATA_MAX}", call.data.len());
         return Err(Problem::invalid(detail).at("/data"));
@@ -26,7 +26,7 @@ async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Js
     let Ok(_turn) = shared.calls.try_acquire() else {
         return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
     };
-    let outcome = shared.source.call(&call).await?;
+    let outcome = chain.source.call(&call).await?;
     let (CallOutcome::Returned { data } | CallOutcome::Reverted { data }) = &outcome;
     if data.len() > DATA_MAX {
         return Err(Problem::invalid(format!(

@@ -1,8 +1,11 @@
 //! The `[indexer]` section of the configuration.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use protocol::chain::{AccountId, ChainId};
+use protocol::chain::{AccountId, Address, ChainId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, chain::source::watchable};
@@ -13,15 +16,34 @@ use crate::{Error, chain::source::watchable};
 pub struct Config {
     /// Address and port to serve HTTP at. Whoever calls [`crate::run`] binds it.
     pub listen: String,
-    /// `sqlite:PATH` or `postgres://…`. One database follows one chain and one set of contracts for ever.
+    /// `sqlite:PATH` or `postgres://…`. What it says of a chain is of one set of contracts for ever.
     pub database: String,
-    /// JSON-RPC over HTTP, at least one, all of the contracts' chain. The next is used when one fails.
+    /// The chains by their CAIP-2 ids, 1 to 32, all in the one database. One can be added at any time; of one that is
+    /// left out everything stays and nothing new comes.
+    pub chains: BTreeMap<ChainId, ChainConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:7402".to_owned(),
+            database: "sqlite:indexer.sqlite".to_owned(),
+            chains: BTreeMap::new(),
+        }
+    }
+}
+
+/// How one chain is followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainConfig {
+    /// JSON-RPC over HTTP, 1 to 8, all of this chain. The next is used when one fails.
     pub rpc_urls: Vec<String>,
     /// WebSocket of a Solana node, so that the next look at the chain need not wait for its time; not used on other chains.
     pub ws_url: Option<String>,
-    /// The `Escrow` and `ArbitrationPools` contracts to watch, on Solana the program and its arbiter: CAIP-10, 1 to 64, all
-    /// on one chain.
-    pub contracts: Vec<AccountId>,
+    /// The `Escrow` and `ArbitrationPools` contracts to watch, on Solana the program and its arbiter: addresses on this
+    /// chain, 1 to 64.
+    pub contracts: Vec<Address>,
     /// The first block (on Solana slot) to read: that of the first deployment.
     pub start_block: u64,
     /// Milliseconds between looks at the chain's head; 10 to 600,000.
@@ -34,13 +56,22 @@ pub struct Config {
     pub signatures_max: u64,
     /// Milliseconds that one request to the node may take; 100 to 120,000.
     pub request_timeout_ms: u64,
+    /// Requests to the nodes at one time while the final past is read; 1 to 64.
+    pub requests_max: u64,
+    /// Bytes that one answer of a node may have; 65,536 to 1,073,741,824.
+    pub answer_bytes_max: u64,
+    /// Nodes that must agree on a block before it is told as final; 1 to the number of `rpc_urls`, more than half of them
+    /// where it is left out.
+    pub quorum: Option<u64>,
+    /// Whether final blocks are read once more, to prove by their headers that no log is missing.
+    pub prove: bool,
+    /// Milliseconds between comparisons of every open deal with the contract's own word; 1,000 to 604,800,000.
+    pub reconcile_ms: u64,
 }
 
-impl Default for Config {
+impl Default for ChainConfig {
     fn default() -> Self {
         Self {
-            listen: "127.0.0.1:7402".to_owned(),
-            database: "sqlite:indexer.sqlite".to_owned(),
             rpc_urls: Vec::new(),
             ws_url: None,
             contracts: Vec::new(),
@@ -50,19 +81,37 @@ impl Default for Config {
             finality_depth: 64,
             signatures_max: 1_000,
             request_timeout_ms: 15_000,
+            requests_max: 8,
+            answer_bytes_max: 64 << 20,
+            quorum: None,
+            prove: true,
+            reconcile_ms: 3_600_000,
         }
     }
 }
 
+const CHAINS_MAX: usize = 32;
 const CONTRACTS_MAX: usize = 64;
 
 impl Config {
-    /// The chain that all contracts are on.
-    ///
     /// # Errors
     /// A key is out of its range; names the key, the value and the rule.
-    pub fn check(&self) -> Result<ChainId, Error> {
-        let refuse = |key, value: String, rule| Err(Error::Config { key, value, rule });
+    pub fn check(&self) -> Result<(), Error> {
+        if self.chains.is_empty() || self.chains.len() > CHAINS_MAX {
+            return Err(Error::Config {
+                key: "chains".to_owned(),
+                value: format!("{} chains", self.chains.len()),
+                rule: "1 to 32 tables [indexer.chains.\"<CAIP-2 id>\"]",
+            });
+        }
+        self.chains.iter().try_for_each(|(chain, config)| config.check(*chain))
+    }
+}
+
+impl ChainConfig {
+    fn check(&self, chain: ChainId) -> Result<(), Error> {
+        let refuse =
+            |key: &str, value: String, rule| Err(Error::Config { key: key_of(chain, key), value, rule });
         for (key, value, (min, max), rule) in [
             ("poll_ms", self.poll_ms, (10, 600_000), "10 to 600,000"),
             ("range_blocks_max", self.range_blocks_max, (1, 100_000), "1 to 100,000"),
@@ -70,6 +119,9 @@ impl Config {
             ("signatures_max", self.signatures_max, (1, 1_000), "1 to 1,000"),
             ("request_timeout_ms", self.request_timeout_ms, (100, 120_000), "100 to 120,000"),
             ("start_block", self.start_block, (0, u64::from(u32::MAX)), "0 to 4,294,967,295"),
+            ("requests_max", self.requests_max, (1, 64), "1 to 64"),
+            ("answer_bytes_max", self.answer_bytes_max, (1 << 16, 1 << 30), "65,536 to 1,073,741,824"),
+            ("reconcile_ms", self.reconcile_ms, (1_000, 604_800_000), "1,000 to 604,800,000"),
         ] {
             if value < min || value > max {
                 return refuse(key, value.to_string(), rule);
@@ -78,17 +130,17 @@ impl Config {
         if self.rpc_urls.is_empty() || self.rpc_urls.len() > 8 {
             return refuse("rpc_urls", format!("{} URLs", self.rpc_urls.len()), "1 to 8 URLs");
         }
-        let Some(first) = self.contracts.first() else {
-            return refuse("contracts", "none".to_owned(), "at least one CAIP-10 account");
-        };
-        if self.contracts.len() > CONTRACTS_MAX {
-            return refuse("contracts", format!("{} contracts", self.contracts.len()), "at most 64");
+        if let Some(quorum) = self.quorum.filter(|quorum| *quorum < 1 || *quorum > self.urls()) {
+            return refuse("quorum", quorum.to_string(), "1 to the number of rpc_urls");
         }
-        if let Some(other) = self.contracts.iter().find(|contract| contract.chain != first.chain) {
-            return refuse("contracts", other.to_string(), "all contracts on one chain");
+        if self.contracts.is_empty() || self.contracts.len() > CONTRACTS_MAX {
+            return refuse("contracts", format!("{} contracts", self.contracts.len()), "1 to 64 addresses");
         }
         for contract in &self.contracts {
-            if let Err(rule) = watchable(contract) {
+            if !chain.has(*contract) {
+                return refuse("contracts", contract.to_string(), "addresses on this chain");
+            }
+            if let Err(rule) = watchable(&AccountId { chain, address: *contract }) {
                 return refuse("contracts", contract.to_string(), rule);
             }
         }
@@ -98,11 +150,22 @@ impl Config {
             // Not the URL itself, which may hold a key.
             return refuse("ws_url", format!("{} characters", url.len()), "a ws:// or wss:// URL");
         }
-        Ok(first.chain)
+        Ok(())
     }
 
-    pub(crate) fn watched(&self) -> BTreeSet<AccountId> {
-        self.contracts.iter().copied().collect()
+    fn urls(&self) -> u64 {
+        u64::try_from(self.rpc_urls.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Nodes that must agree on a final block.
+    #[expect(dead_code, reason = "the boundary of finality asks for it")]
+    pub(crate) fn quorum(&self) -> u64 {
+        self.quorum.unwrap_or_else(|| (self.urls() / 2).saturating_add(1))
+    }
+
+    /// Each contract once, in order.
+    pub(crate) fn watched(&self, chain: ChainId) -> BTreeSet<AccountId> {
+        self.contracts.iter().map(|address| AccountId { chain, address: *address }).collect()
     }
 
     pub(crate) const fn poll(&self) -> Duration {
@@ -112,4 +175,9 @@ impl Config {
     pub(crate) const fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
     }
+}
+
+/// A key of a chain's table as it is written in the file.
+pub(crate) fn key_of(chain: ChainId, key: &str) -> String {
+    format!("chains.\"{chain}\".{key}")
 }

@@ -10,16 +10,26 @@ pub enum Error {
     /// A configuration that cannot be used.
     #[error("configuration: indexer.{key} is {value}, but must be {rule}")]
     Config {
-        /// The key.
-        key: &'static str,
+        /// The key, with the table of its chain where it stands in one.
+        key: String,
         /// Its value.
         value: String,
         /// What it must be.
         rule: &'static str,
     },
+    /// There is no reorganisation that an operator could accept.
+    #[error("{chain}: no reorganisation deeper than finality is open there, so there is nothing to accept")]
+    NothingToAccept {
+        /// The chain.
+        chain: protocol::chain::ChainId,
+    },
     /// The database follows something else than the configuration says.
-    #[error("the database follows {key} {stored}, the configuration says {configured}: use another database")]
+    #[error(
+        "the database follows {chain} with {key} {stored}, the configuration says {configured}: use another database"
+    )]
     OtherDatabase {
+        /// The chain, by CAIP-2.
+        chain: String,
         /// The key of the configuration.
         key: &'static str,
         /// What the database follows.
@@ -37,6 +47,14 @@ pub enum Error {
         what: &'static str,
         /// What it holds, cut to 100 characters.
         value: String,
+    },
+    /// A log that was decoded once and is none of this version's.
+    #[error("log {number} cannot be decoded: {reason}")]
+    Undecodable {
+        /// `logs.number`.
+        number: u64,
+        /// In words.
+        reason: String,
     },
     /// Another process moved the cursor meanwhile.
     #[error("another indexer writes to this database")]

@@ -3,21 +3,27 @@
 use protocol::wire::view::{Fault, FaultKind};
 use sqlx::{AnyConnection, Row};
 
-use crate::{Error, columns::Columns};
+use crate::{
+    Error,
+    bulk::{Many, ROWS_MAX, of_texts},
+    columns::Columns,
+};
 
 /// Opens a fault; one that is open already stays as it is.
 pub(crate) async fn raise(
     on: &mut AnyConnection,
+    chain: i64,
     kind: FaultKind,
     subject: &str,
     detail: &str,
     now: i64,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO faults (kind, subject, detail, raised_at, cleared_at) VALUES ($1, $2, $3, $4, NULL) \
-         ON CONFLICT (kind, subject) DO UPDATE SET detail = excluded.detail, raised_at = excluded.raised_at, \
+        "INSERT INTO faults (chain, kind, subject, detail, raised_at, cleared_at) \
+         VALUES ($1, $2, $3, $4, $5, NULL) ON CONFLICT (chain, kind, subject) DO UPDATE SET detail = excluded.detail, raised_at = excluded.raised_at, \
          cleared_at = NULL WHERE faults.cleared_at IS NOT NULL",
     )
+    .bind(chain)
     .bind(kind.name())
     .bind(subject)
     .bind(detail)
@@ -27,29 +33,81 @@ pub(crate) async fn raise(
     Ok(())
 }
 
+/// Whether a fault is open.
+pub(crate) async fn is_open(
+    on: &mut AnyConnection,
+    chain: i64,
+    kind: FaultKind,
+    subject: &str,
+) -> Result<bool, Error> {
+    let row = sqlx::query(
+        "SELECT chain FROM faults WHERE chain = $1 AND kind = $2 AND subject = $3 AND cleared_at IS NULL",
+    )
+    .bind(chain)
+    .bind(kind.name())
+    .bind(subject)
+    .fetch_optional(on)
+    .await?;
+    Ok(row.is_some())
+}
+
 /// Clears one fault.
 pub(crate) async fn clear(
     on: &mut AnyConnection,
+    chain: i64,
     kind: FaultKind,
     subject: &str,
     now: i64,
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE faults SET cleared_at = $3 WHERE kind = $1 AND subject = $2 AND cleared_at IS NULL")
-        .bind(kind.name())
-        .bind(subject)
+    sqlx::query(
+        "UPDATE faults SET cleared_at = $4 WHERE chain = $1 AND kind = $2 AND subject = $3 AND cleared_at IS NULL",
+    )
+    .bind(chain)
+    .bind(kind.name())
+    .bind(subject)
+    .bind(now)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Clears the faults about missing events that were found at events of these subjects.
+pub(crate) async fn clear_gaps(on: &mut AnyConnection, subjects: &[String], now: i64) -> Result<(), Error> {
+    const CLEAR: Many = of_texts!(
+        "UPDATE faults SET cleared_at = $2 WHERE kind = 'count_gap' AND cleared_at IS NULL AND subject IN \
+         (SELECT id FROM events WHERE subject IN",
+        ")"
+    );
+    for subjects in subjects.chunks(ROWS_MAX) {
+        CLEAR.over(on, subjects)?.bind(now).execute(&mut *on).await?;
+    }
+    Ok(())
+}
+
+/// Clears every fault about a missing event.
+pub(crate) async fn clear_all_gaps(on: &mut AnyConnection, now: i64) -> Result<(), Error> {
+    sqlx::query("UPDATE faults SET cleared_at = $1 WHERE kind = 'count_gap' AND cleared_at IS NULL")
         .bind(now)
         .execute(on)
         .await?;
     Ok(())
 }
 
-/// Clears every fault that stood in the way of indexing, for a step has just been made, but the quarantine of `block`.
-pub(crate) async fn clear_stops(on: &mut AnyConnection, block: Option<&str>, now: i64) -> Result<(), Error> {
+/// Clears every fault that stood in the way of indexing a chain, for a step has just been made, but the quarantine of
+/// `block`.
+pub(crate) async fn clear_stops(
+    on: &mut AnyConnection,
+    chain: i64,
+    block: Option<&str>,
+    now: i64,
+) -> Result<(), Error> {
     for kind in FaultKind::ALL.into_iter().filter(|kind| kind.stops()) {
         let but = if kind == FaultKind::Quarantine { block.unwrap_or_default() } else { "" };
         sqlx::query(
-            "UPDATE faults SET cleared_at = $3 WHERE kind = $1 AND subject <> $2 AND cleared_at IS NULL",
+            "UPDATE faults SET cleared_at = $4 WHERE chain = $1 AND kind = $2 AND subject <> $3 \
+             AND cleared_at IS NULL",
         )
+        .bind(chain)
         .bind(kind.name())
         .bind(but)
         .bind(now)
@@ -59,12 +117,13 @@ pub(crate) async fn clear_stops(on: &mut AnyConnection, block: Option<&str>, now
     Ok(())
 }
 
-/// Open faults, oldest first, at most 100.
-pub(crate) async fn open(on: &mut AnyConnection) -> Result<Vec<Fault>, Error> {
+/// Open faults of a chain, oldest first, at most 100.
+pub(crate) async fn open(on: &mut AnyConnection, chain: i64) -> Result<Vec<Fault>, Error> {
     let rows = sqlx::query(
-        "SELECT kind, subject, detail, raised_at FROM faults WHERE cleared_at IS NULL \
+        "SELECT kind, subject, detail, raised_at FROM faults WHERE cleared_at IS NULL AND chain = $1 \
          ORDER BY raised_at, kind, subject LIMIT 100",
     )
+    .bind(chain)
     .fetch_all(on)
     .await?;
     rows.iter()
@@ -79,11 +138,14 @@ pub(crate) async fn open(on: &mut AnyConnection) -> Result<Vec<Fault>, Error> {
         .collect()
 }
 
-/// Kinds with an open fault, each once.
-pub(crate) async fn alarms(on: &mut AnyConnection) -> Result<Vec<FaultKind>, Error> {
-    let rows = sqlx::query("SELECT DISTINCT kind FROM faults WHERE cleared_at IS NULL ORDER BY kind")
-        .fetch_all(on)
-        .await?;
+/// Kinds with an open fault of a chain, each once.
+pub(crate) async fn alarms(on: &mut AnyConnection, chain: i64) -> Result<Vec<FaultKind>, Error> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT kind FROM faults WHERE cleared_at IS NULL AND chain = $1 ORDER BY kind",
+    )
+    .bind(chain)
+    .fetch_all(on)
+    .await?;
     rows.iter().map(|row| kind(&row.text("kind")?)).collect()
 }
 

@@ -1,10 +1,12 @@
-//! The indexer: follows the watched contracts of one chain into a database and tells what happened, and how settled it
-//! is, as a feed over HTTP.
+//! The indexer: follows the watched contracts of one or more chains into a database and tells what happened, and how settled
+//! it is, as a feed over HTTP.
 //!
-//! One step is one transaction: blocks, events, states, feed entries and cursor. `docs/architecture.md` says how the
-//! services meet.
+//! One step of a chain is one transaction: blocks, logs, events, states, feed entries and cursor. `docs/indexer.md` says how
+//! it is built, `docs/architecture.md` how the services meet.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "test code stops where it overflows"))]
 
+mod bulk;
+mod accept;
 mod calls;
 mod cases;
 mod chain;
@@ -16,16 +18,20 @@ mod faults;
 mod feed;
 mod params;
 mod pools;
+mod reindex;
 mod shared;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod states;
 #[cfg(test)]
 mod testing;
 mod verify;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
-use protocol::chain::{AccountId, ChainId};
+use futures::future::join_all;
+use protocol::chain::ChainId;
 use service::{
     clock::Clock,
     db::{Db, Schema},
@@ -35,33 +41,40 @@ use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    chain::{follow::Follower, source::Source},
+    chain::follow::Follower,
     config::Config,
-    shared::Shared,
+    shared::{Chain, Shared},
 };
+pub use accept::accept;
 pub use chain::rpc::RpcError;
 pub use error::Error;
-pub use verify::{Report, verify};
+pub use reindex::{Reindexed, reindex};
+pub use verify::{Progress, Report, verify};
 
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 const SCHEMA: Schema = Schema { service: "indexer", sqlite: &SQLITE, postgres: &POSTGRES };
 
-/// Opens the database and refuses one that follows something else than the configuration says.
-async fn open(config: &Config) -> Result<(Db, ChainId, Arc<[AccountId]>), Error> {
-    let chain = config.check()?;
-    let contracts: Arc<[AccountId]> = config.watched().into_iter().collect();
+/// Opens the database, gives every configured chain its number there, and refuses one that is followed otherwise than the
+/// configuration says.
+async fn open(config: &Config, clock: &dyn Clock) -> Result<(Db, BTreeMap<ChainId, Arc<Chain>>), Error> {
+    config.check()?;
     let db = Db::open(&config.database, SCHEMA).await?;
-    let mut reader = db.reader().acquire().await?;
-    chain::store::check_identity(&mut reader, chain, &contracts, config.start_block).await?;
-    drop(reader);
-    Ok((db, chain, contracts))
+    let mut chains = BTreeMap::new();
+    for (id, config) in &config.chains {
+        let contracts: Vec<_> = config.watched(*id).into_iter().collect();
+        let number =
+            chain::store::register(&db, *id, &contracts, config.start_block, clock.now_ms()).await?;
+        chains.insert(*id, Arc::new(Chain::new(*id, number, config.clone())?));
+    }
+    Ok((db, chains))
 }
 
-/// Follows the chain and serves HTTP at `listener` until `stop`.
+/// Follows every chain and serves HTTP at `listener` until `stop`. Each chain is followed by itself: trouble with the nodes
+/// of one holds up no other.
 ///
 /// # Errors
-/// The configuration or the database cannot be used, or the listener fails. Trouble with the chain's node ends nothing:
+/// The configuration or the database cannot be used, or the listener fails. Trouble with a chain's nodes ends nothing:
 /// it is in `/status`.
 pub async fn run(
     config: Config,
@@ -70,35 +83,42 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     service::telemetry::metrics();
-    let (db, chain, contracts) = open(&config).await?;
-    let source = Source::new(&config, chain)?;
+    let (db, chains) = open(&config, &*clock).await?;
     let told = {
         let mut reader = db.reader().acquire().await?;
+        for (_, chain) in chain::store::chains(&mut reader).await? {
+            if !chains.contains_key(&chain) {
+                tracing::warn!(%chain, "is in the database and not in the configuration: it is not followed");
+            }
+        }
         feed::store::last_seq(&mut reader).await?
     };
-    let silence_max_ms = i64::try_from(config.poll_ms.saturating_mul(10).max(30_000)).unwrap_or(i64::MAX);
-    // Both end together: a listener that fails must not leave the follower behind.
+    // All end together: a listener that fails must not leave a follower behind.
     let stop = stop.child_token();
-    let shared =
-        Shared::new(db.clone(), source.clone(), chain, contracts, clock, stop.clone(), told, silence_max_ms);
-    let wake = Arc::new(Notify::new());
-    let following = source.following(&config, chain, shared.contracts.clone());
-    let follower = Follower::new(shared.clone(), following, config.poll(), wake.clone());
-    let app = app(shared);
+    let shared = Shared::new(db.clone(), chains, clock, stop.clone(), told);
+    let following = join_all(shared.chains.values().map(|chain| follow(shared.clone(), chain.clone())));
+    let app = app(shared.clone());
     let serve = async {
         let served = http::serve(listener, app, stop.clone()).await;
         stop.cancel();
         served
     };
+    let (_, served) = tokio::join!(following, serve);
+    db.close().await;
+    Ok(served?)
+}
+
+async fn follow(shared: Shared, chain: Arc<Chain>) {
+    let wake = Arc::new(Notify::new());
+    let stop = shared.stop.clone();
+    let follower = Follower::new(shared, chain.clone(), wake.clone());
     let listen = async {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = source.listen(&config, &wake) => {}
+            () = chain.source.listen(&chain.config, &wake) => {}
         }
     };
-    let ((), (), served) = tokio::join!(follower.run(), listen, serve);
-    db.close().await;
-    Ok(served?)
+    tokio::join!(follower.run(), listen);
 }
 
 fn app(shared: Shared) -> Router {

@@ -62,7 +62,7 @@ impl Params {
     }
 }
 
-fn refused(name: &'static str, value: &str, rule: &str) -> Problem {
+pub(crate) fn refused(name: &'static str, value: &str, rule: &str) -> Problem {
     Problem::invalid(format!("{name} is `{value:.100}`, but must be {rule}")).at(name)
 }
 

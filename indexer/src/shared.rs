@@ -1,6 +1,9 @@
-//! What the follower of the chain and the handlers of requests share.
+//! What the followers of the chains and the handlers of requests share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use protocol::{
     chain::{AccountId, ChainId},
@@ -10,12 +13,12 @@ use service::{clock::Clock, db::Db};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::source::Source;
+use crate::{Error, chain::source::Source, config::ChainConfig};
 
 /// Read-only calls at one time.
 pub(crate) const CALLS_AT_ONCE_MAX: usize = 16;
 
-/// What is known of the node since this process started.
+/// What is known of a chain's nodes since this process started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pulse {
     pub head: Option<BlockRef>,
@@ -23,49 +26,36 @@ pub(crate) struct Pulse {
     /// Unix milliseconds.
     pub polled_at: Option<i64>,
     pub trouble: Option<String>,
+    /// Why the next final blocks cannot be proven, while that lasts.
+    pub unproven: Option<String>,
+    /// Unix milliseconds when every open deal had been compared with the contract.
+    pub reconciled_at: Option<i64>,
 }
 
-/// Clones share everything.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    pub db: Db,
-    pub source: Source,
-    pub chain: ChainId,
+/// One chain that is followed.
+pub(crate) struct Chain {
+    pub id: ChainId,
+    /// What stands for it in the database: `chains.number`.
+    pub number: i64,
+    pub config: ChainConfig,
     pub contracts: Arc<[AccountId]>,
-    pub clock: Arc<dyn Clock>,
-    pub stop: CancellationToken,
-    /// The newest entry of the feed that is committed: wakes the long polls.
-    pub told: Arc<watch::Sender<u64>>,
-    pub calls: Arc<Semaphore>,
-    /// Milliseconds after which a node that was not heard of makes the service not ready.
+    pub source: Source,
+    /// Milliseconds after which nodes that were not heard of make the chain not ready.
     pub silence_max_ms: i64,
-    pulse: Arc<Mutex<Pulse>>,
+    pulse: Mutex<Pulse>,
 }
 
-impl Shared {
-    #[allow(clippy::too_many_arguments, reason = "the parts of the service, put together in one place")]
-    pub fn new(
-        db: Db,
-        source: Source,
-        chain: ChainId,
-        contracts: Arc<[AccountId]>,
-        clock: Arc<dyn Clock>,
-        stop: CancellationToken,
-        told: u64,
-        silence_max_ms: i64,
-    ) -> Self {
-        Self {
-            db,
-            source,
-            chain,
-            contracts,
-            clock,
-            stop,
-            told: Arc::new(watch::Sender::new(told)),
-            calls: Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX)),
-            silence_max_ms,
-            pulse: Arc::default(),
-        }
+impl Chain {
+    pub fn new(id: ChainId, number: i64, config: ChainConfig) -> Result<Self, Error> {
+        Ok(Self {
+            source: Source::new(&config, id)?,
+            contracts: config.watched(id).into_iter().collect(),
+            silence_max_ms: i64::try_from(config.poll_ms.saturating_mul(10).max(30_000)).unwrap_or(i64::MAX),
+            pulse: Mutex::default(),
+            id,
+            number,
+            config,
+        })
     }
 
     pub fn pulse(&self) -> Pulse {
@@ -74,5 +64,41 @@ impl Shared {
 
     pub fn beat(&self, change: impl FnOnce(&mut Pulse)) {
         change(&mut self.pulse.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub db: Db,
+    pub chains: Arc<BTreeMap<ChainId, Arc<Chain>>>,
+    pub clock: Arc<dyn Clock>,
+    pub stop: CancellationToken,
+    /// The newest entry of the feed that is committed: wakes the long polls.
+    pub told: Arc<watch::Sender<u64>>,
+    pub calls: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub fn new(
+        db: Db,
+        chains: BTreeMap<ChainId, Arc<Chain>>,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+        told: u64,
+    ) -> Self {
+        Self {
+            db,
+            chains: Arc::new(chains),
+            clock,
+            stop,
+            told: Arc::new(watch::Sender::new(told)),
+            calls: Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX)),
+        }
+    }
+
+    /// The followed chains as a refusal names them.
+    pub fn chain_names(&self) -> String {
+        self.chains.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 }

@@ -1,24 +1,28 @@
-//! Whether what the database says can be told again from its events alone.
+//! Whether what the database says can be told again from its logs alone.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::VecDeque};
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
-    chain::event_id,
-    wire::{feed::Finality, view::Fault},
+    chain::{ChainId, event_id},
+    wire::{
+        feed::{ChainEvent, Finality},
+        view::Fault,
+    },
 };
-use service::db::Engine;
-use sqlx::AnyConnection;
+use service::{clock::SystemClock, db::Engine};
+use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
     Error,
-    chain::source::decode,
+    chain::{source::decode, store::chains},
     columns::{Columns, finality_name, int},
     config::Config,
-    faults, feed,
+    faults,
+    feed::store::{event, event_columns},
     states::{
         self,
-        model::{State, Subject, fold, subject_of},
+        model::{State, fold, subject_of},
     },
 };
 
@@ -33,8 +37,8 @@ pub struct Report {
     pub states: u64,
     /// What does not agree, in words; at most 100.
     pub differences: Vec<String>,
-    /// Faults that are open.
-    pub faults: Vec<Fault>,
+    /// Faults that are open, at most 100 of each chain.
+    pub faults: Vec<(ChainId, Fault)>,
 }
 
 impl Report {
@@ -46,56 +50,81 @@ impl Report {
     }
 }
 
+/// How far a long run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Logs that are done.
+    pub done: u64,
+    /// Logs that there are.
+    pub total: u64,
+}
+
+impl Progress {
+    pub(crate) async fn begin(on: &mut AnyConnection) -> Result<Self, Error> {
+        let row = sqlx::query("SELECT COUNT(*) AS total FROM logs").fetch_one(on).await?;
+        Ok(Self { done: 0, total: row.number("total")? })
+    }
+}
+
 const PAGE: u64 = 1_000;
 
-/// Decodes every event again from its log, folds every state again from the canonical events, follows the feed from its
-/// first entry, and compares. Changes nothing, and may run beside the indexer: all of it is read from one snapshot.
+/// Decodes every log again, folds every state again from the canonical events, follows the feed from its first entry, and
+/// compares, on every chain of the database. Changes nothing, and may run beside the indexer: all of it is read from one
+/// snapshot. Memory holds a page of each, and the events about one subject.
 ///
 /// # Errors
 /// The database cannot be opened or read.
-pub async fn verify(config: &Config) -> Result<Report, Error> {
-    let (db, _, _) = crate::open(config).await?;
+pub async fn verify(config: &Config, mut progress: impl FnMut(Progress)) -> Result<Report, Error> {
+    let (db, _) = crate::open(config, &SystemClock).await?;
     let mut snapshot = match db.engine() {
         Engine::Sqlite => db.reader().begin().await?,
         Engine::Postgres => db.reader().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
     };
     let mut report = Report::default();
-    let expected = events(&mut snapshot, &mut report).await?;
-    states_agree(&mut snapshot, expected, &mut report).await?;
+    logs_agree(&mut snapshot, &mut report, &mut progress).await?;
+    states_agree(&mut snapshot, &mut report).await?;
     feed_agrees(&mut snapshot, &mut report).await?;
-    report.faults = faults::open(&mut snapshot).await?;
+    for (number, chain) in chains(&mut snapshot).await? {
+        let open = faults::open(&mut snapshot, number).await?;
+        report.faults.extend(open.into_iter().map(|fault| (chain, fault)));
+    }
     drop(snapshot);
     db.close().await;
     Ok(report)
 }
 
-/// Checks every event against its log and answers the states that the canonical ones add up to.
-async fn events(
+/// Checks every event against its log.
+async fn logs_agree(
     on: &mut AnyConnection,
     report: &mut Report,
-) -> Result<BTreeMap<String, (Subject, State)>, Error> {
-    let mut states: BTreeMap<String, (Subject, State)> = BTreeMap::new();
-    let (mut block, mut index, mut last) = (-1_i64, -1_i64, String::new());
+    progress: &mut impl FnMut(Progress),
+) -> Result<(), Error> {
+    let chains = chains(&mut *on).await?;
+    let mut at = Progress::begin(&mut *on).await?;
+    let mut after = 0;
     loop {
-        let rows = sqlx::query(
-            "SELECT * FROM events WHERE block_number > $1 OR (block_number = $1 AND log_index > $2) \
-             OR (block_number = $1 AND log_index = $2 AND id > $3) \
-             ORDER BY block_number, log_index, id LIMIT $4",
-        )
-        .bind(block)
-        .bind(index)
-        .bind(&last)
+        let rows = sqlx::query(concat!(
+            "SELECT logs.number AS number, logs.chain AS chain, logs.topics AS topics, logs.data AS data, \
+             events.name AS name, events.subject AS subject, ",
+            event_columns!(),
+            " FROM logs LEFT JOIN events ON events.number = logs.number \
+             WHERE logs.number > $1 ORDER BY logs.number LIMIT $2"
+        ))
+        .bind(int(after))
         .bind(int(PAGE))
         .fetch_all(&mut *on)
         .await?;
         if rows.is_empty() {
-            return Ok(states);
+            break;
         }
         for row in &rows {
-            let event = feed::store::event(row)?;
-            (block, index) = (int(event.block_number), int(row.number("log_index")?));
-            last = event.id.to_string();
+            after = row.number("number")?;
+            if row.parsed_or_none::<B256>("id")?.is_none() {
+                report.differ(format!("log {after}: no event is kept of it"));
+                continue;
+            }
             report.events = report.events.saturating_add(1);
+            let event = event(row)?;
             let id = event_id(event.chain(), event.block_hash, event.transaction, event.log_index);
             if id != Ok(event.id) {
                 report.differ(format!("event {}: the id is not that of its place", event.id));
@@ -104,44 +133,151 @@ async fn events(
             if decode(event.contract, topics, data).ok().as_ref() != Some(&event.body) {
                 report.differ(format!("event {}: the body is not that of its log", event.id));
             }
-            let subject = subject_of(&event);
-            let key = subject.to_string();
-            if row.text("subject")? != key || row.text("name")? != event.body.name() {
+            if row.text("subject")? != subject_of(&event).to_string()
+                || row.text("name")? != event.body.name()
+            {
                 report.differ(format!("event {}: name or subject are not those of its body", event.id));
             }
-            if row.number("canonical")? == 1 && subject != Subject::None {
-                let before = states.remove(&key).map(|(_, state)| state);
-                if let (Some(after), _) = fold(before, &event) {
-                    states.insert(key, (subject, after));
-                }
+            if !chains.contains(&(int(row.number("chain")?), event.chain())) {
+                report.differ(format!("event {}: its log stands among those of another chain", event.id));
             }
         }
+        at.done = at.done.saturating_add(u64::try_from(rows.len()).unwrap_or_default());
+        progress(at);
+    }
+    let rows = sqlx::query(
+        "SELECT events.number AS number FROM events LEFT JOIN logs ON logs.number = events.number \
+         WHERE logs.number IS NULL ORDER BY events.number LIMIT 100",
+    )
+    .fetch_all(on)
+    .await?;
+    for row in &rows {
+        report.differ(format!("event {}: there is no log of it", row.number("number")?));
+    }
+    Ok(())
+}
+
+/// Stored states ascending by subject, page by page.
+#[derive(Default)]
+struct Stored {
+    page: VecDeque<states::store::Raw>,
+    after: String,
+    over: bool,
+}
+
+impl Stored {
+    /// The next one, if it is not above `subject`.
+    async fn up_to(
+        &mut self,
+        on: &mut AnyConnection,
+        subject: &str,
+    ) -> Result<Option<states::store::Raw>, Error> {
+        if self.page.is_empty() && !self.over {
+            self.page = states::store::raw(on, &self.after, PAGE).await?.into();
+            match self.page.back() {
+                Some(last) => self.after.clone_from(&last.subject),
+                None => self.over = true,
+            }
+        }
+        Ok(self.page.pop_front_if(|next| next.subject.as_str() <= subject))
     }
 }
 
-async fn states_agree(
-    on: &mut AnyConnection,
-    mut expected: BTreeMap<String, (Subject, State)>,
-    report: &mut Report,
-) -> Result<(), Error> {
-    let mut after = String::new();
-    loop {
-        let page = states::store::raw(&mut *on, &after, PAGE).await?;
-        let Some((last, _)) = page.last() else { break };
-        after.clone_from(last);
-        for (subject, text) in page {
+/// The canonical events about one subject.
+#[derive(Default)]
+struct Group {
+    subject: String,
+    /// Place in the chain's order, number of the log, event.
+    events: Vec<((u64, u64), u64, ChainEvent)>,
+}
+
+impl Group {
+    /// Folds them and compares with what is stored up to this subject.
+    async fn compare(
+        mut self,
+        on: &mut AnyConnection,
+        stored: &mut Stored,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        self.events.sort_by_key(|(place, _, _)| *place);
+        let (mut expected, mut about) = (None, None);
+        for (_, number, event) in &self.events {
+            about = Some(subject_of(event));
+            let before = expected.take().map(|(state, _)| state);
+            expected = fold(before, event).0.map(|state| (state, *number));
+        }
+        let mut found = None;
+        while let Some(next) = stored.up_to(&mut *on, &self.subject).await? {
             report.states = report.states.saturating_add(1);
-            match expected.remove(&subject) {
-                Some((known, state)) if State::read(&known, &text).is_ok_and(|stored| stored == state) => {}
-                Some((_, state)) => {
-                    report.differ(format!("{subject}: stored {text}, the events give {}", state.write()?));
-                }
-                None => report.differ(format!("{subject}: stored, but no canonical event is about it")),
+            if next.subject.as_str().cmp(&self.subject) == Ordering::Equal {
+                found = Some(next);
+            } else {
+                report.differ(format!("{}: stored, but no canonical event is about it", next.subject));
             }
         }
+        match (expected, found, about) {
+            (Some((state, newest)), Some(found), Some(about)) => {
+                let same = State::read(&about, &found.state).is_ok_and(|stored| stored == state);
+                if !same || found.newest != newest {
+                    report.differ(format!(
+                        "{}: stored {} of log {}, the events give {} of log {newest}",
+                        self.subject,
+                        found.state,
+                        found.newest,
+                        state.write()?
+                    ));
+                }
+            }
+            (Some(_), None, _) => {
+                report
+                    .differ(format!("{}: canonical events are about it, but nothing is stored", self.subject));
+            }
+            (_, Some(_), _) => {
+                report.differ(format!("{}: stored, but its events add up to nothing", self.subject));
+            }
+            (_, None, _) => {}
+        }
+        Ok(())
     }
-    for subject in expected.keys() {
-        report.differ(format!("{subject}: canonical events are about it, but nothing is stored"));
+}
+
+async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(), Error> {
+    let mut stored = Stored::default();
+    let mut group = Group::default();
+    let mut after = 0;
+    loop {
+        let rows = sqlx::query(concat!(
+            "SELECT events.subject AS subject, events.number AS number, logs.log_index AS place, ",
+            event_columns!(),
+            " FROM events JOIN logs ON logs.number = events.number \
+             WHERE logs.canonical = 1 AND events.subject <> '' \
+             AND (events.subject > $1 OR (events.subject = $1 AND events.number > $2)) \
+             ORDER BY events.subject, events.number LIMIT $3"
+        ))
+        .bind(&group.subject)
+        .bind(int(after))
+        .bind(int(PAGE))
+        .fetch_all(&mut *on)
+        .await?;
+        let last = rows.is_empty();
+        for row in &rows {
+            let subject = row.text("subject")?;
+            if subject != group.subject {
+                let whole = std::mem::replace(&mut group, Group { subject, events: Vec::new() });
+                whole.compare(&mut *on, &mut stored, report).await?;
+            }
+            after = row.number("number")?;
+            group.events.push(((row.number("block_number")?, row.number("place")?), after, event(row)?));
+        }
+        if last {
+            break;
+        }
+    }
+    group.compare(&mut *on, &mut stored, report).await?;
+    // `~` is above everything that stands in a subject.
+    while let Some(next) = stored.up_to(&mut *on, "~").await? {
+        report.states = report.states.saturating_add(1);
+        report.differ(format!("{}: stored, but no canonical event is about it", next.subject));
     }
     Ok(())
 }
@@ -150,49 +286,86 @@ async fn states_agree(
 const fn may_follow(last: Option<Finality>, next: Finality) -> bool {
     use Finality::{Final, Retracted, Safe, Seen};
     match (last, next) {
-        // An event comes back when its block does.
-        (None | Some(Retracted), Seen)
+        // An event comes back when its block does; what is final leaves by an operator's word alone.
+        (None | Some(Retracted), Seen | Safe | Final)
         | (Some(Seen), Safe | Final | Retracted)
-        | (Some(Safe), Final | Retracted) => true,
+        | (Some(Safe), Final | Retracted)
+        | (Some(Final), Retracted) => true,
         (None | Some(Seen | Safe | Final | Retracted), _) => false,
     }
 }
 
 async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), Error> {
-    let mut told: BTreeMap<B256, Finality> = BTreeMap::new();
-    let mut after = 0;
-    loop {
-        let page = feed::store::page(&mut *on, after, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        for entry in page {
-            report.entries = report.entries.saturating_add(1);
-            if entry.seq != after.saturating_add(1) {
-                report.differ(format!("feed: after entry {after} comes entry {}", entry.seq));
-            }
-            after = entry.seq;
-            let last = told.insert(entry.event.id, entry.finality);
-            if !may_follow(last, entry.finality) {
-                report.differ(format!(
-                    "feed: entry {} tells {} as {} after {}",
-                    entry.seq,
-                    entry.event.id,
-                    finality_name(entry.finality),
-                    last.map_or("nothing", finality_name)
-                ));
-            }
+    let row = sqlx::query("SELECT COUNT(*) AS entries FROM feed").fetch_one(&mut *on).await?;
+    report.entries = row.number("entries")?;
+    let words = |query: &'static str, words: fn(&AnyRow) -> Result<String, Error>| (query, words);
+    for (query, words) in [
+        words(
+            "SELECT seq, last FROM (SELECT seq, COALESCE(LAG(seq) OVER (ORDER BY seq), 0) AS last FROM feed) f \
+             WHERE seq <> last + 1 ORDER BY seq LIMIT 100",
+            |row| {
+                Ok(format!("feed: after entry {} comes entry {}", row.number("last")?, row.number("seq")?))
+            },
+        ),
+        words(
+            "SELECT seq, log, was, last FROM (SELECT seq, log, was, \
+             COALESCE(LAG(finality) OVER (PARTITION BY log ORDER BY seq), '') AS last FROM feed) f \
+             WHERE was <> last ORDER BY seq LIMIT 100",
+            |row| {
+                Ok(format!(
+                    "feed: entry {} follows upon `{}` of log {}, but before it was told as `{}`",
+                    row.number("seq")?,
+                    row.text("was")?,
+                    row.number("log")?,
+                    row.text("last")?
+                ))
+            },
+        ),
+        words(
+            "SELECT logs.number AS number, logs.finality AS finality, logs.canonical AS canonical, \
+             COALESCE(feed.finality, 'nothing') AS said FROM logs \
+             LEFT JOIN feed ON feed.seq = logs.told AND feed.log = logs.number AND feed.chain = logs.chain \
+             WHERE feed.seq IS NULL OR feed.finality <> logs.finality \
+             OR logs.canonical = CASE WHEN logs.finality = 'retracted' THEN 1 ELSE 0 END \
+             ORDER BY logs.number LIMIT 100",
+            |row| {
+                Ok(format!(
+                    "log {}: is {} and canonical is {}, but the feed says {}",
+                    row.number("number")?,
+                    row.text("finality")?,
+                    row.number("canonical")?,
+                    row.text("said")?
+                ))
+            },
+        ),
+        words(
+            "SELECT feed.seq AS seq, feed.log AS log FROM feed LEFT JOIN logs ON logs.number = feed.log \
+             WHERE logs.number IS NULL OR feed.seq > logs.told ORDER BY feed.seq LIMIT 100",
+            |row| {
+                Ok(format!(
+                    "feed: entry {} is about log {}, which does not know of it",
+                    row.number("seq")?,
+                    row.number("log")?
+                ))
+            },
+        ),
+    ] {
+        for row in &sqlx::query(query).fetch_all(&mut *on).await? {
+            report.differ(words(row)?);
         }
     }
-    let rows = sqlx::query("SELECT id, canonical, finality FROM events ORDER BY id").fetch_all(on).await?;
+    let rows = sqlx::query("SELECT was, finality, MIN(seq) AS seq FROM feed GROUP BY was, finality")
+        .fetch_all(on)
+        .await?;
     for row in &rows {
-        let (id, finality) = (row.hash("id")?, row.finality("finality")?);
-        let canonical = row.number("canonical")? == 1;
-        if told.get(&id) != Some(&finality) || canonical == (finality == Finality::Retracted) {
+        let was = if row.text("was")?.is_empty() { None } else { Some(row.finality("was")?) };
+        let next = row.finality("finality")?;
+        if !may_follow(was, next) {
             report.differ(format!(
-                "event {id}: is {} and canonical is {canonical}, but the feed says {}",
-                finality_name(finality),
-                told.get(&id).copied().map_or("nothing", finality_name)
+                "feed: entry {} tells an event as {} after {}",
+                row.number("seq")?,
+                finality_name(next),
+                was.map_or("nothing", finality_name)
             ));
         }
     }

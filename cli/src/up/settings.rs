@@ -48,10 +48,12 @@ pub fn of(
         "indexer": {
             "listen": listen(&side.urls.indexer),
             "database": place.database(&format!("indexer{suffix}")),
-            "rpc_urls": [&side.urls.rpc],
-            "contracts": [side.escrow, side.arbiter],
-            "start_block": side.start_block,
-            "poll_ms": POLL_MS,
+            "chains": { side.chain.to_string(): {
+                "rpc_urls": [&side.urls.rpc],
+                "contracts": [side.escrow.address, side.arbiter.address],
+                "start_block": side.start_block,
+                "poll_ms": POLL_MS,
+            } },
         },
         "relayer": {
             "listen": listen(&side.urls.relayer),
@@ -59,11 +61,10 @@ pub fn of(
             "indexer_url": &side.urls.indexer,
             "hub_url": &market.hub,
             "hub_key": market.relayer_key,
-            "rpc_url": &side.urls.rpc,
+            "rpc_urls": [&side.urls.rpc],
             "chain": side.chain,
             "private_key": private_key,
             "poll_interval_ms": POLL_MS,
-            "lease_ms": 2_000,
         },
     });
     if let (Some(hub), Some(sections)) = (hub, sections.as_object_mut()) {

@@ -1,79 +1,107 @@
--- One row: what is followed, and how far.
-CREATE TABLE position (
-    one          BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
-    chain        TEXT   NOT NULL,
-    contracts    TEXT   NOT NULL,
-    start_block  BIGINT NOT NULL,
-    tip_number   BIGINT NOT NULL,
-    tip_hash     TEXT   NOT NULL,
+-- One row for each chain that was ever followed. `number` stands for it in every other table; the tip is empty until the
+-- first step.
+CREATE TABLE chains (
+    number       BIGINT  NOT NULL PRIMARY KEY,
+    chain        TEXT    NOT NULL UNIQUE,
+    contracts    TEXT    NOT NULL,
+    start_block  BIGINT  NOT NULL,
+    tip_number   BIGINT,
+    tip_hash     TEXT,
     safe_number  BIGINT,
     safe_hash    TEXT,
     final_number BIGINT,
     final_hash   TEXT,
-    updated_at   BIGINT NOT NULL
+    updated_at   BIGINT  NOT NULL
 );
 
 -- Every block above the final one, the anchor below the first block, and the ends of the ranges read below that.
 CREATE TABLE blocks (
-    hash      TEXT   NOT NULL PRIMARY KEY,
-    number    BIGINT NOT NULL,
-    parent    TEXT   NOT NULL,
-    time      BIGINT NOT NULL,
-    canonical BIGINT NOT NULL
+    chain     BIGINT  NOT NULL,
+    hash      TEXT    NOT NULL,
+    number    BIGINT  NOT NULL,
+    parent    TEXT    NOT NULL,
+    time      BIGINT  NOT NULL,
+    canonical BIGINT  NOT NULL,
+    PRIMARY KEY (chain, hash)
 );
-CREATE UNIQUE INDEX blocks_canonical ON blocks (number) WHERE canonical = 1;
-CREATE INDEX blocks_number ON blocks (number);
+CREATE UNIQUE INDEX blocks_canonical ON blocks (chain, number) WHERE canonical = 1;
+CREATE INDEX blocks_number ON blocks (chain, number);
 
--- Raw log and decoded event. What left the chain stays, with canonical = 0.
+-- The truth: every log of a watched contract as the chain told it. What left the chain stays, with canonical = 0.
+-- `number` is its place in this database, `finality` and `told` the newest feed entry about it.
+CREATE TABLE logs (
+    number           BIGINT  NOT NULL PRIMARY KEY,
+    chain            BIGINT  NOT NULL,
+    block_number     BIGINT  NOT NULL,
+    log_index        BIGINT  NOT NULL,
+    canonical        BIGINT  NOT NULL,
+    finality         TEXT    NOT NULL,
+    told             BIGINT  NOT NULL,
+    block_time       BIGINT  NOT NULL,
+    block_hash       TEXT    NOT NULL,
+    transaction_hash TEXT    NOT NULL,
+    contract         TEXT    NOT NULL,
+    topics           TEXT    NOT NULL,
+    data             TEXT    NOT NULL
+);
+CREATE UNIQUE INDEX logs_canonical ON logs (chain, block_number, log_index) WHERE canonical = 1;
+CREATE INDEX logs_unsettled ON logs (chain, block_number, log_index) WHERE canonical = 1 AND finality <> 'final';
+CREATE INDEX logs_orphaned ON logs (chain, number) WHERE canonical = 0;
+
+-- What the logs say. Derived from them, as states are: `reindex` writes both anew.
 CREATE TABLE events (
-    id           TEXT   NOT NULL PRIMARY KEY,
-    chain        TEXT   NOT NULL,
-    block_hash   TEXT   NOT NULL,
-    log_index    BIGINT NOT NULL,
-    block_number BIGINT NOT NULL,
-    block_time   BIGINT NOT NULL,
-    transaction_hash TEXT NOT NULL,
-    contract     TEXT   NOT NULL,
-    topics       TEXT   NOT NULL,
-    data         TEXT   NOT NULL,
-    name         TEXT   NOT NULL,
-    body         TEXT   NOT NULL,
-    subject      TEXT   NOT NULL,
-    canonical    BIGINT NOT NULL,
-    finality     TEXT   NOT NULL,
-    UNIQUE (chain, block_hash, log_index)
+    number  BIGINT  NOT NULL PRIMARY KEY,
+    id      TEXT    NOT NULL UNIQUE,
+    name    TEXT    NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    body    TEXT    NOT NULL
 );
-CREATE UNIQUE INDEX events_canonical ON events (block_number, log_index) WHERE canonical = 1;
-CREATE INDEX events_subject ON events (subject, block_number, log_index) WHERE canonical = 1;
-CREATE INDEX events_unsettled ON events (block_number, log_index) WHERE canonical = 1 AND finality <> 'final';
+CREATE INDEX events_subject ON events (subject, number);
 
+-- `log` is the number of the log; `was` is what was told of it before.
 CREATE TABLE feed (
-    seq      BIGINT NOT NULL PRIMARY KEY,
-    event    TEXT   NOT NULL REFERENCES events (id),
-    finality TEXT   NOT NULL,
-    told_at  BIGINT NOT NULL
+    seq      BIGINT  NOT NULL PRIMARY KEY,
+    chain    BIGINT  NOT NULL,
+    log      BIGINT  NOT NULL,
+    finality TEXT    NOT NULL,
+    was      TEXT    NOT NULL,
+    told_at  BIGINT  NOT NULL
 );
-CREATE INDEX feed_event ON feed (event, seq);
+CREATE INDEX feed_chain ON feed (chain, seq);
 
--- What the canonical events add up to, by subject. `state` is the whole of it; buyer, seller and status are for finding
--- deals and empty for the rest.
+-- What the canonical events add up to, by subject. `state` is the whole of it, `newest` the number of the newest log about
+-- it; buyer, seller and status are for finding deals and empty for the rest.
 CREATE TABLE states (
     subject TEXT COLLATE "C" NOT NULL PRIMARY KEY,
-    state   TEXT NOT NULL,
-    buyer   TEXT NOT NULL,
-    seller  TEXT NOT NULL,
-    status  TEXT NOT NULL
+    chain   BIGINT  NOT NULL,
+    newest  BIGINT  NOT NULL,
+    state   TEXT    NOT NULL,
+    buyer   TEXT    NOT NULL,
+    seller  TEXT    NOT NULL,
+    status  TEXT    NOT NULL
 );
 CREATE INDEX states_buyer ON states (buyer, subject);
 CREATE INDEX states_seller ON states (seller, subject);
 CREATE INDEX states_status ON states (status, subject);
 
 CREATE TABLE faults (
-    kind       TEXT   NOT NULL,
-    subject    TEXT   NOT NULL,
-    detail     TEXT   NOT NULL,
-    raised_at  BIGINT NOT NULL,
+    chain      BIGINT  NOT NULL,
+    kind       TEXT    NOT NULL,
+    subject    TEXT    NOT NULL,
+    detail     TEXT    NOT NULL,
+    raised_at  BIGINT  NOT NULL,
     cleared_at BIGINT,
-    PRIMARY KEY (kind, subject)
+    PRIMARY KEY (chain, kind, subject)
 );
 CREATE INDEX faults_open ON faults (raised_at) WHERE cleared_at IS NULL;
+
+-- What is believed of each chain: whether it tells a final block by a tag of its own, up to where it is proven that no log
+-- is missing, how many were found missing, and a block that the operator accepts past what was final.
+CREATE TABLE trust (
+    chain         BIGINT NOT NULL PRIMARY KEY,
+    tags          BIGINT NOT NULL,
+    proven_number BIGINT,
+    proven_hash   TEXT,
+    missed        BIGINT NOT NULL,
+    accepted      TEXT
+);

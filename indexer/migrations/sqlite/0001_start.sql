@@ -1,11 +1,12 @@
--- One row: what is followed, and how far.
-CREATE TABLE position (
-    one          INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
-    chain        TEXT   NOT NULL,
-    contracts    TEXT   NOT NULL,
+-- One row for each chain that was ever followed. `number` stands for it in every other table; the tip is empty until the
+-- first step.
+CREATE TABLE chains (
+    number       INTEGER NOT NULL PRIMARY KEY,
+    chain        TEXT    NOT NULL UNIQUE,
+    contracts    TEXT    NOT NULL,
     start_block  INTEGER NOT NULL,
-    tip_number   INTEGER NOT NULL,
-    tip_hash     TEXT   NOT NULL,
+    tip_number   INTEGER,
+    tip_hash     TEXT,
     safe_number  INTEGER,
     safe_hash    TEXT,
     final_number INTEGER,
@@ -15,65 +16,92 @@ CREATE TABLE position (
 
 -- Every block above the final one, the anchor below the first block, and the ends of the ranges read below that.
 CREATE TABLE blocks (
-    hash      TEXT   NOT NULL PRIMARY KEY,
+    chain     INTEGER NOT NULL,
+    hash      TEXT    NOT NULL,
     number    INTEGER NOT NULL,
-    parent    TEXT   NOT NULL,
+    parent    TEXT    NOT NULL,
     time      INTEGER NOT NULL,
-    canonical INTEGER NOT NULL
+    canonical INTEGER NOT NULL,
+    PRIMARY KEY (chain, hash)
 ) STRICT;
-CREATE UNIQUE INDEX blocks_canonical ON blocks (number) WHERE canonical = 1;
-CREATE INDEX blocks_number ON blocks (number);
+CREATE UNIQUE INDEX blocks_canonical ON blocks (chain, number) WHERE canonical = 1;
+CREATE INDEX blocks_number ON blocks (chain, number);
 
--- Raw log and decoded event. What left the chain stays, with canonical = 0.
+-- The truth: every log of a watched contract as the chain told it. What left the chain stays, with canonical = 0.
+-- `number` is its place in this database, `finality` and `told` the newest feed entry about it.
+CREATE TABLE logs (
+    number           INTEGER NOT NULL PRIMARY KEY,
+    chain            INTEGER NOT NULL,
+    block_number     INTEGER NOT NULL,
+    log_index        INTEGER NOT NULL,
+    canonical        INTEGER NOT NULL,
+    finality         TEXT    NOT NULL,
+    told             INTEGER NOT NULL,
+    block_time       INTEGER NOT NULL,
+    block_hash       TEXT    NOT NULL,
+    transaction_hash TEXT    NOT NULL,
+    contract         TEXT    NOT NULL,
+    topics           TEXT    NOT NULL,
+    data             TEXT    NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX logs_canonical ON logs (chain, block_number, log_index) WHERE canonical = 1;
+CREATE INDEX logs_unsettled ON logs (chain, block_number, log_index) WHERE canonical = 1 AND finality <> 'final';
+CREATE INDEX logs_orphaned ON logs (chain, number) WHERE canonical = 0;
+
+-- What the logs say. Derived from them, as states are: `reindex` writes both anew.
 CREATE TABLE events (
-    id           TEXT   NOT NULL PRIMARY KEY,
-    chain        TEXT   NOT NULL,
-    block_hash   TEXT   NOT NULL,
-    log_index    INTEGER NOT NULL,
-    block_number INTEGER NOT NULL,
-    block_time   INTEGER NOT NULL,
-    transaction_hash TEXT NOT NULL,
-    contract     TEXT   NOT NULL,
-    topics       TEXT   NOT NULL,
-    data         TEXT   NOT NULL,
-    name         TEXT   NOT NULL,
-    body         TEXT   NOT NULL,
-    subject      TEXT   NOT NULL,
-    canonical    INTEGER NOT NULL,
-    finality     TEXT   NOT NULL,
-    UNIQUE (chain, block_hash, log_index)
+    number  INTEGER NOT NULL PRIMARY KEY,
+    id      TEXT    NOT NULL UNIQUE,
+    name    TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    body    TEXT    NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX events_canonical ON events (block_number, log_index) WHERE canonical = 1;
-CREATE INDEX events_subject ON events (subject, block_number, log_index) WHERE canonical = 1;
-CREATE INDEX events_unsettled ON events (block_number, log_index) WHERE canonical = 1 AND finality <> 'final';
+CREATE INDEX events_subject ON events (subject, number);
 
+-- `log` is the number of the log; `was` is what was told of it before.
 CREATE TABLE feed (
     seq      INTEGER NOT NULL PRIMARY KEY,
-    event    TEXT   NOT NULL REFERENCES events (id),
-    finality TEXT   NOT NULL,
+    chain    INTEGER NOT NULL,
+    log      INTEGER NOT NULL,
+    finality TEXT    NOT NULL,
+    was      TEXT    NOT NULL,
     told_at  INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX feed_event ON feed (event, seq);
+CREATE INDEX feed_chain ON feed (chain, seq);
 
--- What the canonical events add up to, by subject. `state` is the whole of it; buyer, seller and status are for finding
--- deals and empty for the rest.
+-- What the canonical events add up to, by subject. `state` is the whole of it, `newest` the number of the newest log about
+-- it; buyer, seller and status are for finding deals and empty for the rest.
 CREATE TABLE states (
-    subject TEXT NOT NULL PRIMARY KEY,
-    state   TEXT NOT NULL,
-    buyer   TEXT NOT NULL,
-    seller  TEXT NOT NULL,
-    status  TEXT NOT NULL
+    subject TEXT    NOT NULL PRIMARY KEY,
+    chain   INTEGER NOT NULL,
+    newest  INTEGER NOT NULL,
+    state   TEXT    NOT NULL,
+    buyer   TEXT    NOT NULL,
+    seller  TEXT    NOT NULL,
+    status  TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX states_buyer ON states (buyer, subject);
 CREATE INDEX states_seller ON states (seller, subject);
 CREATE INDEX states_status ON states (status, subject);
 
 CREATE TABLE faults (
-    kind       TEXT   NOT NULL,
-    subject    TEXT   NOT NULL,
-    detail     TEXT   NOT NULL,
+    chain      INTEGER NOT NULL,
+    kind       TEXT    NOT NULL,
+    subject    TEXT    NOT NULL,
+    detail     TEXT    NOT NULL,
     raised_at  INTEGER NOT NULL,
     cleared_at INTEGER,
-    PRIMARY KEY (kind, subject)
+    PRIMARY KEY (chain, kind, subject)
 ) STRICT;
 CREATE INDEX faults_open ON faults (raised_at) WHERE cleared_at IS NULL;
+
+-- What is believed of each chain: whether it tells a final block by a tag of its own, up to where it is proven that no log
+-- is missing, how many were found missing, and a block that the operator accepts past what was final.
+CREATE TABLE trust (
+    chain         INTEGER NOT NULL PRIMARY KEY,
+    tags          INTEGER NOT NULL,
+    proven_number INTEGER,
+    proven_hash   TEXT,
+    missed        INTEGER NOT NULL,
+    accepted      TEXT
+) STRICT;

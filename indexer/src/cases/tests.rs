@@ -75,7 +75,7 @@ async fn a_case_is_told_from_its_opening_to_its_ruling() {
         assert_eq!((detail.view.deal.released, detail.view.deal.refunded), (750, 250));
         assert!(detail.view.deal.complete);
 
-        let report = crate::verify(&indexer.stop().await).await.unwrap();
+        let report = crate::testing::verified(&indexer.stop().await).await;
         assert_eq!(report.differences, Vec::<String>::new());
         assert_eq!(report.states, 3);
     }

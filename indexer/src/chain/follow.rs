@@ -1,17 +1,26 @@
 //! The loop that follows the chain. It never ends by itself: what fails is tried again, what must not go on stands still
 //! and says so.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use protocol::wire::view::FaultKind;
+use protocol::{
+    chain::TransactionId,
+    wire::view::{BlockRef, FaultKind},
+};
 use tokio::sync::Notify;
 
 use super::{
     rpc::RpcError,
     source::Following,
-    store::{self, Block, Position, Step},
+    step::{self, Step},
+    store::{self, Block, Position},
 };
-use crate::{Error, faults, shared::Shared};
+use crate::{
+    Error,
+    feed::store::Decoded,
+    faults,
+    shared::{Chain, Shared},
+};
 
 /// Whether there is more to do at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +38,12 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Looks at the chain every `poll`, and when `wake` says that there may be something.
-    pub const fn new(shared: Shared, source: Following, poll: Duration, wake: Arc<Notify>) -> Self {
+    /// Looks at the chain every `poll_ms`, and when `wake` says that there may be something.
+    pub fn new(shared: Shared, chain: Arc<Chain>, wake: Arc<Notify>) -> Self {
+        let poll = chain.config.poll();
+        let source = chain.source.following(&chain.config, chain.id, chain.contracts.clone());
         // Whether something is open is unknown after a start; the first step finds out.
-        let ground = Ground { shared, stopped: true };
+        let ground = Ground { shared, chain, stopped: true };
         Self { ground, source, poll, wake }
     }
 
@@ -46,7 +57,7 @@ impl Follower {
                 progress = self.source.tick(&mut self.ground) => match progress {
                     Ok(progress) => {
                         failures = 0;
-                        self.ground.shared.beat(|pulse| pulse.trouble = None);
+                        self.ground.chain.beat(|pulse| pulse.trouble = None);
                         if progress == Progress::Advanced { Duration::ZERO } else { self.poll }
                     }
                     Err(error) => {
@@ -64,9 +75,21 @@ impl Follower {
         }
     }
 
+    /// One look at the chain and at most one step; whether there is more to do at once.
+    #[cfg(feature = "simulation")]
+    pub async fn once(&mut self) -> Result<bool, Error> {
+        match self.source.tick(&mut self.ground).await {
+            Ok(progress) => Ok(progress == Progress::Advanced),
+            Err(error) => {
+                self.trouble(&error, 1).await;
+                Err(error)
+            }
+        }
+    }
+
     async fn trouble(&mut self, error: &Error, failures: u32) {
-        tracing::warn!(%error, failures, "step failed; trying again");
-        self.ground.shared.beat(|pulse| pulse.trouble = Some(error.to_string()));
+        tracing::warn!(chain = %self.ground.chain.id, %error, failures, "step failed; trying again");
+        self.ground.chain.beat(|pulse| pulse.trouble = Some(error.to_string()));
         if let Error::Rpc(RpcError::WrongChain { node, .. } | RpcError::OtherGenesis { node, .. }) = error
             && let Err(error) = self.ground.raise(FaultKind::WrongChain, node, &error.to_string()).await
         {
@@ -75,9 +98,10 @@ impl Follower {
     }
 }
 
-/// What every source stands on: what is kept, and the way to change it.
+/// What the source of one chain stands on: what is kept, and the way to change it.
 pub(crate) struct Ground {
     pub shared: Shared,
+    pub chain: Arc<Chain>,
     /// Whether a fault that stops indexing may be open.
     pub stopped: bool,
 }
@@ -85,23 +109,78 @@ pub(crate) struct Ground {
 impl Ground {
     /// How far the database is; none before the first step.
     pub async fn position(&self) -> Result<Option<Position>, Error> {
-        store::position(&mut *self.shared.db.reader().acquire().await?).await
+        store::position(&mut *self.shared.db.reader().acquire().await?, self.chain.number).await
+    }
+
+    /// Our canonical block at a height.
+    pub async fn block_at(&self, number: u64) -> Result<Option<BlockRef>, Error> {
+        store::block_at(&mut *self.shared.db.reader().acquire().await?, self.chain.number, number).await
+    }
+
+    /// The highest canonical block that we keep at or below a height.
+    pub async fn block_below(&self, number: u64) -> Result<Option<BlockRef>, Error> {
+        store::block_below(&mut *self.shared.db.reader().acquire().await?, self.chain.number, number).await
+    }
+
+    /// The transaction of the newest event up to a block.
+    pub async fn newest_transaction(&self, number: u64) -> Result<Option<TransactionId>, Error> {
+        let reader = &mut *self.shared.db.reader().acquire().await?;
+        store::newest_transaction(reader, self.chain.number, number).await
+    }
+
+    /// Transactions with events in the blocks after `above` and up to `to`, each with the number of its block.
+    pub async fn transactions_between(
+        &self,
+        above: u64,
+        to: u64,
+    ) -> Result<BTreeMap<TransactionId, u64>, Error> {
+        let reader = &mut *self.shared.db.reader().acquire().await?;
+        store::transactions_between(reader, self.chain.number, above, to).await
     }
 
     /// Begins above the anchor, the last block that is not read.
-    pub async fn begin(&self, start_block: u64, anchor: &Block) -> Result<Position, Error> {
-        let (shared, now) = (&self.shared, self.shared.clock.now_ms());
-        store::begin(&shared.db, shared.chain, &shared.contracts, start_block, anchor, now).await?;
+    pub async fn begin(&self, anchor: &Block) -> Result<Position, Error> {
+        store::begin(&self.shared.db, self.chain.number, anchor, self.shared.clock.now_ms()).await?;
         self.position().await?.ok_or(Error::Raced)
+    }
+
+    fn alarm(&self, kind: FaultKind, open: bool) {
+        let chain = self.chain.id.to_string();
+        metrics::gauge!("indexer_alarm", "chain" => chain, "kind" => kind.name()).set(f64::from(u8::from(open)));
     }
 
     /// Opens a fault that stops indexing.
     pub async fn raise(&mut self, kind: FaultKind, subject: &str, detail: &str) -> Result<(), Error> {
         self.stopped = true;
-        metrics::gauge!("indexer_alarm", "kind" => kind.name()).set(1.0);
+        self.alarm(kind, true);
         let mut write = self.shared.db.begin().await?;
-        faults::raise(write.on(), kind, subject, detail, self.shared.clock.now_ms()).await?;
+        let now = self.shared.clock.now_ms();
+        faults::raise(write.on(), self.chain.number, kind, subject, detail, now).await?;
         write.commit().await?;
+        Ok(())
+    }
+
+    /// Opens a fault that stops nothing.
+    pub async fn note(&self, kind: FaultKind, subject: &str, detail: &str) -> Result<(), Error> {
+        self.alarm(kind, true);
+        let mut write = self.shared.db.begin().await?;
+        let now = self.shared.clock.now_ms();
+        faults::raise(write.on(), self.chain.number, kind, subject, detail, now).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Clears a fault that stops nothing, if it is open.
+    pub async fn clear(&self, kind: FaultKind, subject: &str) -> Result<(), Error> {
+        let chain = self.chain.number;
+        let open = faults::is_open(&mut *self.shared.db.reader().acquire().await?, chain, kind, subject).await?;
+        if open {
+            let mut write = self.shared.db.begin().await?;
+            faults::clear(write.on(), chain, kind, subject, self.shared.clock.now_ms()).await?;
+            write.commit().await?;
+            let reader = &mut *self.shared.db.reader().acquire().await?;
+            self.alarm(kind, faults::alarms(reader, chain).await?.contains(&kind));
+        }
         Ok(())
     }
 
@@ -111,36 +190,50 @@ impl Ground {
             tracing::error!(stuck.detail, "a log cannot be decoded; standing still below its block");
         }
         let reached = step.headers.last().map(|header| header.number);
-        let seq = store::commit(&self.shared.db, &step, self.shared.clock.now_ms()).await?;
+        let now = self.shared.clock.now_ms();
+        let seq = step::commit(&self.shared.db, self.chain.number, &step, now).await?;
         self.stopped = step.stuck.is_some();
-        self.shared.beat(|pulse| {
+        self.chain.beat(|pulse| {
             pulse.caught_up =
                 pulse.caught_up || reached.is_some_and(|r| pulse.head.is_some_and(|h| h.number == r));
         });
+        self.told(seq).await
+    }
+
+    /// Adds events of a final block that were missed when it was read; see [`step::amend`].
+    pub async fn amend(&self, block: &Block, events: &[Decoded]) -> Result<(), Error> {
+        let now = self.shared.clock.now_ms();
+        let seq = step::amend(&self.shared.db, self.chain.number, block, events, now).await?;
+        self.told(seq).await
+    }
+
+    async fn told(&self, seq: u64) -> Result<(), Error> {
         self.shared.told.send_if_modified(|told| {
-            let new = *told != seq;
-            *told = seq;
+            // Of two chains that told at once the later may come here first.
+            let new = *told < seq;
+            *told = seq.max(*told);
             new
         });
-        let mut reader = self.shared.db.reader().acquire().await?;
-        let open = faults::alarms(&mut reader).await?;
+        let open =
+            faults::alarms(&mut *self.shared.db.reader().acquire().await?, self.chain.number).await?;
         for kind in FaultKind::ALL {
-            let alarm = if open.contains(&kind) { 1.0 } else { 0.0 };
-            metrics::gauge!("indexer_alarm", "kind" => kind.name()).set(alarm);
+            self.alarm(kind, open.contains(&kind));
         }
         Ok(())
+    }
+
+    /// Tells the metrics how far the database is behind the node.
+    pub fn measure(&self, position: &Position, head: u64) {
+        let chain = self.chain.id.to_string();
+        let lag = head.saturating_sub(position.tip.number);
+        metrics::gauge!("indexer_lag_blocks", "chain" => chain.clone()).set(lag as f64);
+        let finalized = position.settled.finalized.map_or(0, |block| block.number);
+        metrics::gauge!("indexer_finality_lag_blocks", "chain" => chain)
+            .set(head.saturating_sub(finalized) as f64);
     }
 }
 
 /// How long to wait after the n-th failure in a row, in milliseconds: doubling from 100 to 10,000.
 pub(crate) fn backoff_ms(failures: u32) -> u64 {
     100_u64.saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX)).min(10_000)
-}
-
-/// Tells the metrics how far the database is behind the node.
-pub(crate) fn measure(position: &Position, head: u64) {
-    let lag = head.saturating_sub(position.tip.number);
-    metrics::gauge!("indexer_lag_blocks").set(lag as f64);
-    let finalized = position.settled.finalized.map_or(0, |block| block.number);
-    metrics::gauge!("indexer_finality_lag_blocks").set(head.saturating_sub(finalized) as f64);
 }

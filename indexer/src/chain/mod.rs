@@ -4,7 +4,11 @@
 pub(crate) mod api;
 mod evm;
 pub(crate) mod follow;
+mod quorum;
+mod refusals;
 pub(crate) mod rpc;
 mod solana;
 pub(crate) mod source;
+pub(crate) mod step;
 pub(crate) mod store;
+pub(crate) mod trust;

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,8 +17,16 @@ use alloy::{
     transports::TransportError,
 };
 use protocol::chain::ChainId;
+use service::{failpoint, rpc::Http};
 
-use super::source::{self, Served};
+use super::{
+    quorum,
+    refusals::{self, Hint, Refusal},
+    source::{self, Served},
+};
+
+/// The longest that is waited for one of several providers whom all the same is asked.
+const POLL_MAX: Duration = Duration::from_secs(5);
 
 /// Why a node gave no usable answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +42,16 @@ pub enum RpcError {
     /// It refuses to answer so much at once.
     #[error("{method} was refused as too large: {reason}")]
     TooLarge {
+        /// The method.
+        method: &'static str,
+        /// In the node's words.
+        reason: String,
+        /// What it would answer instead, where it says so.
+        hint: Option<Hint>,
+    },
+    /// It is asked too often.
+    #[error("{method} was refused as too often: {reason}")]
+    Busy {
         /// The method.
         method: &'static str,
         /// In the node's words.
@@ -81,16 +99,11 @@ pub(crate) fn classify(method: &'static str, error: &TransportError) -> RpcError
     match error {
         Json::ErrorResp(payload) => {
             let reason = cut(&format!("{} ({})", payload.message, payload.code));
-            let words = payload.message.to_lowercase();
-            if too_large(payload.code, &words) {
-                RpcError::TooLarge { method, reason }
-            } else if matches!(payload.code, -32601 | -32602 | -39001)
-                || not_there(payload.code)
-                || words.contains("not found")
-            {
-                RpcError::Unknown { method, reason }
-            } else {
-                RpcError::Failed { method, reason }
+            match refusals::read(payload.code, &payload.message) {
+                Refusal::TooLarge(hint) => RpcError::TooLarge { method, reason, hint },
+                Refusal::Busy => RpcError::Busy { method, reason },
+                Refusal::Unknown => RpcError::Unknown { method, reason },
+                Refusal::Failed => RpcError::Failed { method, reason },
             }
         }
         Json::NullResp => RpcError::Unknown { method, reason: "null".to_owned() },
@@ -101,44 +114,66 @@ pub(crate) fn classify(method: &'static str, error: &TransportError) -> RpcError
         // Its words may hold the URL, and the URL a key.
         Json::Transport(kind) => {
             let status = kind.as_http_error().map(|http| http.status);
-            if status == Some(413) {
-                RpcError::TooLarge { method, reason: "HTTP 413".to_owned() }
-            } else {
-                let reason = status.map_or_else(|| "no connection".to_owned(), |s| format!("HTTP {s}"));
-                RpcError::Failed { method, reason }
+            let reason = status.map_or_else(|| "no connection".to_owned(), |s| format!("HTTP {s}"));
+            match status {
+                Some(413) => RpcError::TooLarge { method, reason, hint: None },
+                Some(429) => RpcError::Busy { method, reason },
+                _ => RpcError::Failed { method, reason },
             }
         }
         other => RpcError::Failed { method, reason: cut(&other.to_string()) },
     }
 }
 
-/// Solana's codes for a slot without a block, and for what the node does not have yet.
-const fn not_there(code: i64) -> bool {
-    matches!(code, -32004 | -32007 | -32009 | -32014 | -32016)
+/// What is known of a provider since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// Requests that it did not answer, or not usefully.
+    pub failures: u64,
+    /// Of them, since it answered last.
+    pub in_a_row: u32,
+    /// Answers that were proven wrong.
+    pub lies: u64,
+    /// It is not asked any more but for whether it agrees again.
+    pub distrusted: bool,
+    /// Until this round it is left alone, for it did not answer.
+    rests_until: u64,
 }
 
-/// Providers have no common code for it; these are the words that they use.
-fn too_large(code: i64, words: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "too many results",
-        "query returned more than",
-        "response size",
-        "response is too big",
-        "block range",
-        "range is too",
-        "range too",
-        "exceeds the limit",
-        "max results",
-    ];
-    code == -32005 || WORDS.iter().any(|w| words.contains(w))
-}
-
+/// One provider.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub client: RpcClient,
     pub host: String,
     /// Whether it was asked for its chain and gave the right one.
     right_chain: AtomicBool,
+    health: Mutex<Health>,
+}
+
+impl Node {
+    /// A provider by any transport.
+    pub fn new(host: String, client: RpcClient) -> Self {
+        Self { client, host, right_chain: AtomicBool::new(false), health: Mutex::default() }
+    }
+
+    pub fn health(&self) -> Health {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Health)) {
+        change(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// What nodes are allowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// For one request.
+    pub timeout: Duration,
+    /// Length of one answer, in bytes.
+    pub answer_bytes_max: usize,
+    /// How many must agree on what is final; none is more than half.
+    pub quorum: Option<usize>,
 }
 
 /// The nodes of one chain.
@@ -148,24 +183,56 @@ pub(crate) struct Nodes {
     present: AtomicUsize,
     chain: ChainId,
     timeout: Duration,
+    /// How many must agree on what is final.
+    pub quorum: usize,
+    /// Counts the times that all of them were asked.
+    round: AtomicU64,
+    /// Who was caught lying or agrees again, and in what words, until it is recorded.
+    caught: Mutex<Vec<Caught>>,
     /// The first block's hash, once it is known, of a chain whose name alone does not tell it from others.
     genesis: OnceLock<B256>,
 }
 
+/// A provider whose word is to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caught {
+    pub host: String,
+    /// How it lied; none where it agrees again.
+    pub lie: Option<String>,
+}
+
+/// Notes that wait to be recorded; more are dropped.
+const CAUGHT_MAX: usize = 64;
+
 impl Nodes {
     /// # Errors
     /// Text that is not an HTTP URL; answers the position of it.
-    pub fn new(urls: &[String], chain: ChainId, timeout: Duration) -> Result<Self, usize> {
+    pub fn new(urls: &[String], chain: ChainId, limits: Limits) -> Result<Self, usize> {
         let mut nodes = Vec::new();
         for (index, url) in urls.iter().enumerate() {
-            let url: alloy::transports::http::reqwest::Url = url.parse().map_err(|_| index)?;
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err(index);
-            }
-            let host = url.host_str().unwrap_or_default().to_owned();
-            nodes.push(Node { client: RpcClient::new_http(url), host, right_chain: AtomicBool::new(false) });
+            let transport = Http::new(url, limits.timeout, limits.answer_bytes_max).map_err(|_| index)?;
+            let host = transport.host();
+            // Two of one host are told apart by their place.
+            let taken = nodes.iter().any(|node: &Node| node.host == host);
+            let host = if taken { format!("{host}#{index}") } else { host };
+            nodes.push(Node::new(host, RpcClient::new(transport, false)));
         }
-        Ok(Self { nodes, present: AtomicUsize::new(0), chain, timeout, genesis: OnceLock::new() })
+        Ok(Self::of(nodes, chain, limits))
+    }
+
+    /// Nodes by any transport.
+    pub fn of(nodes: Vec<Node>, chain: ChainId, limits: Limits) -> Self {
+        let quorum = limits.quorum.unwrap_or_else(|| quorum::majority(nodes.len())).clamp(1, nodes.len().max(1));
+        Self {
+            nodes,
+            present: AtomicUsize::new(0),
+            chain,
+            timeout: limits.timeout,
+            quorum,
+            round: AtomicU64::new(0),
+            caught: Mutex::default(),
+            genesis: OnceLock::new(),
+        }
     }
 
     /// From now on the chain must begin with this block.
@@ -178,18 +245,74 @@ impl Nodes {
         self.genesis.get().is_some()
     }
 
-    /// The node whose turn it is, if it serves the right chain.
+    /// All of them, with what is known of each.
+    pub fn all(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
+    }
+
+    /// The node whose turn it is, if it serves the right chain. One that was caught lying has no turn while there is
+    /// another.
     pub async fn node(&self) -> Result<&Node, RpcError> {
-        let index = self.present.load(Ordering::Relaxed).checked_rem(self.nodes.len()).unwrap_or(0);
-        let Some(node) = self.nodes.get(index) else {
+        let present = self.present.load(Ordering::Relaxed);
+        let turns = (0..self.nodes.len()).filter_map(|more| {
+            let index = present.wrapping_add(more).checked_rem(self.nodes.len())?;
+            self.nodes.get(index)
+        });
+        let mut turns = turns.peekable();
+        let first = turns.peek().copied();
+        let Some(node) = turns.find(|node| !node.health().distrusted).or(first) else {
             return Err(RpcError::Failed { method: "any", reason: "no node is configured".to_owned() });
         };
+        self.right(node).await.map(|()| node)
+    }
+
+    /// Whether a node serves the right chain.
+    async fn right(&self, node: &Node) -> Result<(), RpcError> {
         if !node.right_chain.load(Ordering::Relaxed) {
             let served = source::served(self, node, self.chain).await?;
             self.check(node, served).inspect_err(|_| self.turn())?;
             node.right_chain.store(true, Ordering::Relaxed);
         }
-        Ok(node)
+        Ok(())
+    }
+
+    /// Asks all of them the same, those that do not answer seldom; answers by position. Only where there is more than one
+    /// is one that fails left out without a word.
+    ///
+    /// # Errors
+    /// The only one failed.
+    pub async fn poll<'a, T, F: Future<Output = Result<T, RpcError>>>(
+        &'a self,
+        ask: impl Fn(&'a Node) -> F,
+    ) -> Result<Vec<(usize, T)>, RpcError> {
+        if let [only] = self.nodes.as_slice() {
+            self.right(only).await?;
+            return Ok(vec![(0, ask(only).await?)]);
+        }
+        let round = self.round.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let asked = self.nodes.iter().enumerate().filter(|(_, node)| node.health().rests_until <= round);
+        let asked = asked.map(|(at, node)| {
+            let answer = async {
+                self.right(node).await?;
+                ask(node).await
+            };
+            async move {
+                let answer = tokio::time::timeout(self.timeout.min(POLL_MAX), answer).await;
+                match answer {
+                    Ok(Ok(answer)) => Some((at, answer)),
+                    Ok(Err(RpcError::Unknown { .. })) => None,
+                    Ok(Err(_)) | Err(_) => {
+                        node.note(|health| {
+                            // A node that is away must not slow down every look at the chain.
+                            let rest = 2_u64.saturating_pow(health.in_a_row.clamp(1, 6));
+                            health.rests_until = round.saturating_add(rest);
+                        });
+                        None
+                    }
+                }
+            }
+        });
+        Ok(futures::future::join_all(asked).await.into_iter().flatten().collect())
     }
 
     fn check(&self, node: &Node, served: Served) -> Result<(), RpcError> {
@@ -205,6 +328,12 @@ impl Nodes {
         }
     }
 
+    /// What the present node said does not fit together: perhaps another one does better.
+    pub fn doubt(&self) {
+        metrics::counter!("indexer_rpc_inconsistent_total").increment(1);
+        self.turn();
+    }
+
     fn turn(&self) {
         self.present.fetch_add(1, Ordering::Relaxed);
     }
@@ -213,10 +342,59 @@ impl Nodes {
     /// chain, and another node may do better meanwhile.
     pub fn failed(&self, node: &Node, method: &'static str, error: &RpcError) {
         metrics::counter!("indexer_rpc_errors_total", "method" => method).increment(1);
-        if matches!(error, RpcError::Failed { .. }) {
-            node.right_chain.store(false, Ordering::Relaxed);
-            self.turn();
+        node.note(|health| {
+            health.failures = health.failures.saturating_add(1);
+            if matches!(error, RpcError::Failed { .. } | RpcError::Busy { .. }) {
+                health.in_a_row = health.in_a_row.saturating_add(1);
+            }
+        });
+        match error {
+            RpcError::Failed { .. } => {
+                node.right_chain.store(false, Ordering::Relaxed);
+                self.turn();
+            }
+            RpcError::Busy { .. } => self.turn(),
+            _ => {}
         }
+    }
+
+    /// An answer of a node was proven wrong, by position: from now on others are asked, if there are any.
+    pub fn lied(&self, at: usize, words: String) {
+        let Some(node) = self.nodes.get(at) else { return };
+        tracing::error!(node = node.host, words, "a provider lied");
+        metrics::counter!("indexer_provider_lies_total", "node" => node.host.clone()).increment(1);
+        node.note(|health| {
+            health.lies = health.lies.saturating_add(1);
+            health.distrusted = self.nodes.len() > 1;
+        });
+        self.catch(Caught { host: node.host.clone(), lie: Some(words) });
+    }
+
+    /// A node says what the others say: if it was caught lying, it is asked again.
+    pub fn agrees(&self, at: usize) {
+        let Some(node) = self.nodes.get(at) else { return };
+        if node.health().distrusted {
+            tracing::warn!(node = node.host, "a provider that lied agrees again");
+            node.note(|health| health.distrusted = false);
+            self.catch(Caught { host: node.host.clone(), lie: None });
+        }
+    }
+
+    /// The position of a node.
+    pub fn position(&self, node: &Node) -> usize {
+        self.nodes.iter().position(|other| std::ptr::eq(other, node)).unwrap_or(usize::MAX)
+    }
+
+    fn catch(&self, caught: Caught) {
+        let mut all = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < CAUGHT_MAX {
+            all.push(caught);
+        }
+    }
+
+    /// What is to be recorded of providers, once.
+    pub fn caught(&self) -> Vec<Caught> {
+        std::mem::take(&mut *self.caught.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Does something with a node, for no longer than a request may take; answers what the node said.
@@ -226,9 +404,27 @@ impl Nodes {
         work: impl Future<Output = Result<T, TransportError>>,
     ) -> Result<Result<T, TransportError>, RpcError> {
         let started = Instant::now();
+        failpoint::pass(&["indexer.rpc", method, "before"]);
         let answer = tokio::time::timeout(self.timeout, work).await;
+        failpoint::pass(&["indexer.rpc", method, "after"]);
         metrics::histogram!("indexer_rpc_seconds", "method" => method).record(started.elapsed());
         answer.map_err(|_| RpcError::Failed { method, reason: "no answer in time".to_owned() })
+    }
+
+    /// Does something with one node and says what came of it.
+    pub async fn ask_with<T>(
+        &self,
+        node: &Node,
+        method: &'static str,
+        work: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, RpcError> {
+        let answer = self.within(method, work).await;
+        let answer = answer.and_then(|answer| answer.map_err(|error| classify(method, &error)));
+        match &answer {
+            Ok(_) => node.note(|health| health.in_a_row = 0),
+            Err(error) => self.failed(node, method, error),
+        }
+        answer
     }
 
     /// Asks one node.
@@ -238,9 +434,7 @@ impl Nodes {
         method: &'static str,
         params: P,
     ) -> Result<R, RpcError> {
-        let answer = self.within(method, async { node.client.request::<P, R>(method, params).await }).await;
-        let answer = answer.and_then(|answer| answer.map_err(|error| classify(method, &error)));
-        answer.inspect_err(|error| self.failed(node, method, error))
+        self.ask_with(node, method, async { node.client.request::<P, R>(method, params).await }).await
     }
 
     /// Asks the node whose turn it is.

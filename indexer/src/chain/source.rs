@@ -18,10 +18,13 @@ use tokio::sync::Notify;
 use super::{
     evm,
     follow::{Ground, Progress},
-    rpc::{Node, Nodes, RpcError},
+    rpc::{Limits, Node, Nodes, RpcError},
     solana,
 };
-use crate::{Error, config::Config};
+use crate::{
+    Error,
+    config::{ChainConfig, key_of},
+};
 
 /// The name that a local cluster goes by, whatever its first block: a name of the rule that others have would change with
 /// every start.
@@ -77,21 +80,39 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub fn new(config: &Config, chain: ChainId) -> Result<Self, Error> {
-        let nodes = Nodes::new(&config.rpc_urls, chain, config.request_timeout());
+    pub fn new(config: &ChainConfig, chain: ChainId) -> Result<Self, Error> {
+        let limits = Limits {
+            timeout: config.request_timeout(),
+            answer_bytes_max: usize::try_from(config.answer_bytes_max).unwrap_or(usize::MAX),
+            quorum: config.quorum.map(|quorum| usize::try_from(quorum).unwrap_or(usize::MAX)),
+        };
+        let nodes = Nodes::new(&config.rpc_urls, chain, limits);
         let nodes = nodes.map_err(|index| Error::Config {
-            key: "rpc_urls",
+            key: key_of(chain, "rpc_urls"),
             // Not the URL itself, which may hold a key.
             value: format!("not a URL in position {index}"),
             rule: "http:// or https:// URLs",
         })?;
-        Ok(match chain {
-            ChainId::Eip155(_) => Self::Evm(Arc::new(evm::rpc::Rpc(nodes))),
-            ChainId::Solana(_) => Self::Solana(Arc::new(solana::rpc::Rpc(nodes))),
-        })
+        Ok(Self::of(nodes, chain))
     }
 
-    pub fn following(&self, config: &Config, chain: ChainId, contracts: Arc<[AccountId]>) -> Following {
+    /// By nodes of any transport.
+    pub fn of(nodes: Nodes, chain: ChainId) -> Self {
+        match chain {
+            ChainId::Eip155(_) => Self::Evm(Arc::new(evm::rpc::Rpc(nodes))),
+            ChainId::Solana(_) => Self::Solana(Arc::new(solana::rpc::Rpc(nodes))),
+        }
+    }
+
+    /// Its nodes.
+    pub fn nodes(&self) -> &Nodes {
+        match self {
+            Self::Evm(rpc) => &rpc.0,
+            Self::Solana(rpc) => &rpc.0,
+        }
+    }
+
+    pub fn following(&self, config: &ChainConfig, chain: ChainId, contracts: Arc<[AccountId]>) -> Following {
         match self {
             Self::Evm(rpc) => {
                 Following::Evm(evm::follow::Following::new(rpc.clone(), config, chain, &contracts))
@@ -103,7 +124,7 @@ impl Source {
     }
 
     /// Notifies `wake` when there may be something new, for ever; does nothing where no WebSocket is configured.
-    pub async fn listen(&self, config: &Config, wake: &Arc<Notify>) {
+    pub async fn listen(&self, config: &ChainConfig, wake: &Arc<Notify>) {
         match (self, &config.ws_url) {
             (Self::Solana(_), Some(url)) => {
                 solana::wake::listen(url, &from_key(&program()).to_string(), wake).await;

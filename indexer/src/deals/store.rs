@@ -45,8 +45,11 @@ const TRANSACTIONS_MAX: u64 = 500;
 
 pub(crate) async fn transactions(on: &mut AnyConnection, deal: B256) -> Result<Vec<DealTransaction>, Error> {
     let rows = sqlx::query(
-        "SELECT id, name, transaction_hash, block_number, block_time, finality FROM events \
-         WHERE subject = $1 AND canonical = 1 ORDER BY block_number DESC, log_index DESC LIMIT $2",
+        "SELECT events.id AS id, events.name AS name, logs.transaction_hash AS transaction_hash, \
+         logs.block_number AS block_number, logs.block_time AS block_time, logs.finality AS finality \
+         FROM events JOIN logs ON logs.number = events.number \
+         WHERE events.subject = $1 AND logs.canonical = 1 \
+         ORDER BY logs.block_number DESC, logs.log_index DESC LIMIT $2",
     )
     .bind(Subject::Deal(deal).to_string())
     .bind(int(TRANSACTIONS_MAX))

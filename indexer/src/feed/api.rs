@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use axum::{Router, extract::State, routing::get};
-use protocol::wire::feed::{FeedEntry, FeedPage};
+use protocol::wire::feed::{FeedEntry, FeedPage, Finality};
 use service::http::{Json, Path, Problem};
 use tokio::time::{Instant, timeout_at};
 
-use super::store;
+use super::store::{self, Filter};
 use crate::{
     Error,
-    params::{Params, id},
+    columns::finality_name,
+    params::{Params, id, refused},
     shared::Shared,
 };
 
@@ -18,11 +19,22 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/v1/feed", get(feed)).route("/v1/events/{id}", get(event))
 }
 
+const LEVELS: &str = "seen, safe or final";
 const LIMIT_MAX: u64 = 500;
 const WAIT_MAX_S: u64 = 25;
 
 async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedPage>, Problem> {
-    let params = params.only(&["after", "limit", "wait"])?;
+    let params = params.only(&["after", "limit", "wait", "chain", "finality"])?;
+    let level: Option<String> = params.parsed("finality", LEVELS)?;
+    let level = match level.as_deref() {
+        None => Finality::Seen,
+        Some(text) => [Finality::Seen, Finality::Safe, Finality::Final]
+            .into_iter()
+            .find(|level| finality_name(*level) == text)
+            .ok_or_else(|| refused("finality", text, LEVELS))?,
+    };
+    let chain = params.parsed("chain", "a CAIP-2 chain, such as eip155:1")?;
+    let filter = Filter { chain, level };
     let after = params.number("after", (0, i64::MAX.unsigned_abs()), 0)?;
     let limit = params.number("limit", (1, LIMIT_MAX), 100)?;
     let wait = params.number("wait", (0, WAIT_MAX_S), 0)?;
@@ -31,7 +43,7 @@ async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedP
     loop {
         told.mark_unchanged();
         let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
-        let entries = store::page(&mut reader, after, limit).await?;
+        let entries = store::page(&mut reader, after, limit, &filter).await?;
         drop(reader);
         if !entries.is_empty() || Instant::now() >= until {
             let cursor = entries.last().map_or(after, |entry| entry.seq);

@@ -2,5 +2,6 @@
 
 pub(crate) mod api;
 pub(crate) mod store;
+pub(crate) mod teller;
 #[cfg(test)]
 mod tests;

@@ -59,10 +59,14 @@ async fn members(
     let found = find(&shared, pool, arbiter).await?.pool;
     let published = found.lists.iter().find(|one| one.list == list);
     let published = published.ok_or_else(|| Problem::not_found("list", list))?;
+    let of = found.arbiter.chain;
+    let chain = shared.chains.get(&of).ok_or_else(|| {
+        Problem::unavailable(format!("{of} is not followed; followed are: {}", shared.chain_names()))
+    })?;
     let Ok(_turn) = shared.calls.try_acquire() else {
         return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
     };
-    let members = shared.source.members(&found, published).await.map_err(|reason| {
+    let members = chain.source.members(&found, published).await.map_err(|reason| {
         Problem::unavailable(format!("the chain's node, asked for list {list}: {reason}"))
     })?;
     Ok(Json(PoolMembers { pool, arbiter: found.arbiter, list, members }))

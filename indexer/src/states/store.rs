@@ -1,26 +1,23 @@
 //! States in the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::wire::feed::{ChainEvent, Finality};
+use protocol::wire::{
+    feed::{ChainEvent, Finality},
+    view::FaultKind,
+};
 use serde::de::DeserializeOwned;
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, any::AnyRow};
 
 use super::model::{State, Subject, fold, subject_of};
 use crate::{
     Error,
+    bulk::{Many, ROWS_MAX, of_rows, of_texts},
     columns::{Columns, int},
     deals::model::Gap,
-    faults, feed,
+    faults,
+    feed::store::canonical_of,
 };
-
-pub(crate) async fn load(on: &mut AnyConnection, subject: &Subject) -> Result<Option<State>, Error> {
-    let row = sqlx::query("SELECT state FROM states WHERE subject = $1")
-        .bind(subject.to_string())
-        .fetch_optional(on)
-        .await?;
-    row.map(|row| State::read(subject, &row.text("state")?)).transpose()
-}
 
 /// States and the finality of each one's newest event, ascending by subject, `from` the first up to the last subject;
 /// only deals of a buyer, a seller, a status, each where it is not empty.
@@ -31,9 +28,9 @@ pub(crate) async fn views<T: DeserializeOwned>(
     limit: u64,
 ) -> Result<Vec<(T, Finality)>, Error> {
     let rows = sqlx::query(
-        "SELECT states.state AS state, (SELECT e.finality FROM events e WHERE e.canonical = 1 \
-         AND e.subject = states.subject ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) AS finality \
-         FROM states WHERE states.subject >= $1 AND states.subject <= $2 AND ($3 = '' OR states.buyer = $3) \
+        "SELECT states.state AS state, logs.finality AS finality FROM states \
+         JOIN logs ON logs.number = states.newest \
+         WHERE states.subject >= $1 AND states.subject <= $2 AND ($3 = '' OR states.buyer = $3) \
          AND ($4 = '' OR states.seller = $4) AND ($5 = '' OR states.status = $5) \
          ORDER BY states.subject LIMIT $6",
     )
@@ -57,86 +54,148 @@ pub(crate) async fn view<T: DeserializeOwned>(
     Ok(views(on, (&subject, &subject), ["", "", ""], 1).await?.pop())
 }
 
-async fn save(on: &mut AnyConnection, subject: &Subject, state: Option<&State>) -> Result<(), Error> {
-    let Some(state) = state else {
-        sqlx::query("DELETE FROM states WHERE subject = $1").bind(subject.to_string()).execute(on).await?;
-        return Ok(());
-    };
-    let (buyer, seller, status) = match state {
-        State::Deal(deal) => {
-            (deal.terms.buyer.to_string(), deal.terms.seller.to_string(), deal.status.name())
+/// A state and the number of the newest log about it.
+type Known = (State, u64);
+
+/// States of one chain that are folded: each is read when its first event comes, and all are written together. At most
+/// some thousands are held at one time.
+#[derive(Debug)]
+pub(crate) struct Folding {
+    chain: i64,
+    now: i64,
+    states: BTreeMap<Subject, Option<Known>>,
+    /// Whether nothing is stored yet, so that there is nothing to read.
+    anew: bool,
+}
+
+/// States that are held before they are written.
+const STATES_MAX: usize = 8_000;
+
+impl Folding {
+    /// On top of what is stored.
+    pub const fn new(chain: i64, now: i64) -> Self {
+        Self { chain, now, states: BTreeMap::new(), anew: false }
+    }
+
+    /// Of a chain of which no state is stored.
+    pub fn anew(chain: i64, now: i64) -> Self {
+        Self { anew: true, ..Self::new(chain, now) }
+    }
+
+    async fn load(&mut self, on: &mut AnyConnection, subjects: BTreeSet<Subject>) -> Result<(), Error> {
+        const FIND: Many = of_texts!("SELECT subject, state, newest FROM states WHERE subject IN", "");
+        let wanted: Vec<Subject> =
+            subjects.into_iter().filter(|subject| !self.states.contains_key(subject)).collect();
+        let mut stored = BTreeMap::new();
+        if !self.anew && !wanted.is_empty() {
+            let subjects: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+            for row in &FIND.over(on, &subjects)?.fetch_all(&mut *on).await? {
+                stored.insert(row.text("subject")?, (row.text("state")?, row.number("newest")?));
+            }
         }
-        State::Case(_) | State::Pool(_) => (String::new(), String::new(), ""),
-    };
-    sqlx::query(
-        "INSERT INTO states (subject, state, buyer, seller, status) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (subject) DO UPDATE SET state = excluded.state, buyer = excluded.buyer, \
-         seller = excluded.seller, status = excluded.status",
-    )
-    .bind(subject.to_string())
-    .bind(state.write()?)
-    .bind(buyer)
-    .bind(seller)
-    .bind(status)
-    .execute(on)
-    .await?;
+        for subject in wanted {
+            let known = match stored.remove(&subject.to_string()) {
+                Some((text, newest)) => Some((State::read(&subject, &text)?, newest)),
+                None => None,
+            };
+            self.states.insert(subject, known);
+        }
+        Ok(())
+    }
+
+    /// Folds events that joined the chain, at most [`ROWS_MAX`], each with the number of its log, in the chain's order.
+    pub async fn add<'a>(
+        &mut self,
+        on: &mut AnyConnection,
+        events: impl IntoIterator<Item = (u64, &'a ChainEvent)>,
+    ) -> Result<(), Error> {
+        if self.states.len() > STATES_MAX {
+            self.write(&mut *on).await?;
+        }
+        let events: Vec<(Subject, u64, &ChainEvent)> = events
+            .into_iter()
+            .map(|(number, event)| (subject_of(event), number, event))
+            .filter(|(subject, _, _)| *subject != Subject::None)
+            .collect();
+        self.load(&mut *on, events.iter().map(|(subject, _, _)| *subject).collect()).await?;
+        for (subject, number, event) in events {
+            let before = self.states.remove(&subject).flatten().map(|(state, _)| state);
+            let (after, gap) = fold(before, event);
+            if let Some(gap) = gap {
+                raise(&mut *on, self.chain, event, gap, self.now).await?;
+            }
+            self.states.insert(subject, after.map(|state| (state, number)));
+        }
+        Ok(())
+    }
+
+    /// Writes what is held.
+    pub async fn write(&mut self, on: &mut AnyConnection) -> Result<(), Error> {
+        const SAVE: Many = of_rows!(
+            "INSERT INTO states (subject, chain, newest, state, buyer, seller, status) \
+             SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), value ->> 3, \
+             value ->> 4, value ->> 5, value ->> 6",
+            "WHERE true ON CONFLICT (subject) DO UPDATE SET state = excluded.state, newest = excluded.newest, \
+             buyer = excluded.buyer, seller = excluded.seller, status = excluded.status"
+        );
+        let mut rows = Vec::with_capacity(ROWS_MAX);
+        let mut states = std::mem::take(&mut self.states).into_iter().peekable();
+        while let Some((subject, known)) = states.next() {
+            if let Some((state, newest)) = known {
+                let (buyer, seller, status) = match &state {
+                    State::Deal(deal) => {
+                        (deal.terms.buyer.to_string(), deal.terms.seller.to_string(), deal.status.name())
+                    }
+                    State::Case(_) | State::Pool(_) => (String::new(), String::new(), ""),
+                };
+                rows.push((
+                    subject.to_string(),
+                    self.chain,
+                    newest,
+                    state.write()?,
+                    buyer,
+                    seller,
+                    status,
+                ));
+            }
+            if rows.len() >= ROWS_MAX || (states.peek().is_none() && !rows.is_empty()) {
+                SAVE.over(on, &rows)?.execute(&mut *on).await?;
+                rows.clear();
+            }
+        }
+        self.anew = false;
+        Ok(())
+    }
+}
+
+/// Folds every subject anew from its canonical events, and judges anew which are missing.
+pub(crate) async fn refold(
+    on: &mut AnyConnection,
+    chain: i64,
+    subjects: &[String],
+    now: i64,
+) -> Result<(), Error> {
+    const FORGET: Many = of_texts!("DELETE FROM states WHERE subject IN", "");
+    faults::clear_gaps(&mut *on, subjects, now).await?;
+    for subjects in subjects.chunks(ROWS_MAX) {
+        FORGET.over(on, subjects)?.execute(&mut *on).await?;
+        let mut folding = Folding::anew(chain, now);
+        for subject in subjects {
+            let events = canonical_of(&mut *on, subject).await?;
+            folding.add(&mut *on, events.iter().map(|(number, event)| (*number, event))).await?;
+        }
+        folding.write(&mut *on).await?;
+    }
     Ok(())
 }
 
-/// The states that one step changes, read once and written once.
-#[derive(Debug, Default)]
-pub(crate) struct Touched(BTreeMap<Subject, Option<State>>);
-
-impl Touched {
-    /// Folds an event that joined the chain.
-    pub async fn add(&mut self, on: &mut AnyConnection, event: &ChainEvent, now: i64) -> Result<(), Error> {
-        let subject = subject_of(event);
-        if subject == Subject::None {
-            return Ok(());
-        }
-        let before = match self.0.remove(&subject) {
-            Some(state) => state,
-            None => load(&mut *on, &subject).await?,
-        };
-        let (after, gap) = fold(before, event);
-        if let Some(gap) = gap {
-            raise(on, event, gap, now).await?;
-        }
-        self.0.insert(subject, after);
-        Ok(())
-    }
-
-    /// Marks a subject some of whose events left the chain.
-    pub fn forget(&mut self, subject: Subject) {
-        if subject != Subject::None {
-            self.0.insert(subject, None);
-        }
-    }
-
-    /// Folds every marked subject anew from its canonical events.
-    pub async fn refold(&mut self, on: &mut AnyConnection, now: i64) -> Result<(), Error> {
-        for (subject, state) in &mut self.0 {
-            *state = None;
-            for event in feed::store::canonical_of(&mut *on, subject).await? {
-                let (after, gap) = fold(state.take(), &event);
-                if let Some(gap) = gap {
-                    raise(&mut *on, &event, gap, now).await?;
-                }
-                *state = after;
-            }
-        }
-        Ok(())
-    }
-
-    pub async fn write(self, on: &mut AnyConnection) -> Result<(), Error> {
-        for (subject, state) in &self.0 {
-            save(&mut *on, subject, state.as_ref()).await?;
-        }
-        Ok(())
-    }
-}
-
-async fn raise(on: &mut AnyConnection, event: &ChainEvent, gap: Gap, now: i64) -> Result<(), Error> {
+async fn raise(
+    on: &mut AnyConnection,
+    chain: i64,
+    event: &ChainEvent,
+    gap: Gap,
+    now: i64,
+) -> Result<(), Error> {
     let detail = format!(
         "{} {} is number {} of {}, but number {} was to come next",
         event.body.name(),
@@ -146,19 +205,47 @@ async fn raise(on: &mut AnyConnection, event: &ChainEvent, gap: Gap, now: i64) -
         gap.expected
     );
     tracing::error!(detail, "an event of a deal is missing");
-    faults::raise(on, protocol::wire::view::FaultKind::CountGap, &event.id.to_string(), &detail, now).await
+    faults::raise(on, chain, FaultKind::CountGap, &event.id.to_string(), &detail, now).await
 }
 
-/// Stored states as text, ascending by subject, after the given one.
-pub(crate) async fn raw(
+/// Subjects of the deals of a chain that are not closed, ascending, after the given one.
+pub(crate) async fn open_deals(
     on: &mut AnyConnection,
+    chain: i64,
     after: &str,
     limit: u64,
-) -> Result<Vec<(String, String)>, Error> {
-    let rows = sqlx::query("SELECT subject, state FROM states WHERE subject > $1 ORDER BY subject LIMIT $2")
-        .bind(after)
-        .bind(int(limit))
-        .fetch_all(on)
-        .await?;
-    rows.iter().map(|row| Ok((row.text("subject")?, row.text("state")?))).collect()
+) -> Result<Vec<String>, Error> {
+    let rows = sqlx::query(
+        "SELECT subject FROM states WHERE chain = $1 AND status <> '' AND status <> 'closed' AND subject > $2 \
+         ORDER BY subject LIMIT $3",
+    )
+    .bind(chain)
+    .bind(after)
+    .bind(int(limit))
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| row.text("subject")).collect()
+}
+
+/// A state as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Raw {
+    pub subject: String,
+    pub state: String,
+    pub newest: u64,
+}
+
+/// Stored states ascending by subject, after the given one.
+pub(crate) async fn raw(on: &mut AnyConnection, after: &str, limit: u64) -> Result<Vec<Raw>, Error> {
+    let rows = sqlx::query(
+        "SELECT subject, state, newest FROM states WHERE subject > $1 ORDER BY subject LIMIT $2",
+    )
+    .bind(after)
+    .bind(int(limit))
+    .fetch_all(on)
+    .await?;
+    let raw = |row: &AnyRow| {
+        Ok(Raw { subject: row.text("subject")?, state: row.text("state")?, newest: row.number("newest")? })
+    };
+    rows.iter().map(raw).collect()
 }

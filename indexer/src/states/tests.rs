@@ -16,7 +16,7 @@ use service::db::{
     testing::{FreshDb, on_both, sqlite},
 };
 
-use crate::testing::{Running, config};
+use crate::testing::{Running, config, verified, with};
 
 /// What is canonical at the end: events with their finality, and deals.
 async fn outcome(indexer: &Running) -> (BTreeMap<String, Finality>, DealPage) {
@@ -39,7 +39,7 @@ async fn agrees_with_a_fresh_one(chain: &Chain, indexer: Running) {
     indexer.until("settling alike", |s| (s.safe, s.finalized) == (settled.safe, settled.finalized)).await;
     assert_eq!(outcome(&indexer).await, outcome(&fresh).await);
     for config in [indexer.stop().await, fresh.stop().await] {
-        let report = crate::verify(&config).await.unwrap();
+        let report = verified(&config).await;
         assert_eq!(report.differences, Vec::<String>::new());
         assert_eq!(report.faults, []);
     }
@@ -49,8 +49,7 @@ async fn agrees_with_a_fresh_one(chain: &Chain, indexer: Running) {
 async fn a_restart_anywhere_leaves_neither_gaps_nor_duplicates() {
     for db in on_both().await {
         let chain = Chain::start().await;
-        let mut config = config(&chain, &db);
-        config.range_blocks_max = 3;
+        let config = with(config(&chain, &db), |chain| chain.range_blocks_max = 3);
         for salt in 0..12 {
             let terms = chain.terms(1_000, Default::default(), salt).await;
             chain.fund(&terms).await;
@@ -153,10 +152,16 @@ async fn verify_notices_what_was_changed() {
             "not that of its log",
         ),
         ("UPDATE events SET subject = ''", "not those of its body"),
-        ("UPDATE events SET log_index = log_index + 7", "not that of its place"),
-        ("UPDATE events SET canonical = 0, finality = 'retracted'", "but the feed says"),
+        ("DELETE FROM events", "no event is kept of it"),
+        ("DELETE FROM logs WHERE number = 1", "there is no log of it"),
+        ("UPDATE logs SET log_index = log_index + 7", "not that of its place"),
+        ("UPDATE logs SET chain = 7", "of another chain"),
+        ("UPDATE logs SET canonical = 0, finality = 'retracted'", "but the feed says"),
+        ("UPDATE states SET newest = newest + 7", "the events give"),
         ("DELETE FROM feed WHERE seq = 1", "comes entry 2"),
-        ("UPDATE feed SET finality = 'final' WHERE seq = 1", "as final after nothing"),
+        ("UPDATE feed SET was = 'safe' WHERE seq = 1", "before it was told as ``"),
+        ("UPDATE feed SET finality = 'retracted' WHERE seq = 1", "as retracted after nothing"),
+        ("UPDATE logs SET told = 0", "which does not know of it"),
     ] {
         for db in on_both().await {
             let chain = Chain::start().await;
@@ -166,13 +171,13 @@ async fn verify_notices_what_was_changed() {
             chain.release(&terms, 400).await;
             indexer.caught_up(&chain).await;
             let config = indexer.stop().await;
-            assert_eq!(crate::verify(&config).await.unwrap().differences, Vec::<String>::new());
+            assert_eq!(verified(&config).await.differences, Vec::<String>::new());
             let raw = Db::open(&config.database, crate::SCHEMA).await.unwrap();
             let mut write = raw.begin().await.unwrap();
             sqlx::query(change).execute(write.on()).await.unwrap();
             write.commit().await.unwrap();
             raw.close().await;
-            let report = crate::verify(&config).await.unwrap();
+            let report = verified(&config).await;
             assert!(
                 report.differences.iter().any(|d| d.contains(words)),
                 "{change}: {:?}",
@@ -189,9 +194,10 @@ async fn a_database_of_something_else_is_refused() {
     let indexer = Running::on(&chain, &db).await;
     indexer.caught_up(&chain).await;
     let config = indexer.stop().await;
-    let other = crate::config::Config { contracts: vec![chain.escrow], ..config.clone() };
-    let error = crate::verify(&other).await.expect_err("another set of contracts");
-    assert!(error.to_string().contains("the database follows contracts"), "{error}");
-    let other = crate::config::Config { start_block: 3, ..config };
-    assert!(crate::verify(&other).await.expect_err("another start").to_string().contains("start_block"));
+    let other = with(config.clone(), |other| other.contracts = vec![chain.escrow.address]);
+    let error = crate::verify(&other, |_| {}).await.expect_err("another set of contracts");
+    assert!(error.to_string().contains("the database follows eip155:31337 with contracts"), "{error}");
+    let other = with(config, |other| other.start_block = 3);
+    let error = crate::verify(&other, |_| {}).await.expect_err("another start");
+    assert!(error.to_string().contains("start_block"), "{error}");
 }

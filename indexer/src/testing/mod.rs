@@ -8,16 +8,22 @@ use std::{
 };
 
 use fixture::Chain;
-use protocol::wire::{
-    feed::{FeedEntry, FeedPage, Finality},
-    view::IndexerStatus,
+use protocol::{
+    chain::ChainId,
+    wire::{
+        feed::{FeedEntry, FeedPage, Finality},
+        view::{ChainStatus, IndexerStatus},
+    },
 };
 use serde::de::DeserializeOwned;
 use service::{clock::SystemClock, db::testing::FreshDb};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, config::Config};
+use crate::{
+    Error, Report,
+    config::{ChainConfig, Config},
+};
 
 /// The longest that any condition may take to come true.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
@@ -31,15 +37,31 @@ pub(crate) struct Running {
 }
 
 pub(crate) fn config(chain: &Chain, db: &FreshDb) -> Config {
-    Config {
-        database: db.url.clone(),
+    let followed = ChainConfig {
         rpc_urls: vec![chain.rpc_url()],
-        contracts: vec![chain.escrow, chain.pools],
+        contracts: vec![chain.escrow.address, chain.pools.address],
         start_block: chain.start_block,
         poll_ms: 20,
         range_blocks_max: 50,
-        ..Config::default()
-    }
+        ..ChainConfig::default()
+    };
+    of_chains(db, [(chain.chain, followed)])
+}
+
+/// Of these chains.
+pub(crate) fn of_chains(db: &FreshDb, chains: impl IntoIterator<Item = (ChainId, ChainConfig)>) -> Config {
+    Config { database: db.url.clone(), chains: chains.into_iter().collect(), ..Config::default() }
+}
+
+/// The same with something else in the table of its first chain.
+pub(crate) fn with(mut config: Config, change: impl FnOnce(&mut ChainConfig)) -> Config {
+    change(config.chains.values_mut().next().expect("a chain"));
+    config
+}
+
+/// What [`crate::verify()`] says of it.
+pub(crate) async fn verified(config: &Config) -> Report {
+    crate::verify(config, |_| {}).await.expect("a report")
 }
 
 impl Running {
@@ -54,7 +76,7 @@ impl Running {
 
     /// Behind a node of ours.
     pub async fn behind(node: &node::Node, chain: &Chain, db: &FreshDb) -> Self {
-        Self::start(Config { rpc_urls: vec![node.url.clone()], ..config(chain, db) }).await
+        Self::start(with(config(chain, db), |chain| chain.rpc_urls = vec![node.url.clone()])).await
     }
 
     pub async fn on(chain: &Chain, db: &FreshDb) -> Self {
@@ -86,15 +108,36 @@ impl Running {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
     }
 
-    pub async fn status(&self) -> IndexerStatus {
-        self.get("/status").await
+    /// The status of one of its chains.
+    pub async fn status_of(&self, chain: ChainId) -> ChainStatus {
+        let status: IndexerStatus = self.get("/status").await;
+        status.chains.into_iter().find(|status| status.chain == chain).expect("the chain")
     }
 
-    /// Waits until the condition holds of the status.
-    pub async fn until(&self, what: &str, holds: impl Fn(&IndexerStatus) -> bool) -> IndexerStatus {
+    /// The status of its first chain.
+    pub async fn status(&self) -> ChainStatus {
+        self.status_of(self.first()).await
+    }
+
+    fn first(&self) -> ChainId {
+        *self.config.chains.keys().next().expect("a chain")
+    }
+
+    /// Waits until the condition holds of the status of its first chain.
+    pub async fn until(&self, what: &str, holds: impl Fn(&ChainStatus) -> bool) -> ChainStatus {
+        self.until_on(self.first(), what, holds).await
+    }
+
+    /// Waits until the condition holds of the status of one of its chains.
+    pub async fn until_on(
+        &self,
+        chain: ChainId,
+        what: &str,
+        holds: impl Fn(&ChainStatus) -> bool,
+    ) -> ChainStatus {
         let started = Instant::now();
         loop {
-            let status = self.status().await;
+            let status = self.status_of(chain).await;
             if holds(&status) {
                 return status;
             }
@@ -104,9 +147,9 @@ impl Running {
     }
 
     /// Waits until everything up to the chain's present head is indexed.
-    pub async fn caught_up(&self, chain: &Chain) -> IndexerStatus {
+    pub async fn caught_up(&self, chain: &Chain) -> ChainStatus {
         let height = chain.height().await;
-        self.until("catching up", |s| s.cursor.number == height && s.head == Some(s.cursor)).await
+        self.until_on(chain.chain, "catching up", |s| s.cursor.number == height && s.head == Some(s.cursor)).await
     }
 
     /// The whole feed.

@@ -1,6 +1,6 @@
 //! The indexer's feed: every event of the watched contracts, told again whenever its finality changes.
 //!
-//! `GET /v1/feed?after=<seq>&limit=<1..500>&wait=<0..25 s>` answers a [`FeedPage`]; `GET /v1/events/{id}` answers one
+//! `GET /v1/feed?after=<seq>&limit=<1..500>&wait=<0..25 s>&chain=<CAIP-2>&finality=<seen|safe|final>` answers a [`FeedPage`]; `GET /v1/events/{id}` answers one
 //! [`FeedEntry`], the latest about that event.
 
 use alloy::primitives::B256;
@@ -12,9 +12,9 @@ use crate::{
     terms::Terms,
 };
 
-/// How settled an event is. An event is told as `seen`, then `safe`, then `final`, each at most once and `safe` perhaps
-/// never; or as `retracted` after `seen` or `safe` when its block left the chain. Should the block come back, the telling
-/// of the same event begins again with `seen`.
+/// How settled an event is. An event is first told as settled as it is when it is read: as `seen`, as `safe`, or as `final`
+/// where its block is final already. What follows is ever more settled, each level at most once and `safe` perhaps never; or
+/// `retracted`, when its block left the chain. Should the block come back, the telling of the same event begins again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finality {

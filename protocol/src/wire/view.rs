@@ -297,9 +297,21 @@ pub struct BlockRef {
 /// How the indexer is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexerStatus {
-    /// The chain it follows.
+    /// Every chain that it follows, ascending.
+    pub chains: Vec<ChainStatus>,
+    /// Chains that the database has rows of and the configuration does not name any more.
+    pub unfollowed: Vec<ChainId>,
+    /// The newest entry of the feed; 0 when there is none.
+    #[serde(with = "dec")]
+    pub feed: u64,
+}
+
+/// How following one chain is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainStatus {
+    /// The chain.
     pub chain: ChainId,
-    /// The contracts it watches.
+    /// The contracts that are watched.
     pub contracts: Vec<AccountId>,
     /// The node's newest block, as last seen.
     pub head: Option<BlockRef>,
@@ -312,19 +324,42 @@ pub struct IndexerStatus {
     /// Blocks between cursor and head.
     #[serde(with = "dec")]
     pub lag: u64,
-    /// The newest entry of the feed; 0 when there is none.
-    #[serde(with = "dec")]
-    pub feed: u64,
     /// Whether it reached the head since it was started.
     pub caught_up: bool,
     /// Unix milliseconds of the last good answer of the node.
     pub polled_at: Option<i64>,
     /// The last trouble with the node, while it lasts.
     pub trouble: Option<String>,
+    /// Its nodes, in the order of the configuration.
+    pub providers: Vec<ProviderStatus>,
+    /// Up to here it is proven by headers that no log is missing; none where nothing is proven (yet), as on Solana.
+    pub proven: Option<BlockRef>,
+    /// Why the blocks after that cannot be proven now, while that lasts.
+    pub unproven: Option<String>,
+    /// Logs that a node had left out, which the proof found and added.
+    #[serde(with = "dec")]
+    pub missed: u64,
+    /// Unix milliseconds when every open deal had been compared with the contract last, since it was started.
+    pub reconciled_at: Option<i64>,
     /// Kinds of the open faults, each once.
     pub alarms: Vec<FaultKind>,
     /// Open faults, oldest first; at most 100.
     pub faults: Vec<Fault>,
+}
+
+/// What is known of a node since the indexer was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderStatus {
+    /// Host and port: the rest of its address may hold a key.
+    pub node: String,
+    /// Requests that it did not answer, or not usefully.
+    #[serde(with = "dec")]
+    pub failures: u64,
+    /// Answers of it that were proven wrong.
+    #[serde(with = "dec")]
+    pub lies: u64,
+    /// Whether it is asked. One that lied is not, until it agrees with the others again.
+    pub trusted: bool,
 }
 
 /// What can be wrong with what the chain said.
@@ -339,11 +374,28 @@ pub enum FaultKind {
     DeepReorg,
     /// A node serves another chain than the contracts are on; it is not used.
     WrongChain,
+    /// A node said what was proven wrong; it is not asked while another can be.
+    ProviderLies,
+    /// Too few nodes agree on what is final: nothing more is told as final.
+    NoQuorum,
+    /// What the contract says of a deal or case is not what its events add up to.
+    StateDiffers,
+    /// What is confirmed is taken back again and again, and nothing becomes final.
+    Unstable,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::CountGap, Self::Quarantine, Self::DeepReorg, Self::WrongChain];
+    pub const ALL: [Self; 8] = [
+        Self::CountGap,
+        Self::Quarantine,
+        Self::DeepReorg,
+        Self::WrongChain,
+        Self::ProviderLies,
+        Self::NoQuorum,
+        Self::StateDiffers,
+        Self::Unstable,
+    ];
 
     /// The name in JSON and in metrics.
     pub const fn name(self) -> &'static str {
@@ -352,13 +404,17 @@ impl FaultKind {
             Self::Quarantine => "quarantine",
             Self::DeepReorg => "deep_reorg",
             Self::WrongChain => "wrong_chain",
+            Self::ProviderLies => "provider_lies",
+            Self::NoQuorum => "no_quorum",
+            Self::StateDiffers => "state_differs",
+            Self::Unstable => "unstable",
         }
     }
 
     /// Whether indexing stands still while it is open.
     pub const fn stops(self) -> bool {
         match self {
-            Self::CountGap => false,
+            Self::CountGap | Self::ProviderLies | Self::NoQuorum | Self::StateDiffers | Self::Unstable => false,
             Self::Quarantine | Self::DeepReorg | Self::WrongChain => true,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alloy::primitives::B256;
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::{
     chain::{AccountId, ChainId},
@@ -9,53 +10,75 @@ use protocol::{
 };
 
 use super::{
-    model::{HeadRule, Header, Plan, judge, plan, resize},
+    backfill::{Backfill, Batch, Next},
+    model::{HeadRule, Header, Plan, judge, plan},
+    prove::Prover,
     read::{Reading, Watch},
+    reconcile::Reconciler,
     rpc::Rpc,
 };
 use crate::{
     Error,
     chain::{
-        follow::{Ground, Progress, measure},
+        follow::{Ground, Progress},
+        quorum::{self, Verdict},
         rpc::RpcError,
-        store::{self, Position, Settled, Step, Undecodable},
+        step::{Step, Undecodable},
+        store::{Position, Settled},
+        trust::Trust,
     },
-    config::Config,
+    config::ChainConfig,
     feed::store::Decoded,
 };
 
-/// Requests to the node at one time.
+/// Requests to the node at one time near the head.
 const AT_ONCE: usize = 8;
-/// The most blocks that one reorganisation may replace where nothing is final yet.
+/// The most blocks that one reorganisation may replace.
 const FORK_DEPTH_MAX: usize = 10_000;
+/// While the final past is read, milliseconds for which one look at the head is good: what is final stays final.
+const LOOK_MS: i64 = 1_000;
+
+/// What one look at the chain showed.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    head: Header,
+    said: Settled,
+    /// Unix milliseconds.
+    at: i64,
+}
 
 /// Follows one chain.
 pub(crate) struct Following {
     rpc: Arc<Rpc>,
-    watch: Watch,
+    watch: Arc<Watch>,
     start_block: u64,
     finality_depth: u64,
-    range_max: u64,
-    /// Blocks of the next range.
-    range: u64,
+    backfill: Backfill,
+    prover: Option<Prover>,
+    reconciler: Reconciler,
     /// The first block that cannot be decoded: ranges end below it.
     stuck: Option<BlockRef>,
-    /// Whether the chain has told a final block by its own tag: then nothing else makes one final.
-    tags: bool,
+    /// The last look, while the final past is read.
+    look: Option<Look>,
+    trust: Trust,
 }
 
 impl Following {
-    pub fn new(rpc: Arc<Rpc>, config: &Config, chain: ChainId, contracts: &[AccountId]) -> Self {
+    pub fn new(rpc: Arc<Rpc>, config: &ChainConfig, chain: ChainId, contracts: &[AccountId]) -> Self {
         let addresses = contracts.iter().filter_map(|contract| contract.address.evm()).collect();
+        let watch = Arc::new(Watch { chain, addresses, prove: config.prove });
+        let requests_max = u32::try_from(config.requests_max).unwrap_or(u32::MAX);
         Self {
+            backfill: Backfill::new(rpc.clone(), watch.clone(), config.range_blocks_max, requests_max),
+            prover: config.prove.then(|| Prover::new(rpc.clone(), watch.clone(), requests_max)),
+            reconciler: Reconciler::new(config.reconcile_ms),
             rpc,
-            watch: Watch { chain, addresses },
+            watch,
             start_block: config.start_block,
             finality_depth: config.finality_depth,
-            range_max: config.range_blocks_max,
-            range: config.range_blocks_max,
             stuck: None,
-            tags: false,
+            look: None,
+            trust: Trust::default(),
         }
     }
 
@@ -67,27 +90,56 @@ impl Following {
         let anchor = self.rpc.at(number).await?.ok_or_else(|| {
             Error::Rpc(RpcError::Inconsistent(format!("the node does not have block {number} yet")))
         })?;
-        ground.begin(self.start_block, &anchor.kept()).await
+        ground.begin(&anchor.kept()).await
     }
 
     /// One look at the chain and at most one step.
     pub async fn tick(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
+        let progress = self.step(ground).await;
+        if let Err(Error::Rpc(RpcError::Inconsistent(_))) = progress {
+            self.rpc.0.doubt();
+            self.look = None;
+        }
+        self.trust.record(ground, self.rpc.0.caught()).await?;
+        if progress? == Progress::Advanced {
+            return Ok(Progress::Advanced);
+        }
+        // What was read is looked at once more when there is nothing new: proven, and compared with what the contracts say.
+        let Some(position) = ground.position().await? else { return Ok(Progress::Idle) };
+        let Some(finalized) = position.settled.finalized else { return Ok(Progress::Idle) };
+        let proven = match &mut self.prover {
+            Some(prover) => prover.step(ground, &mut self.trust, &self.backfill, finalized).await?,
+            None => Progress::Idle,
+        };
+        let reconciled = self.reconciler.step(ground, &self.rpc, finalized).await?;
+        Ok(if reconciled == Progress::Advanced { reconciled } else { proven })
+    }
+
+    async fn step(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
+        self.trust.load(ground).await?;
         let position = self.position(ground).await?;
+        let now = ground.shared.clock.now_ms();
+        let goes_on = |look: &Look| {
+            self.backfill.is_busy()
+                && now.saturating_sub(look.at) < LOOK_MS
+                && look.said.finalized.is_some_and(|f| f.number > position.tip.number.saturating_add(1))
+        };
+        if let Some(look) = self.look.filter(goes_on) {
+            return self.forward(ground, &position, &look.head, look.said).await;
+        }
         let head = self.rpc.head().await?;
         service::failpoint::pass(&["indexer.head.read"]);
-        let now = ground.shared.clock.now_ms();
-        ground.shared.beat(|pulse| {
+        ground.chain.beat(|pulse| {
             pulse.head = Some(head.block());
             pulse.polled_at = Some(now);
         });
-        let said = self.said(&head).await?;
-        let mut reader = ground.shared.db.reader().acquire().await?;
-        let ours = store::block_at(&mut reader, head.number).await?.map(|block| block.hash);
-        drop(reader);
-        measure(&position, head.number);
+        let said = self.said(ground, &head).await?;
+        self.look = Some(Look { head, said, at: now });
+        let ours = ground.block_at(head.number).await?.map(|block| block.hash);
+        ground.measure(&position, head.number);
         match judge(position.tip, &head, ours) {
             HeadRule::Same => {
-                ground.shared.beat(|pulse| pulse.caught_up = true);
+                ground.chain.beat(|pulse| pulse.caught_up = true);
                 self.settle(ground, &position, said).await
             }
             HeadRule::Behind => self.behind(ground, &position, &head, said).await,
@@ -97,19 +149,96 @@ impl Following {
     }
 
     /// What the chain says is settled: its own tags, or so many blocks below the head where it has none. A node that leaves
-    /// out the tag once, as one that just started does, makes nothing final.
-    async fn said(&mut self, head: &Header) -> Result<Settled, Error> {
-        let rpc = self.rpc.clone();
+    /// out the tag once, as one that just started does, makes nothing final. Nor does what a quorum does not agree on.
+    async fn said(&mut self, ground: &mut Ground, head: &Header) -> Result<Settled, Error> {
+        let rpc = &*self.rpc;
         let safe = rpc.tagged("safe").await?;
-        let tagged = rpc.tagged("finalized").await?;
-        self.tags |= tagged.is_some();
-        let finalized = match tagged {
-            None if !self.tags && head.number > self.finality_depth => {
-                rpc.at(head.number.saturating_sub(self.finality_depth)).await?
+        let tags = self.trust.tags;
+        let depth = head.number.checked_sub(self.finality_depth).filter(|number| *number > 0);
+        let said = rpc
+            .0
+            .poll(|node| async move {
+                match (rpc.tagged_of(node, "finalized").await?, depth) {
+                    (Some(block), _) => Ok(Some((block, true))),
+                    (None, Some(number)) if !tags => {
+                        Ok(rpc.at_of(node, number).await?.map(|block| (block, false)))
+                    }
+                    (None, _) => Ok(None),
+                }
+            })
+            .await?;
+        let said: Vec<_> = said.into_iter().filter_map(|(at, said)| said.map(|said| (at, said))).collect();
+        if said.iter().any(|(_, (_, tagged))| *tagged) {
+            self.trust.has_tags(ground).await?;
+        }
+        // By depth and by tag are two things: where the chain has tags, only they count.
+        let said: Vec<(usize, Header)> = said
+            .into_iter()
+            .filter(|(_, (_, tagged))| *tagged || !self.trust.tags)
+            .map(|(at, (block, _))| (at, block))
+            .collect();
+        let finalized = self.agreed(ground, &said).await?;
+        Ok(Settled { safe: safe.map(|h| h.block()), finalized })
+    }
+
+    /// The newest block that a quorum of the nodes says is final; `said` is what each of them says, by position.
+    async fn agreed(
+        &mut self,
+        ground: &mut Ground,
+        said: &[(usize, Header)],
+    ) -> Result<Option<BlockRef>, Error> {
+        let quorum = self.rpc.0.quorum;
+        let heights: Vec<u64> = said.iter().map(|(_, block)| block.number).collect();
+        let Some(number) = quorum::height(&heights, quorum) else {
+            // Where one node is enough, it only has none yet.
+            if quorum > 1 {
+                let words = format!("{} of {quorum} nodes say what is final", said.len());
+                self.trust.quorum(ground, Some(words)).await?;
             }
-            finalized => finalized,
+            return Ok(None);
         };
-        Ok(Settled { safe: safe.map(|h| h.block()), finalized: finalized.map(|h| h.block()) })
+        let mut hashes: Vec<_> =
+            said.iter().filter(|(_, b)| b.number == number).map(|(at, b)| (*at, b.hash)).collect();
+        if said.iter().any(|(_, block)| block.number > number) {
+            let above: Vec<usize> =
+                said.iter().filter(|(_, block)| block.number > number).map(|(at, _)| *at).collect();
+            hashes.extend(self.rpc.hashes_at(number, |at| above.contains(&at)).await?);
+        }
+        self.verdict(ground, number, &hashes).await
+    }
+
+    /// The block at a height that a quorum agrees on; who differs from it lied.
+    async fn verdict(
+        &mut self,
+        ground: &mut Ground,
+        number: u64,
+        hashes: &[(usize, B256)],
+    ) -> Result<Option<BlockRef>, Error> {
+        let quorum = self.rpc.0.quorum;
+        let Verdict { agreed, dissent } = quorum::judge(hashes, quorum);
+        let Some(hash) = agreed else {
+            let words = format!("no {quorum} nodes agree on block {number}");
+            self.trust.quorum(ground, Some(words)).await?;
+            return Ok(None);
+        };
+        self.trust.quorum(ground, None).await?;
+        for (at, said) in hashes {
+            if dissent.contains(at) {
+                self.rpc.0.lied(*at, format!("block {number} is {hash} to {quorum} others, and {said} to it"));
+            } else {
+                self.rpc.0.agrees(*at);
+            }
+        }
+        Ok(Some(BlockRef { number, hash }))
+    }
+
+    /// Whether a quorum has this block: the last of a range is told as final at once.
+    async fn has_quorum(&mut self, ground: &mut Ground, block: BlockRef) -> Result<bool, Error> {
+        if self.rpc.0.quorum <= 1 {
+            return Ok(true);
+        }
+        let hashes = self.rpc.hashes_at(block.number, |_| true).await?;
+        Ok(self.verdict(ground, block.number, &hashes).await? == Some(block))
     }
 
     /// Nothing is new but perhaps what is settled.
@@ -139,10 +268,7 @@ impl Following {
         head: &Header,
         said: Settled,
     ) -> Result<Progress, Error> {
-        let mut reader = ground.shared.db.reader().acquire().await?;
-        let known = store::block_below(&mut reader, head.number).await?;
-        drop(reader);
-        let Some(known) = known else { return Ok(Progress::Idle) };
+        let Some(known) = ground.block_below(head.number).await? else { return Ok(Progress::Idle) };
         let theirs =
             if known.number == head.number { Some(*head) } else { self.rpc.at(known.number).await? };
         match theirs {
@@ -163,56 +289,67 @@ impl Following {
     ) -> Result<Progress, Error> {
         let tip = position.tip;
         let from = tip.number.saturating_add(1);
-        let next = if head.number == from { Some(*head) } else { self.rpc.at(from).await? };
-        let Some(next) = next else {
-            return Err(RpcError::Inconsistent(format!(
-                "the head is {}, block {from} is missing",
-                head.number
-            ))
-            .into());
-        };
-        if next.parent != tip.hash {
-            return self.reorganise(ground, position, next, said).await;
-        }
         let below_stuck = self.stuck.map_or(u64::MAX, |stuck| stuck.number.saturating_sub(1)).max(from);
-        match plan(tip.number, head.number.min(below_stuck), said.finalized.map(|f| f.number), self.range) {
-            Plan::Range { from: _, to } => self.range(ground, position, &next, to, said).await,
-            Plan::Blocks { from: _, to } => self.blocks(ground, position, next, to, said).await,
+        // Whatever is final is read by ranges; how long they are is not decided here.
+        match plan(tip.number, head.number.min(below_stuck), said.finalized.map(|f| f.number), u64::MAX) {
+            Plan::Range { from: _, to } => self.ranges(ground, position, to, said).await,
+            Plan::Blocks { from: _, to } => {
+                self.backfill.reset();
+                let next = if head.number == from { Some(*head) } else { self.rpc.at(from).await? };
+                let Some(next) = next else {
+                    return Err(RpcError::Inconsistent(format!(
+                        "the head is {}, block {from} is missing",
+                        head.number
+                    ))
+                    .into());
+                };
+                if next.parent != tip.hash {
+                    return self.reorganise(ground, position, next, said).await;
+                }
+                self.blocks(ground, position, next, to, said).await
+            }
             Plan::Nothing => Ok(Progress::Idle),
         }
     }
 
-    /// A range of final blocks.
-    async fn range(
+    /// Ranges of final blocks, up to `to`.
+    async fn ranges(
         &mut self,
         ground: &mut Ground,
         position: &Position,
-        first: &Header,
         to: u64,
         said: Settled,
     ) -> Result<Progress, Error> {
-        let read = self.watch.range(&self.rpc, first, to).await;
-        // Whatever fails may fail for its size: providers have no common way to say so.
-        self.range = resize(
-            if read.is_ok() { self.range } else { to.saturating_sub(position.tip.number) },
-            read.is_err(),
-            self.range_max,
-        );
-        match read? {
-            (Reading::Events(events), last) => {
-                let step = Step { headers: vec![last.kept()], events, ..Step::settling(position.tip, said) };
-                ground.commit(step).await?;
+        match self.backfill.next(position.tip, to).await? {
+            Next::Read(Batch { ends, events }) => {
+                let Some(last) = ends.last().copied() else { return Ok(Progress::Idle) };
+                let known = said.finalized.filter(|block| block.number == last.number);
+                let sound = match known {
+                    Some(block) => block.hash == last.hash,
+                    None => self.has_quorum(ground, last.block()).await?,
+                };
+                if !sound {
+                    self.backfill.reset();
+                    return Err(RpcError::Inconsistent(format!(
+                        "block {} is {} to a node, and another to a quorum",
+                        last.number, last.hash
+                    ))
+                    .into());
+                }
+                let headers = ends.iter().map(Header::kept).collect();
+                ground.commit(Step { headers, events, ..Step::settling(position.tip, said) }).await?;
                 Ok(Progress::Advanced)
             }
-            // The next range ends below it.
-            (Reading::Stuck(stuck), _) => {
+            // The next ranges end below it.
+            Next::Stuck(stuck) => {
                 self.stuck = Some(stuck.block);
-                if stuck.block.number == first.number {
+                if stuck.block.number == position.tip.number.saturating_add(1) {
                     self.quarantine(ground, position, stuck, said).await
                 } else {
                     Ok(Progress::Advanced)
                 }
             }
+            Next::Torn(next) => self.reorganise(ground, position, next, said).await,
         }
     }
 
@@ -253,26 +390,28 @@ impl Following {
         branch: Header,
         said: Settled,
     ) -> Result<Progress, Error> {
-        // Below this nothing may be replaced.
-        let floor = position
-            .settled
-            .finalized
-            .map_or_else(|| position.start_block.saturating_sub(1), |finalized| finalized.number);
+        self.backfill.reset();
+        // Below this nothing may be replaced, but what the operator accepts.
+        let anchor = position.start_block.saturating_sub(1);
+        let finalized = position.settled.finalized.map_or(anchor, |finalized| finalized.number);
+        let mut floor = finalized;
+        let accepted = self.trust.accepted(ground).await?;
         let mut newest_first = vec![branch];
         let mut oldest = branch;
         let fork = loop {
+            if accepted == Some(oldest.hash) {
+                floor = anchor;
+            }
             let below = oldest.number.checked_sub(1);
-            let mut reader = ground.shared.db.reader().acquire().await?;
             let ours = match below {
-                Some(number) => store::block_at(&mut reader, number).await?,
+                Some(number) => ground.block_at(number).await?,
                 None => None,
             };
-            drop(reader);
             match ours {
                 Some(ours) if ours.hash == oldest.parent && ours.number >= floor => break ours,
                 _ if below.is_none_or(|number| number <= floor) || newest_first.len() >= FORK_DEPTH_MAX => {
                     let detail = format!(
-                        "block {} {} of the chain leads past our final block {floor}",
+                        "block {} {} of the chain leads past our final block {finalized}",
                         branch.number, branch.hash
                     );
                     tracing::error!(detail, "reorganisation deeper than finality; standing still");
@@ -290,7 +429,11 @@ impl Following {
         metrics::counter!("indexer_reorgs_total").increment(1);
         metrics::gauge!("indexer_reorg_depth").set(depth as f64);
         newest_first.reverse();
-        self.replace(ground, position, Some(fork), newest_first, said).await
+        let progress = self.replace(ground, position, Some(fork), newest_first, said).await?;
+        if fork.number < finalized {
+            self.trust.gave_up(ground, fork).await?;
+        }
+        Ok(progress)
     }
 
     /// Reads blocks and commits them upon the tip, or upon `fork` in place of what is above it.
@@ -302,7 +445,8 @@ impl Following {
         mut headers: Vec<Header>,
         said: Settled,
     ) -> Result<Progress, Error> {
-        let (watch, rpc) = (&self.watch, &self.rpc);
+        let (watch, rpc) = (&*self.watch, &*self.rpc);
+        let accepted = fork.is_some_and(|f| position.settled.finalized.is_some_and(|b| f.number < b.number));
         let readings: Vec<Reading> = stream::iter(headers.clone())
             .map(|header| async move { watch.block(rpc, &header).await })
             .buffered(AT_ONCE)
@@ -325,7 +469,7 @@ impl Following {
         let idle = headers.is_empty();
         self.stuck = stuck.as_ref().map(|stuck| stuck.block);
         let headers = headers.iter().map(Header::kept).collect();
-        let step = Step { fork, headers, events, stuck, ..Step::settling(position.tip, said) };
+        let step = Step { fork, accepted, headers, events, stuck, ..Step::settling(position.tip, said) };
         ground.commit(step).await?;
         Ok(if idle { Progress::Idle } else { Progress::Advanced })
     }

@@ -14,9 +14,16 @@ pub(crate) struct Header {
     /// Unix seconds.
     pub time: u64,
     pub bloom: Bloom,
+    /// Of the receipts of its transactions.
+    pub receipts_root: B256,
 }
 
 impl Header {
+    /// As much as a log tells of its block.
+    pub const fn of(number: u64, hash: B256, time: u64) -> Self {
+        Self { number, hash, parent: B256::ZERO, time, bloom: Bloom::ZERO, receipts_root: B256::ZERO }
+    }
+
     pub const fn block(&self) -> BlockRef {
         BlockRef { number: self.number, hash: self.hash }
     }
@@ -91,17 +98,5 @@ pub(crate) fn plan(tip: u64, head: u64, finalized: Option<u64>, size: u64) -> Pl
         Plan::Range { from, to: final_to }
     } else {
         Plan::Blocks { from, to: head.min(tip.saturating_add(BLOCKS_A_STEP)) }
-    }
-}
-
-/// The next range's size: halved when the node refused one as too large, doubled up to `max` when it did not.
-pub(crate) const fn resize(size: u64, refused: bool, max: u64) -> u64 {
-    let next = if refused { size / 2 } else { size.saturating_mul(2) };
-    if next < 1 {
-        1
-    } else if next > max {
-        max
-    } else {
-        next
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy::{
-    primitives::{Address, B256, Bloom, BloomInput},
-    rpc::types::Log,
+    primitives::{Address, B256, Log, LogData},
     sol_types::SolCall as _,
 };
 use protocol::{
@@ -16,9 +15,13 @@ use protocol::{
     },
 };
 
-use super::{model::Header, rpc::Rpc};
+use super::{
+    model::Header,
+    proof,
+    rpc::{RawLog, RawRange, Rpc},
+};
 use crate::{
-    chain::{rpc::RpcError, store::Undecodable},
+    chain::{rpc::RpcError, step::Undecodable},
     feed::store::Decoded,
 };
 
@@ -36,27 +39,31 @@ pub(crate) enum Reading {
 pub(crate) struct Watch {
     pub chain: ChainId,
     pub addresses: Vec<Address>,
+    /// Whether logs near the head are proven by their block's header.
+    pub prove: bool,
 }
+
+/// A range of final blocks, read.
+#[derive(Debug)]
+pub(crate) struct Ranged {
+    pub reading: Reading,
+    pub first: Header,
+    pub last: Header,
+    /// Position of the node that told it.
+    pub by: usize,
+}
+
+/// Headers that are asked for in one batch.
+const HEADERS: usize = 100;
 
 impl Watch {
     /// The events of one block, by its hash.
     pub async fn block(&self, rpc: &Rpc, header: &Header) -> Result<Reading, RpcError> {
-        if !header.may_concern(&self.addresses) {
-            return Ok(Reading::Events(Vec::new()));
-        }
-        let mut logs = rpc.logs_of(header.hash, &self.addresses).await?;
-        if logs.is_empty() {
-            // The bloom filter may be wrong about us, but the node may also have no logs of this block yet: only all logs
-            // of the block, which make up the filter bit by bit, prove that none is ours.
-            let all = rpc.logs_of(header.hash, &[]).await?;
-            if bloom_of(&all) != header.bloom {
-                return Err(RpcError::Inconsistent(format!(
-                    "the logs of block {} do not make up its bloom filter",
-                    header.hash
-                )));
-            }
-            logs = all.into_iter().filter(|log| self.addresses.contains(&log.address())).collect();
-        }
+        let logs = if self.prove {
+            proof::logs_of(rpc, header, &self.addresses).await?
+        } else {
+            self.logs_of(rpc, header).await?
+        };
         service::failpoint::pass(&["indexer.logs.read"]);
         for log in &logs {
             if log.block_hash != Some(header.hash) {
@@ -69,42 +76,63 @@ impl Watch {
         self.decode(logs, &BTreeMap::from([(header.number, *header)]))
     }
 
-    /// The events of a range of final blocks from `first` on, and the header of its last block.
-    pub async fn range(&self, rpc: &Rpc, first: &Header, to: u64) -> Result<(Reading, Header), RpcError> {
-        let from = first.number;
-        let (logs, last) = rpc.logs_between(from, to, &self.addresses).await?;
+    /// The logs of one block as the node tells them, but no emptiness that its header does not bear out.
+    async fn logs_of(&self, rpc: &Rpc, header: &Header) -> Result<Vec<RawLog>, RpcError> {
+        if !header.may_concern(&self.addresses) {
+            return Ok(Vec::new());
+        }
+        let logs = rpc.logs_of(header.hash, &self.addresses).await?;
+        // The bloom filter may be wrong about us, but the node may also have no logs of this block yet.
+        if logs.is_empty() { proof::logs_of(rpc, header, &self.addresses).await } else { Ok(logs) }
+    }
+
+    /// The events of a range of final blocks, and the headers of its ends.
+    pub async fn range(&self, rpc: &Rpc, from: u64, to: u64) -> Result<Ranged, RpcError> {
+        let RawRange { logs, first, last, by } = rpc.range(from, to, &self.addresses).await?;
         service::failpoint::pass(&["indexer.logs.read"]);
         // One hash for each height, by logs and by headers alike.
-        let mut headers = BTreeMap::from([(first.number, *first), (last.number, last)]);
+        let mut headers = BTreeMap::from([(first.number, first), (last.number, last)]);
+        if headers.len() == 1 && first != last {
+            return Err(RpcError::Inconsistent(format!("two hashes of block {from}")));
+        }
+        let mut untimed: BTreeMap<u64, B256> = BTreeMap::new();
         for log in &logs {
             let (Some(number), Some(hash)) = (log.block_number, log.block_hash) else {
                 return Err(RpcError::Inconsistent("a log without block".to_owned()));
             };
+            let number = number.to::<u64>();
             if number < from || number > to {
                 return Err(RpcError::Inconsistent(format!("a log of block {number} for {from} to {to}")));
             }
-            let known = headers.get(&number).copied();
-            let known = match (known, log.block_timestamp) {
-                (Some(known), _) => known,
-                (None, Some(time)) => Header { number, hash, parent: B256::ZERO, time, bloom: Bloom::ZERO },
-                (None, None) => rpc.by_hash(hash).await?,
+            let known = match (headers.get(&number), log.block_timestamp) {
+                (Some(known), _) => known.hash,
+                (None, Some(time)) => {
+                    headers.insert(number, Header::of(number, hash, time.to()));
+                    hash
+                }
+                (None, None) => *untimed.entry(number).or_insert(hash),
             };
-            if known.hash != hash || known.number != number {
+            if known != hash {
                 return Err(RpcError::Inconsistent(format!("two hashes of block {number}")));
             }
-            headers.insert(number, known);
         }
-        Ok((self.decode(logs, &headers)?, last))
+        // Older nodes do not tell the time of a log.
+        let untimed: Vec<B256> = untimed.into_values().collect();
+        for hashes in untimed.chunks(HEADERS) {
+            headers.extend(rpc.by_hashes(hashes).await?.into_iter().map(|header| (header.number, header)));
+        }
+        Ok(Ranged { reading: self.decode(logs, &headers)?, first, last, by })
     }
 
-    fn decode(&self, mut logs: Vec<Log>, headers: &BTreeMap<u64, Header>) -> Result<Reading, RpcError> {
-        logs.sort_by_key(|log| (log.block_number, log.log_index));
+    pub fn decode(&self, mut logs: Vec<RawLog>, headers: &BTreeMap<u64, Header>) -> Result<Reading, RpcError> {
+        logs.sort_unstable_by_key(|log| (log.block_number, log.log_index));
         let mut events: Vec<Decoded> = Vec::with_capacity(logs.len());
         for log in logs {
             let place = (log.block_number, log.log_index, log.transaction_hash);
             let (Some(number), Some(log_index), Some(transaction)) = place else {
                 return Err(RpcError::Inconsistent("a log without block, index or transaction".to_owned()));
             };
+            let (number, log_index) = (number.to::<u64>(), log_index.to::<u64>());
             let Some(header) = headers.get(&number) else {
                 return Err(RpcError::Inconsistent(format!(
                     "a log of block {number}, which was not asked for"
@@ -118,12 +146,13 @@ impl Watch {
                     "log {log_index} of block {number} is not sound"
                 )));
             }
-            if !self.addresses.contains(&log.address()) {
-                return Err(RpcError::Inconsistent(format!("a log of {}, not asked for", log.address())));
+            if !self.addresses.contains(&log.address) {
+                return Err(RpcError::Inconsistent(format!("a log of {}, not asked for", log.address)));
             }
-            let contract = AccountId { chain: self.chain, address: log.address().into() };
+            let contract = AccountId { chain: self.chain, address: log.address.into() };
             let id = chain::event_id(self.chain, header.hash, transaction.into(), log_index);
-            let decoded = decode(contract, &log.inner);
+            let log = Log { address: log.address, data: LogData::new_unchecked(log.topics, log.data) };
+            let decoded = decode(contract, &log);
             match id.map_err(|error| error.to_string()).and_then(|id| Ok((id, decoded?))) {
                 Ok((id, body)) => events.push(Decoded {
                     event: ChainEvent {
@@ -137,15 +166,15 @@ impl Watch {
                         body,
                     },
                     ordinal: 0,
-                    topics: log.topics().to_vec(),
-                    data: log.data().data.clone(),
+                    topics: log.data.topics().to_vec(),
+                    data: log.data.data,
                 }),
                 Err(reason) => {
                     let detail = format!(
                         "{contract} emitted log {log_index} of block {number} in transaction {transaction}: {reason}; \
                          topics {:?}, {} bytes of data",
-                        log.topics(),
-                        log.data().data.len()
+                        log.data.topics(),
+                        log.data.data.len()
                     );
                     return Ok(Reading::Stuck(Undecodable { block: header.block(), detail }));
                 }
@@ -159,7 +188,7 @@ impl Watch {
 ///
 /// # Errors
 /// It is none; in words.
-pub(crate) fn decode(contract: AccountId, log: &alloy::primitives::Log) -> Result<EventBody, String> {
+pub(crate) fn decode(contract: AccountId, log: &Log) -> Result<EventBody, String> {
     let body = decode_event(contract, log).map_err(|error| error.to_string())?;
     match &body {
         EventBody::Funded { deal, terms } if chain::deal_id(terms) != Ok(*deal) => {
@@ -171,18 +200,6 @@ pub(crate) fn decode(contract: AccountId, log: &alloy::primitives::Log) -> Resul
         _ => {}
     }
     Ok(body)
-}
-
-/// The bloom filter of a block with these logs.
-fn bloom_of(logs: &[Log]) -> Bloom {
-    let mut bloom = Bloom::ZERO;
-    for log in logs {
-        bloom.accrue(BloomInput::Raw(log.address().as_slice()));
-        for topic in log.topics() {
-            bloom.accrue(BloomInput::Raw(topic.as_slice()));
-        }
-    }
-    bloom
 }
 
 /// The members of a published list, in order.

@@ -1,8 +1,12 @@
 //! JSON-RPC of an EVM chain's nodes.
 
 use alloy::{
+    consensus::ReceiptEnvelope,
     primitives::{Address, B256, Bloom, Bytes, U64},
-    rpc::{json_rpc::RpcError as Json, types::Log},
+    rpc::{
+        json_rpc::{RpcError as Json, RpcRecv},
+        types as rpc_types,
+    },
 };
 use protocol::{chain::ChainId, wire::feed::CallOutcome};
 use serde::Deserialize;
@@ -19,6 +23,7 @@ struct RawHeader {
     parent_hash: B256,
     timestamp: U64,
     logs_bloom: Bloom,
+    receipts_root: B256,
 }
 
 impl TryFrom<RawHeader> for Header {
@@ -35,8 +40,43 @@ impl TryFrom<RawHeader> for Header {
             parent: raw.parent_hash,
             time: bounded("the time", raw.timestamp)?,
             bloom: raw.logs_bloom,
+            receipts_root: raw.receipts_root,
         })
     }
+}
+
+/// A log as a node tells it, as far as it is read: the whole of it takes three times as long.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RawLog {
+    pub address: Address,
+    pub topics: Vec<B256>,
+    pub data: Bytes,
+    pub block_hash: Option<B256>,
+    pub block_number: Option<U64>,
+    #[serde(default)]
+    pub block_timestamp: Option<U64>,
+    pub transaction_hash: Option<B256>,
+    pub log_index: Option<U64>,
+    #[serde(default)]
+    pub removed: bool,
+}
+
+/// A header whose fields are proven by its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sealed(pub Header);
+
+/// A transaction's receipt as a node tells it.
+pub(crate) type Receipt = rpc_types::TransactionReceipt<ReceiptEnvelope<rpc_types::Log>>;
+
+/// A range of blocks as one node tells it in one answer.
+#[derive(Debug)]
+pub(crate) struct RawRange {
+    pub logs: Vec<RawLog>,
+    pub first: Header,
+    pub last: Header,
+    /// Position of the node.
+    pub by: usize,
 }
 
 /// The nodes of one chain.
@@ -45,6 +85,8 @@ pub(crate) struct Rpc(pub Nodes);
 
 /// Gas that a read-only call may use.
 const CALL_GAS: u64 = 30_000_000;
+const BY_NUMBER: &str = "eth_getBlockByNumber";
+const BY_HASH: &str = "eth_getBlockByHash";
 
 /// Which chain a node serves.
 pub(crate) async fn chain_of(nodes: &Nodes, node: &Node) -> Result<ChainId, RpcError> {
@@ -52,24 +94,49 @@ pub(crate) async fn chain_of(nodes: &Nodes, node: &Node) -> Result<ChainId, RpcE
     Ok(ChainId::Eip155(served.to()))
 }
 
+fn is_at(header: Option<Header>, number: u64) -> Result<Option<Header>, RpcError> {
+    match header {
+        Some(h) if h.number != number => {
+            Err(RpcError::Inconsistent(format!("asked for block {number}, answered block {}", h.number)))
+        }
+        header => Ok(header),
+    }
+}
+
+fn is_of(header: Option<Header>, hash: B256) -> Result<Header, RpcError> {
+    match header {
+        Some(header) if header.hash == hash => Ok(header),
+        Some(header) => Err(RpcError::Inconsistent(format!("asked for {hash}, answered {}", header.hash))),
+        None => Err(RpcError::Unknown { method: BY_HASH, reason: format!("no block {hash}") }),
+    }
+}
+
 impl Rpc {
-    /// The header of a block by number or tag; none where the node does not know it.
-    async fn header(&self, block: Value) -> Result<Option<Header>, RpcError> {
-        let raw: Option<RawHeader> = self.0.ask("eth_getBlockByNumber", (block, false)).await?;
+    /// The header of a block by number or tag, of one node; none where it does not know it.
+    async fn header(&self, node: &Node, block: Value) -> Result<Option<Header>, RpcError> {
+        let raw: Option<RawHeader> = self.0.ask_of(node, BY_NUMBER, (block, false)).await?;
         raw.map(Header::try_from).transpose()
     }
 
     /// The newest block.
     pub async fn head(&self) -> Result<Header, RpcError> {
-        self.header(json!("latest")).await?.ok_or_else(|| RpcError::Unknown {
-            method: "eth_getBlockByNumber",
-            reason: "no latest block".to_owned(),
-        })
+        let head = self.head_of(self.0.node().await?).await?;
+        head.ok_or_else(|| RpcError::Unknown { method: BY_NUMBER, reason: "no latest block".to_owned() })
+    }
+
+    /// The newest block of one node.
+    pub async fn head_of(&self, node: &Node) -> Result<Option<Header>, RpcError> {
+        self.header(node, json!("latest")).await
     }
 
     /// The block of a tag, `safe` or `finalized`; none where the node knows no such tag.
     pub async fn tagged(&self, tag: &'static str) -> Result<Option<Header>, RpcError> {
-        match self.header(json!(tag)).await {
+        self.tagged_of(self.0.node().await?, tag).await
+    }
+
+    /// The block of a tag, of one node.
+    pub async fn tagged_of(&self, node: &Node, tag: &'static str) -> Result<Option<Header>, RpcError> {
+        match self.header(node, json!(tag)).await {
             Err(RpcError::Unknown { .. }) => Ok(None),
             answer => answer,
         }
@@ -77,30 +144,106 @@ impl Rpc {
 
     /// The block at a height; none where the node has not come so far.
     pub async fn at(&self, number: u64) -> Result<Option<Header>, RpcError> {
-        let header = self.header(json!(U64::from(number))).await?;
-        match header {
-            Some(h) if h.number != number => {
-                Err(RpcError::Inconsistent(format!("asked for block {number}, answered block {}", h.number)))
-            }
-            header => Ok(header),
-        }
+        self.at_of(self.0.node().await?, number).await
+    }
+
+    /// The block at a height, of one node.
+    pub async fn at_of(&self, node: &Node, number: u64) -> Result<Option<Header>, RpcError> {
+        is_at(self.header(node, json!(U64::from(number))).await?, number)
+    }
+
+    /// The hash of the block at a height as each of the nodes has it, by position.
+    pub async fn hashes_at(
+        &self,
+        number: u64,
+        of: impl Fn(usize) -> bool,
+    ) -> Result<Vec<(usize, B256)>, RpcError> {
+        let of = &of;
+        let ask = |node| async move {
+            if of(self.0.position(node)) { self.at_of(node, number).await } else { Ok(None) }
+        };
+        let said = self.0.poll(ask).await?;
+        Ok(said.into_iter().filter_map(|(at, header)| header.map(|header| (at, header.hash))).collect())
     }
 
     /// The block of a hash.
     pub async fn by_hash(&self, hash: B256) -> Result<Header, RpcError> {
-        let method = "eth_getBlockByHash";
-        let raw: Option<RawHeader> = self.0.ask(method, (hash, false)).await?;
-        match raw.map(Header::try_from).transpose()? {
-            Some(header) if header.hash == hash => Ok(header),
-            Some(header) => {
-                Err(RpcError::Inconsistent(format!("asked for {hash}, answered {}", header.hash)))
+        let raw: Option<RawHeader> = self.0.ask(BY_HASH, (hash, false)).await?;
+        is_of(raw.map(Header::try_from).transpose()?, hash)
+    }
+
+    /// The blocks of hashes, by one batch.
+    pub async fn by_hashes(&self, hashes: &[B256]) -> Result<Vec<Header>, RpcError> {
+        let params = hashes.iter().map(|hash| (*hash, false));
+        let raws: Vec<Option<RawHeader>> = self.batch(BY_HASH, params).await?;
+        raws.into_iter()
+            .zip(hashes)
+            .map(|(raw, hash)| is_of(raw.map(Header::try_from).transpose()?, *hash))
+            .collect()
+    }
+
+    /// The blocks at successive heights from `from` to `to`, by one batch, each with whether its hash is that of its
+    /// fields.
+    ///
+    /// # Errors
+    /// The node does not have one of them, or the fields of one are not those of its hash.
+    pub async fn sealed(&self, from: u64, to: u64) -> Result<Vec<Sealed>, RpcError> {
+        let params = (from..=to).map(|number| (U64::from(number), false));
+        let raws: Vec<Option<rpc_types::Header>> = self.batch(BY_NUMBER, params).await?;
+        raws.into_iter()
+            .zip(from..=to)
+            .map(|(raw, number)| {
+                let raw = raw.ok_or_else(|| {
+                    RpcError::Inconsistent(format!("the node does not have block {number} yet"))
+                })?;
+                let fields = &raw.inner;
+                if fields.hash_slow() != raw.hash {
+                    return Err(RpcError::Inconsistent(format!(
+                        "the fields of block {number} are not those of its hash {}",
+                        raw.hash
+                    )));
+                }
+                Header::try_from(RawHeader {
+                    number: U64::from(fields.number),
+                    hash: raw.hash,
+                    parent_hash: fields.parent_hash,
+                    timestamp: U64::from(fields.timestamp),
+                    logs_bloom: fields.logs_bloom,
+                    receipts_root: fields.receipts_root,
+                })
+                .and_then(|header| is_at(Some(header), number))
+                .and_then(|header| header.ok_or_else(|| RpcError::Inconsistent("no block".to_owned())))
+                .map(Sealed)
+            })
+            .collect()
+    }
+
+    /// The same method with many parameters, by one batch to one node, in order.
+    async fn batch<P: alloy::rpc::json_rpc::RpcSend, R: RpcRecv>(
+        &self,
+        method: &'static str,
+        params: impl Iterator<Item = P>,
+    ) -> Result<Vec<R>, RpcError> {
+        let node = self.0.node().await?;
+        let work = async {
+            let mut batch = node.client.new_batch();
+            let waiting: Vec<_> =
+                params.map(|params| batch.add_call::<P, R>(method, &params)).collect::<Result<_, _>>()?;
+            if waiting.is_empty() {
+                return Ok(Vec::new());
             }
-            None => Err(RpcError::Unknown { method, reason: format!("no block {hash}") }),
-        }
+            batch.send().await?;
+            let mut answers = Vec::with_capacity(waiting.len());
+            for answer in waiting {
+                answers.push(answer.await?);
+            }
+            Ok(answers)
+        };
+        self.0.ask_with(node, method, work).await
     }
 
     /// Logs of the contracts in one block; all logs of the block where none are named.
-    pub async fn logs_of(&self, block: B256, contracts: &[Address]) -> Result<Vec<Log>, RpcError> {
+    pub async fn logs_of(&self, block: B256, contracts: &[Address]) -> Result<Vec<RawLog>, RpcError> {
         let filter = if contracts.is_empty() {
             json!({"blockHash": block})
         } else {
@@ -109,31 +252,45 @@ impl Rpc {
         self.0.ask("eth_getLogs", (filter,)).await
     }
 
-    /// Logs of the contracts in a range of blocks, and the header of its last block by the same node in the same batch:
-    /// a node that has not come so far would otherwise leave out the end of the range without a word.
-    pub async fn logs_between(
-        &self,
-        from: u64,
-        to: u64,
-        contracts: &[Address],
-    ) -> Result<(Vec<Log>, Header), RpcError> {
+    /// Logs of the contracts in a range of blocks, and the headers of its ends, by the same node in the same batch: a node
+    /// that has not come so far would otherwise leave out the end of the range without a word.
+    pub async fn range(&self, from: u64, to: u64, contracts: &[Address]) -> Result<RawRange, RpcError> {
         let method = "eth_getLogs";
         let node = self.0.node().await?;
         let filter = json!({"fromBlock": U64::from(from), "toBlock": U64::from(to), "address": contracts});
-        let both = async {
+        let all = async {
             let mut batch = node.client.new_batch();
-            let logs = batch.add_call::<_, Vec<Log>>(method, &(filter,))?;
-            let last =
-                batch.add_call::<_, Option<RawHeader>>("eth_getBlockByNumber", &(U64::from(to), false))?;
+            let logs = batch.add_call::<_, Vec<RawLog>>(method, &(filter,))?;
+            let first = batch.add_call::<_, Option<RawHeader>>(BY_NUMBER, &(U64::from(from), false))?;
+            let last = batch.add_call::<_, Option<RawHeader>>(BY_NUMBER, &(U64::from(to), false))?;
             batch.send().await?;
-            Ok((logs.await?, last.await?))
+            Ok((logs.await?, first.await?, last.await?))
         };
-        let answer = self.0.within(method, both).await;
-        let answer = answer.and_then(|answer| answer.map_err(|error| classify(method, &error)));
-        let (logs, last) = answer.inspect_err(|error| self.0.failed(node, method, error))?;
-        match last.map(Header::try_from).transpose()? {
-            Some(last) if last.number == to => Ok((logs, last)),
-            _ => Err(RpcError::Inconsistent(format!("the node does not have block {to} yet"))),
+        let (logs, first, last) = self.0.ask_with(node, method, all).await?;
+        let end = |raw: Option<RawHeader>, number| {
+            is_at(raw.map(Header::try_from).transpose()?, number)?.ok_or_else(|| {
+                RpcError::Inconsistent(format!("the node does not have block {number} yet"))
+            })
+        };
+        Ok(RawRange { logs, first: end(first, from)?, last: end(last, to)?, by: self.0.position(node) })
+    }
+
+    /// The receipts of a block by its hash; none where the node does not know the method, or tells receipts of kinds that
+    /// are not known here.
+    pub async fn receipts(&self, block: B256) -> Result<Option<Vec<Receipt>>, RpcError> {
+        let method = "eth_getBlockReceipts";
+        let node = self.0.node().await?;
+        let request = node.client.request::<_, Option<Vec<Receipt>>>(method, (block,));
+        match self.0.within(method, async { request.await }).await? {
+            Ok(receipts) => Ok(receipts),
+            Err(Json::DeserError { .. }) => Ok(None),
+            Err(error) => match classify(method, &error) {
+                RpcError::Unknown { .. } => Ok(None),
+                error => {
+                    self.0.failed(node, method, &error);
+                    Err(error)
+                }
+            },
         }
     }
 
@@ -157,5 +314,16 @@ impl Rpc {
         };
         self.0.failed(node, method, &error);
         Err(error)
+    }
+
+    /// Read-only calls as of one block, by one batch to one node.
+    ///
+    /// # Errors
+    /// The node does not answer all of them; one that no longer has the block's state is one that does not.
+    pub async fn calls_at(&self, calls: &[(Address, Bytes)], block: u64) -> Result<Vec<Bytes>, RpcError> {
+        let params = calls.iter().map(|(to, data)| {
+            (json!({"to": to, "input": data, "gas": U64::from(CALL_GAS)}), U64::from(block))
+        });
+        self.batch("eth_call", params).await
     }
 }

@@ -13,10 +13,12 @@ use serde_json::{Value, json};
 use service::db::testing::{on_both, sqlite};
 
 use crate::testing::{
-    Running,
+    Running, verified, with,
     node::{Node, refuse},
 };
 
+mod peers;
+mod providers;
 mod rules;
 
 fn told_of(feed: &[FeedEntry], name: &str) -> Vec<Finality> {
@@ -25,7 +27,7 @@ fn told_of(feed: &[FeedEntry], name: &str) -> Vec<Finality> {
 
 async fn agrees(indexer: Running) {
     let config = indexer.stop().await;
-    let report = crate::verify(&config).await.expect("a report");
+    let report = verified(&config).await;
     assert_eq!(report.differences, Vec::<String>::new());
 }
 
@@ -261,8 +263,8 @@ async fn the_next_node_is_asked_when_one_is_away_or_of_another_chain() {
     let db = sqlite();
     let chain = Chain::start().await;
     let stranger = Chain::start_with(&["--chain-id", "77"]).await;
-    let mut config = crate::testing::config(&chain, &db);
-    config.rpc_urls = vec!["http://127.0.0.1:9".to_owned(), stranger.rpc_url(), chain.rpc_url()];
+    let urls = vec!["http://127.0.0.1:9".to_owned(), stranger.rpc_url(), chain.rpc_url()];
+    let config = with(crate::testing::config(&chain, &db), |chain| chain.rpc_urls = urls);
     let indexer = Running::start(config).await;
     indexer.caught_up(&chain).await;
     agrees(indexer).await;
@@ -278,11 +280,10 @@ async fn without_tags_depth_settles() {
             refuse(answer, -32602, "unknown tag");
         }
     });
-    let config = crate::config::Config {
-        rpc_urls: vec![node.url.clone()],
-        finality_depth: 6,
-        ..crate::testing::config(&chain, &db)
-    };
+    let config = with(crate::testing::config(&chain, &db), |chain| {
+        chain.rpc_urls = vec![node.url.clone()];
+        chain.finality_depth = 6;
+    });
     let indexer = Running::start(config).await;
     let terms = chain.terms(1_000, Default::default(), 1).await;
     chain.fund(&terms).await;
@@ -300,11 +301,10 @@ async fn where_there_are_tags_depth_settles_nothing_when_one_is_left_out() {
     let db = sqlite();
     let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
     let node = Node::before(&chain.rpc_url()).await;
-    let config = crate::config::Config {
-        rpc_urls: vec![node.url.clone()],
-        finality_depth: 6,
-        ..crate::testing::config(&chain, &db)
-    };
+    let config = with(crate::testing::config(&chain, &db), |chain| {
+        chain.rpc_urls = vec![node.url.clone()];
+        chain.finality_depth = 6;
+    });
     let indexer = Running::start(config).await;
     indexer.caught_up(&chain).await;
     node.lies(|request, answer| {

@@ -23,11 +23,12 @@ use super::{
 use crate::{
     Error,
     chain::{
-        follow::{Ground, Progress, measure},
+        follow::{Ground, Progress},
         rpc::RpcError,
-        store::{self, Block, Position, Settled, Step, Undecodable},
+        step::{Step, Undecodable},
+        store::{Block, Position, Settled},
     },
-    config::Config,
+    config::ChainConfig,
     feed::store::Decoded,
 };
 
@@ -67,7 +68,7 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    pub fn new(rpc: Arc<Rpc>, config: &Config, chain: ChainId, contracts: Arc<[AccountId]>) -> Self {
+    pub fn new(rpc: Arc<Rpc>, config: &ChainConfig, chain: ChainId, contracts: Arc<[AccountId]>) -> Self {
         Self {
             rpc,
             chain,
@@ -83,9 +84,8 @@ impl Following {
     async fn position(&self, ground: &Ground) -> Result<Position, Error> {
         let below = self.start_block.saturating_sub(1);
         if let Some(position) = ground.position().await? {
-            let mut reader = ground.shared.db.reader().acquire().await?;
             if !self.rpc.0.insists() {
-                let anchor = store::block_at(&mut reader, below).await?;
+                let anchor = ground.block_at(below).await?;
                 let anchor = anchor.ok_or_else(|| Error::damaged("blocks", "no anchor"))?;
                 self.rpc.0.insist_on(anchor.hash);
             }
@@ -95,7 +95,7 @@ impl Following {
         let genesis = self.rpc.genesis().await?;
         self.rpc.0.insist_on(genesis);
         let anchor = Block { number: below, hash: genesis, parent: B256::ZERO, time: 0 };
-        ground.begin(self.start_block, &anchor).await
+        ground.begin(&anchor).await
     }
 
     /// One look at the chain and at most one step.
@@ -108,11 +108,11 @@ impl Following {
         let Some(head) = self.rpc.block(confirmed).await? else { return Ok(Progress::Idle) };
         service::failpoint::pass(&["indexer.head.read"]);
         let now = ground.shared.clock.now_ms();
-        ground.shared.beat(|pulse| {
+        ground.chain.beat(|pulse| {
             pulse.head = Some(head.block());
             pulse.polled_at = Some(now);
         });
-        measure(&position, head.number);
+        ground.measure(&position, head.number);
         if head.number < position.tip.number {
             return Ok(Progress::Idle);
         }
@@ -155,8 +155,7 @@ impl Following {
         if let Some(remembered) = remembered.filter(|remembered| remembered.slot <= slot) {
             return Ok(Some(remembered.signature));
         }
-        let mut reader = ground.shared.db.reader().acquire().await?;
-        store::newest_transaction(&mut reader, slot).await
+        ground.newest_transaction(slot).await
     }
 
     /// Transactions in the slots after `above` and up to `to`, newest first, and whether that is all of them: where it is
@@ -219,9 +218,7 @@ impl Following {
             return Ok(nothing);
         }
         let mut to = finalized.min(position.tip.number);
-        let mut reader = ground.shared.db.reader().acquire().await?;
-        let mut waits = store::transactions_between(&mut reader, below, to).await?;
-        drop(reader);
+        let mut waits = ground.transactions_between(below, to).await?;
         if waits.is_empty() && finalized.saturating_sub(below) < STALE {
             return Ok(nothing);
         }
@@ -245,8 +242,7 @@ impl Following {
             return Ok(Some((Settled { safe: None, finalized: Some(finalized) }, None)));
         }
         let Some(block) = self.rpc.block(to).await? else { return Ok(nothing) };
-        let mut reader = ground.shared.db.reader().acquire().await?;
-        let ours = store::block_at(&mut reader, to).await?;
+        let ours = ground.block_at(to).await?;
         if ours.is_some_and(|ours| ours.hash != block.hash) {
             return Ok(None);
         }
@@ -284,13 +280,11 @@ impl Following {
 
     /// Lets go of everything above what is final: the next look reads it again.
     async fn let_go(&mut self, ground: &mut Ground, position: &Position) -> Result<Progress, Error> {
-        let mut reader = ground.shared.db.reader().acquire().await?;
         let below = self.start_block.saturating_sub(1);
         let fork = match position.settled.finalized {
             Some(block) => Some(block),
-            None => store::block_at(&mut reader, below).await?,
+            None => ground.block_at(below).await?,
         };
-        drop(reader);
         let fork = fork.ok_or_else(|| Error::damaged("blocks", "no anchor"))?;
         service::failpoint::pass(&["indexer.fork.found"]);
         tracing::warn!(
@@ -315,7 +309,7 @@ impl Following {
     ) -> Result<Progress, Error> {
         let from = position.tip;
         if self.listing.to <= from.number {
-            ground.shared.beat(|pulse| pulse.caught_up = true);
+            ground.chain.beat(|pulse| pulse.caught_up = true);
             if ground.stopped || settled.finalized != position.settled.finalized {
                 ground.commit(Step { mark, ..Step::settling(from, settled) }).await?;
             }

@@ -23,8 +23,8 @@ use surfnet::{ENDOWMENT, Surfnet, key, keypair, solana_sdk::signature::Keypair};
 
 use super::read::Transaction;
 use crate::{
-    config::Config,
-    testing::{Running, node::Node},
+    config::{ChainConfig, Config},
+    testing::{Running, node::Node, of_chains, verified, with},
 };
 
 /// A node with a buyer and a seller, and the slot at which everything begins.
@@ -52,15 +52,15 @@ impl World {
     }
 
     fn config(&self, db: &FreshDb) -> Config {
-        Config {
-            database: db.url.clone(),
+        let followed = ChainConfig {
             rpc_urls: vec![self.net.rpc_url()],
-            contracts: vec![self.account(&solana::program()), self.account(&solana::arbiter())],
+            contracts: vec![from_key(&solana::program()), from_key(&solana::arbiter())],
             start_block: self.start,
             poll_ms: 20,
             signatures_max: 3,
-            ..Config::default()
-        }
+            ..ChainConfig::default()
+        };
+        of_chains(db, [(self.chain, followed)])
     }
 
     async fn deal(&self, panel: B256, salt: u8) -> Deal {
@@ -135,7 +135,7 @@ fn names(feed: &[FeedEntry]) -> Vec<&'static str> {
 
 async fn agrees(indexer: Running) {
     let config = indexer.stop().await;
-    let report = crate::verify(&config).await.expect("a report");
+    let report = verified(&config).await;
     assert_eq!(report.differences, Vec::<String>::new());
 }
 
@@ -200,7 +200,7 @@ async fn a_deal_is_told_from_seen_to_final_and_a_restart_loses_and_repeats_nothi
 async fn a_case_with_an_appeal_is_told_and_the_lists_members_are_read() {
     let world = World::start().await;
     let db = sqlite();
-    let indexer = Running::start(Config { signatures_max: 1_000, ..world.config(&db) }).await;
+    let indexer = Running::start(with(world.config(&db), |chain| chain.signatures_max = 1_000)).await;
     let keeper = key(&world.buyer);
     let mut jurors: Vec<Keypair> = (10..20).map(keypair).collect();
     jurors.sort_by_key(key);
@@ -353,7 +353,7 @@ async fn what_was_confirmed_and_does_not_become_final_is_retracted() {
     let world = World::start().await;
     let db = sqlite();
     let node = Node::before(&world.net.rpc_url()).await;
-    let config = Config { rpc_urls: vec![node.url.clone()], ..world.config(&db) };
+    let config = with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()]);
     let indexer = Running::start(config).await;
     let first = world.funded(1).await;
     until_told(&indexer, "the first", |feed| told_of(feed, "Funded").contains(&Final)).await;
@@ -402,7 +402,7 @@ async fn an_event_that_does_not_decode_stops_below_its_slot_until_it_does() {
             }
         }
     });
-    let indexer = Running::start(Config { rpc_urls: vec![node.url.clone()], ..world.config(&db) }).await;
+    let indexer = Running::start(with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()])).await;
     let deal = world.funded(1).await;
     let stuck = indexer.until("the quarantine", |status| status.alarms == [FaultKind::Quarantine]).await;
     assert!(stuck.faults[0].detail.contains("no event begins with"), "{:?}", stuck.faults);
@@ -421,7 +421,7 @@ async fn a_chain_that_began_anew_is_not_taken_for_the_one_that_is_kept() {
     let (world, other) = (World::start().await, World::start().await);
     let db = sqlite();
     let node = Node::before(&world.net.rpc_url()).await;
-    let indexer = Running::start(Config { rpc_urls: vec![node.url.clone()], ..world.config(&db) }).await;
+    let indexer = Running::start(with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()])).await;
     world.funded(1).await;
     until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
     let feed = indexer.feed().await;
@@ -450,7 +450,7 @@ async fn more_than_is_listed_at_one_time_is_told_in_order_all_the_same() {
     for round in 0..4 {
         futures::future::join_all((0..30).map(|salt| world.funded(round * 30 + salt))).await;
     }
-    let indexer = Running::start(Config { signatures_max: 1, ..world.config(&db) }).await;
+    let indexer = Running::start(with(world.config(&db), |chain| chain.signatures_max = 1)).await;
     until_told(&indexer, "every deal", |feed| {
         told_of(feed, "Funded").iter().filter(|told| **told == Final).count() == usize::from(deals)
     })
@@ -466,7 +466,10 @@ async fn more_than_is_listed_at_one_time_is_told_in_order_all_the_same() {
 async fn a_websocket_shortens_the_wait() {
     let world = World::start().await;
     let db = sqlite();
-    let config = Config { poll_ms: 600_000, ws_url: Some(world.net.ws_url()), ..world.config(&db) };
+    let config = with(world.config(&db), |chain| {
+        chain.poll_ms = 600_000;
+        chain.ws_url = Some(world.net.ws_url());
+    });
     let indexer = Running::start(config).await;
     // The first look; the next by itself would come in ten minutes.
     indexer.until("the first look", |status| status.polled_at.is_some()).await;

@@ -1,0 +1,201 @@
+//! Proving that no log is missing: final blocks are read once more, header by header, each by the hash that the next one
+//! names, and their logs by what the headers commit to.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy::primitives::B256;
+use futures::{StreamExt, TryStreamExt, stream};
+use protocol::wire::view::{BlockRef, FaultKind};
+
+use super::{
+    backfill::Backfill,
+    model::Header,
+    proof,
+    read::{Reading, Watch},
+    rpc::{Rpc, Sealed},
+};
+use crate::{
+    Error,
+    chain::{
+        follow::{Ground, Progress},
+        quorum,
+        rpc::RpcError,
+        store::{self, Block, Kept},
+        trust::Trust,
+    },
+    feed::store::Decoded,
+};
+
+/// Blocks that are proven in one step.
+const BLOCKS: u64 = 100;
+/// Milliseconds before a proof that failed is tried again.
+const REST_MS: i64 = 10_000;
+
+/// Walks the final blocks behind the cursor.
+pub(super) struct Prover {
+    rpc: Arc<Rpc>,
+    watch: Arc<Watch>,
+    /// Blocks whose logs are asked for at one time.
+    at_once: usize,
+    /// Unix milliseconds.
+    rests_until: i64,
+}
+
+/// How what is kept differs from what is proven.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Differences {
+    /// Events that are not kept, in the chain's order.
+    pub missing: Vec<Decoded>,
+    /// Places of logs that are kept and are not on the chain, or not so.
+    pub wrong: Vec<(u64, u64)>,
+}
+
+/// Compares what is kept of some blocks with what is proven of them.
+pub(super) fn differences(proven: Vec<Decoded>, mut kept: BTreeMap<(u64, u64), Kept>) -> Differences {
+    let mut differences = Differences::default();
+    for decoded in proven {
+        let event = &decoded.event;
+        let place = (event.block_number, event.log_index);
+        match kept.remove(&place) {
+            Some(kept)
+                if kept.block_hash == event.block_hash
+                    && kept.contract == event.contract
+                    && kept.topics == decoded.topics
+                    && kept.data == decoded.data => {}
+            Some(_) => differences.wrong.push(place),
+            None => differences.missing.push(decoded),
+        }
+    }
+    differences.wrong.extend(kept.into_keys());
+    differences
+}
+
+impl Prover {
+    pub fn new(rpc: Arc<Rpc>, watch: Arc<Watch>, at_once: u32) -> Self {
+        Self { rpc, watch, at_once: usize::try_from(at_once).unwrap_or(1).max(1), rests_until: 0 }
+    }
+
+    /// Proves the next blocks up to the final one. What the nodes do not give is no trouble of the follower's: it is tried
+    /// again later.
+    pub async fn step(
+        &mut self,
+        ground: &mut Ground,
+        trust: &mut Trust,
+        backfill: &Backfill,
+        finalized: BlockRef,
+    ) -> Result<Progress, Error> {
+        let now = ground.shared.clock.now_ms();
+        let proven = match trust.proven {
+            Some(proven) => proven,
+            None => {
+                let anchor = ground.chain.config.start_block.saturating_sub(1);
+                let anchor = ground.block_at(anchor).await?;
+                anchor.ok_or_else(|| Error::damaged("blocks", "no anchor"))?
+            }
+        };
+        if proven.number >= finalized.number || now < self.rests_until {
+            return Ok(Progress::Idle);
+        }
+        let to = proven.number.saturating_add(BLOCKS).min(finalized.number);
+        match self.read(proven, to, finalized).await {
+            Ok((last, events)) => {
+                let missed = self.compare(ground, backfill, (proven.number, to), events).await?;
+                trust.prove(ground, last, missed).await?;
+                let chain = ground.chain.id.to_string();
+                metrics::gauge!("indexer_proven_block", "chain" => chain).set(last.number as f64);
+                ground.chain.beat(|pulse| pulse.unproven = None);
+                Ok(Progress::Advanced)
+            }
+            Err(error) => {
+                tracing::warn!(%error, from = proven.number, to, "blocks cannot be proven yet");
+                ground.chain.beat(|pulse| pulse.unproven = Some(error.to_string()));
+                self.rests_until = now.saturating_add(REST_MS);
+                if matches!(error, RpcError::Inconsistent(_)) {
+                    self.rpc.0.doubt();
+                }
+                Ok(Progress::Idle)
+            }
+        }
+    }
+
+    /// The last of the blocks after `proven` up to `to`, and all events in them.
+    async fn read(
+        &self,
+        proven: BlockRef,
+        to: u64,
+        finalized: BlockRef,
+    ) -> Result<(BlockRef, Vec<Decoded>), RpcError> {
+        let sealed = self.rpc.sealed(proven.number.saturating_add(1), to).await?;
+        let headers: Vec<Header> = sealed.into_iter().map(|Sealed(header)| header).collect();
+        proof::chained(proven.hash, &headers)?;
+        let Some(last) = headers.last().map(Header::block) else {
+            return Err(RpcError::Inconsistent(format!("no headers up to block {to}")));
+        };
+        if last.number == finalized.number && last != finalized {
+            return Err(RpcError::Inconsistent(format!(
+                "block {to} is {} to a node, and final as {}",
+                last.hash, finalized.hash
+            )));
+        }
+        // A chain that leads nowhere can be made up; one that a quorum is on cannot.
+        let quorum = self.rpc.0.quorum;
+        if quorum > 1 && last != finalized {
+            let said = self.rpc.hashes_at(to, |_| true).await?;
+            if quorum::judge(&said, quorum).agreed != Some(last.hash) {
+                return Err(RpcError::Inconsistent(format!("no quorum has {} as block {to}", last.hash)));
+            }
+        }
+        let (rpc, addresses) = (&*self.rpc, &self.watch.addresses);
+        let logs: Vec<_> = stream::iter(headers.iter().filter(|header| header.may_concern(addresses)))
+            .map(|header| proof::logs_of(rpc, header, addresses))
+            .buffered(self.at_once)
+            .try_concat()
+            .await?;
+        let headers = headers.into_iter().map(|header| (header.number, header)).collect();
+        match self.watch.decode(logs, &headers)? {
+            Reading::Events(events) => Ok((last, events)),
+            Reading::Stuck(stuck) => Err(RpcError::Inconsistent(stuck.detail)),
+        }
+    }
+
+    /// Repairs what is missing in the blocks after `above` up to `to`, and answers how much it was.
+    async fn compare(
+        &self,
+        ground: &Ground,
+        backfill: &Backfill,
+        (above, to): (u64, u64),
+        events: Vec<Decoded>,
+    ) -> Result<u64, Error> {
+        let reader = &mut *ground.shared.db.reader().acquire().await?;
+        let kept = store::kept_between(reader, ground.chain.number, above, to).await?;
+        let Differences { missing, wrong } = differences(events, kept);
+        for (block, index) in wrong {
+            let subject = format!("log {index} of block {block}");
+            let detail = format!("{subject} is kept, but is not so on the chain");
+            tracing::error!(detail, "what was told is not on the chain");
+            ground.note(FaultKind::StateDiffers, &subject, &detail).await?;
+            if let Some(by) = backfill.teller(block) {
+                self.rpc.0.lied(by, detail);
+            }
+        }
+        let missed = missing.len();
+        for events in missing.chunk_by(|a, b| a.event.block_number == b.event.block_number) {
+            let Some(first) = events.first().map(|decoded| &decoded.event) else { continue };
+            let detail = format!("{} logs of block {} were left out", events.len(), first.block_number);
+            tracing::error!(detail, "a node left out logs; they are told now");
+            if let Some(by) = backfill.teller(first.block_number) {
+                self.rpc.0.lied(by, detail);
+            }
+            let block = Block {
+                number: first.block_number,
+                hash: first.block_hash,
+                parent: B256::ZERO,
+                time: first.block_time,
+            };
+            ground.amend(&block, events).await?;
+        }
+        let missed = u64::try_from(missed).unwrap_or(u64::MAX);
+        metrics::counter!("indexer_missed_logs_total", "chain" => ground.chain.id.to_string()).increment(missed);
+        Ok(missed)
+    }
+}

@@ -1,0 +1,261 @@
+//! What other indexers are known to get wrong, each brought about here.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use alloy::primitives::B256;
+use fixture::Chain;
+use protocol::wire::{
+    feed::{FeedEntry, Finality},
+    view::FaultKind,
+};
+use serde_json::{Value, json};
+use service::{
+    clock::SystemClock,
+    db::testing::{on_both, sqlite},
+};
+
+use super::{agrees, told_of};
+use crate::testing::{Running, config, node::Node, verified, with};
+
+fn number(value: &Value) -> Option<u64> {
+    u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
+}
+
+/// How often each event was told, in the order of the feed.
+fn told_each(feed: &[FeedEntry]) -> BTreeMap<B256, Vec<Finality>> {
+    let mut told: BTreeMap<B256, Vec<Finality>> = BTreeMap::new();
+    for entry in feed {
+        told.entry(entry.event.id).or_default().push(entry.finality);
+    }
+    told
+}
+
+/// rindexer looks at the parent of a new block alone: a tip that is replaced at its own height stays, and the block after
+/// it makes it look right.
+#[tokio::test]
+async fn a_tip_that_is_replaced_at_its_own_height_goes_also_when_a_block_follows_at_once() {
+    for db in on_both().await {
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        let node = Node::before(&chain.rpc_url()).await;
+        let indexer = Running::behind(&node, &chain, &db).await;
+        let terms = chain.terms(1_000, Default::default(), 1).await;
+        chain.fund(&terms).await;
+        let before = indexer.caught_up(&chain).await;
+        // The swap and the block after it happen between two looks.
+        node.becomes(None);
+        chain.reorg(1).await;
+        chain.mine(1).await;
+        node.becomes(Some(&chain.rpc_url()));
+        let after = indexer.caught_up(&chain).await;
+        assert_eq!(after.cursor.number, before.cursor.number + 1);
+        assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen, Finality::Retracted]);
+        agrees(indexer).await;
+    }
+}
+
+/// rindexer writes rows first and the cursor afterwards: whoever dies between has every row twice.
+#[tokio::test]
+async fn who_dies_at_any_answer_has_every_row_once() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        for salt in 0..12 {
+            chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+        }
+        chain.mine(4).await;
+        let node = Node::before(&chain.rpc_url()).await;
+        let answers = Arc::new(AtomicUsize::new(0));
+        let counted = answers.clone();
+        node.lies(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        let config = with(config(&chain, &db), |chain| {
+            chain.rpc_urls = vec![node.url.clone()];
+            chain.range_blocks_max = 3;
+            chain.requests_max = 2;
+        });
+        for deaths in 1..15 {
+            answers.store(0, Ordering::SeqCst);
+            let indexer = Running::start(config.clone()).await;
+            while answers.load(Ordering::SeqCst) < deaths * 3 {
+                tokio::task::yield_now().await;
+            }
+            indexer.kill().await;
+        }
+        let indexer = Running::start(config).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let told = told_each(&indexer.feed().await);
+        assert_eq!(told.len(), 12);
+        for (event, told) in told {
+            assert_eq!(told.last(), Some(&Finality::Final), "{event}");
+            assert_eq!(told.iter().filter(|finality| **finality == Finality::Final).count(), 1, "{event}: {told:?}");
+            assert!(told.iter().filter(|finality| **finality == Finality::Seen).count() <= 1, "{event}: {told:?}");
+        }
+        agrees(indexer).await;
+    }
+}
+
+/// go-ethereum#24078, base/node#487: one machine behind the address is late. It clamps ranges without a word, knows no new
+/// hashes, and its head goes backwards.
+#[tokio::test]
+async fn a_late_machine_behind_the_same_address_hides_nothing() {
+    const LATE_BY: u64 = 4;
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "2"]).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    // What the late machine has seen: the newest heads by number.
+    let heads: Mutex<BTreeMap<u64, Value>> = Mutex::default();
+    let (turn, hidden) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let counted = hidden.clone();
+    node.lies(move |request, answer| {
+        let mut heads = heads.lock().unwrap();
+        let (method, of) = (request["method"].as_str().unwrap_or_default(), request["params"][0].clone());
+        if method == "eth_getBlockByNumber"
+            && let Some(at) = number(&answer["result"]["number"])
+        {
+            heads.insert(at, answer["result"].clone());
+        }
+        let newest = heads.keys().next_back().copied().unwrap_or_default();
+        let late = newest.saturating_sub(LATE_BY);
+        // Every third answer is the late machine's.
+        if turn.fetch_add(1, Ordering::SeqCst) % 3 != 0 {
+            return;
+        }
+        match method {
+            "eth_getBlockByNumber" if of == "latest" => {
+                if let Some((_, head)) = heads.range(..=late).next_back() {
+                    answer["result"] = head.clone();
+                }
+            }
+            "eth_getBlockByNumber" if number(&of).is_some_and(|at| at > late) => answer["result"] = Value::Null,
+            "eth_getBlockReceipts" => {
+                let known = heads.iter().find(|(_, head)| head["hash"] == of).is_some_and(|(at, _)| *at <= late);
+                if !known {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    answer["result"] = Value::Null;
+                }
+            }
+            "eth_getLogs" => {
+                if let Some(logs) = answer["result"].as_array_mut() {
+                    let all = logs.len();
+                    logs.retain(|log| number(&log["blockNumber"]).is_some_and(|at| at <= late));
+                    counted.fetch_add(all - logs.len(), Ordering::SeqCst);
+                }
+            }
+            _ => {}
+        }
+    });
+    let indexer = Running::behind(&node, &chain, &db).await;
+    for salt in 0..30 {
+        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+    }
+    chain.mine(10).await;
+    indexer.caught_up(&chain).await;
+    indexer.all_final().await;
+    let told = told_each(&indexer.feed().await);
+    assert_eq!(told.len(), 30);
+    assert!(told.values().all(|told| told.last() == Some(&Finality::Final)), "{told:?}");
+    assert!(hidden.load(Ordering::SeqCst) > 0, "the late machine hid nothing: the test tells nothing");
+    node.is_honest();
+    agrees(indexer).await;
+}
+
+/// graph-node#4647, subql#1999, lotus#13749: ranges are answered without the logs in them. Ranges cannot be checked as they
+/// come; the proof that follows finds what is missing, adds it, and says whose fault it was.
+#[tokio::test]
+async fn empty_answers_about_final_ranges_are_found_and_repaired() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let mut funded = Vec::new();
+        for salt in 0..5 {
+            let terms = chain.terms(1_000, Default::default(), salt).await;
+            funded.push(chain.fund(&terms).await.0);
+            chain.release(&terms, 100).await;
+        }
+        chain.mine(4).await;
+        let node = Node::before(&chain.rpc_url()).await;
+        node.lies(|request, answer| {
+            if request["method"] == "eth_getLogs" && request["params"][0].get("fromBlock").is_some() {
+                answer["result"] = json!([]);
+            }
+        });
+        let indexer = Running::behind(&node, &chain, &db).await;
+        indexer.caught_up(&chain).await;
+        let status = indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+        assert_eq!(status.missed, 10, "on {:?}", db.engine);
+        assert!(status.providers[0].lies > 0, "{:?}", status.providers);
+        assert_eq!(status.alarms, [FaultKind::ProviderLies]);
+        let feed = indexer.feed().await;
+        assert_eq!(told_of(&feed, "Funded"), [Finality::Final].repeat(5));
+        assert_eq!(told_of(&feed, "Released"), [Finality::Final].repeat(5));
+        for deal in funded {
+            let detail: protocol::wire::view::DealDetail = indexer.get(&format!("/v1/deals/{deal}")).await;
+            assert!(detail.view.deal.complete && detail.view.deal.released == 100, "{detail:?}");
+        }
+        // It says the same to who reads it after a restart.
+        let indexer = Running::start(indexer.stop().await).await;
+        assert_eq!(indexer.until("a look", |s| s.head.is_some()).await.missed, 10);
+        assert_eq!(indexer.feed().await, feed);
+        let report = verified(&indexer.stop().await).await;
+        assert_eq!(report.differences, Vec::<String>::new());
+    }
+}
+
+/// ponder#1657: a reorganisation deeper than what was final ends the process, and a restart does not help. Here everything
+/// stands still until the operator says which chain to take, and then goes on.
+#[tokio::test]
+async fn a_reorganisation_deeper_than_finality_is_taken_back_when_the_operator_accepts_it() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let node = Node::before(&chain.rpc_url()).await;
+        let indexer = Running::behind(&node, &chain, &db).await;
+        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        chain.mine(5).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let before = indexer.feed().await;
+
+        let early = crate::accept(&indexer.config, chain.chain, B256::repeat_byte(1), &SystemClock).await;
+        assert!(matches!(early, Err(crate::Error::NothingToAccept { .. })), "{early:?}");
+
+        // The finalized block and two below it are replaced. Nodes would never say so of their own: anvil is asked to.
+        node.becomes(None);
+        chain.reorg(7).await;
+        let other = chain.terms(2_000, Default::default(), 2).await;
+        chain.fund(&other).await;
+        chain.mine(9).await;
+        node.becomes(Some(&chain.rpc_url()));
+        let frozen = indexer.until("the alarm", |s| s.alarms.contains(&FaultKind::DeepReorg)).await;
+        assert_eq!(indexer.feed().await, before, "nothing is told");
+        assert_eq!(indexer.raw("/ready").await.0, 503);
+
+        let block = frozen.faults.iter().find(|fault| fault.kind == FaultKind::DeepReorg).expect("the fault");
+        let block: B256 = block.subject.parse().expect("a block");
+        // Another block than the chain's changes nothing.
+        crate::accept(&indexer.config, chain.chain, B256::repeat_byte(7), &SystemClock).await.expect("it is kept");
+        chain.mine(1).await;
+        let head = chain.height().await;
+        let still = indexer.until("the new head", |s| s.head.is_some_and(|h| h.number == head)).await;
+        assert_eq!(still.cursor, frozen.cursor);
+        crate::accept(&indexer.config, chain.chain, block, &SystemClock).await.expect("it is kept");
+        indexer.until("going on", |s| s.alarms.is_empty() && s.cursor.number == head).await;
+        chain.mine(2).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let feed = indexer.feed().await;
+        let first = before[0].event.id;
+        let told: Vec<Finality> = feed.iter().filter(|e| e.event.id == first).map(|e| e.finality).collect();
+        assert_eq!(told.last(), Some(&Finality::Retracted), "{told:?}");
+        assert_eq!(told.iter().filter(|f| **f == Finality::Final).count(), 1, "{told:?}");
+        let (deal, gone) = (protocol::evm::deal_id(&other).unwrap(), indexer.raw(&format!("/v1/events/{first}")).await.0);
+        assert_eq!((gone, indexer.raw(&format!("/v1/deals/{deal}")).await.0), (200, 200));
+        indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+        agrees(indexer).await;
+    }
+}

@@ -1,0 +1,233 @@
+//! Several providers, and one that is not to be believed.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use alloy::primitives::B256;
+use fixture::Chain;
+use protocol::wire::{
+    feed::Finality,
+    view::{DealDetail, DealStatus, FaultKind},
+};
+use serde_json::{Value, json};
+use service::db::testing::{on_both, sqlite};
+
+use super::{agrees, told_of};
+use crate::testing::{
+    Running, config,
+    node::{Node, refuse},
+    with,
+};
+
+/// Tells another hash of every final block than the chain has.
+fn another_hash(request: &Value, answer: &mut Value) {
+    let tag = request["params"][0].as_str().unwrap_or_default();
+    if request["method"] == "eth_getBlockByNumber" && tag != "latest" && !answer["result"].is_null() {
+        answer["result"]["hash"] = json!(B256::repeat_byte(0xbb));
+    }
+}
+
+#[tokio::test]
+async fn what_a_quorum_agrees_on_is_final_and_who_says_otherwise_is_asked_no_more() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let liar = Node::before(&chain.rpc_url()).await;
+        let (second, third) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let config = with(config(&chain, &db), |chain| {
+            chain.rpc_urls = [&liar, &second, &third].map(|node| node.url.clone()).to_vec();
+        });
+        let indexer = Running::start(config).await;
+        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        chain.mine(4).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        assert_eq!(indexer.status().await.providers.iter().map(|p| p.lies).sum::<u64>(), 0);
+
+        liar.lies(another_hash);
+        chain.fund(&chain.terms(1_000, Default::default(), 2).await).await;
+        chain.mine(4).await;
+        let status = indexer.until("the lie", |s| s.providers[0].lies > 0).await;
+        assert!(!status.providers[0].trusted && status.providers[1].trusted, "{:?}", status.providers);
+        indexer.until("the fault", |s| s.alarms == [FaultKind::ProviderLies]).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        assert_eq!(told_of(&indexer.feed().await, "Funded").last(), Some(&Finality::Final));
+        assert_eq!(indexer.raw("/ready").await.0, 200, "one of three is no reason to stop");
+
+        liar.is_honest();
+        chain.mine(1).await;
+        indexer.until("its return", |s| s.providers[0].trusted && s.alarms.is_empty()).await;
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_quorum_nothing_more_is_final() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    let (first, second) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+    let config = with(config(&chain, &db), |chain| {
+        chain.rpc_urls = [&first, &second].map(|node| node.url.clone()).to_vec();
+        chain.quorum = Some(2);
+    });
+    let indexer = Running::start(config).await;
+    chain.mine(4).await;
+    indexer.caught_up(&chain).await;
+    let before = indexer.status().await.finalized;
+    assert!(before.is_some());
+    second.becomes(None);
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    chain.mine(6).await;
+    indexer.until("the fault", |s| s.alarms.contains(&FaultKind::NoQuorum)).await;
+    let status = indexer.caught_up(&chain).await;
+    assert_eq!(status.finalized, before);
+    assert!(!told_of(&indexer.feed().await, "Funded").contains(&Finality::Final));
+    second.becomes(Some(&chain.rpc_url()));
+    indexer.until("the quorum", |s| s.alarms.is_empty() && s.finalized != before).await;
+    indexer.all_final().await;
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn receipts_that_are_not_the_headers_are_not_believed() {
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    // The receipts are without their logs, and so is every other way to ask for them.
+    node.lies(move |request, answer| {
+        if request["method"] == "eth_getBlockReceipts" {
+            counted.fetch_add(1, Ordering::SeqCst);
+            for receipt in answer["result"].as_array_mut().into_iter().flatten() {
+                receipt["logs"] = json!([]);
+            }
+        }
+        if request["method"] == "eth_getLogs" {
+            answer["result"] = json!([]);
+        }
+    });
+    let indexer = Running::behind(&node, &chain, &db).await;
+    let before = indexer.caught_up(&chain).await;
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    let doubted = indexer.until("the doubt", |s| s.trouble.as_ref().is_some_and(|t| t.contains("bloom"))).await;
+    assert_eq!(doubted.cursor, before.cursor);
+    assert!(asked.load(Ordering::SeqCst) > 0);
+    // A node without the method is one whose logs make up the filter.
+    node.lies(|request, answer| {
+        if request["method"] == "eth_getBlockReceipts" {
+            refuse(answer, -32601, "the method eth_getBlockReceipts does not exist/is not available");
+        }
+    });
+    indexer.caught_up(&chain).await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen]);
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limit_is_asked_for_in_parts() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    for salt in 0..60 {
+        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+    }
+    chain.mine(4).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    let longest = Arc::new(AtomicUsize::new(0));
+    let most = longest.clone();
+    node.lies(move |request, answer| {
+        if request["method"] == "eth_getLogs" {
+            most.fetch_max(answer.to_string().len(), Ordering::SeqCst);
+        }
+    });
+    let config = with(config(&chain, &db), |chain| {
+        chain.rpc_urls = vec![node.url.clone()];
+        chain.range_blocks_max = 1_000;
+        chain.answer_bytes_max = 65_536;
+    });
+    let indexer = Running::start(config).await;
+    indexer.caught_up(&chain).await;
+    indexer.all_final().await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Final].repeat(60));
+    assert!(longest.load(Ordering::SeqCst) > 65_536, "no answer was too long: the test tells nothing");
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn a_reorganisation_while_the_past_is_read_is_followed() {
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+    for salt in 0..10 {
+        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+        chain.mine(5).await;
+    }
+    let last = chain.terms(1_000, Default::default(), 99).await;
+    let (gone, _) = chain.fund(&last).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    let config = with(config(&chain, &db), |chain| {
+        chain.rpc_urls = vec![node.url.clone()];
+        chain.range_blocks_max = 2;
+    });
+    let indexer = Running::start(config).await;
+    indexer.until("some of it", |s| s.cursor.number > chain.start_block + 4).await;
+    chain.reorg(3).await;
+    let (deal, _) = chain.fund(&chain.terms(2_000, Default::default(), 100).await).await;
+    chain.mine(2).await;
+    indexer.caught_up(&chain).await;
+    assert_eq!(indexer.raw(&format!("/v1/deals/{gone}")).await.0, 404);
+    let detail: DealDetail = indexer.get(&format!("/v1/deals/{deal}")).await;
+    assert_eq!(detail.view.deal.status, DealStatus::Funded);
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn a_reorganisation_of_three_hundred_blocks_is_followed() {
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "400"]).await;
+    chain.mine(20).await;
+    let indexer = Running::on(&chain, &db).await;
+    let (deal, _) = chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    chain.mine(299).await;
+    indexer.caught_up(&chain).await;
+    assert_eq!(indexer.raw(&format!("/v1/deals/{deal}")).await.0, 200);
+    chain.reorg(300).await;
+    chain.mine(1).await;
+    indexer.caught_up(&chain).await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen, Finality::Retracted]);
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn a_contract_that_says_otherwise_than_its_events_is_a_fault_while_it_does() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let node = Node::before(&chain.rpc_url()).await;
+        let (deal, _) = chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        chain.mine(4).await;
+        let lies = Arc::new(AtomicBool::new(true));
+        let lying = lies.clone();
+        node.lies(move |request, answer| {
+            if request["method"] == "eth_call" && lying.load(Ordering::SeqCst)
+                && let Some(told) = answer["result"].as_str()
+            {
+                // The second word of a deal's state is the count of its events.
+                let mut told = told.to_owned();
+                told.replace_range(2 + 127..2 + 128, "7");
+                answer["result"] = json!(told);
+            }
+        });
+        let config = with(config(&chain, &db), |chain| {
+            chain.rpc_urls = vec![node.url.clone()];
+            chain.reconcile_ms = 1_000;
+        });
+        let indexer = Running::start(config).await;
+        let status = indexer.until("the fault", |s| s.alarms == [FaultKind::StateDiffers]).await;
+        assert_eq!(status.faults[0].subject, format!("deal/{deal}"));
+        assert!(status.faults[0].detail.contains("count is 1 by the events, and 7 by the contract"), "{:?}", status.faults);
+        lies.store(false, Ordering::SeqCst);
+        indexer.until("the agreement", |s| s.alarms.is_empty() && s.reconciled_at.is_some()).await;
+        agrees(indexer).await;
+    }
+}
