@@ -222,7 +222,8 @@ impl Nodes {
 
     /// Nodes by any transport.
     pub fn of(nodes: Vec<Node>, chain: ChainId, limits: Limits) -> Self {
-        let quorum = limits.quorum.unwrap_or_else(|| quorum::majority(nodes.len())).clamp(1, nodes.len().max(1));
+        let quorum =
+            limits.quorum.unwrap_or_else(|| quorum::majority(nodes.len())).clamp(1, nodes.len().max(1));
         Self {
             nodes,
             present: AtomicUsize::new(0),
@@ -290,29 +291,38 @@ impl Nodes {
             return Ok(vec![(0, ask(only).await?)]);
         }
         let round = self.round.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let asked = self.nodes.iter().enumerate().filter(|(_, node)| node.health().rests_until <= round);
-        let asked = asked.map(|(at, node)| {
-            let answer = async {
-                self.right(node).await?;
-                ask(node).await
-            };
-            async move {
-                let answer = tokio::time::timeout(self.timeout.min(POLL_MAX), answer).await;
-                match answer {
-                    Ok(Ok(answer)) => Some((at, answer)),
-                    Ok(Err(RpcError::Unknown { .. })) => None,
-                    Ok(Err(_)) | Err(_) => {
-                        node.note(|health| {
-                            // A node that is away must not slow down every look at the chain.
-                            let rest = 2_u64.saturating_pow(health.in_a_row.clamp(1, 6));
-                            health.rests_until = round.saturating_add(rest);
-                        });
-                        None
-                    }
-                }
+        let mut asked = Vec::with_capacity(self.nodes.len());
+        for (at, node) in self.nodes.iter().enumerate() {
+            if node.health().rests_until <= round {
+                asked.push(self.poll_one(round, at, node, ask(node)));
             }
-        });
+        }
         Ok(futures::future::join_all(asked).await.into_iter().flatten().collect())
+    }
+
+    async fn poll_one<T>(
+        &self,
+        round: u64,
+        at: usize,
+        node: &Node,
+        answer: impl Future<Output = Result<T, RpcError>>,
+    ) -> Option<(usize, T)> {
+        let answer = async {
+            self.right(node).await?;
+            answer.await
+        };
+        match tokio::time::timeout(self.timeout.min(POLL_MAX), answer).await {
+            Ok(Ok(answer)) => Some((at, answer)),
+            Ok(Err(RpcError::Unknown { .. })) => None,
+            Ok(Err(_)) | Err(_) => {
+                node.note(|health| {
+                    // A node that is away must not slow down every look at the chain.
+                    let rest = 2_u64.saturating_pow(health.in_a_row.clamp(1, 6));
+                    health.rests_until = round.saturating_add(rest);
+                });
+                None
+            }
+        }
     }
 
     fn check(&self, node: &Node, served: Served) -> Result<(), RpcError> {

@@ -146,11 +146,7 @@ impl Trust {
 }
 
 /// Has the follower of a chain go on past what was final: on the branch with this block, once it meets it there.
-pub(crate) async fn accept(
-    on: &mut AnyConnection,
-    chain: i64,
-    block: B256,
-) -> Result<(), Error> {
+pub(crate) async fn accept(on: &mut AnyConnection, chain: i64, block: B256) -> Result<(), Error> {
     let mut kept = row(&mut *on, chain).await?;
     kept.accepted = Some(block);
     keep(on, chain, &kept).await

@@ -159,7 +159,9 @@ impl Backfill {
                 break;
             }
         }
-        batch.map(Next::Read).ok_or_else(|| RpcError::Inconsistent(format!("nothing after block {}", tip.number)))
+        batch
+            .map(Next::Read)
+            .ok_or_else(|| RpcError::Inconsistent(format!("nothing after block {}", tip.number)))
     }
 
     /// What a slot's task came to; puts back what it left over.
@@ -176,7 +178,9 @@ impl Backfill {
             }
             Err(_) => {
                 self.put_back(from, to, blocks);
-                return Err(RpcError::Inconsistent(format!("the reading of block {from} and after broke off")));
+                return Err(RpcError::Inconsistent(format!(
+                    "the reading of block {from} and after broke off"
+                )));
             }
         };
         for (blocks, hint) in &piece.refused {
@@ -200,7 +204,11 @@ impl Backfill {
     fn put_back(&mut self, from: u64, to: u64, size: u64) {
         let (mut pieces, mut next) = (Vec::new(), from);
         while next <= to {
-            let last = if pieces.len() >= self.width.now() { to } else { next.saturating_add(size.max(1) - 1).min(to) };
+            let last = if pieces.len() >= self.width.now() {
+                to
+            } else {
+                next.saturating_add(size.max(1) - 1).min(to)
+            };
             pieces.push((next, last));
             next = last.saturating_add(1);
         }

@@ -224,7 +224,9 @@ impl Following {
         self.trust.quorum(ground, None).await?;
         for (at, said) in hashes {
             if dissent.contains(at) {
-                self.rpc.0.lied(*at, format!("block {number} is {hash} to {quorum} others, and {said} to it"));
+                self.rpc
+                    .0
+                    .lied(*at, format!("block {number} is {hash} to {quorum} others, and {said} to it"));
             } else {
                 self.rpc.0.agrees(*at);
             }

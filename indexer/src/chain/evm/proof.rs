@@ -16,7 +16,11 @@ use crate::chain::rpc::RpcError;
 ///
 /// # Errors
 /// What the node tells makes up neither.
-pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -> Result<Vec<RawLog>, RpcError> {
+pub(super) async fn logs_of(
+    rpc: &Rpc,
+    header: &Header,
+    contracts: &[Address],
+) -> Result<Vec<RawLog>, RpcError> {
     if !header.may_concern(contracts) {
         return Ok(Vec::new());
     }
@@ -39,7 +43,11 @@ pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -
 }
 
 /// The logs of the contracts in the receipts of a block; none where the receipts are not those of the header.
-pub(super) fn of_receipts(header: &Header, receipts: Vec<Receipt>, contracts: &[Address]) -> Option<Vec<RawLog>> {
+pub(super) fn of_receipts(
+    header: &Header,
+    receipts: Vec<Receipt>,
+    contracts: &[Address],
+) -> Option<Vec<RawLog>> {
     let (mut ours, mut index) = (Vec::new(), 0_u64);
     let mut envelopes: Vec<ReceiptEnvelope<alloy::primitives::Log>> = Vec::with_capacity(receipts.len());
     for receipt in receipts {

@@ -146,8 +146,10 @@ impl Prover {
             }
         }
         let (rpc, addresses) = (&*self.rpc, &self.watch.addresses);
-        let logs: Vec<_> = stream::iter(headers.iter().filter(|header| header.may_concern(addresses)))
-            .map(|header| proof::logs_of(rpc, header, addresses))
+        let concern: Vec<Header> =
+            headers.iter().filter(|header| header.may_concern(addresses)).copied().collect();
+        let logs: Vec<_> = stream::iter(concern)
+            .map(|header| async move { proof::logs_of(rpc, &header, addresses).await })
             .buffered(self.at_once)
             .try_concat()
             .await?;
@@ -195,7 +197,8 @@ impl Prover {
             ground.amend(&block, events).await?;
         }
         let missed = u64::try_from(missed).unwrap_or(u64::MAX);
-        metrics::counter!("indexer_missed_logs_total", "chain" => ground.chain.id.to_string()).increment(missed);
+        metrics::counter!("indexer_missed_logs_total", "chain" => ground.chain.id.to_string())
+            .increment(missed);
         Ok(missed)
     }
 }

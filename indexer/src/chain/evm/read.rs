@@ -124,7 +124,11 @@ impl Watch {
         Ok(Ranged { reading: self.decode(logs, &headers)?, first, last, by })
     }
 
-    pub fn decode(&self, mut logs: Vec<RawLog>, headers: &BTreeMap<u64, Header>) -> Result<Reading, RpcError> {
+    pub fn decode(
+        &self,
+        mut logs: Vec<RawLog>,
+        headers: &BTreeMap<u64, Header>,
+    ) -> Result<Reading, RpcError> {
         logs.sort_unstable_by_key(|log| (log.block_number, log.log_index));
         let mut events: Vec<Decoded> = Vec::with_capacity(logs.len());
         for log in logs {

@@ -50,15 +50,20 @@ pub(super) fn deal_differs(deal: &Deal, told: &Escrow::State) -> Option<String> 
         ("refunded", deal.refunded, told.refunded.to::<u128>()),
         ("funded_at", u128::from(deal.funded_at), told.fundedAt.to::<u128>()),
     ];
-    pairs.into_iter().find(|(_, ours, theirs)| ours != theirs).map(|(field, ours, theirs)| {
-        format!("{field} is {ours} by the events, and {theirs} by the contract")
-    })
+    pairs
+        .into_iter()
+        .find(|(_, ours, theirs)| ours != theirs)
+        .map(|(field, ours, theirs)| format!("{field} is {ours} by the events, and {theirs} by the contract"))
 }
 
 /// What the arbiter says of a case that differs from what its events add up to.
 pub(super) fn case_differs(case: &Case, told: &[Jury]) -> Option<String> {
     if case.juries.len() != told.len() {
-        return Some(format!("{} juries by the events, and {} by the contract", case.juries.len(), told.len()));
+        return Some(format!(
+            "{} juries by the events, and {} by the contract",
+            case.juries.len(),
+            told.len()
+        ));
     }
     for (at, (ours, theirs)) in case.juries.iter().zip(told).enumerate() {
         if (ours.instance, ours.jury) != (theirs.instance, theirs.jury) {
@@ -66,7 +71,10 @@ pub(super) fn case_differs(case: &Case, told: &[Jury]) -> Option<String> {
         }
         let seats = usize::from(theirs.seats);
         if !ours.seats.is_empty() && ours.seats.len() != seats {
-            return Some(format!("jury {at} has {} seats by the events, and {seats} by the contract", ours.seats.len()));
+            return Some(format!(
+                "jury {at} has {} seats by the events, and {seats} by the contract",
+                ours.seats.len()
+            ));
         }
     }
     None
@@ -78,12 +86,7 @@ impl Reconciler {
     }
 
     /// Compares the next deals, when it is time for them. Nodes that do not tell are asked again in the next round.
-    pub async fn step(
-        &mut self,
-        ground: &Ground,
-        rpc: &Rpc,
-        finalized: BlockRef,
-    ) -> Result<Progress, Error> {
+    pub async fn step(&mut self, ground: &Ground, rpc: &Rpc, finalized: BlockRef) -> Result<Progress, Error> {
         let now = ground.shared.clock.now_ms();
         if self.after.is_none() && now < self.next_at {
             return Ok(Progress::Idle);
@@ -97,9 +100,12 @@ impl Reconciler {
             ground.chain.beat(|pulse| pulse.reconciled_at = Some(now));
             return Ok(Progress::Idle);
         };
-        let (mut compared, mut calls): (Vec<(String, State)>, Vec<(Address, Bytes)>) = (Vec::new(), Vec::new());
+        let (mut compared, mut calls): (Vec<(String, State)>, Vec<(Address, Bytes)>) =
+            (Vec::new(), Vec::new());
         for subject in subjects {
-            let Some(State::Deal(deal)) = as_of(&mut *reader, &subject, finalized.number).await? else { continue };
+            let Some(State::Deal(deal)) = as_of(&mut *reader, &subject, finalized.number).await? else {
+                continue;
+            };
             let Some(escrow) = deal.terms.escrow.address.evm() else { continue };
             calls.push((escrow, Escrow::stateOfCall { deal: deal.deal }.abi_encode().into()));
             let case = Subject::Case {
@@ -144,11 +150,7 @@ impl Reconciler {
 }
 
 /// The state of a subject as its events up to a block make it.
-async fn as_of(
-    on: &mut sqlx::AnyConnection,
-    subject: &str,
-    block: u64,
-) -> Result<Option<State>, Error> {
+async fn as_of(on: &mut sqlx::AnyConnection, subject: &str, block: u64) -> Result<Option<State>, Error> {
     let events = crate::feed::store::canonical_of(on, subject).await?;
     let events = events.iter().filter(|(_, event)| event.block_number <= block);
     Ok(events.fold(None, |state, (_, event)| fold(state, event).0))

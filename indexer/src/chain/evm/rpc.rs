@@ -268,9 +268,8 @@ impl Rpc {
         };
         let (logs, first, last) = self.0.ask_with(node, method, all).await?;
         let end = |raw: Option<RawHeader>, number| {
-            is_at(raw.map(Header::try_from).transpose()?, number)?.ok_or_else(|| {
-                RpcError::Inconsistent(format!("the node does not have block {number} yet"))
-            })
+            is_at(raw.map(Header::try_from).transpose()?, number)?
+                .ok_or_else(|| RpcError::Inconsistent(format!("the node does not have block {number} yet")))
         };
         Ok(RawRange { logs, first: end(first, from)?, last: end(last, to)?, by: self.0.position(node) })
     }

@@ -147,7 +147,13 @@ mod tests {
 
     #[test]
     fn a_hint_that_does_not_help_is_a_half() {
-        for hint in [None, Some(Hint::Blocks(100)), Some(Hint::Blocks(0)), Some(Hint::Range(8, 9)), Some(Hint::Range(7, 900))] {
+        for hint in [
+            None,
+            Some(Hint::Blocks(100)),
+            Some(Hint::Blocks(0)),
+            Some(Hint::Range(8, 9)),
+            Some(Hint::Range(7, 900)),
+        ] {
             assert_eq!(Sizer::new(100).refused(7, 100, hint), 50, "{hint:?}");
         }
     }

@@ -150,8 +150,7 @@ async fn a_log_that_does_not_decode_stops_below_its_block_until_it_is_gone() {
     for db in on_both().await {
         let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
         let babbler = chain.deploy(BABBLER.parse().unwrap()).await;
-        let mut config = crate::testing::config(&chain, &db);
-        config.contracts.push(protocol::chain::AccountId { chain: chain.chain, address: babbler.into() });
+        let config = with(crate::testing::config(&chain, &db), |chain| chain.contracts.push(babbler.into()));
         let indexer = Running::start(config).await;
         indexer.caught_up(&chain).await;
         let below = chain.height().await;

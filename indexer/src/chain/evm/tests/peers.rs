@@ -94,8 +94,15 @@ async fn who_dies_at_any_answer_has_every_row_once() {
         assert_eq!(told.len(), 12);
         for (event, told) in told {
             assert_eq!(told.last(), Some(&Finality::Final), "{event}");
-            assert_eq!(told.iter().filter(|finality| **finality == Finality::Final).count(), 1, "{event}: {told:?}");
-            assert!(told.iter().filter(|finality| **finality == Finality::Seen).count() <= 1, "{event}: {told:?}");
+            assert_eq!(
+                told.iter().filter(|finality| **finality == Finality::Final).count(),
+                1,
+                "{event}: {told:?}"
+            );
+            assert!(
+                told.iter().filter(|finality| **finality == Finality::Seen).count() <= 1,
+                "{event}: {told:?}"
+            );
         }
         agrees(indexer).await;
     }
@@ -133,9 +140,12 @@ async fn a_late_machine_behind_the_same_address_hides_nothing() {
                     answer["result"] = head.clone();
                 }
             }
-            "eth_getBlockByNumber" if number(&of).is_some_and(|at| at > late) => answer["result"] = Value::Null,
+            "eth_getBlockByNumber" if number(&of).is_some_and(|at| at > late) => {
+                answer["result"] = Value::Null
+            }
             "eth_getBlockReceipts" => {
-                let known = heads.iter().find(|(_, head)| head["hash"] == of).is_some_and(|(at, _)| *at <= late);
+                let known =
+                    heads.iter().find(|(_, head)| head["hash"] == of).is_some_and(|(at, _)| *at <= late);
                 if !known {
                     counted.fetch_add(1, Ordering::SeqCst);
                     answer["result"] = Value::Null;
@@ -238,7 +248,9 @@ async fn a_reorganisation_deeper_than_finality_is_taken_back_when_the_operator_a
         let block = frozen.faults.iter().find(|fault| fault.kind == FaultKind::DeepReorg).expect("the fault");
         let block: B256 = block.subject.parse().expect("a block");
         // Another block than the chain's changes nothing.
-        crate::accept(&indexer.config, chain.chain, B256::repeat_byte(7), &SystemClock).await.expect("it is kept");
+        crate::accept(&indexer.config, chain.chain, B256::repeat_byte(7), &SystemClock)
+            .await
+            .expect("it is kept");
         chain.mine(1).await;
         let head = chain.height().await;
         let still = indexer.until("the new head", |s| s.head.is_some_and(|h| h.number == head)).await;
@@ -253,7 +265,8 @@ async fn a_reorganisation_deeper_than_finality_is_taken_back_when_the_operator_a
         let told: Vec<Finality> = feed.iter().filter(|e| e.event.id == first).map(|e| e.finality).collect();
         assert_eq!(told.last(), Some(&Finality::Retracted), "{told:?}");
         assert_eq!(told.iter().filter(|f| **f == Finality::Final).count(), 1, "{told:?}");
-        let (deal, gone) = (protocol::evm::deal_id(&other).unwrap(), indexer.raw(&format!("/v1/events/{first}")).await.0);
+        let (deal, gone) =
+            (protocol::evm::deal_id(&other).unwrap(), indexer.raw(&format!("/v1/events/{first}")).await.0);
         assert_eq!((gone, indexer.raw(&format!("/v1/deals/{deal}")).await.0), (200, 200));
         indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
         agrees(indexer).await;

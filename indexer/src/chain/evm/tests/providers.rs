@@ -112,7 +112,8 @@ async fn receipts_that_are_not_the_headers_are_not_believed() {
     let indexer = Running::behind(&node, &chain, &db).await;
     let before = indexer.caught_up(&chain).await;
     chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
-    let doubted = indexer.until("the doubt", |s| s.trouble.as_ref().is_some_and(|t| t.contains("bloom"))).await;
+    let doubted =
+        indexer.until("the doubt", |s| s.trouble.as_ref().is_some_and(|t| t.contains("bloom"))).await;
     assert_eq!(doubted.cursor, before.cursor);
     assert!(asked.load(Ordering::SeqCst) > 0);
     // A node without the method is one whose logs make up the filter.
@@ -209,7 +210,8 @@ async fn a_contract_that_says_otherwise_than_its_events_is_a_fault_while_it_does
         let lies = Arc::new(AtomicBool::new(true));
         let lying = lies.clone();
         node.lies(move |request, answer| {
-            if request["method"] == "eth_call" && lying.load(Ordering::SeqCst)
+            if request["method"] == "eth_call"
+                && lying.load(Ordering::SeqCst)
                 && let Some(told) = answer["result"].as_str()
             {
                 // The second word of a deal's state is the count of its events.
@@ -225,7 +227,11 @@ async fn a_contract_that_says_otherwise_than_its_events_is_a_fault_while_it_does
         let indexer = Running::start(config).await;
         let status = indexer.until("the fault", |s| s.alarms == [FaultKind::StateDiffers]).await;
         assert_eq!(status.faults[0].subject, format!("deal/{deal}"));
-        assert!(status.faults[0].detail.contains("count is 1 by the events, and 7 by the contract"), "{:?}", status.faults);
+        assert!(
+            status.faults[0].detail.contains("count is 1 by the events, and 7 by the contract"),
+            "{:?}",
+            status.faults
+        );
         lies.store(false, Ordering::SeqCst);
         indexer.until("the agreement", |s| s.alarms.is_empty() && s.reconciled_at.is_some()).await;
         agrees(indexer).await;

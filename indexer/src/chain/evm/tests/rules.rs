@@ -19,7 +19,14 @@ fn block(number: u64, h: u8) -> BlockRef {
 }
 
 fn header(number: u64, h: u8, parent: u8) -> Header {
-    Header { number, hash: hash(h), parent: hash(parent), time: 0, bloom: Bloom::ZERO, receipts_root: B256::ZERO }
+    Header {
+        number,
+        hash: hash(h),
+        parent: hash(parent),
+        time: 0,
+        bloom: Bloom::ZERO,
+        receipts_root: B256::ZERO,
+    }
 }
 
 #[test]
