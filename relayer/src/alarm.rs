@@ -1,7 +1,7 @@
 //! What keeps the relayer from being ready, each reason under the name of the task that has it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,13 +16,34 @@ pub struct Alarm {
     pub since_ms: i64,
 }
 
+/// For how long an alarm must have been on before the operator is paged, in milliseconds: a restart of a neighbour is no
+/// reason to wake anybody.
+pub const PAGE_AFTER_MS: i64 = 60_000;
+
 /// The alarms that are on.
 #[derive(Debug, Default)]
-pub struct Alarms(Mutex<BTreeMap<&'static str, Alarm>>);
+pub struct Alarms {
+    on: Mutex<BTreeMap<&'static str, Alarm>>,
+    paged: Mutex<BTreeSet<&'static str>>,
+}
 
 impl Alarms {
     fn held(&self) -> MutexGuard<'_, BTreeMap<&'static str, Alarm>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.on.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that have been on for long, and for which nobody was paged yet.
+    pub fn unpaged(&self, now_ms: i64) -> Vec<(&'static str, Alarm)> {
+        let paged = self.paged.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let old = |alarm: &Alarm| now_ms.saturating_sub(alarm.since_ms) >= PAGE_AFTER_MS;
+        let held = self.held();
+        let due = held.iter().filter(|(task, alarm)| old(alarm) && !paged.contains(*task));
+        due.map(|(task, alarm)| (*task, alarm.clone())).collect()
+    }
+
+    /// Notes that somebody was paged for a task's alarm; until it is over nobody is again.
+    pub fn paged(&self, task: &'static str) {
+        self.paged.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
     }
 
     /// Turns a task's alarm on, or changes its reason; logged when it is new.
@@ -45,6 +66,7 @@ impl Alarms {
     /// Turns a task's alarm off.
     pub fn clear(&self, task: &'static str) {
         if self.held().remove(task).is_some() {
+            self.paged.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
             tracing::info!(task, "alarm is over");
         }
     }
@@ -85,5 +107,19 @@ mod tests {
         assert_eq!(alarms.ready(), Err("bridge: hub refuses the key".to_owned()));
         alarms.clear("bridge");
         assert_eq!(alarms.ready(), Ok(()));
+    }
+
+    #[test]
+    fn somebody_is_paged_once_for_an_alarm_that_stays() {
+        let alarms = Alarms::default();
+        alarms.raise("bridge", "hub is away", 5);
+        assert!(alarms.unpaged(4 + PAGE_AFTER_MS).is_empty());
+        assert_eq!(alarms.unpaged(5 + PAGE_AFTER_MS).len(), 1);
+        alarms.paged("bridge");
+        alarms.raise("bridge", "hub refuses the key", 9);
+        assert!(alarms.unpaged(i64::MAX).is_empty());
+        alarms.clear("bridge");
+        alarms.raise("bridge", "hub is away", 100);
+        assert_eq!(alarms.unpaged(100 + PAGE_AFTER_MS).len(), 1);
     }
 }

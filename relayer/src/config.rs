@@ -2,11 +2,10 @@
 
 use std::{fmt, path::PathBuf};
 
-use alloy::signers::local::PrivateKeySigner;
 use protocol::chain::ChainId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::error::Error;
+use crate::{error::Error, quota::Quotas};
 
 /// A text that logs and messages do not show.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +31,21 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// One signer: a keystore with its password, a private key, or a key of a cloud's key management service.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Key {
+    /// As [`Config::keystore`].
+    pub keystore: Option<PathBuf>,
+    /// The keystore's password.
+    pub keystore_password: Secret,
+    /// As [`Config::private_key`].
+    pub private_key: Secret,
+    /// Id, ARN or alias of an `ECC_SECG_P256K1` key of AWS KMS, for EVM chains; region and credentials are taken from where
+    /// AWS's own tools take them. Needs a build with the feature `aws-kms`.
+    pub kms: Option<String>,
+}
+
 /// What the relayer needs to know. Each key can be given as `EARNEST_RELAYER_<KEY>`; the secrets should be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -46,10 +60,16 @@ pub struct Config {
     pub hub_url: String,
     /// The key that the hub takes from its relayer.
     pub hub_key: Secret,
-    /// The chain's JSON-RPC endpoint, of a node that keeps the state of its `finalized` block.
-    pub rpc_url: String,
+    /// The chain's JSON-RPC endpoints, 1 to 16. They are asked in turn, the next one when one fails; transactions are sent to
+    /// all.
+    pub rpc_urls: Vec<String>,
     /// The chain that it must be, by CAIP-2.
     pub chain: ChainId,
+    /// On EVM chains: how many blocks below the newest one are not final; 0 for what the chain itself calls `finalized`, which
+    /// every chain that has it should use.
+    pub finality_depth: u64,
+    /// The largest answer of a node that is read, in bytes; 64 KiB to 1 GiB.
+    pub answer_bytes_max: usize,
     /// The signer's keystore file (Web3 Secret Storage), opened by `keystore_password`; on Solana a keypair file as its own
     /// tools write it, without a password.
     pub keystore: Option<PathBuf>,
@@ -58,6 +78,8 @@ pub struct Config {
     /// The signer's private key as hexadecimal (on Solana the 32-byte seed or the 64-byte keypair, also in base58), in place
     /// of a keystore. Give it by environment only.
     pub private_key: Secret,
+    /// Further signers, or all of them: `[[relayer.signers]]`. Work is spread over them.
+    pub signers: Vec<Key>,
     /// On EVM chains: what the transactions of one intent may cost together at most, in wei; a decimal string or an integer.
     #[serde(with = "wei")]
     pub gas_budget: u128,
@@ -79,9 +101,12 @@ pub struct Config {
     pub resend_after_ms: u64,
     /// Milliseconds between looks at the chain; 50 to 60,000.
     pub poll_interval_ms: u64,
-    /// Milliseconds for which this process keeps the signer without a sign of life; 1,000 to 600,000. After a crash
-    /// another process, or this one started again, waits that long.
-    pub lease_ms: u64,
+    /// How much is done in whose name: `[relayer.quotas]`.
+    pub quotas: Quotas,
+    /// Where to page the operator: an address that takes webhooks, signed as Standard Webhooks says. Empty for none.
+    pub page_url: String,
+    /// The secret of those webhooks: `whsec_` and 24 to 64 bytes in base64.
+    pub page_secret: Secret,
 }
 
 impl Default for Config {
@@ -92,11 +117,14 @@ impl Default for Config {
             indexer_url: "http://127.0.0.1:7402".to_owned(),
             hub_url: "http://127.0.0.1:7401".to_owned(),
             hub_key: Secret::default(),
-            rpc_url: "http://127.0.0.1:8545".to_owned(),
+            rpc_urls: vec!["http://127.0.0.1:8545".to_owned()],
             chain: ChainId::Eip155(31337),
+            finality_depth: 0,
+            answer_bytes_max: 16 * 1024 * 1024,
             keystore: None,
             keystore_password: Secret::default(),
             private_key: Secret::default(),
+            signers: Vec::new(),
             gas_budget: 100_000_000_000_000_000,
             max_fee_per_gas: 500_000_000_000,
             fee_budget: 5_000_000,
@@ -105,7 +133,9 @@ impl Default for Config {
             bump_after_ms: 30_000,
             resend_after_ms: 10_000,
             poll_interval_ms: 1_000,
-            lease_ms: 5_000,
+            quotas: Quotas::default(),
+            page_url: String::new(),
+            page_secret: Secret::default(),
         }
     }
 }
@@ -120,7 +150,14 @@ impl Config {
         within("bump_after_ms", self.bump_after_ms, 100, 86_400_000)?;
         within("resend_after_ms", self.resend_after_ms, 100, 86_400_000)?;
         within("poll_interval_ms", self.poll_interval_ms, 50, 60_000)?;
-        within("lease_ms", self.lease_ms, 1_000, 600_000)?;
+        self.quotas.check()?;
+        within("finality_depth", self.finality_depth, 0, 100_000)?;
+        let bytes = u64::try_from(self.answer_bytes_max).unwrap_or(u64::MAX);
+        within("answer_bytes_max", bytes, 64 * 1024, 1024 * 1024 * 1024)?;
+        if !(1..=RPC_URLS_MAX).contains(&self.rpc_urls.len()) {
+            let reason = format!("{} endpoints; there must be 1 to {RPC_URLS_MAX}", self.rpc_urls.len());
+            return refuse("rpc_urls", &reason);
+        }
         if self.hub_key.expose().is_empty() {
             return refuse(
                 "hub_key",
@@ -133,29 +170,42 @@ impl Config {
         Ok(())
     }
 
-    /// The key that pays for transactions on an EVM chain.
+    /// All signers: the one of the section itself, if it has one, and those of the list.
     ///
     /// # Errors
-    /// None is given, both are, or it cannot be read.
-    pub fn evm_signer(&self) -> Result<PrivateKeySigner, Error> {
-        match (&self.keystore, self.private_key.expose()) {
-            (None, "") => refuse(
+    /// There is none, or more than [`SIGNERS_MAX`].
+    pub fn keys(&self) -> Result<Vec<Key>, Error> {
+        let own = Key {
+            keystore: self.keystore.clone(),
+            keystore_password: self.keystore_password.clone(),
+            private_key: self.private_key.clone(),
+            kms: None,
+        };
+        let given = own.keystore.is_some()
+            || !own.private_key.expose().is_empty()
+            || !own.keystore_password.expose().is_empty();
+        let keys: Vec<Key> = given.then_some(own).into_iter().chain(self.signers.iter().cloned()).collect();
+        if keys.is_empty() {
+            return refuse(
                 "private_key",
-                "no signer: set EARNEST_RELAYER_PRIVATE_KEY, or keystore and EARNEST_RELAYER_KEYSTORE_PASSWORD",
-            ),
-            (None, key) => key.parse().map_err(|_| Error::Config {
-                key: "private_key",
-                reason: "must be 32 bytes in hexadecimal".to_owned(),
-            }),
-            (Some(file), "") => {
-                PrivateKeySigner::decrypt_keystore(file, self.keystore_password.expose()).map_err(|error| {
-                    Error::Config { key: "keystore", reason: format!("{}: {error}", file.display()) }
-                })
-            }
-            (Some(_), _) => refuse("keystore", "give keystore or private_key, not both"),
+                "no signer: set EARNEST_RELAYER_PRIVATE_KEY, or keystore and EARNEST_RELAYER_KEYSTORE_PASSWORD, or \
+                 [[relayer.signers]]",
+            );
         }
+        if keys.len() > SIGNERS_MAX {
+            return refuse(
+                "signers",
+                &format!("{} signers; there must be at most {SIGNERS_MAX}", keys.len()),
+            );
+        }
+        Ok(keys)
     }
 }
+
+/// The most endpoints of a chain.
+const RPC_URLS_MAX: usize = 16;
+/// The most signers.
+pub const SIGNERS_MAX: usize = 64;
 
 fn refuse<T>(key: &'static str, reason: &str) -> Result<T, Error> {
     Err(Error::Config { key, reason: reason.to_owned() })
@@ -217,8 +267,20 @@ mod tests {
         assert!(refused.contains("relayer.hub_key"), "{refused}");
         let config = Config { hub_key: "k".to_owned().into(), ..Config::default() };
         config.check().unwrap();
-        let refused = config.evm_signer().unwrap_err().to_string();
+        let refused = config.keys().unwrap_err().to_string();
         assert!(refused.contains("EARNEST_RELAYER_PRIVATE_KEY"), "{refused}");
+    }
+
+    #[test]
+    fn signers_are_those_of_the_section_and_of_the_list() {
+        let listed = Key { private_key: "b".to_owned().into(), ..Key::default() };
+        let mut config = Config { signers: vec![listed], ..Config::default() };
+        assert_eq!(config.keys().unwrap().len(), 1);
+        config.private_key = "a".to_owned().into();
+        let keys = config.keys().unwrap();
+        assert_eq!(keys.iter().map(|key| key.private_key.expose()).collect::<Vec<_>>(), ["a", "b"]);
+        config.signers = vec![Key::default(); SIGNERS_MAX];
+        assert!(config.keys().unwrap_err().to_string().contains("65 signers"));
     }
 
     #[test]
@@ -226,6 +288,8 @@ mod tests {
         let config = Config { hub_key: "k".to_owned().into(), fee_bump_bps: 1_249, ..Config::default() };
         let refused = config.check().unwrap_err().to_string();
         assert_eq!(refused, "configuration relayer.fee_bump_bps: 1249 is not between 1250 and 10000");
+        let config = Config { hub_key: "k".to_owned().into(), rpc_urls: Vec::new(), ..Config::default() };
+        assert!(config.check().unwrap_err().to_string().contains("relayer.rpc_urls"));
     }
 
     #[test]
@@ -237,29 +301,5 @@ mod tests {
         assert!(serde_json::from_str::<Config>(r#"{"gas_budgets": 7}"#).is_err());
         let config = Config { private_key: "abcd".to_owned().into(), ..Config::default() };
         assert!(!format!("{config:?}").contains("abcd"));
-    }
-
-    #[test]
-    fn a_keystore_opens_by_its_password() {
-        let folder = tempfile::tempdir().unwrap();
-        let key = alloy::primitives::B256::repeat_byte(7);
-        let (signer, file) = PrivateKeySigner::encrypt_keystore(
-            folder.path(),
-            &mut alloy::signers::k256::elliptic_curve::rand_core::OsRng,
-            key,
-            "secret",
-            None,
-        )
-        .unwrap();
-        let mut config = Config {
-            keystore: Some(folder.path().join(file)),
-            keystore_password: "secret".to_owned().into(),
-            ..Config::default()
-        };
-        assert_eq!(config.evm_signer().unwrap().address(), signer.address());
-        config.keystore_password = "wrong".to_owned().into();
-        assert!(config.evm_signer().unwrap_err().to_string().contains("relayer.keystore"));
-        config.private_key = "aa".repeat(32).into();
-        assert!(config.evm_signer().unwrap_err().to_string().contains("not both"));
     }
 }

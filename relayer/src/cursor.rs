@@ -6,7 +6,7 @@
 use service::db::Write;
 use sqlx::AnyPool;
 
-use crate::error::Error;
+use crate::{error::Error, lease::Lease};
 
 /// A position in a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,36 @@ pub async fn store(write: &mut Write, name: &str, cursor: &Cursor, now_ms: i64) 
     .execute(write.on())
     .await?;
     Ok(())
+}
+
+/// Looks whether a list still is the one that a cursor points into: `found` is what stands at its position now. One that was
+/// begun anew is read from the start, for whoever takes it knows what it has.
+///
+/// # Errors
+/// The lease is lost; the database's own.
+pub async fn check(
+    lease: &Lease,
+    name: &'static str,
+    cursor: Cursor,
+    found: Option<(u64, String)>,
+    now_ms: i64,
+) -> Result<Cursor, Error> {
+    if cursor.holds(found.as_ref().map(|(seq, anchor)| (*seq, anchor.as_str()))) {
+        return Ok(cursor);
+    }
+    tracing::error!(
+        list = name,
+        position = cursor.position,
+        expected = cursor.anchor,
+        ?found,
+        "the list was begun anew (its database was lost or replaced); reading it from the start"
+    );
+    metrics::counter!("relayer_list_restarts_total", "list" => name).increment(1);
+    let cursor = cursor.from_the_start();
+    let mut write = lease.begin().await?;
+    store(&mut write, name, &cursor, now_ms).await?;
+    write.commit().await?;
+    Ok(cursor)
 }
 
 #[cfg(test)]

@@ -1,156 +1,138 @@
-//! One process at a time works for a signer: a row with a heartbeat, and an epoch that every write for the signer checks,
-//! so that a process that slept through its lease cannot write any more.
+//! One process at a time works for the signers of a database: a lock that ends with the process
+//! ([`service::db::Alone`]), and an epoch that every write checks, so that a process whose lock was lost, or taken from it,
+//! cannot write any more.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use protocol::chain::Address;
-use service::{
-    clock::Clock,
-    db::{Db, Write},
-};
+use service::db::{Alone, Db, Write};
 
 use crate::error::Error;
 
-/// The right to work for a signer.
-#[derive(Clone)]
+/// The row that counts the takings.
+const NAME: &str = "relayer";
+/// Between looks at whether the lock still holds.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The right to work for the signers of a database.
+#[derive(Clone, Debug)]
 pub struct Lease {
     db: Db,
-    clock: Arc<dyn Clock>,
-    signer: String,
+    lock: Arc<Alone>,
     epoch: i64,
-    lasts_ms: i64,
-}
-
-impl std::fmt::Debug for Lease {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lease")
-            .field("signer", &self.signer)
-            .field("epoch", &self.epoch)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Lease {
-    /// Takes the lease when it is free or has run out; otherwise says until when (Unix milliseconds) it is held.
+    /// Takes the lease, unless another process has it.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn take(
-        db: &Db,
-        clock: Arc<dyn Clock>,
-        signer: Address,
-        lasts_ms: u64,
-    ) -> Result<Result<Self, i64>, Error> {
-        let signer = signer.to_string();
-        let lasts_ms = i64::try_from(lasts_ms).unwrap_or(i64::MAX);
+    pub async fn take(db: &Db) -> Result<Option<Self>, Error> {
+        let Some(lock) = db.alone().await? else { return Ok(None) };
         let mut write = db.begin().await?;
-        let now_ms = clock.now_ms();
-        let held: Option<(i64, i64)> =
-            sqlx::query_as("SELECT epoch, until_ms FROM signer WHERE address = $1")
-                .bind(&signer)
-                .fetch_optional(write.on())
-                .await?;
-        if let Some((_, until_ms)) = held
-            // A time far ahead is a clock that was wrong, not a holder.
-            && until_ms > now_ms
-            && until_ms <= now_ms.saturating_add(lasts_ms.saturating_mul(2))
-        {
-            return Ok(Err(until_ms));
-        }
-        let epoch = held.map_or(1, |(epoch, _)| epoch.saturating_add(1));
-        sqlx::query(
-            "INSERT INTO signer (address, next_nonce, epoch, until_ms) VALUES ($1, 0, $2, $3)
-             ON CONFLICT (address) DO UPDATE SET epoch = excluded.epoch, until_ms = excluded.until_ms",
+        let epoch: i64 = sqlx::query_scalar(
+            "INSERT INTO lease (name, epoch) VALUES ($1, 1)
+             ON CONFLICT (name) DO UPDATE SET epoch = lease.epoch + 1 RETURNING epoch",
         )
-        .bind(&signer)
-        .bind(epoch)
-        .bind(now_ms.saturating_add(lasts_ms))
-        .execute(write.on())
+        .bind(NAME)
+        .fetch_one(write.on())
         .await?;
         write.commit().await?;
-        Ok(Ok(Self { db: db.clone(), clock, signer, epoch, lasts_ms }))
+        Ok(Some(Self { db: db.clone(), lock: Arc::new(lock), epoch }))
     }
 
-    /// Milliseconds between heartbeats.
-    pub fn beat_ms(&self) -> u64 {
-        u64::try_from(self.lasts_ms).unwrap_or(1_000).div_ceil(4)
-    }
-
-    /// Begins a transaction in which this process provably holds the lease.
+    /// Begins a transaction in which no other process took the lease since this one did.
     ///
     /// # Errors
-    /// Another process holds it, or the database's own.
+    /// One did, or the database's own.
     pub async fn begin(&self) -> Result<Write, Error> {
         let mut write = self.db.begin().await?;
-        let epoch: Option<i64> = sqlx::query_scalar("SELECT epoch FROM signer WHERE address = $1")
-            .bind(&self.signer)
+        let epoch: Option<i64> = sqlx::query_scalar("SELECT epoch FROM lease WHERE name = $1")
+            .bind(NAME)
             .fetch_optional(write.on())
             .await?;
         if epoch == Some(self.epoch) { Ok(write) } else { Err(Error::LeaseLost) }
     }
 
-    /// A sign of life.
+    /// Whether the lock still holds, and nobody else took the lease.
     ///
     /// # Errors
-    /// As [`Lease::begin`].
-    pub async fn beat(&self) -> Result<(), Error> {
-        self.extend(self.clock.now_ms().saturating_add(self.lasts_ms)).await
-    }
-
-    /// Lets others have it at once.
-    ///
-    /// # Errors
-    /// As [`Lease::begin`].
-    pub async fn give_up(&self) -> Result<(), Error> {
-        self.extend(0).await
-    }
-
-    async fn extend(&self, until_ms: i64) -> Result<(), Error> {
-        let mut write = self.begin().await?;
-        sqlx::query("UPDATE signer SET until_ms = $1 WHERE address = $2")
-            .bind(until_ms)
-            .bind(&self.signer)
-            .execute(write.on())
+    /// It does not, or somebody did.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.lock.check().await.map_err(|error| {
+            tracing::warn!(%error, "the lock's session");
+            Error::LeaseLost
+        })?;
+        let epoch: Option<i64> = sqlx::query_scalar("SELECT epoch FROM lease WHERE name = $1")
+            .bind(NAME)
+            .fetch_optional(self.db.reader())
             .await?;
-        write.commit().await?;
-        Ok(())
+        if epoch == Some(self.epoch) { Ok(()) } else { Err(Error::LeaseLost) }
+    }
+
+    /// Lets others have it at once, instead of when this value is gone.
+    pub async fn give_up(self) {
+        if let Some(lock) = Arc::into_inner(self.lock) {
+            lock.give_up().await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use service::db::testing::on_both;
+    use service::db::{Engine, testing::on_both};
 
     use super::*;
-    use crate::{run::SCHEMA, testing::MovedClock};
+    use crate::run::SCHEMA;
 
-    const fn key(byte: u8) -> Address {
-        Address::Solana([byte; 32])
+    #[tokio::test]
+    async fn one_holds_it_and_who_gives_it_up_or_goes_lets_the_next_in() {
+        for fresh in on_both().await {
+            let (one, two) =
+                (Db::open(&fresh.url, SCHEMA).await.unwrap(), Db::open(&fresh.url, SCHEMA).await.unwrap());
+            let first = Lease::take(&one).await.unwrap().unwrap();
+            first.check().await.unwrap();
+            assert!(Lease::take(&two).await.unwrap().is_none(), "{:?}", fresh.engine);
+            assert!(Lease::take(&one).await.unwrap().is_none(), "{:?}", fresh.engine);
+            first.give_up().await;
+            let second = Lease::take(&two).await.unwrap().unwrap();
+            second.begin().await.unwrap();
+            assert!(Lease::take(&one).await.unwrap().is_none(), "{:?}", fresh.engine);
+            drop(second);
+            crate::testing::until("the next is in", || async { Lease::take(&one).await.unwrap() }).await;
+        }
     }
 
     #[tokio::test]
-    async fn who_slept_through_its_lease_cannot_write_any_more() {
+    async fn who_lost_its_lock_cannot_write_any_more() {
         for fresh in on_both().await {
-            let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
-            let clock: Arc<MovedClock> = Arc::default();
-            let signer = key(1);
-            let take = || Lease::take(&db, clock.clone(), signer, 5_000);
-            let first = take().await.unwrap().unwrap();
-            let until_ms = take().await.unwrap().unwrap_err();
-            assert!(until_ms > clock.now_ms(), "{:?}", fresh.engine);
-            clock.pass_ms(4_000);
-            first.beat().await.unwrap();
-            clock.pass_ms(4_000);
-            take().await.unwrap().unwrap_err();
-            clock.pass_ms(2_000);
-            let second = take().await.unwrap().unwrap();
+            let (one, two) =
+                (Db::open(&fresh.url, SCHEMA).await.unwrap(), Db::open(&fresh.url, SCHEMA).await.unwrap());
+            let first = Lease::take(&one).await.unwrap().unwrap();
+            match fresh.engine {
+                // Somebody removes the file by hand.
+                Engine::Sqlite => {
+                    let path = fresh.url.strip_prefix("sqlite:").unwrap();
+                    std::fs::remove_file(format!("{path}-lock")).unwrap();
+                }
+                // The server, or a proxy before it, ends the session.
+                Engine::Postgres => {
+                    sqlx::query(
+                        "SELECT CAST(pg_terminate_backend(pid) AS TEXT) FROM pg_locks
+                         WHERE locktype = 'advisory' AND database =
+                             (SELECT oid FROM pg_database WHERE datname = current_database())",
+                    )
+                    .execute(two.reader())
+                    .await
+                    .unwrap();
+                }
+            }
+            let second =
+                crate::testing::until("the lock is free", || async { Lease::take(&two).await.unwrap() })
+                    .await;
             assert!(matches!(first.begin().await, Err(Error::LeaseLost)), "{:?}", fresh.engine);
-            assert!(matches!(first.beat().await, Err(Error::LeaseLost)), "{:?}", fresh.engine);
+            assert!(matches!(first.check().await, Err(Error::LeaseLost)), "{:?}", fresh.engine);
             second.begin().await.unwrap();
-            second.give_up().await.unwrap();
-            take().await.unwrap().unwrap();
-            Lease::take(&db, clock.clone(), key(2), 5_000).await.unwrap().unwrap();
-            db.close().await;
+            second.check().await.unwrap();
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
+use service::failpoint;
 
 use crate::error::Error;
 
@@ -185,7 +186,10 @@ impl Peer {
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
-        let mut response = request.send().await.map_err(away)?;
+        failpoint::pass(&["relayer", peer, "before"]);
+        let response = service::http::send(request).await;
+        failpoint::pass(&["relayer", peer, "after"]);
+        let mut response = response.map_err(away)?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(away)? {

@@ -19,8 +19,11 @@ use crate::{
     bridge::Bridge,
     config::Config,
     error::Error,
+    estimate::{self, Estimator},
     intents::Fetcher,
-    lease::Lease,
+    lease::{LOOK_EVERY, Lease},
+    outbox::Messenger,
+    page::Pager,
     peer::Peer,
     status::{self, Status},
     transactions::{self, Manager, Worker},
@@ -33,10 +36,12 @@ pub const SCHEMA: Schema = Schema {
     postgres: &migrate!("migrations/postgres"),
 };
 
+/// Between tries to take the lease from a process that is gone.
+const TAKE_EVERY: Duration = Duration::from_millis(250);
 /// Between renewals of the gauges.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// The relayer until `stop`: serves HTTP on `listener`, and works while it holds the lease of its signer.
+/// The relayer until `stop`: serves HTTP on `listener`, and works while it holds the lease of its database.
 ///
 /// # Errors
 /// The configuration, the database when it is opened, or the listener. What fails later is tried again and said by
@@ -47,20 +52,56 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    config.check()?;
-    let manager = Manager::new(&config)?;
-    let hub = Peer::new("hub", "hub_url", &config.hub_url, Some(config.hub_key.expose()))?;
-    let indexer = Peer::new("indexer", "indexer_url", &config.indexer_url, None)?;
-    let db = Db::open(&config.database, SCHEMA).await?;
+    let (crew, status) = prepare(&config, clock).await?;
     // A task that ends early takes the others with it.
     let stop = stop.child_token();
     let _stops_all = stop.clone().drop_guard();
+    let ready = {
+        let alarms = status.alarms.clone();
+        move || {
+            let alarms = alarms.clone();
+            async move { alarms.ready() }
+        }
+    };
+    let estimator = Estimator::new(
+        status.db.clone(),
+        status.clock.clone(),
+        config.chain,
+        crew.worker.manager.clone(),
+        config.quotas,
+        config.hub_key.clone(),
+    );
+    let routes = status::routes(status.clone())
+        .merge(transactions::routes(status.db.clone()))
+        .merge(estimate::routes(estimator));
+    let served = http::serve(listener, http::shell("relayer", routes, ready), stop.clone());
+    let served = async {
+        let served = served.await;
+        stop.cancel();
+        served
+    };
+    let (served, (), ()) = tokio::join!(served, crew.work(&stop), measure(&status, &stop));
+    status.db.close().await;
+    Ok(served?)
+}
+
+/// The tasks and what they say of themselves; nothing of it works yet.
+pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(Crew, Status), Error> {
+    config.check()?;
+    let manager = Manager::new(config).await?;
+    let hub = Peer::new("hub", "hub_url", &config.hub_url, Some(config.hub_key.expose()))?;
+    let indexer = Peer::new("indexer", "indexer_url", &config.indexer_url, None)?;
+    let pager = match config.page_url.as_str() {
+        "" => None,
+        url => Some(Pager::new(url, config.page_secret.expose(), config.chain)?),
+    };
+    let db = Db::open(&config.database, SCHEMA).await?;
     let alarms = Arc::new(Alarms::default());
     let status = Status {
         db: db.clone(),
         clock: clock.clone(),
         chain: config.chain,
-        signer: manager.signer(),
+        signers: manager.signers(),
         alarms: alarms.clone(),
         progress: Arc::default(),
         seen: Arc::new(Mutex::new(None)),
@@ -68,21 +109,12 @@ pub async fn run(
     for task in ["bridge", "intents", "transactions"] {
         alarms.raise(task, "starting", clock.now_ms());
     }
-    let ready = {
-        let alarms = alarms.clone();
-        move || {
-            let alarms = alarms.clone();
-            async move { alarms.ready() }
-        }
-    };
-    let routes = status::routes(status.clone()).merge(transactions::routes(db.clone()));
-    let served = http::serve(listener, http::shell("relayer", routes, ready), stop.clone());
-    let (reporter, reports) = transactions::reporter(hub.clone(), stop.clone());
     let arrived = Arc::new(Notify::new());
     let crew = Crew {
         bridge: Bridge {
             db: db.clone(),
             clock: clock.clone(),
+            chain: config.chain,
             indexer,
             hub: hub.clone(),
             alarms: alarms.clone(),
@@ -91,10 +123,10 @@ pub async fn run(
         fetcher: Fetcher {
             db: db.clone(),
             clock: clock.clone(),
-            hub,
+            hub: hub.clone(),
             chain: config.chain,
             alarms: alarms.clone(),
-            reporter: reporter.clone(),
+            quotas: config.quotas,
             arrived: arrived.clone(),
         },
         worker: Worker {
@@ -104,20 +136,12 @@ pub async fn run(
             poll_interval: Duration::from_millis(config.poll_interval_ms),
             resend_after_ms: i64::try_from(config.resend_after_ms).unwrap_or(i64::MAX),
             alarms: alarms.clone(),
-            reporter,
             arrived,
             seen: status.seen.clone(),
         },
-        lease_ms: config.lease_ms,
+        messenger: Messenger { db: db.clone(), clock: clock.clone(), hub, pager, alarms: alarms.clone() },
     };
-    let served = async {
-        let served = served.await;
-        stop.cancel();
-        served
-    };
-    let (served, (), (), ()) = tokio::join!(served, reports, crew.work(&stop), measure(&status, &stop));
-    db.close().await;
-    Ok(served?)
+    Ok((crew, status))
 }
 
 async fn measure(status: &Status, stop: &CancellationToken) {
@@ -132,12 +156,12 @@ async fn measure(status: &Status, stop: &CancellationToken) {
     }
 }
 
-/// The three tasks.
-struct Crew {
-    bridge: Bridge,
-    fetcher: Fetcher,
-    worker: Worker,
-    lease_ms: u64,
+/// The tasks.
+pub(crate) struct Crew {
+    pub bridge: Bridge,
+    pub fetcher: Fetcher,
+    pub worker: Worker,
+    pub messenger: Messenger,
 }
 
 impl Crew {
@@ -153,57 +177,50 @@ impl Crew {
                 lost.cancel();
                 kept
             };
-            let (ended, (), ()) =
-                tokio::join!(watch, self.bridge.run(&lease, &lost), self.fetcher.run(&lease, &lost));
+            let (ended, (), (), ()) = tokio::join!(
+                watch,
+                self.bridge.run(&lease, &lost),
+                self.fetcher.run(&lease, &lost),
+                self.messenger.run(&lease, &lost)
+            );
             if let Err(error) = ended {
                 tracing::warn!(%error, "the lease ended");
             }
-            if stop.is_cancelled()
-                && let Err(error) = lease.give_up().await
-            {
-                tracing::warn!(%error, "the lease is not given up and will run out");
-            }
+            lease.give_up().await;
         }
     }
 
     async fn take_lease(&self, stop: &CancellationToken) -> Option<Lease> {
         let (db, clock, alarms) = (&self.worker.db, &self.worker.clock, &self.worker.alarms);
-        let signer = self.worker.manager.signer();
         while !stop.is_cancelled() {
-            let pause = match Lease::take(db, clock.clone(), signer, self.lease_ms).await {
-                Ok(Ok(lease)) => {
+            match Lease::take(db).await {
+                Ok(Some(lease)) => {
                     alarms.clear("lease");
                     return Some(lease);
                 }
-                Ok(Err(until_ms)) => {
-                    let now_ms = clock.now_ms();
-                    let words = format!("another process works for signer {signer}; standing by");
-                    alarms.raise("lease", words, now_ms);
-                    u64::try_from(until_ms.saturating_sub(now_ms)).unwrap_or(0).clamp(50, 1_000)
+                Ok(None) => {
+                    let words = "another process works on this database; standing by";
+                    alarms.raise("lease", words, clock.now_ms());
                 }
-                Err(error) => {
-                    alarms.raise("lease", error.to_string(), clock.now_ms());
-                    1_000
-                }
-            };
+                Err(error) => alarms.raise("lease", error.to_string(), clock.now_ms()),
+            }
             tokio::select! {
                 () = stop.cancelled() => return None,
-                () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+                () = tokio::time::sleep(TAKE_EVERY) => {}
             }
         }
         None
     }
 }
 
-/// Keeps the lease alive until `stop`, or until it is lost.
+/// Looks whether the lease still holds, until `stop` or until it does not.
 async fn keep(lease: &Lease, stop: &CancellationToken) -> Result<(), Error> {
-    let beat = Duration::from_millis(lease.beat_ms());
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(beat) => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        match lease.beat().await {
+        match lease.check().await {
             // A database that is away for a moment: every write checks the epoch anyway.
             Ok(()) | Err(Error::Db(_)) => {}
             Err(error) => return Err(error),

@@ -18,7 +18,8 @@ use crate::{
     bridge::{self, Progress},
     error::Error,
     intents::State,
-    transactions::{self, Seen},
+    outbox,
+    transactions::{self, Seen, Standing},
 };
 
 /// What `/status` needs.
@@ -31,7 +32,7 @@ pub struct Status {
     /// The chain by CAIP-2.
     pub chain: protocol::chain::ChainId,
     /// Who pays.
-    pub signer: protocol::chain::Address,
+    pub signers: Vec<protocol::chain::Address>,
     /// What is wrong.
     pub alarms: Arc<Alarms>,
     /// How far the bridge is.
@@ -49,7 +50,12 @@ struct Report {
     intents: BTreeMap<State, i64>,
     attempts_open: i64,
     oldest_intent_age_ms: i64,
-    signer: Signer,
+    /// What is still to be told to the hub and the operator.
+    outbox: i64,
+    /// None before the first look at the chain; so with the next.
+    latest_block: Option<String>,
+    final_block: Option<String>,
+    signers: Vec<Signer>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,8 +74,6 @@ struct Signer {
     address: String,
     /// In the coin's smallest unit; none before the first look at the chain.
     balance: Option<String>,
-    latest_block: Option<String>,
-    final_block: Option<String>,
     /// None where transactions have no nonces.
     next_nonce: Option<String>,
     /// Reserved nonces that the chain has not used yet.
@@ -90,11 +94,11 @@ async fn show(status: &Status) -> Result<Json<Report>, Problem> {
 async fn report(status: &Status) -> Result<Report, Error> {
     let now_ms = status.clock.now_ms();
     let progress = status.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let seen = *status.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = status.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let reader = status.db.reader();
     let (refused_entries, _) = bridge::refused_count(reader).await?;
-    let standing = transactions::standing(reader, status.signer).await?;
-    let used = seen.and_then(|seen| seen.nonce);
+    let standing = transactions::standing(reader).await?;
+    let signers = status.signers.iter().map(|address| signer(*address, seen.as_ref(), &standing)).collect();
     Ok(Report {
         chain: status.chain.to_string(),
         database: match status.db.engine() {
@@ -111,15 +115,24 @@ async fn report(status: &Status) -> Result<Report, Error> {
         intents: standing.intents.iter().copied().collect(),
         attempts_open: standing.attempts_open,
         oldest_intent_age_ms: standing.oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
-        signer: Signer {
-            address: status.signer.to_string(),
-            balance: seen.map(|seen| seen.balance.to_string()),
-            latest_block: seen.map(|seen| seen.latest.to_string()),
-            final_block: seen.map(|seen| seen.finalized.to_string()),
-            next_nonce: used.map(|_| standing.next_nonce.to_string()),
-            nonce_gap: used.map(|used| standing.next_nonce.saturating_sub(used)),
-        },
+        outbox: outbox::waiting(&status.db).await?,
+        latest_block: seen.as_ref().map(|seen| seen.latest.to_string()),
+        final_block: seen.as_ref().map(|seen| seen.finalized.to_string()),
+        signers,
     })
+}
+
+fn signer(address: protocol::chain::Address, seen: Option<&Seen>, standing: &Standing) -> Signer {
+    let name = address.to_string();
+    let seen = seen.and_then(|seen| seen.signers.iter().find(|signer| signer.address == address));
+    let next = standing.next_nonces.get(&name).copied().unwrap_or(0);
+    let used = seen.and_then(|seen| seen.nonce);
+    Signer {
+        address: name,
+        balance: seen.map(|seen| seen.balance.to_string()),
+        next_nonce: used.map(|used| next.max(used).to_string()),
+        nonce_gap: used.map(|used| next.saturating_sub(used)),
+    }
 }
 
 fn lag_ms(progress: &Progress, now_ms: i64) -> i64 {
@@ -143,15 +156,22 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
     gauge("relayer_attempts_open", report.attempts_open);
     gauge("relayer_oldest_intent_age_seconds", report.oldest_intent_age_ms / 1_000);
     gauge("relayer_alarms", i64::try_from(report.alarms.len()).unwrap_or(i64::MAX));
-    if let Some(gap) = report.signer.nonce_gap {
-        gauge("relayer_nonce_gap", i64::try_from(gap).unwrap_or(i64::MAX));
+    gauge("relayer_outbox", report.outbox);
+    for signer in &report.signers {
+        if let Some(gap) = signer.nonce_gap {
+            let gap = i64::try_from(gap).unwrap_or(i64::MAX);
+            metrics::gauge!("relayer_nonce_gap", "signer" => signer.address.clone()).set(as_f64(gap));
+        }
     }
-    let seen = *status.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = status.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Some(seen) = seen {
         let lag = seen.latest.saturating_sub(seen.finalized);
         gauge("relayer_finality_lag_blocks", i64::try_from(lag).unwrap_or(i64::MAX));
-        let balance = i64::try_from(seen.balance_billionths).unwrap_or(i64::MAX);
-        gauge("relayer_signer_balance_gwei", balance);
+        for signer in seen.signers {
+            let balance = i64::try_from(signer.balance_billionths).unwrap_or(i64::MAX);
+            metrics::gauge!("relayer_signer_balance_gwei", "signer" => signer.address.to_string())
+                .set(as_f64(balance));
+        }
     }
     Ok(())
 }

@@ -75,6 +75,8 @@ struct Sides {
     away: bool,
     answers_lost: usize,
     intents: Vec<Intent>,
+    /// Of the fields of intents with these keys, one is of a kind that nobody knows.
+    garbled: HashSet<String>,
     reports: Vec<ProgressReport>,
 }
 
@@ -91,6 +93,8 @@ struct Served(Arc<Mutex<Sides>>, watch::Receiver<()>);
 
 #[derive(Deserialize)]
 struct Asked {
+    #[serde(rename = "chain")]
+    _chain: Option<String>,
     after: u64,
     limit: usize,
     wait: u64,
@@ -128,6 +132,15 @@ impl Peers {
 
     pub fn want(&self, intents: impl IntoIterator<Item = Intent>) {
         self.change(|sides| sides.intents.extend(intents));
+    }
+
+    /// The intent of this key cannot be read from now on, or again.
+    pub fn garble(&self, key: &str, garbled: bool) {
+        self.change(
+            |sides| {
+                if garbled { sides.garbled.insert(key.to_owned()) } else { sides.garbled.remove(key) }
+            },
+        );
     }
 
     pub fn begin_intents_anew(&self, intents: impl IntoIterator<Item = Intent>) {
@@ -197,8 +210,15 @@ async fn intents(State(served): State<Served>, headers: HeaderMap, Query(asked):
     if let Some(refused) = refusal(&served, &headers) {
         return refused;
     }
+    let sides = served.0.clone();
     let (intents, cursor) = page(served, asked, |sides| &sides.intents, |intent| intent.seq).await;
-    Json(IntentPage { intents, cursor }).into_response()
+    let mut page = serde_json::to_value(IntentPage { intents, cursor }).unwrap();
+    for intent in page["intents"].as_array_mut().unwrap() {
+        if sides.lock().unwrap().garbled.contains(intent["key"].as_str().unwrap()) {
+            intent["action"] = serde_json::json!({ "do": "what_is_not_known_yet" });
+        }
+    }
+    Json(page).into_response()
 }
 
 fn refusal(served: &Served, headers: &HeaderMap) -> Option<Response> {
@@ -250,10 +270,28 @@ async fn progress(
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// A node that can lose transactions on their way in.
+/// What becomes of the transactions that are sent over a wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// They arrive.
+    #[default]
+    Arrive,
+    /// They are lost.
+    Lost,
+    /// They arrive, and the answer is lost.
+    Unanswered,
+    /// They are lost, and the answer says this.
+    Refused(&'static str),
+}
+
+/// Of how many blocks a forgetful node keeps the state.
+pub const KEPT_BLOCKS: u64 = 32;
+
+/// A node that can lose transactions on their way in, and memories.
 pub struct Wire {
     pub url: String,
-    cut: Arc<AtomicBool>,
+    fate: Arc<Mutex<Fate>>,
+    forgetful: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<String>>>,
     _task: JoinHandle<()>,
 }
@@ -261,17 +299,20 @@ pub struct Wire {
 #[derive(Clone)]
 struct Forward {
     to: String,
-    cut: Arc<AtomicBool>,
+    fate: Arc<Mutex<Fate>>,
+    forgetful: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<String>>>,
     client: reqwest::Client,
 }
 
 impl Wire {
     pub async fn to(rpc_url: String) -> Self {
-        let (cut, sent) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (fate, sent) = (Arc::default(), Arc::default());
+        let forgetful = Arc::new(AtomicBool::new(false));
         let forward = Forward {
             to: rpc_url,
-            cut: Arc::clone(&cut),
+            fate: Arc::clone(&fate),
+            forgetful: Arc::clone(&forgetful),
             sent: Arc::clone(&sent),
             client: reqwest::Client::new(),
         };
@@ -279,12 +320,23 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { url, cut, sent, _task: task }
+        Self { url, fate, forgetful, sent, _task: task }
     }
 
     /// Whether transactions are lost.
     pub fn cut(&self, cut: bool) {
-        self.cut.store(cut, Ordering::SeqCst);
+        self.fate(if cut { Fate::Lost } else { Fate::Arrive });
+    }
+
+    /// What becomes of transactions from now on.
+    pub fn fate(&self, fate: Fate) {
+        *self.fate.lock().unwrap() = fate;
+    }
+
+    /// Whether the node has forgotten what was: the state of all but the last [`KEPT_BLOCKS`] on an EVM chain, every
+    /// transaction on Solana.
+    pub fn forget(&self, forgetful: bool) {
+        self.forgetful.store(forgetful, Ordering::SeqCst);
     }
 
     /// Every transaction that was sent, lost or not.
@@ -293,18 +345,106 @@ impl Wire {
     }
 }
 
+impl Forward {
+    async fn ask(&self, call: &serde_json::Value) -> serde_json::Value {
+        let answer = self.client.post(&self.to).json(call).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// What a node says that has forgotten what is asked for; none where it has not.
+    async fn forgotten(&self, call: &serde_json::Value) -> Option<serde_json::Value> {
+        let id = &call["id"];
+        let at = match call["method"].as_str()? {
+            "getSignatureStatuses" => {
+                let mut answer = self.ask(call).await;
+                for status in answer["result"]["value"].as_array_mut()? {
+                    *status = serde_json::Value::Null;
+                }
+                return Some(answer);
+            }
+            "eth_call" | "eth_getTransactionCount" => &call["params"][1],
+            _ => return None,
+        };
+        let header = |method: &str, which: &serde_json::Value| {
+            let call =
+                serde_json::json!({ "jsonrpc": "2.0", "id": 0, "method": method, "params": [which, false] });
+            let forward = self.clone();
+            async move { forward.ask(&call).await["result"]["number"].clone() }
+        };
+        let number = |value: serde_json::Value| {
+            u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+        };
+        let asked = match &at["blockHash"] {
+            serde_json::Value::Null => header("eth_getBlockByNumber", at).await,
+            hash => header("eth_getBlockByHash", hash).await,
+        };
+        let latest = number(header("eth_getBlockByNumber", &"latest".into()).await);
+        let kept = at == "pending" || number(asked) + KEPT_BLOCKS > latest;
+        let refusal = serde_json::json!({ "code": -32000, "message": "missing trie node" });
+        (!kept).then(|| serde_json::json!({ "jsonrpc": "2.0", "id": id, "error": refusal }))
+    }
+}
+
 async fn pass_on(State(forward): State<Forward>, body: Bytes) -> Response {
     let call: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let mut fate = Fate::Arrive;
     if ["eth_sendRawTransaction", "sendTransaction"].iter().any(|method| call["method"] == *method) {
         forward.sent.lock().unwrap().push(call["params"][0].as_str().unwrap().to_owned());
-        if forward.cut.load(Ordering::SeqCst) {
-            return StatusCode::BAD_GATEWAY.into_response();
+        fate = *forward.fate.lock().unwrap();
+    }
+    match fate {
+        Fate::Lost => return StatusCode::BAD_GATEWAY.into_response(),
+        Fate::Refused(words) => {
+            let refusal = serde_json::json!({ "code": -32000, "message": words });
+            return Json(serde_json::json!({ "jsonrpc": "2.0", "id": call["id"], "error": refusal }))
+                .into_response();
         }
+        Fate::Arrive | Fate::Unanswered => {}
+    }
+    if forward.forgetful.load(Ordering::SeqCst)
+        && let Some(answer) = forward.forgotten(&call).await
+    {
+        return Json(answer).into_response();
     }
     let answer = forward.client.post(&forward.to).header(header::CONTENT_TYPE, "application/json").body(body);
     match answer.send().await {
-        Ok(answer) => answer.bytes().await.unwrap().into_response(),
-        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+        Ok(answer) if fate == Fate::Arrive => answer.bytes().await.unwrap().into_response(),
+        _ => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+/// Somebody who is paged, and believes only what is signed.
+pub struct Operator {
+    pub url: String,
+    pages: Arc<Mutex<Vec<(String, serde_json::Value)>>>,
+    _task: JoinHandle<()>,
+}
+
+/// The secret of pages.
+pub const PAGE_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+impl Operator {
+    pub async fn start() -> Self {
+        let pages: Arc<Mutex<Vec<(String, serde_json::Value)>>> = Arc::default();
+        let kept = pages.clone();
+        let take = move |headers: HeaderMap, body: Bytes| async move {
+            use service::http::webhook;
+            let header = |name: &str| headers.get(name).unwrap().to_str().unwrap();
+            let signed = [webhook::ID, webhook::TIMESTAMP, webhook::SIGNATURE].map(header);
+            let second: i64 = signed[1].parse().unwrap();
+            webhook::verify(&PAGE_SECRET.parse().unwrap(), signed, &body, second).unwrap();
+            kept.lock().unwrap().push((signed[0].to_owned(), serde_json::from_slice(&body).unwrap()));
+        };
+        let routes = Router::new().route("/pages", post(take));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/pages", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        Self { url, pages, _task: task }
+    }
+
+    /// Everything that came: its id, and what it says.
+    pub fn pages(&self) -> Vec<(String, serde_json::Value)> {
+        self.pages.lock().unwrap().clone()
     }
 }
 
@@ -364,12 +504,11 @@ pub fn config(database: &str, peers: &Peers, rpc_url: &str, key: &str) -> Config
         indexer_url: peers.url.clone(),
         hub_url: peers.url.clone(),
         hub_key: KEY.to_owned().into(),
-        rpc_url: rpc_url.to_owned(),
+        rpc_urls: vec![rpc_url.to_owned()],
         private_key: key.to_owned().into(),
         bump_after_ms: 60_000,
         resend_after_ms: 300,
         poll_interval_ms: 50,
-        lease_ms: 1_000,
         ..Config::default()
     }
 }
@@ -423,5 +562,6 @@ pub fn terms() -> Terms {
 /// An intent of the hub.
 pub fn intent(seq: u64, key: &str, terms: &Terms, action: IntentAction) -> Intent {
     let deadline = terms.deliver_by + 1_000_000;
-    Intent { seq, key: key.to_owned(), arbiter: terms.arbiter, terms: terms.clone(), action, deadline }
+    let (key, terms, arbiter) = (key.to_owned(), terms.clone(), terms.arbiter);
+    Intent { seq, key, arbiter, terms, action, deadline, asked_by: None }
 }

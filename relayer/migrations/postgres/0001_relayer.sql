@@ -21,7 +21,8 @@ CREATE TABLE refused_entry (
 );
 CREATE INDEX refused_entry_lane ON refused_entry (lane, id);
 
--- What the hub wants done, once each by business key, and how far it is.
+-- What the hub wants done, once each by business key, and how far it is. `settled` tells the final block as of which it
+-- was over, `asked_by` the account in whose name it is done.
 CREATE TABLE intent (
     id               BIGINT NOT NULL PRIMARY KEY,
     key              TEXT   NOT NULL UNIQUE,
@@ -31,14 +32,21 @@ CREATE TABLE intent (
     refused_at_block BIGINT,
     done_by          TEXT,
     received_ms      BIGINT NOT NULL,
-    updated_ms       BIGINT NOT NULL
+    updated_ms       BIGINT NOT NULL,
+    settled_block    BIGINT,
+    settled_hash     TEXT,
+    asked_by         TEXT
 );
+CREATE INDEX intent_settled ON intent (settled_block);
 CREATE INDEX intent_state ON intent (state, id);
+CREATE INDEX intent_asked_by ON intent (asked_by, state);
 
--- Every transaction that was ever signed, before it was first sent.
+-- Every transaction that was ever signed, before it was first sent: the call that an intent asks for, the cancelling of
+-- one at its nonce, or the filling of a nonce that nothing else has (of no intent). `signed_block` is the newest block then.
 CREATE TABLE attempt (
     hash         TEXT   NOT NULL PRIMARY KEY,
-    intent       BIGINT NOT NULL REFERENCES intent (id),
+    intent       BIGINT REFERENCES intent (id),
+    kind         TEXT   NOT NULL,
     signer       TEXT   NOT NULL,
     nonce        BIGINT NOT NULL,
     raw          TEXT   NOT NULL,
@@ -46,15 +54,46 @@ CREATE TABLE attempt (
     max_fee      TEXT   NOT NULL,
     priority_fee TEXT   NOT NULL,
     outcome      TEXT   NOT NULL,
-    signed_ms    BIGINT NOT NULL
+    signed_ms    BIGINT NOT NULL,
+    signed_block BIGINT NOT NULL
 );
+CREATE INDEX attempt_outcome ON attempt (outcome);
 CREATE INDEX attempt_intent ON attempt (intent, nonce);
 CREATE INDEX attempt_nonce ON attempt (signer, nonce);
 
--- The one process that may use a signer, and the next nonce it will use.
-CREATE TABLE signer (
-    address    TEXT   NOT NULL PRIMARY KEY,
-    next_nonce BIGINT NOT NULL,
-    epoch      BIGINT NOT NULL,
-    until_ms   BIGINT NOT NULL
+-- How often the right to work was taken: every write checks that it is still its own taking.
+CREATE TABLE lease (
+    name  TEXT   NOT NULL PRIMARY KEY,
+    epoch BIGINT NOT NULL
 );
+
+-- What is still to be told: progress to the hub, pages to the operator.
+CREATE TABLE outbox (
+    id         BIGINT NOT NULL PRIMARY KEY,
+    kind       TEXT   NOT NULL,
+    body       TEXT   NOT NULL,
+    tries      BIGINT NOT NULL,
+    next_ms    BIGINT NOT NULL,
+    created_ms BIGINT NOT NULL
+);
+CREATE INDEX outbox_next ON outbox (next_ms, id);
+
+-- Intents that this version cannot read, until one comes that can.
+CREATE TABLE unread_intent (
+    key         TEXT   NOT NULL PRIMARY KEY,
+    body        TEXT   NOT NULL,
+    reason      TEXT   NOT NULL,
+    received_ms BIGINT NOT NULL
+);
+
+-- What was signed in whose name in the last day, and what it may cost, in billionths of a coin. Of a slot (signer and nonce,
+-- or a signature) only one transaction can be in a block.
+CREATE TABLE charge (
+    slot    TEXT   NOT NULL PRIMARY KEY,
+    intent  BIGINT NOT NULL,
+    account TEXT   NOT NULL,
+    cost    BIGINT NOT NULL,
+    at_ms   BIGINT NOT NULL
+);
+CREATE INDEX charge_account ON charge (account, at_ms);
+CREATE INDEX charge_at ON charge (at_ms);

@@ -21,7 +21,8 @@ CREATE TABLE refused_entry (
 ) STRICT;
 CREATE INDEX refused_entry_lane ON refused_entry (lane, id);
 
--- What the hub wants done, once each by business key, and how far it is.
+-- What the hub wants done, once each by business key, and how far it is. `settled` tells the final block as of which it
+-- was over, `asked_by` the account in whose name it is done.
 CREATE TABLE intent (
     id               INTEGER NOT NULL PRIMARY KEY,
     key              TEXT   NOT NULL UNIQUE,
@@ -31,14 +32,21 @@ CREATE TABLE intent (
     refused_at_block INTEGER,
     done_by          TEXT,
     received_ms      INTEGER NOT NULL,
-    updated_ms       INTEGER NOT NULL
+    updated_ms       INTEGER NOT NULL,
+    settled_block    INTEGER,
+    settled_hash     TEXT,
+    asked_by         TEXT
 ) STRICT;
+CREATE INDEX intent_settled ON intent (settled_block);
 CREATE INDEX intent_state ON intent (state, id);
+CREATE INDEX intent_asked_by ON intent (asked_by, state);
 
--- Every transaction that was ever signed, before it was first sent.
+-- Every transaction that was ever signed, before it was first sent: the call that an intent asks for, the cancelling of
+-- one at its nonce, or the filling of a nonce that nothing else has (of no intent). `signed_block` is the newest block then.
 CREATE TABLE attempt (
     hash         TEXT   NOT NULL PRIMARY KEY,
-    intent       INTEGER NOT NULL REFERENCES intent (id),
+    intent       INTEGER REFERENCES intent (id),
+    kind         TEXT   NOT NULL,
     signer       TEXT   NOT NULL,
     nonce        INTEGER NOT NULL,
     raw          TEXT   NOT NULL,
@@ -46,15 +54,46 @@ CREATE TABLE attempt (
     max_fee      TEXT   NOT NULL,
     priority_fee TEXT   NOT NULL,
     outcome      TEXT   NOT NULL,
-    signed_ms    INTEGER NOT NULL
+    signed_ms    INTEGER NOT NULL,
+    signed_block INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX attempt_outcome ON attempt (outcome);
 CREATE INDEX attempt_intent ON attempt (intent, nonce);
 CREATE INDEX attempt_nonce ON attempt (signer, nonce);
 
--- The one process that may use a signer, and the next nonce it will use.
-CREATE TABLE signer (
-    address    TEXT   NOT NULL PRIMARY KEY,
-    next_nonce INTEGER NOT NULL,
-    epoch      INTEGER NOT NULL,
-    until_ms   INTEGER NOT NULL
+-- How often the right to work was taken: every write checks that it is still its own taking.
+CREATE TABLE lease (
+    name  TEXT   NOT NULL PRIMARY KEY,
+    epoch INTEGER NOT NULL
 ) STRICT;
+
+-- What is still to be told: progress to the hub, pages to the operator.
+CREATE TABLE outbox (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    kind       TEXT   NOT NULL,
+    body       TEXT   NOT NULL,
+    tries      INTEGER NOT NULL,
+    next_ms    INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_next ON outbox (next_ms, id);
+
+-- Intents that this version cannot read, until one comes that can.
+CREATE TABLE unread_intent (
+    key         TEXT   NOT NULL PRIMARY KEY,
+    body        TEXT   NOT NULL,
+    reason      TEXT   NOT NULL,
+    received_ms INTEGER NOT NULL
+) STRICT;
+
+-- What was signed in whose name in the last day, and what it may cost, in billionths of a coin. Of a slot (signer and nonce,
+-- or a signature) only one transaction can be in a block.
+CREATE TABLE charge (
+    slot    TEXT   NOT NULL PRIMARY KEY,
+    intent  INTEGER NOT NULL,
+    account TEXT   NOT NULL,
+    cost    INTEGER NOT NULL,
+    at_ms   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX charge_account ON charge (account, at_ms);
+CREATE INDEX charge_at ON charge (at_ms);

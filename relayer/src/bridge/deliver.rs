@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use protocol::wire::feed::{Delivery, DeliveryReceipt, FeedEntry, FeedPage};
+use protocol::{
+    chain::ChainId,
+    wire::feed::{Delivery, DeliveryReceipt, FeedEntry, FeedPage},
+};
 use serde::Serialize;
 use service::{clock::Clock, db::Db, failpoint};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +54,8 @@ pub struct Bridge {
     pub db: Db,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The chain that this relayer serves: of the feed only its entries are asked for.
+    pub chain: ChainId,
     /// Whose feed it is.
     pub indexer: Peer,
     /// Who takes it.
@@ -96,6 +101,12 @@ impl Bridge {
         }
     }
 
+    /// One look at the feed, without waiting for it, and the delivery of what is there.
+    #[cfg(feature = "simulation")]
+    pub async fn round(&self, lease: &Lease) -> Result<(), Error> {
+        Round { bridge: self, lease, checked_ms: None, patient: false }.once().await
+    }
+
     fn behind(&self) {
         let now_ms = self.clock.now_ms();
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +123,8 @@ impl Bridge {
     }
 
     async fn page(&self, after: u64, limit: usize, wait: Duration) -> Result<FeedPage, PeerError> {
-        let path = format!("/v1/feed?after={after}&limit={limit}&wait={}", wait.as_secs());
+        let chain = self.chain;
+        let path = format!("/v1/feed?chain={chain}&after={after}&limit={limit}&wait={}", wait.as_secs());
         self.indexer.get(&path, wait).await
     }
 
@@ -172,8 +184,6 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Whether the feed still is the one that the cursor points into; from the start when it is not, for the hub knows
-    /// what it has.
     async fn check_anchor(&self, cursor: Cursor) -> Result<Cursor, Error> {
         let bridge = self.bridge;
         if cursor.position == 0 {
@@ -181,21 +191,7 @@ impl Round<'_> {
         }
         let page = bridge.page(cursor.position.saturating_sub(1), 1, Duration::ZERO).await?;
         let found = page.entries.first().map(|entry| (entry.seq, anchor(entry)));
-        if cursor.holds(found.as_ref().map(|(seq, anchor)| (*seq, anchor.as_str()))) {
-            return Ok(cursor);
-        }
-        tracing::error!(
-            position = cursor.position,
-            expected = cursor.anchor,
-            found = ?found,
-            "the indexer's feed was begun anew (its database was lost or replaced); delivering it from the start"
-        );
-        metrics::counter!("relayer_feed_restarts_total").increment(1);
-        let cursor = cursor.from_the_start();
-        let mut write = self.lease.begin().await?;
-        cursor::store(&mut write, FEED, &cursor, bridge.clock.now_ms()).await?;
-        write.commit().await?;
-        Ok(cursor)
+        cursor::check(self.lease, FEED, cursor, found, bridge.clock.now_ms()).await
     }
 
     async fn deliver(&self, cursor: &Cursor, page: FeedPage) -> Result<Cursor, Error> {

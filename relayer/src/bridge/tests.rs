@@ -141,8 +141,7 @@ async fn a_refused_entry_holds_its_own_deal_only_and_is_offered_again() {
         let clock: Arc<MovedClock> = Arc::default();
         peers.refuse(entry(2, 9).event.id);
         peers.tell([entry(1, 1), entry(2, 9), entry(3, 1), entry(4, 9)]);
-        let mut config = config(&db.url, &peers, NO_NODE, SIGNER);
-        config.lease_ms = 60_000;
+        let config = config(&db.url, &peers, NO_NODE, SIGNER);
         let relayer = Running::start(config, clock.clone()).await;
         cursor_at(&relayer, 4).await;
         peers.tell([entry(5, 9), entry(6, 2)]);

@@ -4,27 +4,35 @@ use std::{sync::Arc, time::Duration};
 
 use protocol::{
     chain::ChainId,
-    wire::intent::{IntentPage, IntentProgress},
+    wire::intent::{Intent, IntentProgress},
 };
-use service::{clock::Clock, db::Db};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+use service::{
+    clock::Clock,
+    db::{Db, Write},
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    model::{admit, anchor},
+    model::admit,
     store::{self, Received},
 };
 use crate::{
     alarm::Alarms,
-    cursor::{self, Cursor},
+    cursor,
     error::Error,
     lease::Lease,
+    outbox,
     peer::{Peer, in_order, pause},
-    transactions::Reporter,
+    quota::{self, Quotas},
 };
 
 /// The task's name in alarms and metrics, and the cursor's.
 const TASK: &str = "intents";
+/// The alarm of intents that cannot be read.
+const UNREAD: &str = "unread intents";
 /// The most intents of one page.
 const PAGE: usize = 100;
 /// How long the hub may keep a request open.
@@ -42,8 +50,8 @@ pub struct Fetcher {
     pub chain: ChainId,
     /// Where to say what is wrong.
     pub alarms: Arc<Alarms>,
-    /// Where to say what is refused.
-    pub reporter: Reporter,
+    /// What is done in somebody's name.
+    pub quotas: Quotas,
     /// Told when there is something new.
     pub arrived: Arc<Notify>,
 }
@@ -53,6 +61,9 @@ impl Fetcher {
     pub async fn run(&self, lease: &Lease, stop: &CancellationToken) {
         let mut failures = 0_u32;
         let mut wait = Duration::ZERO;
+        if let Err(error) = self.read_again(lease).await {
+            tracing::warn!(%error, "intents that could not be read");
+        }
         loop {
             let result = tokio::select! {
                 () = stop.cancelled() => return,
@@ -76,64 +87,126 @@ impl Fetcher {
         }
     }
 
-    async fn page(&self, after: u64, limit: usize, wait: Duration) -> Result<IntentPage, Error> {
+    async fn page(&self, after: u64, limit: usize, wait: Duration) -> Result<Page, Error> {
         let path = format!("/v1/intents?after={after}&limit={limit}&wait={}", wait.as_secs());
-        Ok(self.hub.get(&path, wait).await?)
+        let page: Page = self.hub.get(&path, wait).await?;
+        in_order(after, page.intents.iter().map(|listed| listed.seq), page.cursor, "hub")?;
+        Ok(page)
     }
 
-    /// Whether the list still is the one that the cursor points into; from the start when it is not, for every intent is
-    /// known by its key.
-    async fn check_anchor(&self, lease: &Lease, cursor: Cursor) -> Result<Cursor, Error> {
-        if cursor.position == 0 {
-            return Ok(cursor);
-        }
-        let page = self.page(cursor.position.saturating_sub(1), 1, Duration::ZERO).await?;
-        let found = page.intents.first().map(|intent| (intent.seq, anchor(intent)));
-        if cursor.holds(found.as_ref().map(|(seq, anchor)| (*seq, anchor.as_str()))) {
-            return Ok(cursor);
-        }
-        tracing::error!(
-            position = cursor.position,
-            expected = cursor.anchor,
-            found = ?found,
-            "the hub's list of intents was begun anew (its database was lost or replaced); reading it from the start"
-        );
-        metrics::counter!("relayer_intent_list_restarts_total").increment(1);
-        let cursor = cursor.from_the_start();
-        let mut write = lease.begin().await?;
-        cursor::store(&mut write, TASK, &cursor, self.clock.now_ms()).await?;
-        write.commit().await?;
-        Ok(cursor)
-    }
-
-    async fn once(&self, lease: &Lease, wait: Duration) -> Result<(), Error> {
+    pub(crate) async fn once(&self, lease: &Lease, wait: Duration) -> Result<(), Error> {
         let mut cursor = cursor::load(self.db.reader(), TASK).await?;
-        // Every look is at most one long wait after the one before it.
-        cursor = self.check_anchor(lease, cursor).await?;
+        let now_ms = self.clock.now_ms();
+        if cursor.position > 0 {
+            // Every look is at most one long wait after the one before it.
+            let page = self.page(cursor.position.saturating_sub(1), 1, Duration::ZERO).await?;
+            let found = page.intents.first().map(|listed| (listed.seq, listed.key.clone()));
+            cursor = cursor::check(lease, TASK, cursor, found, now_ms).await?;
+        }
         let page = self.page(cursor.position, PAGE, wait).await?;
-        in_order(cursor.position, page.intents.iter().map(|intent| intent.seq), page.cursor, "hub")?;
         let Some(last) = page.intents.last() else { return Ok(()) };
-        let moved = cursor.at(last.seq, anchor(last));
+        let moved = cursor.at(last.seq, last.key.clone());
         let now_ms = self.clock.now_ms();
         let mut write = lease.begin().await?;
-        let mut refused = Vec::new();
-        // What is for another chain is another relayer's.
-        for intent in page.intents.iter().filter(|intent| intent.arbiter.chain == self.chain) {
-            let admitted = admit(intent);
-            let received = store::receive(&mut write, intent, &admitted, now_ms).await?;
-            if let (Received::New, Err(reason)) = (received, admitted) {
-                refused.push((intent.key.clone(), reason));
+        for listed in &page.intents {
+            match listed.read() {
+                Ok(intent) => self.receive(&mut write, &intent, now_ms).await?,
+                Err(reason) => {
+                    tracing::error!(key = listed.key, reason, "an intent cannot be read");
+                    store::keep_unread(&mut write, &listed.key, &listed.body.to_string(), &reason, now_ms)
+                        .await?;
+                }
             }
         }
         cursor::store(&mut write, TASK, &moved, now_ms).await?;
         write.commit().await?;
         metrics::counter!("relayer_intents_received_total")
             .increment(page.intents.len().try_into().unwrap_or(u64::MAX));
-        for (key, reason) in refused {
-            tracing::error!(key, reason, "the hub wants what this relayer cannot do");
-            self.reporter.say(key, IntentProgress::Failed { reason });
-        }
+        self.say_unread().await?;
         self.arrived.notify_one();
         Ok(())
+    }
+
+    /// Keeps an intent of this chain; what is for another one is another relayer's.
+    async fn receive(&self, write: &mut Write, intent: &Intent, now_ms: i64) -> Result<(), Error> {
+        if intent.arbiter.chain != self.chain {
+            return Ok(());
+        }
+        let mut admitted = admit(intent);
+        if let (Ok(()), Some(account)) = (&admitted, &intent.asked_by)
+            && let Some(over) = quota::admit(write, &self.quotas, account).await?
+        {
+            admitted = Err(over.to_string());
+        }
+        let received = store::receive(write, intent, &admitted, now_ms).await?;
+        if let (Received::New, Err(reason)) = (received, admitted) {
+            tracing::error!(key = intent.key, reason, "the hub wants what this relayer cannot do");
+            outbox::say(write, &intent.key, IntentProgress::Failed { reason }, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    /// Tries to read the intents again that an earlier version could not.
+    async fn read_again(&self, lease: &Lease) -> Result<(), Error> {
+        let now_ms = self.clock.now_ms();
+        for (key, body) in store::unread(self.db.reader()).await? {
+            let Ok(intent) = serde_json::from_str::<Intent>(&body) else { continue };
+            let mut write = lease.begin().await?;
+            self.receive(&mut write, &intent, now_ms).await?;
+            store::forget_unread(&mut write, &key).await?;
+            write.commit().await?;
+        }
+        self.say_unread().await
+    }
+
+    async fn say_unread(&self) -> Result<(), Error> {
+        let unread = store::unread(self.db.reader()).await?;
+        match unread.first() {
+            Some((key, _)) => {
+                let words = format!(
+                    "{} intents cannot be read, the first is `{key}`: is this relayer older than its hub?",
+                    unread.len()
+                );
+                self.alarms.raise(UNREAD, words, self.clock.now_ms());
+            }
+            None => self.alarms.clear(UNREAD),
+        }
+        Ok(())
+    }
+}
+
+/// A page whose intents are read one by one, so that one that cannot be read does not hold up the others.
+#[derive(Debug, Deserialize)]
+struct Page {
+    intents: Vec<Listed>,
+    #[serde(with = "protocol::wire::dec")]
+    cursor: u64,
+}
+
+#[derive(Debug)]
+struct Listed {
+    seq: u64,
+    key: String,
+    body: Value,
+}
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// What every intent has, whatever it is about.
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(with = "protocol::wire::dec")]
+            seq: u64,
+            key: String,
+        }
+        let body = Value::deserialize(deserializer)?;
+        let Head { seq, key } = Head::deserialize(&body).map_err(de::Error::custom)?;
+        Ok(Self { seq, key, body })
+    }
+}
+
+impl Listed {
+    fn read(&self) -> Result<Intent, String> {
+        Intent::deserialize(&self.body).map_err(|error| error.to_string())
     }
 }

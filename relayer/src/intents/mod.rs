@@ -8,5 +8,5 @@ mod store;
 mod tests;
 
 pub use fetch::Fetcher;
-pub use model::{State, admit, anchor};
+pub use model::{State, admit};
 pub use store::{Kept, get, list, open, receive};

@@ -3,8 +3,11 @@
 use std::{fmt, str::FromStr};
 
 use protocol::{
-    chain,
-    wire::intent::{Intent, IntentAction},
+    chain::{self, AccountId},
+    wire::{
+        act::PartyAct,
+        intent::{Intent, IntentAction, PartySignature},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +15,12 @@ use serde::{Deserialize, Serialize};
 pub const KEY_MAX: usize = 200;
 /// The most ballots of one intent: the largest jury.
 pub const BALLOTS_MAX: usize = 31;
-/// The longest signature of an appeal, in bytes.
+/// The longest signature of a party, in bytes.
 pub const SIGNATURE_MAX: usize = 1_024;
+/// The longest id of the account that asked, in bytes.
+pub const ACCOUNT_MAX: usize = 100;
+/// The most signatures of one act: both parties'.
+const SIGNERS_MAX: usize = 2;
 
 /// How far an intent is. The steps between them are in [`crate::transactions::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,11 +79,6 @@ impl FromStr for State {
     }
 }
 
-/// What tells an intent of the hub's list from any other at its position.
-pub fn anchor(intent: &Intent) -> String {
-    intent.key.clone()
-}
-
 /// Whether a relayer of its chain can act on an intent.
 ///
 /// # Errors
@@ -98,6 +100,14 @@ pub fn admit(intent: &Intent) -> Result<(), String> {
             signature.len()
         ));
     }
+    if let Some(account) = &intent.asked_by
+        && (account.is_empty() || account.len() > ACCOUNT_MAX)
+    {
+        return Err(format!("asked_by has {} bytes; it must have 1 to {ACCOUNT_MAX}", account.len()));
+    }
+    if let IntentAction::Act { act, signed } = &intent.action {
+        admit_act(intent, act, signed)?;
+    }
     if let IntentAction::SubmitBallots { ballots, .. } = &intent.action {
         if ballots.is_empty() || ballots.len() > BALLOTS_MAX {
             return Err(format!("{} ballots; there must be 1 to {BALLOTS_MAX}", ballots.len()));
@@ -108,4 +118,26 @@ pub fn admit(intent: &Intent) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// That an act is signed by whom it takes, each once, and has a form on its chain.
+fn admit_act(intent: &Intent, act: &PartyAct, signed: &[PartySignature]) -> Result<(), String> {
+    let first = signed.first().map(|one| one.party);
+    let (Some(first), true) = (first, signed.len() <= SIGNERS_MAX) else {
+        return Err(format!("{} signatures; there must be 1 to {SIGNERS_MAX}", signed.len()));
+    };
+    let wanted = act.signers(&intent.terms, first);
+    let present = |party: &AccountId| signed.iter().any(|one| one.party == party.address);
+    if wanted.len() != signed.len() || !wanted.iter().all(present) {
+        let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+        return Err(format!("{} takes the signatures of {} alone", act.name(), wanted.join(" and ")));
+    }
+    if let Some(one) = signed.iter().find(|one| one.signature.len() > SIGNATURE_MAX) {
+        return Err(format!(
+            "the signature of {} has {} bytes; it must have at most {SIGNATURE_MAX}",
+            one.party,
+            one.signature.len()
+        ));
+    }
+    chain::act_digest(&intent.terms, first, act).map(drop).map_err(|error| error.to_string())
 }

@@ -74,8 +74,8 @@ pub async fn receive(
         Err(reason) => (State::Failed, reason.as_str()),
     };
     let inserted = sqlx::query(
-        "INSERT INTO intent (id, key, body, state, reason, refused_at_block, done_by, received_ms, updated_ms)
-         VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM intent), $1, $2, $3, $4, NULL, NULL, $5, $5)
+        "INSERT INTO intent (id, key, body, state, reason, refused_at_block, done_by, received_ms, updated_ms, asked_by)
+         VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM intent), $1, $2, $3, $4, NULL, NULL, $5, $5, $6)
          ON CONFLICT (key) DO NOTHING",
     )
     .bind(&intent.key)
@@ -83,10 +83,53 @@ pub async fn receive(
     .bind(state.as_str())
     .bind(reason)
     .bind(now_ms)
+    .bind(&intent.asked_by)
     .execute(write.on())
     .await?
     .rows_affected();
     Ok(if inserted == 1 { Received::New } else { Received::Known })
+}
+
+/// Keeps an intent that cannot be read, for a version that can.
+///
+/// # Errors
+/// The database's own; so with every function here.
+pub async fn keep_unread(
+    write: &mut Write,
+    key: &str,
+    body: &str,
+    reason: &str,
+    now_ms: i64,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO unread_intent (key, body, reason, received_ms) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (key) DO NOTHING",
+    )
+    .bind(key)
+    .bind(body)
+    .bind(reason)
+    .bind(now_ms)
+    .execute(write.on())
+    .await?;
+    Ok(())
+}
+
+/// The intents that could not be read: key and body, the oldest first; at most 10,000.
+///
+/// # Errors
+/// As [`keep_unread`].
+pub async fn unread(reader: &AnyPool) -> Result<Vec<(String, String)>, Error> {
+    let rows = sqlx::query_as("SELECT key, body FROM unread_intent ORDER BY received_ms, key LIMIT 10000");
+    Ok(rows.fetch_all(reader).await?)
+}
+
+/// Forgets an intent that could be read after all.
+///
+/// # Errors
+/// As [`keep_unread`].
+pub async fn forget_unread(write: &mut Write, key: &str) -> Result<(), Error> {
+    sqlx::query("DELETE FROM unread_intent WHERE key = $1").bind(key).execute(write.on()).await?;
+    Ok(())
 }
 
 /// Intents that are not over, in the order of arrival; at most `limit`.

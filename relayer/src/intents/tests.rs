@@ -114,3 +114,29 @@ fn states_read_as_they_are_written() {
     }
     assert!("lost".parse::<State>().unwrap_err().contains("waiting, attempted"));
 }
+
+#[tokio::test]
+async fn an_intent_that_cannot_be_read_holds_up_no_other_and_is_read_when_it_can_be() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        peers.want([open(1, "open/a"), open(2, "open/b"), open(3, "open/c")]);
+        peers.garble("open/b", true);
+        let config = config(&db.url, &peers, NO_NODE, SIGNER);
+        let relayer = Running::start(config.clone(), Arc::default()).await;
+        let keys: Vec<String> = listed(&relayer, 2).await.into_iter().map(|(key, ..)| key).collect();
+        assert_eq!(keys, ["open/a", "open/c"], "{:?}", db.engine);
+        relayer.not_ready("1 intents cannot be read, the first is `open/b`").await;
+        relayer.stop().await;
+        // A version that knows this kind of intent reads what was kept.
+        let db = service::db::Db::open(&config.database, crate::run::SCHEMA).await.unwrap();
+        let readable = serde_json::to_string(&open(2, "open/b")).unwrap();
+        sqlx::query("UPDATE unread_intent SET body = $1").bind(readable).execute(db.reader()).await.unwrap();
+        let relayer = Running::start(config, Arc::default()).await;
+        listed(&relayer, 3).await;
+        until("the alarm is over", || async {
+            relayer.get("/status").await.1["alarms"]["unread intents"].is_null().then_some(())
+        })
+        .await;
+        relayer.stop().await;
+    }
+}

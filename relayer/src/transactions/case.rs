@@ -56,6 +56,8 @@ pub fn achieved(action: &IntentAction, juries: &[Jury]) -> bool {
         IntentAction::Conclude { instance } => ruled(*instance),
         IntentAction::ExecuteRuling => last.stage >= EXECUTED,
         IntentAction::Appeal { .. } => last.instance > first.instance,
+        // Of the deal itself its escrow tells, not the case (`acts.rs`).
+        IntentAction::Act { .. } | IntentAction::TimeOut { .. } => false,
     }
 }
 

@@ -1,7 +1,10 @@
 //! What every manager works with: the database under the lease, the time, and where to say what. What is decided about an
 //! intent is written here.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use protocol::{chain::TransactionId, wire::intent::IntentProgress};
 use service::{
@@ -9,12 +12,14 @@ use service::{
     db::{Db, Write},
 };
 
-use super::{model::Step, report::Reporter, resolve::Resolution, store};
+use super::{model::Step, resolve::Resolution, store};
 use crate::{
     alarm::Alarms,
     error::Error,
     intents::{Kept, State},
     lease::Lease,
+    outbox::{self, Item},
+    page::Page,
 };
 
 /// The longest an intent that waits is not looked at.
@@ -30,11 +35,11 @@ pub struct Desk<'a> {
     /// Where to say what is wrong.
     pub alarms: &'a Alarms,
     clock: &'a dyn Clock,
-    reporter: &'a Reporter,
     poll_ms: i64,
     resend_after_ms: i64,
     due_ms: HashMap<i64, i64>,
     sent_ms: HashMap<TransactionId, i64>,
+    final_block: Option<(u64, String)>,
 }
 
 impl<'a> Desk<'a> {
@@ -44,13 +49,13 @@ impl<'a> Desk<'a> {
         lease: &'a Lease,
         clock: &'a dyn Clock,
         alarms: &'a Alarms,
-        reporter: &'a Reporter,
         poll_interval: Duration,
         resend_after_ms: i64,
     ) -> Self {
         let poll_ms = i64::try_from(poll_interval.as_millis()).unwrap_or(LOOK_EVERY_MAX_MS);
         let (due_ms, sent_ms) = (HashMap::new(), HashMap::new());
-        Self { db, lease, alarms, clock, reporter, poll_ms, resend_after_ms, due_ms, sent_ms }
+        let final_block = None;
+        Self { db, lease, alarms, clock, poll_ms, resend_after_ms, due_ms, sent_ms, final_block }
     }
 
     /// Unix milliseconds.
@@ -63,9 +68,10 @@ impl<'a> Desk<'a> {
         self.due_ms.get(&id).is_some_and(|due| *due > self.now_ms())
     }
 
-    /// Forgets the intents that are not open any more; `open` is ascending.
+    /// Forgets the intents that are not open any more.
     pub fn keep_only(&mut self, open: &[i64]) {
-        self.due_ms.retain(|id, _| open.binary_search(id).is_ok());
+        let open: HashSet<i64> = open.iter().copied().collect();
+        self.due_ms.retain(|id, _| open.contains(id));
     }
 
     /// Forgets the transactions that are over.
@@ -91,11 +97,14 @@ impl<'a> Desk<'a> {
         sent.is_none_or(|sent| self.now_ms().saturating_sub(*sent) >= self.resend_after_ms)
     }
 
-    /// Notes that a transaction was sent, and tells the hub the first time.
-    pub fn sent(&mut self, key: &str, transaction: TransactionId) {
-        if self.sent_ms.insert(transaction, self.now_ms()).is_none() {
-            self.reporter.say(key.to_owned(), IntentProgress::Sent { transaction });
-        }
+    /// Notes that a transaction was sent.
+    pub fn sent(&mut self, transaction: TransactionId) {
+        self.sent_ms.insert(transaction, self.now_ms());
+    }
+
+    /// As of which final block what is over from now on is over: number and hash.
+    pub fn settles_at(&mut self, number: u64, hash: String) {
+        self.final_block = Some((number, hash));
     }
 
     /// Begins a transaction in which this process provably holds the lease.
@@ -146,20 +155,20 @@ impl<'a> Desk<'a> {
                 self.step(write, kept, Step::Release, &reason, None).await
             }
             Resolution::Finish { transaction } => {
-                self.step(write, kept, Step::Finish, "", transaction).await?;
+                let said = Some(IntentProgress::Done { transaction });
+                self.end(write, kept, Step::Finish, "", transaction, said).await?;
                 tracing::info!(key, ?transaction, "done");
-                self.reporter.say(key.clone(), IntentProgress::Done { transaction });
                 Ok(())
             }
             Resolution::Fail { reason } => {
-                self.step(write, kept, Step::Fail, &reason, None).await?;
+                let said = Some(IntentProgress::Failed { reason: reason.clone() });
+                self.end(write, kept, Step::Fail, &reason, None, said).await?;
                 tracing::error!(key, reason, "failed");
-                self.reporter.say(key.clone(), IntentProgress::Failed { reason });
                 Ok(())
             }
             Resolution::Quarantine { reason } => {
                 self.later(kept);
-                self.step(write, kept, Step::Quarantine, &reason, None).await?;
+                self.end(write, kept, Step::Quarantine, &reason, None, None).await?;
                 tracing::error!(key, reason, "a person has to look");
                 Ok(())
             }
@@ -175,11 +184,35 @@ impl<'a> Desk<'a> {
         reason: &str,
         done_by: Option<TransactionId>,
     ) -> Result<(), Error> {
+        self.end(write, kept, step, reason, done_by, None).await
+    }
+
+    /// Moves an intent, and says so to whom it concerns, in one transaction.
+    async fn end(
+        &self,
+        write: Option<Write>,
+        kept: &Kept,
+        step: Step,
+        reason: &str,
+        done_by: Option<TransactionId>,
+        said: Option<IntentProgress>,
+    ) -> Result<(), Error> {
         let mut write = match write {
             Some(write) => write,
             None => self.begin().await?,
         };
-        store::step(&mut write, kept, step, reason, done_by, self.now_ms()).await?;
+        let now_ms = self.now_ms();
+        let state = store::step(&mut write, kept, step, reason, done_by, now_ms).await?;
+        if let (true, Some((number, hash))) = (state.is_over(), &self.final_block) {
+            store::settle(&mut write, kept.id, *number, hash).await?;
+        }
+        if let Some(progress) = said {
+            outbox::say(&mut write, &kept.intent.key, progress, now_ms).await?;
+        }
+        if step == Step::Quarantine {
+            let page = Page::quarantined(&kept.intent, reason);
+            outbox::put(&mut write, &Item::Operator(page), now_ms).await?;
+        }
         Ok(write.commit().await?)
     }
 

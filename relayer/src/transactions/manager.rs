@@ -2,7 +2,10 @@
 //! chains apart.
 
 use alloy::primitives::U256;
-use protocol::chain::{Address, ChainId};
+use protocol::{
+    chain::{Address, ChainId},
+    wire::intent::{Estimate, NamedRefusal, Outlook},
+};
 use serde::Serialize;
 use sqlx::AnyPool;
 
@@ -21,7 +24,7 @@ pub enum ChainError {
         reason: String,
     },
     /// It is another chain.
-    #[error("RPC endpoint serves {found}, not {wanted}; correct relayer.rpc_url or relayer.chain")]
+    #[error("RPC endpoint serves {found}, not {wanted}; correct relayer.rpc_urls or relayer.chain")]
     OtherChain {
         /// By the configuration.
         wanted: ChainId,
@@ -34,17 +37,26 @@ pub enum ChainError {
 }
 
 /// The last look at the chain, for `/status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Number of the newest block or slot.
     pub latest: u64,
     /// Number of the newest one that is final.
     pub finalized: u64,
-    /// What the signer has, in the coin's smallest unit.
+    /// The signers, in the order of the configuration.
+    pub signers: Vec<SeenSigner>,
+}
+
+/// A signer at the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenSigner {
+    /// Who.
+    pub address: Address,
+    /// What it has, in the coin's smallest unit.
     pub balance: U256,
     /// The same in billionths of the coin.
     pub balance_billionths: U256,
-    /// Transactions of the signer that are in a block, where the chain counts them.
+    /// Its transactions that are in a block, where the chain counts them.
     pub nonce: Option<u64>,
 }
 
@@ -76,18 +88,29 @@ impl Manager {
     ///
     /// # Errors
     /// The first key at fault.
-    pub fn new(config: &Config) -> Result<Self, Error> {
+    pub async fn new(config: &Config) -> Result<Self, Error> {
         Ok(match config.chain {
-            ChainId::Eip155(_) => Self::Evm(Box::new(evm::Manager::new(config)?)),
+            ChainId::Eip155(_) => Self::Evm(Box::new(evm::Manager::new(config).await?)),
             ChainId::Solana(_) => Self::Solana(Box::new(solana::Manager::new(config)?)),
         })
     }
 
     /// Who pays.
-    pub fn signer(&self) -> Address {
+    pub fn signers(&self) -> Vec<Address> {
         match self {
-            Self::Evm(manager) => manager.signer(),
-            Self::Solana(manager) => manager.signer(),
+            Self::Evm(manager) => manager.signers(),
+            Self::Solana(manager) => manager.signers(),
+        }
+    }
+
+    /// What would become of an intent if it were pursued now. Signs nothing that is worth anything, and keeps nothing.
+    ///
+    /// # Errors
+    /// The node does not answer.
+    pub async fn try_out(&self, kept: &Kept) -> Result<Tried, Error> {
+        match self {
+            Self::Evm(manager) => manager.estimate(kept).await,
+            Self::Solana(manager) => manager.estimate(kept).await,
         }
     }
 
@@ -119,6 +142,47 @@ impl Manager {
             Self::Evm(manager) => manager.pursue(desk, kept).await,
             Self::Solana(manager) => manager.pursue(desk, kept).await,
         }
+    }
+}
+
+/// What would become of an intent now.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// As the API says it, but for quotas.
+    pub outlook: Outlook,
+    /// What its account would be charged, in billionths of a coin; where it would go through.
+    pub charge: Option<u64>,
+}
+
+impl Tried {
+    /// It is done already.
+    pub const fn done() -> Self {
+        Self::of(false, true, None, None)
+    }
+
+    /// It would be refused. The rule is the refusal's name where the reason begins with one.
+    pub fn refused(reason: String) -> Self {
+        let named = reason.starts_with(|first: char| first.is_ascii_uppercase());
+        let name = reason.split(|one: char| !one.is_ascii_alphanumeric()).next().filter(|_| named);
+        let rule = name.unwrap_or("Unknown").to_owned();
+        Self::of(false, false, Some(NamedRefusal { rule, detail: reason }), None)
+    }
+
+    /// It would go through.
+    pub const fn through(estimate: Estimate, charge: u64) -> Self {
+        let mut tried = Self::of(true, false, None, Some(estimate));
+        tried.charge = Some(charge);
+        tried
+    }
+
+    const fn of(
+        would_succeed: bool,
+        already_done: bool,
+        refusal: Option<NamedRefusal>,
+        estimate: Option<Estimate>,
+    ) -> Self {
+        let outlook = Outlook { would_succeed, already_done, refusal, estimate, over_quota: None };
+        Self { outlook, charge: None }
     }
 }
 

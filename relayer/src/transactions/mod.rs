@@ -7,14 +7,15 @@
 //!
 //! How a transaction is made and followed is a manager's, one for each kind of chain ([`Manager`]).
 
+mod acts;
 mod api;
 mod case;
 mod desk;
 mod evm;
 mod manager;
 mod model;
+mod nodes;
 mod refusal;
-mod report;
 mod resolve;
 mod solana;
 mod store;
@@ -23,8 +24,8 @@ mod tests;
 mod worker;
 
 pub use api::routes;
-pub use manager::{ChainError, Manager, Seen};
+pub use desk::Desk;
+pub use manager::{ChainError, Manager, Seen, SeenSigner};
 pub use model::{Forbidden, Step, next};
-pub use report::{Reporter, reporter};
 pub use store::{Outcome, Standing, standing};
 pub use worker::Worker;

@@ -21,13 +21,15 @@ pub enum Step {
     Fail,
     /// A person has to look.
     Quarantine,
-    /// The chain took back what was final.
+    /// The chain took back what was final, with transactions of ours.
     Reopen,
+    /// It took back what others had brought about.
+    Resume,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Sign,
         Self::Bump,
         Self::Mine,
@@ -37,6 +39,7 @@ impl Step {
         Self::Fail,
         Self::Quarantine,
         Self::Reopen,
+        Self::Resume,
     ];
 }
 
@@ -56,7 +59,7 @@ pub struct Forbidden {
 /// The pair is not allowed.
 pub const fn next(state: State, step: Step) -> Result<State, Forbidden> {
     use State::{Attempted, Done, Failed, Mined, Quarantined, Waiting};
-    use Step::{Bump, Fail, Finish, Mine, Quarantine, Release, Reopen, Sign, Unmine};
+    use Step::{Bump, Fail, Finish, Mine, Quarantine, Release, Reopen, Resume, Sign, Unmine};
     let forbidden = Err(Forbidden { state, step });
     match (state, step) {
         (Waiting, Sign) => Ok(Attempted),
@@ -65,6 +68,7 @@ pub const fn next(state: State, step: Step) -> Result<State, Forbidden> {
         (Waiting, Fail) => Ok(Failed),
         (Waiting, Quarantine) => Ok(Quarantined),
         (Waiting, Reopen) => Ok(Attempted),
+        (Waiting | Attempted | Mined | Quarantined, Resume) => forbidden,
 
         (Attempted, Sign) => forbidden,
         (Attempted, Bump) => Ok(Attempted),
@@ -85,6 +89,7 @@ pub const fn next(state: State, step: Step) -> Result<State, Forbidden> {
         (Mined, Reopen) => Ok(Attempted),
 
         (Done | Failed, Reopen) => Ok(Attempted),
+        (Done | Failed, Resume) => Ok(Waiting),
         (Done | Failed, Sign | Bump | Mine | Unmine | Release | Finish | Fail | Quarantine) => forbidden,
 
         (Quarantined, Sign | Bump) => Ok(Attempted),

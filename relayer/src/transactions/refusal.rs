@@ -20,12 +20,15 @@ pub fn cure(name: &str) -> Cure {
         // The effect of another's call is read from the case; what is still missing comes with the step before.
         "UnknownPool" | "UnknownCase" | "UnknownDeal" | "CaseExists" | "NotDisputed" | "NotDrawn"
         | "AlreadyDrawn" | "NotAccepted" | "AlreadyAccepted" | "AlreadyExecuted" | "NoFurtherJury"
-        | "NoBallots"
+        | "NoBallots" | "NotDelivered"
         // The next try estimates anew, and names the accounts as they are then.
         | "NotEnoughGas" | "WrongAccount" => Cure::Event,
         "NotMyDeal" | "NoList" | "NotAppealable" | "TooFewMembers" | "TooLate" | "SignatureExpired"
         | "NotParty" | "NotJuror" | "InvalidBallot" | "InvalidSignature" | "BadShare" | "BadSeat"
-        | "SeatVoid" | "SeatFinal" | "DealClosed" | "NotArbiter" | "MeteredDeal" => Cure::Nothing,
+        | "SeatVoid" | "SeatFinal" | "DealClosed" | "NotArbiter" | "MeteredDeal" | "AlreadyDelivered"
+        | "DealDisputed" | "StateChanged" | "NothingMoves" | "TotalTooHigh" | "UriTooLong"
+        | "SignatureRevoked" | "NothingToWithdraw" | "TransferFailed" | "ZeroParty" | "SameParty"
+        | "NotBuyer" | "NotSeller" => Cure::Nothing,
         _ => Cure::Unknown,
     }
 }

@@ -1,8 +1,8 @@
 //! What becomes of intents, as far as it is the same on every chain. The attempts are the managers' own tables.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use protocol::chain::{Address, TransactionId};
+use protocol::chain::TransactionId;
 use serde::{Deserialize, Serialize};
 use service::db::Write;
 use sqlx::AnyPool;
@@ -62,13 +62,15 @@ impl FromStr for Outcome {
     }
 }
 
-/// Ids and states of the intents that are not over, in the order of arrival.
+/// Ids of the intents that are not over: steps of cases first, then what was asked for by somebody, each in the order of
+/// arrival.
 ///
 /// # Errors
 /// The database's own.
 pub async fn open_ids(reader: &AnyPool) -> Result<Vec<i64>, Error> {
     Ok(sqlx::query_scalar(
-        "SELECT id FROM intent WHERE state IN ('waiting', 'attempted', 'mined', 'quarantined') ORDER BY id LIMIT 10000",
+        "SELECT id FROM intent WHERE state IN ('waiting', 'attempted', 'mined', 'quarantined')
+         ORDER BY CASE WHEN asked_by IS NULL THEN 0 ELSE 1 END, id LIMIT 10000",
     )
     .fetch_all(reader)
     .await?)
@@ -83,15 +85,15 @@ pub struct Standing {
     pub oldest_ms: Option<i64>,
     /// Transactions that may still be mined.
     pub attempts_open: i64,
-    /// The next nonce of the signer that no stored transaction has; zero where transactions have none.
-    pub next_nonce: u64,
+    /// By signer the nonce after the highest that it ever signed with, where transactions have nonces.
+    pub next_nonces: BTreeMap<String, u64>,
 }
 
-/// How things stand for a signer.
+/// How things stand.
 ///
 /// # Errors
 /// The database's own, or a row that cannot be read.
-pub async fn standing(reader: &AnyPool, signer: Address) -> Result<Standing, Error> {
+pub async fn standing(reader: &AnyPool) -> Result<Standing, Error> {
     let rows: Vec<(String, i64)> =
         sqlx::query_as("SELECT state, COUNT(*) FROM intent GROUP BY state").fetch_all(reader).await?;
     let intents = rows
@@ -113,12 +115,13 @@ pub async fn standing(reader: &AnyPool, signer: Address) -> Result<Standing, Err
     )
     .fetch_one(reader)
     .await?;
-    let next_nonce: Option<i64> = sqlx::query_scalar("SELECT next_nonce FROM signer WHERE address = $1")
-        .bind(signer.to_string())
-        .fetch_optional(reader)
-        .await?;
-    let next_nonce = next_nonce.and_then(|nonce| nonce.try_into().ok()).unwrap_or(0);
-    Ok(Standing { intents, oldest_ms, attempts_open, next_nonce })
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT signer, MAX(nonce) FROM attempt GROUP BY signer").fetch_all(reader).await?;
+    let next_nonces = rows
+        .into_iter()
+        .map(|(signer, highest)| (signer, u64::try_from(highest).unwrap_or(0).saturating_add(1)))
+        .collect();
+    Ok(Standing { intents, oldest_ms, attempts_open, next_nonces })
 }
 
 /// Moves an intent by a step, if it still is where `kept` saw it.
@@ -135,7 +138,8 @@ pub async fn step(
 ) -> Result<State, Error> {
     let state = next(kept.state, step)?;
     let moved = sqlx::query(
-        "UPDATE intent SET state = $1, reason = $2, refused_at_block = NULL, done_by = $3, updated_ms = $4
+        "UPDATE intent SET state = $1, reason = $2, refused_at_block = NULL, done_by = $3, updated_ms = $4,
+             settled_block = NULL, settled_hash = NULL
          WHERE id = $5 AND state = $6",
     )
     .bind(state.as_str())
@@ -148,6 +152,35 @@ pub async fn step(
     .await?
     .rows_affected();
     if moved == 1 { Ok(state) } else { Err(Error::LeaseLost) }
+}
+
+/// Notes as of which final block an intent was over.
+///
+/// # Errors
+/// The database's own.
+pub async fn settle(write: &mut Write, id: i64, block: u64, hash: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE intent SET settled_block = $1, settled_hash = $2 WHERE id = $3")
+        .bind(i64::try_from(block).unwrap_or(i64::MAX))
+        .bind(hash)
+        .bind(id)
+        .execute(write.on())
+        .await?;
+    Ok(())
+}
+
+/// The intents that are over, the latest first: id, and number and hash of the final block as of which they were; at most
+/// 1,000.
+///
+/// # Errors
+/// The database's own.
+pub async fn settled(reader: &AnyPool) -> Result<Vec<(i64, u64, String)>, Error> {
+    let rows: Vec<(i64, i64, String)> = sqlx::query_as(
+        "SELECT id, settled_block, settled_hash FROM intent WHERE settled_block IS NOT NULL
+         ORDER BY settled_block DESC, id DESC LIMIT 1000",
+    )
+    .fetch_all(reader)
+    .await?;
+    Ok(rows.into_iter().map(|(id, block, hash)| (id, block.try_into().unwrap_or(0), hash)).collect())
 }
 
 /// Notes why an intent stays where it is.

@@ -18,14 +18,14 @@ use crate::intents::State;
 #[test]
 fn the_machine_is_this_table() {
     use State::{Attempted as A, Done as D, Failed as F, Mined as M, Quarantined as Q, Waiting as W};
-    // Columns: Sign, Bump, Mine, Unmine, Release, Finish, Fail, Quarantine, Reopen.
+    // Columns: Sign, Bump, Mine, Unmine, Release, Finish, Fail, Quarantine, Reopen, Resume.
     let table = [
-        (W, [Some(A), None, None, None, None, Some(D), Some(F), Some(Q), Some(A)]),
-        (A, [None, Some(A), Some(M), None, Some(W), Some(D), None, Some(Q), Some(A)]),
-        (M, [None, None, Some(M), Some(A), Some(W), Some(D), None, None, Some(A)]),
-        (D, [None, None, None, None, None, None, None, None, Some(A)]),
-        (F, [None, None, None, None, None, None, None, None, Some(A)]),
-        (Q, [Some(A), Some(A), Some(M), None, Some(W), Some(D), Some(F), Some(Q), Some(A)]),
+        (W, [Some(A), None, None, None, None, Some(D), Some(F), Some(Q), Some(A), None]),
+        (A, [None, Some(A), Some(M), None, Some(W), Some(D), None, Some(Q), Some(A), None]),
+        (M, [None, None, Some(M), Some(A), Some(W), Some(D), None, None, Some(A), None]),
+        (D, [None, None, None, None, None, None, None, None, Some(A), Some(W)]),
+        (F, [None, None, None, None, None, None, None, None, Some(A), Some(W)]),
+        (Q, [Some(A), Some(A), Some(M), None, Some(W), Some(D), Some(F), Some(Q), Some(A), None]),
     ];
     assert_eq!(table.map(|(state, _)| state).len(), State::ALL.len());
     for (state, row) in table {

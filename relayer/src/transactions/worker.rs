@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     desk::Desk,
     manager::{ChainError, Manager, Seen},
-    report::Reporter,
     store,
 };
 use crate::{
@@ -43,8 +42,6 @@ pub struct Worker {
     pub resend_after_ms: i64,
     /// Where to say what is wrong.
     pub alarms: Arc<Alarms>,
-    /// Where to say how far it is.
-    pub reporter: Reporter,
     /// Told when intents arrive.
     pub arrived: Arc<Notify>,
     /// The last look at the chain, for `/status`.
@@ -57,21 +54,11 @@ impl Worker {
     /// # Errors
     /// Another process took over the signer.
     pub async fn run(&self, lease: &Lease, stop: &CancellationToken) -> Result<(), Error> {
-        // Nothing that was remembered under another lease counts.
-        let mut manager = self.manager.clone();
-        let mut desk = Desk::new(
-            &self.db,
-            lease,
-            self.clock.as_ref(),
-            &self.alarms,
-            &self.reporter,
-            self.poll_interval,
-            self.resend_after_ms,
-        );
+        let (mut manager, mut desk) = self.begin(lease);
         loop {
             let result = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                result = self.once(&mut manager, &mut desk) => result,
+                result = self.round(&mut manager, &mut desk) => result,
             };
             match result {
                 Ok(()) => self.alarms.clear(TASK),
@@ -87,7 +74,24 @@ impl Worker {
         }
     }
 
-    async fn once(&self, manager: &mut Manager, desk: &mut Desk<'_>) -> Result<(), Error> {
+    /// What rounds under a lease begin with: nothing that was remembered under another one counts.
+    pub fn begin<'a>(&'a self, lease: &'a Lease) -> (Manager, Desk<'a>) {
+        let desk = Desk::new(
+            &self.db,
+            lease,
+            self.clock.as_ref(),
+            &self.alarms,
+            self.poll_interval,
+            self.resend_after_ms,
+        );
+        (self.manager.clone(), desk)
+    }
+
+    /// Looks at the chain once, and does what is next about every intent that is not over.
+    ///
+    /// # Errors
+    /// The node does not answer; the lease is lost; the database's own.
+    pub async fn round(&self, manager: &mut Manager, desk: &mut Desk<'_>) -> Result<(), Error> {
         let seen = manager.look(desk).await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         let ids = store::open_ids(self.db.reader()).await?;
@@ -112,7 +116,7 @@ impl Worker {
     }
 
     async fn say_quarantined(&self) -> Result<(), Error> {
-        let standing = store::standing(self.db.reader(), self.manager.signer()).await?;
+        let standing = store::standing(self.db.reader()).await?;
         match standing.intents.iter().find(|(state, _)| *state == State::Quarantined) {
             Some((_, count)) => {
                 let words = format!("{count} intents need a person: GET /v1/intents?state=quarantined");

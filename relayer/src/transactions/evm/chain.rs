@@ -1,23 +1,26 @@
 //! What the relayer asks of an EVM node, over JSON-RPC. An answer is a fact about one moment, never a decision.
 
-use std::time::Duration;
-
 use alloy::{
     consensus::BlockHeader as _,
-    eips::BlockNumberOrTag,
+    eips::{BlockId, BlockNumberOrTag},
     network::{BlockResponse as _, Ethereum, TransactionBuilder as _},
     primitives::{Address, B256, Bytes, U256},
-    providers::{Provider as _, RootProvider},
+    providers::{Provider as _, RootProvider, utils::eip1559_default_estimator},
     rpc::{client::RpcClient, types::TransactionRequest},
-    transports::{RpcError, TransportError, http::Http},
+    transports::{RpcError, TransportError},
 };
 use protocol::chain::ChainId;
 
-use super::fees::Fees;
-use crate::{error::Error, transactions::ChainError};
+use super::fees::Market;
+use crate::{
+    config::Config,
+    error::Error,
+    transactions::{ChainError, nodes},
+};
 
-/// The longest one call may take.
-const CALL_TIME: Duration = Duration::from_secs(15);
+/// From how many blocks the usual price is taken, and which part of their transactions (in percent) paid less.
+const PRICE_BLOCKS: u64 = 10;
+const PRICE_PERCENTILE: f64 = 20.0;
 
 /// One block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +33,14 @@ pub struct Block {
     pub time: u64,
 }
 
-/// What one round of the relayer sees. `finalized` and its nonce are read before anything else, so that a receipt that is
-/// missing afterwards was not in the final chain.
+/// An account as the chain shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sight {
-    /// The newest block.
-    pub latest: Block,
-    /// The newest block that the chain calls final.
-    pub finalized: Block,
-    /// Transactions of the signer up to `latest`.
+pub struct Account {
+    /// Its transactions up to the newest block.
     pub nonce_latest: u64,
-    /// Transactions of the signer up to `finalized`.
-    pub nonce_final: u64,
-    /// What the signer has, in wei.
+    /// Its transactions up to the final block; none where the node has not kept the state of that block.
+    pub nonce_final: Option<u64>,
+    /// What it has, in wei.
     pub balance: U256,
 }
 
@@ -66,44 +64,36 @@ pub enum Called {
     Reverted(Bytes),
 }
 
-/// A chain, through one node.
+/// A chain, through its nodes.
 #[derive(Clone, Debug)]
 pub struct Chain {
     provider: RootProvider<Ethereum>,
     id: u64,
-    /// For taking it out of messages: it may carry a key.
-    url: String,
+    finality_depth: u64,
 }
 
 impl Chain {
-    /// Prepares to talk to a node; nothing is sent yet.
+    /// Prepares to talk to the nodes of the configuration; nothing is sent yet.
     ///
     /// # Errors
-    /// The URL is not http or https, or the chain is no EVM chain.
-    pub fn new(rpc_url: &str, wanted: ChainId) -> Result<Self, Error> {
-        let ChainId::Eip155(id) = wanted else {
-            return Err(Error::Config { key: "chain", reason: format!("{wanted} is not an EVM chain") });
+    /// A URL is not http or https, or the chain is no EVM chain.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        let ChainId::Eip155(id) = config.chain else {
+            return Err(Error::Config {
+                key: "chain",
+                reason: format!("{} is not an EVM chain", config.chain),
+            });
         };
-        let refuse = |reason: String| Error::Config { key: "rpc_url", reason };
-        // The URL may carry a key: it is not repeated in the refusal.
-        let url: reqwest::Url = rpc_url.parse().map_err(|error| refuse(format!("{error}")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refuse("must begin with http:// or https://".to_owned()));
-        }
-        let client = alloy::transports::http::reqwest::Client::builder()
-            .timeout(CALL_TIME)
-            .build()
-            .map_err(|error| refuse(error.to_string()))?;
-        let shown = url.to_string();
-        let provider = RootProvider::new(RpcClient::new(Http::with_client(client, url), false));
-        Ok(Self { provider, id, url: shown })
+        Ok(Self::over(nodes::client(config)?, id, config.finality_depth))
     }
 
-    fn failed(&self, method: &'static str) -> impl Fn(TransportError) -> ChainError + use<'_> {
-        move |error| {
-            let reason = error.to_string().replace(&self.url, "relayer.rpc_url");
-            ChainError::Rpc { method, reason: reason.chars().take(500).collect() }
-        }
+    /// The chain of this id over any client. `finality_depth` as in the configuration.
+    pub fn over(client: RpcClient, id: u64, finality_depth: u64) -> Self {
+        Self { provider: RootProvider::new(client), id, finality_depth }
+    }
+
+    fn failed(&self, method: &'static str) -> impl Fn(TransportError) -> ChainError + use<> {
+        move |error| ChainError::Rpc { method, reason: error.to_string().chars().take(500).collect() }
     }
 
     /// The chain id to sign for.
@@ -124,20 +114,65 @@ impl Chain {
         }
     }
 
-    /// Looks at the chain as the signer sees it.
+    /// The newest block that is final, and the newest. The final one is read first, so that a receipt that is missing
+    /// afterwards was not in the final chain.
     ///
     /// # Errors
     /// The node does not answer.
-    pub async fn sight(&self, signer: Address) -> Result<Sight, ChainError> {
-        let finalized = self.block(BlockNumberOrTag::Finalized).await?;
-        let count = self.failed("eth_getTransactionCount");
-        let nonce_final =
-            self.provider.get_transaction_count(signer).number(finalized.number).await.map_err(&count)?;
+    pub async fn ends(&self) -> Result<(Block, Block), ChainError> {
+        if self.finality_depth == 0 {
+            let finalized = self.block(BlockNumberOrTag::Finalized).await?;
+            return Ok((finalized, self.block(BlockNumberOrTag::Latest).await?));
+        }
         let latest = self.block(BlockNumberOrTag::Latest).await?;
-        let nonce_latest = self.provider.get_transaction_count(signer).latest().await.map_err(&count)?;
+        let finalized = self.block(latest.number.saturating_sub(self.finality_depth).into()).await?;
+        Ok((finalized, latest))
+    }
+
+    /// An account, at the newest block and at the final one.
+    ///
+    /// # Errors
+    /// The node does not answer. That it has not kept the state of the final block is an answer.
+    pub async fn account(&self, address: Address, finalized: &Block) -> Result<Account, ChainError> {
+        let nonce_final = self.nonce_at(address, finalized.number.into()).await;
+        let nonce_final = match nonce_final {
+            Ok(nonce) => Some(nonce),
+            Err(RpcError::ErrorResp(_)) => None,
+            Err(error) => return Err(self.failed("eth_getTransactionCount")(error)),
+        };
+        let nonce_latest = self
+            .nonce_at(address, BlockId::latest())
+            .await
+            .map_err(self.failed("eth_getTransactionCount"))?;
         let balance =
-            self.provider.get_balance(signer).latest().await.map_err(self.failed("eth_getBalance"))?;
-        Ok(Sight { latest, finalized, nonce_latest, nonce_final, balance })
+            self.provider.get_balance(address).latest().await.map_err(self.failed("eth_getBalance"))?;
+        Ok(Account { nonce_latest, nonce_final, balance })
+    }
+
+    /// An account's transactions up to this very block.
+    ///
+    /// # Errors
+    /// The node does not answer, or does not have the block or its state.
+    pub async fn nonce_in(&self, address: Address, block: &Block) -> Result<u64, ChainError> {
+        let nonce = self.nonce_at(address, block.hash.into()).await;
+        nonce.map_err(self.failed("eth_getTransactionCount"))
+    }
+
+    async fn nonce_at(&self, address: Address, at: BlockId) -> Result<u64, TransportError> {
+        self.provider.get_transaction_count(address).block_id(at).await
+    }
+
+    /// The hash of the block that stands at a height now; none above the head.
+    ///
+    /// # Errors
+    /// The node does not answer.
+    pub async fn hash_at(&self, number: u64) -> Result<Option<B256>, ChainError> {
+        let block = self
+            .provider
+            .get_block_by_number(number.into())
+            .await
+            .map_err(self.failed("eth_getBlockByNumber"))?;
+        Ok(block.map(|block| block.header().hash))
     }
 
     /// Reads one block's header.
@@ -177,15 +212,15 @@ impl Chain {
     /// Calls without a transaction, at a block.
     ///
     /// # Errors
-    /// The node does not answer; a revert is an answer.
+    /// The node does not answer, or does not have the block or its state; a revert is an answer.
     pub async fn call(
         &self,
         from: Address,
         to: Address,
         data: Bytes,
-        at: BlockNumberOrTag,
+        at: BlockId,
     ) -> Result<Called, ChainError> {
-        let answer = self.provider.call(request(from, to, data)).block(at.into()).await;
+        let answer = self.provider.call(request(from, to, data)).block(at).await;
         self.returned("eth_call", answer).map(|called| match called {
             Ok(data) => Called::Returned(data),
             Err(data) => Called::Reverted(data),
@@ -212,9 +247,18 @@ impl Chain {
     ///
     /// # Errors
     /// The node does not answer.
-    pub async fn fees(&self) -> Result<Fees, ChainError> {
-        let fees = self.provider.estimate_eip1559_fees().await.map_err(self.failed("eth_feeHistory"))?;
-        Ok(Fees { max_fee: fees.max_fee_per_gas, priority_fee: fees.max_priority_fee_per_gas })
+    pub async fn market(&self) -> Result<Market, ChainError> {
+        let history = self
+            .provider
+            .get_fee_history(PRICE_BLOCKS, BlockNumberOrTag::Latest, &[PRICE_PERCENTILE])
+            .await
+            .map_err(self.failed("eth_feeHistory"))?;
+        let base_fee = history
+            .next_block_base_fee()
+            .ok_or_else(|| ChainError::Lacks("base fee (EIP-1559)".to_owned()))?;
+        // Without the base fee, whose double could overflow.
+        let usual = eip1559_default_estimator(0, &history.reward.unwrap_or_default());
+        Ok(Market { base_fee, priority_fee: usual.max_priority_fee_per_gas })
     }
 
     /// Hands a signed transaction to the network.

@@ -1,34 +1,39 @@
 //! What an EVM chain is asked in every round, and what is remembered of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use alloy::{
-    primitives::{Address, U256},
-    signers::local::PrivateKeySigner,
-};
+use alloy::primitives::{Address, B256, U256};
+use futures::{StreamExt as _, future::try_join_all, stream};
 use protocol::chain;
 
 use super::{
-    chain::{Chain, Sight},
+    chain::{Account, Block, Chain, Receipt},
+    fees::Market,
+    gaps::Gaps,
+    sign::{self, Signer},
     store::{self, Attempt},
+    witness::Witness,
 };
 use crate::{
     config::Config,
     error::Error,
-    intents::{self, Kept},
+    intents::Kept,
+    quota::Quotas,
     transactions::{
         desk::Desk,
-        manager::Seen,
-        model::Step,
-        store::{self as intent_store, Outcome},
+        manager::{Seen, SeenSigner},
+        store as intent_store,
     },
 };
 
-/// The alarm of a signer that cannot pay.
+/// The alarm of signers that cannot pay.
 pub(super) const BALANCE: &str = "balance";
-/// In how many rounds in a row the chain must have taken back final transactions before it is believed: a node of a
-/// balanced endpoint may lag.
-const REGRESSION_ROUNDS: u32 = 3;
+/// The alarm of a chain that asks more than the limits allow.
+pub(super) const PRICE: &str = "price";
+/// How many nonces of a signer may be in flight, below what nodes keep for one account.
+pub(super) const IN_FLIGHT_MAX: usize = 16;
+/// How many receipts are asked for at one time.
+const AT_ONCE: usize = 16;
 const WEI_PER_GWEI: u64 = 1_000_000_000;
 
 /// The rules that the configuration sets.
@@ -42,53 +47,111 @@ pub(super) struct Rules {
     pub fee_bump_bps: u32,
     /// Milliseconds without being mined after which fees rise.
     pub bump_after_ms: i64,
+    /// What is done in somebody's name.
+    pub quotas: Quotas,
+}
+
+/// What one round sees.
+#[derive(Clone, Debug)]
+pub(super) struct Sight {
+    /// The newest block.
+    pub latest: Block,
+    /// The newest block that the chain calls final, looked at before anything else.
+    pub finalized: Block,
+    accounts: HashMap<Address, Account>,
+}
+
+impl Sight {
+    /// A signer's transactions up to the newest block.
+    pub fn nonce_latest(&self, signer: Address) -> u64 {
+        self.accounts.get(&signer).map_or(0, |account| account.nonce_latest)
+    }
+
+    /// Those up to the final block, as far as they are known.
+    pub fn nonce_final(&self, signer: Address) -> u64 {
+        self.accounts.get(&signer).and_then(|account| account.nonce_final).unwrap_or(0)
+    }
+
+    /// What a signer has, in wei.
+    pub fn balance(&self, signer: Address) -> U256 {
+        self.accounts.get(&signer).map_or(U256::ZERO, |account| account.balance)
+    }
+}
+
+/// What a signer has in the air.
+#[derive(Clone, Debug, Default)]
+struct Flight {
+    /// By nonce what its dearest transaction may cost, in wei.
+    costs: BTreeMap<u64, U256>,
 }
 
 /// Works on intents on an EVM chain.
 #[derive(Clone)]
 pub struct Manager {
     pub(super) chain: Chain,
-    pub(super) signer: PrivateKeySigner,
+    pub(super) signers: Vec<Signer>,
     pub(super) rules: Rules,
+    pub(super) witness: Witness,
+    pub(super) gaps: Gaps,
+    /// In how many rounds in a row the chain seemed to have taken back what was final.
+    pub(super) regressions: u32,
+    /// The final block up to which what is over was checked.
+    pub(super) checked_at: Option<Block>,
     checked: bool,
-    regressions: u32,
-    /// What a transaction needed that the signer could not pay, in wei.
-    pub(super) needed: Option<U256>,
-    /// The last look, as each signer sees it that has transactions.
-    sights: HashMap<Address, Sight>,
+    sight: Option<Sight>,
+    market: Option<Market>,
+    flights: HashMap<Address, Flight>,
+    /// What signers could not pay, in wei: they are out of turn until they can.
+    poor: BTreeMap<Address, U256>,
     /// Transactions that may still be mined, by intent.
     attempts: BTreeMap<i64, Vec<Attempt>>,
+    /// Those of no intent.
+    pub(super) fills: Vec<Attempt>,
+    receipts: HashMap<B256, Option<Receipt>>,
 }
 
 impl Manager {
     /// A manager that has not looked yet.
     ///
     /// # Errors
-    /// The first key at fault.
-    pub fn new(config: &Config) -> Result<Self, Error> {
-        Ok(Self {
-            chain: Chain::new(&config.rpc_url, config.chain)?,
-            signer: config.evm_signer()?,
+    /// The first key at fault, or a signer that cannot be opened.
+    pub async fn new(config: &Config) -> Result<Self, Error> {
+        Ok(Self::over(Chain::new(config)?, sign::open(config).await?, config))
+    }
+
+    /// The same over any chain and signers.
+    pub fn over(chain: Chain, signers: Vec<Signer>, config: &Config) -> Self {
+        Self {
+            chain,
+            signers,
             rules: Rules {
                 gas_budget: config.gas_budget,
                 max_fee_per_gas: config.max_fee_per_gas,
                 fee_bump_bps: config.fee_bump_bps,
                 bump_after_ms: i64::try_from(config.bump_after_ms).unwrap_or(i64::MAX),
+                quotas: config.quotas,
             },
-            checked: false,
+            witness: Witness::default(),
+            gaps: Gaps::default(),
             regressions: 0,
-            needed: None,
-            sights: HashMap::new(),
+            checked_at: None,
+            checked: false,
+            sight: None,
+            market: None,
+            flights: HashMap::new(),
+            poor: BTreeMap::new(),
             attempts: BTreeMap::new(),
-        })
+            fills: Vec::new(),
+            receipts: HashMap::new(),
+        }
     }
 
     /// Who pays.
-    pub fn signer(&self) -> chain::Address {
-        self.signer.address().into()
+    pub fn signers(&self) -> Vec<chain::Address> {
+        self.signers.iter().map(|signer| signer.address().into()).collect()
     }
 
-    /// Looks at the chain, and opens what it took back again.
+    /// Looks at the chain, opens what it took back again, and sees to nonces that nothing has.
     ///
     /// # Errors
     /// The node does not answer, or serves another chain; the database's own.
@@ -97,29 +160,79 @@ impl Manager {
             self.chain.check().await?;
             self.checked = true;
         }
-        let own = self.signer.address();
-        let sight = self.chain.sight(own).await?;
-        self.sights = HashMap::from([(own, sight)]);
+        let sight = self.see(desk).await?;
+        desk.settles_at(sight.finalized.number, sight.finalized.hash.to_string());
+        self.market = None;
         self.reopen(desk, &sight).await?;
-        self.attempts.clear();
-        for attempt in store::open_attempts(desk.db.reader()).await? {
-            self.attempts.entry(attempt.intent).or_default().push(attempt);
-        }
-        desk.keep_sent(|transaction| {
-            self.attempts.values().flatten().any(|attempt| transaction.evm() == Some(attempt.hash))
-        });
+        self.sort(desk, &sight).await?;
+        self.fill_gaps(desk, &sight).await?;
         let idle = intent_store::open_ids(desk.db.reader()).await?.is_empty();
-        if idle || self.needed.is_some_and(|needed| sight.balance >= needed) {
-            self.needed = None;
-            desk.alarms.clear(BALANCE);
+        if idle {
+            desk.alarms.clear(PRICE);
         }
-        Ok(Seen {
+        self.poor.retain(|signer, needed| !idle && sight.balance(*signer) < *needed);
+        self.say_poor(desk, &sight);
+        let signers = self.signers.iter().map(|signer| {
+            let address = signer.address();
+            let balance = sight.balance(address);
+            SeenSigner {
+                address: address.into(),
+                balance,
+                balance_billionths: balance.checked_div(U256::from(WEI_PER_GWEI)).unwrap_or_default(),
+                nonce: Some(sight.nonce_latest(address)),
+            }
+        });
+        let seen = Seen {
             latest: sight.latest.number,
             finalized: sight.finalized.number,
-            balance: sight.balance,
-            balance_billionths: sight.balance.checked_div(U256::from(WEI_PER_GWEI)).unwrap_or_default(),
-            nonce: Some(sight.nonce_latest),
-        })
+            signers: signers.collect(),
+        };
+        self.sight = Some(sight);
+        Ok(seen)
+    }
+
+    async fn see(&mut self, desk: &Desk<'_>) -> Result<Sight, Error> {
+        let (finalized, latest) = self.chain.ends().await?;
+        let open = store::open_attempts(desk.db.reader()).await?;
+        let own = self.signers.iter().map(|signer| signer.address());
+        // Transactions signed by a key of before are still watched.
+        let all: BTreeSet<Address> = own.chain(open.iter().map(|attempt| attempt.signer)).collect();
+        let asked = all.iter().map(|address| self.chain.account(*address, &finalized));
+        let mut accounts: HashMap<Address, Account> =
+            all.iter().copied().zip(try_join_all(asked).await?).collect();
+        for (address, account) in &mut accounts {
+            if account.nonce_final.is_none() {
+                account.nonce_final =
+                    self.witness.nonce_final(&self.chain, *address, &latest, &finalized).await?;
+            }
+        }
+        let chain = &self.chain;
+        let receipts = stream::iter(open.into_iter().map(|attempt| attempt.hash))
+            .map(|hash| async move { (hash, chain.receipt(hash).await) })
+            .buffer_unordered(AT_ONCE)
+            .filter_map(|(hash, receipt)| async move { Some((hash, receipt.ok()?)) });
+        self.receipts = receipts.collect().await;
+        Ok(Sight { latest, finalized, accounts })
+    }
+
+    /// Sorts the transactions that may still be mined by what they are for.
+    async fn sort(&mut self, desk: &mut Desk<'_>, sight: &Sight) -> Result<(), Error> {
+        self.attempts.clear();
+        self.fills.clear();
+        self.flights.clear();
+        let mut open = BTreeSet::new();
+        for attempt in store::open_attempts(desk.db.reader()).await? {
+            open.insert(attempt.hash);
+            if attempt.nonce >= sight.nonce_latest(attempt.signer) {
+                self.takes_off(&attempt);
+            }
+            match attempt.intent {
+                Some(intent) => self.attempts.entry(intent).or_default().push(attempt),
+                None => self.fills.push(attempt),
+            }
+        }
+        desk.keep_sent(|transaction| transaction.evm().is_some_and(|hash| open.contains(&hash)));
+        Ok(())
     }
 
     /// Whether an intent has a transaction that may still be mined.
@@ -132,53 +245,97 @@ impl Manager {
     /// # Errors
     /// The node does not answer; the lease is lost; the database's own.
     pub async fn pursue(&mut self, desk: &mut Desk<'_>, kept: &Kept) -> Result<(), Error> {
+        let Some(sight) = self.sight.clone() else { return Ok(()) };
         let attempts = self.attempts.remove(&kept.id).unwrap_or_default();
-        let Some(first) = attempts.first() else {
-            let sight = self.sight(self.signer.address()).await?;
-            return self.wait(desk, &sight, kept).await;
-        };
-        // Transactions signed by a key of before are still watched.
-        let sight = self.sight(first.signer).await?;
-        self.watch(desk, &sight, kept, attempts).await
+        if attempts.is_empty() {
+            self.wait(desk, &sight, kept).await
+        } else {
+            self.watch(desk, &sight, kept, attempts).await
+        }
     }
 
-    async fn sight(&mut self, signer: Address) -> Result<Sight, Error> {
-        if let Some(sight) = self.sights.get(&signer) {
-            return Ok(*sight);
+    /// What a place in one of the next blocks costs; asked for once a round.
+    pub(super) async fn market(&mut self) -> Result<Market, Error> {
+        if let Some(market) = self.market {
+            return Ok(market);
         }
-        let sight = self.chain.sight(signer).await?;
-        self.sights.insert(signer, sight);
-        Ok(sight)
+        let market = self.chain.market().await?;
+        self.market = Some(market);
+        Ok(market)
     }
 
-    /// Opens intents again whose transactions the chain took back after they were final.
-    async fn reopen(&mut self, desk: &Desk<'_>, sight: &Sight) -> Result<(), Error> {
-        let lost = store::regressed(desk.db.reader(), self.signer.address(), sight.nonce_latest).await?;
-        if lost.is_empty() {
-            self.regressions = 0;
-            return Ok(());
+    /// Where a transaction was mined, as of this round.
+    pub(super) async fn receipt(&mut self, hash: B256) -> Result<Option<Receipt>, Error> {
+        match self.receipts.remove(&hash) {
+            Some(receipt) => Ok(receipt),
+            None => Ok(self.chain.receipt(hash).await?),
         }
-        self.regressions = self.regressions.saturating_add(1);
-        if self.regressions < REGRESSION_ROUNDS {
-            return Ok(());
-        }
-        let now_ms = desk.now_ms();
-        let mut by_intent: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
-        for attempt in lost {
-            by_intent.entry(attempt.intent).or_default().push(attempt);
-        }
-        for (id, attempts) in by_intent {
-            let Some(kept) = intents::get(desk.db.reader(), id).await? else { continue };
-            tracing::error!(key = kept.intent.key, "the chain took back what was final; working on it again");
-            metrics::counter!("relayer_intents_reopened_total").increment(1);
-            let mut write = desk.begin().await?;
-            for attempt in attempts {
-                store::set_outcome(&mut write, attempt.hash, Outcome::Open).await?;
+    }
+
+    /// The signer of an address, where its key is at hand.
+    pub(super) fn signer(&self, address: Address) -> Option<Signer> {
+        self.signers.iter().find(|signer| signer.address() == address).cloned()
+    }
+
+    /// The signer for a transaction that may cost as much: of those that can pay it the one with the fewest in flight.
+    ///
+    /// # Errors
+    /// Why there is none at the moment, in words.
+    pub(super) fn choose(&mut self, sight: &Sight, most: U256) -> Result<Signer, String> {
+        let mut best: Option<(usize, &Signer)> = None;
+        let (mut busy, mut poor) = (0_usize, Vec::new());
+        for signer in &self.signers {
+            let address = signer.address();
+            let (count, held) = self.flights.get(&address).map_or((0, U256::ZERO), |flight| {
+                let held = flight.costs.values().fold(U256::ZERO, |sum, cost| sum.saturating_add(*cost));
+                (flight.costs.len(), held)
+            });
+            let needed = held.saturating_add(most);
+            if sight.balance(address) < needed {
+                poor.push((address, needed));
+            } else if count >= IN_FLIGHT_MAX {
+                busy = busy.saturating_add(1);
+            } else if best.is_none_or(|(least, _)| count < least) {
+                best = Some((count, signer));
             }
-            intent_store::step(&mut write, &kept, Step::Reopen, "the chain took it back", None, now_ms)
-                .await?;
-            write.commit().await?;
         }
-        Ok(())
+        let chosen = best.map(|(_, signer)| signer.clone());
+        self.poor.extend(poor.iter().copied());
+        chosen.ok_or_else(|| {
+            if busy > 0 {
+                return format!(
+                    "{IN_FLIGHT_MAX} transactions of every signer that can pay are not mined yet"
+                );
+            }
+            let short = poor.iter().map(|(signer, needed)| {
+                format!(
+                    "signer {signer} has {} wei; its transactions may cost {needed}",
+                    sight.balance(*signer)
+                )
+            });
+            short.collect::<Vec<_>>().join("; ")
+        })
+    }
+
+    /// Says which signers are out of turn.
+    pub(super) fn say_poor(&self, desk: &Desk<'_>, sight: &Sight) {
+        if self.poor.is_empty() {
+            desk.alarms.clear(BALANCE);
+            return;
+        }
+        let short = self.poor.iter().map(|(signer, needed)| {
+            format!(
+                "signer {signer} has {} wei; its transactions may cost {needed}: it is out of turn",
+                sight.balance(*signer)
+            )
+        });
+        desk.alarms.raise(BALANCE, short.collect::<Vec<_>>().join("; "), desk.now_ms());
+    }
+
+    /// Notes that a transaction is in flight.
+    pub(super) fn takes_off(&mut self, attempt: &Attempt) {
+        let most = U256::from(attempt.fees.max_fee).saturating_mul(U256::from(attempt.gas));
+        let cost = self.flights.entry(attempt.signer).or_default().costs.entry(attempt.nonce).or_default();
+        *cost = most.max(*cost);
     }
 }

@@ -3,14 +3,19 @@
 
 mod case;
 mod chain;
+mod estimate;
 mod fees;
+mod gaps;
+mod kms;
 mod manager;
 mod pursue;
+mod reopen;
 mod resolve;
 mod sign;
 mod store;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub use manager::Manager;
 pub use store::{Attempt, attempts};

@@ -3,35 +3,39 @@
 use std::collections::BTreeMap;
 
 use alloy::{
-    eips::BlockNumberOrTag,
+    eips::BlockId,
     primitives::{Address, B256, U256},
 };
 use service::failpoint;
 
 use super::{
     case,
-    chain::{Called, Receipt, Sight},
+    chain::{Block, Called, Receipt},
     fees::{self, Fees, Price},
-    manager::{BALANCE, Manager},
+    manager::{Manager, PRICE, Sight},
     resolve::{AttemptFact, AttemptFacts, AttemptRules, Next, with_attempts},
-    sign::{Draft, sign},
-    store::{self, Attempt},
+    sign::{Draft, Signer, sign},
+    store::{self, Attempt, Kind},
 };
 use crate::{
     error::Error,
-    intents::Kept,
+    intents::{Kept, State},
+    outbox, quota,
     transactions::{
+        acts,
         desk::Desk,
         model::Step,
         resolve::{Effect, Resolution, WaitingFacts, without_attempts},
         store::{self as intent_store, Outcome},
     },
 };
+use protocol::wire::intent::IntentProgress;
 
-/// How many nonces may be in flight, below what nodes keep for one account.
-const IN_FLIGHT_MAX: u64 = 16;
 /// How many nonces one intent may use up.
 const NONCES_MAX: usize = 5;
+
+/// The gas of a transfer, which is the least of any transaction: by it the cost of cancelling is judged beforehand.
+const TRANSFER_GAS: u64 = 21_000;
 
 impl Manager {
     /// An intent without transactions that may still be mined.
@@ -41,23 +45,24 @@ impl Manager {
         sight: &Sight,
         kept: &Kept,
     ) -> Result<(), Error> {
-        let (chain, from) = (&self.chain, self.signer.address());
-        let to = arbiter(kept)?;
-        let effect_latest = self.effect(kept, BlockNumberOrTag::Latest).await?;
+        let from = self.signers.first().map_or(Address::ZERO, |signer| signer.address());
+        let to = contract(kept)?;
+        let mut used = store::attempts(desk.db.reader(), kept.id).await?;
+        let sent = used.iter().any(went_through);
+        used.dedup_by_key(|attempt| (attempt.signer, attempt.nonce));
+        let effect_latest = self.effect(kept, &sight.latest, sent).await?;
         let effect_final = match &effect_latest {
-            Effect::Present => Some(self.effect(kept, sight.finalized.number.into()).await?),
+            Effect::Present => self.effect_final(kept, sight, sent).await?,
             Effect::Absent | Effect::Unreadable(_) => None,
         };
         let tried = effect_latest == Effect::Absent && sight.latest.time <= kept.intent.deadline;
         let data = calldata(kept)?;
         let dry_run = if tried {
-            let estimate = chain.estimate(from, to, data.clone()).await?;
-            Some(estimate.map_err(|data| case::cure(&data)))
+            let estimate = self.chain.estimate(from, to, data.clone()).await?;
+            Some(estimate.map_err(|data| case::cure(&kept.intent, &data)))
         } else {
             None
         };
-        let mut used = store::attempts(desk.db.reader(), kept.id).await?;
-        used.dedup_by_key(|attempt| attempt.nonce);
         let estimate = match &dry_run {
             Some(Ok(gas)) => Some(*gas),
             _ => None,
@@ -76,17 +81,18 @@ impl Manager {
             tried: used.len(),
             tries_max: NONCES_MAX,
         };
-        match (without_attempts(&facts), estimate) {
+        let decided = acts::in_somebodys_name(&kept.intent, &facts.effect_latest, without_attempts(&facts));
+        match (decided, estimate) {
             (Resolution::Sign, Some(estimate)) => {
                 let gas = fees::gas_limit(estimate, case::payee_gas(&kept.intent));
-                let draft = Draft { chain_id: chain.id(), to, data, gas };
+                let draft = Draft { chain_id: self.chain.id(), to, data, gas };
                 self.first(desk, sight, kept, draft).await
             }
             (resolution, _) => self.apply(desk, kept, &[], resolution).await,
         }
     }
 
-    /// Signs an intent's transaction with the next nonce, stores both at once, and sends it.
+    /// Signs an intent's transaction with the next nonce of the signer whose turn it is, stores both at once, and sends it.
     async fn first(
         &mut self,
         desk: &mut Desk<'_>,
@@ -94,43 +100,73 @@ impl Manager {
         kept: &Kept,
         draft: Draft,
     ) -> Result<(), Error> {
-        let signer = self.signer.address();
-        let ceiling = self.ceiling(desk, kept.id, draft.gas).await?;
-        let fees = match fees::first_price(self.chain.fees().await?, ceiling) {
+        let market = self.market().await?;
+        let left = self.budget_left(desk, kept.id).await?;
+        let ceiling = fees::ceiling(self.rules.max_fee_per_gas, left, draft.gas);
+        let fees = match fees::first_price(market, ceiling) {
             Price::Fees(fees) => fees,
             Price::TooDear { needed, allowed } => {
                 let reason = format!("the chain asks {needed} wei a unit of gas, the limits allow {allowed}");
-                return desk.stay(kept, reason).await;
+                return self.too_dear(desk, kept, reason, needed <= self.rules.max_fee_per_gas).await;
             }
         };
+        desk.alarms.clear(PRICE);
         let most = U256::from(fees.max_fee).saturating_mul(U256::from(draft.gas));
-        if sight.balance < most {
-            let reason =
-                format!("signer {signer} has {} wei; the transaction may cost {most}", sight.balance);
-            desk.alarms.raise(BALANCE, reason.clone(), desk.now_ms());
-            self.needed = Some(most);
-            return desk.stay(kept, reason).await;
+        let chosen = self.choose(sight, most.saturating_add(self.reserve(kept)));
+        self.say_poor(desk, sight);
+        let signer = match chosen {
+            Ok(signer) => signer,
+            Err(reason) => return desk.stay(kept, reason).await,
+        };
+        let address = signer.address();
+        let reserved = store::next_nonce(desk.db.reader(), address).await?;
+        let used = sight.nonce_latest(address);
+        if reserved != 0 && reserved < used {
+            tracing::warn!(signer = %address, reserved, used, "somebody else uses this signer's key");
         }
+        let nonce = reserved.max(used);
         let now_ms = desk.now_ms();
+        // Signed before the transaction begins: the key may be at the other end of a wire.
+        let signed = self.signed(&signer, Some(kept), Kind::Call, &draft, nonce, fees, (now_ms, sight));
+        let attempt = signed.await?;
         let mut write = desk.begin().await?;
-        let reserved = store::next_nonce(&mut write, signer).await?;
-        if reserved != 0 && reserved < sight.nonce_latest {
-            tracing::warn!(%signer, reserved, used = sight.nonce_latest, "somebody else uses this signer's key");
+        if store::next_nonce(write.on(), address).await? != reserved {
+            return Err(Error::LeaseLost);
         }
-        let nonce = reserved.max(sight.nonce_latest);
-        if nonce.saturating_sub(sight.nonce_latest) >= IN_FLIGHT_MAX {
+        let (slot, cost) = (slot(&attempt), quota::billionths(most));
+        if let Some(over) = quota::charge(&mut write, &self.rules.quotas, kept, &slot, cost, now_ms).await? {
             drop(write);
-            return desk
-                .stay(kept, format!("{IN_FLIGHT_MAX} transactions of the signer are not mined yet"))
-                .await;
+            return desk.stay(kept, over.to_string()).await;
         }
-        let attempt = self.signed(kept, &draft, nonce, fees, now_ms)?;
         store::store_attempt(&mut write, &attempt).await?;
         intent_store::step(&mut write, kept, Step::Sign, "", None, now_ms).await?;
+        let estimate = Some(fees::estimate(draft.gas, market, ceiling));
+        let sent = IntentProgress::Sent { transaction: attempt.hash.into(), estimate };
+        outbox::say(&mut write, &kept.intent.key, sent, now_ms).await?;
         write.commit().await?;
+        self.takes_off(&attempt);
         desk.soon(kept);
         self.send(desk, &kept.intent.key, &attempt).await;
         Ok(())
+    }
+
+    /// The limits do not allow what the chain asks: a price that falls again is waited for, a budget that is used up needs a
+    /// person. Neither is silent.
+    async fn too_dear(
+        &self,
+        desk: &mut Desk<'_>,
+        kept: &Kept,
+        reason: String,
+        by_budget: bool,
+    ) -> Result<(), Error> {
+        // What one account asked for is nobody else's to look at.
+        if by_budget && kept.state != State::Quarantined && kept.intent.asked_by.is_none() {
+            return desk.apply(None, kept, Resolution::Quarantine { reason }).await;
+        }
+        if !by_budget {
+            desk.alarms.raise(PRICE, reason.clone(), desk.now_ms());
+        }
+        desk.stay(kept, reason).await
     }
 
     /// An intent with transactions that may still be mined.
@@ -146,39 +182,55 @@ impl Manager {
         for attempt in &attempts {
             known.push(AttemptFact {
                 hash: attempt.hash,
+                signer: attempt.signer,
+                over: attempt.nonce < sight.nonce_final(attempt.signer),
+                front: attempt.nonce == sight.nonce_latest(attempt.signer),
+                kind: attempt.kind,
                 nonce: attempt.nonce,
                 fees: attempt.fees,
                 age_ms: now_ms.saturating_sub(attempt.signed_ms),
-                receipt: self.chain.receipt(attempt.hash).await?,
+                passed_over: sight.latest.number > attempt.signed_block,
+                can_sign: self.signer(attempt.signer).is_some(),
+                receipt: self.receipt(attempt.hash).await?,
             });
         }
-        let all_final = known.iter().all(|attempt| attempt.nonce < sight.nonce_final);
-        let effect_final =
-            if all_final { Some(self.effect(kept, sight.finalized.number.into()).await?) } else { None };
+        let all_final = known.iter().all(|attempt| attempt.over);
+        let sent = known.iter().any(|attempt| {
+            attempt.kind == Kind::Call && attempt.receipt.is_some_and(|receipt| receipt.success)
+        });
+        let effect_final = if all_final { self.effect_final(kept, sight, sent).await? } else { None };
         let gas = attempts.iter().map(|attempt| attempt.gas).max().unwrap_or(u64::MAX);
-        let rules = AttemptRules {
-            bump_after_ms: self.rules.bump_after_ms,
-            bump_bps: self.rules.fee_bump_bps,
-            can_sign: attempts.iter().all(|attempt| attempt.signer == self.signer.address()),
-        };
-        let stuck = known.iter().any(|a| a.nonce == sight.nonce_latest && a.age_ms >= rules.bump_after_ms);
+        let rules =
+            AttemptRules { bump_after_ms: self.rules.bump_after_ms, bump_bps: self.rules.fee_bump_bps };
+        let front = known.iter().filter(|attempt| attempt.front);
+        let stuck = front.max_by_key(|attempt| attempt.fees.max_fee).is_some_and(|one| rules.stuck(one));
+        let pointless = stuck
+            && (sight.latest.time > kept.intent.deadline
+                || self.effect(kept, &sight.latest, sent).await? == Effect::Present);
+        let market = if stuck { self.market().await? } else { fees::Market::default() };
+        let left = if stuck { self.budget_left(desk, kept.id).await? } else { 0 };
+        let ceiling = |gas| fees::ceiling(self.rules.max_fee_per_gas, left, gas);
         let facts = AttemptFacts {
             state: kept.state,
             attempts: known,
-            nonce_latest: sight.nonce_latest,
-            nonce_final: sight.nonce_final,
             effect_final,
-            estimate: if stuck { self.chain.fees().await? } else { Fees { max_fee: 0, priority_fee: 0 } },
-            ceiling: self.ceiling(desk, kept.id, gas).await?,
+            pointless,
+            market,
+            ceiling: ceiling(gas),
+            cancel_ceiling: ceiling(TRANSFER_GAS),
         };
         let next = with_attempts(&facts, &rules);
         let settled: Vec<(B256, Option<Receipt>)> =
             facts.attempts.iter().map(|attempt| (attempt.hash, attempt.receipt)).collect();
         match next {
-            Next::Bump { nonce, fees } => {
-                let draft =
-                    Draft { chain_id: self.chain.id(), to: arbiter(kept)?, data: calldata(kept)?, gas };
-                self.replace(desk, kept, &draft, nonce, fees).await
+            Next::Replace { signer, nonce, kind, fees } => {
+                let Some(signer) = self.signer(signer) else { return Ok(()) };
+                let draft = if kind == Kind::Call {
+                    Draft { chain_id: self.chain.id(), to: contract(kept)?, data: calldata(kept)?, gas }
+                } else {
+                    self.nothing(signer.address()).await?
+                };
+                self.replace(desk, sight, kept, &signer, (kind, draft, nonce, fees)).await
             }
             Next::Do(Resolution::Resend) => {
                 self.resend(desk, kept, &attempts, sight).await;
@@ -203,51 +255,68 @@ impl Manager {
     }
 
     async fn replace(
-        &self,
+        &mut self,
         desk: &mut Desk<'_>,
+        sight: &Sight,
         kept: &Kept,
-        draft: &Draft,
-        nonce: u64,
-        fees: Fees,
+        signer: &Signer,
+        (kind, draft, nonce, fees): (Kind, Draft, u64, Fees),
     ) -> Result<(), Error> {
         let now_ms = desk.now_ms();
-        let attempt = self.signed(kept, draft, nonce, fees, now_ms)?;
+        let attempt = self.signed(signer, Some(kept), kind, &draft, nonce, fees, (now_ms, sight)).await?;
+        let most = U256::from(attempt.fees.max_fee).saturating_mul(U256::from(attempt.gas));
         let mut write = desk.begin().await?;
         store::store_attempt(&mut write, &attempt).await?;
+        quota::raise(&mut write, &slot(&attempt), quota::billionths(most)).await?;
         intent_store::step(&mut write, kept, Step::Bump, "", None, now_ms).await?;
         write.commit().await?;
-        metrics::counter!("relayer_bumps_total").increment(1);
+        self.takes_off(&attempt);
+        if kind == Kind::Call {
+            metrics::counter!("relayer_bumps_total").increment(1);
+        } else {
+            tracing::warn!(key = kept.intent.key, nonce, "cancelling its transaction");
+            metrics::counter!("relayer_cancellations_total").increment(1);
+        }
         self.send(desk, &kept.intent.key, &attempt).await;
         Ok(())
     }
 
-    fn signed(
+    /// A signed transaction, to be stored before it is sent.
+    ///
+    /// # Errors
+    /// The signer's own.
+    #[allow(clippy::too_many_arguments, reason = "what a transaction is made of")]
+    pub(super) async fn signed(
         &self,
-        kept: &Kept,
+        signer: &Signer,
+        kept: Option<&Kept>,
+        kind: Kind,
         draft: &Draft,
         nonce: u64,
         fees: Fees,
-        now_ms: i64,
+        (now_ms, sight): (i64, &Sight),
     ) -> Result<Attempt, Error> {
-        let signed = sign(&self.signer, draft, nonce, fees)?;
+        let signed = sign(signer, draft, nonce, fees).await?;
         Ok(Attempt {
             hash: signed.hash,
-            intent: kept.id,
-            signer: self.signer.address(),
+            intent: kept.map(|kept| kept.id),
+            kind,
+            signer: signer.address(),
             nonce,
             raw: signed.raw,
             gas: draft.gas,
             fees,
             outcome: Outcome::Open,
             signed_ms: now_ms,
+            signed_block: sight.latest.number,
         })
     }
 
     /// Sends again, of every nonce that is not mined, the dearest transaction, when its time has come.
     async fn resend(&self, desk: &mut Desk<'_>, kept: &Kept, attempts: &[Attempt], sight: &Sight) {
-        let mut dearest: BTreeMap<u64, &Attempt> = BTreeMap::new();
-        for attempt in attempts.iter().filter(|attempt| attempt.nonce >= sight.nonce_latest) {
-            dearest.insert(attempt.nonce, attempt);
+        let mut dearest: BTreeMap<(Address, u64), &Attempt> = BTreeMap::new();
+        for attempt in attempts.iter().filter(|one| one.nonce >= sight.nonce_latest(one.signer)) {
+            dearest.insert((attempt.signer, attempt.nonce), attempt);
         }
         for attempt in dearest.into_values() {
             if desk.is_due(&attempt.hash.into()) {
@@ -257,7 +326,7 @@ impl Manager {
     }
 
     /// Hands a stored transaction to the network. What the node says decides nothing.
-    async fn send(&self, desk: &mut Desk<'_>, key: &str, attempt: &Attempt) {
+    pub(super) async fn send(&self, desk: &mut Desk<'_>, key: &str, attempt: &Attempt) {
         failpoint::pass(&["relayer.broadcast.before"]);
         let answer = self.chain.send(&attempt.raw).await;
         failpoint::pass(&["relayer.broadcast.after"]);
@@ -266,17 +335,20 @@ impl Manager {
             Ok(()) => tracing::info!(key, transaction = %attempt.hash, nonce = attempt.nonce, "sent"),
             Err(error) => tracing::info!(key, transaction = %attempt.hash, %error, "sent; the node objects"),
         }
-        desk.sent(key, attempt.hash.into());
+        desk.sent(attempt.hash.into());
     }
 
     /// Writes what was decided, and what became of the transactions where they are over.
     async fn apply(
-        &self,
+        &mut self,
         desk: &mut Desk<'_>,
         kept: &Kept,
         attempts: &[(B256, Option<Receipt>)],
         resolution: Resolution,
     ) -> Result<(), Error> {
+        if matches!(resolution, Resolution::Finish { .. } | Resolution::Fail { .. }) {
+            self.witness.forget(kept.id);
+        }
         if !matches!(resolution, Resolution::Finish { .. } | Resolution::Release { .. }) {
             return desk.apply(None, kept, resolution).await;
         }
@@ -292,35 +364,68 @@ impl Manager {
         desk.apply(Some(write), kept, resolution).await
     }
 
-    async fn effect(&self, kept: &Kept, at: BlockNumberOrTag) -> Result<Effect, Error> {
-        let call = case::case_of(&kept.intent.terms)
+    /// What this very block shows of an intent.
+    pub(super) async fn effect(&self, kept: &Kept, at: &Block, sent: bool) -> Result<Effect, Error> {
+        let (to, call) = case::question(&kept.intent)
             .map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))?;
-        let to = arbiter(kept)?;
-        Ok(match self.chain.call(Address::ZERO, to, call, at).await? {
-            Called::Returned(answer) => case::effect(&kept.intent.action, &answer),
-            Called::Reverted(_) => Effect::Unreadable(format!("the arbiter {to} reverts caseOf")),
+        Ok(match self.chain.call(Address::ZERO, to, call, BlockId::from(at.hash)).await? {
+            Called::Returned(answer) => case::effect(&kept.intent, &answer, at.time, sent),
+            Called::Reverted(_) => Effect::Unreadable(format!("{to} does not answer what became of it")),
         })
     }
 
-    /// What is left for a unit of gas after what the intent's earlier nonces may have cost.
-    async fn ceiling(&self, desk: &Desk<'_>, intent: i64, gas: u64) -> Result<u128, Error> {
-        let mut spent: BTreeMap<u64, u128> = BTreeMap::new();
+    /// What the final chain shows of an intent: its newest block, or, on a node that has not kept its state, an older one in
+    /// which that was seen while it was new. None where it was not seen for long enough.
+    async fn effect_final(
+        &mut self,
+        kept: &Kept,
+        sight: &Sight,
+        sent: bool,
+    ) -> Result<Option<Effect>, Error> {
+        if let Ok(effect) = self.effect(kept, &sight.finalized, sent).await {
+            return Ok(Some(effect));
+        }
+        let effect = self.effect(kept, &sight.latest, sent).await?;
+        self.witness.saw(kept.id, &sight.latest, &effect);
+        self.witness.effect_final(&self.chain, kept.id, &sight.finalized).await
+    }
+
+    /// What a signer keeps for the steps of cases, in wei, where this is none.
+    fn reserve(&self, kept: &Kept) -> U256 {
+        let kept_back = if kept.intent.asked_by.is_some() { self.rules.quotas.reserve } else { 0 };
+        U256::from(kept_back).saturating_mul(U256::from(quota::BILLION))
+    }
+
+    /// What is left of an intent's budget after what its earlier nonces may have cost, in wei.
+    async fn budget_left(&self, desk: &Desk<'_>, intent: i64) -> Result<u128, Error> {
+        let mut spent: BTreeMap<(Address, u64), u128> = BTreeMap::new();
         for attempt in store::attempts(desk.db.reader(), intent).await? {
             if matches!(attempt.outcome, Outcome::Succeeded | Outcome::Reverted) {
                 let cost = attempt.fees.max_fee.saturating_mul(attempt.gas.into());
-                spent.insert(attempt.nonce, cost);
+                spent.insert((attempt.signer, attempt.nonce), cost);
             }
         }
         let spent = spent.into_values().fold(0_u128, u128::saturating_add);
-        let rules = &self.rules;
-        Ok(fees::ceiling(rules.max_fee_per_gas, rules.gas_budget.saturating_sub(spent), gas))
+        Ok(self.rules.gas_budget.saturating_sub(spent))
     }
 }
 
-fn arbiter(kept: &Kept) -> Result<Address, Error> {
-    case::arbiter(&kept.intent).map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))
+/// What only one transaction of can be in a block.
+fn slot(attempt: &Attempt) -> String {
+    format!("{}/{}", attempt.signer, attempt.nonce)
 }
 
-fn calldata(kept: &Kept) -> Result<alloy::primitives::Bytes, Error> {
+/// Whether a transaction did what its intent asks for.
+fn went_through(attempt: &Attempt) -> bool {
+    attempt.kind == Kind::Call && attempt.outcome == Outcome::Succeeded
+}
+
+/// The contract to call.
+pub(super) fn contract(kept: &Kept) -> Result<Address, Error> {
+    case::contract(&kept.intent).map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))
+}
+
+/// The call.
+pub(super) fn calldata(kept: &Kept) -> Result<alloy::primitives::Bytes, Error> {
     case::calldata(&kept.intent).map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))
 }

@@ -1,10 +1,11 @@
 //! From facts to what happens next to an intent with transactions that may still be mined: pure.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 
 use super::{
     chain::Receipt,
-    fees::{Fees, Price, bump},
+    fees::{Fees, Market, Price, bump},
+    store::Kind,
 };
 use crate::{
     intents::State,
@@ -14,10 +15,14 @@ use crate::{
 /// What happens next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Sign the transaction of this nonce again with higher fees.
-    Bump {
+    /// Sign another transaction with this nonce and higher fees.
+    Replace {
+        /// Whose.
+        signer: Address,
         /// The nonce.
         nonce: u64,
+        /// The same call again, or nothing in its place.
+        kind: Kind,
         /// The new fees.
         fees: Fees,
     },
@@ -30,18 +35,18 @@ pub enum Next {
 pub struct AttemptFacts {
     /// Its state.
     pub state: State,
-    /// Its transactions: hash, nonce, fees, gas, age of the signature in milliseconds, whether we hold the key.
+    /// Its transactions.
     pub attempts: Vec<AttemptFact>,
-    /// The signer's transactions up to the newest block.
-    pub nonce_latest: u64,
-    /// The signer's transactions up to the final block.
-    pub nonce_final: u64,
     /// The effect at the final block; needed only when every nonce is final.
     pub effect_final: Option<Effect>,
+    /// Whether the call is not wanted any more: its effect is there, or its deadline has passed.
+    pub pointless: bool,
     /// What a place in the next block costs.
-    pub estimate: Fees,
-    /// The most for a unit of gas, by configuration and what is left of the intent's budget.
+    pub market: Market,
+    /// The most for a unit of gas of the call, by configuration and what is left of the intent's budget.
     pub ceiling: u128,
+    /// The same for one that cancels it, which needs less gas.
+    pub cancel_ceiling: u128,
 }
 
 /// One signed transaction.
@@ -49,12 +54,24 @@ pub struct AttemptFacts {
 pub struct AttemptFact {
     /// Its hash.
     pub hash: B256,
+    /// Who signed it.
+    pub signer: Address,
+    /// Whether its nonce is used up in the final chain.
+    pub over: bool,
+    /// Whether its nonce is the signer's next one, as of the newest block.
+    pub front: bool,
+    /// What it is for.
+    pub kind: Kind,
     /// Its nonce.
     pub nonce: u64,
     /// Its fees.
     pub fees: Fees,
     /// Milliseconds since it was signed.
     pub age_ms: i64,
+    /// Whether a block came since it was signed, that could have taken it.
+    pub passed_over: bool,
+    /// Whether the key that signed it is at hand.
+    pub can_sign: bool,
     /// Where it was mined, if it was.
     pub receipt: Option<Receipt>,
 }
@@ -66,19 +83,19 @@ pub struct AttemptRules {
     pub bump_after_ms: i64,
     /// By how much, in basis points.
     pub bump_bps: u32,
-    /// Whether the key that signed them is at hand.
-    pub can_sign: bool,
 }
 
 /// What happens next to an intent with transactions that may still be mined.
 pub fn with_attempts(facts: &AttemptFacts, rules: &AttemptRules) -> Next {
-    let highest = facts.attempts.iter().map(|attempt| attempt.nonce).max().unwrap_or(0);
     let mined = || facts.attempts.iter().filter_map(|attempt| Some((attempt, attempt.receipt?)));
-    if facts.nonce_final > highest {
-        let success = mined().find(|(_, receipt)| receipt.success);
+    if facts.attempts.iter().all(|attempt| attempt.over) {
+        let success = mined().find(|(attempt, receipt)| attempt.kind == Kind::Call && receipt.success);
         let success = success.map(|(attempt, _)| attempt.hash.into());
         return Next::Do(settled(facts.state, facts.effect_final.as_ref(), success, || {
             match mined().next() {
+                Some((attempt, _)) if attempt.kind != Kind::Call => {
+                    "the transaction was cancelled, which is final"
+                }
                 Some(_) => "the transaction reverted, which is final",
                 None => "another transaction of the signer took the nonce, which is final",
             }
@@ -92,26 +109,46 @@ pub fn with_attempts(facts: &AttemptFacts, rules: &AttemptRules) -> Next {
         return Next::Do(Resolution::Unmine);
     }
     // Of the transactions with the next nonce the last signed is the dearest. A later nonce is not stuck but in line.
-    let front = facts
-        .attempts
-        .iter()
-        .filter(|attempt| attempt.nonce == facts.nonce_latest)
-        .max_by_key(|attempt| attempt.fees.max_fee);
+    let front =
+        facts.attempts.iter().filter(|attempt| attempt.front).max_by_key(|attempt| attempt.fees.max_fee);
     match front {
-        Some(attempt) if attempt.age_ms >= rules.bump_after_ms && rules.can_sign => {
-            match bump(attempt.fees, facts.estimate, rules.bump_bps, facts.ceiling) {
-                Price::Fees(fees) => Next::Bump { nonce: attempt.nonce, fees },
-                Price::TooDear { needed, allowed } if facts.state != State::Quarantined => {
-                    Next::Do(Resolution::Quarantine {
-                        reason: format!(
-                            "transaction {} is stuck; replacing it needs {needed} wei a unit of gas, the budget allows {allowed}",
-                            attempt.hash
-                        ),
-                    })
-                }
-                Price::TooDear { .. } => Next::Do(Resolution::Resend),
-            }
-        }
+        Some(attempt) if rules.stuck(attempt) => replace(facts, attempt, rules),
         _ => Next::Do(Resolution::Resend),
     }
+}
+
+impl AttemptRules {
+    /// Whether a transaction was left lying for so long that it needs a better price. While no block comes, no price helps.
+    pub const fn stuck(&self, attempt: &AttemptFact) -> bool {
+        attempt.age_ms >= self.bump_after_ms && attempt.passed_over && attempt.can_sign
+    }
+}
+
+/// A call that is stuck is signed again, or cancelled where it is not wanted any more, or where the budget has enough for
+/// nothing but that: those behind it are stuck with it.
+fn replace(facts: &AttemptFacts, front: &AttemptFact, rules: &AttemptRules) -> Next {
+    let priced = |ceiling| bump(front.fees, facts.market, rules.bump_bps, ceiling);
+    let replaced = |kind, fees| Next::Replace { signer: front.signer, nonce: front.nonce, kind, fees };
+    let cancel = priced(facts.cancel_ceiling);
+    if let (Price::Fees(fees), true) = (cancel, facts.pointless || front.kind != Kind::Call) {
+        return replaced(Kind::Cancel, fees);
+    }
+    let (needed, allowed) = match (priced(facts.ceiling), cancel) {
+        (Price::Fees(fees), _) if front.kind == Kind::Call && !facts.pointless => {
+            return replaced(Kind::Call, fees);
+        }
+        (_, Price::Fees(fees)) => return replaced(Kind::Cancel, fees),
+        (Price::TooDear { needed, allowed }, _) | (_, Price::TooDear { needed, allowed }) => {
+            (needed, allowed)
+        }
+    };
+    if facts.state == State::Quarantined {
+        return Next::Do(Resolution::Resend);
+    }
+    Next::Do(Resolution::Quarantine {
+        reason: format!(
+            "transaction {} is stuck; replacing it needs {needed} wei a unit of gas, the budget allows {allowed}",
+            front.hash
+        ),
+    })
 }

@@ -10,14 +10,48 @@ use sqlx::AnyPool;
 use super::fees::Fees;
 use crate::{error::Error, transactions::store::Outcome};
 
+/// What a signed transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// What its intent asks for.
+    Call,
+    /// Nothing, at the nonce of a call that is not wanted any more.
+    Cancel,
+    /// Nothing, at a nonce that no other transaction has, so that those behind it are not stuck for ever.
+    Fill,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Call, Self::Cancel, Self::Fill];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Cancel => "cancel",
+            Self::Fill => "fill",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or("not a kind of attempt")
+    }
+}
+
 /// A signed transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// Its hash.
     pub hash: B256,
-    /// The intent's id here.
+    /// The intent's id here; none of a fill.
     #[serde(skip)]
-    pub intent: i64,
+    pub intent: Option<i64>,
+    /// What it is for.
+    pub kind: Kind,
     /// Who signed it.
     pub signer: Address,
     /// Its nonce.
@@ -37,23 +71,41 @@ pub struct Attempt {
     /// Unix milliseconds.
     #[serde(with = "protocol::wire::dec")]
     pub signed_ms: i64,
+    /// The newest block when it was signed.
+    #[serde(with = "protocol::wire::dec")]
+    pub signed_block: u64,
 }
 
-const COLUMNS: &str = "hash, intent, signer, nonce, raw, gas, max_fee, priority_fee, outcome, signed_ms";
+const COLUMNS: &str =
+    "hash, intent, kind, signer, nonce, raw, gas, max_fee, priority_fee, outcome, signed_ms, signed_block";
 
-type Row = (String, i64, String, i64, String, i64, String, String, String, i64);
+type Row = (String, Option<i64>, String, String, i64, String, i64, String, String, String, i64, i64);
 
 fn read(row: Row) -> Result<Attempt, Error> {
     fn parsed<T: FromStr<Err: fmt::Display>>(what: &'static str, text: &str) -> Result<T, Error> {
         text.parse().map_err(|error| Error::damaged(what, text, error))
     }
-    let (hash, intent, signer, nonce, raw, gas, max_fee, priority_fee, outcome, signed_ms) = row;
+    let (
+        hash,
+        intent,
+        kind,
+        signer,
+        nonce,
+        raw,
+        gas,
+        max_fee,
+        priority_fee,
+        outcome,
+        signed_ms,
+        signed_block,
+    ) = row;
     let unsigned = |what, value: i64| {
         u64::try_from(value).map_err(|error| Error::damaged(what, &value.to_string(), error))
     };
     Ok(Attempt {
         hash: parsed("attempt.hash", &hash)?,
         intent,
+        kind: parsed("attempt.kind", &kind)?,
         signer: parsed("attempt.signer", &signer)?,
         nonce: unsigned("attempt.nonce", nonce)?,
         raw: parsed("attempt.raw", &raw)?,
@@ -61,6 +113,7 @@ fn read(row: Row) -> Result<Attempt, Error> {
         fees: Fees { max_fee: amount_from_text(&max_fee)?, priority_fee: amount_from_text(&priority_fee)? },
         outcome: parsed("attempt.outcome", &outcome)?,
         signed_ms,
+        signed_block: unsigned("attempt.signed_block", signed_block)?,
     })
 }
 
@@ -75,6 +128,37 @@ pub async fn open_attempts(reader: &AnyPool) -> Result<Vec<Attempt>, Error> {
     .fetch_all(reader)
     .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// The nonces from `from` on for which a signer ever signed a transaction, ascending; the lowest 1,000.
+///
+/// # Errors
+/// As [`open_attempts`].
+pub async fn signed_nonces(reader: &AnyPool, signer: Address, from: u64) -> Result<Vec<u64>, Error> {
+    let rows: Vec<i64> = sqlx::query_scalar(
+        "SELECT DISTINCT nonce FROM attempt WHERE signer = $1 AND nonce >= $2 ORDER BY nonce LIMIT 1000",
+    )
+    .bind(signer.to_checksum(None))
+    .bind(i64::try_from(from).unwrap_or(i64::MAX))
+    .fetch_all(reader)
+    .await?;
+    Ok(rows.into_iter().filter_map(|nonce| nonce.try_into().ok()).collect())
+}
+
+/// The dearest transaction of a nonce that may still be mined.
+///
+/// # Errors
+/// As [`open_attempts`].
+pub async fn dearest(reader: &AnyPool, signer: Address, nonce: u64) -> Result<Option<B256>, Error> {
+    let hash: Option<String> = sqlx::query_scalar(
+        "SELECT hash FROM attempt WHERE signer = $1 AND nonce = $2 AND outcome = 'open'
+         ORDER BY max_fee DESC LIMIT 1",
+    )
+    .bind(signer.to_checksum(None))
+    .bind(i64::try_from(nonce).unwrap_or(i64::MAX))
+    .fetch_optional(reader)
+    .await?;
+    hash.map(|hash| hash.parse().map_err(|error| Error::damaged("attempt.hash", &hash, error))).transpose()
 }
 
 /// Every transaction of an intent, by nonce and fees.
@@ -106,19 +190,26 @@ pub async fn regressed(reader: &AnyPool, signer: Address, nonce_latest: u64) -> 
     rows.into_iter().map(read).collect()
 }
 
-/// The next nonce that no stored transaction of a signer has.
+/// The nonce after the highest that a signer ever signed with; 0 for one that signed nothing. The transactions themselves
+/// are the only count of nonces, so that nothing can drift from them.
 ///
 /// # Errors
 /// As [`open_attempts`].
-pub async fn next_nonce(write: &mut Write, signer: Address) -> Result<u64, Error> {
-    let nonce: i64 = sqlx::query_scalar("SELECT next_nonce FROM signer WHERE address = $1")
+pub async fn next_nonce(
+    on: impl sqlx::Executor<'_, Database = sqlx::Any>,
+    signer: Address,
+) -> Result<u64, Error> {
+    let highest: Option<i64> = sqlx::query_scalar("SELECT MAX(nonce) FROM attempt WHERE signer = $1")
         .bind(signer.to_checksum(None))
-        .fetch_one(write.on())
+        .fetch_one(on)
         .await?;
-    u64::try_from(nonce).map_err(|error| Error::damaged("signer.next_nonce", &nonce.to_string(), error))
+    let Some(highest) = highest else { return Ok(0) };
+    let highest = u64::try_from(highest)
+        .map_err(|error| Error::damaged("attempt.nonce", &highest.to_string(), error))?;
+    Ok(highest.saturating_add(1))
 }
 
-/// Stores a signed transaction; one with a new nonce reserves it.
+/// Stores a signed transaction, which reserves its nonce.
 ///
 /// # Errors
 /// The database's own.
@@ -129,11 +220,13 @@ pub async fn store_attempt(write: &mut Write, attempt: &Attempt) -> Result<(), E
     let nonce = signed("attempt.nonce", attempt.nonce)?;
     let signer = attempt.signer.to_checksum(None);
     sqlx::query(
-        "INSERT INTO attempt (hash, intent, signer, nonce, raw, gas, max_fee, priority_fee, outcome, signed_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO attempt
+             (hash, intent, kind, signer, nonce, raw, gas, max_fee, priority_fee, outcome, signed_ms, signed_block)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(attempt.hash.to_string())
     .bind(attempt.intent)
+    .bind(attempt.kind.as_str())
     .bind(&signer)
     .bind(nonce)
     .bind(attempt.raw.to_string())
@@ -142,13 +235,9 @@ pub async fn store_attempt(write: &mut Write, attempt: &Attempt) -> Result<(), E
     .bind(amount_to_text(attempt.fees.priority_fee))
     .bind(attempt.outcome.as_str())
     .bind(attempt.signed_ms)
+    .bind(signed("attempt.signed_block", attempt.signed_block)?)
     .execute(write.on())
     .await?;
-    sqlx::query("UPDATE signer SET next_nonce = $1 WHERE address = $2 AND next_nonce < $1")
-        .bind(nonce.saturating_add(1))
-        .bind(&signer)
-        .execute(write.on())
-        .await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use alloy::primitives::{B256, U256};
 use protocol::{
+    deal::DealState,
     solana::{self, Failed, Pubkey, state},
     wire::intent::{Intent, IntentAction},
 };
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::node::{Account, Commitment, Node};
 use crate::transactions::{
-    ChainError,
+    ChainError, acts,
     case::{Jury, achieved},
     refusal::{Cure, cure},
     resolve::Effect,
@@ -84,17 +85,38 @@ fn stand(jury: &state::Jury) -> Jury {
 }
 
 /// Whether the chain shows what an intent is for. Of a deal that is over its accounts may be closed: nothing is left to do.
-pub fn effect(intent: &Intent, snapshot: &Result<Snapshot, String>) -> Effect {
-    if intent.terms.arbiter.address != solana::from_key(&solana::arbiter()) {
+/// `sent` says whether a transaction of ours for it went through.
+pub fn effect(intent: &Intent, snapshot: &Result<Snapshot, String>, sent: bool) -> Effect {
+    let of_the_deal = matches!(intent.action, IntentAction::Act { .. } | IntentAction::TimeOut { .. });
+    if !of_the_deal && intent.terms.arbiter.address != solana::from_key(&solana::arbiter()) {
         return Effect::Unreadable(format!("{} is not the arbiter of the program", intent.arbiter));
     }
     let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
         Err(reason) => return Effect::Unreadable(reason.clone()),
     };
-    let juries: Vec<Jury> = snapshot.juries.iter().map(stand).collect();
+    let shows = if of_the_deal {
+        let withdrawals = snapshot.deal.as_ref().map_or(0, |deal| withdrawals(intent, deal));
+        let state = snapshot.deal.as_ref().map_or(DealState::EMPTY, solana::deal_state);
+        let stand = acts::Stand { state, withdrawals, now: snapshot.time, sent };
+        acts::achieved(&intent.action, &intent.terms, &stand)
+    } else {
+        let juries: Vec<Jury> = snapshot.juries.iter().map(stand).collect();
+        achieved(&intent.action, &juries)
+    };
     let gone = snapshot.deal.is_none() && snapshot.time > intent.terms.fund_by;
-    if gone || achieved(&intent.action, &juries) { Effect::Present } else { Effect::Absent }
+    if gone || shows { Effect::Present } else { Effect::Absent }
+}
+
+/// How often who signed an intent took credit from the deal.
+fn withdrawals(intent: &Intent, deal: &state::Deal) -> u64 {
+    let IntentAction::Act { signed, .. } = &intent.action else { return 0 };
+    let creditor = signed.first().map(|one| one.party);
+    if creditor == Some(solana::from_key(&deal.seller)) {
+        deal.seller_withdrawals.into()
+    } else {
+        deal.buyer_withdrawals.into()
+    }
 }
 
 /// Whether a jury's account counts a ballot already, or would take nothing from it.
@@ -123,18 +145,23 @@ pub fn refused(error: &Value, intent: &Intent, now: u64) -> Refused {
         return Refused::Poor;
     }
     let code = error.pointer("/InstructionError/1/Custom").and_then(Value::as_u64);
+    // Nobody is called to look at what one account asked for.
+    let unknown = if intent.asked_by.is_some() { Cure::Nothing } else { Cure::Unknown };
     let Some(code) = code.and_then(|code| u32::try_from(code).ok()) else {
-        return Refused::By(Cure::Unknown, format!("the transaction fails: {error}"));
+        return Refused::By(unknown, format!("the transaction fails: {error}"));
     };
     let opens = matches!(
         intent.action,
         IntentAction::OpenCase | IntentAction::OpenSecondJury { .. } | IntentAction::Appeal { .. }
     );
     match solana::decode_failure(code, Some((intent.terms.fund_by, now))) {
-        Failed::Refused(name) => Refused::By(cure(name), name.to_owned()),
+        Failed::Refused(name) => {
+            let cure = cure(name);
+            Refused::By(if cure == Cure::Unknown { unknown } else { cure }, name.to_owned())
+        }
         // The step before this one may be on its way.
         Failed::Account(code) => Refused::By(Cure::Event, format!("an account is not there yet ({code})")),
         Failed::Other(TOO_LITTLE) if opens => Refused::Poor,
-        Failed::Other(code) => Refused::By(Cure::Unknown, format!("the transaction fails with {code}")),
+        Failed::Other(code) => Refused::By(unknown, format!("the transaction fails with {code}")),
     }
 }

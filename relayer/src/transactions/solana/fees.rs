@@ -1,6 +1,8 @@
 //! What a transaction costs on Solana, and what is offered for priority. Prices are in millionths of a lamport for a compute
 //! unit, fees in lamports.
 
+use protocol::wire::intent::Estimate;
+
 /// What the cluster takes for every signature that it checks, those of Ed25519 instructions included.
 pub const LAMPORTS_PER_SIGNATURE: u64 = 5_000;
 /// The most compute units that a transaction may ask for.
@@ -22,6 +24,11 @@ pub const fn fee(signatures: u64, units: u32, price: u64) -> u64 {
     let priority = (units as u128).saturating_mul(price as u128).div_ceil(MILLION as u128);
     let priority = if priority > u64::MAX as u128 { u64::MAX } else { priority as u64 };
     LAMPORTS_PER_SIGNATURE.saturating_mul(signatures).saturating_add(priority)
+}
+
+/// What a transaction costs now, and at most.
+pub fn estimate(units: u32, fee: u64, budget_left: u64) -> Estimate {
+    Estimate { units: units.into(), cost_now: fee.into(), cost_max: budget_left.into() }
 }
 
 /// The price that three quarters of the recent ones do not exceed; zero without any.

@@ -1,26 +1,35 @@
 //! What the cluster is asked in every round, and what is remembered of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use alloy::primitives::U256;
 use ed25519_dalek::SigningKey;
-use protocol::{chain::Address, solana};
+use protocol::{
+    chain::Address,
+    solana::{self, Pubkey},
+};
 
 use super::{
     case,
     node::{Commitment, Node},
+    reopen::Audit,
     resolve::Finality,
-    sign::keypair,
+    sign,
     store::{self, Attempt},
 };
 use crate::{
     config::Config,
     error::Error,
     intents::Kept,
-    transactions::{desk::Desk, manager::Seen, store as intent_store},
+    quota::Quotas,
+    transactions::{
+        desk::Desk,
+        manager::{Seen, SeenSigner},
+        store as intent_store,
+    },
 };
 
-/// The alarm of a signer that cannot pay.
+/// The alarm of signers that cannot pay.
 pub(super) const BALANCE: &str = "balance";
 
 /// The rules that the configuration sets.
@@ -32,27 +41,35 @@ pub(super) struct Rules {
     pub unit_price_max: u64,
     /// By how much the price of a further transaction rises, in basis points.
     pub rise_bps: u32,
+    /// What is done in somebody's name.
+    pub quotas: Quotas,
 }
 
 /// What one round sees.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sight {
     /// Of the newest slot that most of the stake voted for: its number and its time in Unix seconds.
     pub latest: (u64, u64),
     /// The final chain, looked at before anything else.
     pub finality: Finality,
-    /// What the signer has, in lamports.
-    pub balance: u64,
+    /// What each signer has, in lamports.
+    pub balances: HashMap<Pubkey, u64>,
 }
 
 /// Works on intents on Solana.
 #[derive(Clone)]
 pub struct Manager {
     pub(super) node: Node,
-    pub(super) signer: SigningKey,
+    pub(super) signers: Vec<SigningKey>,
     pub(super) rules: Rules,
+    /// What is looked at again after it was final.
+    pub(super) audit: Audit,
+    /// Signers that could not pay, with what they had then, in lamports: they are out of turn until they have more.
+    pub(super) poor: BTreeMap<Pubkey, u64>,
     checked: bool,
     sight: Option<Sight>,
+    /// How many transactions each signer has in the air.
+    flights: HashMap<Address, usize>,
     /// Transactions that may still be in a block, by intent.
     attempts: BTreeMap<i64, Vec<Attempt>>,
 }
@@ -64,22 +81,57 @@ impl Manager {
     /// The first key at fault.
     pub fn new(config: &Config) -> Result<Self, Error> {
         Ok(Self {
-            node: Node::new(&config.rpc_url, config.chain)?,
-            signer: keypair(config)?,
+            node: Node::new(config)?,
+            signers: sign::open(config)?,
             rules: Rules {
                 fee_budget: config.fee_budget,
                 unit_price_max: config.unit_price_max,
                 rise_bps: config.fee_bump_bps,
+                quotas: config.quotas,
             },
+            audit: Audit::default(),
+            poor: BTreeMap::new(),
             checked: false,
             sight: None,
+            flights: HashMap::new(),
             attempts: BTreeMap::new(),
         })
     }
 
     /// Who pays.
-    pub fn signer(&self) -> Address {
-        solana::from_key(&solana::key_of(&self.signer))
+    pub fn signers(&self) -> Vec<Address> {
+        self.signers.iter().map(|signer| solana::from_key(&solana::key_of(signer))).collect()
+    }
+
+    /// The signers whose turn it is: those that can pay, the one with the fewest transactions in the air first.
+    pub(super) fn turn(&self) -> Vec<SigningKey> {
+        let able = self.signers.iter().filter(|signer| !self.poor.contains_key(&solana::key_of(signer)));
+        let mut able: Vec<SigningKey> = able.cloned().collect();
+        able.sort_by_key(|signer| {
+            self.flights.get(&solana::from_key(&solana::key_of(signer))).copied().unwrap_or(0)
+        });
+        able
+    }
+
+    /// Notes that a signer has one more transaction in the air.
+    pub(super) fn takes_off(&mut self, signer: Address) {
+        let count = self.flights.entry(signer).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Says which signers are out of turn.
+    pub(super) fn say_poor(&self, desk: &Desk<'_>) {
+        if self.poor.is_empty() {
+            desk.alarms.clear(BALANCE);
+            return;
+        }
+        let short = self.poor.iter().map(|(signer, has)| {
+            format!(
+                "signer {signer} has {has} lamports, too little for the fee and the rent of what its transaction opens: \
+                 it is out of turn"
+            )
+        });
+        desk.alarms.raise(BALANCE, short.collect::<Vec<_>>().join("; "), desk.now_ms());
     }
 
     /// Looks at the chain.
@@ -93,26 +145,35 @@ impl Manager {
         }
         let height = self.node.final_height().await?;
         let finalized = self.node.accounts(Commitment::Finalized, &[case::clock()], None, 0).await?;
-        let keys = [case::clock(), solana::key_of(&self.signer)];
+        let signers: Vec<Pubkey> = self.signers.iter().map(solana::key_of).collect();
+        let keys: Vec<Pubkey> = std::iter::once(case::clock()).chain(signers.iter().copied()).collect();
         let latest = self.node.accounts(Commitment::Confirmed, &keys, None, 0).await?;
         let mut accounts = latest.accounts.iter();
         let time = case::time(accounts.next().and_then(Option::as_ref))?;
-        let balance = accounts.next().and_then(Option::as_ref).map_or(0, |account| account.lamports);
+        let lamports = accounts.map(|account| account.as_ref().map_or(0, |account| account.lamports));
+        let balances: HashMap<Pubkey, u64> = signers.iter().copied().zip(lamports).collect();
         let finality = Finality { height, slot: finalized.slot };
-        self.sight = Some(Sight { latest: (latest.slot, time), finality, balance });
+        self.reopen(desk, finality).await?;
         self.attempts.clear();
+        self.flights.clear();
         for attempt in store::open_attempts(desk.db.reader()).await? {
+            self.takes_off(attempt.signer);
             self.attempts.entry(attempt.intent).or_default().push(attempt);
         }
         desk.keep_sent(|transaction| {
             self.attempts.values().flatten().any(|attempt| attempt.signature == *transaction)
         });
-        if intent_store::open_ids(desk.db.reader()).await?.is_empty() {
-            desk.alarms.clear(BALANCE);
-        }
-        let balance = U256::from(balance);
-        let (latest, finalized) = (latest.slot, finalized.slot);
-        Ok(Seen { latest, finalized, balance, balance_billionths: balance, nonce: None })
+        let idle = intent_store::open_ids(desk.db.reader()).await?.is_empty();
+        self.poor.retain(|signer, had| !idle && balances.get(signer).is_none_or(|has| has <= had));
+        self.say_poor(desk);
+        let seen = signers.iter().map(|signer| {
+            let balance = U256::from(balances.get(signer).copied().unwrap_or(0));
+            let address = solana::from_key(signer);
+            SeenSigner { address, balance, balance_billionths: balance, nonce: None }
+        });
+        let seen = Seen { latest: latest.slot, finalized: finalized.slot, signers: seen.collect() };
+        self.sight = Some(Sight { latest: (latest.slot, time), finality, balances });
+        Ok(seen)
     }
 
     /// Whether an intent has a transaction that may still be in a block.
@@ -125,7 +186,7 @@ impl Manager {
     /// # Errors
     /// The node does not answer; the lease is lost; the database's own.
     pub async fn pursue(&mut self, desk: &mut Desk<'_>, kept: &Kept) -> Result<(), Error> {
-        let Some(sight) = self.sight else { return Ok(()) };
+        let Some(sight) = self.sight.clone() else { return Ok(()) };
         let attempts = self.attempts.remove(&kept.id).unwrap_or_default();
         if attempts.is_empty() {
             self.wait(desk, &sight, kept).await

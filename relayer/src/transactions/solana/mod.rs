@@ -6,11 +6,13 @@
 //! has to carry (the accounts of the case, ballots that are not counted yet) is read from the chain before it is signed.
 
 mod case;
+mod estimate;
 mod fees;
 mod manager;
 mod node;
 mod plan;
 mod pursue;
+mod reopen;
 mod resolve;
 mod sign;
 mod store;

@@ -1,10 +1,8 @@
 //! What the relayer asks of a Solana node, over JSON-RPC. An answer is a fact about one moment, never a decision.
 
-use std::time::Duration;
-
 use alloy::{
     rpc::{client::RpcClient, json_rpc::RpcRecv},
-    transports::{TransportError, http::Http},
+    transports::TransportError,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use protocol::{
@@ -13,12 +11,13 @@ use protocol::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::failpoint;
 
-use crate::{error::Error, transactions::ChainError};
+use crate::{
+    config::Config,
+    error::Error,
+    transactions::{ChainError, nodes},
+};
 
-/// The longest one call may take.
-const CALL_TIME: Duration = Duration::from_secs(15);
 /// The most accounts of one call.
 const ACCOUNTS_MAX: usize = 100;
 /// The reference of clusters on somebody's own machine, whose first block is another one each time.
@@ -149,12 +148,10 @@ struct RawFee {
     prioritization_fee: u64,
 }
 
-/// A cluster, through one node.
+/// A cluster, through its nodes.
 #[derive(Clone, Debug)]
 pub struct Node {
     client: RpcClient,
-    /// For taking it out of messages: it may carry a key.
-    url: String,
     chain: ChainId,
 }
 
@@ -167,38 +164,24 @@ fn unreadable(method: &'static str, what: impl std::fmt::Display) -> ChainError 
 }
 
 impl Node {
-    /// Prepares to talk to a node; nothing is sent yet.
+    /// Prepares to talk to the nodes of the configuration; nothing is sent yet.
     ///
     /// # Errors
-    /// The URL is not http or https, or the program of this build is for another chain.
-    pub fn new(rpc_url: &str, chain: ChainId) -> Result<Self, Error> {
-        let refuse = |key, reason: String| Error::Config { key, reason };
-        let served = solana::chain().map_err(|error| refuse("chain", error.to_string()))?;
-        if served != chain {
-            let reason = format!("{chain} is not {served}, the cluster of the program of this build");
-            return Err(refuse("chain", reason));
+    /// A URL is not http or https, or the program of this build is for another chain.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        let refuse = |reason: String| Error::Config { key: "chain", reason };
+        let served = solana::chain().map_err(|error| refuse(error.to_string()))?;
+        if served != config.chain {
+            let chain = config.chain;
+            return Err(refuse(format!("{chain} is not {served}, the cluster of the program of this build")));
         }
-        // The URL is not repeated in a refusal.
-        let url: reqwest::Url = rpc_url.parse().map_err(|error| refuse("rpc_url", format!("{error}")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refuse("rpc_url", "must begin with http:// or https://".to_owned()));
-        }
-        let client = alloy::transports::http::reqwest::Client::builder()
-            .timeout(CALL_TIME)
-            .build()
-            .map_err(|error| refuse("rpc_url", error.to_string()))?;
-        let shown = url.to_string();
-        let client = RpcClient::new(Http::with_client(client, url), false);
-        Ok(Self { client, url: shown, chain })
+        Ok(Self { client: nodes::client(config)?, chain: config.chain })
     }
 
     async fn call<T: RpcRecv>(&self, method: &'static str, params: Value) -> Result<T, ChainError> {
-        failpoint::pass(&["relayer.rpc", method, "before"]);
-        let answer = self.client.request(method, params).await;
-        failpoint::pass(&["relayer.rpc", method, "after"]);
-        answer.map_err(|error: TransportError| {
-            let reason = error.to_string().replace(&self.url, "relayer.rpc_url");
-            ChainError::Rpc { method, reason: reason.chars().take(500).collect() }
+        self.client.request(method, params).await.map_err(|error: TransportError| ChainError::Rpc {
+            method,
+            reason: error.to_string().chars().take(500).collect(),
         })
     }
 
@@ -284,18 +267,36 @@ impl Node {
     /// # Errors
     /// As [`Node::final_height`].
     pub async fn status(&self, signature: &str) -> Result<Known, ChainError> {
-        let params = json!([[signature], { "searchTransactionHistory": true }]);
-        let read: At<Vec<Option<RawStatus>>> = self.call("getSignatureStatuses", params).await?;
-        let status = read.value.into_iter().next().flatten().map(|raw| Status {
-            slot: raw.slot,
-            success: raw.err.is_none(),
-            commitment: match raw.confirmation_status.as_deref() {
-                Some("finalized") => Some(Commitment::Finalized),
-                Some("confirmed") => Some(Commitment::Confirmed),
-                _ => None,
-            },
+        let (slot, statuses) = self.statuses(&[signature.to_owned()]).await?;
+        Ok(Known { slot, status: statuses.into_iter().next().flatten() })
+    }
+
+    /// Where transactions are, however long ago that was, as of a slot of the node; at most 256.
+    ///
+    /// # Errors
+    /// As [`Node::final_height`].
+    pub async fn statuses(&self, signatures: &[String]) -> Result<(u64, Vec<Option<Status>>), ChainError> {
+        const METHOD: &str = "getSignatureStatuses";
+        let params = json!([signatures, { "searchTransactionHistory": true }]);
+        let read: At<Vec<Option<RawStatus>>> = self.call(METHOD, params).await?;
+        if read.value.len() != signatures.len() {
+            return Err(unreadable(
+                METHOD,
+                format!("{} statuses for {}", read.value.len(), signatures.len()),
+            ));
+        }
+        let statuses = read.value.into_iter().map(|raw| {
+            raw.map(|raw| Status {
+                slot: raw.slot,
+                success: raw.err.is_none(),
+                commitment: match raw.confirmation_status.as_deref() {
+                    Some("finalized") => Some(Commitment::Finalized),
+                    Some("confirmed") => Some(Commitment::Confirmed),
+                    _ => None,
+                },
+            })
         });
-        Ok(Known { slot: read.context.slot, status })
+        Ok((read.context.slot, statuses.collect()))
     }
 
     /// What a transaction would do now, whatever its blockhash.

@@ -9,7 +9,10 @@ use protocol::{
         call::{Ballot, Bearer, Case, Deal, Hearing, InEffect, Voting, Word},
         state::{Deal as DealAccount, Jury, List, Stage},
     },
-    wire::intent::{Intent, IntentAction, SignedBallot},
+    wire::{
+        act::PartyAct,
+        intent::{Intent, IntentAction, PartySignature, SignedBallot},
+    },
 };
 
 use super::{
@@ -76,6 +79,8 @@ pub async fn plan(
     let case = Case(&deal);
     let last = snapshot.juries.last();
     Ok(match (&intent.action, last) {
+        (IntentAction::Act { act, signed }, _) => asked(&deal, payer, intent, act, signed),
+        (IntentAction::TimeOut { time_out }, _) => Ok(Plan::one(deal.time_out(*time_out))),
         (IntentAction::OpenCase, _) => Ok(Plan::one(case.open(payer))),
         (_, None) => event("UnknownCase"),
         (IntentAction::DrawJury { instance, jury }, Some(last)) => match at(last, *instance, *jury) {
@@ -234,6 +239,42 @@ fn bearer(
     match <[u8; 64]>::try_from(signature) {
         Ok(signature) => Ok(Bearer { signer, valid_until, word: Word::Signature(signature) }),
         Err(_) => never("InvalidSignature: the signature must have 64 bytes"),
+    }
+}
+
+/// What a party asked for, by signatures that hold: the runtime would say of one that does not only that some signature is
+/// wrong.
+fn asked(
+    deal: &Deal,
+    payer: Pubkey,
+    intent: &Intent,
+    act: &PartyAct,
+    signed: &[PartySignature],
+) -> Result<Plan, NoPlan> {
+    let mut words = Vec::with_capacity(signed.len());
+    for PartySignature { party, signature } in signed {
+        let Some(key) = party.solana().map(Pubkey::new_from_array) else {
+            return never(format!("NotParty: {party} is not of this chain"));
+        };
+        // An account that cannot sign approves on chain instead.
+        let word = if signature.is_empty() {
+            Word::Approval
+        } else {
+            if let Err(error) = chain::act_signature(&intent.terms, *party, act, signature) {
+                return never(format!("InvalidSignature: {error}"));
+            }
+            match <[u8; 64]>::try_from(signature.as_ref()) {
+                Ok(signature) => Word::Signature(signature),
+                Err(_) => return never("InvalidSignature: the signature must have 64 bytes"),
+            }
+        };
+        words.push((key, word));
+    }
+    let brought = words.iter().filter(|(_, word)| *word != Word::Approval).count();
+    let signatures = u64::try_from(brought).unwrap_or(u64::MAX).saturating_add(1);
+    match deal.act(payer, act, &words, BEFORE) {
+        Ok(instructions) => Ok(Plan { instructions, signatures }),
+        Err(error) => never(error.to_string()),
     }
 }
 

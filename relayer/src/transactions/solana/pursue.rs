@@ -1,15 +1,17 @@
 //! What is done about one intent: the facts are gathered, `resolve` decides, and the decision is written.
 
+use ed25519_dalek::SigningKey;
 use protocol::{
     chain::TransactionId,
     solana::{self, Transaction},
+    wire::intent::IntentProgress,
 };
 use service::failpoint;
 
 use super::{
     case::{self, Refused, Snapshot},
     fees::{self, Offer, UNITS_MAX},
-    manager::{BALANCE, Manager, Sight},
+    manager::{Manager, Sight},
     node::Commitment,
     plan::{self, Plan},
     resolve::{AttemptFact, outcome, with_attempts},
@@ -18,8 +20,10 @@ use super::{
 };
 use crate::{
     error::Error,
-    intents::Kept,
+    intents::{Kept, State},
+    outbox, quota,
     transactions::{
+        acts,
         desk::Desk,
         model::Step,
         refusal::Cure,
@@ -33,47 +37,49 @@ const TRIES_MAX: usize = 12;
 
 /// What trying a plan came to.
 enum Tried {
-    /// It would go through and take this many compute units.
-    Through(Plan, u64),
+    /// It would go through, paid by this signer, and take this many compute units.
+    Through(Box<SigningKey>, Plan, u64),
     /// It would not.
     Refused(Cure, String),
-    /// The signer has too little.
+    /// Every signer has too little.
     Poor,
 }
 
 impl Manager {
     /// An intent without transactions that may still be in a block.
-    pub(super) async fn wait(&self, desk: &mut Desk<'_>, sight: &Sight, kept: &Kept) -> Result<(), Error> {
+    pub(super) async fn wait(
+        &mut self,
+        desk: &mut Desk<'_>,
+        sight: &Sight,
+        kept: &Kept,
+    ) -> Result<(), Error> {
+        let before = store::attempts(desk.db.reader(), kept.id).await?;
+        let sent = before.iter().any(|attempt| attempt.outcome == Outcome::Succeeded);
         let latest = self.snapshot(kept, Commitment::Confirmed, 0).await?;
-        let effect_latest = case::effect(&kept.intent, &latest);
+        let effect_latest = case::effect(&kept.intent, &latest, sent);
         let effect_final = match &effect_latest {
             Effect::Present => {
                 let settled = self.snapshot(kept, Commitment::Finalized, sight.finality.slot).await?;
-                Some(case::effect(&kept.intent, &settled))
+                Some(case::effect(&kept.intent, &settled, sent))
             }
             Effect::Absent | Effect::Unreadable(_) => None,
         };
         let tried = match &latest {
             Ok(snapshot) if effect_latest == Effect::Absent && snapshot.time <= kept.intent.deadline => {
-                Some(self.try_out(kept, snapshot).await?)
+                Some(self.try_out(sight, kept, snapshot).await?)
             }
             _ => None,
         };
         let (dry_run, through) = match tried {
             None => (None, None),
-            Some(Tried::Through(plan, units)) => (Some(Ok(units)), Some((plan, units))),
+            Some(Tried::Through(signer, plan, units)) => (Some(Ok(units)), Some((signer, plan, units))),
             Some(Tried::Refused(cure, reason)) => (Some(Err((cure, reason))), None),
             Some(Tried::Poor) => {
-                let signer = self.signer();
-                let reason = format!(
-                    "signer {signer} has {} lamports, too little for the fee and the rent of what the transaction opens",
-                    sight.balance
-                );
-                desk.alarms.raise(BALANCE, reason.clone(), desk.now_ms());
-                return desk.stay(kept, reason).await;
+                self.say_poor(desk);
+                return desk.stay(kept, "no signer has enough to pay for it".to_owned()).await;
             }
         };
-        let before = store::attempts(desk.db.reader(), kept.id).await?;
+        self.say_poor(desk);
         let facts = WaitingFacts {
             state: kept.state,
             effect_latest,
@@ -88,36 +94,51 @@ impl Manager {
             tried: before.iter().filter(|attempt| attempt.outcome != Outcome::Succeeded).count(),
             tries_max: TRIES_MAX,
         };
-        match (without_attempts(&facts), through) {
-            (Resolution::Sign, Some((plan, units))) => self.first(desk, kept, &before, &plan, units).await,
+        let decided = acts::in_somebodys_name(&kept.intent, &facts.effect_latest, without_attempts(&facts));
+        match (decided, through) {
+            (Resolution::Sign, Some((signer, plan, units))) => {
+                self.first(desk, kept, &before, &signer, (&plan, units)).await
+            }
             (resolution, _) => desk.apply(None, kept, resolution).await,
         }
     }
 
-    async fn try_out(&self, kept: &Kept, snapshot: &Snapshot) -> Result<Tried, Error> {
-        let plan = match plan::plan(&self.node, &self.signer, &kept.intent, snapshot).await? {
-            Ok(plan) => plan,
-            Err((cure, reason)) => return Ok(Tried::Refused(cure, reason)),
-        };
-        let transaction = self.sign(&plan, UNITS_MAX, 0, [0; 32])?;
-        let simulated = self.node.simulate(&transaction.bytes).await?;
-        Ok(match simulated.error {
-            None => Tried::Through(plan, simulated.units),
-            Some(error) => match case::refused(&error, &kept.intent, snapshot.time) {
-                Refused::By(cure, reason) => Tried::Refused(cure, reason),
-                Refused::Poor => Tried::Poor,
-            },
-        })
+    /// Tries an intent's transaction with the signer whose turn it is, and with the next one where that cannot pay.
+    async fn try_out(&mut self, sight: &Sight, kept: &Kept, snapshot: &Snapshot) -> Result<Tried, Error> {
+        for signer in self.turn() {
+            // What is kept for the steps of cases.
+            let has = sight.balances.get(&solana::key_of(&signer)).copied().unwrap_or(0);
+            if kept.intent.asked_by.is_some() && has <= self.rules.quotas.reserve {
+                continue;
+            }
+            let plan = match plan::plan(&self.node, &signer, &kept.intent, snapshot).await? {
+                Ok(plan) => plan,
+                Err((cure, reason)) => return Ok(Tried::Refused(cure, reason)),
+            };
+            let transaction = signed(&signer, &plan, UNITS_MAX, 0, [0; 32])?;
+            let simulated = self.node.simulate(&transaction.bytes).await?;
+            let Some(error) = simulated.error else {
+                return Ok(Tried::Through(Box::new(signer), plan, simulated.units));
+            };
+            match case::refused(&error, &kept.intent, snapshot.time) {
+                Refused::By(cure, reason) => return Ok(Tried::Refused(cure, reason)),
+                Refused::Poor => {
+                    let key = solana::key_of(&signer);
+                    self.poor.insert(key, sight.balances.get(&key).copied().unwrap_or(0));
+                }
+            }
+        }
+        Ok(Tried::Poor)
     }
 
     /// Signs an intent's transaction, stores it, and sends it.
     async fn first(
-        &self,
+        &mut self,
         desk: &mut Desk<'_>,
         kept: &Kept,
         before: &[Attempt],
-        plan: &Plan,
-        units: u64,
+        signer: &SigningKey,
+        (plan, units): (&Plan, u64),
     ) -> Result<(), Error> {
         let units = fees::units_limit(units);
         // What expired cost nothing.
@@ -136,15 +157,20 @@ impl Manager {
             Err(needed) => {
                 let reason =
                     format!("the transaction costs {needed} lamports, the budget has {budget_left} left");
-                return desk.stay(kept, reason).await;
+                // A budget that is used up needs a person.
+                if kept.state == State::Quarantined || kept.intent.asked_by.is_some() {
+                    return desk.stay(kept, reason).await;
+                }
+                return desk.apply(None, kept, Resolution::Quarantine { reason }).await;
             }
         };
         let blockhash = self.node.blockhash().await?;
-        let signed = self.sign(plan, units, unit_price, blockhash.hash)?;
+        let payer = solana::from_key(&solana::key_of(signer));
+        let signed = signed(signer, plan, units, unit_price, blockhash.hash)?;
         let attempt = Attempt {
             signature: TransactionId::Solana(signed.signature),
             intent: kept.id,
-            signer: self.signer(),
+            signer: payer,
             raw: signed.bytes,
             blockhash: bs58::encode(blockhash.hash).into_string(),
             last_valid_height: blockhash.last_valid_height,
@@ -155,10 +181,19 @@ impl Manager {
             signed_ms: desk.now_ms(),
         };
         let mut write = desk.begin().await?;
+        let (quotas, slot) = (&self.rules.quotas, attempt.signature.to_string());
+        let over = quota::charge(&mut write, quotas, kept, &slot, attempt.fee, attempt.signed_ms).await?;
+        if let Some(over) = over {
+            drop(write);
+            return desk.stay(kept, over.to_string()).await;
+        }
         store::store_attempt(&mut write, &attempt).await?;
         intent_store::step(&mut write, kept, Step::Sign, "", None, desk.now_ms()).await?;
+        let estimate = Some(fees::estimate(units, attempt.fee, budget_left));
+        let sent = IntentProgress::Sent { transaction: attempt.signature, estimate };
+        outbox::say(&mut write, &kept.intent.key, sent, desk.now_ms()).await?;
         write.commit().await?;
-        desk.alarms.clear(BALANCE);
+        self.takes_off(payer);
         desk.soon(kept);
         self.send(desk, &kept.intent.key, &attempt).await;
         Ok(())
@@ -187,7 +222,8 @@ impl Manager {
         let over = facts.iter().all(|fact| outcome(fact, sight.finality) != Outcome::Open);
         let effect_final = if over {
             let settled = self.snapshot(kept, Commitment::Finalized, least_slot).await?;
-            Some(case::effect(&kept.intent, &settled))
+            let sent = facts.iter().any(|fact| outcome(fact, sight.finality) == Outcome::Succeeded);
+            Some(case::effect(&kept.intent, &settled, sent))
         } else {
             None
         };
@@ -227,15 +263,10 @@ impl Manager {
                 tracing::info!(key, transaction = %attempt.signature, %error, "sent; the node objects");
             }
         }
-        desk.sent(key, attempt.signature);
+        desk.sent(attempt.signature);
     }
 
-    fn sign(&self, plan: &Plan, units: u32, price: u64, blockhash: [u8; 32]) -> Result<Transaction, Error> {
-        sign(&self.signer, &plan.instructions, units, price, blockhash)
-            .map_err(|error| Error::Sign(error.to_string()))
-    }
-
-    async fn snapshot(
+    pub(super) async fn snapshot(
         &self,
         kept: &Kept,
         commitment: Commitment,
@@ -245,4 +276,14 @@ impl Manager {
             .map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))?;
         Ok(case::snapshot(&self.node, deal, commitment, least_slot).await?)
     }
+}
+
+pub(super) fn signed(
+    signer: &SigningKey,
+    plan: &Plan,
+    units: u32,
+    price: u64,
+    blockhash: [u8; 32],
+) -> Result<Transaction, Error> {
+    sign(signer, &plan.instructions, units, price, blockhash).map_err(|error| Error::Sign(error.to_string()))
 }

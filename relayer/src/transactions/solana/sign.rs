@@ -1,28 +1,45 @@
 //! Signing of transactions for Solana.
 
 use ed25519_dalek::SigningKey;
-use protocol::solana::{Instruction, Transaction, TransactionError};
+use protocol::solana::{self, Instruction, Transaction, TransactionError};
 use solana_sdk_ids::compute_budget;
 
-use crate::{config::Config, error::Error};
+use crate::{
+    config::{Config, Key},
+    error::Error,
+};
 
 /// How many instructions come before those of the plan.
 pub const BEFORE: u8 = 2;
 
-/// The signer's key: a file as Solana's own tools write it (64 numbers in JSON), or hexadecimal or base58 text.
+/// Opens the signers of the configuration: files as Solana's own tools write them (64 numbers in JSON), or hexadecimal or
+/// base58 text.
 ///
 /// # Errors
-/// None is given, both are, or it cannot be read.
-pub fn keypair(config: &Config) -> Result<SigningKey, Error> {
+/// There is none, two are the same, or one cannot be read.
+pub fn open(config: &Config) -> Result<Vec<SigningKey>, Error> {
+    let mut signers: Vec<SigningKey> = Vec::new();
+    for key in config.keys()? {
+        let signer = keypair(&key)?;
+        if signers.iter().any(|other| other.verifying_key() == signer.verifying_key()) {
+            let reason = format!("{} is there twice", solana::key_of(&signer));
+            return Err(Error::Config { key: "signers", reason });
+        }
+        signers.push(signer);
+    }
+    Ok(signers)
+}
+
+fn keypair(key: &Key) -> Result<SigningKey, Error> {
     let refuse = |key, reason: String| Err(Error::Config { key, reason });
-    if !config.keystore_password.expose().is_empty() {
+    if !key.keystore_password.expose().is_empty() {
         return refuse("keystore_password", "a keypair file of Solana has none".to_owned());
     }
-    match (&config.keystore, config.private_key.expose()) {
-        (None, "") => refuse(
-            "private_key",
-            "no signer: set EARNEST_RELAYER_PRIVATE_KEY, or keystore to a keypair file".to_owned(),
-        ),
+    if key.kms.is_some() {
+        return refuse("kms", "is for EVM chains".to_owned());
+    }
+    match (&key.keystore, key.private_key.expose()) {
+        (None, "") => refuse("signers", "one has neither keystore nor private_key".to_owned()),
         (None, text) => {
             let digits = text.strip_prefix("0x").unwrap_or(text);
             let bytes = hex::decode(digits).ok().or_else(|| bs58::decode(text).into_vec().ok());

@@ -97,6 +97,21 @@ pub async fn attempts(reader: &AnyPool, intent: i64) -> Result<Vec<Attempt>, Err
     rows.into_iter().map(read).collect()
 }
 
+/// The transactions signed since a time (Unix milliseconds) that a final block holds, the latest first; at most 256.
+///
+/// # Errors
+/// As [`open_attempts`].
+pub async fn over_since(reader: &AnyPool, since_ms: i64) -> Result<Vec<Attempt>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM solana_attempt WHERE outcome IN ('succeeded', 'reverted') AND signed_ms >= $1
+         ORDER BY signed_ms DESC LIMIT 256"
+    )))
+    .bind(since_ms)
+    .fetch_all(reader)
+    .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Stores a signed transaction.
 ///
 /// # Errors

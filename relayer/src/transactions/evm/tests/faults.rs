@@ -38,12 +38,13 @@ async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_b
 async fn a_stuck_transaction_is_replaced_at_its_nonce_within_the_budget() {
     for db in on_both().await {
         let world = World::new().await;
-        world.automine(false).await;
+        world.wire.cut(true);
         world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
         let mut config = world.config(&db);
         config.bump_after_ms = 200;
         let relayer = world.start(config).await;
         let pending = until("two replacements", || async {
+            world.chain.mine(1).await;
             let shown = show(&relayer, "open").await?;
             (attempts(&shown).len() >= 3).then_some(shown)
         })
@@ -53,7 +54,7 @@ async fn a_stuck_transaction_is_replaced_at_its_nonce_within_the_budget() {
             assert_eq!(pair[0]["nonce"], pair[1]["nonce"], "{:?}", db.engine);
             assert!(fee(&pair[1]) * 8 >= fee(&pair[0]) * 9, "at least an eighth more");
         }
-        world.automine(true).await;
+        world.wire.cut(false);
         let shown = world.comes_to(&relayer, "open", "done").await;
         let outcomes: Vec<_> =
             attempts(&shown).iter().map(|a| a["outcome"].as_str().unwrap().to_owned()).collect();
@@ -72,7 +73,7 @@ async fn a_stuck_transaction_is_replaced_at_its_nonce_within_the_budget() {
 async fn a_budget_that_is_used_up_is_said_and_the_transaction_is_still_watched() {
     let db = service::db::testing::sqlite();
     let world = World::new().await;
-    world.automine(false).await;
+    world.wire.cut(true);
     world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
     let mut config = world.config(&db);
     config.bump_after_ms = 200;
@@ -80,11 +81,13 @@ async fn a_budget_that_is_used_up_is_said_and_the_transaction_is_still_watched()
     let fees = world.chain.provider().estimate_eip1559_fees().await.unwrap();
     config.max_fee_per_gas = fees.max_fee_per_gas;
     let relayer = world.start(config).await;
+    until("it is sent into the void", || async { (!world.wire.sent().is_empty()).then_some(()) }).await;
+    world.chain.mine(1).await;
     relayer.not_ready("1 intents need a person").await;
     let shown = show(&relayer, "open").await.unwrap();
     assert_eq!((&shown["state"], attempts(&shown).len()), (&"quarantined".into(), 1));
     assert!(shown["reason"].as_str().unwrap().contains("the budget allows"), "{shown}");
-    world.automine(true).await;
+    world.wire.cut(false);
     world.comes_to(&relayer, "open", "done").await;
     relayer.ready().await;
     relayer.stop().await;
@@ -158,16 +161,39 @@ async fn a_reorganisation_opens_what_was_mined_and_what_was_final() {
 }
 
 #[tokio::test]
+async fn a_reorganisation_opens_what_somebody_else_had_done() {
+    for db in on_both().await {
+        let world = World::new().await;
+        world.chain.mine(6).await;
+        world.call(5, call::open(&world.terms).unwrap()).await;
+        let at = world.chain.height().await;
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        let relayer = world.start(world.config(&db)).await;
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        assert_eq!(attempts(&shown).len(), 0, "{:?}", db.engine);
+        world.chain.reorg(world.chain.height().await - at + 1).await;
+        until("it is opened again", || async {
+            let shown = show(&relayer, "open").await?;
+            (shown["state"] != "done").then_some(())
+        })
+        .await;
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        assert_eq!((attempts(&shown).len(), world.nonce().await), (1, 1), "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_second_process_stands_by_until_the_first_is_gone() {
     for db in on_both().await {
         let world = World::new().await;
         let first = world.start(world.config(&db)).await;
         first.ready().await;
         let second = world.start(world.config(&db)).await;
-        second.not_ready("another process works for signer").await;
+        second.not_ready("another process works on this database").await;
         world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
         world.comes_to(&first, "open", "done").await;
-        second.not_ready("another process works for signer").await;
+        second.not_ready("another process works on this database").await;
         first.kill().await;
         second.ready().await;
         world.peers.want([intent(2, "draw", &world.terms, IntentAction::DrawJury { instance: 0, jury: 0 })]);
@@ -227,7 +253,7 @@ async fn the_address_of_the_node_is_not_shown() {
     let db = service::db::testing::sqlite();
     let world = World::new().await;
     let mut config = world.config(&db);
-    config.rpc_url = "http://127.0.0.1:9/v2/my-own-key".to_owned();
+    config.rpc_urls = vec!["http://127.0.0.1:9/v2/my-own-key".to_owned()];
     let relayer = world.start(config).await;
     let said = relayer.not_ready("transactions: RPC eth_chainId").await;
     assert!(!said.contains("my-own-key"), "{said}");

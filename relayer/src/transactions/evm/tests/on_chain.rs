@@ -57,7 +57,7 @@ async fn a_dispute_is_opened_drawn_voted_and_executed() {
             "{status}"
         );
         assert_eq!(
-            (&status["signer"]["next_nonce"], &status["signer"]["nonce_gap"]),
+            (&status["signers"][0]["next_nonce"], &status["signers"][0]["nonce_gap"]),
             (&"3".into(), &0.into())
         );
         relayer.stop().await;

@@ -14,8 +14,9 @@ use crate::{
         evm::{
             case::{cure, payee_gas},
             chain::Receipt,
-            fees::{Fees, Price, bump, ceiling, first_price, gas_limit},
+            fees::{Fees, Market, Price, bump, ceiling, first_price, gas_limit},
             resolve::{AttemptFact, AttemptFacts, AttemptRules, Next, with_attempts},
+            store::Kind,
         },
         model::{Step, next},
         refusal::Cure,
@@ -28,15 +29,24 @@ const fn fees(max_fee: u128, priority_fee: u128) -> Fees {
     Fees { max_fee, priority_fee }
 }
 
+const fn market(base_fee: u128, priority_fee: u128) -> Market {
+    Market { base_fee, priority_fee }
+}
+
 #[test]
 fn a_bump_is_an_eighth_or_the_estimate_within_the_ceiling() {
-    assert_eq!(bump(fees(800, 80), fees(0, 0), 1_250, 10_000), Price::Fees(fees(900, 90)));
-    assert_eq!(bump(fees(801, 1), fees(0, 0), 1_250, 10_000), Price::Fees(fees(902, 2)), "rounded up");
-    assert_eq!(bump(fees(800, 80), fees(5_000, 500), 1_250, 10_000), Price::Fees(fees(5_000, 500)));
-    assert_eq!(bump(fees(800, 80), fees(5_000, 500), 1_250, 950), Price::Fees(fees(950, 500)));
-    assert_eq!(bump(fees(800, 80), fees(0, 0), 1_250, 899), Price::TooDear { needed: 900, allowed: 899 });
-    assert_eq!(first_price(fees(10, 1), 10), Price::Fees(fees(10, 1)));
-    assert_eq!(first_price(fees(11, 1), 10), Price::TooDear { needed: 11, allowed: 10 });
+    let still = market(0, 0);
+    assert_eq!(bump(fees(800, 80), still, 1_250, 10_000), Price::Fees(fees(900, 90)));
+    assert_eq!(bump(fees(801, 1), still, 1_250, 10_000), Price::Fees(fees(902, 2)), "rounded up");
+    let busy = market(2_250, 500);
+    assert_eq!(bump(fees(800, 80), busy, 1_250, 10_000), Price::Fees(fees(5_000, 500)));
+    assert_eq!(bump(fees(800, 80), busy, 1_250, 3_000), Price::Fees(fees(3_000, 500)));
+    assert_eq!(bump(fees(800, 80), still, 1_250, 899), Price::TooDear { needed: 900, allowed: 899 });
+    // What the next block would not take is not worth its budget.
+    assert_eq!(bump(fees(800, 80), busy, 1_250, 2_532), Price::TooDear { needed: 2_533, allowed: 2_532 });
+    assert_eq!(first_price(market(80, 1), 200), Price::Fees(fees(161, 1)));
+    assert_eq!(first_price(market(80, 1), 91), Price::Fees(fees(91, 1)), "less room, and still enough");
+    assert_eq!(first_price(market(80, 1), 90), Price::TooDear { needed: 91, allowed: 90 });
     assert_eq!(ceiling(500, 1_000_000, 1_000), 500);
     assert_eq!(ceiling(5_000, 1_000_000, 1_000), 1_000);
     assert_eq!(ceiling(5_000, 1_000_000, 0), 0);
@@ -68,17 +78,18 @@ proptest! {
     fn every_bump_is_one_that_nodes_take(
         max_fee in 0_u128..1 << 100,
         priority in 0_u128..1 << 100,
-        estimate in 0_u128..1 << 100,
+        base in 0_u128..1 << 100,
         bps in 1_250_u32..=10_000,
         top in 0_u128..1 << 110,
     ) {
         let old = fees(max_fee, priority.min(max_fee));
-        match bump(old, fees(estimate, estimate / 3), bps, top) {
+        let market = market(base, base / 3);
+        match bump(old, market, bps, top) {
             Price::Fees(new) => {
                 prop_assert!(new.max_fee <= top && new.priority_fee <= new.max_fee);
                 prop_assert!(new.max_fee * 10_000 >= old.max_fee * (10_000 + u128::from(bps)));
                 prop_assert!(new.priority_fee * 10_000 >= old.priority_fee * (10_000 + u128::from(bps)));
-                prop_assert!(new.max_fee > old.max_fee);
+                prop_assert!(new.max_fee > old.max_fee && new.max_fee >= market.least());
             }
             Price::TooDear { needed, allowed } => prop_assert!(needed > allowed && allowed == top),
         }
@@ -86,14 +97,17 @@ proptest! {
 
     #[test]
     fn fees_never_overflow(max_fee: u128, priority: u128, bps: u32, top: u128) {
-        match bump(fees(max_fee, priority), fees(priority, max_fee), bps, top) {
+        match bump(fees(max_fee, priority), market(priority, max_fee), bps, top) {
             Price::Fees(new) => prop_assert!(new.max_fee <= top),
             Price::TooDear { needed, .. } => prop_assert!(needed > top),
+        }
+        if let Price::Fees(new) = first_price(market(max_fee, priority), top) {
+            prop_assert!(new.max_fee <= top && new.priority_fee <= new.max_fee);
         }
     }
 }
 
-const RULES: AttemptRules = AttemptRules { bump_after_ms: 1_000, bump_bps: 1_250, can_sign: true };
+const RULES: AttemptRules = AttemptRules { bump_after_ms: 1_000, bump_bps: 1_250 };
 
 fn tx(byte: u8) -> B256 {
     B256::repeat_byte(byte)
@@ -110,22 +124,31 @@ fn settle(facts: &AttemptFacts, rules: &AttemptRules) -> Resolution {
 fn attempt(byte: u8, nonce: u64, age_ms: i64, receipt: Option<bool>) -> AttemptFact {
     AttemptFact {
         hash: tx(byte),
+        signer: Address::ZERO,
+        over: false,
+        front: false,
+        kind: Kind::Call,
         nonce,
         fees: fees(800 + u128::from(byte), 80),
         age_ms,
+        passed_over: true,
+        can_sign: true,
         receipt: receipt.map(|success| Receipt { block_number: 5, block_hash: tx(9), success }),
     }
 }
 
-fn attempted(attempts: Vec<AttemptFact>, nonce_latest: u64, nonce_final: u64) -> AttemptFacts {
+fn attempted(mut attempts: Vec<AttemptFact>, nonce_latest: u64, nonce_final: u64) -> AttemptFacts {
+    for attempt in &mut attempts {
+        (attempt.front, attempt.over) = (attempt.nonce == nonce_latest, attempt.nonce < nonce_final);
+    }
     AttemptFacts {
         state: State::Attempted,
         attempts,
-        nonce_latest,
-        nonce_final,
         effect_final: None,
-        estimate: fees(0, 0),
+        pointless: false,
+        market: market(0, 0),
         ceiling: 10_000,
+        cancel_ceiling: 10_000,
     }
 }
 
@@ -138,7 +161,7 @@ fn attempts_are_resolved_by_receipt_then_nonce_then_case() {
     );
     assert_eq!(
         with_attempts(&attempted(vec![attempt(1, 7, 5_000, None), attempt(2, 7, 1_000, None)], 7, 7), &RULES),
-        Next::Bump { nonce: 7, fees: fees(903, 90) }
+        replaced(7, Kind::Call, fees(903, 90))
     );
     assert_eq!(
         with_attempts(&attempted(vec![attempt(1, 7, 5_000, None), attempt(2, 7, 999, None)], 7, 7), &RULES),
@@ -150,11 +173,12 @@ fn attempts_are_resolved_by_receipt_then_nonce_then_case() {
         Next::Do(Resolution::Resend),
         "in line behind another"
     );
-    let other_key = AttemptRules { can_sign: false, ..RULES };
-    assert_eq!(
-        with_attempts(&attempted(vec![attempt(1, 7, 5_000, None)], 7, 7), &other_key),
-        Next::Do(Resolution::Resend)
-    );
+    let mut facts = attempted(vec![attempt(1, 7, 5_000, None)], 7, 7);
+    facts.attempts[0].can_sign = false;
+    assert_eq!(with_attempts(&facts, &RULES), Next::Do(Resolution::Resend), "the key is gone");
+    let mut facts = attempted(vec![attempt(1, 7, 5_000, None)], 7, 7);
+    facts.attempts[0].passed_over = false;
+    assert_eq!(with_attempts(&facts, &RULES), Next::Do(Resolution::Resend), "no block came");
 
     // In a block that is not final: nothing is decided, reverted or not.
     for success in [true, false] {
@@ -190,10 +214,41 @@ fn attempts_are_resolved_by_receipt_then_nonce_then_case() {
     assert_eq!(settle(&facts, &RULES), Resolution::Mine { transaction: tx(1).into() });
 }
 
+fn replaced(nonce: u64, kind: Kind, fees: Fees) -> Next {
+    Next::Replace { signer: Address::ZERO, nonce, kind, fees }
+}
+
+#[test]
+fn what_is_not_wanted_any_more_is_cancelled_at_its_nonce() {
+    let mut facts = attempted(vec![attempt(1, 7, 5_000, None)], 7, 7);
+    facts.pointless = true;
+    assert_eq!(with_attempts(&facts, &RULES), replaced(7, Kind::Cancel, fees(902, 90)));
+    facts.attempts[0].age_ms = 999;
+    assert_eq!(with_attempts(&facts, &RULES), Next::Do(Resolution::Resend), "it may still be mined soon");
+
+    // A budget that has enough for nothing else frees the nonce for those behind it.
+    let mut facts = attempted(vec![attempt(1, 7, 5_000, None)], 7, 7);
+    facts.ceiling = 850;
+    assert_eq!(with_attempts(&facts, &RULES), replaced(7, Kind::Cancel, fees(902, 90)));
+
+    // What was begun to be cancelled is not called again.
+    let mut facts = attempted(vec![attempt(1, 7, 9_000, None), attempt(2, 7, 5_000, None)], 7, 7);
+    facts.attempts[1].kind = Kind::Cancel;
+    assert_eq!(with_attempts(&facts, &RULES), replaced(7, Kind::Cancel, fees(903, 90)));
+
+    // A cancellation that was mined did nothing.
+    let mut facts = attempted(vec![attempt(1, 7, 0, None), attempt(2, 7, 0, Some(true))], 8, 8);
+    facts.attempts[1].kind = Kind::Cancel;
+    facts.effect_final = Some(Effect::Absent);
+    assert!(matches!(settle(&facts, &RULES), Resolution::Release { reason } if reason.contains("cancelled")));
+    facts.effect_final = Some(Effect::Present);
+    assert_eq!(settle(&facts, &RULES), Resolution::Finish { transaction: None }, "by somebody else");
+}
+
 #[test]
 fn a_stuck_transaction_without_budget_is_said_once_and_sent_on() {
     let mut facts = attempted(vec![attempt(1, 7, 5_000, None)], 7, 7);
-    facts.ceiling = 850;
+    (facts.ceiling, facts.cancel_ceiling) = (850, 850);
     match settle(&facts, &RULES) {
         Resolution::Quarantine { reason } => {
             assert!(reason.contains("902") && reason.contains("850"), "{reason}")
@@ -203,12 +258,16 @@ fn a_stuck_transaction_without_budget_is_said_once_and_sent_on() {
     facts.state = State::Quarantined;
     assert_eq!(settle(&facts, &RULES), Resolution::Resend);
     facts.ceiling = 10_000;
-    assert!(matches!(with_attempts(&facts, &RULES), Next::Bump { .. }), "the budget was raised");
+    assert!(
+        matches!(with_attempts(&facts, &RULES), Next::Replace { kind: Kind::Call, .. }),
+        "the budget was raised"
+    );
 }
 
 #[test]
 fn refusals_are_named_and_sorted_by_what_helps() {
-    let words = |data: Vec<u8>| cure(&data);
+    let about = intent(1, "k", &terms(), IntentAction::OpenCase);
+    let words = |data: Vec<u8>| cure(&about, &data);
     let (what, said) = words(ArbitrationPools::TooEarly { opensAt: U256::from(77) }.abi_encode());
     assert!(what == Cure::Time && said.contains("TooEarly") && said.contains("77"), "{said}");
     let (what, said) = words(ArbitrationPools::InvalidBallot { seat: U256::from(2) }.abi_encode());
@@ -227,8 +286,10 @@ prop_compose! {
         nonce in 5_u64..9,
         age_ms in 0_i64..2_000,
         receipt in proptest::option::of(any::<bool>()),
+        kind in prop_oneof![Just(Kind::Call), Just(Kind::Cancel)],
+        passed_over: bool,
     ) -> AttemptFact {
-        attempt(byte, nonce, age_ms, receipt)
+        AttemptFact { kind, passed_over, ..attempt(byte, nonce, age_ms, receipt) }
     }
 }
 
@@ -241,23 +302,31 @@ proptest! {
         behind in 0_u64..4,
         effect_final in any_effect(),
         top in 0_u128..2_000,
+        more in 0_u128..2_000,
+        pointless: bool,
+        base in 0_u128..1_000,
     ) {
         let nonce_final = nonce_latest.saturating_sub(behind);
         let mut facts = attempted(attempts, nonce_latest, nonce_final);
-        (facts.state, facts.effect_final, facts.ceiling) = (state, effect_final, top);
+        (facts.state, facts.effect_final, facts.pointless) = (state, effect_final, pointless);
+        (facts.ceiling, facts.cancel_ceiling, facts.market) = (top, top + more, market(base, 1));
         let what = with_attempts(&facts, &RULES);
         let taken = match &what {
-            Next::Bump { .. } => Some(Step::Bump),
+            Next::Replace { .. } => Some(Step::Bump),
             Next::Do(resolution) => step(resolution),
         };
         if let Some(step) = taken {
             prop_assert!(next(state, step).is_ok(), "{state} {what:?}");
         }
-        let all_final = facts.attempts.iter().all(|attempt| attempt.nonce < nonce_final);
+        let all_final = facts.attempts.iter().all(|attempt| attempt.over);
         match what {
             Next::Do(Resolution::Finish { .. }) => prop_assert!(all_final && facts.effect_final == Some(Effect::Present)),
             Next::Do(Resolution::Release { .. }) => prop_assert!(all_final && facts.effect_final == Some(Effect::Absent)),
-            Next::Bump { nonce, fees } => prop_assert!(!all_final && nonce == nonce_latest && fees.max_fee <= top),
+            Next::Replace { nonce, kind, fees, .. } => {
+                prop_assert!(!all_final && nonce == nonce_latest);
+                prop_assert!(fees.max_fee <= if kind == Kind::Call { top } else { top + more });
+                prop_assert!(kind == Kind::Cancel || !pointless);
+            }
             Next::Do(Resolution::Sign | Resolution::Fail { .. }) => {
                 prop_assert!(false, "while a transaction may be mined");
             }

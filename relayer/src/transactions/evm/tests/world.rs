@@ -19,7 +19,7 @@ use serde_json::Value;
 use service::db::testing::FreshDb;
 
 use crate::{
-    config::Config,
+    config::{Config, Key},
     testing::{Peers, Running, Wire, config, until},
 };
 
@@ -69,6 +69,19 @@ impl World {
         chain.dispute(&terms).await;
         let wire = Wire::to(chain.rpc_url()).await;
         Self { peers: Peers::start().await, chain, wire, pool, parent: None, terms }
+    }
+
+    /// Another disputed deal in the same pool.
+    pub async fn another(&self, salt: u64) -> Terms {
+        let terms = self.chain.terms(1_000, self.pool.id, salt).await;
+        self.chain.fund(&terms).await;
+        self.chain.dispute(&terms).await;
+        terms
+    }
+
+    /// The private key of a wallet.
+    pub fn key(&self, wallet: usize) -> Key {
+        Key { private_key: self.chain.wallets[wallet].to_bytes().to_string().into(), ..Key::default() }
     }
 
     pub fn config(&self, db: &FreshDb) -> Config {

@@ -1,3 +1,4 @@
+mod acts;
 mod on_chain;
 mod rules;
 mod world;

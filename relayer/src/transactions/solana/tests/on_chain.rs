@@ -54,7 +54,8 @@ async fn a_dispute_is_opened_drawn_voted_and_executed() {
         assert_eq!(reports.iter().find(|report| report.key == "execute").unwrap().progress, done);
         relayer.ready().await;
         let (_, status) = relayer.get("/status").await;
-        let told = (&status["intents"]["done"], &status["attempts_open"], &status["signer"]["next_nonce"]);
+        let told =
+            (&status["intents"]["done"], &status["attempts_open"], &status["signers"][0]["next_nonce"]);
         assert_eq!(told, (&4.into(), &0.into(), &Value::Null), "{status}");
         relayer.stop().await;
     }
@@ -241,7 +242,7 @@ async fn a_signer_without_lamports_is_said_and_tried_again() {
     let relayer = world.start(config).await;
     relayer.not_ready("has 0 lamports").await;
     let (_, status) = relayer.get("/status").await;
-    let signer: Address = status["signer"]["address"].as_str().unwrap().parse().unwrap();
+    let signer: Address = status["signers"][0]["address"].as_str().unwrap().parse().unwrap();
     let signer = protocol::solana::Pubkey::new_from_array(signer.solana().unwrap());
     world.net.endow(&signer, 1_000_000_000).await;
     world.comes_to(&relayer, "open", "done").await;
@@ -254,7 +255,7 @@ async fn the_address_of_the_node_is_not_shown_and_another_cluster_is_refused() {
     let db = sqlite();
     let world = World::new(1).await;
     let mut config = world.config(&db);
-    config.rpc_url = "http://127.0.0.1:9/v2/my-own-key".to_owned();
+    config.rpc_urls = vec!["http://127.0.0.1:9/v2/my-own-key".to_owned()];
     let relayer = world.start(config.clone()).await;
     let said = relayer.not_ready("transactions: RPC getGenesisHash").await;
     assert!(!said.contains("my-own-key"), "{said}");
@@ -265,4 +266,70 @@ async fn the_address_of_the_node_is_not_shown_and_another_cluster_is_refused() {
         crate::run(config, listener, std::sync::Arc::new(service::clock::SystemClock), Default::default())
             .await;
     assert!(refused.unwrap_err().to_string().contains("relayer.chain"));
+}
+
+#[tokio::test]
+async fn a_block_that_is_rolled_back_and_a_cluster_that_forgets_open_what_they_took_back() {
+    let db = sqlite();
+    let world = World::new(1).await;
+    let clock: std::sync::Arc<crate::testing::MovedClock> = Default::default();
+    let relayer = crate::testing::Running::start(world.config(&db), clock.clone()).await;
+    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    world.comes_to(&relayer, "open", "mined").await;
+    // The fork that held it was not the one that won.
+    world.wire.forget(true);
+    world.comes_to(&relayer, "open", "attempted").await;
+    world.wire.forget(false);
+    let done = world.comes_to(&relayer, "open", "done").await;
+    assert_eq!((attempts(&done).len(), world.paid().await), (1, 1));
+    // The cluster began anew from an older state, so it seems.
+    world.wire.forget(true);
+    until("it is opened again", || async {
+        clock.pass_ms(5_000);
+        let shown = show(&relayer, "open").await?;
+        (shown["state"] != "done").then_some(())
+    })
+    .await;
+    world.wire.forget(false);
+    let again = world.comes_to(&relayer, "open", "done").await;
+    assert_eq!((attempts(&again).len(), world.paid().await), (1, 1), "one effect, and no other transaction");
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_needs_a_person() {
+    let db = sqlite();
+    let world = World::new(1).await;
+    let mut config = world.config(&db);
+    config.fee_budget = 4_999;
+    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    let relayer = world.start(config.clone()).await;
+    relayer.not_ready("1 intents need a person").await;
+    let shown = show(&relayer, "open").await.unwrap();
+    assert_eq!((&shown["state"], attempts(&shown).len()), (&"quarantined".into(), 0));
+    assert!(shown["reason"].as_str().unwrap().contains("costs 5000 lamports"), "{shown}");
+    relayer.stop().await;
+    config.fee_budget = 5_000_000;
+    let relayer = world.start(config).await;
+    world.comes_to(&relayer, "open", "done").await;
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_signer_that_cannot_pay_is_out_of_turn() {
+    let db = sqlite();
+    let world = World::new(1).await;
+    let mut config = world.config(&db);
+    let rich = crate::config::Key { private_key: config.private_key.clone(), ..Default::default() };
+    config.private_key = B256::repeat_byte(3).to_string().into();
+    config.signers = vec![rich];
+    world.peers.want([
+        intent(1, "open", &world.terms, IntentAction::OpenCase),
+        intent(2, "draw", &world.terms, DRAW),
+    ]);
+    let relayer = world.start(config).await;
+    world.comes_to(&relayer, "draw", "done").await;
+    assert_eq!(world.paid().await, 2);
+    relayer.stop().await;
 }

@@ -26,8 +26,8 @@ use crate::{
     testing::{Peers, Running, Wire, config, until},
 };
 
-const BUYER: u64 = 1;
-const SELLER: u64 = 2;
+pub const BUYER: u64 = 1;
+pub const SELLER: u64 = 2;
 const RELAYS: u64 = 3;
 const KEEPER: u64 = 4;
 /// Somebody else.
@@ -63,7 +63,22 @@ impl World {
         Self::in_pool(net, pool, members).await
     }
 
+    /// A funded deal of coin whose pool has one seat.
+    pub async fn undisputed() -> Self {
+        let net = start().await;
+        let pool = pool(&net, 1, None, 4).await;
+        Self::funded(net, pool, 4).await
+    }
+
     async fn in_pool(net: Surfnet, panel: B256, members: u64) -> Self {
+        let world = Self::funded(net, panel, members).await;
+        let buyer = keypair(BUYER);
+        let dispute = world.deal.dispute(key(&buyer), B256::repeat_byte(1), None, 0);
+        world.net.send(&dispute, &[&buyer]).await.unwrap();
+        world
+    }
+
+    async fn funded(net: Surfnet, panel: B256, members: u64) -> Self {
         // The lists take effect a second after they were published.
         net.pass_time(3).await;
         let chain = solana::chain().unwrap();
@@ -92,7 +107,6 @@ impl World {
         let (seller, payer) = (Some(Word::Signature(agreed)), key(&buyer));
         let funding = Funding { payer, buyer: None, seller, source: None };
         net.send(&deal.fund(&funding, 0), &[&buyer]).await.unwrap();
-        net.send(&deal.dispute(payer, B256::repeat_byte(1), None, 0), &[&buyer]).await.unwrap();
         let wire = Wire::to(net.rpc_url()).await;
         Self { peers: Peers::start().await, net, wire, terms, deal, members }
     }

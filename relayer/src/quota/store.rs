@@ -1,0 +1,113 @@
+//! What was signed in whose name, in the transaction that stores the signature.
+
+use service::db::Write;
+use sqlx::AnyConnection;
+
+use super::model::{Over, Quotas, Use, Used};
+use crate::{error::Error, intents::Kept};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+fn column(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+async fn window(on: &mut AnyConnection, account: &str, since_ms: i64) -> Result<Use, Error> {
+    // A sum of so many integers may not fit one: it is added up here.
+    let rows: Vec<(i64,)> =
+        sqlx::query_as("SELECT cost FROM charge WHERE at_ms > $1 AND ($2 = '' OR account = $2)")
+            .bind(since_ms)
+            .bind(account)
+            .fetch_all(on)
+            .await?;
+    let cost = |(cost,): &(i64,)| u64::try_from(*cost).unwrap_or_default();
+    Ok(Use {
+        count: u64::try_from(rows.len()).unwrap_or(u64::MAX),
+        cost: rows.iter().map(cost).fold(0, u64::saturating_add),
+    })
+}
+
+/// What an account and all together have used.
+///
+/// # Errors
+/// The database's own; so with everything here.
+pub async fn used(on: &mut AnyConnection, account: &str, now_ms: i64) -> Result<Used, Error> {
+    let (hour, day) = (now_ms.saturating_sub(HOUR_MS), now_ms.saturating_sub(DAY_MS));
+    let in_flight: i64 = sqlx::query_scalar(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM intent WHERE asked_by IS NOT NULL AND state = 'attempted'",
+    )
+    .fetch_one(&mut *on)
+    .await?;
+    Ok(Used {
+        account_hour: window(on, account, hour).await?,
+        account_day: window(on, account, day).await?,
+        total_hour: window(on, "", hour).await?,
+        total_day: window(on, "", day).await?,
+        in_flight: u64::try_from(in_flight).unwrap_or_default(),
+    })
+}
+
+/// Charges an intent's account for a transaction that may cost so much, in billionths; unless that is over a quota, which
+/// is then answered and nothing charged. `slot` is what only one transaction of can be in a block: signer and nonce, or its
+/// signature. What nobody asked for costs nobody.
+///
+/// # Errors
+/// As [`used`].
+pub async fn charge(
+    write: &mut Write,
+    quotas: &Quotas,
+    kept: &Kept,
+    slot: &str,
+    cost: u64,
+    now_ms: i64,
+) -> Result<Option<Over>, Error> {
+    let Some(account) = &kept.intent.asked_by else { return Ok(None) };
+    sqlx::query("DELETE FROM charge WHERE at_ms <= $1")
+        .bind(now_ms.saturating_sub(DAY_MS))
+        .execute(write.on())
+        .await?;
+    let used = used(write.on(), account, now_ms).await?;
+    if let Err(over) = quotas.allow(&used, cost) {
+        return Ok(Some(over));
+    }
+    sqlx::query("INSERT INTO charge (slot, intent, account, cost, at_ms) VALUES ($1, $2, $3, $4, $5)")
+        .bind(slot)
+        .bind(kept.id)
+        .bind(account)
+        .bind(column(cost))
+        .bind(now_ms)
+        .execute(write.on())
+        .await?;
+    Ok(None)
+}
+
+/// A transaction is replaced by a dearer one of the same slot. No quota holds that up: what is stuck holds up everything
+/// behind it, and what one intent may cost is bounded by its budget.
+///
+/// # Errors
+/// As [`used`].
+pub async fn raise(write: &mut Write, slot: &str, cost: u64) -> Result<(), Error> {
+    sqlx::query("UPDATE charge SET cost = $1 WHERE slot = $2 AND cost < $1")
+        .bind(column(cost))
+        .bind(slot)
+        .execute(write.on())
+        .await?;
+    Ok(())
+}
+
+/// Whether an account may have one more intent open.
+///
+/// # Errors
+/// As [`used`].
+pub async fn admit(write: &mut Write, quotas: &Quotas, account: &str) -> Result<Option<Over>, Error> {
+    let open: i64 = sqlx::query_scalar(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM intent WHERE asked_by = $1
+         AND state IN ('waiting', 'attempted', 'mined', 'quarantined')",
+    )
+    .bind(account)
+    .fetch_one(write.on())
+    .await?;
+    let (used, limit) = (u64::try_from(open).unwrap_or_default(), quotas.account_open);
+    Ok((used >= limit).then_some(Over { rule: "account_open", limit, used, wanted: 1 }))
+}

@@ -1,0 +1,178 @@
+//! Quotas: the rules as a property, and the tables against a model of them, on both databases.
+#![allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+
+use proptest::prelude::*;
+use protocol::wire::{act::TimeOut, intent::IntentAction};
+use service::{
+    clock::SystemClock,
+    db::{Db, testing::on_both},
+};
+
+use super::{Quotas, Use, Used, admit, billionths, charge, raise};
+use crate::{
+    intents::{self, Kept, State},
+    run::SCHEMA,
+    testing::{intent, terms},
+};
+
+const HOUR: i64 = 3_600_000;
+
+/// Small enough that every limit is met in a short history.
+const TIGHT: Quotas = Quotas {
+    account_open: 3,
+    account_hour: 2,
+    account_day: 5,
+    account_hour_cost: 50,
+    account_day_cost: 120,
+    total_hour: 4,
+    total_day: 9,
+    total_hour_cost: 90,
+    total_day_cost: 300,
+    in_flight: 1_000,
+    reserve: 0,
+};
+
+#[test]
+fn the_first_quota_that_is_exceeded_is_named() {
+    let used = |count, cost| Use { count, cost };
+    let none = Used::default();
+    assert_eq!(TIGHT.allow(&none, 50), Ok(()));
+    let rule = |used: &Used, cost| TIGHT.allow(used, cost).unwrap_err().rule;
+    assert_eq!(rule(&none, 51), "account_hour_cost");
+    assert_eq!(rule(&Used { account_hour: used(2, 0), ..none }, 0), "account_hour");
+    assert_eq!(rule(&Used { account_day: used(5, 0), ..none }, 0), "account_day");
+    assert_eq!(rule(&Used { account_day: used(0, 100), ..none }, 21), "account_day_cost");
+    assert_eq!(rule(&Used { total_hour: used(4, 0), ..none }, 0), "total_hour");
+    assert_eq!(rule(&Used { total_hour: used(0, 80), ..none }, 11), "total_hour_cost");
+    assert_eq!(rule(&Used { total_day: used(9, 0), ..none }, 0), "total_day");
+    assert_eq!(rule(&Used { total_day: used(0, 300), ..none }, 1), "total_day_cost");
+    assert_eq!(rule(&Used { in_flight: 1_000, ..none }, 0), "in_flight");
+    // What cannot be added up is too much.
+    let wide = Quotas { account_hour_cost: i64::MAX as u64, ..TIGHT };
+    assert!(wide.allow(&Used { account_hour: used(0, u64::MAX), ..none }, u64::MAX).is_err());
+    let over = TIGHT.allow(&none, 51).unwrap_err().to_string();
+    assert_eq!(over, "over quota account_hour_cost: 0 used and 51 wanted, 50 allowed");
+}
+
+#[test]
+fn wei_are_rounded_up_to_billionths() {
+    use alloy::primitives::U256;
+    for (wei, gwei) in [(0_u64, 0), (1, 1), (1_000_000_000, 1), (1_000_000_001, 2)] {
+        assert_eq!(billionths(U256::from(wei)), gwei);
+    }
+    assert_eq!(billionths(U256::MAX), u64::MAX);
+}
+
+#[test]
+fn quotas_outside_their_ranges_are_refused() {
+    TIGHT.check().unwrap();
+    let refused = Quotas { total_day: 1_000_001, ..TIGHT }.check().unwrap_err().to_string();
+    assert_eq!(refused, "configuration relayer.quotas.total_day: 1000001 is above 1000000");
+}
+
+/// What was signed, as the rules are meant: an account, when, at what price.
+#[derive(Clone, Debug)]
+struct Charged {
+    account: u8,
+    at_ms: i64,
+    cost: u64,
+}
+
+/// By the definition: windows over everything that was ever signed.
+fn expected(charged: &[Charged], account: u8, now_ms: i64) -> Used {
+    let of = |account: Option<u8>, window: i64| {
+        let counts = |one: &&Charged| {
+            one.at_ms > now_ms - window && account.is_none_or(|account| account == one.account)
+        };
+        let mine: Vec<&Charged> = charged.iter().filter(counts).collect();
+        Use { count: mine.len() as u64, cost: mine.iter().map(|one| one.cost).sum() }
+    };
+    Used {
+        account_hour: of(Some(account), HOUR),
+        account_day: of(Some(account), 24 * HOUR),
+        total_hour: of(None, HOUR),
+        total_day: of(None, 24 * HOUR),
+        in_flight: 0,
+    }
+}
+
+async fn kept(db: &Db, account: &str, id: i64) -> Kept {
+    let mut write = db.begin().await.unwrap();
+    let mut wanted =
+        intent(1, &format!("k{id}"), &terms(), IntentAction::TimeOut { time_out: TimeOut::Claim });
+    wanted.asked_by = Some(account.to_owned());
+    intents::receive(&mut write, &wanted, &Ok(()), 0).await.unwrap();
+    write.commit().await.unwrap();
+    let all = intents::list(db.reader(), None, 0, 1_000).await.unwrap();
+    all.into_iter().find(|kept| kept.intent.key == wanted.key).unwrap()
+}
+
+/// One step of a history: after how long, whose, at what price, and whether a dearer one takes its place.
+fn steps() -> impl Strategy<Value = Vec<(i64, u8, u64, Option<u64>)>> {
+    let step = (0..HOUR, 0_u8..3, 0_u64..60, proptest::option::of(0_u64..100));
+    proptest::collection::vec(step, 1..25)
+}
+
+#[test]
+fn histories_are_charged_as_the_definition_says() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    proptest!(ProptestConfig::with_cases(12), |(history in steps())| {
+        runtime.block_on(async {
+            for fresh in on_both().await {
+                let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
+                let (mut charged, mut now_ms): (Vec<Charged>, i64) = (Vec::new(), 30 * 24 * HOUR);
+                for (id, (after, account, cost, dearer)) in (0_i64..).zip(&history) {
+                    now_ms += after;
+                    let intent = kept(&db, &format!("a{account}"), id).await;
+                    let slot = format!("s{id}");
+                    let mut write = db.begin().await.unwrap();
+                    let over = charge(&mut write, &TIGHT, &intent, &slot, *cost, now_ms).await.unwrap();
+                    let wanted = TIGHT.allow(&expected(&charged, *account, now_ms), *cost).err();
+                    assert_eq!(over, wanted, "{id} of {history:?}");
+                    if over.is_none() {
+                        let mut cost = *cost;
+                        if let Some(dearer) = dearer {
+                            raise(&mut write, &slot, *dearer).await.unwrap();
+                            cost = cost.max(*dearer);
+                        }
+                        charged.push(Charged { account: *account, at_ms: now_ms, cost });
+                    }
+                    write.commit().await.unwrap();
+                }
+                db.close().await;
+            }
+        });
+    });
+}
+
+#[tokio::test]
+async fn an_account_has_only_so_many_intents_open_and_steps_of_cases_are_free() {
+    for fresh in on_both().await {
+        let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
+        for id in 0..3 {
+            let mut write = db.begin().await.unwrap();
+            assert_eq!(admit(&mut write, &TIGHT, "ann").await.unwrap(), None);
+            write.commit().await.unwrap();
+            kept(&db, "ann", id).await;
+        }
+        let mut write = db.begin().await.unwrap();
+        let over = admit(&mut write, &TIGHT, "ann").await.unwrap().unwrap();
+        assert_eq!((over.rule, over.used, over.limit), ("account_open", 3, 3));
+        assert_eq!(admit(&mut write, &TIGHT, "bob").await.unwrap(), None);
+        let step = Kept {
+            id: 9,
+            intent: intent(9, "open", &terms(), IntentAction::OpenCase),
+            state: State::Waiting,
+            reason: String::new(),
+            refused_at_block: None,
+            done_by: None,
+            received_ms: 0,
+            updated_ms: 0,
+        };
+        let nothing = Quotas { account_hour: 0, total_hour: 0, ..TIGHT };
+        let now_ms = service::clock::Clock::now_ms(&SystemClock);
+        assert_eq!(charge(&mut write, &nothing, &step, "s", u64::MAX, now_ms).await.unwrap(), None);
+        drop(write);
+        db.close().await;
+    }
+}

@@ -1,0 +1,271 @@
+//! What parties ask for, and time-outs, on a real chain: sent once, paid by the relayer, held to quotas.
+
+use std::sync::Arc;
+
+use alloy::primitives::{B256, U256};
+use fixture::Chain;
+use protocol::{
+    evm::act_digest,
+    terms::Terms,
+    wire::{
+        act::{PartyAct, TimeOut},
+        intent::{Intent, IntentAction, Outlook, PartySignature},
+    },
+};
+use serde_json::Value;
+use service::db::testing::{on_both, sqlite};
+
+use super::world::{World, attempts, show};
+use crate::{
+    config::Config,
+    quota::Quotas,
+    testing::{KEY, Peers, Running, Wire, intent, until},
+};
+
+const BUYER: usize = 1;
+const SELLER: usize = 2;
+
+/// A funded deal of coin.
+async fn funded() -> World {
+    let chain = Chain::start().await;
+    let pool = chain.pool(1).await;
+    let terms = chain.terms(1_000, pool.id, 1).await;
+    chain.fund(&terms).await;
+    let wire = Wire::to(chain.rpc_url()).await;
+    World { peers: Peers::start().await, chain, wire, pool, parent: None, terms }
+}
+
+fn signed(world: &World, terms: &Terms, wallet: usize, act: &PartyAct) -> PartySignature {
+    let party = world.chain.account(wallet).address;
+    let digest = act_digest(terms, party, act).unwrap();
+    PartySignature { party, signature: world.chain.sign(wallet, digest) }
+}
+
+fn asked(world: &World, seq: u64, key: &str, act: PartyAct, wallets: &[usize]) -> Intent {
+    let signed = wallets.iter().map(|wallet| signed(world, &world.terms, *wallet, &act)).collect();
+    let mut intent = intent(seq, key, &world.terms, IntentAction::Act { act, signed });
+    intent.asked_by = Some("ann".to_owned());
+    intent
+}
+
+fn time_out(world: &World, seq: u64, key: &str, time_out: TimeOut) -> Intent {
+    let mut intent = intent(seq, key, &world.terms, IntentAction::TimeOut { time_out });
+    intent.asked_by = Some("sam".to_owned());
+    intent
+}
+
+async fn outlook(relayer: &Running, intent: &Intent) -> Outlook {
+    let request = reqwest::Client::new().post(format!("{}/v1/estimates", relayer.url));
+    let answer = request.bearer_auth(KEY).json(intent).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.json().await.unwrap()
+}
+
+async fn held(world: &World) -> U256 {
+    world.chain.balance(world.chain.escrow.address).await
+}
+
+#[tokio::test]
+async fn what_a_party_signed_is_done_once_and_costs_the_party_nothing() {
+    for db in on_both().await {
+        let world = funded().await;
+        let relayer = world.start(world.config(&db)).await;
+        let before = world.chain.balance(world.chain.address(BUYER)).await;
+        let half = asked(&world, 1, "half", PartyAct::Release { total: 500 }, &[BUYER]);
+        let ready = outlook(&relayer, &half).await;
+        assert!(ready.would_succeed && ready.refusal.is_none() && ready.over_quota.is_none(), "{ready:?}");
+        let estimate = ready.estimate.unwrap();
+        assert!(estimate.units > 30_000 && estimate.cost_now > 0, "{estimate:?}");
+        assert!(estimate.cost_now <= estimate.cost_max, "{estimate:?}");
+
+        let until_then = world.terms.deliver_by;
+        let delivery = PartyAct::Deliver { delivery: B256::repeat_byte(1), valid_until: until_then };
+        let dispute = PartyAct::Dispute { evidence: B256::repeat_byte(2), valid_until: until_then };
+        let evidence = PartyAct::Evidence {
+            evidence: B256::repeat_byte(3),
+            uri: "ipfs://receipt".to_owned(),
+            valid_until: until_then,
+        };
+        for (intent, wallets) in [
+            (half.clone(), 1),
+            (asked(&world, 2, "refund", PartyAct::Refund { total: 100 }, &[SELLER]), 2),
+            (asked(&world, 3, "delivered", delivery, &[SELLER]), 3),
+            (asked(&world, 4, "dispute", dispute, &[BUYER]), 4),
+            (asked(&world, 5, "evidence", evidence, &[BUYER]), 5),
+        ] {
+            let key = intent.key.clone();
+            world.peers.want([intent]);
+            let shown = world.comes_to(&relayer, &key, "done").await;
+            let attempts = attempts(&shown);
+            assert_eq!((attempts.len(), &attempts[0]["outcome"]), (1, &"succeeded".into()), "{key}");
+            assert_eq!(world.nonce().await, wallets, "{key}: one transaction each");
+        }
+        assert_eq!(held(&world).await, U256::from(400));
+        assert_eq!(world.chain.balance(world.chain.address(BUYER)).await, before + U256::from(100));
+        let done = outlook(&relayer, &half).await;
+        assert!(done.already_done && !done.would_succeed && done.estimate.is_none(), "{done:?}");
+
+        let settle = PartyAct::Settle { seller_total: 700, status: 3, rulings: 0, valid_until: until_then };
+        world.peers.want([asked(&world, 6, "settle", settle, &[BUYER, SELLER])]);
+        world.comes_to(&relayer, "settle", "done").await;
+        assert_eq!(held(&world).await, U256::ZERO);
+        // The deal went on without it: nothing is left to do, and nothing is sent.
+        world.peers.want([asked(&world, 7, "late", PartyAct::Release { total: 800 }, &[BUYER])]);
+        let late = world.comes_to(&relayer, "late", "done").await;
+        assert_eq!((attempts(&late).len(), world.nonce().await), (0, 6));
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_would_revert_is_never_sent_and_fails_by_name() {
+    let db = sqlite();
+    let world = funded().await;
+    let relayer = world.start(world.config(&db)).await;
+    let forged = PartyAct::Release { total: 500 };
+    let mut stolen = asked(&world, 1, "stolen", forged.clone(), &[SELLER]);
+    let IntentAction::Act { signed, .. } = &mut stolen.action else { panic!() };
+    // The seller's signature in the buyer's name.
+    signed[0].party = world.terms.buyer.address;
+    let refused = outlook(&relayer, &stolen).await;
+    assert_eq!(refused.refusal.unwrap().rule, "InvalidSignature");
+    let expired = PartyAct::Dispute { evidence: B256::ZERO, valid_until: world.chain.now().await - 1 };
+    world.peers.want([
+        stolen,
+        asked(&world, 2, "expired", expired, &[BUYER]),
+        asked(&world, 3, "half signed", PartyAct::Refund { total: 1 }, &[BUYER]),
+    ]);
+    for (key, named) in
+        [("stolen", "InvalidSignature"), ("expired", "SignatureExpired"), ("half signed", "refund takes")]
+    {
+        let shown = world.comes_to(&relayer, key, "failed").await;
+        let reason = shown["reason"].as_str().unwrap();
+        assert!(reason.contains(named), "{reason}");
+        assert_eq!(attempts(&shown), Vec::<Value>::new());
+    }
+    assert_eq!((world.nonce().await, world.wire.sent().len()), (0, 0));
+    // Somebody's mistakes call nobody.
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_out_waits_for_its_second_and_is_sent_once() {
+    let db = sqlite();
+    let world = funded().await;
+    world.chain.deliver(&world.terms).await;
+    let delivered_at = world.chain.now().await;
+    let relayer = world.start(world.config(&db)).await;
+    let claim = time_out(&world, 1, "claim", TimeOut::Claim);
+    let early = outlook(&relayer, &claim).await;
+    assert_eq!(early.refusal.unwrap().rule, "TooEarly");
+    world.peers.want([claim, time_out(&world, 2, "reclaim", TimeOut::Reclaim)]);
+    until("it waits", || async {
+        let shown = show(&relayer, "claim").await?;
+        shown["reason"].as_str()?.contains("TooEarly").then_some(())
+    })
+    .await;
+    let before = world.chain.balance(world.chain.address(SELLER)).await;
+    world.until_second(delivered_at + u64::from(world.terms.inspection) + 1).await;
+    let shown = world.comes_to(&relayer, "claim", "done").await;
+    assert_eq!((attempts(&shown).len(), world.nonce().await), (1, 1));
+    assert_eq!(world.chain.balance(world.chain.address(SELLER)).await, before + U256::from(1_000));
+    // Of the other one nothing came, for it was delivered: it ends with the deal.
+    let other = until("the other is over", || async {
+        world.chain.mine(1).await;
+        let shown = show(&relayer, "reclaim").await?;
+        ["done", "failed"].contains(&shown["state"].as_str()?).then_some(shown)
+    })
+    .await;
+    assert_eq!(attempts(&other), Vec::<Value>::new());
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_over_a_quota_waits_by_name_and_holds_no_ruling_up() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let quotas = Quotas { account_hour: 1, account_open: 2, ..Quotas::default() };
+        let clock = Arc::new(crate::testing::MovedClock::default());
+        let config = Config { quotas, ..world.config(&db) };
+        let relayer = Running::start(config, clock.clone()).await;
+        let release = |total| PartyAct::Release { total };
+        world.peers.want([
+            asked(&world, 1, "first", release(100), &[BUYER]),
+            asked(&world, 2, "second", release(200), &[BUYER]),
+            asked(&world, 3, "third", release(300), &[BUYER]),
+            intent(4, "open", &world.terms, IntentAction::OpenCase),
+        ]);
+        world.comes_to(&relayer, "open", "done").await;
+        world.comes_to(&relayer, "first", "done").await;
+        let third = show(&relayer, "third").await.unwrap();
+        assert_eq!((&third["state"], attempts(&third).len()), (&"failed".into(), 0));
+        assert!(third["reason"].as_str().unwrap().contains("over quota account_open"), "{third}");
+        let waits = until("it waits by name", || async {
+            let shown = show(&relayer, "second").await?;
+            shown["reason"].as_str()?.contains("over quota account_hour").then_some(shown)
+        })
+        .await;
+        assert_eq!((&waits["state"], attempts(&waits).len()), (&"waiting".into(), 0));
+        let asking = asked(&world, 5, "another", release(250), &[BUYER]);
+        assert_eq!(outlook(&relayer, &asking).await.over_quota.unwrap().rule, "account_hour");
+        assert_eq!(world.nonce().await, 2);
+        clock.pass_ms(3_600_001);
+        world.comes_to(&relayer, "second", "done").await;
+        assert_eq!(world.nonce().await, 3);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_signer_keeps_its_reserve_for_the_steps_of_cases() {
+    let db = sqlite();
+    let world = World::new().await;
+    let quotas = Quotas { reserve: u64::MAX >> 1, ..Quotas::default() };
+    let relayer = world.start(Config { quotas, ..world.config(&db) }).await;
+    world.peers.want([
+        asked(&world, 1, "release", PartyAct::Release { total: 100 }, &[BUYER]),
+        intent(2, "open", &world.terms, IntentAction::OpenCase),
+    ]);
+    world.comes_to(&relayer, "open", "done").await;
+    let shown = until("it waits", || async {
+        let shown = show(&relayer, "release").await?;
+        shown["reason"].as_str()?.contains("wei").then_some(shown)
+    })
+    .await;
+    assert_eq!((attempts(&shown).len(), world.nonce().await), (0, 1));
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn credit_that_is_not_there_is_not_tried() {
+    let db = sqlite();
+    let world = funded().await;
+    let relayer = world.start(world.config(&db)).await;
+    let to = world.chain.account(7).address;
+    let act = PartyAct::Withdraw { amount: 10, to, nonce: 0, valid_until: world.terms.deliver_by };
+    world.peers.want([asked(&world, 1, "nothing", act, &[SELLER])]);
+    let shown = world.comes_to(&relayer, "nothing", "failed").await;
+    assert!(shown["reason"].as_str().unwrap().contains("NothingToWithdraw"), "{shown}");
+    assert_eq!((attempts(&shown).len(), world.nonce().await), (0, 0));
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn an_estimate_is_for_who_has_the_hubs_key_about_this_chain() {
+    let db = sqlite();
+    let world = funded().await;
+    let relayer = world.start(world.config(&db)).await;
+    let intent = asked(&world, 1, "half", PartyAct::Release { total: 500 }, &[BUYER]);
+    let url = format!("{}/v1/estimates", relayer.url);
+    let client = reqwest::Client::new();
+    for key in ["", "another"] {
+        let answer = client.post(&url).bearer_auth(key).json(&intent).send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+    }
+    let mut elsewhere = intent.clone();
+    elsewhere.arbiter.chain = protocol::chain::ChainId::Eip155(1);
+    let answer = client.post(&url).bearer_auth(KEY).json(&elsewhere).send().await.unwrap();
+    assert_eq!(answer.status(), 422);
+    relayer.stop().await;
+}

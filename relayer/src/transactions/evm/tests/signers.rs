@@ -1,0 +1,232 @@
+//! Several signers, several nodes, and what the operator is told.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use alloy::{
+    primitives::U256,
+    providers::{Provider as _, ext::AnvilApi as _},
+};
+use protocol::{
+    evm::call,
+    wire::intent::{IntentAction, IntentProgress},
+};
+use service::db::testing::{on_both, sqlite};
+
+use super::world::{RELAYS, World, attempts, show};
+use crate::{
+    alarm::PAGE_AFTER_MS,
+    testing::{MovedClock, Operator, PAGE_SECRET, Running, Wire, intent, until},
+};
+
+async fn signers(relayer: &Running, keys: &[String]) -> BTreeSet<String> {
+    let mut signers = BTreeSet::new();
+    for key in keys {
+        let shown = show(relayer, key).await.unwrap();
+        signers.extend(attempts(&shown).iter().map(|one| one["signer"].as_str().unwrap().to_lowercase()));
+    }
+    signers
+}
+
+#[tokio::test]
+async fn work_is_spread_over_the_signers_and_who_cannot_pay_is_out_of_turn() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let mut config = world.config(&db);
+        config.signers = vec![world.key(6), world.key(7)];
+        let relayer = world.start(config).await;
+        let mut seq = 0;
+        let mut keys = Vec::new();
+        for salt in 10..16 {
+            let terms = world.another(salt).await;
+            seq += 1;
+            keys.push(format!("open/{seq}"));
+            world.peers.want([intent(seq, &keys[keys.len() - 1], &terms, IntentAction::OpenCase)]);
+        }
+        for key in &keys {
+            world.comes_to(&relayer, key, "done").await;
+        }
+        let all: BTreeSet<String> =
+            [RELAYS, 6, 7].map(|wallet| world.chain.address(wallet).to_string().to_lowercase()).into();
+        assert!(signers(&relayer, &keys).await.is_subset(&all), "{:?}", db.engine);
+
+        // With nothing in a block everybody has to help.
+        world.wire.cut(true);
+        let mut keys = Vec::new();
+        for salt in 20..26 {
+            let terms = world.another(salt).await;
+            seq += 1;
+            keys.push(format!("open/{seq}"));
+            world.peers.want([intent(seq, &keys[keys.len() - 1], &terms, IntentAction::OpenCase)]);
+        }
+        for key in &keys {
+            until("it is signed", || async {
+                (attempts(&show(&relayer, key).await?).len() == 1).then_some(())
+            })
+            .await;
+        }
+        assert_eq!(signers(&relayer, &keys).await, all, "{:?}", db.engine);
+        world.wire.cut(false);
+        for key in &keys {
+            world.comes_to(&relayer, key, "done").await;
+        }
+
+        world.chain.provider().anvil_set_balance(world.chain.address(6), U256::from(5)).await.unwrap();
+        let mut keys = Vec::new();
+        for salt in 30..34 {
+            let terms = world.another(salt).await;
+            seq += 1;
+            keys.push(format!("open/{seq}"));
+            world.peers.want([intent(seq, &keys[keys.len() - 1], &terms, IntentAction::OpenCase)]);
+        }
+        for key in &keys {
+            world.comes_to(&relayer, key, "done").await;
+        }
+        let poor = world.chain.address(6).to_string().to_lowercase();
+        assert!(!signers(&relayer, &keys).await.contains(&poor), "{:?}", db.engine);
+        relayer.ready().await;
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_did_meanwhile_is_cancelled_at_its_nonce() {
+    for db in on_both().await {
+        let world = World::new().await;
+        world.wire.cut(true);
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        let mut config = world.config(&db);
+        config.bump_after_ms = 200;
+        let relayer = world.start(config).await;
+        until("it is sent into the void", || async { (!world.wire.sent().is_empty()).then_some(()) }).await;
+        world.call(5, call::open(&world.terms).unwrap()).await;
+        until("it is cancelled", || async {
+            world.chain.mine(1).await;
+            let kinds = attempts(&show(&relayer, "open").await?);
+            kinds.iter().any(|attempt| attempt["kind"] == "cancel").then_some(())
+        })
+        .await;
+        world.wire.cut(false);
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        let attempts = attempts(&shown);
+        assert!(shown["done_by"].is_null() && attempts.iter().all(|one| one["nonce"] == "0"), "{shown}");
+        let done = attempts.iter().find(|attempt| attempt["outcome"] == "succeeded").unwrap();
+        assert_eq!((&done["kind"], world.nonce().await), (&"cancel".into(), 1), "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_fails_is_passed_over_and_every_node_is_handed_the_transaction() {
+    let db = sqlite();
+    let world = World::new().await;
+    let second = Wire::to(world.chain.rpc_url()).await;
+    let mut config = world.config(&db);
+    config.rpc_urls = vec!["http://127.0.0.1:9".to_owned(), world.wire.url.clone(), second.url.clone()];
+    world.wire.cut(true);
+    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    let relayer = world.start(config).await;
+    world.comes_to(&relayer, "open", "done").await;
+    assert_eq!(world.wire.sent().first(), second.sent().first());
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_of_a_node_that_is_too_large_is_not_read() {
+    let db = sqlite();
+    let world = World::new().await;
+    let large = axum::Router::new().fallback(|| async { "x".repeat(200_000) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = world.config(&db);
+    config.rpc_urls = vec![format!("http://{}", listener.local_addr().unwrap())];
+    config.answer_bytes_max = 100_000;
+    let serving = tokio::spawn(async move { axum::serve(listener, large).await.unwrap() });
+    let relayer = world.start(config).await;
+    relayer.not_ready("more than 100000 bytes").await;
+    relayer.stop().await;
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_price_above_the_limits_is_said_and_waited_for() {
+    let db = sqlite();
+    let world = World::new().await;
+    let mut config = world.config(&db);
+    config.max_fee_per_gas = 2_000_000_000;
+    world
+        .chain
+        .provider()
+        .anvil_set_next_block_base_fee_per_gas(U256::from(3_000_000_000_u64))
+        .await
+        .unwrap();
+    world.chain.mine(1).await;
+    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    let relayer = world.start(config).await;
+    relayer.not_ready("price: the chain asks").await;
+    assert_eq!(attempts(&show(&relayer, "open").await.unwrap()).len(), 0);
+    // The base fee falls by an eighth with every empty block.
+    world.comes_to(&relayer, "open", "done").await;
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn the_operator_is_paged_by_what_is_signed_and_once() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let operator = Operator::start().await;
+        let mut terms = world.terms.clone();
+        terms.arbiter = world.chain.account(9);
+        world.peers.want([intent(1, "nowhere", &terms, IntentAction::OpenCase)]);
+        let mut config = world.config(&db);
+        config.page_url = operator.url.clone();
+        config.page_secret = PAGE_SECRET.to_owned().into();
+        let clock: Arc<MovedClock> = Arc::default();
+        let relayer = Running::start(config.clone(), clock.clone()).await;
+        let about = |name: &str| {
+            let pages = operator.pages();
+            pages.into_iter().filter(|(_, page)| page["type"] == name).collect::<Vec<_>>()
+        };
+        let page = until("a page", || async { about("intent.quarantined").pop() }).await;
+        assert_eq!(page.1["data"]["page"]["key"], "nowhere", "{:?}", db.engine);
+        assert_eq!(page.1["data"]["chain"], "eip155:31337");
+        relayer.not_ready("1 intents need a person").await;
+        clock.pass_ms(PAGE_AFTER_MS);
+        let page = until("a page about the alarm", || async { about("alarm.raised").pop() }).await;
+        assert_eq!(page.1["data"]["page"]["task"], "quarantined intents", "{:?}", db.engine);
+        relayer.stop().await;
+        let relayer = Running::start(config, clock).await;
+        relayer.not_ready("1 intents need a person").await;
+        assert_eq!(about("intent.quarantined").len(), 1, "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn progress_waits_for_a_hub_that_is_away_and_survives_a_restart() {
+    for db in on_both().await {
+        let world = World::new().await;
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        let relayer = world.start(world.config(&db)).await;
+        until("it has arrived", || async { show(&relayer, "open").await }).await;
+        world.peers.go_away(true);
+        world.comes_to(&relayer, "open", "done").await;
+        relayer.kill().await;
+        let relayer = world.start(world.config(&db)).await;
+        relayer.not_ready("hub does not answer").await;
+        world.peers.go_away(false);
+        let reports = until("the hub knows", || async {
+            let reports = world.peers.reports();
+            let done = |report: &protocol::wire::intent::ProgressReport| {
+                matches!(report.progress, IntentProgress::Done { transaction: Some(_) })
+            };
+            reports.iter().any(done).then_some(reports)
+        })
+        .await;
+        let sent = |report: &protocol::wire::intent::ProgressReport| {
+            matches!(report.progress, IntentProgress::Sent { .. })
+        };
+        assert!(sent(&reports[0]) && reports.len() == 2, "{:?} {reports:?}", db.engine);
+        relayer.stop().await;
+    }
+}

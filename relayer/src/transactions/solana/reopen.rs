@@ -1,0 +1,84 @@
+//! What is done when a cluster takes back what was final. No cluster should, and each that began anew from an older state did:
+//! for a while after a transaction was final it is looked at whether it still is there.
+
+use std::collections::HashMap;
+
+use protocol::chain::TransactionId;
+
+use super::{
+    manager::Manager,
+    resolve::Finality,
+    store::{self, Attempt},
+};
+use crate::{
+    error::Error,
+    intents,
+    outbox::{self, Item},
+    page::Page,
+    transactions::{
+        desk::Desk,
+        model::Step,
+        store::{self as intent_store, Outcome},
+    },
+};
+
+/// For how long after its signing a transaction is looked at, in milliseconds.
+const AUDITED_MS: i64 = 3_600_000;
+/// Between looks, in milliseconds.
+const EVERY_MS: i64 = 5_000;
+/// In how many looks in a row a transaction must have been gone: a node may lag, or have lost its memory.
+const LOOKS: u32 = 3;
+
+/// Which final transactions were gone at how many looks in a row.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    looked_ms: Option<i64>,
+    gone: HashMap<TransactionId, u32>,
+}
+
+impl Manager {
+    /// Opens again what the chain took back after it was final.
+    ///
+    /// # Errors
+    /// The node does not answer; the lease is lost; the database's own.
+    pub(super) async fn reopen(&mut self, desk: &Desk<'_>, finality: Finality) -> Result<(), Error> {
+        let now_ms = desk.now_ms();
+        if self.audit.looked_ms.is_some_and(|last| now_ms.saturating_sub(last) < EVERY_MS) {
+            return Ok(());
+        }
+        self.audit.looked_ms = Some(now_ms);
+        let over = store::over_since(desk.db.reader(), now_ms.saturating_sub(AUDITED_MS)).await?;
+        if over.is_empty() {
+            return Ok(());
+        }
+        let signatures: Vec<String> = over.iter().map(|attempt| attempt.signature.to_string()).collect();
+        let (slot, statuses) = self.node.statuses(&signatures).await?;
+        // A node that is behind knows nothing of them.
+        if slot < finality.slot {
+            return Ok(());
+        }
+        let mut gone = HashMap::new();
+        for (attempt, _) in over.iter().zip(statuses).filter(|(_, status)| status.is_none()) {
+            let looks = self.audit.gone.get(&attempt.signature).copied().unwrap_or(0).saturating_add(1);
+            if looks >= LOOKS {
+                self.open(desk, attempt).await?;
+            } else {
+                gone.insert(attempt.signature, looks);
+            }
+        }
+        self.audit.gone = gone;
+        Ok(())
+    }
+
+    async fn open(&self, desk: &Desk<'_>, attempt: &Attempt) -> Result<(), Error> {
+        let Some(kept) = intents::get(desk.db.reader(), attempt.intent).await? else { return Ok(()) };
+        let (key, now_ms) = (&kept.intent.key, desk.now_ms());
+        tracing::error!(key, "the chain took back what was final; working on it again");
+        metrics::counter!("relayer_intents_reopened_total").increment(1);
+        let mut write = desk.begin().await?;
+        store::set_outcome(&mut write, attempt.signature, Outcome::Open).await?;
+        intent_store::step(&mut write, &kept, Step::Reopen, "the chain took it back", None, now_ms).await?;
+        outbox::put(&mut write, &Item::Operator(Page::Reopened { key: key.clone() }), now_ms).await?;
+        Ok(write.commit().await?)
+    }
+}
