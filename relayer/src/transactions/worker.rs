@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     desk::Desk,
-    manager::{ChainError, Manager, Seen},
+    manager::{Manager, Seen},
     store,
 };
 use crate::{
@@ -104,7 +104,7 @@ impl Worker {
             let Some(kept) = intents::get(self.db.reader(), id).await? else { continue };
             match manager.pursue(desk, &kept).await {
                 Ok(()) => objections.in_a_row = 0,
-                Err(Error::Chain(error)) => {
+                Err(error @ (Error::Chain(_) | Error::Sign(_))) => {
                     desk.stay(&kept, error.to_string()).await?;
                     objections.add(error)?;
                 }
@@ -112,7 +112,7 @@ impl Worker {
             }
         }
         self.say_quarantined().await?;
-        objections.first.map_or(Ok(()), |error| Err(error.into()))
+        objections.first.map_or(Ok(()), Err)
     }
 
     async fn say_quarantined(&self) -> Result<(), Error> {
@@ -128,18 +128,18 @@ impl Worker {
     }
 }
 
-/// The node's objections to single intents: one does not keep the others from being worked on, several in a row do.
+/// The objections of a node or a signer to single intents: one does not keep the others from being worked on, several in a row do.
 #[derive(Default)]
 struct Objections {
-    first: Option<ChainError>,
+    first: Option<Error>,
     in_a_row: u32,
 }
 
 impl Objections {
-    fn add(&mut self, error: ChainError) -> Result<(), Error> {
+    fn add(&mut self, error: Error) -> Result<(), Error> {
         self.in_a_row = self.in_a_row.saturating_add(1);
         if self.in_a_row >= OBJECTIONS_MAX {
-            return Err(error.into());
+            return Err(error);
         }
         self.first.get_or_insert(error);
         Ok(())

@@ -30,6 +30,10 @@ use crate::{
 pub(super) const BALANCE: &str = "balance";
 /// The alarm of a chain that asks more than the limits allow.
 pub(super) const PRICE: &str = "price";
+/// The alarm of signers that do not sign.
+const SIGNER: &str = "signer";
+/// For how long a signer that did not sign is out of turn, in milliseconds.
+const MUTE_MS: i64 = 30_000;
 /// How many nonces of a signer may be in flight, below what nodes keep for one account.
 pub(super) const IN_FLIGHT_MAX: usize = 16;
 /// How many receipts are asked for at one time.
@@ -103,6 +107,8 @@ pub struct Manager {
     flights: HashMap<Address, Flight>,
     /// What signers could not pay, in wei: they are out of turn until they can.
     poor: BTreeMap<Address, U256>,
+    /// Signers that did not sign, and until when they are out of turn (Unix milliseconds).
+    mute: BTreeMap<Address, i64>,
     /// Transactions that may still be mined, by intent.
     attempts: BTreeMap<i64, Vec<Attempt>>,
     /// Those of no intent.
@@ -140,6 +146,7 @@ impl Manager {
             market: None,
             flights: HashMap::new(),
             poor: BTreeMap::new(),
+            mute: BTreeMap::new(),
             attempts: BTreeMap::new(),
             fills: Vec::new(),
             receipts: HashMap::new(),
@@ -165,13 +172,19 @@ impl Manager {
         self.market = None;
         self.reopen(desk, &sight).await?;
         self.sort(desk, &sight).await?;
-        self.fill_gaps(desk, &sight).await?;
+        match self.fill_gaps(desk, &sight).await {
+            // One key that is away keeps the others from nothing.
+            Err(Error::Sign(words)) => desk.alarms.raise(SIGNER, words, desk.now_ms()),
+            done => done?,
+        }
         let idle = intent_store::open_ids(desk.db.reader()).await?.is_empty();
         if idle {
             desk.alarms.clear(PRICE);
         }
         self.poor.retain(|signer, needed| !idle && sight.balance(*signer) < *needed);
         self.say_poor(desk, &sight);
+        let now_ms = desk.now_ms();
+        self.mute.retain(|_, until_ms| *until_ms > now_ms);
         let signers = self.signers.iter().map(|signer| {
             let address = signer.address();
             let balance = sight.balance(address);
@@ -283,7 +296,7 @@ impl Manager {
     /// Why there is none at the moment, in words.
     pub(super) fn choose(&mut self, sight: &Sight, most: U256) -> Result<Signer, String> {
         let mut best: Option<(usize, &Signer)> = None;
-        let (mut busy, mut poor) = (0_usize, Vec::new());
+        let (mut busy, mut poor, mut silent) = (0_usize, Vec::new(), Vec::new());
         for signer in &self.signers {
             let address = signer.address();
             let (count, held) = self.flights.get(&address).map_or((0, U256::ZERO), |flight| {
@@ -291,7 +304,9 @@ impl Manager {
                 (flight.costs.len(), held)
             });
             let needed = held.saturating_add(most);
-            if sight.balance(address) < needed {
+            if self.mute.contains_key(&address) {
+                silent.push(address);
+            } else if sight.balance(address) < needed {
                 poor.push((address, needed));
             } else if count >= IN_FLIGHT_MAX {
                 busy = busy.saturating_add(1);
@@ -313,8 +328,23 @@ impl Manager {
                     sight.balance(*signer)
                 )
             });
-            short.collect::<Vec<_>>().join("; ")
+            let silent = silent.iter().map(|signer| format!("signer {signer} does not sign"));
+            short.chain(silent).collect::<Vec<_>>().join("; ")
         })
+    }
+
+    /// Notes that a signer did not sign: it is out of turn for a while.
+    pub(super) fn is_mute(&mut self, desk: &Desk<'_>, signer: Address, words: String) {
+        self.mute.insert(signer, desk.now_ms().saturating_add(MUTE_MS));
+        desk.alarms.raise(SIGNER, words, desk.now_ms());
+    }
+
+    /// Notes that a signer signed.
+    pub(super) fn speaks(&mut self, desk: &Desk<'_>, signer: Address) {
+        self.mute.remove(&signer);
+        if self.mute.is_empty() {
+            desk.alarms.clear(SIGNER);
+        }
     }
 
     /// Says which signers are out of turn.

@@ -128,7 +128,14 @@ impl Manager {
         let now_ms = desk.now_ms();
         // Signed before the transaction begins: the key may be at the other end of a wire.
         let signed = self.signed(&signer, Some(kept), Kind::Call, &draft, nonce, fees, (now_ms, sight));
-        let attempt = signed.await?;
+        let attempt = match signed.await {
+            Err(Error::Sign(words)) => {
+                self.is_mute(desk, address, words.clone());
+                return desk.stay(kept, words).await;
+            }
+            signed => signed?,
+        };
+        self.speaks(desk, address);
         let mut write = desk.begin().await?;
         if store::next_nonce(write.on(), address).await? != reserved {
             return Err(Error::LeaseLost);
@@ -263,7 +270,16 @@ impl Manager {
         (kind, draft, nonce, fees): (Kind, Draft, u64, Fees),
     ) -> Result<(), Error> {
         let now_ms = desk.now_ms();
-        let attempt = self.signed(signer, Some(kept), kind, &draft, nonce, fees, (now_ms, sight)).await?;
+        let signed = self.signed(signer, Some(kept), kind, &draft, nonce, fees, (now_ms, sight)).await;
+        let attempt = match signed {
+            // The stored bytes are still sent; the next round tries again.
+            Err(Error::Sign(words)) => {
+                self.is_mute(desk, signer.address(), words);
+                return Ok(());
+            }
+            signed => signed?,
+        };
+        self.speaks(desk, signer.address());
         let most = U256::from(attempt.fees.max_fee).saturating_mul(U256::from(attempt.gas));
         let mut write = desk.begin().await?;
         store::store_attempt(&mut write, &attempt).await?;
