@@ -5,6 +5,7 @@ pub(crate) mod api;
 mod evm;
 pub(crate) mod follow;
 mod quorum;
+mod reconcile;
 mod refusals;
 pub(crate) mod rpc;
 mod solana;

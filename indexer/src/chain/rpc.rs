@@ -134,6 +134,8 @@ pub(crate) struct Health {
     pub in_a_row: u32,
     /// Answers that were proven wrong.
     pub lies: u64,
+    /// The fault about that is open.
+    accused: bool,
     /// It is not asked any more but for whether it agrees again.
     pub distrusted: bool,
     /// Until this round it is left alone, for it did not answer.
@@ -375,6 +377,7 @@ impl Nodes {
         metrics::counter!("indexer_provider_lies_total", "node" => node.host.clone()).increment(1);
         node.note(|health| {
             health.lies = health.lies.saturating_add(1);
+            health.accused = true;
             health.distrusted = self.nodes.len() > 1;
         });
         self.catch(Caught { host: node.host.clone(), lie: Some(words) });
@@ -385,8 +388,23 @@ impl Nodes {
         let Some(node) = self.nodes.get(at) else { return };
         if node.health().distrusted {
             tracing::warn!(node = node.host, "a provider that lied agrees again");
-            node.note(|health| health.distrusted = false);
-            self.catch(Caught { host: node.host.clone(), lie: None });
+            self.acquit(node);
+        }
+    }
+
+    fn acquit(&self, node: &Node) {
+        node.note(|health| (health.distrusted, health.accused) = (false, false));
+        self.catch(Caught { host: node.host.clone(), lie: None });
+    }
+
+    /// What was read lately was proven, and nothing was missing: who lied before and is asked all the same, because there is
+    /// no other, is no alarm any more.
+    pub fn proved(&self) {
+        for node in &self.nodes {
+            let health = node.health();
+            if health.accused && !health.distrusted {
+                self.acquit(node);
+            }
         }
     }
 

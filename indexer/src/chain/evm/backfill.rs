@@ -176,6 +176,9 @@ impl Backfill {
                 self.put_back(from, to, (blocks / 2).max(1));
                 return Err(error);
             }
+            // A death that is played in a task is its process's.
+            #[cfg(feature = "simulation")]
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {
                 self.put_back(from, to, blocks);
                 return Err(RpcError::Inconsistent(format!(

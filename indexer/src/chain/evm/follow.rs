@@ -14,7 +14,7 @@ use super::{
     model::{HeadRule, Header, Plan, judge, plan},
     prove::Prover,
     read::{Reading, Watch},
-    reconcile::Reconciler,
+    reconcile,
     rpc::Rpc,
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     chain::{
         follow::{Ground, Progress},
         quorum::{self, Verdict},
+        reconcile::Reconciler,
         rpc::RpcError,
         step::{Step, Undecodable},
         store::{Position, Settled},
@@ -111,8 +112,12 @@ impl Following {
             Some(prover) => prover.step(ground, &mut self.trust, &self.backfill, finalized).await?,
             None => Progress::Idle,
         };
-        let reconciled = self.reconciler.step(ground, &self.rpc, finalized).await?;
-        Ok(if reconciled == Progress::Advanced { reconciled } else { proven })
+        let questions = self.reconciler.questions(ground, finalized.number).await?;
+        if questions.is_empty() {
+            return Ok(proven);
+        }
+        let answers = reconcile::differences(&self.rpc, finalized.number, &questions).await;
+        self.reconciler.answers(ground, finalized.number, &questions, answers).await
     }
 
     async fn step(&mut self, ground: &mut Ground) -> Result<Progress, Error> {

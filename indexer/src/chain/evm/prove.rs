@@ -99,11 +99,14 @@ impl Prover {
         let to = proven.number.saturating_add(BLOCKS).min(finalized.number);
         match self.read(proven, to, finalized).await {
             Ok((last, events)) => {
-                let missed = self.compare(ground, backfill, (proven.number, to), events).await?;
+                let (missed, wrong) = self.compare(ground, backfill, (proven.number, to), events).await?;
                 trust.prove(ground, last, missed).await?;
                 let chain = ground.chain.id.to_string();
                 metrics::gauge!("indexer_proven_block", "chain" => chain).set(last.number as f64);
                 ground.chain.beat(|pulse| pulse.unproven = None);
+                if missed == 0 && wrong == 0 {
+                    self.rpc.0.proved();
+                }
                 Ok(Progress::Advanced)
             }
             Err(error) => {
@@ -160,17 +163,19 @@ impl Prover {
         }
     }
 
-    /// Repairs what is missing in the blocks after `above` up to `to`, and answers how much it was.
+    /// Repairs what is missing in the blocks after `above` up to `to`, and answers how many logs that were, and how many are
+    /// kept that should not be.
     async fn compare(
         &self,
         ground: &Ground,
         backfill: &Backfill,
         (above, to): (u64, u64),
         events: Vec<Decoded>,
-    ) -> Result<u64, Error> {
+    ) -> Result<(u64, usize), Error> {
         let reader = &mut *ground.shared.db.reader().acquire().await?;
         let kept = store::kept_between(reader, ground.chain.number, above, to).await?;
         let Differences { missing, wrong } = differences(events, kept);
+        let amiss = wrong.len();
         for (block, index) in wrong {
             let subject = format!("log {index} of block {block}");
             let detail = format!("{subject} is kept, but is not so on the chain");
@@ -194,11 +199,19 @@ impl Prover {
                 parent: B256::ZERO,
                 time: first.block_time,
             };
-            ground.amend(&block, events).await?;
+            match ground.amend(&block, events).await {
+                // We hold another block at that height: it is for the head rules to find the fork.
+                Err(Error::Raced) => {
+                    let subject = format!("block {}", block.number);
+                    let detail = format!("{subject} is {} on the chain, and another here", block.hash);
+                    ground.note(FaultKind::StateDiffers, &subject, &detail).await?;
+                }
+                amended => amended?,
+            }
         }
         let missed = u64::try_from(missed).unwrap_or(u64::MAX);
         metrics::counter!("indexer_missed_logs_total", "chain" => ground.chain.id.to_string())
             .increment(missed);
-        Ok(missed)
+        Ok((missed, amiss))
     }
 }

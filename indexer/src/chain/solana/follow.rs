@@ -13,20 +13,23 @@ use alloy::primitives::B256;
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::{
     chain::{AccountId, ChainId, TransactionId},
-    wire::view::BlockRef,
+    wire::view::{BlockRef, FaultKind},
 };
 
 use super::{
     read::{account, decode, decoded},
+    reconcile,
     rpc::{Commitment, Listed, Rpc},
 };
 use crate::{
     Error,
     chain::{
         follow::{Ground, Progress},
+        reconcile::Reconciler,
         rpc::RpcError,
         step::{Step, Undecodable},
         store::{Block, Position, Settled},
+        trust::Trust,
     },
     config::ChainConfig,
     feed::store::Decoded,
@@ -39,6 +42,8 @@ const AT_ONCE: usize = 8;
 const PAGES_MAX: u64 = 50;
 /// Transactions of a step, but for those of its last slot, which is applied whole.
 const STEP: usize = 128;
+/// How often what was confirmed may be let go in a row before that is an alarm: reading it again is no end in itself.
+const LET_GO_MAX: u32 = 5;
 /// Final slots after which the final list is looked at even where nothing waits to become final.
 const STALE: u64 = 32;
 
@@ -65,6 +70,12 @@ pub(crate) struct Following {
     newest: Option<Listed>,
     /// The newest of the final list.
     newest_final: Option<Listed>,
+    /// How often in a row what was confirmed was let go before anything became final.
+    let_go: u32,
+    /// Whether something became final since the process began.
+    was_stable: bool,
+    reconciler: Reconciler,
+    trust: Trust,
 }
 
 impl Following {
@@ -78,6 +89,10 @@ impl Following {
             listing: Listing::default(),
             newest: None,
             newest_final: None,
+            let_go: 0,
+            was_stable: false,
+            reconciler: Reconciler::new(config.reconcile_ms),
+            trust: Trust::default(),
         }
     }
 
@@ -100,9 +115,31 @@ impl Following {
 
     /// One look at the chain and at most one step.
     pub async fn tick(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
+        let progress = self.step(ground).await;
+        if let Err(Error::Rpc(RpcError::Inconsistent(_))) = progress {
+            self.rpc.0.doubt();
+        }
+        if progress? == Progress::Advanced {
+            return Ok(Progress::Advanced);
+        }
+        let Some(position) = ground.position().await? else { return Ok(Progress::Idle) };
+        let Some(finalized) = position.settled.finalized else { return Ok(Progress::Idle) };
+        let questions = self.reconciler.questions(ground, finalized.number).await?;
+        if questions.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        let answers = reconcile::differences(&self.rpc, ground, position.tip.number, &questions).await?;
+        self.reconciler.answers(ground, finalized.number, &questions, answers).await
+    }
+
+    async fn step(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
         let position = self.position(ground).await?;
         // Before everything else: what is listed afterwards holds all of it.
-        let finalized = self.rpc.slot(Commitment::Finalized).await?;
+        let finalized = self.rpc.finalized().await?;
+        let words =
+            finalized.is_none().then(|| format!("fewer than {} nodes say what is final", self.rpc.0.quorum));
+        self.trust.quorum(ground, words).await?;
+        let finalized = finalized.unwrap_or_default();
         let confirmed = self.rpc.slot(Commitment::Confirmed).await?;
         // A node may need a moment for a block that it has just confirmed.
         let Some(head) = self.rpc.block(confirmed).await? else { return Ok(Progress::Idle) };
@@ -286,6 +323,15 @@ impl Following {
             None => ground.block_at(below).await?,
         };
         let fork = fork.ok_or_else(|| Error::damaged("blocks", "no anchor"))?;
+        self.let_go = self.let_go.saturating_add(1);
+        if self.let_go >= LET_GO_MAX {
+            let detail = format!(
+                "what is confirmed above slot {} was let go {} times in a row, and none of it became final",
+                fork.number, self.let_go
+            );
+            tracing::error!(detail, "the cluster, or who tells of it, is not stable");
+            ground.note(FaultKind::Unstable, "finality", &detail).await?;
+        }
         service::failpoint::pass(&["indexer.fork.found"]);
         tracing::warn!(
             fork = fork.number,
@@ -299,6 +345,15 @@ impl Following {
         Ok(Progress::Advanced)
     }
 
+    /// Something became final: what was let go before it is forgotten.
+    async fn is_stable(&mut self, ground: &Ground) -> Result<(), Error> {
+        // After a start the fault may be another process's.
+        if std::mem::take(&mut self.let_go) >= LET_GO_MAX || !std::mem::replace(&mut self.was_stable, true) {
+            ground.clear(FaultKind::Unstable, "finality").await?;
+        }
+        Ok(())
+    }
+
     /// Applies the oldest of what waits.
     async fn apply(
         &mut self,
@@ -308,6 +363,9 @@ impl Following {
         (settled, mark): (Settled, Option<Block>),
     ) -> Result<Progress, Error> {
         let from = position.tip;
+        if settled.finalized != position.settled.finalized {
+            self.is_stable(ground).await?;
+        }
         if self.listing.to <= from.number {
             ground.chain.beat(|pulse| pulse.caught_up = true);
             if ground.stopped || settled.finalized != position.settled.finalized {

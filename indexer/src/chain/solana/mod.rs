@@ -3,6 +3,7 @@
 
 pub(super) mod follow;
 mod read;
+mod reconcile;
 pub(super) mod rpc;
 #[cfg(test)]
 mod tests;

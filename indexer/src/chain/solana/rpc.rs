@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::read::Transaction;
 use crate::chain::{
+    quorum,
     rpc::{Node, Nodes, RpcError},
     store::Block,
 };
@@ -57,7 +58,13 @@ struct RawBlock {
 
 #[derive(Debug, Deserialize)]
 struct RawContext {
+    context: RawSlot,
     value: Option<RawAccount>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawSlot {
+    slot: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,6 +102,15 @@ impl Rpc {
     pub async fn genesis(&self) -> Result<B256, RpcError> {
         let node = self.0.node().await?;
         genesis_of(&self.0, node).await
+    }
+
+    /// The newest slot that a quorum of the nodes has come to and says is final; none where too few say so.
+    pub async fn finalized(&self) -> Result<Option<u64>, RpcError> {
+        let config = json!({"commitment": Commitment::Finalized.name()});
+        let config = &config;
+        let ask = |node| async move { bounded(self.0.ask_of(node, "getSlot", (config.clone(),)).await?) };
+        let said: Vec<u64> = self.0.poll(ask).await?.into_iter().map(|(_, slot)| slot).collect();
+        Ok(quorum::height(&said, self.0.quorum))
     }
 
     /// The newest slot.
@@ -167,12 +183,28 @@ impl Rpc {
 
     /// The data of a confirmed account of the program; none where there is none.
     pub async fn account_data(&self, address: Address) -> Result<Option<Vec<u8>>, RpcError> {
-        let config = json!({"commitment": "confirmed", "encoding": "base64"});
+        Ok(self.account(address, Commitment::Confirmed).await?.1)
+    }
+
+    /// The data of a final account of the program, none where there is none, and the slot as of which that is so.
+    pub async fn final_account(&self, address: Address) -> Result<(u64, Option<Vec<u8>>), RpcError> {
+        self.account(address, Commitment::Finalized).await
+    }
+
+    async fn account(
+        &self,
+        address: Address,
+        commitment: Commitment,
+    ) -> Result<(u64, Option<Vec<u8>>), RpcError> {
+        let config = json!({"commitment": commitment.name(), "encoding": "base64"});
         let raw: RawContext = self.0.ask("getAccountInfo", (address.to_string(), config)).await?;
         let program = from_key(&program()).to_string();
-        let Some(account) = raw.value.filter(|account| account.owner == program) else { return Ok(None) };
+        let slot = bounded(raw.context.slot)?;
+        let Some(account) = raw.value.filter(|account| account.owner == program) else {
+            return Ok((slot, None));
+        };
         let data = BASE64.decode(&account.data.0);
         let damaged = |_| RpcError::Inconsistent(format!("the data of {address} is no base64"));
-        data.map(Some).map_err(damaged)
+        data.map(|data| (slot, Some(data))).map_err(damaged)
     }
 }
