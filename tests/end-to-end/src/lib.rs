@@ -8,6 +8,7 @@
 )]
 
 pub mod chain;
+pub mod oracle;
 pub mod proxy;
 
 use std::{

@@ -1,0 +1,132 @@
+//! The whole state that the two trades must leave on the first chain, whatever happened on the way: nothing twice, nothing
+//! lost.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use alloy::providers::Provider;
+use serde_json::Value;
+
+use crate::{
+    Folder,
+    chain::{connect, events},
+    json,
+};
+
+const COMPLETED: [&str; 3] = ["Funded", "Delivered", "Released"];
+const DISPUTED: [&str; 6] = ["Funded", "Disputed", "CaseOpened", "JuryDrawn", "Ruled", "RulingAccepted"];
+
+/// Compares chain, indexer, relayer and hub with what two trades leave.
+///
+/// # Panics
+/// Anything differs.
+pub async fn check(folder: &Folder) {
+    let report = folder.report();
+    let provider = connect(&folder.rpc()).await;
+    let purchases = json(&folder.verb(&["--as", "buyer", "--json", "purchase", "list"]).stdout);
+    assert_eq!(purchases["items"].as_array().expect("purchases").len(), 2, "{purchases}");
+    let mut on_chain = 0;
+    for (trade, status, names, credentials) in
+        [(0, "completed", &COMPLETED[..], 2), (1, "refunded", &DISPUTED[..], 1)]
+    {
+        let trade = &report["trades"][trade];
+        let deal = trade["deal"].as_str().expect("a deal");
+        assert_eq!(events(&provider, deal).await, names, "the chain's events of the {status} deal");
+        on_chain += names.len();
+        let purchase = trade["purchase"].as_str().expect("a purchase");
+        let view = json(&folder.verb(&["--as", "buyer", "--json", "purchase", "show", purchase]).stdout);
+        assert_eq!(view["status"], status);
+        let told = view["details"]["transactions"].as_array().expect("transactions");
+        let told_names: Vec<&str> =
+            told.iter().map(|event| event["name"].as_str().expect("a name")).collect();
+        assert_eq!(told_names, names, "the hub's events of the {status} deal");
+        assert!(told.iter().all(|event| event["finality"] == "final"), "{view}");
+        let held: Value = ask(&format!("{}/v1/purchases/{purchase}/credentials", folder.hub())).await;
+        assert_eq!(held.as_array().expect("credentials").len(), credentials, "{held}");
+    }
+    check_feed(folder).await;
+    check_log(folder, on_chain).await;
+    check_intents(folder, &provider).await;
+    check_progress(folder, report["trades"][1]["purchase"].as_str().expect("a purchase"));
+}
+
+/// The hub is told that its three intents are done.
+fn check_progress(folder: &Folder, purchase: &str) {
+    let started = std::time::Instant::now();
+    loop {
+        let view = json(&folder.verb(&["--as", "buyer", "--json", "purchase", "show", purchase]).stdout);
+        let intents = view["details"]["intents"].as_array().expect("intents");
+        assert_eq!(intents.len(), 3, "{view}");
+        if intents.iter().all(|intent| intent["progress"]["state"] == "done") {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{view}");
+    }
+}
+
+/// Every event is told as final once and only once, and sequence numbers have no gap.
+async fn check_feed(folder: &Folder) {
+    let feed: Value = ask(&format!("{}/v1/feed?after=0&limit=500", folder.indexer())).await;
+    let entries = feed["entries"].as_array().expect("entries");
+    let mut finals: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        assert_eq!(entry["seq"], (at + 1).to_string(), "the feed has a gap");
+        let id = entry["event"]["id"].as_str().expect("an id");
+        *finals.entry(id).or_default() += usize::from(entry["finality"] == "final");
+    }
+    assert!(finals.values().all(|count| *count == 1), "{finals:?}");
+}
+
+/// The hub's log holds one final `chain-event@1` for each event about its deals.
+async fn check_log(folder: &Folder, on_chain: usize) {
+    let rows = log(folder).await;
+    let finals = rows
+        .iter()
+        .filter(|record| record["type"] == "chain-event@1" && record["body"]["finality"] == "final");
+    let mut ids: Vec<&str> =
+        finals.map(|record| record["body"]["event"]["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids.len(), on_chain, "final chain events in the hub's log");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), on_chain, "an event was applied twice");
+}
+
+/// Every record in the hub's log.
+async fn log(folder: &Folder) -> Vec<Value> {
+    let url = format!("sqlite:{}?mode=ro", folder.data().join("hub.sqlite").display());
+    let pool = sqlx::SqlitePool::connect(&url).await.expect("the hub's database");
+    let rows: Vec<(String,)> =
+        sqlx::query_as("SELECT record FROM log ORDER BY seq").fetch_all(&pool).await.expect("the log");
+    rows.into_iter().map(|(record,)| json(record.as_bytes())).collect()
+}
+
+/// Three intents, each done; the relayer's wallet sent exactly their three transactions.
+async fn check_intents(folder: &Folder, provider: &alloy::providers::DynProvider) {
+    let started = std::time::Instant::now();
+    let intents = loop {
+        let page: Value = ask(&format!("{}/v1/intents", folder.relayer())).await;
+        let intents = page["intents"].as_array().expect("intents").clone();
+        if intents.iter().all(|intent| intent["state"] == "done") {
+            break intents;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{page}");
+        tokio::task::yield_now().await;
+    };
+    let mut kinds: Vec<String> = intents
+        .iter()
+        .map(|intent| {
+            intent["intent"]["key"].as_str().expect("a key").split('/').next().unwrap_or_default().to_owned()
+        })
+        .collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["ballots", "draw", "open"]);
+    let wallet = std::fs::read_to_string(folder.data().join("profiles/relayer/wallet.key"))
+        .expect("the relayer's key");
+    let signer: alloy::signers::local::PrivateKeySigner = wallet.trim().parse().expect("a key");
+    let sent = provider.get_transaction_count(signer.address()).await.expect("a nonce");
+    assert_eq!(sent, 3, "transactions of the relayer");
+}
+
+async fn ask(url: &str) -> Value {
+    let answer = reqwest::get(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    json(&answer.bytes().await.expect("an answer"))
+}

@@ -1,0 +1,141 @@
+//! Hub, indexer and relayer die as by `kill -9` before and after every commit and every request that they make. A boundary is
+//! told by its name and by how many commits its service had made before (`service::failpoint`): so they are enumerated by a run
+//! of the market in which nobody dies.
+//!
+//! A few by default; with `EARNEST_CHAOS=all` every one, which takes hours, and `EARNEST_CHAOS=<n>` makes n markets of them.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use end_to_end::{Folder, oracle::check};
+
+const SERVICES: [&str; 3] = ["hub", "indexer", "relayer"];
+/// How often one service dies in one market: a supervisor gives up what dies more often within a minute.
+const DEATHS: usize = 4;
+/// For the two trades, with every death and start in between.
+const WAIT: Duration = Duration::from_secs(600);
+/// Markets by default.
+const MARKETS: usize = 2;
+/// Markets at the same time.
+const AT_ONCE: usize = 2;
+
+/// Points by service, in the order in which they were passed.
+type Points = BTreeMap<&'static str, Vec<String>>;
+
+/// Runs a market whose services die at these points; answers the points that were passed. Those of the plan among them are
+/// those at which somebody died.
+async fn market(plan: &Points) -> Points {
+    let folder = Folder::new();
+    let points = folder.file("points");
+    std::fs::create_dir(&points).expect("a folder");
+    for (service, plan) in plan {
+        std::fs::write(points.join(format!("{service}.plan")), plan.join("\n")).expect("a file");
+    }
+    let variable = ("EARNEST_FAILPOINTS", points.display().to_string());
+    let mut up = folder.up(&[], &[variable]);
+    let up = tokio::task::spawn_blocking(move || {
+        up.wait_for("Everything runs until", WAIT);
+        up
+    });
+    let up = up.await.expect("the market runs");
+    check(&folder).await;
+    up.interrupt();
+    let (code, said) =
+        tokio::task::spawn_blocking(move || up.wait(Duration::from_secs(60))).await.expect("it ends");
+    assert_eq!(code, Some(0), "{}", said.join("\n"));
+    let passed: Points = SERVICES
+        .into_iter()
+        .map(|service| {
+            let passes = std::fs::read_to_string(points.join(format!("{service}.passes")));
+            (service, passes.expect("it passed points").lines().map(str::to_owned).collect())
+        })
+        .collect();
+    for service in SERVICES {
+        let died = died(plan, &passed, service).len();
+        let told =
+            said.iter().filter(|line| line.contains(&format!("{service} ended unexpectedly (signal 6)")));
+        assert_eq!(told.count(), died, "{service}: {plan:?}\n{}", said.join("\n"));
+    }
+    passed
+}
+
+/// The planned points of a service at which it died.
+fn died<'a>(plan: &'a Points, passed: &Points, service: &str) -> Vec<&'a str> {
+    let planned = plan.get(service).into_iter().flatten();
+    planned.filter(|point| passed[service].contains(point)).map(String::as_str).collect()
+}
+
+/// Deals points out to markets: those of one lie far apart, so that its service gets somewhere between two deaths.
+fn dealt(points: &Points) -> Vec<Points> {
+    let markets = points.values().map(|points| points.len().div_ceil(DEATHS)).max().unwrap_or(0);
+    (0..markets)
+        .map(|market| {
+            let of = |points: &Vec<String>| points.iter().skip(market).step_by(markets).cloned().collect();
+            points.iter().map(|(service, points)| (*service, of(points))).collect()
+        })
+        .collect()
+}
+
+fn name(point: &str) -> &str {
+    point.split('@').next().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_dies_at_any_commit_and_any_request_the_market_ends_the_same() {
+    let wanted = std::env::var("EARNEST_CHAOS").ok();
+    let all = market(&Points::new()).await;
+    let mut open = all.clone();
+    let (mut done, mut deaths, mut names) = (0, 0, BTreeSet::new());
+    let most = match wanted.as_deref() {
+        None => MARKETS,
+        Some("all") => usize::MAX,
+        Some(count) => count.parse().expect("EARNEST_CHAOS is `all` or a number"),
+    };
+    // What is not passed again because a death before it changed the course is dealt out once more.
+    for _ in 0..2 {
+        let plans = dealt(&open);
+        let step = plans.len().div_ceil(most.min(plans.len().max(1)));
+        let plans: Vec<Points> = plans.into_iter().step_by(step.max(1)).collect();
+        for plans in plans.chunks(AT_ONCE) {
+            let runs: Vec<_> = plans
+                .iter()
+                .cloned()
+                .map(|plan| tokio::spawn(async move { (market(&plan).await, plan) }))
+                .collect();
+            for run in runs {
+                let (passed, plan) = run.await.expect("a market that ends as it must");
+                for service in SERVICES {
+                    let died = died(&plan, &passed, service);
+                    deaths += died.len();
+                    names.extend(died.iter().map(|point| name(point).to_owned()));
+                    open.get_mut(service).expect("points").retain(|point| !died.contains(&point.as_str()));
+                }
+                done += 1;
+            }
+            let left: usize = open.values().map(Vec::len).sum();
+            println!("{done} markets, {deaths} deaths, {left} points left");
+        }
+        if wanted.as_deref() != Some("all") {
+            break;
+        }
+    }
+    let left: usize = open.values().map(Vec::len).sum();
+    println!("{deaths} deaths in {done} markets; {left} points were not passed again");
+    assert!(
+        deaths >= done * DEATHS,
+        "{deaths} deaths in {done} markets: the points are not where they were counted"
+    );
+    if wanted.as_deref() == Some("all") {
+        let every: BTreeSet<String> = all.values().flatten().map(|point| name(point).to_owned()).collect();
+        assert_eq!(names, every, "points at which nobody died");
+    }
+}
