@@ -1,6 +1,10 @@
 //! The hub's window on the chains: its own indexers, one of each chain, over HTTP.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
@@ -125,6 +129,20 @@ impl Indexers {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Option<T>, ChainError> {
+        let answer = self.request(chain, method, path, body).await;
+        if answer.is_err() {
+            metrics::counter!("hub_indexer_errors_total", "chain" => chain.to_string()).increment(1);
+        }
+        answer
+    }
+
+    async fn request<T: DeserializeOwned>(
+        &self,
+        chain: ChainId,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<T>, ChainError> {
         let base = self.bases.get(&chain).ok_or(ChainError::NoIndexer(chain))?;
         let unreachable = |error: reqwest::Error| ChainError::Unreachable {
             path: path.to_owned(),
@@ -136,7 +154,9 @@ impl Indexers {
             request = request.json(body);
         }
         failpoint::pass(&["hub.indexer", kind_of(path), "before"]);
+        let started = Instant::now();
         let answer = request.send().await;
+        metrics::histogram!("hub_indexer_seconds", "chain" => chain.to_string()).record(started.elapsed());
         failpoint::pass(&["hub.indexer", kind_of(path), "after"]);
         let mut answer = answer.map_err(unreachable)?;
         match answer.status() {

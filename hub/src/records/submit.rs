@@ -37,6 +37,21 @@ pub(crate) struct Submitted {
 /// # Errors
 /// [`Error::Refused`] with step, rule and field; the database or the indexer fails.
 pub(crate) async fn submit(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
+    let submitted = take(hub, received).await;
+    match &submitted {
+        Ok(Submitted { accepted, new: true }) => {
+            metrics::counter!("hub_records_total", "type" => accepted.record.kind.clone()).increment(1);
+        }
+        Ok(_) => {}
+        Err(Error::Refused(refusal)) => {
+            metrics::counter!("hub_records_refused_total", "step" => refusal.step.name()).increment(1);
+        }
+        Err(_) => metrics::counter!("hub_records_failed_total").increment(1),
+    }
+    submitted
+}
+
+async fn take(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
     let (record, canonical) = schema::read(received)?;
     let room = Room::of(&record.kind).ok_or_else(|| {
         Refusal::schema("type", "/type", format!("`{:.60}` is not a type of this hub", record.kind))
