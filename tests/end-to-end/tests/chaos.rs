@@ -83,7 +83,6 @@ async fn lose_an_answer(between: Between, strike: Strike) {
         "EARNEST_INDEXER_CHAINS" => format!("{{\"eip155:31337\"={{rpc_urls=[\"{url}\"]}}}}"),
         "EARNEST_RELAYER_RPC_URLS" => format!("[\"{url}\"]"),
         "EARNEST_HUB_INDEXERS" => format!("{{\"eip155:31337\"=\"{url}\"}}"),
-        "EARNEST_RELAYER_RPC_URLS" => format!("[\"{url}\"]"),
         _ => url,
     };
     let up = folder.up(&[], &[(variable, value)]);
