@@ -30,7 +30,7 @@ pub fn open(config: &Config) -> Result<Vec<SigningKey>, Error> {
     Ok(signers)
 }
 
-fn keypair(key: &Key) -> Result<SigningKey, Error> {
+pub(super) fn keypair(key: &Key) -> Result<SigningKey, Error> {
     let refuse = |key, reason: String| Err(Error::Config { key, reason });
     if !key.keystore_password.expose().is_empty() {
         return refuse("keystore_password", "a keypair file of Solana has none".to_owned());

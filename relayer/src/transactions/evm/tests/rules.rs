@@ -324,7 +324,8 @@ proptest! {
             Next::Do(Resolution::Release { .. }) => prop_assert!(all_final && facts.effect_final == Some(Effect::Absent)),
             Next::Replace { nonce, kind, fees, .. } => {
                 prop_assert!(!all_final && nonce == nonce_latest);
-                prop_assert!(fees.max_fee <= if kind == Kind::Call { top } else { top + more });
+                let most = if kind == Kind::Call { top } else { top + more };
+                prop_assert!(fees.max_fee <= most);
                 prop_assert!(kind == Kind::Cancel || !pointless);
             }
             Next::Do(Resolution::Sign | Resolution::Fail { .. }) => {

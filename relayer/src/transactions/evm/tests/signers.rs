@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use alloy::{
-    primitives::U256,
-    providers::{Provider as _, ext::AnvilApi as _},
-};
+use alloy::{primitives::U256, providers::ext::AnvilApi as _};
 use protocol::{
     evm::call,
     wire::intent::{IntentAction, IntentProgress},
@@ -153,12 +150,7 @@ async fn a_price_above_the_limits_is_said_and_waited_for() {
     let world = World::new().await;
     let mut config = world.config(&db);
     config.max_fee_per_gas = 2_000_000_000;
-    world
-        .chain
-        .provider()
-        .anvil_set_next_block_base_fee_per_gas(U256::from(3_000_000_000_u64))
-        .await
-        .unwrap();
+    world.chain.provider().anvil_set_next_block_base_fee_per_gas(3_000_000_000).await.unwrap();
     world.chain.mine(1).await;
     world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
     let relayer = world.start(config).await;

@@ -5,7 +5,7 @@ use protocol::chain::TransactionId;
 use serde_json::{Value, json};
 
 use crate::{
-    config::Config,
+    config::Key,
     intents::State,
     testing::{intent, terms},
     transactions::{
@@ -181,7 +181,7 @@ fn a_key_is_a_file_of_solanas_tools_or_text() {
     let seed = [7_u8; 32];
     let key = ed25519_dalek::SigningKey::from_bytes(&seed);
     let pair = key.to_keypair_bytes();
-    let given = |text: String| keypair(&Config { private_key: text.into(), ..Config::default() });
+    let given = |text: String| keypair(&Key { private_key: text.into(), ..Key::default() });
     let texts = [
         hex::encode(seed),
         format!("0x{}", hex::encode(pair)),
@@ -196,11 +196,11 @@ fn a_key_is_a_file_of_solanas_tools_or_text() {
     for text in [bs58::encode(wrong).into_string(), "00ff".to_owned(), "no key".to_owned()] {
         assert!(given(text.clone()).unwrap_err().to_string().contains("relayer.private_key"), "{text}");
     }
-    assert!(given(String::new()).unwrap_err().to_string().contains("EARNEST_RELAYER_PRIVATE_KEY"));
+    assert!(given(String::new()).unwrap_err().to_string().contains("relayer.signers"));
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("id.json");
-    let config = Config { keystore: Some(file.clone()), ..Config::default() };
+    let config = Key { keystore: Some(file.clone()), ..Key::default() };
     assert!(keypair(&config).unwrap_err().to_string().contains("relayer.keystore"));
     std::fs::write(&file, serde_json::to_string(&pair.to_vec()).unwrap()).unwrap();
     assert_eq!(keypair(&config).unwrap(), key);
