@@ -9,6 +9,8 @@ use protocol::{
     chain::{AccountId, Address, ChainId},
     evm,
     solana::Line,
+    terms::Terms,
+    wire::act::PartyAct,
 };
 
 use alloy::primitives::Bytes;
@@ -54,6 +56,19 @@ impl Wallet {
     /// The terms of a deal.
     pub(crate) fn terms(&self, deal: B256) -> Bytes {
         self.sign(|| deal, &Line::terms(deal))
+    }
+
+    /// What a party signs about its deal.
+    pub(crate) fn act(&self, terms: &Terms, act: &PartyAct) -> Bytes {
+        let party = self.address();
+        match terms.escrow.chain {
+            ChainId::Eip155(_) => {
+                let digest = evm::act_digest(terms, party, act).unwrap();
+                // Of a wallet of the EVM the line is not read.
+                self.sign(|| digest, &Line::terms(digest))
+            }
+            ChainId::Solana(_) => self.sign(|| B256::ZERO, &Line::act(terms, party, act).unwrap()),
+        }
     }
 
     /// A ballot of a case of these pools.

@@ -1,5 +1,6 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
+mod asks;
 mod deliveries;
 mod histories;
 mod offers;
@@ -14,7 +15,7 @@ use protocol::{
 use super::{
     model::{
         Agreement, Goods, Offer, Panel, Price, PurchaseBody, Told, agreement_hash, check_purchase, compare,
-        supersedes,
+        supersedes, undoes,
     },
     position::{Gap, Position, Timeout, fold},
     status::{Refused, Status, Step, step},
@@ -258,7 +259,7 @@ fn a_telling_is_compared_with_the_indexers() {
     let expected = [
         (Seen, [Told::True, Told::True, Told::True, Told::Stale]),
         (Safe, [Told::Early, Told::True, Told::True, Told::Stale]),
-        (Final, [Told::Early, Told::Early, Told::True, Told::False]),
+        (Final, [Told::Early, Told::Early, Told::True, Told::Stale]),
         (Retracted, [Told::Stale, Told::Stale, Told::Stale, Told::True]),
     ];
     for (delivered, outcomes) in expected {
@@ -289,6 +290,8 @@ fn a_final_telling_stands_and_else_the_later_one_counts() {
     ] {
         assert_eq!(supersedes(held, told), counts, "{held:?} then {told:?}");
     }
+    assert!(undoes((Final, 2), (Retracted, 9)));
+    assert!(!undoes((Final, 9), (Retracted, 2)) && !undoes((Safe, 2), (Retracted, 9)));
 }
 
 /// An account may have wallets of several chains, and a listing or a buyer may mix them up.

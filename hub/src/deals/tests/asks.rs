@@ -1,0 +1,198 @@
+//! What parties ask the hub to have done, over HTTP, on both engines and both kinds of chain.
+
+use alloy::primitives::{B256, Bytes};
+use protocol::{
+    chain,
+    wire::{act::PartyAct, feed::EventBody, feed::Finality},
+};
+use serde_json::{Value, json};
+
+use crate::testing::{
+    Person, RELAYER_KEY, START_MS,
+    trade::{Bought, Trade, everywhere},
+};
+
+const NOW: u64 = START_MS as u64 / 1000;
+const LATER: u64 = NOW + 1_000_000;
+
+fn signed(trade: &Trade, person: &Person, bought: &Bought, act: &PartyAct) -> Value {
+    with(trade, person, bought, act, &person.wallet.act(&bought.terms, act))
+}
+
+fn with(trade: &Trade, person: &Person, bought: &Bought, act: &PartyAct, signature: &Bytes) -> Value {
+    person.record_about(&trade.hub, "act@1", bought.id, json!({ "act": act, "signature": signature }))
+}
+
+fn standing(trade: &Trade, person: &Person, bought: &Bought, time_outs: &[&str]) -> Value {
+    person.record_about(&trade.hub, "standing@1", bought.id, json!({ "time_outs": time_outs }))
+}
+
+/// Everything that is asked of the relayer, as it gets it.
+async fn asked(trade: &Trade) -> Vec<Value> {
+    let request = trade.hub.request(reqwest::Method::GET, "/v1/intents?after=0&limit=100&wait=0");
+    let page = trade.hub.ask(request.bearer_auth(RELAYER_KEY)).await;
+    page.body["intents"].as_array().unwrap().clone()
+}
+
+/// The intent of a key, once it is there.
+async fn comes(trade: &Trade, key: &str) -> Value {
+    let started = std::time::Instant::now();
+    loop {
+        let all = asked(trade).await;
+        if let Some(found) = all.iter().find(|intent| intent["key"] == key) {
+            return found.clone();
+        }
+        assert!(started.elapsed().as_secs() < 30, "no {key} in {all:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_party_signs_is_asked_of_the_relayer_in_its_name_and_once() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let bought = trade.agree(1).await;
+        let release = PartyAct::Release { total: 400 };
+        let refused = async |record| trade.hub.refuses(&record).await.2;
+        assert_eq!(refused(signed(&trade, &trade.buyer, &bought, &release)).await, "not_open");
+        trade.fund(&bought).await;
+        let stranger = trade.stranger(9).await;
+        assert_eq!(refused(signed(&trade, &stranger, &bought, &release)).await, "no_purchase");
+        assert_eq!(refused(signed(&trade, &trade.seller, &bought, &release)).await, "not_yours");
+        let forged = trade.seller.wallet.act(&bought.terms, &release);
+        assert_eq!(
+            refused(with(&trade, &trade.buyer, &bought, &release, &forged)).await,
+            "invalid_signature"
+        );
+        let other = trade.buyer.wallet.act(&bought.terms, &PartyAct::Release { total: 401 });
+        assert_eq!(refused(with(&trade, &trade.buyer, &bought, &release, &other)).await, "invalid_signature");
+        let long: Bytes = vec![1; 1_025].into();
+        assert_eq!(refused(with(&trade, &trade.buyer, &bought, &release, &long)).await, "signature_too_long");
+        for (act, rule) in [
+            (PartyAct::Release { total: 1_001 }, "total_too_high"),
+            (PartyAct::Release { total: 0 }, "nothing_moves"),
+            (PartyAct::Dispute { evidence: B256::ZERO, valid_until: NOW - 1 }, "signature_expired"),
+            (
+                PartyAct::Evidence { evidence: B256::ZERO, uri: "u".repeat(257), valid_until: LATER },
+                "uri_too_long",
+            ),
+        ] {
+            assert_eq!(refused(signed(&trade, &trade.buyer, &bought, &act)).await, rule);
+        }
+
+        trade.hub.say(&signed(&trade, &trade.buyer, &bought, &release)).await;
+        let buyer = trade.buyer.wallet_id();
+        let digest = chain::act_digest(&bought.terms, buyer.address, &release).unwrap();
+        let intent = comes(&trade, &format!("act/{}/{digest}/{}", bought.deal, buyer.address)).await;
+        assert_eq!(intent["asked_by"], json!(trade.buyer.account));
+        assert_eq!((&intent["action"]["do"], &intent["action"]["act"]), (&json!("act"), &json!(release)));
+        let signature = trade.buyer.wallet.act(&bought.terms, &release);
+        assert_eq!(intent["action"]["signed"], json!([{ "party": buyer.address, "signature": signature }]));
+        trade.hub.clock.pass_ms(1_000);
+        assert_eq!(refused(signed(&trade, &trade.buyer, &bought, &release)).await, "known_act");
+
+        // The other party sees it; strangers see nothing.
+        let token = trade.seller.sign_in(&trade.hub).await;
+        let details = trade.view(&token, &bought).await["details"].clone();
+        assert_eq!(
+            (&details["acts"][0]["act"], &details["acts"][0]["party"]),
+            (&json!(release), &json!(buyer.address))
+        );
+        // What has happened moves nothing any more.
+        trade
+            .final_event(ground.escrow, EventBody::Released { deal: bought.deal, released: 400, count: 2 })
+            .await;
+        let less = PartyAct::Release { total: 399 };
+        assert_eq!(refused(signed(&trade, &trade.buyer, &bought, &less)).await, "nothing_moves");
+        assert_eq!(asked(&trade).await.len(), 1);
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settlement_is_asked_for_when_both_have_signed_it() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let bought = trade.agree(1).await;
+        trade.fund(&bought).await;
+        let settle = PartyAct::Settle { seller_total: 600, status: 1, rulings: 0, valid_until: LATER };
+        let other = PartyAct::Settle { seller_total: 601, status: 1, rulings: 0, valid_until: LATER };
+        trade.hub.say(&signed(&trade, &trade.buyer, &bought, &settle)).await;
+        trade.hub.say(&signed(&trade, &trade.seller, &bought, &other)).await;
+        assert_eq!(asked(&trade).await, Vec::<Value>::new(), "they do not agree");
+        trade.hub.say(&signed(&trade, &trade.seller, &bought, &settle)).await;
+        let all = asked(&trade).await;
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0]["asked_by"], json!(trade.seller.account), "who completes it");
+        assert_eq!(all[0]["action"]["signed"].as_array().unwrap().len(), 2);
+        assert_eq!(all[0]["deadline"], json!(LATER.to_string()));
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_out_is_asked_for_in_its_first_second_for_who_wants_it() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let bought = trade.agree(1).await;
+        let refused = async |record| trade.hub.refuses(&record).await.2;
+        assert_eq!(refused(standing(&trade, &trade.buyer, &bought, &["claim"])).await, "not_yours");
+        assert_eq!(refused(standing(&trade, &trade.seller, &bought, &["reclaim"])).await, "not_yours");
+        assert_eq!(refused(standing(&trade, &trade.seller, &bought, &["claim", "claim"])).await, "twice");
+        let second = trade.agree(2).await;
+        trade.fund(&second).await;
+        // Before anything is funded, and for more than will come.
+        trade.hub.say(&standing(&trade, &trade.seller, &bought, &["claim", "lapse"])).await;
+        trade.fund(&bought).await;
+        let delivered = EventBody::Delivered { deal: bought.deal, delivery: B256::ZERO, count: 2 };
+        let event = trade.final_event(ground.escrow, delivered).await;
+        let last = event.block_time + u64::from(bought.terms.inspection);
+        let token = trade.seller.sign_in(&trade.hub).await;
+        let details = trade.view(&token, &bought).await["details"].clone();
+        assert_eq!(details["standing"][0], json!({ "time_out": "claim", "account": trade.seller.account }));
+
+        let pass = i64::try_from(last * 1_000).unwrap() - trade.hub.now();
+        trade.hub.clock.pass_ms(pass);
+        // A look at the clock that came to nothing: what is asked for next would stand behind it.
+        let release = PartyAct::Release { total: 1 };
+        trade.hub.say(&signed(&trade, &trade.buyer, &second, &release)).await;
+        assert_eq!(asked(&trade).await.len(), 1, "the last second is still the buyer's");
+        trade.hub.clock.pass_ms(1_000);
+        let intent = comes(&trade, &format!("time-out/{}/claim", bought.deal)).await;
+        assert_eq!(intent["action"], json!({ "do": "time_out", "time_out": "claim" }));
+        assert_eq!(intent["asked_by"], json!(trade.seller.account));
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standing_order_taken_back_or_overtaken_asks_for_nothing() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let (taken_back, overtaken, seen) =
+            (trade.agree(1).await, trade.agree(2).await, trade.agree(3).await);
+        for bought in [&taken_back, &overtaken, &seen] {
+            trade.fund(bought).await;
+            trade.hub.say(&standing(&trade, &trade.buyer, bought, &["reclaim"])).await;
+        }
+        trade.hub.clock.pass_ms(1_000);
+        trade.hub.say(&standing(&trade, &trade.buyer, &taken_back, &[])).await;
+        let deal = overtaken.deal;
+        let delivered = |deal| EventBody::Delivered { deal, delivery: B256::ZERO, count: 2 };
+        trade.final_event(ground.escrow, delivered(deal)).await;
+        // A delivery that may yet be taken back.
+        let event = trade.script.happens(ground.escrow, delivered(seen.deal));
+        trade.deliver(&[trade.script.tells(&event, Finality::Seen)]).await;
+
+        let ends = (bought_until(&seen) + 1) * 1_000;
+        trade.hub.clock.pass_ms(i64::try_from(ends).unwrap() - trade.hub.now());
+        // It is: then the order is carried out, and nothing else was before it.
+        trade.deliver(&[trade.script.tells(&event, Finality::Retracted)]).await;
+        comes(&trade, &format!("time-out/{}/reclaim", seen.deal)).await;
+        assert_eq!(asked(&trade).await.len(), 1);
+        trade.hub.end().await;
+    }
+}
+
+const fn bought_until(bought: &Bought) -> u64 {
+    bought.terms.deliver_by
+}
