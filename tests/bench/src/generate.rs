@@ -16,12 +16,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    corpus::{Corpus, Place},
+    corpus::{Corpus, Place, Planned},
     rows::Rows,
 };
 
 /// Empty blocks after the corpus, so that all of it is final by any subject's rule.
 const TAIL: u64 = 200;
+/// Blocks that one request asks the node to mine.
+const AT_ONCE: usize = 50;
 
 /// Put the corpus on an empty anvil that mines nothing by itself; answers what every subject must find there.
 #[derive(clap::Args, Debug)]
@@ -83,8 +85,7 @@ impl Anvil {
 
     /// Puts a transaction into the pool; what the block of it looks like is for whoever reads it.
     pub async fn send(&self, from: Address, to: Address, data: &Bytes, value: U256) -> Result<()> {
-        let request =
-            json!({"from": from, "to": to, "input": data, "value": value, "gas": U64::from(5_000_000)});
+        let request = transaction(from, to, data, value);
         let _: B256 = self.client.request("eth_sendTransaction", (request,)).await?;
         Ok(())
     }
@@ -92,6 +93,24 @@ impl Anvil {
     /// Mines one block.
     pub async fn mine(&self) -> Result<()> {
         let _: Value = self.client.request("evm_mine", ()).await?;
+        Ok(())
+    }
+
+    /// Sends transactions and mines a block of each, in one request: the node takes the calls of a batch in order.
+    async fn chain(&self, place: &Place, planned: &[Planned]) -> Result<()> {
+        let mut batch = self.client.new_batch();
+        let mut mined = Vec::with_capacity(planned.len());
+        for planned in planned {
+            let from = place.wallets[planned.wallet].address();
+            let request = transaction(from, place.escrow, &planned.data, planned.value);
+            let sent = batch.add_call::<_, B256>("eth_sendTransaction", &(request,))?;
+            mined.push((sent, batch.add_call::<_, Value>("evm_mine", &())?));
+        }
+        batch.send().await?;
+        for (sent, block) in mined {
+            sent.await?;
+            block.await?;
+        }
         Ok(())
     }
 
@@ -103,6 +122,10 @@ impl Anvil {
     }
 }
 
+fn transaction(from: Address, to: Address, data: &Bytes, value: U256) -> Value {
+    json!({"from": from, "to": to, "input": data, "value": value, "gas": U64::from(5_000_000)})
+}
+
 /// Puts the corpus on the chain.
 pub async fn run(arguments: &Arguments) -> Result<Value> {
     let (anvil, place) = Anvil::furnish(&arguments.rpc, &arguments.config).await?;
@@ -111,16 +134,18 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
     let mut block = 2;
     let mut checked = block;
     while rows.count < arguments.events {
-        let planned = corpus.next()?;
-        block += 1;
-        for (index, (name, fields)) in planned.events.iter().enumerate() {
-            rows.add((block, u64::try_from(index)?), name, fields)?;
+        let mut many = Vec::with_capacity(AT_ONCE);
+        while many.len() < AT_ONCE && rows.count < arguments.events {
+            let planned = corpus.next()?;
+            block += 1;
+            for (index, (name, fields)) in planned.events.iter().enumerate() {
+                rows.add((block, u64::try_from(index)?), name, fields)?;
+            }
+            many.push(planned);
         }
-        let from = place.wallets[planned.wallet].address();
-        anvil.send(from, place.escrow, &planned.data, planned.value).await?;
-        anvil.mine().await?;
+        anvil.chain(&place, &many).await?;
         // A transaction that failed leaves its block without events: better known now than at the end.
-        if block - checked == 1_000 || rows.count >= arguments.events {
+        if block - checked >= 1_000 || rows.count >= arguments.events {
             let found = anvil.logs(place.escrow, checked + 1, block).await?;
             let wanted = (block - checked) * arguments.density;
             anyhow::ensure!(

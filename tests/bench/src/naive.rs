@@ -3,12 +3,11 @@
 
 use alloy::{
     dyn_abi::{DynSolValue, EventExt},
-    json_abi::{EventParam, Param},
+    json_abi::ContractObject,
     primitives::{Address, U64},
     rpc::{client::ClientBuilder, types::Log},
 };
 use anyhow::{Context, Result};
-use protocol::evm::escrow::Escrow;
 use serde_json::{Map, Value, json};
 
 /// The loop that one would write first: getLogs, INSERT.
@@ -30,6 +29,8 @@ pub struct Arguments {
     range: u64,
 }
 
+/// Not the bindings that the indexer decodes with.
+const ESCROW: &str = include_str!("../../../protocol/abi/Escrow.json");
 const TABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
 CREATE TABLE event (chain INTEGER, block_number INTEGER, log_index INTEGER, name TEXT NOT NULL, deal TEXT NOT NULL, args TEXT NOT NULL,
   PRIMARY KEY (chain, block_number, log_index)) STRICT;";
@@ -40,7 +41,8 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
     let chain: U64 = node.request("eth_chainId", ()).await?;
     let mut database = rusqlite::Connection::open(&arguments.file)?;
     database.execute_batch(TABLE)?;
-    let (abi, mut from, mut events) = (Escrow::abi::contract(), arguments.first, 0_u64);
+    let abi: ContractObject = serde_json::from_str(ESCROW)?;
+    let (abi, mut from, mut events) = (abi.abi.context("an ABI")?, arguments.first, 0_u64);
     while from <= arguments.last {
         let to = arguments.last.min(from + arguments.range - 1);
         let filter =
@@ -55,7 +57,7 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
             let mut args = Map::new();
             for input in &event.inputs {
                 let value = if input.indexed { indexed.next() } else { body.next() };
-                args.insert(input.name.clone(), named(value.context("a value")?, &components(input)));
+                args.insert(input.name.clone(), named(value.context("a value")?));
             }
             let deal = args.get("deal").and_then(Value::as_str).unwrap_or_default();
             write.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
@@ -74,20 +76,15 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
     Ok(json!({"events": events}))
 }
 
-fn components(input: &EventParam) -> Vec<Param> {
-    input.components.clone()
-}
-
-fn named(value: &DynSolValue, names: &[Param]) -> Value {
+fn named(value: &DynSolValue) -> Value {
     match value {
         DynSolValue::Uint(number, _) => number.to_string().into(),
         DynSolValue::Address(address) => address.to_string().into(),
         DynSolValue::FixedBytes(word, _) => word.to_string().into(),
         DynSolValue::Bool(flag) => (*flag).into(),
         DynSolValue::String(text) => text.clone().into(),
-        DynSolValue::Tuple(fields) => {
-            let fields = names.iter().zip(fields);
-            fields.map(|(param, field)| (param.name.clone(), named(field, &param.components))).collect()
+        DynSolValue::CustomStruct { prop_names, tuple, .. } => {
+            prop_names.iter().zip(tuple).map(|(name, field)| (name.clone(), named(field))).collect()
         }
         other => panic!("the escrow's events have no {other:?}"),
     }

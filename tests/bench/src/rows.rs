@@ -58,8 +58,8 @@ impl Of {
     const fn query(self) -> &'static str {
         match self {
             Self::Earnest => {
-                "SELECT block_number, log_index, name, body AS fields FROM events WHERE canonical = 1 \
-                 ORDER BY block_number, log_index"
+                "SELECT logs.block_number, logs.log_index, events.name, events.body AS fields FROM logs \
+                 JOIN events ON events.number = logs.number WHERE logs.canonical = 1 ORDER BY 1, 2"
             }
             Self::Table => {
                 "SELECT CAST(block_number AS BIGINT) AS block_number, CAST(log_index AS BIGINT) AS log_index, \
