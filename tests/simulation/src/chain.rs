@@ -6,7 +6,9 @@ use std::{
 };
 
 use alloy::{
-    consensus::{Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, proofs::calculate_receipt_root},
+    consensus::{
+        Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, proofs::calculate_receipt_root,
+    },
     primitives::{Address, B64, B256, Bloom, Bytes, Log, U256, keccak256, logs_bloom},
 };
 
@@ -81,11 +83,8 @@ impl Block {
 
 /// The receipt as it is in the tree of receipts.
 pub fn envelope(mined: &Mined, cumulative_gas_used: u64) -> ReceiptEnvelope {
-    let receipt = Receipt {
-        status: Eip658Value::Eip658(mined.success),
-        cumulative_gas_used,
-        logs: mined.logs.clone(),
-    };
+    let receipt =
+        Receipt { status: Eip658Value::Eip658(mined.success), cumulative_gas_used, logs: mined.logs.clone() };
     let with_bloom = ReceiptWithBloom { logs_bloom: logs_bloom(&mined.logs), receipt };
     ReceiptEnvelope::Eip1559(with_bloom)
 }
@@ -182,7 +181,15 @@ impl Chain {
         let hashes = Arc::new(first.iter().map(|block| block.hash).collect());
         let blocks = first.iter().map(|block| (block.hash, block.clone())).collect();
         let (pool, wishes) = (BTreeMap::new(), Vec::new());
-        Self { blocks, view: View { hashes, safe: 0, finalized: 0 }, lag, pool, wishes, base_fee: BASE_FEE, salt: 0 }
+        Self {
+            blocks,
+            view: View { hashes, safe: 0, finalized: 0 },
+            lag,
+            pool,
+            wishes,
+            base_fee: BASE_FEE,
+            salt: 0,
+        }
     }
 
     pub fn view(&self) -> &View {

@@ -50,7 +50,15 @@ impl Hub {
         }
         let seq = self.intents.len() as u64 + 1;
         let deadline = terms.deliver_by + 100_000_000;
-        self.intents.push(Intent { seq, key, arbiter: terms.arbiter, terms, action, deadline });
+        self.intents.push(Intent {
+            seq,
+            key,
+            arbiter: terms.arbiter,
+            terms,
+            action,
+            deadline,
+            asked_by: None,
+        });
     }
 
     fn follow(&mut self, body: &EventBody) {

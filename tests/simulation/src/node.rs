@@ -38,7 +38,9 @@ impl Node<'_> {
         match method {
             "eth_chainId" => Ok(json!(U64::from(CHAIN_ID))),
             "eth_blockNumber" => Ok(json!(U64::from(self.view.head()))),
-            "eth_getBlockByNumber" | "eth_getBlockByHash" => Ok(self.find(first).map_or(Value::Null, |block| shown(&block))),
+            "eth_getBlockByNumber" | "eth_getBlockByHash" => {
+                Ok(self.find(first).map_or(Value::Null, |block| shown(&block)))
+            }
             "eth_getLogs" => self.logs(first),
             "eth_getBlockReceipts" => match self.find(first) {
                 Some(block) => Ok(receipts(&block)),

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::B256;
+use alloy::{primitives::B256, sol_types::SolEvent as _};
+use protocol::{evm::pools::ArbitrationPools::TargetMoved, wire::view::FaultKind};
 use relayer::simulation::Task;
 use sqlx::Row as _;
 
 use crate::{
     dice::Dice,
     faults::{FAULT_COUNT, FAULTS},
-    services::{Came, Indexer, Relayer, get},
+    services::{Came, Indexer, Relayer},
     world::Shared,
 };
 
@@ -104,7 +105,7 @@ async fn in_world(seed: u64, shared: &Shared, folder: &std::path::Path) -> Playe
     }
     let mut failures = std::mem::take(&mut indexer.listener.complaints);
     failures.extend(open);
-    judge(shared, &mut indexer, &relayer, &mut failures).await;
+    judge(&indexer, &mut failures).await;
     let transactions = relayed(shared, &relayer, &mut failures).await;
     let mut world = shared.world();
     world.turn();
@@ -172,7 +173,9 @@ async fn unsettled(shared: &Shared, indexer: &Indexer, relayer: &Relayer) -> Vec
             open.push(format!("{waiting} transactions wait to be mined"));
         }
         let (finalized, head) = (world.chain.view().finalized, world.chain.view().head());
-        if crate::oracle::events_up_to(&world.chain, finalized) != crate::oracle::events_up_to(&world.chain, head) {
+        if crate::oracle::events_up_to(&world.chain, finalized)
+            != crate::oracle::events_up_to(&world.chain, head)
+        {
             open.push("events are not final".to_owned());
         }
         if !world.chain.wishes.is_empty() {
@@ -199,21 +202,17 @@ async fn states(relayer: &Relayer) -> BTreeMap<String, String> {
     rows.iter().map(|row| (row.get("key"), row.get("state"))).collect()
 }
 
-/// The indexer's own word on itself.
-async fn judge(shared: &Shared, indexer: &mut Indexer, _relayer: &Relayer, failures: &mut Vec<String>) {
-    if indexer.app().is_none() {
-        indexer.step(shared).await;
-    }
-    let Some(app) = indexer.app() else { return failures.push("the indexer does not start".to_owned()) };
-    let status: serde_json::Value = get(app, "/status").await;
-    for chain in status["chains"].as_array().cloned().unwrap_or_default() {
-        for fault in chain["faults"].as_array().cloned().unwrap_or_default() {
-            if fault["kind"] != "provider_lies" {
-                failures.push(format!("a fault stays open: {fault}"));
-            }
+/// What the indexer finds when it goes through its own database again.
+async fn judge(indexer: &Indexer, failures: &mut Vec<String>) {
+    match indexer::verify(indexer.config(), |_| ()).await {
+        Ok(report) => {
+            failures.extend(report.differences);
+            // That a node lied stays said.
+            let faults = report.faults.into_iter().filter(|(_, fault)| fault.kind != FaultKind::ProviderLies);
+            failures.extend(faults.map(|(_, fault)| format!("a fault stays open: {fault:?}")));
         }
+        Err(error) => failures.push(format!("the database cannot be verified: {error}")),
     }
-    let _ = indexer.config();
 }
 
 /// What the relayer did on the chain.
@@ -230,7 +229,10 @@ async fn relayed(shared: &Shared, relayer: &Relayer, failures: &mut Vec<String>)
         .unwrap();
     let of: BTreeMap<B256, i64> = rows
         .iter()
-        .map(|row| (row.get::<String, _>("hash").parse().unwrap(), row.try_get("intent").unwrap_or(0)))
+        .map(|row| {
+            let intent: Option<i64> = row.get("intent");
+            (row.get::<String, _>("hash").parse().unwrap(), intent.unwrap_or(0))
+        })
         .collect();
     let states = states(relayer).await;
     let world = shared.world();
@@ -251,7 +253,9 @@ async fn relayed(shared: &Shared, relayer: &Relayer, failures: &mut Vec<String>)
         result.mined += 1;
         let intent = of.get(&mined.tx.hash).copied().unwrap_or(-1);
         *cost.entry(intent).or_default() += mined.price * u128::from(mined.gas);
-        *effects.entry(intent).or_default() += u64::from(mined.success && !mined.logs.is_empty());
+        // To choose another block for a draw that came too late is no effect: it must be asked for again.
+        let effect = mined.logs.iter().any(|log| log.topics().first() != Some(&TargetMoved::SIGNATURE_HASH));
+        *effects.entry(intent).or_default() += u64::from(mined.success && effect);
         if mined.tx.offer.is_some_and(|offer| offer.max_fee > fee_max) {
             failures.push(format!("transaction {} pays more than {fee_max}", mined.tx.hash));
         }

@@ -10,7 +10,7 @@ use axum::{
 use futures::FutureExt as _;
 use indexer::config::ChainConfig;
 use protocol::wire::feed::FeedPage;
-use relayer::simulation::Task;
+use relayer::{config::Key, simulation::Task};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
@@ -74,11 +74,12 @@ pub struct Indexer {
 }
 
 /// Asks an app.
-pub async fn get<T: DeserializeOwned>(app: Router, path: &str) -> T {
+async fn get<T: DeserializeOwned>(app: Router, path: &str) -> T {
     let request = Request::get(path).body(Body::empty()).unwrap();
     let answer = app.oneshot(request).await.unwrap();
     let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-    serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{path}: {error}: {}", String::from_utf8_lossy(&body)))
+    serde_json::from_slice(&body)
+        .unwrap_or_else(|error| panic!("{path}: {error}: {}", String::from_utf8_lossy(&body)))
 }
 
 impl Indexer {
@@ -90,7 +91,7 @@ impl Indexer {
             start_block: 1,
             range_blocks_max: dice.pick(&[3, 20, 2_000]),
             requests_max: dice.within(1, 8),
-            reconcile_ms: dice.pick(&[10_000, 600_000, 3_600_000]),
+            reconcile_ms: dice.pick(&[10_000, 60_000]),
             ..ChainConfig::default()
         };
         let config = indexer::config::Config {
@@ -106,7 +107,8 @@ impl Indexer {
             return true;
         }
         let clock = Arc::new(shared.clone());
-        let opened = work(shared, "indexer starts", indexer::simulation::Engine::open(&self.config, clock)).await;
+        let opened =
+            work(shared, "indexer starts", indexer::simulation::Engine::open(&self.config, clock)).await;
         let Some(Ok(engine)) = opened else { return false };
         self.database.prepare().await;
         shared.world().app = Some(engine.app());
@@ -158,11 +160,6 @@ impl Indexer {
         }
     }
 
-    /// What it answers over HTTP, while it runs.
-    pub fn app(&self) -> Option<Router> {
-        self.engine.as_ref().map(indexer::simulation::Engine::app)
-    }
-
     pub fn config(&self) -> &indexer::config::Config {
         &self.config
     }
@@ -185,13 +182,19 @@ struct Running {
 impl Relayer {
     pub fn new(folder: &Path, nodes: std::ops::Range<usize>, dice: &mut Dice) -> Self {
         let database = Database::new(folder, "relayer");
+        let signers = usize::try_from(dice.within(1, SCENE.relayers.len() as u64)).unwrap();
+        let key = |signer: &alloy::signers::local::PrivateKeySigner| Key {
+            private_key: signer.to_bytes().to_string().into(),
+            ..Key::default()
+        };
+        let signers = SCENE.relayers.iter().take(signers).map(key).collect();
         let config = relayer::config::Config {
             database: database.url.clone(),
             indexer_url: INDEXER_URL.to_owned(),
             hub_url: HUB_URL.to_owned(),
             hub_key: "key".to_owned().into(),
             rpc_urls: nodes.map(node_url).collect(),
-            private_key: SCENE.relayers[0].to_bytes().to_string().into(),
+            signers,
             bump_after_ms: dice.pick(&[20_000, 60_000]),
             resend_after_ms: 10_000,
             ..relayer::config::Config::default()

@@ -276,11 +276,15 @@ impl World {
         }
         let range = method == "eth_getLogs" && !params[0]["fromBlock"].is_null();
         if range && !faults.calm {
-            let number = |key: &str| params[0][key].as_str().unwrap().parse::<alloy::primitives::U64>().unwrap();
+            let number =
+                |key: &str| params[0][key].as_str().unwrap().parse::<alloy::primitives::U64>().unwrap();
             let blocks = number("toBlock").to::<u64>().saturating_sub(number("fromBlock").to());
             if blocks >= self.blocks_max {
                 faults.counts[crate::faults::index("range refused")] += 1;
-                return refuse(-32000, &format!("block range is too large, at most {} blocks", self.blocks_max));
+                return refuse(
+                    -32000,
+                    &format!("block range is too large, at most {} blocks", self.blocks_max),
+                );
             }
         }
         let answer = Node { chain: &mut self.chain, view }.answer(method, params);
@@ -367,7 +371,8 @@ impl service::simulation::World for Shared {
             let away = world.faults.strike("peer away", &mut dice);
             let app = world.app.clone().filter(|_| !away);
             // Nobody waits in a world where nothing happens meanwhile.
-            let path = path.split('&').filter(|pair| !pair.starts_with("wait=")).collect::<Vec<_>>().join("&");
+            let path =
+                path.split('&').filter(|pair| !pair.starts_with("wait=")).collect::<Vec<_>>().join("&");
             return Box::pin(async move {
                 let request = http::Request::get(path).body(Body::empty()).unwrap();
                 let answer = app?.oneshot(request).await.unwrap();

@@ -72,7 +72,10 @@ fn nothing_is_lost_and_nothing_happens_twice() {
         worlds.iter().filter(|world| !world.failures.is_empty()).map(|world| world.seed).collect();
     let (lost, duplicated) = (sum(&worlds, |world| world.lost), sum(&worlds, |world| world.duplicated));
     println!("seeds {first} to {} in {} s", first + count - 1, began.elapsed().as_secs());
-    println!("{count} seeds, {} steps, {lost} lost, {duplicated} duplicated", sum(&worlds, |world| world.steps));
+    println!(
+        "{count} seeds, {} steps, {lost} lost, {duplicated} duplicated",
+        sum(&worlds, |world| world.steps)
+    );
     assert!(failed.is_empty(), "replay with EARNEST_SEED=…: {failed:?}");
     assert_eq!((lost, duplicated), (0, 0));
 }
