@@ -70,7 +70,10 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
         (ours(&mut on, event).await?, store::told(&mut on, event.id).await?)
     };
     let Some(purchase) = purchase else { return Ok(Taken::Foreign) };
-    if !model::supersedes(held, telling) {
+    // An operator let the indexer go on past what was final: that is on record, and for people to deal with. Nothing that the
+    // final event brought about is undone by itself.
+    let undone = held.is_some_and(|held| model::undoes(held, telling));
+    if !undone && !model::supersedes(held, telling) {
         return Ok(Taken::Known);
     }
     let id = event.id;
@@ -97,6 +100,10 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
             let detail = format!("event {id}: the hub's indexer says otherwise");
             return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, "event_false", detail));
         }
+    }
+    if undone {
+        tracing::error!(event = %id, purchase = %purchase.id, "a final event left the chain");
+        metrics::counter!("hub_final_retracted_total", "chain" => event.chain().to_string()).increment(1);
     }
     let body = serde_json::to_value(recordable(entry)).map_err(store::corrupt)?;
     let now = Stamp::from_ms(hub.clock.now_ms());

@@ -429,10 +429,15 @@ pub fn compare(delivered: &FeedEntry, indexed: &FeedEntry) -> Told {
         | (F::Safe, F::Safe | F::Final)
         | (F::Final, F::Final)
         | (F::Retracted, F::Retracted) => Told::True,
-        (F::Seen | F::Safe, F::Retracted) | (F::Retracted, F::Seen | F::Safe | F::Final) => Told::Stale,
+        // Even what was final leaves, by an operator's word.
+        (F::Seen | F::Safe | F::Final, F::Retracted) | (F::Retracted, F::Seen | F::Safe | F::Final) => Told::Stale,
         (F::Safe, F::Seen) | (F::Final, F::Seen | F::Safe) => Told::Early,
-        (F::Final, F::Retracted) => Told::False,
     }
+}
+
+/// Whether a telling takes back what was final: it is kept on record and changes nothing.
+pub fn undoes(held: (Finality, u64), told: (Finality, u64)) -> bool {
+    held.0 == Finality::Final && told.0 == Finality::Retracted && told.1 > held.1
 }
 
 /// Whether a telling changes what the hub holds of an event: `held` is the telling it has, with its place in the feed.
