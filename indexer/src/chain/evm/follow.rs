@@ -105,6 +105,9 @@ impl Following {
         if progress? == Progress::Advanced {
             return Ok(Progress::Advanced);
         }
+        if ground.stopped {
+            return Ok(Progress::Idle);
+        }
         // What was read is looked at once more when there is nothing new: proven, and compared with what the contracts say.
         let Some(position) = ground.position().await? else { return Ok(Progress::Idle) };
         let Some(finalized) = position.settled.finalized else { return Ok(Progress::Idle) };
@@ -116,7 +119,7 @@ impl Following {
         if questions.is_empty() {
             return Ok(proven);
         }
-        let answers = reconcile::differences(&self.rpc, finalized.number, &questions).await;
+        let answers = reconcile::differences(&self.rpc, finalized.hash, &questions).await;
         self.reconciler.answers(ground, finalized.number, &questions, answers).await
     }
 

@@ -1,7 +1,7 @@
 //! What the contracts say of deals and cases.
 
 use alloy::{
-    primitives::{Address, Bytes},
+    primitives::{Address, B256, Bytes},
     sol_types::SolCall as _,
 };
 use protocol::{
@@ -22,7 +22,7 @@ use crate::{
 /// How what the contracts say as of a block differs from each state, in order.
 pub(super) async fn differences(
     rpc: &Rpc,
-    block: u64,
+    block: B256,
     questions: &[Question],
 ) -> Result<Vec<Option<String>>, RpcError> {
     let calls: Vec<_> = questions.iter().map(|(_, state)| call(state)).collect();

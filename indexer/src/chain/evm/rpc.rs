@@ -315,13 +315,14 @@ impl Rpc {
         Err(error)
     }
 
-    /// Read-only calls as of one block, by one batch to one node.
+    /// Read-only calls as of one block (EIP-1898), by one batch to one node.
     ///
     /// # Errors
     /// The node does not answer all of them; one that no longer has the block's state is one that does not.
-    pub async fn calls_at(&self, calls: &[(Address, Bytes)], block: u64) -> Result<Vec<Bytes>, RpcError> {
+    pub async fn calls_at(&self, calls: &[(Address, Bytes)], block: B256) -> Result<Vec<Bytes>, RpcError> {
         let params = calls.iter().map(|(to, data)| {
-            (json!({"to": to, "input": data, "gas": U64::from(CALL_GAS)}), U64::from(block))
+            let call = json!({"to": to, "input": data, "gas": U64::from(CALL_GAS)});
+            (call, json!({"blockHash": block}))
         });
         self.batch("eth_call", params).await
     }

@@ -122,6 +122,9 @@ impl Following {
         if progress? == Progress::Advanced {
             return Ok(Progress::Advanced);
         }
+        if ground.stopped {
+            return Ok(Progress::Idle);
+        }
         let Some(position) = ground.position().await? else { return Ok(Progress::Idle) };
         let Some(finalized) = position.settled.finalized else { return Ok(Progress::Idle) };
         let questions = self.reconciler.questions(ground, finalized.number).await?;
