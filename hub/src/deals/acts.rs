@@ -4,8 +4,9 @@
 use alloy::primitives::{B256, Bytes};
 use protocol::{
     chain::{self, AccountId, Signed},
+    deal::LONGEST_URI,
     terms::Terms,
-    wire::act::{PartyAct, TimeOut, URI_MAX},
+    wire::act::{PartyAct, TimeOut},
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +63,7 @@ pub enum Refusal {
     #[error("valid_until {0} (Unix seconds) has passed")]
     SignatureExpired(u64),
     /// The URI is too long.
-    #[error("uri has {0} bytes; at most {URI_MAX} are allowed")]
+    #[error("uri has {0} bytes; at most {LONGEST_URI} are allowed")]
     UriTooLong(usize),
     /// More than there is.
     #[error("{field} {total} is above the deal's amount {amount}")]
@@ -175,7 +176,9 @@ pub fn check_act(body: &ActBody, asked: &Asked<'_>) -> Result<(), Refusal> {
         PartyAct::Release { total } => within("total", *total)?,
         PartyAct::Refund { total } => within("total", *total)?,
         PartyAct::Settle { seller_total, .. } => within("seller_total", *seller_total)?,
-        PartyAct::Evidence { uri, .. } if uri.len() > URI_MAX => return Err(Refusal::UriTooLong(uri.len())),
+        PartyAct::Evidence { uri, .. } if uri.len() > LONGEST_URI => {
+            return Err(Refusal::UriTooLong(uri.len()));
+        }
         _ => {}
     }
     let before = match act {

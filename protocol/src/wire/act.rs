@@ -9,9 +9,6 @@ use crate::{
     terms::Terms,
 };
 
-/// The longest URI of evidence, in bytes, as the escrows have it.
-pub const URI_MAX: usize = 256;
-
 /// What a party may sign about a funded deal. Amounts in the asset's smallest unit, times in Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
@@ -48,7 +45,7 @@ pub enum PartyAct {
     Evidence {
         /// Hash of the document.
         evidence: B256,
-        /// Where it is; at most [`URI_MAX`] bytes.
+        /// Where it is; at most [`crate::deal::LONGEST_URI`] bytes.
         uri: String,
         /// Worthless afterwards.
         #[serde(with = "dec")]
