@@ -70,3 +70,126 @@ pub fn in_somebodys_name(intent: &Intent, effect: &Effect, decided: Resolution) 
         decided => decided,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+mod tests {
+    use alloy::primitives::B256;
+    use proptest::prelude::*;
+    use protocol::{
+        chain::amount_cap,
+        deal::{Action, Actor, Consent, Context, Proof, Refusal, apply},
+        wire::act::TimeOut,
+    };
+
+    use super::*;
+    use crate::testing::{intent, terms};
+
+    /// What an intent asks for, as the protocol's model has it, and by whom.
+    fn action(asked: &IntentAction, status: Status, now: u64) -> (Action, bool) {
+        let agreed = Consent::Signed { proof: Proof::Valid, status };
+        match asked {
+            IntentAction::TimeOut { time_out: TimeOut::Reclaim } => (Action::Reclaim, true),
+            IntentAction::TimeOut { time_out: TimeOut::Claim } => (Action::Claim, true),
+            IntentAction::TimeOut { time_out: TimeOut::Lapse } => (Action::Lapse, true),
+            IntentAction::Act { act, .. } => match act {
+                PartyAct::Deliver { delivery, .. } => (Action::Deliver { delivery: *delivery }, false),
+                PartyAct::Release { total } => (Action::Release { total: *total }, true),
+                PartyAct::Refund { total } => (Action::Refund { total: *total }, false),
+                PartyAct::Dispute { evidence, .. } => (Action::Dispute { evidence: *evidence }, true),
+                PartyAct::Evidence { evidence, uri, .. } => {
+                    (Action::Evidence { evidence: *evidence, uri: uri.clone() }, true)
+                }
+                PartyAct::Settle { seller_total, .. } => {
+                    let (seller_total, valid_until) = (*seller_total, now);
+                    let (buyer, seller) = (agreed, agreed);
+                    (Action::Settle { seller_total, rulings: 0, valid_until, buyer, seller }, true)
+                }
+                PartyAct::Withdraw { .. } => unreachable!("the model has no credit"),
+            },
+            _ => unreachable!("no step of a case"),
+        }
+    }
+
+    fn asked() -> impl Strategy<Value = IntentAction> {
+        let act = |act| IntentAction::Act { act, signed: Vec::new() };
+        let (delivery, evidence, valid_until) = (B256::ZERO, B256::ZERO, u64::MAX);
+        prop_oneof![
+            Just(act(PartyAct::Deliver { delivery, valid_until })),
+            Just(act(PartyAct::Dispute { evidence, valid_until })),
+            Just(act(PartyAct::Evidence { evidence, uri: String::new(), valid_until })),
+            (1_u128..=1_000).prop_map(move |total| act(PartyAct::Release { total })),
+            (1_u128..=1_000).prop_map(move |total| act(PartyAct::Refund { total })),
+            (0_u128..=1_000).prop_map(move |seller_total| {
+                act(PartyAct::Settle { seller_total, status: 1, rulings: 0, valid_until })
+            }),
+            prop_oneof![Just(TimeOut::Reclaim), Just(TimeOut::Claim), Just(TimeOut::Lapse)]
+                .prop_map(|time_out| IntentAction::TimeOut { time_out }),
+        ]
+    }
+
+    fn state() -> impl Strategy<Value = DealState> {
+        let status = prop_oneof![Just(Status::Funded), Just(Status::Delivered), Just(Status::Disputed)];
+        (status, 0_u128..500, 0_u128..500).prop_map(|(status, released, refunded)| DealState {
+            status,
+            count: 1,
+            since: if status == Status::Funded { 0 } else { 1_800_050_000 },
+            funded_at: 1_800_000_000,
+            released,
+            refunded,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_act_is_achieved_exactly_when_the_protocol_has_done_it(
+            state in state(),
+            asked in asked(),
+            now in 1_800_050_001_u64..1_802_000_000,
+        ) {
+            let terms = terms();
+            let (action, by_buyer) = action(&asked, state.status, now);
+            let signer = if by_buyer { terms.buyer.address } else { terms.seller.address };
+            let caller = terms.arbiter.address;
+            let actor = match &asked {
+                IntentAction::TimeOut { .. } => Actor::Caller(caller),
+                _ => Actor::Bearer { caller, signer, proof: Proof::Valid, valid_until: now },
+            };
+            let context = Context {
+                deal: B256::ZERO,
+                now,
+                cap: amount_cap(terms.escrow.chain),
+                rulings: 0,
+                buyer_receives: true,
+                seller_receives: true,
+            };
+            let shows = |state, sent| achieved(&asked, &terms, &Stand { state, withdrawals: 0, now, sent });
+            match apply(&terms, &state, &action, actor, &context) {
+                Ok(done) => {
+                    prop_assert!(!shows(state, false), "{asked:?} is still to do in {state:?}");
+                    prop_assert!(shows(done.state, true), "{asked:?} was done: {:?}", done.state);
+                    // A chain may forget what closed.
+                    if done.state.status == Status::Closed {
+                        prop_assert!(shows(DealState::EMPTY, false));
+                    }
+                }
+                Err(Refusal::NothingMoves) => prop_assert!(shows(state, false), "{asked:?} in {state:?}"),
+                Err(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_called_for_what_one_account_asked() {
+        let mut mine = intent(1, "k", &terms(), IntentAction::TimeOut { time_out: TimeOut::Claim });
+        let reason = || "odd".to_owned();
+        let decided = || Resolution::Quarantine { reason: reason() };
+        assert_eq!(in_somebodys_name(&mine, &Effect::Absent, decided()), decided(), "a step of a case");
+        mine.asked_by = Some("ann".to_owned());
+        let failed = Resolution::Fail { reason: reason() };
+        assert_eq!(in_somebodys_name(&mine, &Effect::Absent, decided()), failed);
+        let waits = Resolution::Wait { reason: reason(), refused_at_block: None };
+        assert_eq!(in_somebodys_name(&mine, &Effect::Unreadable(reason()), decided()), waits);
+        assert_eq!(in_somebodys_name(&mine, &Effect::Absent, Resolution::Sign), Resolution::Sign);
+    }
+}
