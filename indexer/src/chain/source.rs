@@ -115,11 +115,14 @@ impl Source {
     pub fn following(&self, config: &ChainConfig, chain: ChainId, contracts: Arc<[AccountId]>) -> Following {
         match self {
             Self::Evm(rpc) => {
-                Following::Evm(evm::follow::Following::new(rpc.clone(), config, chain, &contracts))
+                Following::Evm(Box::new(evm::follow::Following::new(rpc.clone(), config, chain, &contracts)))
             }
-            Self::Solana(rpc) => {
-                Following::Solana(solana::follow::Following::new(rpc.clone(), config, chain, contracts))
-            }
+            Self::Solana(rpc) => Following::Solana(Box::new(solana::follow::Following::new(
+                rpc.clone(),
+                config,
+                chain,
+                contracts,
+            ))),
         }
     }
 
@@ -169,8 +172,8 @@ impl Source {
 
 /// Follows a chain.
 pub(crate) enum Following {
-    Evm(evm::follow::Following),
-    Solana(solana::follow::Following),
+    Evm(Box<evm::follow::Following>),
+    Solana(Box<solana::follow::Following>),
 }
 
 impl Following {

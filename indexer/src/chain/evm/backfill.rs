@@ -41,7 +41,7 @@ pub(super) enum Next {
     /// The first range after the tip holds a log that cannot be decoded.
     Stuck(Undecodable),
     /// The first range does not follow upon the tip: this block stands where the next one should.
-    Torn(Header),
+    Torn(Box<Header>),
 }
 
 /// What a task read of its range: all of it, or its beginning where all was too much.
@@ -130,7 +130,7 @@ impl Backfill {
                 if batch.is_some() {
                     break;
                 }
-                return Ok(Next::Torn(first));
+                return Ok(Next::Torn(Box::new(first)));
             }
             match (reading, &mut batch) {
                 (Reading::Events(events), None) => {
@@ -210,7 +210,7 @@ impl Backfill {
             let last = if pieces.len() >= self.width.now() {
                 to
             } else {
-                next.saturating_add(size.max(1) - 1).min(to)
+                next.saturating_add(size.max(1)).saturating_sub(1).min(to)
             };
             pieces.push((next, last));
             next = last.saturating_add(1);

@@ -359,7 +359,7 @@ impl Following {
                     Ok(Progress::Advanced)
                 }
             }
-            Next::Torn(next) => self.reorganise(ground, position, next, said).await,
+            Next::Torn(next) => self.reorganise(ground, position, *next, said).await,
         }
     }
 

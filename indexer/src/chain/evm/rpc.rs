@@ -280,7 +280,7 @@ impl Rpc {
         let method = "eth_getBlockReceipts";
         let node = self.0.node().await?;
         let request = node.client.request::<_, Option<Vec<Receipt>>>(method, (block,));
-        match self.0.within(method, async { request.await }).await? {
+        match self.0.within(method, request).await? {
             Ok(receipts) => Ok(receipts),
             Err(Json::DeserError { .. }) => Ok(None),
             Err(error) => match classify(method, &error) {
