@@ -220,8 +220,13 @@ impl<'a> Desk<'a> {
         if kept.reason == reason && kept.refused_at_block == refused_at_block {
             return Ok(());
         }
+        let now_ms = self.now_ms();
         let mut write = self.begin().await?;
-        store::note(&mut write, kept.id, &reason, refused_at_block, self.now_ms()).await?;
+        store::note(&mut write, kept.id, &reason, refused_at_block, now_ms).await?;
+        if kept.intent.asked_by.is_some() && kept.reason != reason {
+            // Who asked wants to know what it waits for.
+            outbox::say(&mut write, &kept.intent.key, IntentProgress::Waiting { reason }, now_ms).await?;
+        }
         Ok(write.commit().await?)
     }
 }

@@ -9,7 +9,7 @@ use protocol::{
     terms::Terms,
     wire::{
         act::{PartyAct, TimeOut},
-        intent::{Intent, IntentAction, Outlook, PartySignature},
+        intent::{Intent, IntentAction, IntentProgress, Outlook, PartySignature},
     },
 };
 use serde_json::Value;
@@ -207,6 +207,15 @@ async fn what_is_over_a_quota_waits_by_name_and_holds_no_ruling_up() {
         })
         .await;
         assert_eq!((&waits["state"], attempts(&waits).len()), (&"waiting".into(), 0));
+        // The hub, and by it who asked, knows why.
+        until("the hub knows", || async {
+            let said = world.peers.reports().into_iter().any(|report| {
+                report.key == "second"
+                    && matches!(report.progress, IntentProgress::Waiting { reason } if reason.contains("account_hour"))
+            });
+            said.then_some(())
+        })
+        .await;
         let asking = asked(&world, 5, "another", release(250), &[BUYER]);
         assert_eq!(outlook(&relayer, &asking).await.over_quota.unwrap().rule, "account_hour");
         assert_eq!(world.nonce().await, 2);
