@@ -227,6 +227,8 @@ impl Ground {
         let chain = self.chain.id.to_string();
         let lag = head.saturating_sub(position.tip.number);
         metrics::gauge!("indexer_lag_blocks", "chain" => chain.clone()).set(lag as f64);
+        let seconds = self.shared.clock.now_ms() / 1_000;
+        metrics::gauge!("indexer_alive_seconds", "chain" => chain.clone()).set(seconds as f64);
         let finalized = position.settled.finalized.map_or(0, |block| block.number);
         metrics::gauge!("indexer_finality_lag_blocks", "chain" => chain)
             .set(head.saturating_sub(finalized) as f64);

@@ -69,6 +69,7 @@ pub async fn charge(
         .await?;
     let used = used(write.on(), account, now_ms).await?;
     if let Err(over) = quotas.allow(&used, cost) {
+        count(&over);
         return Ok(Some(over));
     }
     sqlx::query("INSERT INTO charge (slot, intent, account, cost, at_ms) VALUES ($1, $2, $3, $4, $5)")
@@ -109,5 +110,10 @@ pub async fn admit(write: &mut Write, quotas: &Quotas, account: &str) -> Result<
     .fetch_one(write.on())
     .await?;
     let (used, limit) = (u64::try_from(open).unwrap_or_default(), quotas.account_open);
-    Ok((used >= limit).then_some(Over { rule: "account_open", limit, used, wanted: 1 }))
+    let over = (used >= limit).then_some(Over { rule: "account_open", limit, used, wanted: 1 });
+    Ok(over.inspect(count))
+}
+
+fn count(over: &Over) {
+    metrics::counter!("relayer_over_quota_total", "quota" => over.rule).increment(1);
 }
