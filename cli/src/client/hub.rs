@@ -64,6 +64,14 @@ impl Hub {
 
     /// Signs in, so that what is only for this person can be read.
     pub async fn sign_in(&self, profile: &Profile) -> Result<Member> {
+        // A nonce serves once: where the answer was lost and the request made again, the session wants another one.
+        match self.open_session(profile).await {
+            Ok(member) => Ok(member),
+            Err(_) => self.open_session(profile).await,
+        }
+    }
+
+    async fn open_session(&self, profile: &Profile) -> Result<Member> {
         let account = profile.account()?;
         let fields: SignInFields = self.http.get("/v1/sign-in/nonce").await?;
         let request =
