@@ -371,15 +371,15 @@ impl Forward {
             let forward = self.clone();
             async move { forward.ask(&call).await["result"]["number"].clone() }
         };
-        let number = |value: serde_json::Value| {
-            u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+        let number =
+            |value: serde_json::Value| u64::from_str_radix(value.as_str()?.trim_start_matches("0x"), 16).ok();
+        let asked = match (&at["blockHash"], at.as_str()) {
+            (serde_json::Value::String(_), _) => header("eth_getBlockByHash", &at["blockHash"]).await,
+            (_, Some(hash)) if hash.len() == 66 => header("eth_getBlockByHash", at).await,
+            _ => header("eth_getBlockByNumber", at).await,
         };
-        let asked = match &at["blockHash"] {
-            serde_json::Value::Null => header("eth_getBlockByNumber", at).await,
-            hash => header("eth_getBlockByHash", hash).await,
-        };
-        let latest = number(header("eth_getBlockByNumber", &"latest".into()).await);
-        let kept = at == "pending" || number(asked) + KEPT_BLOCKS > latest;
+        let latest = number(header("eth_getBlockByNumber", &"latest".into()).await)?;
+        let kept = number(asked)? + KEPT_BLOCKS > latest;
         let refusal = serde_json::json!({ "code": -32000, "message": "missing trie node" });
         (!kept).then(|| serde_json::json!({ "jsonrpc": "2.0", "id": id, "error": refusal }))
     }

@@ -78,8 +78,9 @@ async fn a_budget_that_is_used_up_is_said_and_the_transaction_is_still_watched()
     let mut config = world.config(&db);
     config.bump_after_ms = 200;
     // Enough for the first transaction and not for an eighth more.
-    let fees = world.chain.provider().estimate_eip1559_fees().await.unwrap();
-    config.max_fee_per_gas = fees.max_fee_per_gas;
+    let usual = world.chain.provider().estimate_eip1559_fees().await.unwrap().max_priority_fee_per_gas;
+    let history = world.chain.provider().get_fee_history(1, BlockNumberOrTag::Latest, &[]).await.unwrap();
+    config.max_fee_per_gas = history.next_block_base_fee().unwrap() * 2 + usual;
     let relayer = world.start(config).await;
     until("it is sent into the void", || async { (!world.wire.sent().is_empty()).then_some(()) }).await;
     world.chain.mine(1).await;
