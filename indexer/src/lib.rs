@@ -5,8 +5,8 @@
 //! it is built, `docs/architecture.md` how the services meet.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "test code stops where it overflows"))]
 
-mod bulk;
 mod accept;
+mod bulk;
 mod calls;
 mod cases;
 mod chain;
@@ -15,6 +15,8 @@ pub mod config;
 mod deals;
 mod error;
 mod faults;
+#[cfg(any(test, feature = "bench"))]
+mod made;
 mod feed;
 mod params;
 mod pools;
@@ -25,6 +27,8 @@ pub mod simulation;
 mod states;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "bench")]
+pub mod throughput;
 mod verify;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -63,8 +67,7 @@ async fn open(config: &Config, clock: &dyn Clock) -> Result<(Db, BTreeMap<ChainI
     let mut chains = BTreeMap::new();
     for (id, config) in &config.chains {
         let contracts: Vec<_> = config.watched(*id).into_iter().collect();
-        let number =
-            chain::store::register(&db, *id, &contracts, config.start_block, clock.now_ms()).await?;
+        let number = chain::store::register(&db, *id, &contracts, config.start_block, clock.now_ms()).await?;
         chains.insert(*id, Arc::new(Chain::new(*id, number, config.clone())?));
     }
     Ok((db, chains))

@@ -229,8 +229,10 @@ impl Group {
                 }
             }
             (Some(_), None, _) => {
-                report
-                    .differ(format!("{}: canonical events are about it, but nothing is stored", self.subject));
+                report.differ(format!(
+                    "{}: canonical events are about it, but nothing is stored",
+                    self.subject
+                ));
             }
             (_, Some(_), _) => {
                 report.differ(format!("{}: stored, but its events add up to nothing", self.subject));
@@ -303,9 +305,7 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
         words(
             "SELECT seq, last FROM (SELECT seq, COALESCE(LAG(seq) OVER (ORDER BY seq), 0) AS last FROM feed) f \
              WHERE seq <> last + 1 ORDER BY seq LIMIT 100",
-            |row| {
-                Ok(format!("feed: after entry {} comes entry {}", row.number("last")?, row.number("seq")?))
-            },
+            |row| Ok(format!("feed: after entry {} comes entry {}", row.number("last")?, row.number("seq")?)),
         ),
         words(
             "SELECT seq, log, was, last FROM (SELECT seq, log, was, \

@@ -51,11 +51,12 @@ CREATE INDEX logs_orphaned ON logs (chain, number) WHERE canonical = 0;
 -- What the logs say. Derived from them, as states are: `reindex` writes both anew.
 CREATE TABLE events (
     number  INTEGER NOT NULL PRIMARY KEY,
-    id      TEXT    NOT NULL UNIQUE,
+    id      TEXT    NOT NULL,
     name    TEXT    NOT NULL,
     subject TEXT    NOT NULL,
     body    TEXT    NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX events_id ON events (id);
 CREATE INDEX events_subject ON events (subject, number);
 
 -- `log` is the number of the log; `was` is what was told of it before.

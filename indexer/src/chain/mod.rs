@@ -13,3 +13,5 @@ pub(crate) mod source;
 pub(crate) mod step;
 pub(crate) mod store;
 pub(crate) mod trust;
+#[cfg(test)]
+mod tests;

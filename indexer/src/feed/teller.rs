@@ -69,7 +69,11 @@ const ENTRIES: Many = of_rows!(
     ""
 );
 
-const KNOWN: Many = of_texts!("SELECT number, id FROM events WHERE id IN", "");
+const KNOWN: Many = of_texts!(
+    "SELECT events.number AS number, events.id AS id FROM events JOIN logs ON logs.number = events.number \
+     WHERE logs.canonical = 0 AND events.id IN",
+    ""
+);
 
 impl Teller {
     pub async fn begin(on: &mut AnyConnection, chain: i64, now: i64) -> Result<Self, Error> {

@@ -148,15 +148,7 @@ impl Folding {
                     }
                     State::Case(_) | State::Pool(_) => (String::new(), String::new(), ""),
                 };
-                rows.push((
-                    subject.to_string(),
-                    self.chain,
-                    newest,
-                    state.write()?,
-                    buyer,
-                    seller,
-                    status,
-                ));
+                rows.push((subject.to_string(), self.chain, newest, state.write()?, buyer, seller, status));
             }
             if rows.len() >= ROWS_MAX || (states.peek().is_none() && !rows.is_empty()) {
                 SAVE.over(on, &rows)?.execute(&mut *on).await?;
@@ -237,13 +229,12 @@ pub(crate) struct Raw {
 
 /// Stored states ascending by subject, after the given one.
 pub(crate) async fn raw(on: &mut AnyConnection, after: &str, limit: u64) -> Result<Vec<Raw>, Error> {
-    let rows = sqlx::query(
-        "SELECT subject, state, newest FROM states WHERE subject > $1 ORDER BY subject LIMIT $2",
-    )
-    .bind(after)
-    .bind(int(limit))
-    .fetch_all(on)
-    .await?;
+    let rows =
+        sqlx::query("SELECT subject, state, newest FROM states WHERE subject > $1 ORDER BY subject LIMIT $2")
+            .bind(after)
+            .bind(int(limit))
+            .fetch_all(on)
+            .await?;
     let raw = |row: &AnyRow| {
         Ok(Raw { subject: row.text("subject")?, state: row.text("state")?, newest: row.number("newest")? })
     };

@@ -1,0 +1,443 @@
+//! Steps of many events, steps that do not come to their end, late events, re-indexing, and chains side by side.
+
+use std::{collections::BTreeMap, future::poll_fn, pin::pin, task::Poll};
+
+use fixture::Chain;
+use protocol::{
+    chain::{AccountId, ChainId},
+    wire::{
+        feed::{FeedEntry, FeedPage, Finality},
+        view::{FaultKind, IndexerStatus},
+    },
+};
+use service::{
+    clock::SystemClock,
+    db::{
+        Db,
+        testing::{FreshDb, on_both, sqlite},
+    },
+};
+use sqlx::Row;
+
+use super::{
+    step::{self, Step},
+    store::{self, Settled},
+};
+use crate::{
+    config::{ChainConfig, Config},
+    faults,
+    feed::store::{Decoded, Filter, page},
+    made,
+    testing::{Running, node::Node, of_chains, verified, with},
+};
+
+/// A database with one chain whose events are made up.
+struct Book {
+    config: Config,
+    db: Db,
+    chain: i64,
+    escrow: AccountId,
+}
+
+impl Book {
+    async fn open(fresh: &FreshDb) -> Self {
+        let id = ChainId::Eip155(1);
+        let chain = ChainConfig {
+            rpc_urls: vec!["http://127.0.0.1:9".to_owned()],
+            contracts: vec!["0x00000000000000000000000000000000000000e5".parse().unwrap()],
+            ..ChainConfig::default()
+        };
+        let config = of_chains(fresh, [(id, chain)]);
+        let (db, chains) = crate::open(&config, &SystemClock).await.unwrap();
+        let (number, escrow) = (chains[&id].number, chains[&id].contracts[0]);
+        store::begin(&db, number, &made::block(0), 1).await.unwrap();
+        Self { config, db, chain: number, escrow }
+    }
+
+    /// The step from block `from` to block `to`, with `finalized` as the final block.
+    fn step(&self, from: u64, to: u64, finalized: u64) -> Step {
+        let said = Settled { safe: None, finalized: Some(made::block(finalized).block()) };
+        Step {
+            headers: (from + 1..=to).map(made::block).collect(),
+            events: made::events(self.escrow, from + 1..to + 1),
+            ..Step::settling(made::block(from).block(), said)
+        }
+    }
+
+    /// The step that lets go of the blocks above `fork`.
+    fn back(&self, from: u64, fork: u64) -> Step {
+        let fork = Some(made::block(fork).block());
+        Step { fork, ..Step::settling(made::block(from).block(), Settled::default()) }
+    }
+
+    async fn commit(&self, step: &Step) -> Result<u64, crate::Error> {
+        step::commit(&self.db, self.chain, step, 2).await
+    }
+
+    async fn entries(&self) -> Vec<FeedEntry> {
+        let mut reader = self.db.reader().acquire().await.unwrap();
+        page(&mut reader, 0, 100_000, &Filter::default()).await.unwrap()
+    }
+
+    /// Every row of events and states, as text.
+    async fn derived(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for query in [
+            "SELECT number, id || name || subject || body AS text FROM events ORDER BY number",
+            "SELECT newest AS number, subject || state || buyer || seller || status AS text FROM states ORDER BY subject",
+        ] {
+            for row in sqlx::query(query).fetch_all(self.db.reader()).await.unwrap() {
+                all.push(format!("{} {}", row.get::<i64, _>("number"), row.get::<String, _>("text")));
+            }
+        }
+        all
+    }
+
+    /// Tip, and how many entries, logs and events there are, once whatever was under way is over.
+    async fn tally(&self) -> [i64; 4] {
+        drop(self.db.begin().await.unwrap());
+        let query = "SELECT (SELECT COALESCE(MAX(tip_number), 0) FROM chains) AS tip, \
+             (SELECT COUNT(*) FROM feed) AS entries, (SELECT COUNT(*) FROM logs) AS logs, \
+             (SELECT COUNT(*) FROM events) AS events";
+        let row = sqlx::query(query).fetch_one(self.db.reader()).await.unwrap();
+        ["tip", "entries", "logs", "events"].map(|column| row.get(column))
+    }
+
+    async fn alter(&self, change: &'static str) {
+        let mut write = self.db.begin().await.unwrap();
+        sqlx::query(change).execute(write.on()).await.unwrap();
+        write.commit().await.unwrap();
+    }
+
+    async fn agrees(&self) {
+        assert_eq!(verified(&self.config).await.differences, Vec::<String>::new());
+    }
+}
+
+/// Lets something be polled so many times, and then drops it where it stands; none where it did not come to its end.
+async fn cut_short<T>(work: impl Future<Output = T>, polls: usize) -> Option<T> {
+    let mut work = pin!(work);
+    let mut left = polls;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn twenty_thousand_events_are_one_step_and_told_once_where_they_are_final() {
+    for fresh in on_both().await {
+        let book = Book::open(&fresh).await;
+        // The last block is not final yet.
+        let step =
+            Step { headers: vec![made::block(1_999), made::block(2_000)], ..book.step(0, 2_000, 1_999) };
+        assert_eq!(step.events.len(), 20_000);
+        assert_eq!(book.commit(&step).await.unwrap(), 20_000);
+        let entries = book.entries().await;
+        assert_eq!(entries.len(), 20_000);
+        for (at, (entry, told)) in entries.iter().zip(&step.events).enumerate() {
+            let finality = if at < 19_990 { Finality::Final } else { Finality::Seen };
+            assert_eq!((entry.finality, &entry.event), (finality, &told.event), "{:?}", fresh.engine);
+        }
+        let states = sqlx::query("SELECT subject FROM states").fetch_all(book.db.reader()).await.unwrap();
+        assert_eq!(states.len(), 20_000_usize.div_ceil(10) + 16);
+        book.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_is_cut_short_leaves_nothing_and_one_that_fails_neither() {
+    for fresh in on_both().await {
+        let book = Book::open(&fresh).await;
+        book.commit(&book.step(0, 10, 5)).await.unwrap();
+        let derived = book.derived().await;
+        // The last of its events is there already.
+        let mut twice = book.step(10, 300, 200);
+        twice.events.push(made::events(book.escrow, 1..2).remove(0));
+        book.commit(&twice).await.expect_err("an event twice");
+        assert_eq!((book.tally().await, book.derived().await), ([10, 100, 100, 100], derived.clone()));
+        let step = book.step(10, 300, 200);
+        let mut polls = 1;
+        while cut_short(book.commit(&step), polls).await.is_none() {
+            polls += 3;
+            let tally = book.tally().await;
+            // Cut while it was committed it may have come to its end all the same.
+            if tally[0] != 10 {
+                break;
+            }
+            assert_eq!(
+                (tally, book.derived().await),
+                ([10, 100, 100, 100], derived.clone()),
+                "{polls} polls"
+            );
+        }
+        assert!(polls > 10, "it came to its end in {polls} polls");
+        // What was final by then was told before, and is told as final now.
+        assert_eq!(book.tally().await, [300, 3_050, 3_000, 3_000], "{:?}", fresh.engine);
+        book.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn what_left_the_chain_and_came_back_is_told_again() {
+    for fresh in on_both().await {
+        let book = Book::open(&fresh).await;
+        book.commit(&book.step(0, 20, 10)).await.unwrap();
+        let before = book.derived().await;
+        book.commit(&book.back(20, 15)).await.unwrap();
+        book.agrees().await;
+        book.commit(&book.step(15, 20, 20)).await.unwrap();
+        assert_eq!(book.derived().await, before, "{:?}", fresh.engine);
+        let mut told: BTreeMap<_, Vec<Finality>> = BTreeMap::new();
+        for entry in book.entries().await {
+            told.entry(entry.event.block_number).or_default().push(entry.finality);
+        }
+        use Finality::{Final, Retracted, Seen};
+        assert_eq!(told[&10], [Final; 10]);
+        assert_eq!(told[&12], [[Seen; 10], [Final; 10]].concat());
+        assert_eq!(told[&18], [[Seen; 10], [Retracted; 10], [Final; 10]].concat());
+        book.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn a_level_tells_what_reached_it_and_takes_back_no_more() {
+    for fresh in on_both().await {
+        let book = Book::open(&fresh).await;
+        book.commit(&book.step(0, 4, 2)).await.unwrap();
+        let safe = Settled { safe: Some(made::block(3).block()), finalized: None };
+        book.commit(&Step::settling(made::block(4).block(), safe)).await.unwrap();
+        book.commit(&book.back(4, 2)).await.unwrap();
+        for (level, told) in [
+            (Finality::Seen, [20, 20, 10, 20]),
+            (Finality::Safe, [20, 0, 10, 10]),
+            (Finality::Final, [20, 0, 0, 0]),
+        ] {
+            let mut reader = book.db.reader().acquire().await.unwrap();
+            for chain in [None, Some(ChainId::Eip155(1))] {
+                let filter = Filter { chain, level };
+                let entries = page(&mut reader, 0, 1_000, &filter).await.unwrap();
+                let of = |finality| entries.iter().filter(|entry| entry.finality == finality).count();
+                use Finality::{Final, Retracted, Safe, Seen};
+                assert_eq!([Final, Seen, Safe, Retracted].map(of), told, "{level:?} on {:?}", fresh.engine);
+            }
+            let other = Filter { chain: Some(ChainId::Eip155(2)), level };
+            assert_eq!(page(&mut reader, 0, 1_000, &other).await.unwrap(), []);
+        }
+    }
+}
+
+/// A book with orphans, with events of many deals, and with one event left out.
+async fn with_a_gap(fresh: &FreshDb) -> (Book, Decoded) {
+    let book = Book::open(fresh).await;
+    let mut step = book.step(0, 300, 290);
+    let left_out = step.events.iter().position(|one| one.event.block_number == 22);
+    let left_out = step.events.remove(left_out.expect("an event in the midst of its deal"));
+    book.commit(&step).await.unwrap();
+    book.commit(&book.step(300, 320, 310)).await.unwrap();
+    book.commit(&book.back(320, 315)).await.unwrap();
+    (book, left_out)
+}
+
+async fn gaps(book: &Book) -> Vec<String> {
+    let open = faults::open(&mut book.db.reader().acquire().await.unwrap(), book.chain).await.unwrap();
+    open.into_iter().filter(|fault| fault.kind == FaultKind::CountGap).map(|fault| fault.subject).collect()
+}
+
+#[tokio::test]
+async fn a_reindex_restores_what_the_logs_say() {
+    for fresh in on_both().await {
+        let (book, _) = with_a_gap(&fresh).await;
+        let (before, entries, missing) = (book.derived().await, book.entries().await, gaps(&book).await);
+        assert_eq!(missing.len(), 1);
+        book.alter("UPDATE events SET body = replace(body, 'released', 'refunded'), subject = ''").await;
+        book.alter("DELETE FROM states WHERE newest < 500").await;
+        book.alter("UPDATE faults SET cleared_at = 5").await;
+        assert_ne!(book.derived().await, before);
+        let mut seen = Vec::new();
+        let done = crate::reindex(&book.config, &SystemClock, |at| seen.push(at)).await.unwrap();
+        assert_eq!(book.derived().await, before, "{:?}", fresh.engine);
+        assert_eq!(gaps(&book).await, missing);
+        assert_eq!(book.entries().await, entries);
+        assert_eq!(usize::try_from(done.events + done.states).unwrap(), before.len());
+        let last = seen.last().unwrap();
+        assert_eq!((last.done, last.total), (done.events, done.events));
+        book.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reindex_that_is_cut_short_changes_nothing() {
+    for fresh in on_both().await {
+        let (book, _) = with_a_gap(&fresh).await;
+        book.alter("UPDATE states SET state = replace(state, '\"complete\":true', '\"complete\":false')")
+            .await;
+        let before = book.derived().await;
+        let mut polls = 1;
+        while cut_short(crate::reindex(&book.config, &SystemClock, |_| {}), polls).await.is_none() {
+            polls += 5;
+            drop(book.db.begin().await.unwrap());
+            let now = book.derived().await;
+            // Cut while it was committed it may have come to its end all the same.
+            if now.len() == before.len() && now != before {
+                break;
+            }
+            assert!(now == before, "{polls} polls on {:?}", fresh.engine);
+        }
+        assert!(polls > 20, "it came to its end in {polls} polls");
+        assert_ne!(book.derived().await, before);
+        book.agrees().await;
+        // And the chain goes on.
+        book.commit(&book.step(315, 330, 315)).await.unwrap();
+        book.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn a_late_event_is_told_as_final_and_fills_its_gap() {
+    for fresh in on_both().await {
+        let (book, left_out) = with_a_gap(&fresh).await;
+        let deal = left_out.event.body.deal().unwrap();
+        let complete = || async {
+            let mut reader = book.db.reader().acquire().await.unwrap();
+            crate::deals::store::find(&mut reader, deal).await.unwrap().unwrap().deal.complete
+        };
+        assert!(!complete().await);
+        let missing = gaps(&book).await;
+        let seq = book.entries().await.last().unwrap().seq;
+        let (block, events) = (made::block(22), [left_out.clone()]);
+        let wrong = store::Block { hash: made::block(23).hash, ..made::block(295) };
+        step::amend(&book.db, book.chain, &wrong, &events, 3).await.expect_err("not final here");
+        let told = step::amend(&book.db, book.chain, &block, &events, 3).await.unwrap();
+        assert_eq!(told, seq + 1);
+        let entries = book.entries().await;
+        let last = entries.last().unwrap();
+        assert_eq!((last.finality, &last.event), (Finality::Final, &left_out.event), "{:?}", fresh.engine);
+        assert!(complete().await);
+        assert_eq!((missing.len(), gaps(&book).await.len()), (1, 0));
+        book.agrees().await;
+        let derived = book.derived().await;
+        step::amend(&book.db, book.chain, &block, &events, 3).await.expect_err("it is there");
+        assert_eq!((book.derived().await, book.entries().await.len()), (derived.clone(), entries.len()));
+        crate::reindex(&book.config, &SystemClock, |_| {}).await.unwrap();
+        assert_eq!(book.derived().await, derived);
+    }
+}
+
+#[tokio::test]
+async fn chains_are_followed_side_by_side_in_one_database() {
+    for fresh in on_both().await {
+        let (one, other) = (Chain::start().await, Chain::start_with(&["--chain-id", "77"]).await);
+        let node = Node::before(&other.rpc_url()).await;
+        let of = |chain: &Chain, url: String| {
+            let config = crate::testing::config(chain, &fresh);
+            with(config, |chain| chain.rpc_urls = vec![url]).chains
+        };
+        let alone = of_chains(&fresh, of(&one, one.rpc_url()));
+        let both = of_chains(&fresh, of(&one, one.rpc_url()).into_iter().chain(of(&other, node.url.clone())));
+
+        // A chain is added to a database that has another.
+        let indexer = Running::start(alone.clone()).await;
+        let terms = one.terms(1_000, Default::default(), 1).await;
+        one.fund(&terms).await;
+        indexer.caught_up(&one).await;
+        indexer.stop().await;
+        let indexer = Running::start(both.clone()).await;
+        for (salt, chain) in [(2, &one), (3, &other), (4, &one), (5, &other)] {
+            let terms = chain.terms(1_000, Default::default(), salt).await;
+            chain.fund(&terms).await;
+            indexer.caught_up(chain).await;
+        }
+        let whole = indexer.feed().await;
+        assert!(whole.iter().map(|entry| entry.seq).eq(1..=u64::try_from(whole.len()).unwrap()));
+        for chain in [&one, &other] {
+            let path = format!("/v1/feed?limit=500&chain={}", chain.chain);
+            let page: FeedPage = indexer.get(&path).await;
+            let of_it = whole.iter().filter(|entry| entry.event.chain() == chain.chain);
+            assert!(page.entries.iter().zip(of_it).all(|(told, entry)| told == entry));
+            let funded = page.entries.iter().filter(|entry| entry.finality == Finality::Seen).count();
+            assert_eq!(funded, if chain.chain == one.chain { 3 } else { 2 }, "{:?}", fresh.engine);
+        }
+
+        // Trouble of one chain stops no other.
+        node.becomes(None);
+        indexer.until_on(other.chain, "the trouble", |status| status.trouble.is_some()).await;
+        let terms = one.terms(1_000, Default::default(), 6).await;
+        one.fund(&terms).await;
+        assert_eq!(indexer.caught_up(&one).await.trouble, None);
+        assert_eq!(indexer.raw(&format!("/ready/{}", one.chain)).await.0, 200);
+        assert_eq!(indexer.raw("/ready/eip155:5").await.0, 404);
+        node.becomes(Some(&other.rpc_url()));
+        indexer.until_on(other.chain, "going on", |status| status.trouble.is_none()).await;
+
+        // Of a chain that is left out everything stays, and it is said.
+        let config = indexer.stop().await;
+        assert_eq!(verified(&config).await.differences, Vec::<String>::new());
+        let indexer = Running::start(alone).await;
+        indexer.caught_up(&one).await;
+        let status: IndexerStatus = indexer.get("/status").await;
+        assert_eq!((status.chains.len(), status.unfollowed), (1, vec![other.chain]));
+        let path = format!("/v1/feed?limit=500&chain={}", other.chain);
+        assert!(!indexer.get::<FeedPage>(&path).await.entries.is_empty());
+        let config = indexer.stop().await;
+        assert_eq!(verified(&config).await.differences, Vec::<String>::new());
+        let done = crate::reindex(&config, &SystemClock, |_| {}).await.unwrap();
+        assert_eq!(done.states, 6);
+        assert_eq!(verified(&config).await.differences, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_used_is_refused_by_key_and_chain() {
+    let fresh = sqlite();
+    let chain: ChainConfig = ChainConfig {
+        rpc_urls: vec!["http://127.0.0.1:9".to_owned()],
+        contracts: vec!["0x00000000000000000000000000000000000000e5".parse().unwrap()],
+        ..ChainConfig::default()
+    };
+    let of =
+        |change: fn(&mut ChainConfig)| with(of_chains(&fresh, [(ChainId::Eip155(1), chain.clone())]), change);
+    for (config, words) in [
+        (of_chains(&fresh, []), "indexer.chains is 0 chains, but must be 1 to 32"),
+        (
+            of(|chain| chain.poll_ms = 1),
+            "indexer.chains.\"eip155:1\".poll_ms is 1, but must be 10 to 600,000",
+        ),
+        (of(|chain| chain.rpc_urls.clear()), "rpc_urls is 0 URLs"),
+        (
+            of(|chain| chain.rpc_urls = vec!["ftp://127.0.0.1".to_owned()]),
+            "rpc_urls is not a URL in position 0",
+        ),
+        (of(|chain| chain.contracts.clear()), "contracts is 0 contracts"),
+        (
+            of(|chain| chain.contracts = vec![protocol::chain::Address::Solana([7; 32])]),
+            "addresses on this chain",
+        ),
+        (of(|chain| chain.quorum = Some(2)), "quorum is 2, but must be 1 to the number of rpc_urls"),
+        (of(|chain| chain.requests_max = 65), "requests_max is 65, but must be 1 to 64"),
+        (of(|chain| chain.answer_bytes_max = 1), "answer_bytes_max is 1,"),
+        (of(|chain| chain.reconcile_ms = 1), "reconcile_ms is 1,"),
+        (of(|chain| chain.ws_url = Some("http://x".to_owned())), "ws_url is 8 characters"),
+    ] {
+        let error = crate::open(&config, &SystemClock).await.err().expect(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let text = "[chains.\"eip155:1\"]\nrpc_urls = [\"http://127.0.0.1:9\"]\ncontracts = [\"0x00000000000000000000000000000000000000e5\"]\n";
+    let read: Config = toml_of(text);
+    assert_eq!(read.chains[&ChainId::Eip155(1)], chain);
+}
+
+/// What the configuration file says in `[indexer]`.
+fn toml_of(text: &str) -> Config {
+    let folder = std::env::temp_dir().join(format!("earnest-indexer-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("earnest.toml");
+    std::fs::write(&file, text.replace("[chains", "[indexer.chains")).unwrap();
+    let loaded = service::config::load("indexer", Some(&file)).unwrap().value;
+    std::fs::remove_dir_all(&folder).unwrap();
+    loaded
+}
