@@ -255,7 +255,7 @@ async fn credit_that_is_not_there_is_not_tried() {
     let act = PartyAct::Withdraw { amount: 10, to, nonce: 0, valid_until: world.terms.deliver_by };
     world.peers.want([asked(&world, 1, "nothing", act, &[SELLER])]);
     let shown = world.comes_to(&relayer, "nothing", "failed").await;
-    assert!(shown["reason"].as_str().unwrap().contains("NothingToWithdraw"), "{shown}");
+    assert!(shown["reason"].as_str().unwrap().contains("TotalTooHigh"), "{shown}");
     assert_eq!((attempts(&shown).len(), world.nonce().await), (0, 0));
     relayer.stop().await;
 }
