@@ -163,7 +163,7 @@ async fn a_step_that_is_cut_short_leaves_nothing_and_one_that_fails_neither() {
         let step = book.step(10, 300, 200);
         let mut polls = 1;
         while cut_short(book.commit(&step), polls).await.is_none() {
-            polls += 3;
+            polls += polls / 2 + 1;
             let tally = book.tally().await;
             // Cut while it was committed it may have come to its end all the same.
             if tally[0] != 10 {
@@ -279,7 +279,7 @@ async fn a_reindex_that_is_cut_short_changes_nothing() {
         let before = book.derived().await;
         let mut polls = 1;
         while cut_short(crate::reindex(&book.config, &SystemClock, |_| {}), polls).await.is_none() {
-            polls += 5;
+            polls += polls / 2 + 1;
             drop(book.db.begin().await.unwrap());
             let now = book.derived().await;
             // Cut while it was committed it may have come to its end all the same.
