@@ -79,7 +79,7 @@ async fn who_dies_at_any_answer_has_every_row_once() {
             chain.range_blocks_max = 3;
             chain.requests_max = 2;
         });
-        for deaths in 1..15 {
+        for deaths in (1..15).step_by(2) {
             answers.store(0, Ordering::SeqCst);
             let indexer = Running::start(config.clone()).await;
             while answers.load(Ordering::SeqCst) < deaths * 3 {
@@ -109,7 +109,7 @@ async fn who_dies_at_any_answer_has_every_row_once() {
 }
 
 /// go-ethereum#24078, base/node#487: one machine behind the address is late. It clamps ranges without a word, knows no new
-/// hashes, and its head goes backwards.
+/// hashes, and its head goes backwards. The requests of one batch may meet different machines.
 #[tokio::test]
 async fn a_late_machine_behind_the_same_address_hides_nothing() {
     const LATE_BY: u64 = 4;
@@ -168,6 +168,11 @@ async fn a_late_machine_behind_the_same_address_hides_nothing() {
     }
     chain.mine(10).await;
     indexer.caught_up(&chain).await;
+    // Where each request of a batch may meet another machine, only the proof finds what a range left out.
+    let height = chain.height().await;
+    indexer
+        .until("the proof", |s| s.proven.is_some_and(|p| p.number + 10 > height) && s.proven == s.finalized)
+        .await;
     indexer.all_final().await;
     let told = told_each(&indexer.feed().await);
     assert_eq!(told.len(), 30);
