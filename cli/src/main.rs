@@ -16,7 +16,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
     Connection, Session, account, community, config, credential, deal, deploy, dispute, listing, pool,
-    purchase, verify,
+    purchase, relayer, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -48,8 +48,8 @@ enum Command {
     Hub(services::ServiceArgs),
     /// Run an indexer
     Indexer(services::ServiceArgs),
-    /// Run a relayer
-    Relayer(services::ServiceArgs),
+    /// Run a relayer, or ask one what something would cost
+    Relayer(relayer::RelayerArgs),
     /// Run a local chain
     Chain(services::ChainArgs),
     /// Run a local Solana chain that keeps nothing
@@ -115,7 +115,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Up(arguments) => up::up(session.place(), arguments).await,
         Command::Hub(arguments) => services::hub(arguments).await,
         Command::Indexer(arguments) => services::indexer(arguments).await,
-        Command::Relayer(arguments) => services::relayer(arguments).await,
+        Command::Relayer(arguments) => relayer::run(&session, arguments).await,
         Command::Chain(arguments) => services::chain(arguments).await,
         Command::SolanaChain(arguments) => services::solana_chain(arguments).await,
         Command::Config(arguments) => config::run(session.output, session.place().root(), arguments),

@@ -111,6 +111,11 @@ pub async fn relayer(arguments: ServiceArgs) -> Result<()> {
     Ok(relayer::run(config, listener, Arc::new(SystemClock), stop).await?)
 }
 
+/// The relayer's configuration, to speak to it.
+pub fn relayer_config(arguments: &ServiceArgs) -> Result<relayer::config::Config> {
+    load("relayer", arguments)
+}
+
 fn start(arguments: &ServiceArgs) -> Result<CancellationToken> {
     service::telemetry::start_logging();
     stop_signal(arguments.with_parent)

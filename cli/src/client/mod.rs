@@ -4,6 +4,7 @@
 //! `chain`, `acts` and `wallet` are the same on every kind of chain; `evm` and `solana` are what they stand on.
 
 pub mod acts;
+pub mod asks;
 pub mod chain;
 pub mod credential;
 pub mod deal_check;

@@ -13,6 +13,8 @@ use protocol::{
     chain::{AccountId, Address, ChainId},
     evm,
     solana::{Line, from_key, key_of},
+    terms::Terms,
+    wire::act::PartyAct,
 };
 
 /// Keys for one kind of chain or for both.
@@ -50,6 +52,13 @@ pub enum Said<'a> {
         deal: B256,
         /// Unix seconds.
         valid_until: u64,
+    },
+    /// A party has something done about its deal.
+    Act {
+        /// The deal's terms.
+        terms: &'a Terms,
+        /// What.
+        act: &'a PartyAct,
     },
 }
 
@@ -96,6 +105,9 @@ impl Wallet {
             Said::Appeal { arbiter, deal, valid_until } => {
                 key.sign_hash_sync(&evm::appeal_digest(arbiter, deal, valid_until)?)
             }
+            Said::Act { terms, act } => {
+                key.sign_hash_sync(&evm::act_digest(terms, key.address().into(), act)?)
+            }
         };
         Ok(signed.context("the wallet cannot sign")?.as_bytes().to_vec().into())
     }
@@ -106,6 +118,7 @@ impl Wallet {
             Said::Terms(deal) => Line::terms(deal).bytes(),
             Said::Ballot { case, share, reason, .. } => Line::ballot(case, share, reason).bytes(),
             Said::Appeal { deal, valid_until, .. } => Line::appeal(deal, valid_until).bytes(),
+            Said::Act { terms, act } => Line::act(terms, from_key(&key_of(self.solana()?)), act)?.bytes(),
         };
         Ok(self.solana()?.sign(&line).to_bytes())
     }

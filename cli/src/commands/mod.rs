@@ -10,6 +10,7 @@ pub mod dispute;
 pub mod listing;
 pub mod pool;
 pub mod purchase;
+pub mod relayer;
 pub mod verify;
 pub mod verify_deal;
 

@@ -4,12 +4,15 @@ use alloy::primitives::B256;
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use hub::{
-    deals::PurchaseView,
+    deals::{IntentView, PurchaseView},
     market::{ListingView, PriceAsset},
     page::Page,
     records::RecordId,
 };
-use protocol::chain::AccountId;
+use protocol::{
+    chain::{AccountId, ChainId},
+    wire::intent::IntentProgress,
+};
 
 use super::{Session, query, record_id};
 use crate::{
@@ -182,8 +185,28 @@ fn lines(view: &PurchaseView) -> Vec<(&'static str, String)> {
             lines.push(("event", format!("{} in block {}: {}", one.name, one.block_number, one.transaction)));
         }
         for intent in &details.intents {
-            lines.push(("asked of the relayer", intent.key.clone()));
+            lines.push(("asked of the relayer", asked(terms.escrow.chain, intent)));
+        }
+        for one in &details.acts {
+            lines.push(("signed", format!("{} by {}", one.act.name(), one.party)));
+        }
+        for one in &details.standing {
+            lines.push(("when its time has come", format!("{} for {}", one.time_out.name(), one.account)));
         }
     }
     lines
+}
+
+/// What is asked of the relayer, how far it says it is, and what that costs.
+fn asked(chain: ChainId, intent: &IntentView) -> String {
+    let far = match &intent.progress {
+        None => String::new(),
+        Some(IntentProgress::Waiting { reason }) => format!(": waits, {reason}"),
+        Some(IntentProgress::Sent { estimate, .. }) => estimate.map_or(": sent".to_owned(), |estimate| {
+            format!(": sent, for about {} coins", amount::coins(chain, estimate.cost_now))
+        }),
+        Some(IntentProgress::Done { .. }) => ": done".to_owned(),
+        Some(IntentProgress::Failed { reason }) => format!(": failed, {reason}"),
+    };
+    format!("{}{far}", intent.key)
 }
