@@ -112,3 +112,88 @@ fn of_jury(case: &Case, jury: &Jury, finality: Finality) -> Vec<BallotView> {
     });
     ballots.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{self, U256};
+    use protocol::wire::view::CastBallot;
+
+    use super::*;
+
+    fn account(byte: u8) -> Address {
+        Address::Evm(primitives::Address::repeat_byte(byte))
+    }
+
+    fn contract(byte: u8) -> AccountId {
+        format!("eip155:31337:{}", primitives::Address::repeat_byte(byte)).parse().unwrap()
+    }
+
+    /// A case with one jury of five: nothing, a share, void, cast on chain before it is counted, nothing.
+    fn case() -> Case {
+        Case {
+            deal: B256::repeat_byte(1),
+            arbiter: contract(0xaa),
+            escrow: contract(0xee),
+            stage: CaseStage::Drawn,
+            ruling: None,
+            executable_at: None,
+            appealed_by: None,
+            juries: vec![Jury {
+                instance: 0,
+                jury: 0,
+                pool: Some(B256::repeat_byte(7)),
+                list: Some(0),
+                ends_at: Some(1_000),
+                target_block: 1,
+                seed: None,
+                seats: (1..=5).map(account).collect(),
+                ballots: B256::from(U256::from(4_u64 << 5 | 31 << 10)),
+                lo: 0,
+                hi: 10_000,
+                cast: vec![CastBallot { seat: 3, share: 2_500, reason: B256::repeat_byte(9) }],
+            }],
+        }
+    }
+
+    #[test]
+    fn a_ballot_is_listed_once_the_chain_knows_it() {
+        let all = Filter::default().ballots(&case(), Finality::Final);
+        let said: Vec<_> = all.iter().map(|b| (b.seat, b.share, b.on_chain, b.reason)).collect();
+        let reason = Some(B256::repeat_byte(9));
+        assert_eq!(
+            said,
+            [(1, Some(1_500), false, None), (2, None, false, None), (3, Some(2_500), true, reason)]
+        );
+        let of = |juror| Filter { juror: Some(account(juror)), ..Filter::default() };
+        assert_eq!(of(2).ballots(&case(), Finality::Final), all[..1]);
+        assert_eq!(of(1).ballots(&case(), Finality::Final), []);
+        let other = Filter { pool: Some(B256::repeat_byte(8)), ..Filter::default() };
+        assert_eq!(other.ballots(&case(), Finality::Final), []);
+    }
+
+    #[test]
+    fn every_condition_takes_what_it_says_and_nothing_else() {
+        let none = Filter::default;
+        assert!(none().takes(&case()));
+        for (filter, taken) in [
+            (Filter { deal: Some(B256::repeat_byte(1)), ..none() }, true),
+            (Filter { deal: Some(B256::repeat_byte(2)), ..none() }, false),
+            (Filter { escrow: Some(contract(0xee)), ..none() }, true),
+            (Filter { escrow: Some(contract(0xaa)), ..none() }, false),
+            (Filter { arbiter: Some(contract(0xaa)), ..none() }, true),
+            (Filter { arbiter: Some(contract(0xee)), ..none() }, false),
+            (Filter { stage: Some(CaseStage::Drawn), ..none() }, true),
+            (Filter { stage: Some(CaseStage::Opened), ..none() }, false),
+            (Filter { pool: Some(B256::repeat_byte(7)), ..none() }, true),
+            (Filter { pool: Some(B256::repeat_byte(8)), ..none() }, false),
+            (Filter { juror: Some(account(5)), ..none() }, true),
+            (Filter { juror: Some(account(6)), ..none() }, false),
+            (Filter { ends_from: Some(1_000), ..none() }, true),
+            (Filter { ends_from: Some(1_001), ..none() }, false),
+            (Filter { ends_before: Some(1_001), ..none() }, true),
+            (Filter { ends_before: Some(1_000), ..none() }, false),
+        ] {
+            assert_eq!(filter.takes(&case()), taken, "{filter:?}");
+        }
+    }
+}

@@ -77,7 +77,7 @@ async fn stream(
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     let told = shared.told.subscribe();
     tokio::spawn(async move {
-        let mut tail = Tail { shared, told, selection, after, sender, _place: place };
+        let mut tail = Tail { shared, told, selection, after, patience: SLOW_MAX, sender, _place: place };
         if let Err(error) = tail.run().await {
             tracing::warn!(%error, "a stream of the feed ends");
         }
@@ -104,6 +104,8 @@ struct Tail {
     told: watch::Receiver<u64>,
     selection: Selection,
     after: u64,
+    /// How long the reader may take nothing.
+    patience: Duration,
     sender: mpsc::Sender<FeedEntry>,
     _place: OwnedSemaphorePermit,
 }
@@ -119,7 +121,7 @@ impl Tail {
             for entry in selected.entries {
                 tokio::select! {
                     () = self.shared.stop.cancelled() => return Ok(()),
-                    taken = timeout(SLOW_MAX, self.sender.send(entry)) => match taken {
+                    taken = timeout(self.patience, self.sender.send(entry)) => match taken {
                         Ok(Ok(())) => {}
                         Ok(Err(_)) => return Ok(()),
                         Err(_) => {
@@ -141,3 +143,6 @@ impl Tail {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
