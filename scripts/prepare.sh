@@ -45,6 +45,9 @@ need_node() {
   [ "${version%%.*}" -ge 20 ] || cannot "node $version is too old: Node 20 or later is needed"
 }
 
+# The broker of the tests; Debian puts it where only root looks.
+need_nats() { PATH="$PATH:/usr/sbin"; has nats-server || install nats-server; }
+
 need_python() { has python3 || install python3; }
 
 # packages FOLDER: npm ci, unless the folder already has what its lock file says.

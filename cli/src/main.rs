@@ -5,6 +5,7 @@ mod amount;
 mod client;
 mod commands;
 mod exit;
+mod indexer;
 mod output;
 mod place;
 mod services;
@@ -46,8 +47,9 @@ enum Command {
     Up(up::UpArgs),
     /// Run a hub
     Hub(services::ServiceArgs),
-    /// Run an indexer
-    Indexer(services::ServiceArgs),
+    /// Run an indexer, or see to its database
+    #[command(after_help = indexer::EXAMPLES)]
+    Indexer(indexer::IndexerArgs),
     /// Run a relayer, or ask one what something would cost
     Relayer(relayer::RelayerArgs),
     /// Run a local chain
@@ -114,7 +116,7 @@ async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Up(arguments) => up::up(session.place(), arguments).await,
         Command::Hub(arguments) => services::hub(arguments).await,
-        Command::Indexer(arguments) => services::indexer(arguments).await,
+        Command::Indexer(arguments) => indexer::run(&session, arguments).await,
         Command::Relayer(arguments) => relayer::run(&session, arguments).await,
         Command::Chain(arguments) => services::chain(arguments).await,
         Command::SolanaChain(arguments) => services::solana_chain(arguments).await,

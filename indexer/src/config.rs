@@ -8,7 +8,8 @@ use std::{
 use protocol::chain::{AccountId, Address, ChainId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, chain::source::watchable};
+pub use crate::delivery::config::{FilterConfig, NatsConfig, WebhookConfig};
+use crate::{Error, chain::source::watchable, delivery};
 
 /// What the indexer follows and where it keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,10 @@ pub struct Config {
     /// The chains by their CAIP-2 ids, 1 to 32, all in the one database. One can be added at any time; of one that is
     /// left out everything stays and nothing new comes.
     pub chains: BTreeMap<ChainId, ChainConfig>,
+    /// Who is told of the feed by signed messages over HTTP; at most 32.
+    pub webhooks: Vec<WebhookConfig>,
+    /// The stream of NATS JetStream that the feed is brought to, if any.
+    pub nats: Option<NatsConfig>,
 }
 
 impl Default for Config {
@@ -29,6 +34,8 @@ impl Default for Config {
             listen: "127.0.0.1:7402".to_owned(),
             database: "sqlite:indexer.sqlite".to_owned(),
             chains: BTreeMap::new(),
+            webhooks: Vec::new(),
+            nats: None,
         }
     }
 }
@@ -104,7 +111,8 @@ impl Config {
                 rule: "1 to 32 tables [indexer.chains.\"<CAIP-2 id>\"]",
             });
         }
-        self.chains.iter().try_for_each(|(chain, config)| config.check(*chain))
+        self.chains.iter().try_for_each(|(chain, config)| config.check(*chain))?;
+        delivery::config::check(&self.webhooks, self.nats.as_ref())
     }
 }
 

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "test code stops where it overflows"))]
 
 mod accept;
+mod backfill;
 mod bulk;
 mod calls;
 mod cases;
@@ -13,6 +14,7 @@ mod chain;
 mod columns;
 pub mod config;
 mod deals;
+mod delivery;
 mod error;
 mod faults;
 #[cfg(any(test, feature = "bench"))]
@@ -20,6 +22,7 @@ mod made;
 mod feed;
 mod params;
 mod pools;
+mod query;
 mod reindex;
 mod shared;
 #[cfg(feature = "simulation")]
@@ -34,7 +37,10 @@ mod verify;
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
-use futures::future::join_all;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, JoinAll, join_all},
+};
 use protocol::chain::ChainId;
 use service::{
     clock::Clock,
@@ -50,6 +56,7 @@ use crate::{
     shared::{Chain, Shared},
 };
 pub use accept::accept;
+pub use backfill::{ChainProgress, backfill};
 pub use chain::rpc::RpcError;
 pub use error::Error;
 pub use reindex::{Reindexed, reindex};
@@ -98,17 +105,24 @@ pub async fn run(
     };
     // All end together: a listener that fails must not leave a follower behind.
     let stop = stop.child_token();
-    let shared = Shared::new(db.clone(), chains, clock, stop.clone(), told);
-    let following = join_all(shared.chains.values().map(|chain| follow(shared.clone(), chain.clone())));
+    let mut shared = Shared::new(db.clone(), chains, clock, stop.clone(), told);
+    shared.deliveries = delivery::names(&config);
+    let delivering = join_all(delivery::pumps(&config, &shared)?);
+    let following = follow_all(&shared);
     let app = app(shared.clone());
     let serve = async {
         let served = http::serve(listener, app, stop.clone()).await;
         stop.cancel();
         served
     };
-    let (_, served) = tokio::join!(following, serve);
+    let (_, _, served) = tokio::join!(following, delivering, serve);
     db.close().await;
     Ok(served?)
+}
+
+/// Follows every chain until what is shared stops.
+fn follow_all(shared: &Shared) -> JoinAll<BoxFuture<'static, ()>> {
+    join_all(shared.chains.values().map(|chain| follow(shared.clone(), chain.clone()).boxed()))
 }
 
 async fn follow(shared: Shared, chain: Arc<Chain>) {
@@ -125,15 +139,8 @@ async fn follow(shared: Shared, chain: Arc<Chain>) {
 }
 
 fn app(shared: Shared) -> Router {
-    let routes = Router::new()
-        .merge(feed::api::routes())
-        .merge(deals::api::routes())
-        .merge(cases::api::routes())
-        .merge(pools::api::routes())
-        .merge(calls::routes())
-        .merge(chain::api::routes())
-        .with_state(shared.clone());
-    http::shell("indexer", routes, move || {
+    let (routes, _) = query::openapi::described(&shared).split_for_parts();
+    http::shell("indexer", routes.with_state(shared.clone()), move || {
         let shared = shared.clone();
         async move { chain::api::ready(&shared).await }
     })

@@ -1,12 +1,16 @@
 //! Parameters of requests: every refusal names the parameter, its value and the rule.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use alloy::primitives::B256;
 use axum::{
     extract::{FromRequestParts, Query},
     http::request::Parts,
 };
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use service::http::Problem;
 
 /// The query of a request, each parameter at most once.
@@ -30,7 +34,40 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     }
 }
 
+/// The longest page of a list.
+pub(crate) const LIST_LIMIT_MAX: u64 = 200;
+
 impl Params {
+    /// A word of the wire types, as their JSON writes it.
+    pub fn word<T: DeserializeOwned>(&self, name: &'static str, rule: &str) -> Result<Option<T>, Problem> {
+        let word = |text: &String| {
+            T::deserialize(text.as_str().into_deserializer())
+                .map_err(|_: serde::de::value::Error| refused(name, text, rule))
+        };
+        self.0.get(name).map(word).transpose()
+    }
+
+    /// `after` of a list whose cursors are subjects of a room.
+    pub fn cursor(&self, room: &str) -> Result<Option<String>, Problem> {
+        const LONGEST: usize = 400;
+        let Some(after) = self.0.get("after") else { return Ok(None) };
+        if after.starts_with(room) && after.len() <= LONGEST && !after.contains('\0') {
+            Ok(Some(after.clone()))
+        } else {
+            Err(refused("after", after, "the `cursor` of the page before"))
+        }
+    }
+
+    /// Words with commas between them, each of which is one of these.
+    pub fn words(&self, name: &'static str, known: &[&str]) -> Result<BTreeSet<String>, Problem> {
+        let Some(text) = self.0.get(name) else { return Ok(BTreeSet::new()) };
+        let words: BTreeSet<String> = text.split(',').map(str::to_owned).collect();
+        match words.iter().find(|word| !known.contains(&word.as_str())) {
+            Some(word) => Err(refused(name, word, &format!("of {}", known.join(", ")))),
+            None => Ok(words),
+        }
+    }
+
     /// Refuses every parameter that is not among the known ones.
     pub fn only(self, known: &[&str]) -> Result<Self, Problem> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {

@@ -13,7 +13,7 @@ use service::{clock::Clock, db::Db};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, chain::source::Source, config::ChainConfig};
+use crate::{Error, chain::source::Source, config::ChainConfig, feed::stream::STREAMS_MAX};
 
 /// Read-only calls at one time.
 pub(crate) const CALLS_AT_ONCE_MAX: usize = 16;
@@ -77,6 +77,10 @@ pub(crate) struct Shared {
     /// The newest entry of the feed that is committed: wakes the long polls.
     pub told: Arc<watch::Sender<u64>>,
     pub calls: Arc<Semaphore>,
+    /// Places for streams of the feed.
+    pub streams: Arc<Semaphore>,
+    /// Names of the configured deliveries.
+    pub deliveries: Arc<[String]>,
 }
 
 impl Shared {
@@ -94,6 +98,8 @@ impl Shared {
             stop,
             told: Arc::new(watch::Sender::new(told)),
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            deliveries: Arc::default(),
         }
     }
 

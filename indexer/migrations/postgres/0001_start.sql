@@ -106,3 +106,13 @@ CREATE TABLE trust (
     missed        BIGINT NOT NULL,
     accepted      TEXT
 );
+
+-- How far the feed was brought to each receiver, by its name in the configuration; `failures` is how many there were in a
+-- row, `trouble` what went wrong last.
+CREATE TABLE deliveries (
+    name       TEXT    NOT NULL PRIMARY KEY,
+    cursor     BIGINT  NOT NULL,
+    failures   BIGINT  NOT NULL,
+    trouble    TEXT    NOT NULL,
+    updated_at BIGINT  NOT NULL
+);

@@ -2,6 +2,7 @@
 //! escrow that it made itself, under any id: a case is known by arbiter, escrow and deal together.
 
 pub(crate) mod api;
+mod filter;
 pub(crate) mod model;
 pub(crate) mod store;
 #[cfg(test)]

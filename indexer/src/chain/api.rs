@@ -1,33 +1,39 @@
 //! `GET /status`, and when the service is ready: as a whole, and chain by chain at `GET /ready/{chain}`.
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{extract::State, http::StatusCode};
 use protocol::{
     chain::ChainId,
     wire::view::{BlockRef, ChainStatus, FaultKind, IndexerStatus, ProviderStatus},
 };
 use service::http::{Json, Path, Problem};
 use sqlx::AnyConnection;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{rpc::Node, store, trust};
 use crate::{
-    Error, faults, feed,
+    Error, delivery, faults, feed,
     params::parsed,
     shared::{Chain, Shared},
 };
 
-pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/status", get(status)).route("/ready/{chain}", get(ready_one))
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(ready_one))
 }
 
+/// How following every chain, and bringing the feed to every receiver, is doing.
+#[utoipa::path(get, path = "/status", tag = "indexer", responses((status = 200, description = "An `IndexerStatus`", body = Object)))]
 async fn status(State(shared): State<Shared>) -> Result<Json<IndexerStatus>, Problem> {
     let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
     let mut chains = Vec::new();
     for chain in shared.chains.values() {
         chains.push(of_chain(&mut reader, chain).await?);
     }
-    let mut unfollowed: Vec<ChainId> = store::chains(&mut reader).await?.into_iter().map(|(_, id)| id).collect();
+    let mut unfollowed: Vec<ChainId> =
+        store::chains(&mut reader).await?.into_iter().map(|(_, id)| id).collect();
     unfollowed.retain(|id| !shared.chains.contains_key(id));
-    Ok(Json(IndexerStatus { chains, unfollowed, feed: feed::store::last_seq(&mut reader).await? }))
+    let feed = feed::store::last_seq(&mut reader).await?;
+    let deliveries = delivery::status(&mut reader, &shared.deliveries).await?;
+    Ok(Json(IndexerStatus { chains, unfollowed, feed, deliveries }))
 }
 
 async fn of_chain(on: &mut AnyConnection, chain: &Chain) -> Result<ChainStatus, Error> {
@@ -66,6 +72,13 @@ fn provider(node: &Node) -> ProviderStatus {
     }
 }
 
+/// Whether one chain was read up to its head, its nodes are heard of, and nothing stands in the way.
+#[utoipa::path(get, path = "/ready/{chain}", tag = "indexer",
+    params(("chain" = String, Path, description = "Its CAIP-2 id")),
+    responses(
+        (status = 200, description = "Ready"),
+        (status = 503, description = "Not ready, and why", content_type = "application/problem+json"),
+    ))]
 async fn ready_one(State(shared): State<Shared>, Path(text): Path<String>) -> Result<StatusCode, Problem> {
     let id: ChainId = parsed("chain", &text, "a CAIP-2 chain, such as eip155:1")?;
     let chain = shared.chains.get(&id).ok_or_else(|| Problem::not_found("followed chain", id))?;

@@ -2,6 +2,7 @@
 //! of the contract's own count was seen.
 
 pub(crate) mod api;
+mod filter;
 pub(crate) mod model;
 pub(crate) mod store;
 #[cfg(test)]

@@ -1,12 +1,9 @@
 //! Deals in the database.
 
 use alloy::primitives::B256;
-use protocol::{
-    chain::AccountId,
-    wire::{
-        feed::Finality,
-        view::{DealStatus, DealTransaction, DealView},
-    },
+use protocol::wire::{
+    feed::Finality,
+    view::{DealTransaction, DealView},
 };
 use sqlx::AnyConnection;
 
@@ -15,26 +12,6 @@ use crate::{
     columns::{Columns, int},
     states::{self, model::Subject},
 };
-
-/// What to list.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Filter {
-    pub buyer: Option<AccountId>,
-    pub seller: Option<AccountId>,
-    pub status: Option<DealStatus>,
-    pub after: Option<B256>,
-    pub limit: u64,
-}
-
-pub(crate) async fn list(on: &mut AnyConnection, filter: &Filter) -> Result<Vec<DealView>, Error> {
-    let text = |account: Option<AccountId>| account.map(|a| a.to_string()).unwrap_or_default();
-    // `!` is below and `~` above everything that stands in a subject.
-    let from = filter.after.map_or_else(|| "deal/".to_owned(), |deal| format!("{}!", Subject::Deal(deal)));
-    let (buyer, seller) = (text(filter.buyer), text(filter.seller));
-    let status = filter.status.map(DealStatus::name).unwrap_or_default();
-    let rows = states::store::views(on, (&from, "deal/~"), [&buyer, &seller, status], filter.limit).await?;
-    Ok(rows.into_iter().map(|(deal, finality)| DealView { deal, finality }).collect())
-}
 
 pub(crate) async fn find(on: &mut AnyConnection, deal: B256) -> Result<Option<DealView>, Error> {
     let found = states::store::view(on, &Subject::Deal(deal)).await?;

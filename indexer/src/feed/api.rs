@@ -1,13 +1,18 @@
-//! `GET /v1/feed` and `GET /v1/events/{id}`.
+//! `GET /v1/feed`, `GET /v1/feed/stream` and `GET /v1/events/{id}`.
 
 use std::time::Duration;
 
-use axum::{Router, extract::State, routing::get};
-use protocol::wire::feed::{FeedEntry, FeedPage, Finality};
+use axum::extract::State;
+use protocol::wire::feed::{EventBody, FeedEntry, FeedPage, Finality};
 use service::http::{Json, Path, Problem};
 use tokio::time::{Instant, timeout_at};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::store::{self, Filter};
+use super::{
+    select::{Selection, select},
+    store::{self, Filter},
+    stream,
+};
 use crate::{
     Error,
     columns::finality_name,
@@ -15,16 +20,19 @@ use crate::{
     shared::Shared,
 };
 
-pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/v1/feed", get(feed)).route("/v1/events/{id}", get(event))
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(feed)).merge(stream::routes()).routes(routes!(event))
 }
 
 const LEVELS: &str = "seen, safe or final";
 const LIMIT_MAX: u64 = 500;
 const WAIT_MAX_S: u64 = 25;
 
-async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedPage>, Problem> {
-    let params = params.only(&["after", "limit", "wait", "chain", "finality"])?;
+/// The parameters of [`selection`].
+pub(super) const SELECTION: &[&str] = &["chain", "finality", "event", "deal"];
+
+/// What the parameters ask for.
+pub(super) fn selection(params: &Params) -> Result<Selection, Problem> {
     let level: Option<String> = params.parsed("finality", LEVELS)?;
     let level = match level.as_deref() {
         None => Finality::Seen,
@@ -34,8 +42,32 @@ async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedP
             .ok_or_else(|| refused("finality", text, LEVELS))?,
     };
     let chain = params.parsed("chain", "a CAIP-2 chain, such as eip155:1")?;
-    let filter = Filter { chain, level };
-    let after = params.number("after", (0, i64::MAX.unsigned_abs()), 0)?;
+    Ok(Selection {
+        filter: Filter { chain, level },
+        names: params.words("event", &EventBody::NAMES)?,
+        deal: params.parsed("deal", "a deal's id, 0x and 64 hexadecimal digits")?,
+    })
+}
+
+/// Entries in the order in which they were told; waits for new ones where there are none and `wait` says so.
+#[utoipa::path(get, path = "/v1/feed", tag = "feed",
+    params(
+        ("after" = Option<u64>, Query, description = "`cursor` of the page before; 0 where it is missing"),
+        ("limit" = Option<u32>, Query, description = "1 to 500; 100 where it is missing"),
+        ("wait" = Option<u32>, Query, description = "Seconds to wait for an entry, 0 to 25; 0 where it is missing"),
+        ("chain" = Option<String>, Query, description = "A CAIP-2 chain: its events alone"),
+        ("finality" = Option<String>, Query, description = "seen, safe or final: from this level on, with the retractions of what was told at it"),
+        ("event" = Option<String>, Query, description = "Names of events, separated by commas"),
+        ("deal" = Option<String>, Query, description = "A deal's id: its events and those of its cases alone"),
+    ),
+    responses(
+        (status = 200, description = "A `FeedPage`: `entries`, and `cursor` for the next page", body = Object),
+        (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
+    ))]
+async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedPage>, Problem> {
+    let params = params.only(&[["after", "limit", "wait"].as_slice(), SELECTION].concat())?;
+    let selection = selection(&params)?;
+    let mut after = params.number("after", (0, i64::MAX.unsigned_abs()), 0)?;
     let limit = params.number("limit", (1, LIMIT_MAX), 100)?;
     let wait = params.number("wait", (0, WAIT_MAX_S), 0)?;
     let until = Instant::now().checked_add(Duration::from_secs(wait)).unwrap_or_else(Instant::now);
@@ -43,22 +75,38 @@ async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedP
     loop {
         told.mark_unchanged();
         let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
-        let entries = store::page(&mut reader, after, limit, &filter).await?;
+        let selected = select(&mut reader, after, limit, &selection).await?;
         drop(reader);
-        if !entries.is_empty() || Instant::now() >= until {
-            let cursor = entries.last().map_or(after, |entry| entry.seq);
-            return Ok(Json(FeedPage { entries, cursor }));
+        // Who asks for everything of a chain goes on after an entry, by which it knows the feed again.
+        let cursor = if selection.picks() {
+            selected.cursor
+        } else {
+            selected.entries.last().map_or(after, |entry| entry.seq)
+        };
+        if !selected.entries.is_empty() || Instant::now() >= until {
+            return Ok(Json(FeedPage { entries: selected.entries, cursor }));
+        }
+        after = cursor;
+        if !selected.end {
+            continue;
         }
         tokio::select! {
             // At the end of the wait the page is read once more and answered as it is.
             _ = timeout_at(until, told.changed()) => {}
             () = shared.stop.cancelled() => {
-                return Ok(Json(FeedPage { entries: Vec::new(), cursor: after }));
+                return Ok(Json(FeedPage { entries: Vec::new(), cursor }));
             }
         }
     }
 }
 
+/// The newest entry about one event.
+#[utoipa::path(get, path = "/v1/events/{id}", tag = "feed",
+    params(("id" = String, Path, description = "The event's id")),
+    responses(
+        (status = 200, description = "A `FeedEntry`", body = Object),
+        (status = 404, description = "No such event", content_type = "application/problem+json"),
+    ))]
 async fn event(State(shared): State<Shared>, Path(text): Path<String>) -> Result<Json<FeedEntry>, Problem> {
     let id = id("id", &text)?;
     let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;

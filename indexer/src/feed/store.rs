@@ -38,6 +38,13 @@ pub(crate) async fn last_seq(on: &mut AnyConnection) -> Result<u64, Error> {
     row.number("seq")
 }
 
+/// The newest entry's position and when it was told, in Unix milliseconds; zeros when there is none.
+pub(crate) async fn end(on: &mut AnyConnection) -> Result<(u64, u64), Error> {
+    let row =
+        sqlx::query("SELECT seq, told_at FROM feed ORDER BY seq DESC LIMIT 1").fetch_optional(on).await?;
+    row.map_or(Ok((0, 0)), |row| Ok((row.number("seq")?, row.number("told_at")?)))
+}
+
 /// The event that a row of `logs` joined to `events` holds.
 pub(crate) fn event(row: &AnyRow) -> Result<ChainEvent, Error> {
     Ok(ChainEvent {

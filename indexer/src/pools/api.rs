@@ -1,24 +1,73 @@
 //! `GET /v1/pools/{pool}` and `GET /v1/pools/{pool}/members`.
 
 use alloy::primitives::B256;
-use axum::{Router, extract::State, routing::get};
+use axum::extract::State;
 use protocol::{
     chain::AccountId,
-    wire::view::{PoolMembers, PoolView},
+    wire::{
+        query::PoolPage,
+        view::{PoolMembers, PoolView},
+    },
 };
 use service::http::{Json, Path, Problem};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::store;
+use super::{
+    filter::{Filter, PARAMETERS},
+    store,
+};
 use crate::{
     Error,
-    params::{Params, id},
+    params::{LIST_LIMIT_MAX, Params, id},
+    query::scan::{Among, scan},
     shared::{CALLS_AT_ONCE_MAX, Shared},
 };
 
-pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/v1/pools/{pool}", get(one)).route("/v1/pools/{pool}/members", get(members))
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
 }
 
+/// What the chain's node is asked for.
+pub(crate) fn of_nodes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(members))
+}
+
+/// Pools in the order of their ids.
+#[utoipa::path(get, path = "/v1/pools", tag = "pools",
+    params(
+        ("arbiter" = Option<String>, Query, description = "The arbiter contract, a CAIP-10 account"),
+        ("keeper" = Option<String>, Query, description = "The address of who publishes its lists"),
+        ("parent" = Option<String>, Query, description = "The pool that appeals go to"),
+        ("after" = Option<String>, Query, description = "`cursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "A `PoolPage`: `pools`, and `cursor` where there may be more", body = Object),
+        (status = 304, description = "Nothing has changed since the tag of `If-None-Match`"),
+        (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
+    ))]
+async fn list(State(shared): State<Shared>, params: Params) -> Result<Json<PoolPage>, Problem> {
+    let params = params.only(&[PARAMETERS.as_slice(), &["after", "limit"]].concat())?;
+    let filter = Filter::read(&params)?;
+    let limit = params.number("limit", (1, LIST_LIMIT_MAX), 50)?;
+    let after = params.cursor("pool/")?;
+    let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
+    let found = scan(&mut reader, "pool/", after, &Among::All, limit, &filter).await?;
+    let pools = found.items.into_iter().map(|(pool, finality)| PoolView { pool, finality }).collect();
+    Ok(Json(PoolPage { pools, cursor: found.next }))
+}
+
+/// One pool: its rules and its lists.
+#[utoipa::path(get, path = "/v1/pools/{pool}", tag = "pools",
+    params(
+        ("pool" = String, Path, description = "The pool's id"),
+        ("arbiter" = Option<String>, Query, description = "The arbiter contract, where several have this pool"),
+    ),
+    responses(
+        (status = 200, description = "A `PoolView`", body = Object),
+        (status = 304, description = "Nothing has changed since the tag of `If-None-Match`"),
+        (status = 404, description = "No such pool", content_type = "application/problem+json"),
+    ))]
 async fn one(
     State(shared): State<Shared>,
     Path(text): Path<String>,
@@ -44,6 +93,17 @@ async fn find(shared: &Shared, pool: B256, arbiter: Option<AccountId>) -> Result
 }
 
 /// The members of a list that the indexer has seen, as the chain has them.
+#[utoipa::path(get, path = "/v1/pools/{pool}/members", tag = "pools",
+    params(
+        ("pool" = String, Path, description = "The pool's id"),
+        ("list" = u32, Query, description = "Index of the list"),
+        ("arbiter" = Option<String>, Query, description = "The arbiter contract, where several have this pool"),
+    ),
+    responses(
+        (status = 200, description = "A `PoolMembers`", body = Object),
+        (status = 404, description = "No such pool or list", content_type = "application/problem+json"),
+        (status = 503, description = "The node does not answer", content_type = "application/problem+json"),
+    ))]
 async fn members(
     State(shared): State<Shared>,
     Path(text): Path<String>,

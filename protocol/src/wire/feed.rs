@@ -267,6 +267,36 @@ pub enum EventBody {
 }
 
 impl EventBody {
+    /// Every name, in the order of the variants.
+    pub const NAMES: [&str; 26] = [
+        "Funded",
+        "Delivered",
+        "Released",
+        "Refunded",
+        "Disputed",
+        "Evidence",
+        "Reclaimed",
+        "Claimed",
+        "Settled",
+        "Ruled",
+        "Lapsed",
+        "Credited",
+        "Withdrawn",
+        "Revoked",
+        "Approved",
+        "Retracted",
+        "PoolCreated",
+        "ListPublished",
+        "CaseOpened",
+        "TargetMoved",
+        "JuryDrawn",
+        "BallotCast",
+        "BallotsCounted",
+        "RulingAccepted",
+        "Appealed",
+        "RulingExecuted",
+    ];
+
     /// The event's name in the contract's ABI.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -388,4 +418,16 @@ pub enum CallOutcome {
         /// The revert data.
         data: alloy::primitives::Bytes,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_listed() {
+        let unknown = serde_json::from_str::<EventBody>(r#"{"name": "Nothing"}"#).unwrap_err().to_string();
+        let known: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+        assert_eq!(known, EventBody::NAMES);
+    }
 }

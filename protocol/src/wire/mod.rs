@@ -8,4 +8,5 @@ pub mod act;
 pub mod dec;
 pub mod feed;
 pub mod intent;
+pub mod query;
 pub mod view;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     dec,
     feed::{Finality, RuleBook},
+    query::DeliveryStatus,
 };
 use crate::{
     chain::{AccountId, Address, ChainId, TransactionId},
@@ -304,6 +305,8 @@ pub struct IndexerStatus {
     /// The newest entry of the feed; 0 when there is none.
     #[serde(with = "dec")]
     pub feed: u64,
+    /// Every receiver that the feed is brought to.
+    pub deliveries: Vec<DeliveryStatus>,
 }
 
 /// How following one chain is doing.
@@ -414,7 +417,9 @@ impl FaultKind {
     /// Whether indexing stands still while it is open.
     pub const fn stops(self) -> bool {
         match self {
-            Self::CountGap | Self::ProviderLies | Self::NoQuorum | Self::StateDiffers | Self::Unstable => false,
+            Self::CountGap | Self::ProviderLies | Self::NoQuorum | Self::StateDiffers | Self::Unstable => {
+                false
+            }
             Self::Quarantine | Self::DeepReorg | Self::WrongChain => true,
         }
     }

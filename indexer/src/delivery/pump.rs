@@ -1,0 +1,161 @@
+//! What brings the feed from a cursor to a receiver.
+
+use std::time::Duration;
+
+use protocol::wire::feed::FeedEntry;
+
+use super::{
+    Failure, Sink,
+    message::Message,
+    schedule::{RETRIES, pause_ms},
+    store::{self, Delivery},
+};
+use crate::{
+    Error,
+    feed::select::{Selection, select},
+    shared::Shared,
+};
+
+/// Entries that are sent before the cursor is kept: after a crash as many may be sent again, with the same ids.
+const PAGE: u64 = 50;
+/// How long to wait when the database does not answer.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// One delivery.
+pub(super) struct Pump {
+    shared: Shared,
+    name: String,
+    selection: Selection,
+    first: u64,
+    retry_ms: u64,
+    sink: Sink,
+}
+
+/// What to do next.
+enum Next {
+    /// There is more.
+    More,
+    /// Nothing is left: wait until something is told.
+    Wait,
+    /// The receiver does not answer.
+    Pause(Duration),
+}
+
+impl Pump {
+    pub fn new(
+        shared: Shared,
+        name: String,
+        selection: Selection,
+        first: u64,
+        retry_ms: u64,
+        sink: Sink,
+    ) -> Self {
+        Self { shared, name, selection, first, retry_ms, sink }
+    }
+
+    /// Until the service stops.
+    pub async fn run(mut self) {
+        let stop = self.shared.stop.clone();
+        let mut told = self.shared.told.subscribe();
+        while !stop.is_cancelled() {
+            told.mark_unchanged();
+            let pause = match self.round().await {
+                Ok(Next::More) => continue,
+                Ok(Next::Wait) => None,
+                Ok(Next::Pause(pause)) => Some(pause),
+                Err(error) => {
+                    tracing::warn!(%error, delivery = self.name, "a delivery cannot go on; trying again");
+                    Some(DATABASE_PAUSE)
+                }
+            };
+            let woken = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    // The sender lives as long as what is shared does.
+                    None => drop(told.changed().await),
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = woken => {}
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<Next, Error> {
+        let mut reader = self.shared.db.reader().acquire().await?;
+        let kept = store::find(&mut reader, &self.name).await?;
+        let kept = kept.unwrap_or_else(|| Delivery { cursor: self.first, ..Delivery::default() });
+        let selected = select(&mut reader, kept.cursor, PAGE, &self.selection).await?;
+        drop(reader);
+
+        let (mut arrived, mut failure) = (None, None);
+        for entry in &selected.entries {
+            match self.send(entry).await? {
+                None => break,
+                Some(Ok(())) => arrived = Some(entry.seq),
+                Some(Err(reason)) => {
+                    failure = Some(reason);
+                    break;
+                }
+            }
+        }
+        let whole = arrived == selected.entries.last().map(|entry| entry.seq);
+        let cursor = if whole { selected.cursor } else { arrived.unwrap_or(kept.cursor) };
+        let failures = match (&failure, arrived) {
+            (None, None) => kept.failures,
+            (None, Some(_)) => 0,
+            (Some(_), None) => kept.failures.saturating_add(1),
+            (Some(_), Some(_)) => 1,
+        };
+        if failure.is_some() || cursor != kept.cursor {
+            let trouble = match (&failure, arrived) {
+                (Some(failure), _) => Some(failure.reason.clone()),
+                (None, Some(_)) => None,
+                (None, None) => kept.trouble,
+            };
+            self.keep(kept.cursor, &Delivery { cursor, failures, trouble }).await?;
+        }
+        if let Some(failure) = failure {
+            let pause = pause_ms(self.retry_ms, failures, failure.retry_after_s);
+            self.complain(&failure, failures, pause);
+            return Ok(Next::Pause(Duration::from_millis(pause)));
+        }
+        Ok(if whole && selected.end { Next::Wait } else { Next::More })
+    }
+
+    /// None when the service stops meanwhile.
+    async fn send(&mut self, entry: &FeedEntry) -> Result<Option<Result<(), Failure>>, Error> {
+        let message = Message::of(entry)?;
+        let (stop, sink) = (&self.shared.stop, &mut self.sink);
+        let sending = async {
+            match sink {
+                Sink::Webhook(webhook) => webhook.send(&message).await,
+                Sink::Nats(nats) => nats.send(&message).await,
+            }
+        };
+        Ok(tokio::select! {
+            () = stop.cancelled() => None,
+            sent = sending => Some(sent),
+        })
+    }
+
+    async fn keep(&self, before: u64, delivery: &Delivery) -> Result<(), Error> {
+        let mut write = self.shared.db.begin().await?;
+        store::keep(write.on(), &self.name, before, delivery, self.shared.clock.now_ms()).await?;
+        write.commit().await?;
+        let alarm = if delivery.failures >= RETRIES { 1.0 } else { 0.0 };
+        metrics::gauge!("indexer_delivery_alarm", "delivery" => self.name.clone()).set(alarm);
+        Ok(())
+    }
+
+    fn complain(&self, failure: &Failure, failures: u64, pause_ms: u64) {
+        metrics::counter!("indexer_delivery_failures_total", "delivery" => self.name.clone()).increment(1);
+        let (delivery, reason) = (&self.name, &failure.reason);
+        if failures == RETRIES {
+            tracing::error!(delivery, reason, failures, pause_ms, "a delivery does not get through");
+        } else {
+            tracing::warn!(delivery, reason, failures, pause_ms, "a message did not arrive; trying again");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `GET /v1/feed/stream`: the feed as server-sent events (HTML Living Standard, section 9.2).
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{
+        IntoResponse, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use futures::StreamExt;
+use protocol::wire::feed::FeedEntry;
+use service::http::Problem;
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::timeout,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    api::{SELECTION, selection},
+    select::{Selection, select},
+};
+use crate::{
+    Error,
+    params::{Params, parsed},
+    shared::Shared,
+};
+
+/// Streams that may be open at one time.
+pub(crate) const STREAMS_MAX: usize = 256;
+/// Entries that wait for one reader.
+const WAITING_MAX: usize = 64;
+/// A reader that takes nothing for so long is cut off; it goes on after its last id when it comes back.
+const SLOW_MAX: Duration = Duration::from_secs(30);
+/// A comment, so that both sides know of each other while nothing happens.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const PAGE: u64 = 64;
+
+/// Entries as they are told, each with its `seq` as id and itself as data, after `Last-Event-ID` or `after`.
+#[utoipa::path(get, path = "/v1/feed/stream", tag = "feed",
+    params(
+        ("after" = Option<u64>, Query, description = "The entry to go on after; 0 where it is missing. `Last-Event-ID` goes before it"),
+        ("chain" = Option<String>, Query, description = "A CAIP-2 chain: its events alone"),
+        ("finality" = Option<String>, Query, description = "seen, safe or final: from this level on, with the retractions of what was told at it"),
+        ("event" = Option<String>, Query, description = "Names of events, separated by commas"),
+        ("deal" = Option<String>, Query, description = "A deal's id: its events and those of its cases alone"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The entry to go on after"),
+    ),
+    responses(
+        (status = 200, description = "Server-sent events; each one's data is a `FeedEntry`", content_type = "text/event-stream", body = String),
+        (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
+        (status = 503, description = "Too many streams are open", content_type = "application/problem+json"),
+    ))]
+async fn stream(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<impl IntoResponse, Problem> {
+    let params = params.only(&[["after"].as_slice(), SELECTION].concat())?;
+    let selection = selection(&params)?;
+    let asked = params.number("after", (0, i64::MAX.unsigned_abs()), 0)?;
+    let after = match headers.get("last-event-id") {
+        Some(value) => {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            parsed("Last-Event-ID", &text, "the seq of an entry")?
+        }
+        None => asked,
+    };
+    let place = shared
+        .streams
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Problem::unavailable(format!("{STREAMS_MAX} streams are open; try again later")))?;
+    let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    let told = shared.told.subscribe();
+    tokio::spawn(async move {
+        let mut tail = Tail { shared, told, selection, after, patience: SLOW_MAX, sender, _place: place };
+        if let Err(error) = tail.run().await {
+            tracing::warn!(%error, "a stream of the feed ends");
+        }
+    });
+    let events = futures::stream::unfold(receiver, |mut receiver| async move {
+        let entry = receiver.recv().await?;
+        Some((entry, receiver))
+    });
+    let events = events.map(|entry: FeedEntry| {
+        // An entry is always JSON; a line that is not would only be left out.
+        let data = serde_json::to_string(&entry).unwrap_or_default();
+        Ok::<_, Infallible>(Event::default().id(entry.seq.to_string()).data(data))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(stream))
+}
+
+/// Follows the feed for one reader.
+struct Tail {
+    shared: Shared,
+    told: watch::Receiver<u64>,
+    selection: Selection,
+    after: u64,
+    /// How long the reader may take nothing.
+    patience: Duration,
+    sender: mpsc::Sender<FeedEntry>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Tail {
+    /// Until the reader is gone or too slow, or the service stops.
+    async fn run(&mut self) -> Result<(), Error> {
+        loop {
+            self.told.mark_unchanged();
+            let mut reader = self.shared.db.reader().acquire().await?;
+            let selected = select(&mut reader, self.after, PAGE, &self.selection).await?;
+            drop(reader);
+            for entry in selected.entries {
+                tokio::select! {
+                    () = self.shared.stop.cancelled() => return Ok(()),
+                    taken = timeout(self.patience, self.sender.send(entry)) => match taken {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => return Ok(()),
+                        Err(_) => {
+                            metrics::counter!("indexer_streams_cut_total").increment(1);
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+            self.after = selected.cursor;
+            if !selected.end {
+                continue;
+            }
+            tokio::select! {
+                () = self.shared.stop.cancelled() => return Ok(()),
+                () = self.sender.closed() => return Ok(()),
+                changed = self.told.changed() => if changed.is_err() { return Ok(()) },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

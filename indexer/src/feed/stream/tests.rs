@@ -1,0 +1,128 @@
+//! Streams over HTTP, and a reader that takes nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use fixture::Chain;
+use protocol::wire::feed::{FeedPage, Finality};
+use service::db::testing::sqlite;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::testing::{DEADLINE, Running};
+
+/// The first entries of a stream, each with its id.
+async fn first(indexer: &Running, query: &str, last: Option<u64>, count: usize) -> Vec<(u64, FeedEntry)> {
+    let mut request = indexer.http.get(format!("{}/v1/feed/stream{query}", indexer.base));
+    if let Some(last) = last {
+        request = request.header("Last-Event-ID", last);
+    }
+    let mut response = request.send().await.expect("an answer");
+    assert_eq!(response.status(), 200);
+    let (mut text, mut entries) = (String::new(), Vec::new());
+    while entries.len() < count {
+        let chunk = timeout(DEADLINE, response.chunk()).await.expect("in time").expect("a chunk");
+        text.push_str(std::str::from_utf8(&chunk.expect("more")).expect("text"));
+        while let Some((event, rest)) = text.split_once("\n\n") {
+            let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            if let (Some(id), Some(data)) = (field("id:"), field("data:")) {
+                entries.push((id.parse().unwrap(), serde_json::from_str(data).unwrap()));
+            }
+            text = rest.to_owned();
+        }
+    }
+    entries
+}
+
+async fn trade(chain: &Chain, salt: u64) {
+    let terms = chain.terms(1_000, Default::default(), salt).await;
+    chain.fund(&terms).await;
+    chain.release(&terms, 1_000).await;
+}
+
+#[tokio::test]
+async fn a_stream_tells_what_pages_tell_as_it_happens_and_goes_on_after_the_last_id() {
+    let (db, chain) = (sqlite(), Chain::start().await);
+    trade(&chain, 1).await;
+    let indexer = Running::on(&chain, &db).await;
+    indexer.caught_up(&chain).await;
+    let told = indexer.feed().await.len();
+    // The stream is open while the second deal happens.
+    let (entries, ()) = tokio::join!(first(&indexer, "", None, told + 2), trade(&chain, 2));
+    let feed = indexer.feed().await;
+    assert!(entries.iter().map(|(_, entry)| entry).eq(&feed[..told + 2]));
+    assert!(entries.iter().all(|(id, entry)| *id == entry.seq));
+    let rest = first(&indexer, "?after=1", Some(3), 1).await;
+    assert_eq!(rest[0].1, feed[3], "the last id goes before the parameter");
+    indexer.stop().await;
+}
+
+#[tokio::test]
+async fn pages_and_streams_leave_out_what_nobody_asks_for() {
+    let (db, chain) = (sqlite(), Chain::start().await);
+    for salt in 0..3 {
+        trade(&chain, salt).await;
+    }
+    chain.mine(3).await;
+    let indexer = Running::on(&chain, &db).await;
+    indexer.caught_up(&chain).await;
+    indexer.all_final().await;
+    let feed = indexer.feed().await;
+    let deal = feed[0].event.body.deal().unwrap();
+    for query in [
+        "finality=final".to_owned(),
+        "event=Released".to_owned(),
+        "event=Funded,Released&finality=final".to_owned(),
+        format!("deal={deal}"),
+        format!("deal={deal}&event=Released&finality=final"),
+    ] {
+        let expected: Vec<_> = feed
+            .iter()
+            .filter(|entry| !query.contains("final") || entry.finality == Finality::Final)
+            .filter(|entry| !query.contains("event") || query.contains(entry.event.body.name()))
+            .filter(|entry| !query.contains("deal") || entry.event.body.deal() == Some(deal))
+            .cloned()
+            .collect();
+        assert!(!expected.is_empty(), "{query}");
+        let (mut found, mut after) = (Vec::new(), 0);
+        loop {
+            let page: FeedPage = indexer.get(&format!("/v1/feed?limit=1&after={after}&{query}")).await;
+            if page.entries.is_empty() {
+                break;
+            }
+            after = page.cursor;
+            found.extend(page.entries);
+        }
+        assert_eq!(found, expected, "{query}");
+        let streamed = first(&indexer, &format!("?{query}"), None, expected.len()).await;
+        assert!(streamed.iter().map(|(_, entry)| entry).eq(&expected), "{query}");
+    }
+    indexer.stop().await;
+}
+
+#[tokio::test]
+async fn who_takes_nothing_is_cut_off_and_makes_room() {
+    let (db, chain) = (sqlite(), Chain::start().await);
+    for salt in 0..3 {
+        trade(&chain, salt).await;
+    }
+    let indexer = Running::on(&chain, &db).await;
+    indexer.caught_up(&chain).await;
+    let config = indexer.stop().await;
+    let (db, chains) = crate::open(&config, &service::clock::SystemClock).await.unwrap();
+    let clock = Arc::new(service::clock::SystemClock);
+    let shared = Shared::new(db, chains, clock, Default::default(), 0);
+    let places = Arc::new(Semaphore::new(1));
+    let (sender, receiver) = mpsc::channel(1);
+    let mut tail = Tail {
+        told: shared.told.subscribe(),
+        shared,
+        selection: Selection::default(),
+        after: 0,
+        patience: Duration::from_millis(50),
+        sender,
+        _place: places.clone().try_acquire_owned().unwrap(),
+    };
+    timeout(DEADLINE, tail.run()).await.expect("it ends by itself").unwrap();
+    drop(tail);
+    assert_eq!((places.available_permits(), receiver.len()), (1, 1));
+}

@@ -1,0 +1,143 @@
+//! Looking through the states of one room, in the order of their subjects and in bounded steps. An index finds those of a
+//! buyer, a seller or a status; every other filter is a pure function over the state.
+
+use protocol::wire::feed::Finality;
+use serde::de::DeserializeOwned;
+use sqlx::AnyConnection;
+
+use crate::{
+    Error,
+    columns::{Columns, int},
+};
+
+/// States that one request looks at: a list of which a filter takes nothing costs no more than any.
+const LOOKED_AT_MAX: u64 = 2_000;
+
+/// Which states are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Among {
+    All,
+    Buyer(String),
+    Seller(String),
+    /// Buyer or seller.
+    Party(String),
+    Status(&'static str),
+}
+
+/// A part of a room.
+#[derive(Debug)]
+pub(crate) struct Found<T> {
+    /// The states that the filter takes, with the finality of each one's newest event.
+    pub items: Vec<(T, Finality)>,
+    /// The last subject that was looked at; none when there is nothing after it.
+    pub next: Option<String>,
+}
+
+struct Row<T> {
+    subject: String,
+    state: T,
+    finality: Finality,
+}
+
+macro_rules! rows {
+    ($and:literal) => {
+        concat!(
+            "SELECT states.subject AS subject, states.state AS state, logs.finality AS finality FROM states \
+             JOIN logs ON logs.number = states.newest WHERE states.subject > $1 AND states.subject < $2",
+            $and,
+            " ORDER BY states.subject LIMIT $3"
+        )
+    };
+}
+
+async fn of_one<T: DeserializeOwned>(
+    on: &mut AnyConnection,
+    (after, below): (&str, &str),
+    text: &'static str,
+    value: Option<&str>,
+    limit: u64,
+) -> Result<Vec<Row<T>>, Error> {
+    let query = sqlx::query(text).bind(after).bind(below).bind(int(limit));
+    let query = match value {
+        Some(value) => query.bind(value),
+        None => query,
+    };
+    let found = query.fetch_all(on).await?;
+    found
+        .iter()
+        .map(|row| {
+            Ok(Row {
+                subject: row.text("subject")?,
+                state: row.decoded("state")?,
+                finality: row.finality("finality")?,
+            })
+        })
+        .collect()
+}
+
+async fn rows<T: DeserializeOwned>(
+    on: &mut AnyConnection,
+    between: (&str, &str),
+    among: &Among,
+    limit: u64,
+) -> Result<Vec<Row<T>>, Error> {
+    const BUYER: &str = rows!(" AND states.buyer = $4");
+    const SELLER: &str = rows!(" AND states.seller = $4");
+    match among {
+        Among::All => of_one(on, between, rows!(""), None, limit).await,
+        Among::Buyer(buyer) => of_one(on, between, BUYER, Some(buyer), limit).await,
+        Among::Seller(seller) => of_one(on, between, SELLER, Some(seller), limit).await,
+        Among::Status(status) => {
+            of_one(on, between, rows!(" AND states.status = $4"), Some(status), limit).await
+        }
+        Among::Party(party) => {
+            let mut both: Vec<Row<T>> = of_one(&mut *on, between, BUYER, Some(party), limit).await?;
+            both.extend(of_one(on, between, SELLER, Some(party), limit).await?);
+            both.sort_by(|a, b| a.subject.cmp(&b.subject));
+            both.dedup_by(|a, b| a.subject == b.subject);
+            both.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(both)
+        }
+    }
+}
+
+/// A pure condition on a state.
+pub(crate) trait Takes<T>: Sync {
+    /// Whether it holds.
+    fn takes(&self, state: &T) -> bool;
+}
+
+/// States whose subjects begin with `room`, after the subject `after`, at most `limit` that `filter` takes.
+pub(crate) async fn scan<T: DeserializeOwned>(
+    on: &mut AnyConnection,
+    room: &str,
+    after: Option<String>,
+    among: &Among,
+    limit: u64,
+    filter: &impl Takes<T>,
+) -> Result<Found<T>, Error> {
+    // `~` is above everything that stands in a subject.
+    let below = format!("{room}~");
+    let mut after = after.unwrap_or_else(|| room.to_owned());
+    let mut items = Vec::new();
+    let mut looked_at = 0_u64;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    while looked_at < LOOKED_AT_MAX {
+        let page = rows(&mut *on, (&after, &below), among, limit).await?;
+        let whole = page.len() == wanted;
+        looked_at = looked_at.saturating_add(limit);
+        for row in page {
+            after = row.subject;
+            if filter.takes(&row.state) {
+                items.push((row.state, row.finality));
+                if items.len() == wanted {
+                    return Ok(Found { items, next: Some(after) });
+                }
+            }
+        }
+        if !whole {
+            return Ok(Found { items, next: None });
+        }
+    }
+    Ok(Found { items, next: Some(after) })
+}
