@@ -10,7 +10,7 @@ use crate::error::Error;
 /// Of a coin of either kind of chain: a gwei, a lamport.
 pub const BILLION: u64 = 1_000_000_000;
 /// The highest limit: what a database's integer holds.
-const LIMIT_MAX: u64 = i64::MAX as u64;
+const LIMIT_MAX: u64 = i64::MAX.unsigned_abs();
 /// The highest number of transactions in a window, which bounds what is kept.
 const COUNT_MAX: u64 = 1_000_000;
 
@@ -55,7 +55,7 @@ impl Default for Quotas {
             total_hour: 500,
             total_day: 5_000,
             total_hour_cost: BILLION / 2,
-            total_day_cost: BILLION * 2,
+            total_day_cost: BILLION.saturating_mul(2),
             in_flight: 8,
             reserve: BILLION / 50,
         }
