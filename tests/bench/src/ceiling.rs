@@ -1,5 +1,6 @@
 //! SQLite's own ceiling: the very rows that a re-index leaves behind, inserted into an empty database of the same schema by
-//! prepared statements, with the same durability and as many commits, from memory. Nothing is decoded, folded or looked up.
+//! prepared statements, with the same durability and as many commits, from memory, and its indexes made after, as a re-index
+//! makes them. Nothing is decoded, folded or looked up.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
@@ -51,12 +52,16 @@ pub fn run(arguments: &Arguments) -> Result<Value> {
     to.execute_batch(&format!(
         "PRAGMA page_size = {page}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
     ))?;
-    let mut schema = from.prepare(
-        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, rowid",
-    )?;
-    for sql in schema.query_map([], |row| row.get::<_, String>(0))? {
-        to.execute_batch(&sql?)?;
-    }
+    let schema = |kind: &str| -> Result<String> {
+        let mut all = from.prepare(
+            "SELECT sql FROM sqlite_master WHERE type = ?1 AND sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid",
+        )?;
+        let statements =
+            all.query_map([kind], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        Ok(statements.join(";\n"))
+    };
+    to.execute_batch(&schema("table")?)?;
+    let indexes = schema("index")?;
     to.execute_batch("PRAGMA foreign_keys = OFF")?;
     let began = Instant::now();
     for commit in 0..arguments.commits {
@@ -67,6 +72,9 @@ pub fn run(arguments: &Arguments) -> Result<Value> {
             for row in &table.rows[part(commit)..part(commit + 1)] {
                 insert.execute(params_from_iter(row))?;
             }
+        }
+        if commit + 1 == arguments.commits {
+            to.execute_batch(&indexes)?;
         }
         to.execute_batch("COMMIT")?;
     }
