@@ -45,7 +45,6 @@ pub struct Done {
     pub output: Bytes,
     pub gas: u64,
     pub logs: Vec<Log>,
-    pub created: Option<Address>,
 }
 
 /// Accounts after a block. Gas costs nothing here: whoever pays for it is charged by the chain.
@@ -90,18 +89,17 @@ impl Machine {
         } else {
             evm.transact(transaction).map(|done| done.result)
         };
-        let nothing =
-            |gas| Done { success: false, output: Bytes::new(), gas, logs: Vec::new(), created: None };
+        let nothing = |gas| Done { success: false, output: Bytes::new(), gas, logs: Vec::new() };
         // A call that the machine does not begin, as one with too little gas, has no effect.
         let Ok(result) = result else { return nothing(21_000) };
         let gas = result.tx_gas_used();
         match result {
             ExecutionResult::Success { logs, output, .. } => {
-                let (output, created) = match output {
-                    Output::Call(output) => (output, None),
-                    Output::Create(_, created) => (Bytes::new(), created),
+                let output = match output {
+                    Output::Call(output) => output,
+                    Output::Create(..) => Bytes::new(),
                 };
-                Done { success: true, output, gas, logs, created }
+                Done { success: true, output, gas, logs }
             }
             ExecutionResult::Revert { output, .. } => Done { output, ..nothing(gas) },
             ExecutionResult::Halt { .. } => nothing(gas),

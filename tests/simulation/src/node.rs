@@ -216,11 +216,19 @@ fn call(block: &Block, request: &Value, answer: bool) -> Result<Value, Refusal> 
     let data = if request["input"].is_null() { &request["data"] } else { &request["input"] };
     let data: Bytes = data.as_str().unwrap_or("0x").parse().unwrap();
     let from = if request["from"].is_null() { Address::ZERO } else { address(&request["from"]) };
-    let call = Call::new(from, address(&request["to"]), data, U256::ZERO);
-    let done = block.state.clone().run(&call, block.number() + 1, block.time() + 1, false);
+    let mut call = Call::new(from, address(&request["to"]), data, U256::ZERO);
+    let run = |call: &Call| block.state.clone().run(call, block.number() + 1, block.time() + 1, false);
+    let done = run(&call);
     match (done.success, answer) {
         (true, true) => Ok(json!(done.output)),
-        (true, false) => Ok(json!(U64::from(done.gas * 5 / 4))),
+        (true, false) => {
+            // What comes back in the end must be there at first, and a call may hand on less than all of it.
+            call.gas = done.gas;
+            while !run(&call).success {
+                call.gas = call.gas * 5 / 4;
+            }
+            Ok(json!(U64::from(call.gas)))
+        }
         (false, _) => Err((3, "execution reverted".to_owned(), Some(done.output))),
     }
 }

@@ -163,7 +163,7 @@ async fn unsettled(shared: &Shared, indexer: &Indexer, relayer: &Relayer) -> Vec
             open.push(format!("{lost} final events have not come to the hub"));
         }
         for intent in &world.hub.intents {
-            let state = states.get(&intent.key).map_or("not there", |state| state);
+            let state = states.get(&intent.key).map_or("not there", |(state, _)| state);
             if !matches!(state, "done" | "failed") {
                 open.push(format!("intent {} is {state}", intent.key));
             }
@@ -197,9 +197,13 @@ fn delivered(world: &crate::world::World) -> (u64, u64) {
     (lost, strange + (taken.len() - known.len()) as u64)
 }
 
-async fn states(relayer: &Relayer) -> BTreeMap<String, String> {
-    let rows = sqlx::query("SELECT key, state FROM intent").fetch_all(relayer.database.pool()).await.unwrap();
-    rows.iter().map(|row| (row.get("key"), row.get("state"))).collect()
+/// State and reason of every intent by its key.
+async fn states(relayer: &Relayer) -> BTreeMap<String, (String, String)> {
+    let rows = sqlx::query("SELECT key, state, reason FROM intent")
+        .fetch_all(relayer.database.pool())
+        .await
+        .unwrap();
+    rows.iter().map(|row| (row.get("key"), (row.get("state"), row.get("reason")))).collect()
 }
 
 /// What the indexer finds when it goes through its own database again.
@@ -272,8 +276,8 @@ async fn relayed(shared: &Shared, relayer: &Relayer, failures: &mut Vec<String>)
         }
     }
     for intent in &world.hub.intents {
-        match states.get(&intent.key).map(String::as_str) {
-            Some("done") => {}
+        match states.get(&intent.key) {
+            Some((state, _)) if state == "done" => {}
             other => {
                 result.lost += 1;
                 failures.push(format!("intent {} is {other:?}", intent.key));

@@ -51,7 +51,6 @@ const VIEWS: usize = 6;
 /// A world.
 pub struct World {
     seed: u64,
-    pub dice: Dice,
     pub step: u64,
     pub faults: Faults,
     pub chain: Chain,
@@ -119,7 +118,6 @@ impl Shared {
             dear_until: 0,
             points: 0,
             aloud: std::env::var_os("EARNEST_SEED").is_some(),
-            dice,
         };
         let now_ms = Arc::new(AtomicI64::new(1_800_000_000_000));
         Self { world: Arc::new(Mutex::new(world)), now_ms }
