@@ -180,16 +180,11 @@ impl Chain {
     pub fn new(first: &[Arc<Block>], lag: u64) -> Self {
         let hashes = Arc::new(first.iter().map(|block| block.hash).collect());
         let blocks = first.iter().map(|block| (block.hash, block.clone())).collect();
+        // What every world begins with is final.
+        let finalized = first.len() as u64 - 1;
+        let view = View { hashes, safe: finalized, finalized };
         let (pool, wishes) = (BTreeMap::new(), Vec::new());
-        Self {
-            blocks,
-            view: View { hashes, safe: 0, finalized: 0 },
-            lag,
-            pool,
-            wishes,
-            base_fee: BASE_FEE,
-            salt: 0,
-        }
+        Self { blocks, view, lag, pool, wishes, base_fee: BASE_FEE, salt: 0 }
     }
 
     pub fn view(&self) -> &View {
