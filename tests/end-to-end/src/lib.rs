@@ -102,6 +102,16 @@ impl Folder {
         format!("http://127.0.0.1:{}", self.ports[2])
     }
 
+    /// Where the indexer of the Solana chain answers.
+    pub fn solana_indexer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.solana_ports[1])
+    }
+
+    /// Where the relayer of the Solana chain answers.
+    pub fn solana_relayer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.solana_ports[2])
+    }
+
     /// Where the local Solana chain answers.
     pub fn solana_rpc(&self) -> String {
         format!("http://127.0.0.1:{}", self.solana_ports[0])

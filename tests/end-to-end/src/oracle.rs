@@ -1,4 +1,4 @@
-//! The whole state that the two trades must leave on the first chain, whatever happened on the way: nothing twice, nothing
+//! The whole state that the two trades must leave on each chain, whatever happened on the way: nothing twice, nothing
 //! lost.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -15,38 +15,73 @@ use crate::{
 const COMPLETED: [&str; 3] = ["Funded", "Delivered", "Released"];
 const DISPUTED: [&str; 6] = ["Funded", "Disputed", "CaseOpened", "JuryDrawn", "Ruled", "RulingAccepted"];
 
-/// Compares chain, indexer, relayer and hub with what two trades leave.
+/// One chain of a market.
+struct Side<'a> {
+    trades: &'a [Value],
+    indexer: String,
+    relayer: String,
+    evm: bool,
+}
+
+/// Compares chain, indexer, relayer and hub with what two trades on each chain leave.
 ///
 /// # Panics
 /// Anything differs.
 pub async fn check(folder: &Folder) {
     let report = folder.report();
+    let trades = report["trades"].as_array().expect("trades");
+    let sides = trades.chunks(2).enumerate().map(|(at, trades)| {
+        let (indexer, relayer) = match at {
+            0 => (folder.indexer(), folder.relayer()),
+            _ => (folder.solana_indexer(), folder.solana_relayer()),
+        };
+        Side { trades, indexer, relayer, evm: at == 0 }
+    });
     let provider = connect(&folder.rpc()).await;
     let purchases = json(&folder.verb(&["--as", "buyer", "--json", "purchase", "list"]).stdout);
-    assert_eq!(purchases["items"].as_array().expect("purchases").len(), 2, "{purchases}");
+    assert_eq!(purchases["items"].as_array().expect("purchases").len(), trades.len(), "{purchases}");
     let mut on_chain = 0;
-    for (trade, status, names, credentials) in
-        [(0, "completed", &COMPLETED[..], 2), (1, "refunded", &DISPUTED[..], 1)]
-    {
-        let trade = &report["trades"][trade];
-        let deal = trade["deal"].as_str().expect("a deal");
-        assert_eq!(events(&provider, deal).await, names, "the chain's events of the {status} deal");
-        on_chain += names.len();
-        let purchase = trade["purchase"].as_str().expect("a purchase");
-        let view = json(&folder.verb(&["--as", "buyer", "--json", "purchase", "show", purchase]).stdout);
-        assert_eq!(view["status"], status);
-        let told = view["details"]["transactions"].as_array().expect("transactions");
-        let told_names: Vec<&str> =
-            told.iter().map(|event| event["name"].as_str().expect("a name")).collect();
-        assert_eq!(told_names, names, "the hub's events of the {status} deal");
-        assert!(told.iter().all(|event| event["finality"] == "final"), "{view}");
-        let held: Value = ask(&format!("{}/v1/purchases/{purchase}/credentials", folder.hub())).await;
-        assert_eq!(held.as_array().expect("credentials").len(), credentials, "{held}");
+    for side in sides {
+        check_feed(&side).await;
+        for (trade, status, names, credentials) in
+            [(0, "completed", &COMPLETED[..], 2), (1, "refunded", &DISPUTED[..], 1)]
+        {
+            let trade = &side.trades[trade];
+            let deal = trade["deal"].as_str().expect("a deal");
+            if side.evm {
+                assert_eq!(events(&provider, deal).await, names, "the chain's events of the {status} deal");
+            }
+            assert_eq!(told(&side, deal).await, names, "the indexer's final events of the {status} deal");
+            on_chain += names.len();
+            let purchase = trade["purchase"].as_str().expect("a purchase");
+            let view = json(&folder.verb(&["--as", "buyer", "--json", "purchase", "show", purchase]).stdout);
+            assert_eq!(view["status"], status);
+            let told = view["details"]["transactions"].as_array().expect("transactions");
+            let told_names: Vec<&str> =
+                told.iter().map(|event| event["name"].as_str().expect("a name")).collect();
+            assert_eq!(told_names, names, "the hub's events of the {status} deal");
+            assert!(told.iter().all(|event| event["finality"] == "final"), "{view}");
+            let held: Value = ask(&format!("{}/v1/purchases/{purchase}/credentials", folder.hub())).await;
+            assert_eq!(held.as_array().expect("credentials").len(), credentials, "{held}");
+        }
+        check_intents(&side).await;
+        check_progress(folder, side.trades[1]["purchase"].as_str().expect("a purchase"));
     }
-    check_feed(folder).await;
     check_log(folder, on_chain).await;
-    check_intents(folder, &provider).await;
-    check_progress(folder, report["trades"][1]["purchase"].as_str().expect("a purchase"));
+    let wallet = std::fs::read_to_string(folder.data().join("profiles/relayer/wallet.key"))
+        .expect("the relayer's key");
+    let signer: alloy::signers::local::PrivateKeySigner = wallet.trim().parse().expect("a key");
+    let sent = provider.get_transaction_count(signer.address()).await.expect("a nonce");
+    assert_eq!(sent, 3, "transactions of the relayer");
+}
+
+/// What the indexer tells as final of a deal, in its order.
+async fn told(side: &Side<'_>, deal: &str) -> Vec<String> {
+    let feed: Value = ask(&format!("{}/v1/feed?after=0&limit=500", side.indexer)).await;
+    let entries = feed["entries"].as_array().expect("entries");
+    let of =
+        entries.iter().filter(|entry| entry["finality"] == "final" && entry["event"]["body"]["deal"] == deal);
+    of.map(|entry| entry["event"]["body"]["name"].as_str().expect("a name").to_owned()).collect()
 }
 
 /// The hub is told that its three intents are done.
@@ -64,8 +99,8 @@ fn check_progress(folder: &Folder, purchase: &str) {
 }
 
 /// Every event is told as final once and only once, and sequence numbers have no gap.
-async fn check_feed(folder: &Folder) {
-    let feed: Value = ask(&format!("{}/v1/feed?after=0&limit=500", folder.indexer())).await;
+async fn check_feed(side: &Side<'_>) {
+    let feed: Value = ask(&format!("{}/v1/feed?after=0&limit=500", side.indexer)).await;
     let entries = feed["entries"].as_array().expect("entries");
     let mut finals: BTreeMap<&str, usize> = BTreeMap::new();
     for (at, entry) in entries.iter().enumerate() {
@@ -99,11 +134,11 @@ async fn log(folder: &Folder) -> Vec<Value> {
     rows.into_iter().map(|(record,)| json(record.as_bytes())).collect()
 }
 
-/// Three intents, each done; the relayer's wallet sent exactly their three transactions.
-async fn check_intents(folder: &Folder, provider: &alloy::providers::DynProvider) {
+/// Three intents, each done.
+async fn check_intents(side: &Side<'_>) {
     let started = std::time::Instant::now();
     let intents = loop {
-        let page: Value = ask(&format!("{}/v1/intents", folder.relayer())).await;
+        let page: Value = ask(&format!("{}/v1/intents", side.relayer)).await;
         let intents = page["intents"].as_array().expect("intents").clone();
         if intents.iter().all(|intent| intent["state"] == "done") {
             break intents;
@@ -119,11 +154,6 @@ async fn check_intents(folder: &Folder, provider: &alloy::providers::DynProvider
         .collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["ballots", "draw", "open"]);
-    let wallet = std::fs::read_to_string(folder.data().join("profiles/relayer/wallet.key"))
-        .expect("the relayer's key");
-    let signer: alloy::signers::local::PrivateKeySigner = wallet.trim().parse().expect("a key");
-    let sent = provider.get_transaction_count(signer.address()).await.expect("a nonce");
-    assert_eq!(sent, 3, "transactions of the relayer");
 }
 
 async fn ask(url: &str) -> Value {

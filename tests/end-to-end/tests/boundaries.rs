@@ -18,7 +18,17 @@ use std::{
 
 use end_to_end::{Folder, oracle::check};
 
-const SERVICES: [&str; 3] = ["hub", "indexer", "relayer"];
+/// A kind of market, and its services that die.
+#[derive(Clone, Copy)]
+struct Kind {
+    arguments: &'static [&'static str],
+    services: &'static [&'static str],
+}
+
+const EVM: Kind = Kind { arguments: &[], services: &["hub", "indexer", "relayer"] };
+/// Both chains at one time; the services of the first live.
+const SOLANA: Kind =
+    Kind { arguments: &["--solana"], services: &["hub", "solana-indexer", "solana-relayer"] };
 /// How often one service dies in one market: a supervisor gives up what dies more often within a minute.
 const DEATHS: usize = 4;
 /// For the two trades, with every death and start in between.
@@ -33,7 +43,7 @@ type Points = BTreeMap<&'static str, Vec<String>>;
 
 /// Runs a market whose services die at these points; answers the points that were passed. Those of the plan among them are
 /// those at which somebody died.
-async fn market(plan: &Points) -> Points {
+async fn market(kind: Kind, plan: &Points) -> Points {
     let folder = Folder::new();
     let points = folder.file("points");
     std::fs::create_dir(&points).expect("a folder");
@@ -41,7 +51,7 @@ async fn market(plan: &Points) -> Points {
         std::fs::write(points.join(format!("{service}.plan")), plan.join("\n")).expect("a file");
     }
     let variable = ("EARNEST_FAILPOINTS", points.display().to_string());
-    let mut up = folder.up(&[], &[variable]);
+    let mut up = folder.up(kind.arguments, &[variable]);
     let up = tokio::task::spawn_blocking(move || {
         up.wait_for("Everything runs until", WAIT);
         up
@@ -52,14 +62,15 @@ async fn market(plan: &Points) -> Points {
     let (code, said) =
         tokio::task::spawn_blocking(move || up.wait(Duration::from_secs(60))).await.expect("it ends");
     assert_eq!(code, Some(0), "{}", said.join("\n"));
-    let passed: Points = SERVICES
-        .into_iter()
+    let passed: Points = kind
+        .services
+        .iter()
         .map(|service| {
             let passes = std::fs::read_to_string(points.join(format!("{service}.passes")));
-            (service, passes.expect("it passed points").lines().map(str::to_owned).collect())
+            (*service, passes.expect("it passed points").lines().map(str::to_owned).collect())
         })
         .collect();
-    for service in SERVICES {
+    for service in kind.services {
         let died = died(plan, &passed, service).len();
         let told =
             said.iter().filter(|line| line.contains(&format!("{service} ended unexpectedly (signal 6)")));
@@ -91,8 +102,17 @@ fn name(point: &str) -> &str {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_dies_at_any_commit_and_any_request_the_market_ends_the_same() {
+    everywhere(EVM).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_solana_too() {
+    everywhere(SOLANA).await;
+}
+
+async fn everywhere(kind: Kind) {
     let wanted = std::env::var("EARNEST_CHAOS").ok();
-    let all = market(&Points::new()).await;
+    let all = market(kind, &Points::new()).await;
     let mut open = all.clone();
     let (mut done, mut deaths, mut names) = (0, 0, BTreeSet::new());
     let most = match wanted.as_deref() {
@@ -109,15 +129,15 @@ async fn whoever_dies_at_any_commit_and_any_request_the_market_ends_the_same() {
             let runs: Vec<_> = plans
                 .iter()
                 .cloned()
-                .map(|plan| tokio::spawn(async move { (market(&plan).await, plan) }))
+                .map(|plan| tokio::spawn(async move { (market(kind, &plan).await, plan) }))
                 .collect();
             for run in runs {
                 let (passed, plan) = run.await.expect("a market that ends as it must");
-                for service in SERVICES {
+                for service in kind.services {
                     let died = died(&plan, &passed, service);
                     deaths += died.len();
                     names.extend(died.iter().map(|point| name(point).to_owned()));
-                    open.get_mut(service).expect("points").retain(|point| !died.contains(&point.as_str()));
+                    open.get_mut(*service).expect("points").retain(|point| !died.contains(&point.as_str()));
                 }
                 done += 1;
             }
