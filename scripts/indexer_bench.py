@@ -117,7 +117,8 @@ class Tools:
         shutil.copytree(PARTS / "ponder", self.ponder, dirs_exist_ok=True)
         if not stamp.exists() or stamp.read_text() != lock:
             say("installing ponder")
-            npm = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+            # Not `npm ci`: it wants the lock file to name rollup's packages for every other platform, which npm left out.
+            npm = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
             subprocess.run(npm, cwd=self.ponder, check=True)
             stamp.write_text(lock)
 
