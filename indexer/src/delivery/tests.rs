@@ -7,7 +7,7 @@ mod webhooks;
 use std::time::Instant;
 
 use fixture::Chain;
-use protocol::wire::query::DeliveryStatus;
+use protocol::wire::{query::DeliveryStatus, view::IndexerStatus};
 
 use super::config::WebhookConfig;
 use crate::testing::{DEADLINE, Running};
@@ -32,7 +32,8 @@ async fn trade(chain: &Chain, salt: u64) {
 async fn until(indexer: &Running, what: &str, holds: impl Fn(&DeliveryStatus) -> bool) -> DeliveryStatus {
     let started = Instant::now();
     loop {
-        let deliveries = indexer.status().await.deliveries;
+        let status: IndexerStatus = indexer.get("/status").await;
+        let deliveries = status.deliveries;
         let [delivery] = deliveries.as_slice() else { panic!("one delivery: {deliveries:?}") };
         if holds(delivery) {
             return delivery.clone();

@@ -1,6 +1,8 @@
 //! Worlds by the hundred, each by its seed. `EARNEST_SEEDS` says how many (200), `EARNEST_FIRST_SEED` from which on (1),
 //! `EARNEST_SEED` plays a single one aloud.
 
+#![allow(clippy::panic, clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "test code")]
+
 use std::{
     sync::{
         Mutex,
