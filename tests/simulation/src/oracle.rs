@@ -57,12 +57,12 @@ impl Listener {
         }
         self.cursor = entry.seq;
         let before = self.told.insert(id, finality);
-        let allowed = match (before, finality) {
+        let allowed = matches!(
+            (before, finality),
             (None | Some(Finality::Retracted), Finality::Seen | Finality::Safe | Finality::Final)
-            | (Some(Finality::Seen), Finality::Safe | Finality::Final | Finality::Retracted)
-            | (Some(Finality::Safe), Finality::Final | Finality::Retracted) => true,
-            _ => false,
-        };
+                | (Some(Finality::Seen), Finality::Safe | Finality::Final | Finality::Retracted)
+                | (Some(Finality::Safe), Finality::Final | Finality::Retracted)
+        );
         if !allowed {
             self.complaints.push(format!("entry {}: {id} was {before:?} and is {finality:?}", entry.seq));
         }

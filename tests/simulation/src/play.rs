@@ -107,27 +107,28 @@ async fn in_world(seed: u64, shared: &Shared, folder: &std::path::Path) -> Playe
     failures.extend(open);
     judge(&indexer, &mut failures).await;
     let transactions = relayed(shared, &relayer, &mut failures).await;
-    let mut world = shared.world();
-    world.turn();
-    let (lost, strange) = indexer.listener.compare(&world.chain);
-    let (lost_at_hub, doubled_at_hub) = delivered(&world);
-    let played = Played {
-        seed,
-        steps,
-        faults: world.faults.counts,
-        trace: world.trace,
-        blocks: world.chain.view().head(),
-        events: crate::oracle::events_up_to(&world.chain, world.chain.view().finalized).len() as u64,
-        retracted: indexer.listener.retracted,
-        late: indexer.listener.late,
-        intents: world.hub.intents.len() as u64,
-        transactions: transactions.mined,
-        boundaries: world.points,
-        lost: lost + lost_at_hub + transactions.lost,
-        duplicated: indexer.listener.duplicated + strange + doubled_at_hub + transactions.doubled,
-        failures,
+    let played = {
+        let mut world = shared.world();
+        world.turn();
+        let (lost, strange) = indexer.listener.compare(&world.chain);
+        let (lost_at_hub, doubled_at_hub) = delivered(&world);
+        Played {
+            seed,
+            steps,
+            faults: world.faults.counts,
+            trace: world.trace,
+            blocks: world.chain.view().head(),
+            events: crate::oracle::events_up_to(&world.chain, world.chain.view().finalized).len() as u64,
+            retracted: indexer.listener.retracted,
+            late: indexer.listener.late,
+            intents: world.hub.intents.len() as u64,
+            transactions: transactions.mined,
+            boundaries: world.points,
+            lost: lost + lost_at_hub + transactions.lost,
+            duplicated: indexer.listener.duplicated + strange + doubled_at_hub + transactions.doubled,
+            failures,
+        }
     };
-    drop(world);
     indexer.stop(shared).await;
     relayer.stop().await;
     played
