@@ -245,10 +245,12 @@ pub fn check_standing(body: &StandingBody, asked: &Asked<'_>) -> Result<(), Refu
     Ok(())
 }
 
-/// The time-out by which a deal ends next, and its first second. None while what was seen may still change that.
-pub fn next(position: &Position, provisional: bool, terms: &Terms) -> Option<(TimeOut, u64)> {
+/// The time-out by which a deal ends next, and its first second. None while what was seen changes that, should it become
+/// final (`likely`); what leaves the deadline as it is, evidence for one, keeps nobody waiting.
+pub fn next(position: &Position, likely: &Position, terms: &Terms) -> Option<(TimeOut, u64)> {
     use super::position::Timeout;
-    let (last, then) = position.next_deadline(terms).filter(|_| !provisional)?;
+    let ends = position.next_deadline(terms);
+    let (last, then) = ends.filter(|_| likely.next_deadline(terms) == ends)?;
     let time_out = match then {
         Timeout::Void => return None,
         Timeout::Reclaim => TimeOut::Reclaim,

@@ -444,7 +444,7 @@ async fn intents(
 #[utoipa::path(post, path = "/v1/intents/progress", tag = "relayer", request_body = Object, responses(
     (status = 204, description = "Noted"),
     (status = 401, description = "Not the relayer's key", content_type = "application/problem+json"),
-    (status = 404, description = "There is no intent of that key", content_type = "application/problem+json"),
+    (status = 422, description = "`no_intent`: there is none of that key", content_type = "application/problem+json"),
 ))]
 async fn progress(
     State(hub): State<Hub>,
@@ -460,7 +460,9 @@ async fn progress(
     }
     let mut write = hub.db.begin().await.map_err(Error::from)?;
     if !intents::report(write.on(), &report, hub.clock.now_ms()).await? {
-        return Err(Problem::not_found("intent", report.key));
+        // Not 404: to the relayer that means a wrong address.
+        let told = format!("there is no intent {:.100}", report.key);
+        return Err(Problem::invalid(told).at("/key").by_rule("no_intent"));
     }
     write.commit().await.map_err(Error::from)?;
     Ok(StatusCode::NO_CONTENT)

@@ -13,6 +13,7 @@ use sqlx::{AnyConnection, Row};
 use super::{
     acts::{self, ACTS_MAX, ActBody, Asked, PATIENCE, StandingBody},
     intents,
+    position::Position,
     store::{self, Purchase, corrupt, json, parsed, text},
 };
 use crate::{
@@ -70,8 +71,12 @@ pub(super) async fn contract_accepts(hub: &Hub, record: &Record) -> Result<Optio
 }
 
 fn asked<'a>(purchase: &'a Purchase, party: AccountId, now: u64) -> Asked<'a> {
-    let likely = purchase.provisional.as_ref().map_or(&purchase.position, |seen| &seen.position);
-    Asked { terms: &purchase.terms, position: &purchase.position, likely, party, now }
+    Asked { terms: &purchase.terms, position: &purchase.position, likely: likely(purchase), party, now }
+}
+
+/// Where it stands if what was seen becomes final.
+fn likely(purchase: &Purchase) -> &Position {
+    purchase.provisional.as_ref().map_or(&purchase.position, |seen| &seen.position)
 }
 
 fn party_of(purchase: &Purchase, record: &Record) -> Result<AccountId, Error> {
@@ -147,16 +152,22 @@ pub(super) async fn stand(
 /// Does what was asked for where its moment has come, and keeps the moment to come. `now` in Unix seconds.
 pub(super) async fn schedule(on: &mut AnyConnection, purchase: &Purchase, now: u64) -> Result<(), Error> {
     forget(on, purchase, None).await?;
-    let next = acts::next(&purchase.position, purchase.provisional.is_some(), &purchase.terms);
+    let next = acts::next(&purchase.position, likely(purchase), &purchase.terms);
     let Some((time_out, from)) = next else { return Ok(()) };
-    let wanted = standing(on, purchase).await?;
-    let Some((_, account)) = wanted.into_iter().find(|(wanted, _)| *wanted == time_out) else {
+    let mut wanted = standing(on, purchase).await?;
+    wanted.retain(|(wanted, _)| *wanted == time_out);
+    if wanted.is_empty() {
         return Ok(());
-    };
+    }
     if from <= now {
-        let key = format!("time-out/{}/{}", purchase.deal, time_out.name());
-        let (action, deadline) = (IntentAction::TimeOut { time_out }, now.saturating_add(PATIENCE));
-        return intents::publish_for(on, account, &key, purchase, action, deadline).await;
+        let deadline = now.saturating_add(PATIENCE);
+        for (_, account) in wanted {
+            // One for each who wants it: what stands in one account's way must not keep it from the other.
+            let key = format!("time-out/{}/{}/{account}", purchase.deal, time_out.name());
+            let action = IntentAction::TimeOut { time_out };
+            intents::publish_for(on, account, &key, purchase, action, deadline).await?;
+        }
+        return Ok(());
     }
     sqlx::query("INSERT INTO time_outs (deal, time_out, at) VALUES ($1, $2, $3)")
         .bind(purchase.deal.to_string())

@@ -27,6 +27,11 @@ fn standing(trade: &Trade, person: &Person, bought: &Bought, time_outs: &[&str])
     person.record_about(&trade.hub, "standing@1", bought.id, json!({ "time_outs": time_outs }))
 }
 
+/// The key of a time-out that somebody wants.
+fn time_out(bought: &Bought, name: &str, by: &Person) -> String {
+    format!("time-out/{}/{name}/{}", bought.deal, by.account)
+}
+
 /// Everything that is asked of the relayer, as it gets it.
 async fn asked(trade: &Trade) -> Vec<Value> {
     let request = trade.hub.request(reqwest::Method::GET, "/v1/intents?after=0&limit=100&wait=0");
@@ -157,7 +162,7 @@ async fn a_time_out_is_asked_for_in_its_first_second_for_who_wants_it() {
         trade.hub.say(&signed(&trade, &trade.buyer, &second, &release)).await;
         assert_eq!(asked(&trade).await.len(), 1, "the last second is still the buyer's");
         trade.hub.clock.pass_ms(1_000);
-        let intent = comes(&trade, &format!("time-out/{}/claim", bought.deal)).await;
+        let intent = comes(&trade, &time_out(&bought, "claim", &trade.seller)).await;
         assert_eq!(intent["action"], json!({ "do": "time_out", "time_out": "claim" }));
         assert_eq!(intent["asked_by"], json!(trade.seller.account));
         trade.hub.end().await;
@@ -187,8 +192,40 @@ async fn a_standing_order_taken_back_or_overtaken_asks_for_nothing() {
         trade.hub.clock.pass_ms(i64::try_from(ends).unwrap() - trade.hub.now());
         // It is: then the order is carried out, and nothing else was before it.
         trade.deliver(&[trade.script.tells(&event, Finality::Retracted)]).await;
-        comes(&trade, &format!("time-out/{}/reclaim", seen.deal)).await;
+        comes(&trade, &time_out(&seen, "reclaim", &trade.buyer)).await;
         assert_eq!(asked(&trade).await.len(), 1);
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_parties_lapses_are_asked_for_and_what_one_does_on_the_way_keeps_neither() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let bought = trade.agree(1).await;
+        trade.fund(&bought).await;
+        for party in [&trade.buyer, &trade.seller] {
+            trade.hub.say(&standing(&trade, party, &bought, &["lapse"])).await;
+        }
+        let disputed = trade.dispute(&bought).await;
+        let ends = (disputed.block_time + u64::from(bought.terms.ruling) + 1) * 1_000;
+        // Seen and not final, all the time: it does not move the deadline.
+        let argued = EventBody::Evidence {
+            deal: bought.deal,
+            by: bought.terms.buyer.address,
+            evidence: B256::ZERO,
+            uri: "u".to_owned(),
+            count: 3,
+        };
+        let event = trade.script.happens(ground.escrow, argued);
+        trade.deliver(&[trade.script.tells(&event, Finality::Seen)]).await;
+        let token = trade.seller.sign_in(&trade.hub).await;
+        assert_eq!(trade.view(&token, &bought).await["provisional"]["finality"], "seen");
+        trade.hub.clock.pass_ms(i64::try_from(ends).unwrap() - trade.hub.now());
+        for party in [&trade.buyer, &trade.seller] {
+            let intent = comes(&trade, &time_out(&bought, "lapse", party)).await;
+            assert_eq!(intent["asked_by"], json!(party.account));
+        }
         trade.hub.end().await;
     }
 }

@@ -208,7 +208,8 @@ async fn an_intent_is_published_once_and_waited_for() {
             let request = trade.hub.request(reqwest::Method::POST, "/v1/intents/progress");
             trade.hub.ask(request.bearer_auth(RELAYER_KEY).json(&body))
         };
-        assert_eq!(report("open/nothing").await.status, 404);
+        let unknown = report("open/nothing").await;
+        assert_eq!((unknown.status, &unknown.body["rule"]), (422, &json!("no_intent")));
         assert_eq!(report(intent["key"].as_str().unwrap()).await.status, 204);
         let seller = trade.seller.sign_in(&trade.hub).await;
         let seen = trade.view(&seller, &bought).await;
