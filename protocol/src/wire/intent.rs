@@ -165,7 +165,7 @@ pub struct Estimate {
     /// As prices are now.
     #[serde(with = "dec")]
     pub cost_now: u128,
-    /// What the relayer would spend on it at most, whatever prices become.
+    /// What the relayer would spend at most, whatever prices become: on an EVM chain on one nonce, on Solana in all.
     #[serde(with = "dec")]
     pub cost_max: u128,
 }
