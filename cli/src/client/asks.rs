@@ -54,7 +54,10 @@ pub async fn stand(member: &Member, view: &PurchaseView, time_outs: Vec<TimeOut>
 }
 
 /// What to sign in order to close a deal at this total of the seller: what the other party signed already, where it is still
-/// good for this, else a new offer as the deal stands now.
+/// good for this and for no longer than `valid_until`, else a new offer as the deal stands now.
+///
+/// # Errors
+/// The deal is not open, or the chain does not answer.
 pub async fn settlement(
     chain: &Chain,
     view: &PurchaseView,
@@ -70,23 +73,40 @@ pub async fn settlement(
     }
     let status = Status::ALL.iter().position(|one| *one == state.status);
     let status = status.and_then(|at| u8::try_from(at).ok()).ok_or_else(|| anyhow!("an unknown status"))?;
-    let (rulings, now) = (rulings(chain, terms, view).await?, chain.now().await?);
+    // Outside a dispute the escrow asks no arbiter.
+    let disputed = state.status == Status::Disputed;
+    let rulings = if disputed { rulings(chain, terms, view).await? } else { 0 };
+    let now = chain.now().await?;
+    let mine = PartyAct::Settle { seller_total, status, rulings, valid_until };
     let offered = details.acts.iter().rev().filter(|one| one.party != me).map(|one| &one.act);
-    let fitting = offered.into_iter().find(|act| {
-        matches!(act, PartyAct::Settle { seller_total: total, status: at, rulings: heard, valid_until }
-            if (*total, *at, *heard) == (seller_total, status, rulings) && *valid_until >= now)
-    });
-    Ok(fitting.cloned().unwrap_or(PartyAct::Settle { seller_total, status, rulings, valid_until }))
+    Ok(offered.into_iter().find(|act| serves(act, &mine, now)).cloned().unwrap_or(mine))
 }
 
-/// How many rulings the arbiter has accepted.
+/// Whether the other party's offer says what one's own would, is still good, and binds for no longer than that.
+fn serves(offered: &PartyAct, mine: &PartyAct, now: u64) -> bool {
+    let (
+        PartyAct::Settle { valid_until: theirs, seller_total, status, rulings },
+        PartyAct::Settle {
+            valid_until: until,
+            seller_total: my_total,
+            status: my_status,
+            rulings: my_rulings,
+        },
+    ) = (offered, mine)
+    else {
+        return false;
+    };
+    (seller_total, status, rulings) == (my_total, my_status, my_rulings) && (now..=*until).contains(theirs)
+}
+
+/// How many rulings the arbiter of a disputed deal has accepted.
 async fn rulings(chain: &Chain, terms: &Terms, view: &PurchaseView) -> Result<u8> {
     match chain {
         Chain::Evm(chain) => {
             let escrow = address_of("escrow", terms.escrow)?;
             let asked = ArbitrationPools::rulingsCall { escrow, deal: view.deal };
-            // An arbiter that does not answer counts as none, as the escrow has it.
-            Ok(chain.read(address_of("arbiter", terms.arbiter)?, &asked).await.unwrap_or(0))
+            // An arbiter that does not answer counts as none, as the escrow has it; a node that does not is a failure.
+            Ok(chain.read_of_any(address_of("arbiter", terms.arbiter)?, &asked).await?.unwrap_or(0))
         }
         Chain::Solana(chain) => Ok(chain.deal(view.deal).await?.map_or(0, |deal| deal.rulings)),
     }
@@ -127,4 +147,35 @@ pub async fn withdrawal(
         bail!("purchase {}: the escrow owes {me} nothing", view.id);
     }
     Ok(PartyAct::Withdraw { amount: amount.unwrap_or(credit), to, nonce, valid_until })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_is_taken_where_it_is_good_and_binds_no_longer_than_asked_for() {
+        let (now, until) = (1_000, 2_000);
+        let settle = |seller_total, status, rulings, valid_until| PartyAct::Settle {
+            seller_total,
+            status,
+            rulings,
+            valid_until,
+        };
+        let mine = settle(600, 3, 1, until);
+        for good in [now, now + 1, until] {
+            assert!(serves(&settle(600, 3, 1, good), &mine, now), "{good}");
+        }
+        let others = [
+            settle(601, 3, 1, until),
+            settle(600, 2, 1, until),
+            settle(600, 3, 0, until),
+            settle(600, 3, 1, now - 1),
+            settle(600, 3, 1, until + 1),
+            PartyAct::Release { total: 600 },
+        ];
+        for other in others {
+            assert!(!serves(&other, &mine, now), "{other:?}");
+        }
+    }
 }

@@ -136,6 +136,19 @@ impl Chain {
             .with_context(|| format!("{contract} does not answer {} as our contract does", C::SIGNATURE))
     }
 
+    /// As [`Self::read`], of a contract that need not be ours: none where it refuses or answers something else.
+    ///
+    /// # Errors
+    /// The node does not answer, or refuses for a reason of its own.
+    pub async fn read_of_any<C: SolCall>(&self, contract: Address, call: &C) -> Result<Option<C::Return>> {
+        let request = TransactionRequest::default().with_to(contract).with_input(call.abi_encode());
+        match self.provider.call(request).await {
+            Ok(answer) => Ok(C::abi_decode_returns(&answer).ok()),
+            Err(error) if error.as_error_resp().is_some_and(|told| told.message.contains("revert")) => Ok(None),
+            Err(error) => Err(explain(C::SIGNATURE, &error)),
+        }
+    }
+
     /// The same chain with a wallet that signs.
     pub fn signed_by(&self, signer: &PrivateKeySigner) -> Result<Wallet> {
         let url = self.url.parse().with_context(|| format!("--rpc {}", self.url))?;
