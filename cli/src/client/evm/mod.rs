@@ -144,7 +144,9 @@ impl Chain {
         let request = TransactionRequest::default().with_to(contract).with_input(call.abi_encode());
         match self.provider.call(request).await {
             Ok(answer) => Ok(C::abi_decode_returns(&answer).ok()),
-            Err(error) if error.as_error_resp().is_some_and(|told| told.message.contains("revert")) => Ok(None),
+            Err(error) if error.as_error_resp().is_some_and(|told| told.message.contains("revert")) => {
+                Ok(None)
+            }
             Err(error) => Err(explain(C::SIGNATURE, &error)),
         }
     }
