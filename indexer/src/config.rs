@@ -44,7 +44,7 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChainConfig {
-    /// JSON-RPC over HTTP, 1 to 8, all of this chain. The next is used when one fails.
+    /// JSON-RPC over HTTP, 1 to 8, each once, all of this chain. The next is used when one fails.
     pub rpc_urls: Vec<String>,
     /// WebSocket of a Solana node, so that the next look at the chain need not wait for its time; not used on other chains.
     pub ws_url: Option<String>,
@@ -138,6 +138,11 @@ impl ChainConfig {
         if self.rpc_urls.is_empty() || self.rpc_urls.len() > 8 {
             return refuse("rpc_urls", format!("{} URLs", self.rpc_urls.len()), "1 to 8 URLs");
         }
+        // One node that counts twice is a quorum with itself.
+        let mut seen = BTreeSet::new();
+        if let Some(at) = self.rpc_urls.iter().position(|url| !seen.insert(url.trim_end_matches('/'))) {
+            return refuse("rpc_urls", format!("a repeated URL in position {at}"), "each URL once");
+        }
         if let Some(quorum) = self.quorum.filter(|quorum| *quorum < 1 || *quorum > self.urls()) {
             return refuse("quorum", quorum.to_string(), "1 to the number of rpc_urls");
         }
@@ -163,12 +168,6 @@ impl ChainConfig {
 
     fn urls(&self) -> u64 {
         u64::try_from(self.rpc_urls.len()).unwrap_or(u64::MAX)
-    }
-
-    /// Nodes that must agree on a final block.
-    #[expect(dead_code, reason = "the boundary of finality asks for it")]
-    pub(crate) fn quorum(&self) -> u64 {
-        self.quorum.unwrap_or_else(|| (self.urls() / 2).saturating_add(1))
     }
 
     /// Each contract once, in order.

@@ -412,6 +412,10 @@ async fn a_configuration_that_cannot_be_used_is_refused_by_key_and_chain() {
             of(|chain| chain.rpc_urls = vec!["ftp://127.0.0.1".to_owned()]),
             "rpc_urls is not a URL in position 0",
         ),
+        (
+            of(|chain| chain.rpc_urls.push("http://127.0.0.1:9/".to_owned())),
+            "rpc_urls is a repeated URL in position 1, but must be each URL once",
+        ),
         (of(|chain| chain.contracts.clear()), "contracts is 0 contracts"),
         (
             of(|chain| chain.contracts = vec![protocol::chain::Address::Solana([7; 32])]),
