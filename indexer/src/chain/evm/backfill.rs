@@ -57,12 +57,17 @@ struct Piece {
 struct Slot {
     from: u64,
     to: u64,
-    task: AbortOnDropHandle<Result<Piece, RpcError>>,
+    /// None until its turn comes.
+    task: Option<AbortOnDropHandle<Result<Piece, RpcError>>>,
 }
 
 impl Slot {
     fn blocks(&self) -> u64 {
         self.to.saturating_sub(self.from).saturating_add(1)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.task.as_ref().is_some_and(AbortOnDropHandle::is_finished)
     }
 }
 
@@ -116,7 +121,7 @@ impl Backfill {
         self.fill(from, to);
         let (mut batch, mut parent): (Option<Batch>, _) = (None, tip.hash);
         // The first is waited for; others only come along.
-        while self.slots.front().is_some_and(|slot| batch.is_none() || slot.task.is_finished()) {
+        while self.slots.front().is_some_and(|slot| batch.is_none() || slot.is_finished()) {
             let Some(slot) = self.slots.pop_front() else { break };
             let piece = match self.piece(slot).await {
                 Ok(piece) => piece,
@@ -167,7 +172,8 @@ impl Backfill {
     /// What a slot's task came to; puts back what it left over.
     async fn piece(&mut self, slot: Slot) -> Result<Piece, RpcError> {
         let (from, to, blocks) = (slot.from, slot.to, slot.blocks());
-        let piece = match slot.task.await {
+        let task = slot.task.unwrap_or_else(|| self.begin(from, to));
+        let piece = match task.await {
             Ok(Ok(piece)) => piece,
             Ok(Err(error)) => {
                 self.width.failed();
@@ -197,8 +203,9 @@ impl Backfill {
                 self.put_back(piece.to.saturating_add(1), to, self.sizer.size());
             }
         }
-        metrics::gauge!("indexer_range_blocks").set(self.sizer.size() as f64);
-        metrics::gauge!("indexer_ranges_at_once").set(self.width.now() as f64);
+        let chain = self.watch.chain.to_string();
+        metrics::gauge!("indexer_range_blocks", "chain" => chain.clone()).set(self.sizer.size() as f64);
+        metrics::gauge!("indexer_ranges_at_once", "chain" => chain).set(self.width.now() as f64);
         Ok(piece)
     }
 
@@ -216,25 +223,40 @@ impl Backfill {
             next = last.saturating_add(1);
         }
         for (from, to) in pieces.into_iter().rev() {
-            let slot = self.slot(from, to);
-            self.slots.push_front(slot);
+            self.slots.push_front(Slot { from, to, task: None });
         }
     }
 
-    /// Begins as many ranges as the node bears; the first begins at `from` where none is under way.
+    /// Begins as many ranges as the node bears, and the first in any case; it is at `from` where there is none.
     fn fill(&mut self, from: u64, to: u64) {
         let mut from = self.slots.back().map_or(from, |slot| slot.to.saturating_add(1));
         while self.slots.len() < self.width.now() && from <= to {
             let last = from.saturating_add(self.sizer.size()).saturating_sub(1).min(to);
-            let slot = self.slot(from, last);
-            self.slots.push_back(slot);
+            self.slots.push_back(Slot { from, to: last, task: None });
             from = last.saturating_add(1);
+        }
+        let begun = self.slots.iter().filter(|slot| slot.task.is_some()).count();
+        let mut more = self.width.now().saturating_sub(begun);
+        for at in 0..self.slots.len() {
+            if more == 0 && at > 0 {
+                break;
+            }
+            let Some((from, to)) =
+                self.slots.get(at).filter(|slot| slot.task.is_none()).map(|slot| (slot.from, slot.to))
+            else {
+                continue;
+            };
+            let task = self.begin(from, to);
+            if let Some(slot) = self.slots.get_mut(at) {
+                slot.task = Some(task);
+            }
+            more = more.saturating_sub(1);
         }
     }
 
-    fn slot(&self, from: u64, to: u64) -> Slot {
+    fn begin(&self, from: u64, to: u64) -> AbortOnDropHandle<Result<Piece, RpcError>> {
         let work = read(self.rpc.clone(), self.watch.clone(), self.sizer, from, to);
-        Slot { from, to, task: AbortOnDropHandle::new(tokio::spawn(work)) }
+        AbortOnDropHandle::new(tokio::spawn(work))
     }
 }
 

@@ -67,8 +67,8 @@ impl Sizer {
             Some(suggested) if suggested >= 1 && suggested < blocks => suggested,
             _ => (blocks / 2).max(1),
         };
-        // A number of blocks is the provider's rule; a range is what would do this once.
-        if !matches!(hint, Some(Hint::Range(..))) {
+        // A number of blocks is the provider's rule; what would do this once is not.
+        if matches!(hint, Some(Hint::Blocks(_))) {
             self.cap = self.cap.min(less);
         }
         self.size = self.size.min(less).max(1);
@@ -143,6 +143,10 @@ mod tests {
         assert_eq!(sizer.refused(7, 1_600, Some(Hint::Range(7, 16))), 10);
         sizer.answered(10, 0);
         assert_eq!(sizer.size(), 50);
+        // Nor does a half that nobody named.
+        assert_eq!(sizer.refused(7, 50, None), 25);
+        sizer.answered(25, 0);
+        assert_eq!(sizer.size(), 125);
     }
 
     #[test]
