@@ -138,14 +138,29 @@ pub(crate) async fn open(on: &mut AnyConnection, chain: i64) -> Result<Vec<Fault
         .collect()
 }
 
-/// Kinds with an open fault of a chain, each once.
-pub(crate) async fn alarms(on: &mut AnyConnection, chain: i64) -> Result<Vec<FaultKind>, Error> {
+/// What the open faults of one kind of a chain are about, in order; at most 100.
+pub(crate) async fn subjects(
+    on: &mut AnyConnection,
+    chain: i64,
+    kind: FaultKind,
+) -> Result<Vec<String>, Error> {
     let rows = sqlx::query(
-        "SELECT DISTINCT kind FROM faults WHERE cleared_at IS NULL AND chain = $1 ORDER BY kind",
+        "SELECT subject FROM faults WHERE chain = $1 AND kind = $2 AND cleared_at IS NULL ORDER BY subject LIMIT 100",
     )
     .bind(chain)
+    .bind(kind.name())
     .fetch_all(on)
     .await?;
+    rows.iter().map(|row| row.text("subject")).collect()
+}
+
+/// Kinds with an open fault of a chain, each once.
+pub(crate) async fn alarms(on: &mut AnyConnection, chain: i64) -> Result<Vec<FaultKind>, Error> {
+    let rows =
+        sqlx::query("SELECT DISTINCT kind FROM faults WHERE cleared_at IS NULL AND chain = $1 ORDER BY kind")
+            .bind(chain)
+            .fetch_all(on)
+            .await?;
     rows.iter().map(|row| kind(&row.text("kind")?)).collect()
 }
 

@@ -19,7 +19,10 @@ use serde_json::json;
 use service::db::testing::on_both;
 
 use super::model::fold;
-use crate::testing::Running;
+use crate::testing::{
+    Running,
+    node::{Node, refuse},
+};
 
 #[tokio::test]
 async fn a_case_is_told_from_its_opening_to_its_ruling() {
@@ -88,7 +91,8 @@ async fn contracts_are_read_through_the_indexer_within_limits() {
 
     let db = service::db::testing::sqlite();
     let chain = Chain::start().await;
-    let indexer = Running::on(&chain, &db).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    let indexer = Running::behind(&node, &chain, &db).await;
     let call = |body: serde_json::Value| {
         let request = indexer.http.post(format!("{}/v1/call", indexer.base)).json(&body);
         async move {
@@ -120,8 +124,26 @@ async fn contracts_are_read_through_the_indexer_within_limits() {
         assert_eq!(status, code, "{text}");
         assert!(text.contains(words), "{text}");
     }
+
+    // Whatever a call does, anybody may make it: the node is not left for that.
+    let faulty = chain.deploy(INVALID.parse().unwrap()).await;
+    let faulty = json!({"to": format!("{}:{faulty}", chain.chain), "data": "0x"});
+    let (status, text) = call(faulty.clone()).await;
+    assert_eq!(status, 200, "{text}");
+    assert!(matches!(serde_json::from_str(&text).unwrap(), CallOutcome::Reverted { .. }), "{text}");
+    node.lies(|request, answer| {
+        if request["method"] == "eth_call" {
+            refuse(answer, -32603, "internal error");
+        }
+    });
+    let (status, text) = call(faulty).await;
+    assert_eq!(status, 503, "{text}");
+    assert_eq!(indexer.status().await.providers[0].failures, 0);
     indexer.stop().await;
 }
+
+/// A contract whose every call ends with the invalid opcode.
+const INVALID: &str = "0x60fe60005360016000f3";
 
 fn call_data(terms: &protocol::terms::Terms) -> alloy::primitives::Bytes {
     call::reclaim(terms).unwrap()

@@ -2,6 +2,7 @@
 //! committed in one transaction.
 
 pub(crate) mod api;
+mod batch;
 mod evm;
 pub(crate) mod follow;
 mod quorum;

@@ -7,6 +7,7 @@ use protocol::{
 use sqlx::AnyConnection;
 
 use super::{
+    batch::Batch,
     follow::{Ground, Progress},
     rpc::RpcError,
 };
@@ -18,8 +19,8 @@ use crate::{
     },
 };
 
-/// Deals that are compared in one step.
-const DEALS: u64 = 50;
+/// The most deals that are compared in one step.
+const DEALS_MAX: u64 = 50;
 /// The longest rest, in milliseconds, before nodes that did not tell are asked again.
 const REST_MS: i64 = 60_000;
 
@@ -34,26 +35,41 @@ pub(crate) struct Reconciler {
     next_at: i64,
     /// The last subject of the step before, within a round.
     after: Option<String>,
+    /// What that was before the questions that are asked now.
+    before: Option<String>,
+    /// Unix milliseconds; nodes that did not tell are left alone until then.
+    rests_until: i64,
+    /// Deals of one step.
+    batch: Batch,
 }
 
 impl Reconciler {
     pub fn new(every_ms: u64) -> Self {
-        Self { every_ms: i64::try_from(every_ms).unwrap_or(i64::MAX), next_at: 0, after: None }
+        Self {
+            every_ms: i64::try_from(every_ms).unwrap_or(i64::MAX),
+            next_at: 0,
+            after: None,
+            before: None,
+            rests_until: 0,
+            batch: Batch::new(DEALS_MAX),
+        }
     }
 
     /// The next states to compare as of a final block; none when it is not the time for it, or there are none.
     pub async fn questions(&mut self, ground: &Ground, block: u64) -> Result<Vec<Question>, Error> {
         let now = ground.shared.clock.now_ms();
-        if self.after.is_none() && now < self.next_at {
+        if now < self.rests_until || (self.after.is_none() && now < self.next_at) {
             return Ok(Vec::new());
         }
         let reader = &mut *ground.shared.db.reader().acquire().await?;
         let mut questions = Vec::new();
         // A page may hold only deals that were funded since: they are for a later round.
         while questions.is_empty() {
+            self.before.clone_from(&self.after);
             let after = self.after.clone().unwrap_or_default();
             let subjects =
-                states::store::open_deals(&mut *reader, ground.chain.number, &after, DEALS).await?;
+                states::store::open_deals(&mut *reader, ground.chain.number, &after, self.batch.size())
+                    .await?;
             let Some(last) = subjects.last().cloned() else {
                 self.after = None;
                 self.next_at = now.saturating_add(self.every_ms);
@@ -76,7 +92,7 @@ impl Reconciler {
     }
 
     /// Records what came of questions: of each, in order, how the contract's word differs from the events. Nodes that do not
-    /// tell are asked again in another round.
+    /// tell are asked the same again later, and fewer at once where it was too much.
     pub async fn answers(
         &mut self,
         ground: &Ground,
@@ -87,12 +103,17 @@ impl Reconciler {
         let answers = match answers {
             Ok(answers) => answers,
             Err(error) => {
+                // The same are asked about again.
+                self.after = self.before.take();
+                if self.batch.refused(&error) {
+                    return Ok(Progress::Advanced);
+                }
                 tracing::warn!(%error, "open deals cannot be compared with the contract now");
-                self.after = None;
-                self.next_at = ground.shared.clock.now_ms().saturating_add(self.every_ms.min(REST_MS));
+                self.rests_until = ground.shared.clock.now_ms().saturating_add(self.every_ms.min(REST_MS));
                 return Ok(Progress::Idle);
             }
         };
+        self.batch.answered();
         for ((subject, _), differs) in questions.iter().zip(answers) {
             match differs {
                 Some(words) => {

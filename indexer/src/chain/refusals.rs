@@ -81,6 +81,32 @@ const TOO_LARGE: [&str; 18] = [
     "blocks range",
 ];
 
+/// Words that tell of a call that the contract itself ended, by a revert or by what no contract may do.
+const HALTS: [&str; 16] = [
+    "revert",
+    "opcode",
+    "out of gas",
+    "outofgas",
+    "gas required exceeds",
+    "gas uint64 overflow",
+    "invalid jump",
+    "invalidjump",
+    "stack limit",
+    "stack underflow",
+    "stackunderflow",
+    "stackoverflow",
+    "write protection",
+    "return data out of bounds",
+    "evm error",
+    "vm execution error",
+];
+
+/// Whether an error is the called contract's, and none of the node: by code 3 or its words.
+pub(crate) fn halted(code: i64, message: &str) -> bool {
+    let words = message.to_lowercase();
+    code == 3 || HALTS.iter().any(|sign| words.contains(sign))
+}
+
 /// Solana's codes for a slot without a block, and for what the node does not have yet.
 const fn not_there(code: i64) -> bool {
     matches!(code, -32004 | -32007 | -32009 | -32014 | -32016)
@@ -153,7 +179,7 @@ impl Iterator for Numbers<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Hint, Refusal, read};
+    use super::{Hint, Refusal, halted, read};
 
     #[test]
     fn every_providers_words_are_understood() {
@@ -258,6 +284,24 @@ mod tests {
             ("anyone", -32000, "try with this block range [0x20, 0x10]", less),
         ] {
             assert_eq!(read(code, message), refusal, "{provider}: {message}");
+        }
+    }
+
+    #[test]
+    fn what_a_contract_does_is_no_refusal_of_the_node() {
+        for (code, message, contract) in [
+            (3, "anything", true),
+            (-32000, "execution reverted: too many requests", true),
+            (-32000, "invalid opcode: INVALID", true),
+            (-32603, "EVM error InvalidFEOpcode", true),
+            (-32000, "out of gas", true),
+            (-32000, "stack underflow (0 <=> 2)", true),
+            (-32000, "header not found", false),
+            (-32000, "execution aborted (timeout = 5s)", false),
+            (-32603, "internal error", false),
+            (-32005, "daily request count exceeded, request rate limited", false),
+        ] {
+            assert_eq!(halted(code, message), contract, "{message}");
         }
     }
 

@@ -130,12 +130,14 @@ pub(crate) fn classify(method: &'static str, error: &TransportError) -> RpcError
 pub(crate) struct Health {
     /// Requests that it did not answer, or not usefully.
     pub failures: u64,
-    /// Of them, since it answered last.
+    /// Of them, since it answered last as a node of the chain.
     pub in_a_row: u32,
     /// Answers that were proven wrong.
     pub lies: u64,
     /// The fault about that is open.
     accused: bool,
+    /// The lie was about logs: that it has the same hashes as the others says nothing of them.
+    misled: bool,
     /// It is not asked any more but for whether it agrees again.
     pub distrusted: bool,
     /// Until this round it is left alone, for it did not answer.
@@ -257,23 +259,27 @@ impl Nodes {
     /// another.
     pub async fn node(&self) -> Result<&Node, RpcError> {
         let present = self.present.load(Ordering::Relaxed);
-        let turns = (0..self.nodes.len()).filter_map(|more| {
-            let index = present.wrapping_add(more).checked_rem(self.nodes.len())?;
-            self.nodes.get(index)
-        });
-        let mut turns = turns.peekable();
-        let first = turns.peek().copied();
-        let Some(node) = turns.find(|node| !node.health().distrusted).or(first) else {
+        let Some(node) = self.whose_turn(present).and_then(|at| self.nodes.get(at)) else {
             return Err(RpcError::Failed { method: "any", reason: "no node is configured".to_owned() });
         };
         self.right(node).await.map(|()| node)
+    }
+
+    /// The position of the first node from `present` on that was not caught lying, or of that one where all were.
+    fn whose_turn(&self, present: usize) -> Option<usize> {
+        let turns =
+            (0..self.nodes.len()).filter_map(|more| present.wrapping_add(more).checked_rem(self.nodes.len()));
+        let mut turns = turns.peekable();
+        let first = turns.peek().copied();
+        let trusted = |at: &usize| self.nodes.get(*at).is_some_and(|node| !node.health().distrusted);
+        turns.find(trusted).or(first)
     }
 
     /// Whether a node serves the right chain.
     async fn right(&self, node: &Node) -> Result<(), RpcError> {
         if !node.right_chain.load(Ordering::Relaxed) {
             let served = source::served(self, node, self.chain).await?;
-            self.check(node, served).inspect_err(|_| self.turn())?;
+            self.check(node, served).inspect_err(|error| self.failed(node, "chain", error))?;
             node.right_chain.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -316,7 +322,12 @@ impl Nodes {
         match tokio::time::timeout(self.timeout.min(POLL_MAX), answer).await {
             Ok(Ok(answer)) => Some((at, answer)),
             Ok(Err(RpcError::Unknown { .. })) => None,
-            Ok(Err(_)) | Err(_) => {
+            away => {
+                // Who was not waited for was not counted by the request either.
+                if away.is_err() {
+                    let reason = "no answer in time".to_owned();
+                    self.failed(node, "any", &RpcError::Failed { method: "any", reason });
+                }
                 node.note(|health| {
                     // A node that is away must not slow down every look at the chain.
                     let rest = 2_u64.saturating_pow(health.in_a_row.clamp(1, 6));
@@ -342,67 +353,113 @@ impl Nodes {
 
     /// What the present node said does not fit together: perhaps another one does better.
     pub fn doubt(&self) {
-        metrics::counter!("indexer_rpc_inconsistent_total").increment(1);
-        self.turn();
+        metrics::counter!("indexer_rpc_inconsistent_total", "chain" => self.label()).increment(1);
+        if let Some(at) = self.whose_turn(self.present.load(Ordering::Relaxed)) {
+            self.turn_from(at);
+        }
     }
 
-    fn turn(&self) {
-        self.present.fetch_add(1, Ordering::Relaxed);
+    /// The next node has its turn, if it is this one's: of many requests that fail at once only the first moves on.
+    fn turn_from(&self, at: usize) {
+        let present = self.present.load(Ordering::Relaxed);
+        if self.whose_turn(present) == Some(at) {
+            let next = at.wrapping_add(1).checked_rem(self.nodes.len()).unwrap_or_default();
+            // Where it fails, another has moved on.
+            let _ = self.present.compare_exchange(present, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn label(&self) -> String {
+        self.chain.to_string()
     }
 
     /// What a failure means for the node: another process may answer at its address the next time, perhaps of another
     /// chain, and another node may do better meanwhile.
     pub fn failed(&self, node: &Node, method: &'static str, error: &RpcError) {
-        metrics::counter!("indexer_rpc_errors_total", "method" => method).increment(1);
+        metrics::counter!("indexer_rpc_errors_total", "chain" => self.label(), "method" => method)
+            .increment(1);
+        let (turns, forgets) = match error {
+            RpcError::Failed { .. } | RpcError::WrongChain { .. } | RpcError::OtherGenesis { .. } => {
+                (true, true)
+            }
+            RpcError::Busy { .. } => (true, false),
+            _ => (false, false),
+        };
         node.note(|health| {
             health.failures = health.failures.saturating_add(1);
-            if matches!(error, RpcError::Failed { .. } | RpcError::Busy { .. }) {
+            if turns {
                 health.in_a_row = health.in_a_row.saturating_add(1);
             }
         });
-        match error {
-            RpcError::Failed { .. } => {
-                node.right_chain.store(false, Ordering::Relaxed);
-                self.turn();
-            }
-            RpcError::Busy { .. } => self.turn(),
-            _ => {}
+        if forgets {
+            node.right_chain.store(false, Ordering::Relaxed);
+        }
+        if turns {
+            self.turn_from(self.position(node));
         }
     }
 
-    /// An answer of a node was proven wrong, by position: from now on others are asked, if there are any.
+    /// A hash that a node told was proven wrong, by position: from now on others are asked, if there are any, until it has
+    /// the same hashes as they again.
     pub fn lied(&self, at: usize, words: String) {
+        self.accuse(at, words, false);
+    }
+
+    /// The logs that a node told of a range were proven wrong or not all, by position: from now on others are asked, if there
+    /// are any, as long as the process lives, whatever its hashes.
+    pub fn misled(&self, at: usize, words: String) {
+        self.accuse(at, words, true);
+    }
+
+    fn accuse(&self, at: usize, words: String, misled: bool) {
         let Some(node) = self.nodes.get(at) else { return };
         tracing::error!(node = node.host, words, "a provider lied");
-        metrics::counter!("indexer_provider_lies_total", "node" => node.host.clone()).increment(1);
+        metrics::counter!("indexer_provider_lies_total", "chain" => self.label(), "node" => node.host.clone())
+            .increment(1);
         node.note(|health| {
             health.lies = health.lies.saturating_add(1);
+            health.misled |= misled;
             health.accused = true;
             health.distrusted = self.nodes.len() > 1;
         });
         self.catch(Caught { host: node.host.clone(), lie: Some(words) });
     }
 
-    /// A node says what the others say: if it was caught lying, it is asked again.
+    /// Distrusts who was accused before the process started, by host, until it agrees with the others; answers those that
+    /// are no nodes of this chain any more.
+    pub fn suspect(&self, hosts: Vec<String>) -> Vec<String> {
+        let gone = |host: &String| {
+            let node = self.nodes.iter().find(|node| node.host == *host);
+            if let Some(node) = node {
+                node.note(|health| (health.accused, health.distrusted) = (true, self.nodes.len() > 1));
+            }
+            node.is_none()
+        };
+        hosts.into_iter().filter(gone).collect()
+    }
+
+    /// A node has the hash that the others have: if it told another before, it is asked again.
     pub fn agrees(&self, at: usize) {
         let Some(node) = self.nodes.get(at) else { return };
-        if node.health().distrusted {
+        let health = node.health();
+        if health.distrusted && !health.misled {
             tracing::warn!(node = node.host, "a provider that lied agrees again");
             self.acquit(node);
         }
     }
 
     fn acquit(&self, node: &Node) {
-        node.note(|health| (health.distrusted, health.accused) = (false, false));
+        node.note(|health| (health.distrusted, health.accused, health.misled) = (false, false, false));
         self.catch(Caught { host: node.host.clone(), lie: None });
     }
 
     /// What was read lately was proven, and nothing was missing: who lied before and is asked all the same, because there is
-    /// no other, is no alarm any more.
+    /// no other or none that did not lie, is no alarm any more.
     pub fn proved(&self) {
-        for node in &self.nodes {
+        let asked = self.whose_turn(self.present.load(Ordering::Relaxed));
+        for (at, node) in self.nodes.iter().enumerate() {
             let health = node.health();
-            if health.accused && !health.distrusted {
+            if health.accused && (!health.distrusted || asked == Some(at)) {
                 self.acquit(node);
             }
         }
@@ -435,7 +492,8 @@ impl Nodes {
         failpoint::pass(&["indexer.rpc", method, "before"]);
         let answer = tokio::time::timeout(self.timeout, work).await;
         failpoint::pass(&["indexer.rpc", method, "after"]);
-        metrics::histogram!("indexer_rpc_seconds", "method" => method).record(started.elapsed());
+        metrics::histogram!("indexer_rpc_seconds", "chain" => self.label(), "method" => method)
+            .record(started.elapsed());
         answer.map_err(|_| RpcError::Failed { method, reason: "no answer in time".to_owned() })
     }
 
@@ -449,7 +507,9 @@ impl Nodes {
         let answer = self.within(method, work).await;
         let answer = answer.and_then(|answer| answer.map_err(|error| classify(method, &error)));
         match &answer {
-            Ok(_) => node.note(|health| health.in_a_row = 0),
+            // That it names its chain is no use yet.
+            Ok(_) if node.right_chain.load(Ordering::Relaxed) => node.note(|health| health.in_a_row = 0),
+            Ok(_) => {}
             Err(error) => self.failed(node, method, error),
         }
         answer
@@ -471,3 +531,6 @@ impl Nodes {
         self.ask_of(node, method, params).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,12 +8,15 @@ use super::{follow::Ground, rpc::Caught};
 use crate::{
     Error,
     columns::{Columns, int},
+    faults,
 };
 
 /// What is believed of one chain.
 #[derive(Debug, Default)]
 pub(crate) struct Trust {
     loaded: bool,
+    /// Whether the providers that are accused were distrusted after the start.
+    warned: bool,
     /// Whether the chain has told a final block by its own tag: then nothing else makes one final.
     pub tags: bool,
     /// Up to here it is proven that no log is missing.
@@ -130,6 +133,20 @@ impl Trust {
             None => ground.clear(FaultKind::NoQuorum, "finality").await?,
         }
         self.no_quorum = Some(open);
+        Ok(())
+    }
+
+    /// Distrusts, once, the providers that were accused before the process started.
+    pub async fn warn(&mut self, ground: &Ground) -> Result<(), Error> {
+        if self.warned {
+            return Ok(());
+        }
+        let (chain, lies) = (ground.chain.number, FaultKind::ProviderLies);
+        let accused = faults::subjects(&mut *ground.shared.db.reader().acquire().await?, chain, lies).await?;
+        for gone in ground.chain.source.nodes().suspect(accused) {
+            ground.clear(lies, &gone).await?;
+        }
+        self.warned = true;
         Ok(())
     }
 

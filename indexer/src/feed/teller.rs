@@ -149,7 +149,7 @@ impl Teller {
         Ok(numbers)
     }
 
-    /// Marks what was just told in the logs that it is about. `first` is the first of the new entries.
+    /// Marks what was just told in the logs that it is about: the last `told` entries, which are behind `seq`. That moves on.
     async fn mark(&mut self, on: &mut AnyConnection, told: u64) -> Result<(), Error> {
         if told > 0 {
             sqlx::query(

@@ -10,6 +10,6 @@ use crate::{Error, states};
 pub(crate) async fn find(on: &mut AnyConnection, pool: B256) -> Result<Vec<PoolView>, Error> {
     // `~` is above everything that stands in a subject.
     let (from, to) = (format!("pool/{pool}/"), format!("pool/{pool}/~"));
-    let rows = states::store::views(on, (&from, &to), ["", "", ""], 64).await?;
+    let rows = states::store::views(on, (&from, &to), 64).await?;
     Ok(rows.into_iter().map(|(pool, finality)| PoolView { pool, finality }).collect())
 }

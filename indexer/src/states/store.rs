@@ -19,26 +19,19 @@ use crate::{
     feed::store::canonical_of,
 };
 
-/// States and the finality of each one's newest event, ascending by subject, `from` the first up to the last subject;
-/// only deals of a buyer, a seller, a status, each where it is not empty.
+/// States and the finality of each one's newest event, ascending by subject, from the first up to the last one.
 pub(crate) async fn views<T: DeserializeOwned>(
     on: &mut AnyConnection,
     (from, to): (&str, &str),
-    [buyer, seller, status]: [&str; 3],
     limit: u64,
 ) -> Result<Vec<(T, Finality)>, Error> {
     let rows = sqlx::query(
         "SELECT states.state AS state, logs.finality AS finality FROM states \
          JOIN logs ON logs.number = states.newest \
-         WHERE states.subject >= $1 AND states.subject <= $2 AND ($3 = '' OR states.buyer = $3) \
-         AND ($4 = '' OR states.seller = $4) AND ($5 = '' OR states.status = $5) \
-         ORDER BY states.subject LIMIT $6",
+         WHERE states.subject >= $1 AND states.subject <= $2 ORDER BY states.subject LIMIT $3",
     )
     .bind(from)
     .bind(to)
-    .bind(buyer)
-    .bind(seller)
-    .bind(status)
     .bind(int(limit))
     .fetch_all(on)
     .await?;
@@ -51,7 +44,7 @@ pub(crate) async fn view<T: DeserializeOwned>(
     subject: &Subject,
 ) -> Result<Option<(T, Finality)>, Error> {
     let subject = subject.to_string();
-    Ok(views(on, (&subject, &subject), ["", "", ""], 1).await?.pop())
+    Ok(views(on, (&subject, &subject), 1).await?.pop())
 }
 
 /// A state and the number of the newest log about it.

@@ -14,6 +14,9 @@ struct Behaviour {
     /// None: the node is away.
     upstream: Option<String>,
     lie: Option<Lie>,
+    /// Longer batches are refused.
+    batch_max: Option<usize>,
+    batches_refused: usize,
 }
 
 pub(crate) struct Node {
@@ -31,7 +34,8 @@ impl Drop for Node {
 impl Node {
     /// Passes everything on to `upstream`.
     pub async fn before(upstream: &str) -> Self {
-        let behaviour = Arc::new(Mutex::new(Behaviour { upstream: Some(upstream.to_owned()), lie: None }));
+        let behaviour =
+            Arc::new(Mutex::new(Behaviour { upstream: Some(upstream.to_owned()), ..Behaviour::default() }));
         let app = Router::new().route("/", post(answer)).with_state(behaviour.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -47,6 +51,15 @@ impl Node {
         self.behaviour.lock().unwrap().lie = Some(Arc::new(lie));
     }
 
+    pub fn takes_batches_of(&self, most: usize) {
+        self.behaviour.lock().unwrap().batch_max = Some(most);
+    }
+
+    /// Batches that were longer.
+    pub fn batches_refused(&self) -> usize {
+        self.behaviour.lock().unwrap().batches_refused
+    }
+
     pub fn is_honest(&self) {
         self.behaviour.lock().unwrap().lie = None;
     }
@@ -58,6 +71,14 @@ async fn answer(
 ) -> Result<Json<Value>, StatusCode> {
     let now = behaviour.lock().unwrap().clone();
     let Some(upstream) = now.upstream else { return Err(StatusCode::BAD_GATEWAY) };
+    if let Value::Array(requests) = &request
+        && now.batch_max.is_some_and(|most| requests.len() > most)
+    {
+        behaviour.lock().unwrap().batches_refused += 1;
+        let mut answers: Vec<Value> = requests.iter().map(|request| json!({"id": request["id"]})).collect();
+        answers.iter_mut().for_each(|answer| refuse(answer, -32000, "batch too large"));
+        return Ok(Json(Value::Array(answers)));
+    }
     let response = reqwest::Client::new()
         .post(upstream)
         .json(&request)

@@ -125,6 +125,7 @@ impl Following {
 
     async fn step(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
         self.trust.load(ground).await?;
+        self.trust.warn(ground).await?;
         let position = self.position(ground).await?;
         let now = ground.shared.clock.now_ms();
         let goes_on = |look: &Look| {
@@ -176,7 +177,8 @@ impl Following {
             })
             .await?;
         let said: Vec<_> = said.into_iter().filter_map(|(at, said)| said.map(|said| (at, said))).collect();
-        if said.iter().any(|(_, (_, tagged))| *tagged) {
+        // For ever, so not by the word of one.
+        if said.iter().filter(|(_, (_, tagged))| *tagged).count() >= rpc.0.quorum {
             self.trust.has_tags(ground).await?;
         }
         // By depth and by tag are two things: where the chain has tags, only they count.
@@ -301,7 +303,7 @@ impl Following {
         let from = tip.number.saturating_add(1);
         let below_stuck = self.stuck.map_or(u64::MAX, |stuck| stuck.number.saturating_sub(1)).max(from);
         // Whatever is final is read by ranges; how long they are is not decided here.
-        match plan(tip.number, head.number.min(below_stuck), said.finalized.map(|f| f.number), u64::MAX) {
+        match plan(tip.number, head.number.min(below_stuck), said.finalized.map(|f| f.number)) {
             Plan::Range { from: _, to } => self.ranges(ground, position, to, said).await,
             Plan::Blocks { from: _, to } => {
                 self.backfill.reset();
@@ -436,8 +438,9 @@ impl Following {
         service::failpoint::pass(&["indexer.fork.found"]);
         let depth = position.tip.number.saturating_sub(fork.number);
         tracing::info!(depth, fork = fork.number, "reorganisation");
-        metrics::counter!("indexer_reorgs_total").increment(1);
-        metrics::gauge!("indexer_reorg_depth").set(depth as f64);
+        let chain = ground.chain.id.to_string();
+        metrics::counter!("indexer_reorgs_total", "chain" => chain.clone()).increment(1);
+        metrics::gauge!("indexer_reorg_depth", "chain" => chain).set(depth as f64);
         newest_first.reverse();
         let progress = self.replace(ground, position, Some(fork), newest_first, said).await?;
         if fork.number < finalized {

@@ -87,13 +87,13 @@ pub(crate) enum Plan {
 /// Blocks that are read one by one before they are committed together.
 pub(crate) const BLOCKS_A_STEP: u64 = 32;
 
-/// Plans the step after `tip`: never above `head`, by range only up to `finalized`, at most `size` blocks a range.
-pub(crate) fn plan(tip: u64, head: u64, finalized: Option<u64>, size: u64) -> Plan {
+/// Plans the step after `tip`: never above `head`, by range only up to `finalized`.
+pub(crate) fn plan(tip: u64, head: u64, finalized: Option<u64>) -> Plan {
     let from = tip.saturating_add(1);
     if from > head {
         return Plan::Nothing;
     }
-    let final_to = finalized.unwrap_or(0).min(head).min(tip.saturating_add(size.max(1)));
+    let final_to = finalized.unwrap_or(0).min(head);
     if final_to > from {
         Plan::Range { from, to: final_to }
     } else {

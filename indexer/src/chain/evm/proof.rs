@@ -12,7 +12,8 @@ use super::{
 use crate::chain::rpc::RpcError;
 
 /// The logs of the contracts in a block, all of them: by its receipts where the node tells them, for they make up the
-/// header's receipts root, else by all of its logs, which make up the header's bloom filter bit by bit.
+/// header's receipts root, else by all of its logs, which make up the header's bloom filter bit by bit. The root proves
+/// them; the filter only hints at them: it holds neither data nor how often or in what order there was what.
 ///
 /// # Errors
 /// What the node tells makes up neither.

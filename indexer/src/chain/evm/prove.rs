@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Error,
     chain::{
+        batch::Batch,
         follow::{Ground, Progress},
         quorum,
         rpc::RpcError,
@@ -26,8 +27,8 @@ use crate::{
     feed::store::Decoded,
 };
 
-/// Blocks that are proven in one step.
-const BLOCKS: u64 = 100;
+/// The most blocks that are proven in one step.
+const BLOCKS_MAX: u64 = 100;
 /// Milliseconds before a proof that failed is tried again.
 const REST_MS: i64 = 10_000;
 
@@ -37,6 +38,8 @@ pub(super) struct Prover {
     watch: Arc<Watch>,
     /// Blocks whose logs are asked for at one time.
     at_once: usize,
+    /// Blocks of one step.
+    batch: Batch,
     /// Unix milliseconds.
     rests_until: i64,
 }
@@ -72,7 +75,13 @@ pub(super) fn differences(proven: Vec<Decoded>, mut kept: BTreeMap<(u64, u64), K
 
 impl Prover {
     pub fn new(rpc: Arc<Rpc>, watch: Arc<Watch>, at_once: u32) -> Self {
-        Self { rpc, watch, at_once: usize::try_from(at_once).unwrap_or(1).max(1), rests_until: 0 }
+        Self {
+            rpc,
+            watch,
+            at_once: usize::try_from(at_once).unwrap_or(1).max(1),
+            batch: Batch::new(BLOCKS_MAX),
+            rests_until: 0,
+        }
     }
 
     /// Proves the next blocks up to the final one. What the nodes do not give is no trouble of the follower's: it is tried
@@ -96,9 +105,10 @@ impl Prover {
         if proven.number >= finalized.number || now < self.rests_until {
             return Ok(Progress::Idle);
         }
-        let to = proven.number.saturating_add(BLOCKS).min(finalized.number);
+        let to = proven.number.saturating_add(self.batch.size()).min(finalized.number);
         match self.read(proven, to, finalized).await {
             Ok((last, events)) => {
+                self.batch.answered();
                 let (missed, wrong) = self.compare(ground, backfill, (proven.number, to), events).await?;
                 trust.prove(ground, last, missed).await?;
                 let chain = ground.chain.id.to_string();
@@ -110,6 +120,9 @@ impl Prover {
                 Ok(Progress::Advanced)
             }
             Err(error) => {
+                if self.batch.refused(&error) {
+                    return Ok(Progress::Advanced);
+                }
                 tracing::warn!(%error, from = proven.number, to, "blocks cannot be proven yet");
                 ground.chain.beat(|pulse| pulse.unproven = Some(error.to_string()));
                 self.rests_until = now.saturating_add(REST_MS);
@@ -172,8 +185,10 @@ impl Prover {
         (above, to): (u64, u64),
         events: Vec<Decoded>,
     ) -> Result<(u64, usize), Error> {
-        let reader = &mut *ground.shared.db.reader().acquire().await?;
-        let kept = store::kept_between(reader, ground.chain.number, above, to).await?;
+        let kept = {
+            let reader = &mut *ground.shared.db.reader().acquire().await?;
+            store::kept_between(reader, ground.chain.number, above, to).await?
+        };
         let Differences { missing, wrong } = differences(events, kept);
         let amiss = wrong.len();
         for (block, index) in wrong {
@@ -182,7 +197,7 @@ impl Prover {
             tracing::error!(detail, "what was told is not on the chain");
             ground.note(FaultKind::StateDiffers, &subject, &detail).await?;
             if let Some(by) = backfill.teller(block) {
-                self.rpc.0.lied(by, detail);
+                self.rpc.0.misled(by, detail);
             }
         }
         let missed = missing.len();
@@ -191,7 +206,7 @@ impl Prover {
             let detail = format!("{} logs of block {} were left out", events.len(), first.block_number);
             tracing::error!(detail, "a node left out logs; they are told now");
             if let Some(by) = backfill.teller(first.block_number) {
-                self.rpc.0.lied(by, detail);
+                self.rpc.0.misled(by, detail);
             }
             let block = Block {
                 number: first.block_number,

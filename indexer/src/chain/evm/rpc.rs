@@ -7,13 +7,17 @@ use alloy::{
         json_rpc::{RpcError as Json, RpcRecv},
         types as rpc_types,
     },
+    transports::TransportError,
 };
 use protocol::{chain::ChainId, wire::feed::CallOutcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::Header;
-use crate::chain::rpc::{Node, Nodes, RpcError, classify};
+use crate::chain::{
+    refusals,
+    rpc::{Node, Nodes, RpcError, classify},
+};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,6 +112,20 @@ fn is_of(header: Option<Header>, hash: B256) -> Result<Header, RpcError> {
         Some(header) if header.hash == hash => Ok(header),
         Some(header) => Err(RpcError::Inconsistent(format!("asked for {hash}, answered {}", header.hash))),
         None => Err(RpcError::Unknown { method: BY_HASH, reason: format!("no block {hash}") }),
+    }
+}
+
+/// Whether a node would not answer a method, or not so much, if it were asked again either.
+fn is_refusal(method: &'static str, error: &TransportError) -> bool {
+    match error {
+        Json::ErrorResp(_) => !matches!(classify(method, error), RpcError::Busy { .. }),
+        Json::DeserError { .. } | Json::NullResp => true,
+        Json::Transport(kind) => {
+            // 408 and 429 are for later.
+            let status = kind.as_http_error().map(|http| http.status);
+            status.is_some_and(|status| matches!(status, 400..=407 | 409..=428 | 430..=499 | 501))
+        }
+        _ => false,
     }
 }
 
@@ -274,26 +292,27 @@ impl Rpc {
         Ok(RawRange { logs, first: end(first, from)?, last: end(last, to)?, by: self.0.position(node) })
     }
 
-    /// The receipts of a block by its hash; none where the node does not know the method, or tells receipts of kinds that
-    /// are not known here.
+    /// The receipts of a block by its hash; none where the node refuses the method, in whatever words, or tells receipts of
+    /// kinds that are not known here.
     pub async fn receipts(&self, block: B256) -> Result<Option<Vec<Receipt>>, RpcError> {
         let method = "eth_getBlockReceipts";
         let node = self.0.node().await?;
         let request = node.client.request::<_, Option<Vec<Receipt>>>(method, (block,));
-        match self.0.within(method, request).await? {
-            Ok(receipts) => Ok(receipts),
-            Err(Json::DeserError { .. }) => Ok(None),
-            Err(error) => match classify(method, &error) {
-                RpcError::Unknown { .. } => Ok(None),
-                error => {
-                    self.0.failed(node, method, &error);
-                    Err(error)
-                }
-            },
-        }
+        let error = match self.0.within(method, request).await {
+            Ok(Ok(receipts)) => return Ok(receipts),
+            Ok(Err(error)) if is_refusal(method, &error) => return Ok(None),
+            Ok(Err(error)) => classify(method, &error),
+            Err(error) => error,
+        };
+        self.0.failed(node, method, &error);
+        Err(error)
     }
 
-    /// A read-only call at the newest block.
+    /// A read-only call at the newest block. Whatever it does, anybody may make it: no node is left for the sake of it that
+    /// answers.
+    ///
+    /// # Errors
+    /// The node does not answer, or says of something else than of the call that it went wrong.
     pub async fn call(&self, to: Address, data: &Bytes) -> Result<CallOutcome, RpcError> {
         let method = "eth_call";
         let node = self.0.node().await?;
@@ -302,13 +321,15 @@ impl Rpc {
             self.0.within(method, async { node.client.request::<_, Bytes>(method, params).await }).await;
         let error = match answer {
             Ok(Ok(data)) => return Ok(CallOutcome::Returned { data }),
-            Ok(Err(Json::ErrorResp(payload)))
-                if payload.code == 3 || payload.message.to_lowercase().contains("revert") =>
-            {
+            Ok(Err(Json::ErrorResp(payload))) if refusals::halted(payload.code, &payload.message) => {
                 let data = payload.as_revert_data().unwrap_or_default();
                 return Ok(CallOutcome::Reverted { data });
             }
-            Ok(Err(error)) => classify(method, &error),
+            Ok(Err(error)) => match classify(method, &error) {
+                RpcError::Busy { method, reason } => RpcError::Busy { method, reason },
+                other if matches!(error, Json::ErrorResp(_)) => return Err(other),
+                other => other,
+            },
             Err(error) => error,
         };
         self.0.failed(node, method, &error);

@@ -341,7 +341,7 @@ impl Following {
             tip = position.tip.number,
             "confirmed transactions did not become final"
         );
-        metrics::counter!("indexer_reorgs_total").increment(1);
+        metrics::counter!("indexer_reorgs_total", "chain" => ground.chain.id.to_string()).increment(1);
         self.listing = Listing::default();
         (self.newest, self.newest_final) = (None, None);
         ground.commit(Step { fork: Some(fork), ..Step::settling(position.tip, Settled::default()) }).await?;

@@ -116,14 +116,118 @@ async fn receipts_that_are_not_the_headers_are_not_believed() {
         indexer.until("the doubt", |s| s.trouble.as_ref().is_some_and(|t| t.contains("bloom"))).await;
     assert_eq!(doubted.cursor, before.cursor);
     assert!(asked.load(Ordering::SeqCst) > 0);
-    // A node without the method is one whose logs make up the filter.
-    node.lies(|request, answer| {
-        if request["method"] == "eth_getBlockReceipts" {
-            refuse(answer, -32601, "the method eth_getBlockReceipts does not exist/is not available");
+    // Of a node that refuses the method, in whatever words, the logs make up the filter.
+    let refusals = [
+        (-32601, "the method eth_getBlockReceipts does not exist/is not available"),
+        (-32600, "eth_getBlockReceipts is not part of your plan"),
+        (-32000, "unsupported"),
+        (-32005, "response size exceeded"),
+    ];
+    for (salt, (code, message)) in (2..).zip(refusals) {
+        node.lies(move |request, answer| {
+            if request["method"] == "eth_getBlockReceipts" {
+                refuse(answer, code, message);
+            }
+        });
+        indexer.caught_up(&chain).await;
+        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+        indexer.caught_up(&chain).await;
+    }
+    let funded = told_of(&indexer.feed().await, "Funded");
+    assert_eq!(funded.iter().filter(|finality| **finality == Finality::Seen).count(), 5, "{funded:?}");
+    agrees(indexer).await;
+}
+
+/// Its hashes are those of the others all the time.
+#[tokio::test]
+async fn who_left_out_logs_is_asked_no_more_until_the_indexer_is_restarted() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        for salt in 0..5 {
+            chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+        }
+        chain.mine(4).await;
+        let liar = Node::before(&chain.rpc_url()).await;
+        let (second, third) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let ranges = asked.clone();
+        liar.lies(move |request, answer| {
+            if request["method"] == "eth_getLogs" && request["params"][0].get("fromBlock").is_some() {
+                ranges.fetch_add(1, Ordering::SeqCst);
+                answer["result"] = json!([]);
+            }
+        });
+        let of = |nodes: &[&Node]| {
+            let urls = nodes.iter().map(|node| node.url.clone()).collect();
+            with(config(&chain, &db), |chain| chain.rpc_urls = urls)
+        };
+        let indexer = Running::start(of(&[&liar, &second, &third])).await;
+        indexer.caught_up(&chain).await;
+        let status = indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+        assert_eq!(status.missed, 5, "on {:?}", db.engine);
+        let before = asked.load(Ordering::SeqCst);
+        for salt in 5..8 {
+            chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+            chain.mine(4).await;
+            indexer.caught_up(&chain).await;
+            let status = indexer.until("the proof", |s| s.proven == s.finalized).await;
+            assert!(!status.providers[0].trusted && status.providers[1].trusted, "{:?}", status.providers);
+            assert_eq!(status.alarms, [FaultKind::ProviderLies]);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), before, "it was asked again");
+        assert_eq!(indexer.status().await.missed, 5);
+        indexer.all_final().await;
+
+        // After a restart it is trusted when it agrees, and the fault is cleared with that.
+        liar.is_honest();
+        indexer.stop().await;
+        let indexer = Running::start(of(&[&liar, &second, &third])).await;
+        indexer.until("its return", |s| s.providers[0].trusted && s.alarms.is_empty()).await;
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_fault_about_a_provider_that_is_no_longer_configured_is_cleared() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    chain.mine(4).await;
+    let liar = Node::before(&chain.rpc_url()).await;
+    liar.lies(|request, answer| {
+        if request["method"] == "eth_getLogs" && request["params"][0].get("fromBlock").is_some() {
+            answer["result"] = json!([]);
         }
     });
-    indexer.caught_up(&chain).await;
-    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen]);
+    let indexer = Running::behind(&liar, &chain, &db).await;
+    indexer.until("the fault", |s| s.alarms == [FaultKind::ProviderLies]).await;
+    indexer.stop().await;
+    let indexer = Running::on(&chain, &db).await;
+    indexer.until("no fault", |s| s.alarms.is_empty() && s.head.is_some()).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn batches_shrink_until_the_node_takes_them() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    for salt in 0..10 {
+        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+    }
+    chain.mine(20).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    node.takes_batches_of(8);
+    let config = with(config(&chain, &db), |chain| {
+        chain.rpc_urls = vec![node.url.clone()];
+        chain.reconcile_ms = 1_000;
+    });
+    let indexer = Running::start(config).await;
+    indexer
+        .until("the proof and the comparison", |s| {
+            s.proven.is_some() && s.proven == s.finalized && s.reconciled_at.is_some()
+        })
+        .await;
+    assert!(node.batches_refused() > 0, "no batch was too large: the test tells nothing");
     agrees(indexer).await;
 }
 

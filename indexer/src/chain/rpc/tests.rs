@@ -1,0 +1,111 @@
+//! Whose turn it is, and who is believed.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use fixture::Chain;
+use protocol::chain::ChainId;
+
+use super::{Caught, Limits, Nodes, RpcError};
+
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(30), answer_bytes_max: 1 << 20, quorum: None };
+
+/// Nodes that nobody asks: they are known to serve the chain.
+fn nodes(count: usize, limits: Limits) -> Nodes {
+    let urls: Vec<String> = (0..count).map(|at| format!("http://127.0.0.1:{}", at + 1)).collect();
+    let nodes = Nodes::new(&urls, ChainId::Eip155(31_337), limits).unwrap();
+    for node in nodes.all() {
+        node.right_chain.store(true, Ordering::Relaxed);
+    }
+    nodes
+}
+
+fn turn(nodes: &Nodes) -> Option<usize> {
+    nodes.whose_turn(nodes.present.load(Ordering::Relaxed))
+}
+
+fn failed() -> RpcError {
+    RpcError::Failed { method: "any", reason: "away".to_owned() }
+}
+
+#[test]
+fn many_failures_at_once_move_on_by_one_node_and_only_from_the_one_that_failed() {
+    let nodes = nodes(2, LIMITS);
+    for _ in 0..8 {
+        nodes.failed(&nodes.nodes[0], "any", &failed());
+    }
+    assert_eq!(turn(&nodes), Some(1));
+    nodes.failed(&nodes.nodes[1], "any", &RpcError::Busy { method: "any", reason: String::new() });
+    assert_eq!(turn(&nodes), Some(0));
+    nodes.failed(&nodes.nodes[0], "any", &RpcError::Unknown { method: "any", reason: String::new() });
+    assert_eq!(turn(&nodes), Some(0), "not to know is no failure");
+    nodes.doubt();
+    assert_eq!(turn(&nodes), Some(1));
+}
+
+#[test]
+fn who_told_wrong_logs_is_not_believed_for_its_hashes() {
+    let nodes = nodes(3, LIMITS);
+    nodes.lied(1, "another hash".to_owned());
+    nodes.misled(0, "logs were left out".to_owned());
+    assert_eq!(turn(&nodes), Some(2));
+    nodes.agrees(0);
+    nodes.agrees(1);
+    nodes.proved();
+    let trusted = |nodes: &Nodes| nodes.all().map(|node| !node.health().distrusted).collect::<Vec<_>>();
+    assert_eq!(trusted(&nodes), [false, true, true]);
+    // What comes on top of it changes nothing of that.
+    nodes.lied(0, "another hash".to_owned());
+    nodes.agrees(0);
+    assert_eq!(trusted(&nodes), [false, true, true]);
+    // Where all lied, one is asked all the same, and may prove itself.
+    nodes.misled(1, "logs were left out".to_owned());
+    nodes.misled(2, "logs were left out".to_owned());
+    let asked = turn(&nodes).unwrap();
+    nodes.proved();
+    let health = nodes.nodes[asked].health();
+    assert!(!health.distrusted && !health.misled, "{health:?}");
+    assert_eq!(trusted(&nodes).into_iter().filter(|trusted| *trusted).count(), 1);
+}
+
+#[test]
+fn who_was_accused_before_a_restart_is_distrusted_until_it_agrees() {
+    let nodes = nodes(2, LIMITS);
+    let gone = nodes.suspect(vec!["127.0.0.1:1".to_owned(), "gone.example".to_owned()]);
+    assert_eq!(gone, ["gone.example"]);
+    assert_eq!(turn(&nodes), Some(1));
+    assert_eq!(nodes.caught(), [], "it is recorded already");
+    nodes.agrees(0);
+    assert!(!nodes.nodes[0].health().distrusted);
+    assert_eq!(nodes.caught(), [Caught { host: "127.0.0.1:1".to_owned(), lie: None }]);
+}
+
+/// Rounds 1, 3, 7 and 15 of 20: after n failures in a row it rests 2^n rounds.
+const FAILURES: u64 = 4;
+
+#[tokio::test]
+async fn who_hangs_is_asked_ever_more_seldom() {
+    let nodes = nodes(2, Limits { timeout: Duration::from_millis(1), ..LIMITS });
+    for _ in 0..20 {
+        let said = nodes
+            .poll(|node| async move { if nodes_first(node) { std::future::pending().await } else { Ok(7) } })
+            .await;
+        assert_eq!(said, Ok(vec![(1, 7)]));
+    }
+    assert_eq!(nodes.nodes[0].health().failures, FAILURES);
+}
+
+fn nodes_first(node: &super::Node) -> bool {
+    node.host == "127.0.0.1:1"
+}
+
+#[tokio::test]
+async fn who_serves_another_chain_is_asked_ever_more_seldom() {
+    let (stranger, chain) = (Chain::start_with(&["--chain-id", "77"]).await, Chain::start().await);
+    let nodes = Nodes::new(&[stranger.rpc_url(), chain.rpc_url()], chain.chain, LIMITS).unwrap();
+    for _ in 0..20 {
+        let said = nodes.poll(|_| async { Ok(7) }).await;
+        assert_eq!(said, Ok(vec![(1, 7)]));
+    }
+    assert_eq!(nodes.nodes[0].health().failures, FAILURES);
+    assert_eq!(turn(&nodes), Some(1));
+}
