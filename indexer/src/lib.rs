@@ -80,6 +80,18 @@ async fn open(config: &Config, clock: &dyn Clock) -> Result<(Db, BTreeMap<ChainI
     Ok((db, chains))
 }
 
+/// Opens a database that is there, without changing anything of it, and refuses one of other chains than the configuration
+/// says; chains that it does not have are none of its.
+async fn open_existing(config: &Config) -> Result<Db, Error> {
+    config.check()?;
+    let db = Db::open_existing(&config.database, SCHEMA).await?;
+    for (id, config) in &config.chains {
+        let contracts: Vec<_> = config.watched(*id).into_iter().collect();
+        chain::store::registered(&db, *id, &contracts, config.start_block).await?;
+    }
+    Ok(db)
+}
+
 /// Follows every chain and serves HTTP at `listener` until `stop`. Each chain is followed by itself: trouble with the nodes
 /// of one holds up no other.
 ///

@@ -10,7 +10,7 @@ use protocol::{
         view::Fault,
     },
 };
-use service::{clock::SystemClock, db::Engine};
+use service::db::Engine;
 use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
@@ -35,6 +35,8 @@ pub struct Report {
     pub entries: u64,
     /// States of deals, cases and pools.
     pub states: u64,
+    /// Events that were told as final and then as retracted: none but where an operator accepted that.
+    pub final_retracted: u64,
     /// What does not agree, in words; at most 100.
     pub differences: Vec<String>,
     /// Faults that are open, at most 100 of each chain.
@@ -75,7 +77,7 @@ const PAGE: u64 = 1_000;
 /// # Errors
 /// The database cannot be opened or read.
 pub async fn verify(config: &Config, mut progress: impl FnMut(Progress)) -> Result<Report, Error> {
-    let (db, _) = crate::open(config, &SystemClock).await?;
+    let db = crate::open_existing(config).await?;
     let mut snapshot = match db.engine() {
         Engine::Sqlite => db.reader().begin().await?,
         Engine::Postgres => db.reader().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
@@ -354,12 +356,17 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
             report.differ(words(row)?);
         }
     }
-    let rows = sqlx::query("SELECT was, finality, MIN(seq) AS seq FROM feed GROUP BY was, finality")
-        .fetch_all(on)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT was, finality, MIN(seq) AS seq, COUNT(*) AS entries FROM feed GROUP BY was, finality",
+    )
+    .fetch_all(on)
+    .await?;
     for row in &rows {
         let was = if row.text("was")?.is_empty() { None } else { Some(row.finality("was")?) };
         let next = row.finality("finality")?;
+        if (was, next) == (Some(Finality::Final), Finality::Retracted) {
+            report.final_retracted = row.number("entries")?;
+        }
         if !may_follow(was, next) {
             report.differ(format!(
                 "feed: entry {} tells an event as {} after {}",

@@ -31,6 +31,7 @@ pub async fn verify(output: Output, config: &Config) -> Result<()> {
         "events": report.events.to_string(),
         "entries": report.entries.to_string(),
         "states": report.states.to_string(),
+        "final_retracted": report.final_retracted.to_string(),
         "differences": report.differences,
         "faults": report.faults.iter().map(|(chain, fault)| json!({"chain": chain, "fault": fault})).collect::<Vec<_>>(),
         "milliseconds": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -39,6 +40,7 @@ pub async fn verify(output: Output, config: &Config) -> Result<()> {
         ("events", grouped(report.events)),
         ("feed entries", grouped(report.entries)),
         ("states", grouped(report.states)),
+        ("final, then retracted", grouped(report.final_retracted)),
         ("took", format!("{:.1} s", took.as_secs_f64())),
     ];
     lines.extend(report.differences.iter().map(|difference| ("differs", difference.clone())));

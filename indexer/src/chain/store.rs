@@ -96,6 +96,34 @@ pub(crate) async fn register(
     start_block: u64,
     now: i64,
 ) -> Result<i64, Error> {
+    if let Some(number) = registered(db, chain, contracts, start_block).await? {
+        return Ok(number);
+    }
+    let mut write = db.begin().await?;
+    let row = sqlx::query(
+        "INSERT INTO chains (number, chain, contracts, start_block, updated_at) \
+         VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM chains), $1, $2, $3, $4) \
+         ON CONFLICT (chain) DO UPDATE SET contracts = excluded.contracts, start_block = excluded.start_block \
+         RETURNING number",
+    )
+    .bind(chain.to_string())
+    .bind(json(&contracts)?)
+    .bind(int(start_block))
+    .bind(now)
+    .fetch_one(write.on())
+    .await?;
+    write.commit().await?;
+    Ok(int(row.number("number")?))
+}
+
+/// The number of a chain that is followed as the configuration says; none where it is not followed yet. Refuses one that is
+/// followed otherwise.
+pub(crate) async fn registered(
+    db: &Db,
+    chain: ChainId,
+    contracts: &[AccountId],
+    start_block: u64,
+) -> Result<Option<i64>, Error> {
     let find = "SELECT number, contracts, start_block, tip_number FROM chains WHERE chain = $1";
     let found = sqlx::query(find).bind(chain.to_string()).fetch_optional(db.reader()).await?;
     let configured = json(&contracts)?;
@@ -103,7 +131,7 @@ pub(crate) async fn register(
     if let Some((row, number)) = found.zip(number) {
         let mut same = true;
         for (key, stored, configured) in [
-            ("contracts", row.text("contracts")?, configured.clone()),
+            ("contracts", row.text("contracts")?, configured),
             ("start_block", row.number("start_block")?.to_string(), start_block.to_string()),
         ] {
             if stored == configured {
@@ -115,25 +143,9 @@ pub(crate) async fn register(
                 return Err(Error::OtherDatabase { chain: chain.to_string(), key, stored, configured });
             }
         }
-        if same {
-            return Ok(number);
-        }
+        return Ok(same.then_some(number));
     }
-    let mut write = db.begin().await?;
-    let row = sqlx::query(
-        "INSERT INTO chains (number, chain, contracts, start_block, updated_at) \
-         VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM chains), $1, $2, $3, $4) \
-         ON CONFLICT (chain) DO UPDATE SET contracts = excluded.contracts, start_block = excluded.start_block \
-         RETURNING number",
-    )
-    .bind(chain.to_string())
-    .bind(configured)
-    .bind(int(start_block))
-    .bind(now)
-    .fetch_one(write.on())
-    .await?;
-    write.commit().await?;
-    Ok(int(row.number("number")?))
+    Ok(None)
 }
 
 /// Every chain of the database, followed or not, with its number.
@@ -274,6 +286,9 @@ pub(crate) async fn block_below(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub block_hash: B256,
+    /// Unix seconds.
+    pub block_time: u64,
+    pub transaction: TransactionId,
     pub contract: AccountId,
     pub topics: Vec<B256>,
     pub data: Bytes,
@@ -287,7 +302,7 @@ pub(crate) async fn kept_between(
     to: u64,
 ) -> Result<BTreeMap<(u64, u64), Kept>, Error> {
     let rows = sqlx::query(
-        "SELECT block_number, log_index, block_hash, contract, topics, data FROM logs \
+        "SELECT block_number, log_index, block_hash, block_time, transaction_hash, contract, topics, data FROM logs \
          WHERE chain = $1 AND canonical = 1 AND block_number > $2 AND block_number <= $3",
     )
     .bind(chain)
@@ -298,6 +313,8 @@ pub(crate) async fn kept_between(
     let kept = |row: &AnyRow| {
         let kept = Kept {
             block_hash: row.hash("block_hash")?,
+            block_time: row.number("block_time")?,
+            transaction: row.parsed("transaction_hash")?,
             contract: row.parsed("contract")?,
             topics: row.decoded("topics")?,
             data: row.parsed("data")?,

@@ -197,6 +197,10 @@ async fn a_database_of_something_else_is_refused() {
     let other = with(config.clone(), |other| other.contracts = vec![chain.escrow.address]);
     let error = crate::verify(&other, |_| {}).await.expect_err("another set of contracts");
     assert!(error.to_string().contains("the database follows eip155:31337 with contracts"), "{error}");
+    let gone = std::env::temp_dir().join(format!("earnest-no-indexer-{}.db", std::process::id()));
+    let nowhere = crate::Config { database: format!("sqlite:{}", gone.display()), ..config.clone() };
+    crate::verify(&nowhere, |_| {}).await.expect_err("no database");
+    assert!(!gone.exists(), "and none is made");
     let other = with(config, |other| other.start_block = 3);
     let error = crate::verify(&other, |_| {}).await.expect_err("another start");
     assert!(error.to_string().contains("start_block"), "{error}");

@@ -64,6 +64,12 @@ pub(crate) async fn verified(config: &Config) -> Report {
     crate::verify(config, |_| {}).await.expect("a report")
 }
 
+/// The same, of one in which nothing that was final may have been taken back.
+pub(crate) async fn sound(config: &Config) {
+    let report = verified(config).await;
+    assert_eq!((report.differences, report.final_retracted), (Vec::new(), 0));
+}
+
 impl Running {
     pub async fn start(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

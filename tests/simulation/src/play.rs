@@ -212,6 +212,9 @@ async fn judge(indexer: &Indexer, failures: &mut Vec<String>) {
     match indexer::verify(indexer.config(), |_| ()).await {
         Ok(report) => {
             failures.extend(report.differences);
+            if report.final_retracted > 0 {
+                failures.push(format!("{} final events were retracted", report.final_retracted));
+            }
             // That a node lied stays said.
             let faults = report.faults.into_iter().filter(|(_, fault)| fault.kind != FaultKind::ProviderLies);
             failures.extend(faults.map(|(_, fault)| format!("a fault stays open: {fault:?}")));

@@ -75,6 +75,27 @@ impl Db {
     /// # Errors
     /// An unknown engine, a server that cannot be reached within ten seconds, or a schema newer than this program.
     pub async fn open(url: &str, schema: Schema) -> Result<Self, DbError> {
+        let db = Self::connect(url, schema.service).await?;
+        match db.engine {
+            Engine::Sqlite => schema.sqlite.run(&db.pool).await?,
+            Engine::Postgres => schema.postgres.run(&db.pool).await?,
+        }
+        Ok(db)
+    }
+
+    /// Opens a database that is there and changes nothing of it, whatever its schema.
+    ///
+    /// # Errors
+    /// As [`Db::open`]; also where there is no such file.
+    pub async fn open_existing(url: &str, schema: Schema) -> Result<Self, DbError> {
+        if url.starts_with("sqlite:") && !url.contains("mode=") {
+            let url = format!("{url}{}mode=rw", if url.contains('?') { '&' } else { '?' });
+            return Self::connect(&url, schema.service).await;
+        }
+        Self::connect(url, schema.service).await
+    }
+
+    async fn connect(url: &str, service: &'static str) -> Result<Self, DbError> {
         install_default_drivers();
         let options = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(10));
         let (engine, pool) = if url.starts_with("sqlite:") {
@@ -86,13 +107,9 @@ impl Db {
                 url.split(':').next().unwrap_or_default().chars().take(40).collect(),
             ));
         };
-        match engine {
-            Engine::Sqlite => schema.sqlite.run(&pool).await?,
-            Engine::Postgres => schema.postgres.run(&pool).await?,
-        }
-        let digest = Sha256::digest(schema.service.as_bytes());
+        let digest = Sha256::digest(service.as_bytes());
         let lock_key = digest.first_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-        Ok(Self { engine, pool, turn: Arc::default(), service: schema.service, lock_key })
+        Ok(Self { engine, pool, turn: Arc::default(), service, lock_key })
     }
 
     /// Which engine it is.
