@@ -46,6 +46,7 @@ pub async fn reindex(
     let now = clock.now_ms();
     let mut write = db.begin().await?;
     let on = write.on();
+    let stamped = int(stamp(&mut *on).await?).saturating_add(1);
     let indexes = if db.engine() == Engine::Sqlite { drop_indexes(&mut *on).await? } else { Vec::new() };
     sqlx::query("DELETE FROM events").execute(&mut *on).await?;
     sqlx::query("DELETE FROM states").execute(&mut *on).await?;
@@ -80,12 +81,20 @@ pub async fn reindex(
     for index in indexes {
         sqlx::query(AssertSqlSafe(index)).execute(&mut *on).await?;
     }
+    sqlx::query("DELETE FROM reindexed").execute(&mut *on).await?;
+    sqlx::query("INSERT INTO reindexed (at) VALUES ($1)").bind(now.max(stamped)).execute(&mut *on).await?;
     let count = "SELECT (SELECT COUNT(*) FROM events) AS events, (SELECT COUNT(*) FROM states) AS states";
     let row = sqlx::query(count).fetch_one(&mut *on).await?;
     let reindexed = Reindexed { events: row.number("events")?, states: row.number("states")? };
     write.commit().await?;
     db.close().await;
     Ok(reindexed)
+}
+
+/// When the database was last re-indexed, in Unix milliseconds, no two times the same; zero where it never was.
+pub(crate) async fn stamp(on: &mut AnyConnection) -> Result<u64, Error> {
+    let row = sqlx::query("SELECT COALESCE(MAX(at), 0) AS at FROM reindexed").fetch_one(on).await?;
+    row.number("at")
 }
 
 /// Drops the secondary indexes of what is written anew, and answers the statements that make them again: sorted at the end

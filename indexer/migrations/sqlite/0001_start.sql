@@ -96,6 +96,11 @@ CREATE TABLE faults (
 ) STRICT;
 CREATE INDEX faults_open ON faults (raised_at) WHERE cleared_at IS NULL;
 
+-- When events and states were last written anew, in Unix milliseconds; no row where they never were.
+CREATE TABLE reindexed (
+    at INTEGER NOT NULL
+) STRICT;
+
 -- What is believed of each chain: whether it tells a final block by a tag of its own, up to where it is proven that no log
 -- is missing, how many were found missing, and a block that the operator accepts past what was final.
 CREATE TABLE trust (

@@ -1,5 +1,5 @@
-//! `ETag`: what is told of deals, cases and pools changes with the feed and with nothing else, so the feed's end names the
-//! state of all of it.
+//! `ETag`: what is told of deals, cases and pools changes with the feed and with a re-index and with nothing else, so the
+//! feed's end and the newest re-index name the state of all of it.
 
 use axum::{
     extract::{Request, State},
@@ -9,7 +9,7 @@ use axum::{
 };
 use service::http::Problem;
 
-use crate::{Error, feed, shared::Shared};
+use crate::{Error, feed, reindex, shared::Shared};
 
 /// Whether `If-None-Match` names the tag (RFC 9110, section 13.1.2: weak comparison).
 fn matches(headers: &HeaderMap, tag: &str) -> bool {
@@ -22,7 +22,7 @@ fn matches(headers: &HeaderMap, tag: &str) -> bool {
         .any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
 }
 
-/// Tags what is answered, and answers 304 to who has it already.
+/// Tags what is found, and answers 304 in its place to who has it already.
 pub(crate) async fn tagged(
     State(shared): State<Shared>,
     request: Request,
@@ -31,14 +31,16 @@ pub(crate) async fn tagged(
     // Read before the answer is: at worst an answer is newer than its tag, and is asked for once more.
     let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
     let (seq, told_at) = feed::store::end(&mut reader).await?;
+    let reindexed_at = reindex::stamp(&mut reader).await?;
     drop(reader);
-    let tag = format!("W/\"{seq}-{told_at}\"");
-    let mut response = if matches(request.headers(), &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        next.run(request).await
-    };
-    if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
+    let tag = format!("W/\"{seq}-{told_at}-{reindexed_at}\"");
+    let known = matches(request.headers(), &tag);
+    // What is not there, or asked for wrongly, is told so whatever the caller has.
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::OK {
+        if known {
+            response = StatusCode::NOT_MODIFIED.into_response();
+        }
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             response.headers_mut().insert(header::ETAG, tag);
         }

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use alloy::primitives::B256;
 use protocol::wire::{
     query::{BallotPage, CasePage, PoolPage},
     view::{DealPage, DealStatus, DealView},
 };
 use reqwest::{StatusCode, header};
 use serde_json::Value;
-use service::db::testing::{on_both, sqlite};
+use service::{
+    clock::SystemClock,
+    db::testing::{on_both, sqlite},
+};
 
 use fixture::Chain;
 
@@ -96,6 +100,17 @@ async fn who_has_it_already_is_told_so_until_something_happens() {
     let second = ask(Some(tag.clone())).await;
     assert_eq!(second.status(), StatusCode::OK);
     assert_ne!(second.headers()[header::ETAG], tag);
+    // What is refused or not there is not in anybody's hands.
+    for (path, status) in [("/v1/deals?limit=201", 422), (&*format!("/v1/deals/{}", B256::ZERO), 404)] {
+        let request = indexer.http.get(format!("{}{path}", indexer.base)).header(header::IF_NONE_MATCH, "*");
+        assert_eq!(request.send().await.expect("an answer").status(), status, "{path}");
+    }
+    let config = indexer.stop().await;
+    let tag = second.headers()[header::ETAG].clone();
+    crate::reindex(&config, &SystemClock, |_| {}).await.expect("a re-index");
+    let indexer = Running::start(config).await;
+    let request = indexer.http.get(format!("{}/v1/deals", indexer.base)).header(header::IF_NONE_MATCH, tag);
+    assert_eq!(request.send().await.expect("an answer").status(), StatusCode::OK);
     indexer.stop().await;
 }
 
