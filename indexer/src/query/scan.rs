@@ -12,6 +12,8 @@ use crate::{
 
 /// States that one request looks at: a list of which a filter takes nothing costs no more than any.
 const LOOKED_AT_MAX: u64 = 2_000;
+/// States that are read at once at least, however few are asked for.
+const READ_MIN: u64 = 200;
 
 /// Which states are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,10 +124,11 @@ pub(crate) async fn scan<T: DeserializeOwned>(
     let mut items = Vec::new();
     let mut looked_at = 0_u64;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let size = limit.max(READ_MIN);
     while looked_at < LOOKED_AT_MAX {
-        let page = rows(&mut *on, (&after, &below), among, limit).await?;
-        let whole = page.len() == wanted;
-        looked_at = looked_at.saturating_add(limit);
+        let page = rows(&mut *on, (&after, &below), among, size).await?;
+        let whole = u64::try_from(page.len()) == Ok(size);
+        looked_at = looked_at.saturating_add(size);
         for row in page {
             after = row.subject;
             if filter.takes(&row.state) {
