@@ -23,6 +23,16 @@ pub enum Error {
         /// The chain.
         chain: protocol::chain::ChainId,
     },
+    /// A chain stands still before something that only an operator, or the chain, can clear.
+    #[error("{chain}: indexing stands still: {kind}: {detail}")]
+    Stopped {
+        /// The chain.
+        chain: protocol::chain::ChainId,
+        /// The kind of fault.
+        kind: &'static str,
+        /// In words.
+        detail: String,
+    },
     /// The database follows something else than the configuration says.
     #[error(
         "the database follows {chain} with {key} {stored}, the configuration says {configured}: use another database"

@@ -26,6 +26,10 @@ pub(crate) struct Pulse {
     /// Unix milliseconds.
     pub polled_at: Option<i64>,
     pub trouble: Option<String>,
+    /// Whether this process met a fault that stops indexing, and has not made a step since.
+    pub stopped: bool,
+    /// Events that were read.
+    pub events: u64,
     /// Why the next final blocks cannot be proven, while that lasts.
     pub unproven: Option<String>,
     /// Unix milliseconds when every open deal had been compared with the contract.

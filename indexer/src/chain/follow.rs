@@ -152,6 +152,7 @@ impl Ground {
     /// Opens a fault that stops indexing.
     pub async fn raise(&mut self, kind: FaultKind, subject: &str, detail: &str) -> Result<(), Error> {
         self.stopped = true;
+        self.chain.beat(|pulse| pulse.stopped = true);
         self.alarm(kind, true);
         let mut write = self.shared.db.begin().await?;
         let now = self.shared.clock.now_ms();
@@ -194,6 +195,8 @@ impl Ground {
         let seq = step::commit(&self.shared.db, self.chain.number, &step, now).await?;
         self.stopped = step.stuck.is_some();
         self.chain.beat(|pulse| {
+            pulse.stopped = step.stuck.is_some();
+            pulse.events = pulse.events.saturating_add(u64::try_from(step.events.len()).unwrap_or(u64::MAX));
             pulse.caught_up =
                 pulse.caught_up || reached.is_some_and(|r| pulse.head.is_some_and(|h| h.number == r));
         });
