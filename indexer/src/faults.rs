@@ -84,6 +84,24 @@ pub(crate) async fn clear_gaps(on: &mut AnyConnection, subjects: &[String], now:
     Ok(())
 }
 
+/// Clears the faults about states that are folded anew: what the contracts say of them is asked again.
+pub(crate) async fn clear_differs(
+    on: &mut AnyConnection,
+    chain: i64,
+    subjects: &[String],
+    now: i64,
+) -> Result<(), Error> {
+    const CLEAR: Many = of_texts!(
+        "UPDATE faults SET cleared_at = $2 WHERE chain = $3 AND kind = 'state_differs' AND cleared_at IS NULL \
+         AND subject IN",
+        ""
+    );
+    for subjects in subjects.chunks(ROWS_MAX) {
+        CLEAR.over(on, subjects)?.bind(now).bind(chain).execute(&mut *on).await?;
+    }
+    Ok(())
+}
+
 /// Clears every fault about a missing event.
 pub(crate) async fn clear_all_gaps(on: &mut AnyConnection, now: i64) -> Result<(), Error> {
     sqlx::query("UPDATE faults SET cleared_at = $1 WHERE kind = 'count_gap' AND cleared_at IS NULL")

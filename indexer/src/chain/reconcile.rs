@@ -1,4 +1,5 @@
-//! Comparing every open deal, and its case, with what the contracts themselves say as of a final block.
+//! Comparing every open deal, and its case, with what the contracts themselves say as of a final block; one that they said
+//! otherwise about also after it is closed, until they agree.
 
 use protocol::{
     deal::{DealState, Status},
@@ -68,8 +69,7 @@ impl Reconciler {
             self.before.clone_from(&self.after);
             let after = self.after.clone().unwrap_or_default();
             let subjects =
-                states::store::open_deals(&mut *reader, ground.chain.number, &after, self.batch.size())
-                    .await?;
+                states::store::to_compare(&mut *reader, ground.chain.number, &after, self.batch.size()).await?;
             let Some(last) = subjects.last().cloned() else {
                 self.after = None;
                 self.next_at = now.saturating_add(self.every_ms);

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use protocol::wire::view::{BlockRef, FaultKind};
 use service::db::Db;
 
-use super::store::{
-    Block, Settled, block_at, keep_blocks, leave_blocks, move_to, position, promote, prune,
+use super::{
+    store::{Block, Settled, block_at, keep_blocks, leave_blocks, move_to, position, promote, prune},
+    trust,
 };
 use crate::{
     Error,
@@ -51,7 +52,16 @@ pub(crate) struct Step {
 impl Step {
     /// A step that tells what is settled and nothing else.
     pub const fn settling(from: BlockRef, said: Settled) -> Self {
-        Self { from, fork: None, accepted: false, headers: Vec::new(), events: Vec::new(), mark: None, stuck: None, said }
+        Self {
+            from,
+            fork: None,
+            accepted: false,
+            headers: Vec::new(),
+            events: Vec::new(),
+            mark: None,
+            stuck: None,
+            said,
+        }
     }
 }
 
@@ -106,6 +116,7 @@ pub(crate) async fn commit(db: &Db, chain: i64, step: &Step, now: i64) -> Result
         prune(&mut *on, chain, block.number, position.start_block).await?;
     }
     move_to(&mut *on, chain, tip, settled, now).await?;
+    trust::cut(&mut *on, chain, step.fork.filter(|_| step.accepted)).await?;
     let stuck = step.stuck.as_ref().map(|stuck| (stuck.block.hash.to_string(), stuck.detail.as_str()));
     faults::clear_stops(&mut *on, chain, stuck.as_ref().map(|(block, _)| block.as_str()), now).await?;
     if let Some((block, detail)) = &stuck {

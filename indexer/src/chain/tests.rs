@@ -22,6 +22,7 @@ use sqlx::Row;
 use super::{
     step::{self, Step},
     store::{self, Settled},
+    trust::{self, Row as Trusted},
 };
 use crate::{
     config::{ChainConfig, Config},
@@ -228,6 +229,32 @@ async fn a_level_tells_what_reached_it_and_takes_back_no_more() {
             let other = Filter { chain: Some(ChainId::Eip155(2)), level };
             assert_eq!(page(&mut reader, 0, 1_000, &other).await.unwrap(), []);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_the_operator_accepted_is_over_with_the_step_that_takes_it() {
+    for fresh in on_both().await {
+        let book = Book::open(&fresh).await;
+        book.commit(&book.step(0, 20, 15)).await.unwrap();
+        let (accepted, proven) = (Some(made::block(18).hash), Some(made::block(14).block()));
+        let accept = async || {
+            let row = Trusted { tags: true, proven, missed: 3, accepted };
+            let mut write = book.db.begin().await.unwrap();
+            trust::keep(write.on(), book.chain, &row).await.unwrap();
+            write.commit().await.unwrap();
+            row
+        };
+        let kept =
+            async || trust::row(&mut book.db.reader().acquire().await.unwrap(), book.chain).await.unwrap();
+        let row = accept().await;
+        book.commit(&Step { accepted: true, ..book.back(20, 12) }).await.unwrap();
+        let fork = Some(made::block(12).block());
+        assert_eq!(kept().await, Trusted { proven: fork, accepted: None, ..row }, "{:?}", fresh.engine);
+        // It is over as well where the old chain came back.
+        accept().await;
+        book.commit(&book.step(12, 15, 12)).await.unwrap();
+        assert_eq!(kept().await, Trusted { accepted: None, ..row });
     }
 }
 

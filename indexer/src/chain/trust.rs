@@ -109,14 +109,10 @@ impl Trust {
         Ok(row(&mut *ground.shared.db.reader().acquire().await?, ground.chain.number).await?.accepted)
     }
 
-    /// What was final above `fork` left the chain, as the operator accepted: that is done with, and nothing is proven of
-    /// what replaced it.
-    pub async fn gave_up(&mut self, ground: &Ground, fork: BlockRef) -> Result<(), Error> {
-        self.change(ground, |row| {
-            row.accepted = None;
-            row.proven = row.proven.map(|proven| if proven.number > fork.number { fork } else { proven });
-        })
-        .await
+    /// Reads anew what a step may have changed.
+    pub async fn again(&mut self, ground: &Ground) -> Result<(), Error> {
+        self.loaded = false;
+        self.load(ground).await
     }
 
     /// Whether enough nodes agree on what is final, and in what words they do not.
@@ -160,6 +156,15 @@ impl Trust {
         }
         Ok(())
     }
+}
+
+/// Within a step: whatever stood in its way is over, and so is what the operator accepted. Where what was final above
+/// `fork` left the chain, nothing is proven of what replaced it.
+pub(crate) async fn cut(on: &mut AnyConnection, chain: i64, fork: Option<BlockRef>) -> Result<(), Error> {
+    let kept = row(&mut *on, chain).await?;
+    let proven = kept.proven.map(|proven| fork.filter(|fork| fork.number < proven.number).unwrap_or(proven));
+    let cut = Row { proven, accepted: None, ..kept };
+    if cut == kept { Ok(()) } else { keep(on, chain, &cut).await }
 }
 
 /// Has the follower of a chain go on past what was final: on the branch with this block, once it meets it there.

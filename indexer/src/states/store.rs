@@ -162,6 +162,7 @@ pub(crate) async fn refold(
 ) -> Result<(), Error> {
     const FORGET: Many = of_texts!("DELETE FROM states WHERE subject IN", "");
     faults::clear_gaps(&mut *on, subjects, now).await?;
+    faults::clear_differs(&mut *on, chain, subjects, now).await?;
     for subjects in subjects.chunks(ROWS_MAX) {
         FORGET.over(on, subjects)?.execute(&mut *on).await?;
         let mut folding = Folding::anew(chain, now);
@@ -193,16 +194,18 @@ async fn raise(
     faults::raise(on, chain, FaultKind::CountGap, &event.id.to_string(), &detail, now).await
 }
 
-/// Subjects of the deals of a chain that are not closed, ascending, after the given one.
-pub(crate) async fn open_deals(
+/// Subjects of the deals of a chain that are not closed, and of whatever the contracts said otherwise about last time,
+/// ascending, after the given one.
+pub(crate) async fn to_compare(
     on: &mut AnyConnection,
     chain: i64,
     after: &str,
     limit: u64,
 ) -> Result<Vec<String>, Error> {
     let rows = sqlx::query(
-        "SELECT subject FROM states WHERE chain = $1 AND status <> '' AND status <> 'closed' AND subject > $2 \
-         ORDER BY subject LIMIT $3",
+        "SELECT subject FROM states WHERE chain = $1 AND subject > $2 AND ((status <> '' AND status <> 'closed') \
+         OR subject IN (SELECT subject FROM faults WHERE chain = $1 AND kind = 'state_differs' \
+         AND cleared_at IS NULL)) ORDER BY subject LIMIT $3",
     )
     .bind(chain)
     .bind(after)

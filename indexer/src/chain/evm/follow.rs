@@ -143,6 +143,7 @@ impl Following {
             pulse.polled_at = Some(now);
         });
         let said = self.said(ground, &head).await?;
+        self.up_to_date(&head, said).await?;
         self.look = Some(Look { head, said, at: now });
         let ours = ground.block_at(head.number).await?.map(|block| block.hash);
         ground.measure(&position, head.number);
@@ -154,6 +155,37 @@ impl Following {
             HeadRule::Behind => self.behind(ground, &position, &head, said).await,
             HeadRule::Next | HeadRule::Gap => self.forward(ground, &position, &head, said).await,
             HeadRule::Fork => self.reorganise(ground, &position, head, said).await,
+        }
+    }
+
+    /// The present node alone tells the head: one that stands still, below what a quorum says is final, would hold up
+    /// everything.
+    async fn up_to_date(&self, head: &Header, said: Settled) -> Result<(), Error> {
+        let Some(finalized) = said.finalized.filter(|finalized| finalized.number > head.number) else {
+            return Ok(());
+        };
+        // The head was read before, and on some chains the newest block is final at once.
+        let head = self.rpc.head().await?;
+        if head.number >= finalized.number {
+            return Ok(());
+        }
+        Err(RpcError::Inconsistent(format!(
+            "the head is {} to a node, and block {} is final",
+            head.number, finalized.number
+        ))
+        .into())
+    }
+
+    /// A node that is where we are, while what is final is another block than ours: both of us are on a branch that is none.
+    async fn on_the_chain(&self, ground: &Ground, said: Settled) -> Result<(), Error> {
+        let Some(finalized) = said.finalized else { return Ok(()) };
+        match ground.block_at(finalized.number).await? {
+            Some(ours) if ours != finalized => Err(RpcError::Inconsistent(format!(
+                "block {} is {} to a node, and final as {}",
+                finalized.number, ours.hash, finalized.hash
+            ))
+            .into()),
+            _ => Ok(()),
         }
     }
 
@@ -260,6 +292,7 @@ impl Following {
         position: &Position,
         said: Settled,
     ) -> Result<Progress, Error> {
+        self.on_the_chain(ground, said).await?;
         let newer = |before: Option<BlockRef>, said: Option<BlockRef>| {
             said.is_some_and(|s| {
                 s.number <= position.tip.number && before.is_none_or(|b| b.number < s.number)
@@ -318,10 +351,19 @@ impl Following {
                 if next.parent != tip.hash {
                     return self.reorganise(ground, position, next, said).await;
                 }
+                self.on_the_chain(ground, said).await?;
+                if self.stands_still() {
+                    return Ok(Progress::Idle);
+                }
                 self.blocks(ground, position, next, to, said).await
             }
             Plan::Nothing => Ok(Progress::Idle),
         }
+    }
+
+    /// Whether nothing more is told, for something that was told is proven to be otherwise. Forks are still looked for.
+    fn stands_still(&self) -> bool {
+        self.prover.as_ref().is_some_and(Prover::stands_still)
     }
 
     /// Ranges of final blocks, up to `to`.
@@ -333,6 +375,10 @@ impl Following {
         said: Settled,
     ) -> Result<Progress, Error> {
         match self.backfill.next(position.tip, to).await? {
+            Next::Read(_) if self.stands_still() => {
+                self.backfill.reset();
+                Ok(Progress::Idle)
+            }
             Next::Read(Batch { ends, events }) => {
                 let Some(last) = ends.last().copied() else { return Ok(Progress::Idle) };
                 let known = said.finalized.filter(|block| block.number == last.number);
@@ -408,6 +454,11 @@ impl Following {
         let finalized = position.settled.finalized.map_or(anchor, |finalized| finalized.number);
         let mut floor = finalized;
         let accepted = self.trust.accepted(ground).await?;
+        if let Some(accepted) = accepted
+            && self.leads_to(&branch, accepted).await?
+        {
+            floor = anchor;
+        }
         let mut newest_first = vec![branch];
         let mut oldest = branch;
         let fork = loop {
@@ -422,6 +473,16 @@ impl Following {
             match ours {
                 Some(ours) if ours.hash == oldest.parent && ours.number >= floor => break ours,
                 _ if below.is_none_or(|number| number <= floor) || newest_first.len() >= FORK_DEPTH_MAX => {
+                    if let Some(ours) = position.settled.finalized
+                        && self.rpc.0.quorum > 1
+                        && self.has_quorum(ground, ours).await?
+                    {
+                        return Err(RpcError::Inconsistent(format!(
+                            "block {} of a node leads past block {}, which a quorum still has",
+                            branch.number, ours.number
+                        ))
+                        .into());
+                    }
                     let detail = format!(
                         "block {} {} of the chain leads past our final block {finalized}",
                         branch.number, branch.hash
@@ -432,7 +493,13 @@ impl Following {
                 }
                 _ => {}
             }
-            oldest = self.rpc.by_hash(oldest.parent).await?;
+            oldest = self.rpc.by_hash(oldest.parent).await.map_err(|error| match error {
+                RpcError::Unknown { reason, .. } => RpcError::Inconsistent(format!(
+                    "a node does not have {}, the parent of its block {}: {reason}",
+                    oldest.parent, oldest.number
+                )),
+                error => error,
+            })?;
             newest_first.push(oldest);
         };
         service::failpoint::pass(&["indexer.fork.found"]);
@@ -443,10 +510,32 @@ impl Following {
         metrics::gauge!("indexer_reorg_depth", "chain" => chain).set(depth as f64);
         newest_first.reverse();
         let progress = self.replace(ground, position, Some(fork), newest_first, said).await?;
-        if fork.number < finalized {
-            self.trust.gave_up(ground, fork).await?;
-        }
+        self.trust.again(ground).await?;
         Ok(progress)
+    }
+
+    /// Whether a block that the operator accepts is above `branch`, on the same chain.
+    async fn leads_to(&self, branch: &Header, accepted: B256) -> Result<bool, Error> {
+        let mut block = match self.rpc.by_hash(accepted).await {
+            Ok(block) => block,
+            Err(RpcError::Unknown { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let above = block.number.saturating_sub(branch.number);
+        // By height first: the way down is long, and goes only where it leads to the branch.
+        if usize::try_from(above).map_or(true, |above| above > FORK_DEPTH_MAX)
+            || self.rpc.at(block.number).await?.is_none_or(|at| at.hash != accepted)
+        {
+            return Ok(false);
+        }
+        for _ in 0..above {
+            block = match self.rpc.by_hash(block.parent).await {
+                Ok(block) => block,
+                Err(RpcError::Unknown { .. }) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(block.hash == branch.hash)
     }
 
     /// Reads blocks and commits them upon the tip, or upon `fork` in place of what is above it.
@@ -456,7 +545,7 @@ impl Following {
         position: &Position,
         fork: Option<BlockRef>,
         mut headers: Vec<Header>,
-        said: Settled,
+        mut said: Settled,
     ) -> Result<Progress, Error> {
         let (watch, rpc) = (&*self.watch, &*self.rpc);
         let accepted = fork.is_some_and(|f| position.settled.finalized.is_some_and(|b| f.number < b.number));
@@ -479,6 +568,13 @@ impl Following {
             sound = sound.saturating_add(1);
         }
         headers.truncate(sound);
+        // What is final beyond the new tip settles the tip, which only the present node has told so far.
+        if let Some(last) = headers.last().map(Header::block)
+            && said.finalized.is_some_and(|finalized| finalized.number > last.number)
+            && !self.has_quorum(ground, last).await?
+        {
+            said.finalized = None;
+        }
         let idle = headers.is_empty();
         self.stuck = stuck.as_ref().map(|stuck| stuck.block);
         let headers = headers.iter().map(Header::kept).collect();

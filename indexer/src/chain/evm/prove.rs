@@ -1,7 +1,10 @@
 //! Proving that no log is missing: final blocks are read once more, header by header, each by the hash that the next one
 //! names, and their logs by what the headers commit to.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy::primitives::B256;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -42,7 +45,12 @@ pub(super) struct Prover {
     batch: Batch,
     /// Unix milliseconds.
     rests_until: i64,
+    /// Whether the fault about what was proven otherwise is open; none where that is not known yet.
+    amiss: Option<bool>,
 }
+
+/// What the fault about what was proven otherwise is about: there is one at a time, about the first such block.
+const SUBJECT: &str = "proof";
 
 /// How what is kept differs from what is proven.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -62,6 +70,8 @@ pub(super) fn differences(proven: Vec<Decoded>, mut kept: BTreeMap<(u64, u64), K
         match kept.remove(&place) {
             Some(kept)
                 if kept.block_hash == event.block_hash
+                    && kept.block_time == event.block_time
+                    && kept.transaction == event.transaction
                     && kept.contract == event.contract
                     && kept.topics == decoded.topics
                     && kept.data == decoded.data => {}
@@ -81,7 +91,26 @@ impl Prover {
             at_once: usize::try_from(at_once).unwrap_or(1).max(1),
             batch: Batch::new(BLOCKS_MAX),
             rests_until: 0,
+            amiss: None,
         }
+    }
+
+    /// Whether something is kept that is proven to be otherwise: then nothing more may be told.
+    pub const fn stands_still(&self) -> bool {
+        matches!(self.amiss, Some(true))
+    }
+
+    /// Notes how what is kept differs from what is proven, or that it no longer does.
+    async fn judge(&mut self, ground: &Ground, amiss: Option<&str>) -> Result<(), Error> {
+        if self.amiss == Some(amiss.is_some()) {
+            return Ok(());
+        }
+        match amiss {
+            Some(detail) => ground.note(FaultKind::StateDiffers, SUBJECT, detail).await?,
+            None => ground.clear(FaultKind::StateDiffers, SUBJECT).await?,
+        }
+        self.amiss = Some(amiss.is_some());
+        Ok(())
     }
 
     /// Proves the next blocks up to the final one. What the nodes do not give is no trouble of the follower's: it is tried
@@ -109,12 +138,21 @@ impl Prover {
         match self.read(proven, to, finalized).await {
             Ok((last, events)) => {
                 self.batch.answered();
-                let (missed, wrong) = self.compare(ground, backfill, (proven.number, to), events).await?;
+                let (missed, amiss) = self.compare(ground, backfill, (proven.number, to), events).await?;
+                self.judge(ground, amiss.as_deref()).await?;
+                if let Some(detail) = amiss {
+                    // Another node may bear out what is kept: what says otherwise is not all proven by hashes.
+                    self.rpc.0.doubt();
+                    self.rests_until = now.saturating_add(REST_MS);
+                    ground.chain.beat(|pulse| pulse.unproven = Some(detail));
+                    trust.prove(ground, proven, missed).await?;
+                    return Ok(Progress::Idle);
+                }
                 trust.prove(ground, last, missed).await?;
                 let chain = ground.chain.id.to_string();
                 metrics::gauge!("indexer_proven_block", "chain" => chain).set(last.number as f64);
                 ground.chain.beat(|pulse| pulse.unproven = None);
-                if missed == 0 && wrong == 0 {
+                if missed == 0 {
                     self.rpc.0.proved();
                 }
                 Ok(Progress::Advanced)
@@ -176,31 +214,32 @@ impl Prover {
         }
     }
 
-    /// Repairs what is missing in the blocks after `above` up to `to`, and answers how many logs that were, and how many are
-    /// kept that should not be.
+    /// Repairs what is missing in the blocks after `above` up to `to`, and answers how many logs that were, and in words what
+    /// is kept that should not be. Nothing is added to a block of which something is wrong: its logs may only stand in other
+    /// places there.
     async fn compare(
         &self,
         ground: &Ground,
         backfill: &Backfill,
         (above, to): (u64, u64),
         events: Vec<Decoded>,
-    ) -> Result<(u64, usize), Error> {
-        let kept = {
-            let reader = &mut *ground.shared.db.reader().acquire().await?;
-            store::kept_between(reader, ground.chain.number, above, to).await?
-        };
-        let Differences { missing, wrong } = differences(events, kept);
-        let amiss = wrong.len();
+    ) -> Result<(u64, Option<String>), Error> {
+        let mut reader = ground.shared.db.reader().acquire().await?;
+        let kept = store::kept_between(&mut reader, ground.chain.number, above, to).await?;
+        drop(reader);
+        let Differences { mut missing, wrong } = differences(events, kept);
+        let blocks: BTreeSet<u64> = wrong.iter().map(|(block, _)| *block).collect();
+        missing.retain(|decoded| !blocks.contains(&decoded.event.block_number));
+        let mut amiss = None;
         for (block, index) in wrong {
-            let subject = format!("log {index} of block {block}");
-            let detail = format!("{subject} is kept, but is not so on the chain");
+            let detail = format!("log {index} of block {block} is kept, but is not so on the chain");
             tracing::error!(detail, "what was told is not on the chain");
-            ground.note(FaultKind::StateDiffers, &subject, &detail).await?;
+            amiss.get_or_insert_with(|| detail.clone());
             if let Some(by) = backfill.teller(block) {
                 self.rpc.0.misled(by, detail);
             }
         }
-        let missed = missing.len();
+        let mut missed = 0_u64;
         for events in missing.chunk_by(|a, b| a.event.block_number == b.event.block_number) {
             let Some(first) = events.first().map(|decoded| &decoded.event) else { continue };
             let detail = format!("{} logs of block {} were left out", events.len(), first.block_number);
@@ -217,14 +256,16 @@ impl Prover {
             match ground.amend(&block, events).await {
                 // We hold another block at that height: it is for the head rules to find the fork.
                 Err(Error::Raced) => {
-                    let subject = format!("block {}", block.number);
-                    let detail = format!("{subject} is {} on the chain, and another here", block.hash);
-                    ground.note(FaultKind::StateDiffers, &subject, &detail).await?;
+                    let detail =
+                        format!("block {} is {} on the chain, and another here", block.number, block.hash);
+                    amiss.get_or_insert(detail);
                 }
-                amended => amended?,
+                amended => {
+                    amended?;
+                    missed = missed.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX));
+                }
             }
         }
-        let missed = u64::try_from(missed).unwrap_or(u64::MAX);
         metrics::counter!("indexer_missed_logs_total", "chain" => ground.chain.id.to_string())
             .increment(missed);
         Ok((missed, amiss))

@@ -107,7 +107,13 @@ impl Watch {
             let known = match (headers.get(&number), log.block_timestamp) {
                 (Some(known), _) => known.hash,
                 (None, Some(time)) => {
-                    headers.insert(number, Header::of(number, hash, time.to()));
+                    let time = time.to::<u64>();
+                    if i64::try_from(time).is_err() {
+                        return Err(RpcError::Inconsistent(format!(
+                            "the time {time} of block {number} is beyond 63 bits"
+                        )));
+                    }
+                    headers.insert(number, Header::of(number, hash, time));
                     hash
                 }
                 (None, None) => *untimed.entry(number).or_insert(hash),

@@ -17,7 +17,7 @@ use service::db::testing::{on_both, sqlite};
 use crate::testing::{
     Running,
     node::{Node, refuse},
-    verified, with,
+    sound, with,
 };
 
 mod peers;
@@ -29,9 +29,7 @@ fn told_of(feed: &[FeedEntry], name: &str) -> Vec<Finality> {
 }
 
 async fn agrees(indexer: Running) {
-    let config = indexer.stop().await;
-    let report = verified(&config).await;
-    assert_eq!(report.differences, Vec::<String>::new());
+    sound(&indexer.stop().await).await;
 }
 
 /// A contract whose every call emits a log without topics.
@@ -176,6 +174,27 @@ async fn a_log_that_does_not_decode_stops_below_its_block_until_it_is_gone() {
         assert_eq!(detail.view.deal.status, DealStatus::Funded);
         agrees(indexer).await;
     }
+}
+
+#[tokio::test]
+async fn a_backfill_that_stands_still_ends_and_says_why() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    let babbler = chain.deploy(BABBLER.parse().unwrap()).await;
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    chain.send(3, babbler, Bytes::new(), U256::ZERO).await;
+    chain.mine(4).await;
+    let config = with(crate::testing::config(&chain, &db), |chain| chain.contracts.push(babbler.into()));
+    let mut told = Vec::new();
+    let clock = std::sync::Arc::new(service::clock::SystemClock);
+    let ended = crate::backfill(config, clock, Default::default(), |chains| told = chains.to_vec()).await;
+    let error = ended.expect_err("it cannot go on").to_string();
+    assert!(
+        error.contains("indexing stands still: quarantine") && error.contains(&babbler.to_string()),
+        "{error}"
+    );
+    assert!(told[0].trouble.as_ref().is_some_and(|trouble| trouble.contains("quarantine")), "{told:?}");
+    assert_eq!((told[0].events, told[0].reached), (1, false));
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 //! Several providers, and one that is not to be believed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
-use alloy::primitives::B256;
+use alloy::{primitives::B256, providers::Provider};
 use fixture::Chain;
 use protocol::wire::{
     feed::Finality,
@@ -309,7 +312,8 @@ async fn a_contract_that_says_otherwise_than_its_events_is_a_fault_while_it_does
     for db in on_both().await {
         let chain = Chain::start().await;
         let node = Node::before(&chain.rpc_url()).await;
-        let (deal, _) = chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        let terms = chain.terms(1_000, Default::default(), 1).await;
+        let (deal, _) = chain.fund(&terms).await;
         chain.mine(4).await;
         let lies = Arc::new(AtomicBool::new(true));
         let lying = lies.clone();
@@ -336,8 +340,158 @@ async fn a_contract_that_says_otherwise_than_its_events_is_a_fault_while_it_does
             "{:?}",
             status.faults
         );
+        // It is asked about until it agrees, also when the deal is closed.
+        chain.release(&terms, 1_000).await;
+        chain.mine(4).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
         lies.store(false, Ordering::SeqCst);
         indexer.until("the agreement", |s| s.alarms.is_empty() && s.reconciled_at.is_some()).await;
+        agrees(indexer).await;
+    }
+}
+
+/// The header of a made-up block.
+fn made_up(number: u64, hash: B256, parent: B256) -> Value {
+    json!({
+        "number": format!("{number:#x}"), "hash": hash, "parentHash": parent, "timestamp": "0x65000000",
+        "logsBloom": format!("0x{}", "00".repeat(256)), "receiptsRoot": B256::ZERO,
+    })
+}
+
+#[tokio::test]
+async fn a_block_that_one_node_made_up_is_never_final() {
+    const HELD: usize = 1;
+    const LYING: usize = 2;
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "2"]).await;
+    let (liar, second) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+    let third = Node::before(&chain.rpc_url()).await;
+    let indexer = Running::start(with(config(&chain, &db), |chain| {
+        chain.rpc_urls = [&liar, &second, &third].map(|node| node.url.clone()).to_vec();
+    }))
+    .await;
+    chain.mine(6).await;
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    let tip = indexer.caught_up(&chain).await.cursor.number;
+    indexer.until("the final block", |s| s.finalized.is_some_and(|f| f.number < tip)).await;
+    let below = chain
+        .provider()
+        .raw_request::<_, Value>("eth_getBlockByNumber".into(), (format!("{:#x}", tip - 1), false));
+    let below: B256 = serde_json::from_value(below.await.expect("a block")["hash"].clone()).expect("a hash");
+    let (one, two) = (B256::repeat_byte(0xa1), B256::repeat_byte(0xa2));
+    let phase = Arc::new(AtomicUsize::new(HELD));
+    for (at, node) in [&liar, &second, &third].into_iter().enumerate() {
+        let held: Mutex<BTreeMap<String, Value>> = Mutex::default();
+        let phase = phase.clone();
+        node.lies(move |request, answer| {
+            let of = request["params"][0].as_str().unwrap_or_default().to_owned();
+            let by_number = request["method"] == "eth_getBlockByNumber";
+            match phase.load(Ordering::SeqCst) {
+                HELD if by_number && !of.starts_with("0x") => {
+                    let mut held = held.lock().unwrap();
+                    answer["result"] = held.entry(of).or_insert_with(|| answer["result"].clone()).clone();
+                }
+                LYING if at == 0 && by_number && of == format!("{:#x}", tip + 1) => {
+                    answer["result"] = made_up(tip + 1, two, one);
+                }
+                LYING if at == 0 && request["method"] == "eth_getBlockByHash" && of == one.to_string() => {
+                    answer["result"] = made_up(tip, one, below);
+                }
+                _ => {}
+            }
+        });
+    }
+    // All of them hold back what is new, so that the next look shows final blocks above the tip.
+    let looks = indexer.until("a look", |s| s.polled_at.is_some()).await.polled_at;
+    indexer.until("another", |s| s.polled_at > looks).await;
+    chain.mine(12).await;
+    phase.store(LYING, Ordering::SeqCst);
+    indexer.until("the lie", |s| s.providers[0].lies > 0).await;
+    indexer.caught_up(&chain).await;
+    indexer.all_final().await;
+    let told = told_of(&indexer.feed().await, "Funded");
+    assert_eq!(
+        told,
+        [Finality::Seen, Finality::Retracted, Finality::Final],
+        "it was believed, but not as final"
+    );
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_or_is_on_another_fork_holds_nothing_up() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    let (first, second) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+    let third = Node::before(&chain.rpc_url()).await;
+    let indexer = Running::start(with(config(&chain, &db), |chain| {
+        chain.rpc_urls = [&first, &second, &third].map(|node| node.url.clone()).to_vec();
+    }))
+    .await;
+    chain.mine(4).await;
+    indexer.caught_up(&chain).await;
+    // Whoever is asked first stands still at what it said last.
+    let stands_still = |node: &Node| {
+        let held: Mutex<BTreeMap<String, Value>> = Mutex::default();
+        node.lies(move |request, answer| {
+            let of = request["params"][0].as_str().unwrap_or_default().to_owned();
+            if request["method"] == "eth_getBlockByNumber" && !of.starts_with("0x") {
+                let mut held = held.lock().unwrap();
+                answer["result"] = held.entry(of).or_insert_with(|| answer["result"].clone()).clone();
+            }
+        });
+    };
+    for node in [&first, &second, &third] {
+        stands_still(node);
+        let looks = indexer.status().await.polled_at;
+        indexer.until("two looks", |s| s.polled_at > looks).await;
+        chain.fund(&chain.terms(1_000, Default::default(), node.url.len() as u64).await).await;
+        chain.mine(8).await;
+        indexer.caught_up(&chain).await;
+        node.is_honest();
+    }
+    // The same contracts on a chain with other blocks.
+    let other = Chain::start_with(&["--timestamp", "1700000000"]).await;
+    other.mine(60).await;
+    for node in [&first, &second, &third] {
+        node.becomes(Some(&other.rpc_url()));
+        chain.mine(6).await;
+        let status = indexer.caught_up(&chain).await;
+        assert!(!status.alarms.contains(&FaultKind::DeepReorg), "{:?}", status.alarms);
+        node.becomes(Some(&chain.rpc_url()));
+        chain.mine(1).await;
+        indexer.until("its return", |s| s.providers.iter().all(|p| p.trusted) && s.alarms.is_empty()).await;
+    }
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn logs_that_were_told_in_other_places_are_not_told_twice_and_stop_everything() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        chain.mine(3).await;
+        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        let block = chain.height().await;
+        chain.mine(4).await;
+        let node = Node::before(&chain.rpc_url()).await;
+        node.lies(|request, answer| {
+            if request["method"] == "eth_getLogs" && request["params"][0].get("fromBlock").is_some() {
+                for log in answer["result"].as_array_mut().into_iter().flatten() {
+                    log["logIndex"] = json!("0x7");
+                }
+            }
+        });
+        let indexer = Running::behind(&node, &chain, &db).await;
+        let status = indexer.until("the fault", |s| s.alarms.contains(&FaultKind::StateDiffers)).await;
+        let fault = status.faults.iter().find(|fault| fault.kind == FaultKind::StateDiffers).expect("it");
+        assert!(fault.detail.contains(&format!("log 7 of block {block} is kept")), "{fault:?}");
+        assert!(status.proven.is_none_or(|proven| proven.number < block), "{:?}", status.proven);
+        assert_eq!((status.missed, told_of(&indexer.feed().await, "Funded")), (0, vec![Finality::Final]));
+        chain.mine(3).await;
+        let head = chain.height().await;
+        let still = indexer.until("the new head", |s| s.head.is_some_and(|h| h.number == head)).await;
+        assert_eq!(still.cursor, status.cursor, "nothing more is told");
         agrees(indexer).await;
     }
 }
