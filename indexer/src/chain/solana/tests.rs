@@ -1,5 +1,10 @@
 //! Following a real node with the real program through what can happen there.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use alloy::primitives::B256;
 use protocol::{
     chain::{AccountId, AssetId, ChainId, TransactionId},
@@ -386,6 +391,64 @@ async fn what_was_confirmed_and_does_not_become_final_is_retracted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_dies_at_any_answer_tells_everything_once() {
+    let world = World::start().await;
+    for salt in 1..6 {
+        world.funded(salt).await;
+    }
+    for db in on_both().await {
+        let node = Node::before(&world.net.rpc_url()).await;
+        let answers = Arc::new(AtomicUsize::new(0));
+        let counted = answers.clone();
+        node.lies(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        let config = with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()]);
+        for deaths in 1..12 {
+            answers.store(0, Ordering::SeqCst);
+            let indexer = Running::start(config.clone()).await;
+            while answers.load(Ordering::SeqCst) < deaths * 2 {
+                tokio::task::yield_now().await;
+            }
+            indexer.kill().await;
+        }
+        let indexer = Running::start(config).await;
+        let finals =
+            |feed: &[FeedEntry]| told_of(feed, "Funded").iter().filter(|told| **told == Final).count();
+        let feed = until_told(&indexer, "all of them", |feed| finals(feed) >= 5).await;
+        let mut told: Vec<B256> =
+            feed.iter().filter(|entry| entry.finality == Final).map(|entry| entry.event.id).collect();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!((told.len(), finals(feed.as_slice())), (5, 5), "on {:?}", db.engine);
+        agrees(indexer).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_says_otherwise_than_its_events_is_a_fault_while_it_does() {
+    let world = World::start().await;
+    let db = sqlite();
+    let node = Node::before(&world.net.rpc_url()).await;
+    node.lies(|request, answer| {
+        if request["method"] == "getAccountInfo" && request["params"][1]["commitment"] == "finalized" {
+            answer["result"]["value"] = Value::Null;
+        }
+    });
+    let config = with(world.config(&db), |chain| {
+        chain.rpc_urls = vec![node.url.clone()];
+        chain.reconcile_ms = 1_000;
+    });
+    let indexer = Running::start(config).await;
+    let deal = world.funded(1).await;
+    let status = indexer.until("the fault", |s| s.alarms == [FaultKind::StateDiffers]).await;
+    assert_eq!(status.faults[0].subject, format!("deal/{}", deal.id));
+    node.is_honest();
+    indexer.until("the agreement", |s| s.alarms.is_empty() && s.reconciled_at.is_some()).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_does_not_decode_stops_below_its_slot_until_it_does() {
     let world = World::start().await;
     let db = sqlite();
@@ -402,7 +465,8 @@ async fn an_event_that_does_not_decode_stops_below_its_slot_until_it_does() {
             }
         }
     });
-    let indexer = Running::start(with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()])).await;
+    let indexer =
+        Running::start(with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()])).await;
     let deal = world.funded(1).await;
     let stuck = indexer.until("the quarantine", |status| status.alarms == [FaultKind::Quarantine]).await;
     assert!(stuck.faults[0].detail.contains("no event begins with"), "{:?}", stuck.faults);
@@ -421,7 +485,8 @@ async fn a_chain_that_began_anew_is_not_taken_for_the_one_that_is_kept() {
     let (world, other) = (World::start().await, World::start().await);
     let db = sqlite();
     let node = Node::before(&world.net.rpc_url()).await;
-    let indexer = Running::start(with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()])).await;
+    let indexer =
+        Running::start(with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()])).await;
     world.funded(1).await;
     until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
     let feed = indexer.feed().await;
