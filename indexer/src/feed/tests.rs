@@ -28,7 +28,9 @@ async fn a_deal_is_told_from_seen_to_final() {
         assert_eq!(detail.view.deal.status, DealStatus::Funded);
         assert_eq!(detail.view.deal.terms, terms);
         chain.deliver(&terms).await;
+        indexer.caught_up(&chain).await;
         chain.release(&terms, 1_000).await;
+        indexer.caught_up(&chain).await;
         chain.mine(3).await;
         indexer.caught_up(&chain).await;
         indexer.all_final().await;
