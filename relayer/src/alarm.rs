@@ -41,8 +41,12 @@ impl Alarms {
         due.map(|(task, alarm)| (*task, alarm.clone())).collect()
     }
 
-    /// Notes that somebody was paged for a task's alarm; until it is over nobody is again.
-    pub fn paged(&self, task: &'static str) {
+    /// Notes that somebody was paged for a task's alarm that began then; until it is over nobody is again. Of one that ended
+    /// meanwhile nothing is noted: the next is another.
+    pub fn paged(&self, task: &'static str, since_ms: i64) {
+        if self.held().get(task).is_none_or(|alarm| alarm.since_ms != since_ms) {
+            return;
+        }
         self.paged.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
     }
 
@@ -115,7 +119,9 @@ mod tests {
         alarms.raise("bridge", "hub is away", 5);
         assert!(alarms.unpaged(4 + PAGE_AFTER_MS).is_empty());
         assert_eq!(alarms.unpaged(5 + PAGE_AFTER_MS).len(), 1);
-        alarms.paged("bridge");
+        alarms.paged("bridge", 4);
+        assert_eq!(alarms.unpaged(5 + PAGE_AFTER_MS).len(), 1, "the page was for one that is over");
+        alarms.paged("bridge", 5);
         alarms.raise("bridge", "hub refuses the key", 9);
         assert!(alarms.unpaged(i64::MAX).is_empty());
         alarms.clear("bridge");

@@ -68,8 +68,10 @@ impl Estimator {
         if let (Some(account), Some(charge)) = (asked_by, tried.charge) {
             let used = quota::used(&mut *self.db.reader().acquire().await?, &account, now_ms).await?;
             let over = self.quotas.allow(&used, charge).err();
-            outlook.over_quota =
-                over.map(|over| NamedRefusal { rule: over.rule.to_owned(), detail: over.to_string() });
+            outlook.over_quota = over.map(|over| {
+                let detail = format!("{over}, {} used and {} wanted", over.used, over.wanted);
+                NamedRefusal { rule: over.rule.to_owned(), detail }
+            });
         }
         Ok(outlook)
     }

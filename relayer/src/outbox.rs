@@ -191,10 +191,11 @@ impl Messenger {
         let now_ms = self.clock.now_ms();
         for (task, alarm) in self.alarms.unpaged(now_ms) {
             let mut write = lease.begin().await?;
-            let page = Page::Alarm { task: task.to_owned(), reason: alarm.reason, since_ms: alarm.since_ms };
+            let since_ms = alarm.since_ms;
+            let page = Page::Alarm { task: task.to_owned(), reason: alarm.reason, since_ms };
             put(&mut write, &Item::Operator(page), now_ms).await?;
             write.commit().await?;
-            self.alarms.paged(task);
+            self.alarms.paged(task, since_ms);
         }
         Ok(())
     }

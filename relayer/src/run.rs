@@ -72,7 +72,7 @@ pub async fn run(
         config.hub_key.clone(),
     );
     let routes = status::routes(status.clone())
-        .merge(transactions::routes(status.db.clone()))
+        .merge(transactions::routes(status.db.clone(), config.hub_key.clone()))
         .merge(estimate::routes(estimator));
     let served = http::serve(listener, http::shell("relayer", routes, ready), stop.clone());
     let served = async {
@@ -126,7 +126,6 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
             hub: hub.clone(),
             chain: config.chain,
             alarms: alarms.clone(),
-            quotas: config.quotas,
             arrived: arrived.clone(),
         },
         worker: Worker {

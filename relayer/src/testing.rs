@@ -292,6 +292,7 @@ pub struct Wire {
     pub url: String,
     fate: Arc<Mutex<Fate>>,
     forgetful: Arc<AtomicBool>,
+    blind: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<String>>>,
     _task: JoinHandle<()>,
 }
@@ -301,6 +302,7 @@ struct Forward {
     to: String,
     fate: Arc<Mutex<Fate>>,
     forgetful: Arc<AtomicBool>,
+    blind: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<String>>>,
     client: reqwest::Client,
 }
@@ -309,10 +311,12 @@ impl Wire {
     pub async fn to(rpc_url: String) -> Self {
         let (fate, sent) = (Arc::default(), Arc::default());
         let forgetful = Arc::new(AtomicBool::new(false));
+        let blind = Arc::new(AtomicBool::new(false));
         let forward = Forward {
             to: rpc_url,
             fate: Arc::clone(&fate),
             forgetful: Arc::clone(&forgetful),
+            blind: Arc::clone(&blind),
             sent: Arc::clone(&sent),
             client: reqwest::Client::new(),
         };
@@ -320,7 +324,7 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { url, fate, forgetful, sent, _task: task }
+        Self { url, fate, forgetful, blind, sent, _task: task }
     }
 
     /// Whether transactions are lost.
@@ -337,6 +341,11 @@ impl Wire {
     /// transaction on Solana.
     pub fn forget(&self, forgetful: bool) {
         self.forgetful.store(forgetful, Ordering::SeqCst);
+    }
+
+    /// Whether the node knows no receipt, as one that lags.
+    pub fn blind(&self, blind: bool) {
+        self.blind.store(blind, Ordering::SeqCst);
     }
 
     /// Every transaction that was sent, lost or not.
@@ -400,6 +409,10 @@ async fn pass_on(State(forward): State<Forward>, body: Bytes) -> Response {
                 .into_response();
         }
         Fate::Arrive | Fate::Unanswered => {}
+    }
+    if forward.blind.load(Ordering::SeqCst) && call["method"] == "eth_getTransactionReceipt" {
+        return Json(serde_json::json!({ "jsonrpc": "2.0", "id": call["id"], "result": null }))
+            .into_response();
     }
     if forward.forgetful.load(Ordering::SeqCst)
         && let Some(answer) = forward.forgotten(&call).await

@@ -26,7 +26,6 @@ use crate::{
     lease::Lease,
     outbox,
     peer::{Peer, in_order, pause},
-    quota::{self, Quotas},
 };
 
 /// The task's name in alarms and metrics, and the cursor's.
@@ -50,8 +49,6 @@ pub struct Fetcher {
     pub chain: ChainId,
     /// Where to say what is wrong.
     pub alarms: Arc<Alarms>,
-    /// What is done in somebody's name.
-    pub quotas: Quotas,
     /// Told when there is something new.
     pub arrived: Arc<Notify>,
 }
@@ -132,12 +129,7 @@ impl Fetcher {
         if intent.arbiter.chain != self.chain {
             return Ok(());
         }
-        let mut admitted = admit(intent);
-        if let (Ok(()), Some(account)) = (&admitted, &intent.asked_by)
-            && let Some(over) = quota::admit(write, &self.quotas, account).await?
-        {
-            admitted = Err(over.to_string());
-        }
+        let admitted = admit(intent);
         let received = store::receive(write, intent, &admitted, now_ms).await?;
         if let (Received::New, Err(reason)) = (received, admitted) {
             tracing::error!(key = intent.key, reason, "the hub wants what this relayer cannot do");

@@ -19,7 +19,7 @@ const COUNT_MAX: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quotas {
-    /// How many intents of an account may be open at one time; a further one fails.
+    /// How many intents of an account may be under way at one time, from the first signature to finality.
     pub account_open: u64,
     /// How many transactions of an account in an hour.
     pub account_hour: u64,
@@ -74,6 +74,8 @@ pub struct Use {
 /// What was used before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
+    /// Intents of the account that are under way.
+    pub account_open: u64,
     /// By the account, in the last hour.
     pub account_hour: Use,
     /// By the account, in the last day.
@@ -101,8 +103,9 @@ pub struct Over {
 
 impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, limit, used, wanted } = self;
-        write!(f, "over quota {rule}: {used} used and {wanted} wanted, {limit} allowed")
+        // Nothing that changes from look to look: these words are kept, and told to the hub whenever they change.
+        let Self { rule, limit, .. } = self;
+        write!(f, "over quota {rule}: {limit} allowed")
     }
 }
 
@@ -143,7 +146,8 @@ impl Quotas {
             }
             Err(Over { rule, limit, used, wanted })
         };
-        let Used { account_hour, account_day, total_hour, total_day, in_flight } = used;
+        let Used { account_open, account_hour, account_day, total_hour, total_day, in_flight } = used;
+        within("account_open", *account_open, 1, self.account_open)?;
         within("account_hour", account_hour.count, 1, self.account_hour)?;
         within("account_hour_cost", account_hour.cost, cost, self.account_hour_cost)?;
         within("account_day", account_day.count, 1, self.account_day)?;

@@ -39,7 +39,14 @@ pub async fn used(on: &mut AnyConnection, account: &str, now_ms: i64) -> Result<
     )
     .fetch_one(&mut *on)
     .await?;
+    let account_open: i64 = sqlx::query_scalar(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM intent WHERE asked_by = $1 AND state IN ('attempted', 'mined')",
+    )
+    .bind(account)
+    .fetch_one(&mut *on)
+    .await?;
     Ok(Used {
+        account_open: u64::try_from(account_open).unwrap_or_default(),
         account_hour: window(on, account, hour).await?,
         account_day: window(on, account, day).await?,
         total_hour: window(on, "", hour).await?,
@@ -67,9 +74,7 @@ pub async fn charge(
         .bind(now_ms.saturating_sub(DAY_MS))
         .execute(write.on())
         .await?;
-    let used = used(write.on(), account, now_ms).await?;
-    if let Err(over) = quotas.allow(&used, cost) {
-        count(&over);
+    if let Some(over) = over(write.on(), quotas, kept, cost, now_ms).await? {
         return Ok(Some(over));
     }
     sqlx::query("INSERT INTO charge (slot, intent, account, cost, at_ms) VALUES ($1, $2, $3, $4, $5)")
@@ -97,20 +102,20 @@ pub async fn raise(write: &mut Write, slot: &str, cost: u64) -> Result<(), Error
     Ok(())
 }
 
-/// Whether an account may have one more intent open.
+/// The quota that one more transaction of an intent's account would exceed, as of now, without a charge: so that nothing is
+/// signed in vain.
 ///
 /// # Errors
 /// As [`used`].
-pub async fn admit(write: &mut Write, quotas: &Quotas, account: &str) -> Result<Option<Over>, Error> {
-    let open: i64 = sqlx::query_scalar(
-        "SELECT CAST(COUNT(*) AS BIGINT) FROM intent WHERE asked_by = $1
-         AND state IN ('waiting', 'attempted', 'mined', 'quarantined')",
-    )
-    .bind(account)
-    .fetch_one(write.on())
-    .await?;
-    let (used, limit) = (u64::try_from(open).unwrap_or_default(), quotas.account_open);
-    let over = (used >= limit).then_some(Over { rule: "account_open", limit, used, wanted: 1 });
+pub async fn over(
+    on: &mut AnyConnection,
+    quotas: &Quotas,
+    kept: &Kept,
+    cost: u64,
+    now_ms: i64,
+) -> Result<Option<Over>, Error> {
+    let Some(account) = &kept.intent.asked_by else { return Ok(None) };
+    let over = quotas.allow(&used(on, account, now_ms).await?, cost).err();
     Ok(over.inspect(count))
 }
 

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use protocol::wire::{act::TimeOut, intent::IntentAction};
 use service::{
     clock::SystemClock,
-    db::{Db, testing::on_both},
+    db::{Db, Write, testing::on_both},
 };
 
-use super::{Quotas, Use, Used, admit, billionths, charge, raise};
+use super::{Quotas, Use, Used, billionths, charge, over, raise};
 use crate::{
     intents::{self, Kept, State},
     run::SCHEMA,
@@ -28,7 +28,7 @@ const TIGHT: Quotas = Quotas {
     total_day: 9,
     total_hour_cost: 90,
     total_day_cost: 300,
-    in_flight: 1_000,
+    in_flight: 2,
     reserve: 0,
 };
 
@@ -46,12 +46,13 @@ fn the_first_quota_that_is_exceeded_is_named() {
     assert_eq!(rule(&Used { total_hour: used(0, 80), ..none }, 11), "total_hour_cost");
     assert_eq!(rule(&Used { total_day: used(9, 0), ..none }, 0), "total_day");
     assert_eq!(rule(&Used { total_day: used(0, 300), ..none }, 1), "total_day_cost");
-    assert_eq!(rule(&Used { in_flight: 1_000, ..none }, 0), "in_flight");
+    assert_eq!(rule(&Used { in_flight: 2, ..none }, 0), "in_flight");
     // What cannot be added up is too much.
     let wide = Quotas { account_hour_cost: i64::MAX as u64, ..TIGHT };
     assert!(wide.allow(&Used { account_hour: used(0, u64::MAX), ..none }, u64::MAX).is_err());
+    assert_eq!(rule(&Used { account_open: 3, ..none }, 0), "account_open");
     let over = TIGHT.allow(&none, 51).unwrap_err().to_string();
-    assert_eq!(over, "over quota account_hour_cost: 0 used and 51 wanted, 50 allowed");
+    assert_eq!(over, "over quota account_hour_cost: 50 allowed");
 }
 
 #[test]
@@ -70,12 +71,14 @@ fn quotas_outside_their_ranges_are_refused() {
     assert_eq!(refused, "configuration relayer.quotas.total_day: 1000001 is above 1000000");
 }
 
-/// What was signed, as the rules are meant: an account, when, at what price.
+/// What was signed, as the rules are meant: an account, when, at what price, and how far it is.
 #[derive(Clone, Debug)]
 struct Charged {
+    intent: i64,
     account: u8,
     at_ms: i64,
     cost: u64,
+    state: State,
 }
 
 /// By the definition: windows over everything that was ever signed.
@@ -88,12 +91,24 @@ fn expected(charged: &[Charged], account: u8, now_ms: i64) -> Used {
         Use { count: mine.len() as u64, cost: mine.iter().map(|one| one.cost).sum() }
     };
     Used {
+        account_open: charged.iter().filter(|one| one.account == account && one.state != State::Done).count()
+            as u64,
         account_hour: of(Some(account), HOUR),
         account_day: of(Some(account), 24 * HOUR),
         total_hour: of(None, HOUR),
         total_day: of(None, 24 * HOUR),
-        in_flight: 0,
+        in_flight: charged.iter().filter(|one| one.state == State::Attempted).count() as u64,
     }
+}
+
+/// What an intent has come to, as the rounds of the chain write it.
+async fn comes_to(write: &mut Write, id: i64, state: State) {
+    sqlx::query("UPDATE intent SET state = $1 WHERE id = $2")
+        .bind(state.as_str())
+        .bind(id)
+        .execute(write.on())
+        .await
+        .unwrap();
 }
 
 async fn kept(db: &Db, account: &str, id: i64) -> Kept {
@@ -107,9 +122,10 @@ async fn kept(db: &Db, account: &str, id: i64) -> Kept {
     all.into_iter().find(|kept| kept.intent.key == wanted.key).unwrap()
 }
 
-/// One step of a history: after how long, whose, at what price, and whether a dearer one takes its place.
-fn steps() -> impl Strategy<Value = Vec<(i64, u8, u64, Option<u64>)>> {
-    let step = (0..HOUR, 0_u8..3, 0_u64..60, proptest::option::of(0_u64..100));
+/// One step of a history: after how long, whose, at what price, whether a dearer one takes its place, and how many of those
+/// that are not over come one step further before: into a block, and to its finality.
+fn steps() -> impl Strategy<Value = Vec<(i64, u8, u64, Option<u64>, usize)>> {
+    let step = (0..HOUR, 0_u8..3, 0_u64..60, proptest::option::of(0_u64..100), 0_usize..4);
     proptest::collection::vec(step, 1..25)
 }
 
@@ -121,11 +137,15 @@ fn histories_are_charged_as_the_definition_says() {
             for fresh in on_both().await {
                 let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
                 let (mut charged, mut now_ms): (Vec<Charged>, i64) = (Vec::new(), 30 * 24 * HOUR);
-                for (id, (after, account, cost, dearer)) in (0_i64..).zip(&history) {
+                for (id, (after, account, cost, dearer, further)) in (0_i64..).zip(&history) {
                     now_ms += after;
                     let intent = kept(&db, &format!("a{account}"), id).await;
                     let slot = format!("s{id}");
                     let mut write = db.begin().await.unwrap();
+                    for one in charged.iter_mut().filter(|one| one.state != State::Done).take(*further) {
+                        one.state = if one.state == State::Mined { State::Done } else { State::Mined };
+                        comes_to(&mut write, one.intent, one.state).await;
+                    }
                     let over = charge(&mut write, &TIGHT, &intent, &slot, *cost, now_ms).await.unwrap();
                     let wanted = TIGHT.allow(&expected(&charged, *account, now_ms), *cost).err();
                     assert_eq!(over, wanted, "{id} of {history:?}");
@@ -135,7 +155,9 @@ fn histories_are_charged_as_the_definition_says() {
                             raise(&mut write, &slot, *dearer).await.unwrap();
                             cost = cost.max(*dearer);
                         }
-                        charged.push(Charged { account: *account, at_ms: now_ms, cost });
+                        let (account, at_ms, state) = (*account, now_ms, State::Attempted);
+                        comes_to(&mut write, intent.id, state).await;
+                        charged.push(Charged { intent: intent.id, account, at_ms, cost, state });
                     }
                     write.commit().await.unwrap();
                 }
@@ -146,19 +168,21 @@ fn histories_are_charged_as_the_definition_says() {
 }
 
 #[tokio::test]
-async fn an_account_has_only_so_many_intents_open_and_steps_of_cases_are_free() {
+async fn an_account_has_only_so_many_intents_under_way_and_steps_of_cases_are_free() {
     for fresh in on_both().await {
         let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
         for id in 0..3 {
+            let mine = kept(&db, "ann", id).await;
             let mut write = db.begin().await.unwrap();
-            assert_eq!(admit(&mut write, &TIGHT, "ann").await.unwrap(), None);
+            assert_eq!(over(write.on(), &TIGHT, &mine, 1, 0).await.unwrap(), None, "what waits counts not");
+            comes_to(&mut write, mine.id, State::Mined).await;
             write.commit().await.unwrap();
-            kept(&db, "ann", id).await;
         }
+        let (mine, other) = (kept(&db, "ann", 3).await, kept(&db, "bob", 4).await);
         let mut write = db.begin().await.unwrap();
-        let over = admit(&mut write, &TIGHT, "ann").await.unwrap().unwrap();
-        assert_eq!((over.rule, over.used, over.limit), ("account_open", 3, 3));
-        assert_eq!(admit(&mut write, &TIGHT, "bob").await.unwrap(), None);
+        let refused = over(write.on(), &TIGHT, &mine, 1, 0).await.unwrap().unwrap();
+        assert_eq!((refused.rule, refused.used, refused.limit), ("account_open", 3, 3));
+        assert_eq!(over(write.on(), &TIGHT, &other, 1, 0).await.unwrap(), None);
         let step = Kept {
             id: 9,
             intent: intent(9, "open", &terms(), IntentAction::OpenCase),

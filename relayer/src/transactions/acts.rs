@@ -61,14 +61,36 @@ const fn reached(now: u128, total: u128, of_the_other: u128, terms: &Terms) -> b
 
 /// What is decided about an intent that waits, where it is done in somebody's name: nobody is called to look at what one
 /// account asked for. What cannot be tried with success has failed; an escrow that does not answer is asked again.
-pub fn in_somebodys_name(intent: &Intent, effect: &Effect, decided: Resolution) -> Resolution {
+/// So has a withdrawal whose number another one took, unless a transaction of ours did it (`sent`).
+pub fn in_somebodys_name(intent: &Intent, effect: &Effect, sent: bool, decided: Resolution) -> Resolution {
     match decided {
+        Resolution::Finish { transaction: None } if !sent && is_withdrawal(intent) => {
+            Resolution::Fail { reason: TAKEN.to_owned() }
+        }
         Resolution::Quarantine { reason } if intent.asked_by.is_some() => match effect {
             Effect::Unreadable(_) => Resolution::Wait { reason, refused_at_block: None },
             Effect::Present | Effect::Absent => Resolution::Fail { reason },
         },
         decided => decided,
     }
+}
+
+/// What is decided about an intent whose transactions are over: the same, where they did nothing and the withdrawal's number
+/// is taken.
+pub fn of_ours(intent: &Intent, sent: bool, decided: Resolution) -> Resolution {
+    match decided {
+        Resolution::Finish { transaction: None } if !sent && is_withdrawal(intent) => {
+            Resolution::Release { reason: TAKEN.to_owned() }
+        }
+        decided => decided,
+    }
+}
+
+/// The chain counts withdrawals, and does not keep which they were.
+const TAKEN: &str = "another withdrawal of this creditor has the number that was signed";
+
+const fn is_withdrawal(intent: &Intent) -> bool {
+    matches!(&intent.action, IntentAction::Act { act: PartyAct::Withdraw { .. }, .. })
 }
 
 #[cfg(test)]
@@ -184,12 +206,32 @@ mod tests {
         let mut mine = intent(1, "k", &terms(), IntentAction::TimeOut { time_out: TimeOut::Claim });
         let reason = || "odd".to_owned();
         let decided = || Resolution::Quarantine { reason: reason() };
-        assert_eq!(in_somebodys_name(&mine, &Effect::Absent, decided()), decided(), "a step of a case");
+        assert_eq!(
+            in_somebodys_name(&mine, &Effect::Absent, false, decided()),
+            decided(),
+            "a step of a case"
+        );
         mine.asked_by = Some("ann".to_owned());
         let failed = Resolution::Fail { reason: reason() };
-        assert_eq!(in_somebodys_name(&mine, &Effect::Absent, decided()), failed);
+        assert_eq!(in_somebodys_name(&mine, &Effect::Absent, false, decided()), failed);
         let waits = Resolution::Wait { reason: reason(), refused_at_block: None };
-        assert_eq!(in_somebodys_name(&mine, &Effect::Unreadable(reason()), decided()), waits);
-        assert_eq!(in_somebodys_name(&mine, &Effect::Absent, Resolution::Sign), Resolution::Sign);
+        assert_eq!(in_somebodys_name(&mine, &Effect::Unreadable(reason()), false, decided()), waits);
+        assert_eq!(in_somebodys_name(&mine, &Effect::Absent, false, Resolution::Sign), Resolution::Sign);
+    }
+
+    #[test]
+    fn a_withdrawal_whose_number_another_one_took_has_failed() {
+        let to = alloy::primitives::Address::ZERO.into();
+        let act = PartyAct::Withdraw { amount: 1, to, nonce: 0, valid_until: 9 };
+        let mine = intent(1, "k", &terms(), IntentAction::Act { act, signed: Vec::new() });
+        let done = || Resolution::Finish { transaction: None };
+        let failed = Resolution::Fail { reason: TAKEN.to_owned() };
+        assert_eq!(in_somebodys_name(&mine, &Effect::Present, false, done()), failed);
+        assert_eq!(in_somebodys_name(&mine, &Effect::Present, true, done()), done(), "it was ours");
+        assert_eq!(of_ours(&mine, false, done()), Resolution::Release { reason: TAKEN.to_owned() });
+        assert_eq!(of_ours(&mine, true, done()), done());
+        let other = intent(1, "k", &terms(), IntentAction::TimeOut { time_out: TimeOut::Claim });
+        assert_eq!(of_ours(&other, false, done()), done());
+        assert_eq!(in_somebodys_name(&other, &Effect::Present, false, done()), done());
     }
 }

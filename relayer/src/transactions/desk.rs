@@ -40,6 +40,8 @@ pub struct Desk<'a> {
     due_ms: HashMap<i64, i64>,
     sent_ms: HashMap<TransactionId, i64>,
     final_block: Option<(u64, String)>,
+    turn: i64,
+    objections: HashMap<i64, u32>,
 }
 
 impl<'a> Desk<'a> {
@@ -54,8 +56,19 @@ impl<'a> Desk<'a> {
     ) -> Self {
         let poll_ms = i64::try_from(poll_interval.as_millis()).unwrap_or(LOOK_EVERY_MAX_MS);
         let (due_ms, sent_ms) = (HashMap::new(), HashMap::new());
-        let final_block = None;
-        Self { db, lease, alarms, clock, poll_ms, resend_after_ms, due_ms, sent_ms, final_block }
+        Self {
+            db,
+            lease,
+            alarms,
+            clock,
+            poll_ms,
+            resend_after_ms,
+            due_ms,
+            sent_ms,
+            final_block: None,
+            turn: 0,
+            objections: HashMap::new(),
+        }
     }
 
     /// Unix milliseconds.
@@ -72,6 +85,28 @@ impl<'a> Desk<'a> {
     pub fn keep_only(&mut self, open: &[i64]) {
         let open: HashSet<i64> = open.iter().copied().collect();
         self.due_ms.retain(|id, _| open.contains(id));
+        self.objections.retain(|id, _| open.contains(id));
+    }
+
+    /// The intent that was looked at last for which a round has only so much time; and that it is this one now.
+    pub const fn turn(&self) -> i64 {
+        self.turn
+    }
+
+    /// As [`Desk::turn`].
+    pub const fn took_turn(&mut self, id: i64) {
+        self.turn = id;
+    }
+
+    /// Notes whether a node objected to an intent; how often in a row it has.
+    pub fn objected(&mut self, id: i64, objected: bool) -> u32 {
+        if !objected {
+            self.objections.remove(&id);
+            return 0;
+        }
+        let times = self.objections.entry(id).or_default();
+        *times = times.saturating_add(1);
+        *times
     }
 
     /// Forgets the transactions that are over.
@@ -223,7 +258,8 @@ impl<'a> Desk<'a> {
         let now_ms = self.now_ms();
         let mut write = self.begin().await?;
         store::note(&mut write, kept.id, &reason, refused_at_block, now_ms).await?;
-        if kept.intent.asked_by.is_some() && kept.reason != reason {
+        let waits = matches!(kept.state, State::Waiting | State::Quarantined);
+        if waits && kept.intent.asked_by.is_some() && kept.reason != reason {
             // Who asked wants to know what it waits for.
             outbox::say(&mut write, &kept.intent.key, IntentProgress::Waiting { reason }, now_ms).await?;
         }

@@ -23,6 +23,14 @@ pub enum ChainError {
         /// In words.
         reason: String,
     },
+    /// It answered, with an objection that is not the chain's refusal.
+    #[error("RPC {method}: the node objects: {reason}")]
+    Objects {
+        /// The JSON-RPC method.
+        method: &'static str,
+        /// In words.
+        reason: String,
+    },
     /// It is another chain.
     #[error("RPC endpoint serves {found}, not {wanted}; correct relayer.rpc_urls or relayer.chain")]
     OtherChain {

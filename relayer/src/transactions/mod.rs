@@ -11,6 +11,7 @@ mod acts;
 mod api;
 mod case;
 mod desk;
+mod doubt;
 mod evm;
 mod manager;
 mod model;

@@ -80,12 +80,15 @@ pub const fn next(state: State, step: Step) -> Result<State, Forbidden> {
         (Attempted, Quarantine) => Ok(Quarantined),
         (Attempted, Reopen) => Ok(Attempted),
 
-        (Mined, Sign | Bump) => forbidden,
+        (Mined, Sign) => forbidden,
+        // Another nonce of it is stuck in front of others.
+        (Mined, Bump) => Ok(Attempted),
         (Mined, Mine) => Ok(Mined),
         (Mined, Unmine) => Ok(Attempted),
         (Mined, Release) => Ok(Waiting),
         (Mined, Finish) => Ok(Done),
-        (Mined, Fail | Quarantine) => forbidden,
+        (Mined, Fail) => forbidden,
+        (Mined, Quarantine) => Ok(Quarantined),
         (Mined, Reopen) => Ok(Attempted),
 
         (Done | Failed, Reopen) => Ok(Attempted),

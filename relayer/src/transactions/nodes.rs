@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -16,13 +16,24 @@ use alloy::{
     },
     transports::{TransportError, TransportErrorKind, TransportFut},
 };
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use service::{failpoint, rpc::Http};
+use tokio::time::Instant;
 use tower::Service as _;
 
 use crate::{config::Config, error::Error};
 
 /// The longest one node may take to answer.
 const CALL_TIME: Duration = Duration::from_secs(15);
+/// For how long the other nodes are waited for when one has taken a transaction.
+const TAKEN_TIME: Duration = Duration::from_millis(250);
+/// A node that failed after so long is left alone, and for how long.
+const SLOW: Duration = Duration::from_secs(5);
+const REST: Duration = Duration::from_secs(30);
+/// The longest that another node may take to know what the first one does not.
+const SECOND_TIME: Duration = Duration::from_secs(2);
+/// The methods whose answer "there is none" another node may know better.
+const LOOKUPS: [&str; 2] = ["eth_getTransactionReceipt", "getSignatureStatuses"];
 /// The methods that hand in a transaction.
 const BROADCASTS: [&str; 2] = ["eth_sendRawTransaction", "sendTransaction"];
 /// JSON-RPC's code for a revert, by the execution API.
@@ -33,6 +44,8 @@ const REVERTED: i64 = 3;
 struct Nodes {
     nodes: Arc<[Http]>,
     turn: Arc<AtomicUsize>,
+    /// Until when which node is left alone.
+    rests: Arc<Mutex<Vec<Option<Instant>>>>,
 }
 
 /// A client for the nodes of the configuration; nothing is sent yet. No error of it repeats more of an address than the host.
@@ -46,25 +59,50 @@ pub fn client(config: &Config) -> Result<RpcClient, Error> {
     if nodes.is_empty() {
         return Err(refuse("there must be at least one".to_owned()));
     }
-    Ok(RpcClient::new(Nodes { nodes: nodes.into(), turn: Arc::default() }, false))
+    Ok(RpcClient::new(Nodes { nodes: nodes.into(), turn: Arc::default(), rests: Arc::default() }, false))
 }
 
 impl Nodes {
     /// Asks the node whose turn it is, and the others when it fails or objects. A revert is an answer.
-    async fn ask(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
+    async fn ask(self, packet: RequestPacket, lookup: bool) -> Result<ResponsePacket, TransportError> {
         let count = self.nodes.len();
         let first = self.turn.load(Ordering::Relaxed);
+        let mut unknown = None;
         let mut objection = None;
         let mut failure = None;
+        let everybody_rests = (0..count).all(|at| self.rests(at));
         for offset in 0..count {
             let turn = first.wrapping_add(offset);
-            let Some(node) = turn.checked_rem(count).and_then(|at| self.nodes.get(at)) else { break };
-            match node.clone().call(packet.clone()).await {
+            let Some((at, node)) = turn.checked_rem(count).and_then(|at| Some((at, self.nodes.get(at)?)))
+            else {
+                break;
+            };
+            if self.rests(at) && !everybody_rests {
+                continue;
+            }
+            let begun = Instant::now();
+            let call = node.clone().call(packet.clone());
+            let answer = if unknown.is_some() {
+                match tokio::time::timeout(SECOND_TIME, call).await {
+                    Ok(answer) => answer,
+                    Err(_) => {
+                        self.rest(at);
+                        continue;
+                    }
+                }
+            } else {
+                call.await
+            };
+            match answer {
+                Ok(answer) if lookup && knows_none(&answer) => unknown = unknown.or(Some(answer)),
                 Ok(answer) if !objects(&answer) => return Ok(answer),
                 // It may lag, or keep less than another: that does not move the turn.
                 Ok(answer) => objection = objection.or(Some(answer)),
                 Err(error) => {
                     metrics::counter!("relayer_rpc_failures_total", "node" => node.host()).increment(1);
+                    if begun.elapsed() >= SLOW {
+                        self.rest(at);
+                    }
                     let _moved = self.turn.compare_exchange(
                         turn,
                         turn.wrapping_add(1),
@@ -75,23 +113,53 @@ impl Nodes {
                 }
             }
         }
-        match (objection, failure) {
+        match (unknown.or(objection), failure) {
             (Some(answer), _) => Ok(answer),
             (None, Some(error)) => Err(error),
             (None, None) => Err(TransportErrorKind::custom_str("there is no node")),
         }
     }
 
-    /// Hands a transaction to every node: one that takes it is enough.
+    fn rests(&self, at: usize) -> bool {
+        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        rests.get(at).copied().flatten().is_some_and(|until| until > Instant::now())
+    }
+
+    /// Leaves a node alone for a while.
+    fn rest(&self, at: usize) {
+        let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        rests.resize(self.nodes.len(), None);
+        if let Some(until) = rests.get_mut(at) {
+            *until = Instant::now().checked_add(REST);
+        }
+    }
+
+    /// Hands a transaction to every node: one that takes it is enough, and the others are hardly waited for.
     async fn broadcast(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
-        let asked = self.nodes.iter().map(|node| {
-            let call = node.clone().call(packet.clone());
-            async move { call.await.map_err(|error| named(node, &error)) }
-        });
+        let everybody_rests = (0..self.nodes.len()).all(|at| self.rests(at));
+        let awake = self.nodes.iter().enumerate().filter(|(at, _)| everybody_rests || !self.rests(*at));
+        let nodes = &self;
+        let mut asked: FuturesUnordered<_> = awake
+            .map(|(at, node)| {
+                let (begun, call) = (Instant::now(), node.clone().call(packet.clone()));
+                async move {
+                    call.await.map_err(|error| {
+                        if begun.elapsed() >= SLOW {
+                            nodes.rest(at);
+                        }
+                        named(node, &error)
+                    })
+                }
+            })
+            .collect();
         let mut worst = None;
-        for answer in futures::future::join_all(asked).await {
+        while let Some(answer) = asked.next().await {
             match answer {
-                Ok(taken) if !taken.is_error() => return Ok(taken),
+                Ok(taken) if !taken.is_error() => {
+                    let others = async { while asked.next().await.is_some() {} };
+                    let _waited = tokio::time::timeout(TAKEN_TIME, others).await;
+                    return Ok(taken);
+                }
                 // The words of a node say more than the want of any.
                 Ok(refused) => worst = Some(Ok(refused)),
                 Err(error) => worst = worst.or(Some(Err(error))),
@@ -109,6 +177,15 @@ fn objects(answer: &ResponsePacket) -> bool {
         },
         ResponsePacket::Batch(_) => false,
     }
+}
+
+/// Whether an answer says that what was looked up is not there, or not all of it.
+fn knows_none(answer: &ResponsePacket) -> bool {
+    let ResponsePacket::Single(response) = answer else { return false };
+    let ResponsePayload::Success(found) = &response.payload else { return false };
+    let Ok(found) = serde_json::from_str::<serde_json::Value>(found.get()) else { return false };
+    let statuses = found.get("value").and_then(serde_json::Value::as_array);
+    found.is_null() || statuses.is_some_and(|statuses| statuses.iter().any(serde_json::Value::is_null))
 }
 
 fn named(node: &Http, error: &TransportError) -> TransportError {
@@ -132,7 +209,8 @@ impl tower::Service<RequestPacket> for Nodes {
             let answer = if BROADCASTS.contains(&method.as_str()) {
                 nodes.broadcast(packet).await
             } else {
-                nodes.ask(packet).await
+                let lookup = LOOKUPS.contains(&method.as_str());
+                nodes.ask(packet, lookup).await
             };
             failpoint::pass(&["relayer.rpc", &method, "after"]);
             answer

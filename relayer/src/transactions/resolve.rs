@@ -71,7 +71,7 @@ pub fn settled(
 ) -> Resolution {
     match effect_final {
         Some(Effect::Present) => Resolution::Finish { transaction: success },
-        Some(Effect::Unreadable(reason)) if state != State::Quarantined && state != State::Mined => {
+        Some(Effect::Unreadable(reason)) if state != State::Quarantined => {
             Resolution::Quarantine { reason: reason.clone() }
         }
         Some(Effect::Unreadable(reason)) => {

@@ -62,18 +62,19 @@ impl FromStr for Outcome {
     }
 }
 
-/// Ids of the intents that are not over: steps of cases first, then what was asked for by somebody, each in the order of
-/// arrival.
+/// The intents that are not over: their ids, and whether somebody asked for them. Steps of cases first, each kind in the
+/// order of arrival.
 ///
 /// # Errors
 /// The database's own.
-pub async fn open_ids(reader: &AnyPool) -> Result<Vec<i64>, Error> {
-    Ok(sqlx::query_scalar(
-        "SELECT id FROM intent WHERE state IN ('waiting', 'attempted', 'mined', 'quarantined')
+pub async fn open_ids(reader: &AnyPool) -> Result<Vec<(i64, bool)>, Error> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT id, CAST(CASE WHEN asked_by IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM intent WHERE state IN ('waiting', 'attempted', 'mined', 'quarantined')
          ORDER BY CASE WHEN asked_by IS NULL THEN 0 ELSE 1 END, id LIMIT 10000",
     )
     .fetch_all(reader)
-    .await?)
+    .await?;
+    Ok(rows.into_iter().map(|(id, asked)| (id, asked == 1)).collect())
 }
 
 /// How things stand.
@@ -122,6 +123,15 @@ pub async fn standing(reader: &AnyPool) -> Result<Standing, Error> {
         .map(|(signer, highest)| (signer, u64::try_from(highest).unwrap_or(0).saturating_add(1)))
         .collect();
     Ok(Standing { intents, oldest_ms, attempts_open, next_nonces })
+}
+
+/// How many intents need a person.
+///
+/// # Errors
+/// The database's own.
+pub async fn quarantined(reader: &AnyPool) -> Result<i64, Error> {
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM intent WHERE state = 'quarantined'");
+    Ok(count.fetch_one(reader).await?)
 }
 
 /// Moves an intent by a step, if it still is where `kept` saw it.

@@ -22,7 +22,7 @@ fn the_machine_is_this_table() {
     let table = [
         (W, [Some(A), None, None, None, None, Some(D), Some(F), Some(Q), Some(A), None]),
         (A, [None, Some(A), Some(M), None, Some(W), Some(D), None, Some(Q), Some(A), None]),
-        (M, [None, None, Some(M), Some(A), Some(W), Some(D), None, None, Some(A), None]),
+        (M, [None, Some(A), Some(M), Some(A), Some(W), Some(D), None, Some(Q), Some(A), None]),
         (D, [None, None, None, None, None, None, None, None, Some(A), Some(W)]),
         (F, [None, None, None, None, None, None, None, None, Some(A), Some(W)]),
         (Q, [Some(A), Some(A), Some(M), None, Some(W), Some(D), Some(F), Some(Q), Some(A), None]),

@@ -11,15 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     desk::Desk,
-    manager::{Manager, Seen},
+    manager::{ChainError, Manager, Seen},
+    resolve::Resolution,
     store,
 };
-use crate::{
-    alarm::Alarms,
-    error::Error,
-    intents::{self, State},
-    lease::Lease,
-};
+use crate::{alarm::Alarms, error::Error, intents, lease::Lease};
 
 /// The task's name in alarms and metrics.
 const TASK: &str = "transactions";
@@ -27,6 +23,8 @@ const TASK: &str = "transactions";
 const QUARANTINED: &str = "quarantined intents";
 /// After how many objections of the node in a row a round is given up.
 const OBJECTIONS_MAX: u32 = 3;
+/// After how many objections in a row to what somebody asked for that has failed.
+const ASKED_OBJECTIONS_MAX: u32 = 12;
 
 /// Works on intents.
 pub struct Worker {
@@ -94,10 +92,13 @@ impl Worker {
     pub async fn round(&self, manager: &mut Manager, desk: &mut Desk<'_>) -> Result<(), Error> {
         let seen = manager.look(desk).await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        let ids = store::open_ids(self.db.reader()).await?;
-        desk.keep_only(&ids);
+        let open = store::open_ids(self.db.reader()).await?;
+        desk.keep_only(&open.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+        // What is under way, and steps of cases, in every round; what somebody asked for only as long as there is time.
+        let (asked, first): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|(id, asked)| *asked && !manager.holds(*id));
         let mut objections = Objections::default();
-        for id in ids {
+        for (id, _) in first {
             if !manager.holds(id) && desk.rests(id) {
                 continue;
             }
@@ -111,18 +112,59 @@ impl Worker {
                 Err(error) => return Err(error),
             }
         }
+        self.asked(manager, desk, asked.into_iter().map(|(id, _)| id).collect()).await?;
         self.say_quarantined().await?;
         objections.first.map_or(Ok(()), Err)
     }
 
+    /// Looks at what somebody asked for and nothing is signed for yet, in turn, for as long as the time between rounds. What a
+    /// node says against it holds up nothing else.
+    async fn asked(
+        &self,
+        manager: &mut Manager,
+        desk: &mut Desk<'_>,
+        mut ids: Vec<i64>,
+    ) -> Result<(), Error> {
+        let begun = tokio::time::Instant::now();
+        let after = ids.partition_point(|id| *id <= desk.turn());
+        ids.rotate_left(after);
+        for id in ids {
+            if desk.rests(id) {
+                continue;
+            }
+            if begun.elapsed() >= self.poll_interval {
+                break;
+            }
+            desk.took_turn(id);
+            let Some(kept) = intents::get(self.db.reader(), id).await? else { continue };
+            match manager.pursue(desk, &kept).await {
+                Ok(()) => {
+                    desk.objected(id, false);
+                }
+                Err(Error::Chain(error @ ChainError::Objects { .. })) => {
+                    let reason = error.to_string();
+                    if desk.objected(id, true) >= ASKED_OBJECTIONS_MAX {
+                        desk.apply(None, &kept, Resolution::Fail { reason }).await?;
+                    } else {
+                        desk.stay(&kept, reason).await?;
+                    }
+                }
+                Err(error @ (Error::Chain(_) | Error::Sign(_))) => {
+                    desk.stay(&kept, error.to_string()).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     async fn say_quarantined(&self) -> Result<(), Error> {
-        let standing = store::standing(self.db.reader()).await?;
-        match standing.intents.iter().find(|(state, _)| *state == State::Quarantined) {
-            Some((_, count)) => {
+        match store::quarantined(self.db.reader()).await? {
+            0 => self.alarms.clear(QUARANTINED),
+            count => {
                 let words = format!("{count} intents need a person: GET /v1/intents?state=quarantined");
                 self.alarms.raise(QUARANTINED, words, self.clock.now_ms());
             }
-            None => self.alarms.clear(QUARANTINED),
         }
         Ok(())
     }

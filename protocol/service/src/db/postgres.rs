@@ -1,9 +1,25 @@
 //! What only PostgreSQL needs.
 
-use sqlx::{Any, AnyPool, Transaction, any::AnyPoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, Transaction, any::AnyPoolOptions};
+
+/// Of every session.
+const SETTINGS: [&str; 4] = [
+    "tcp_keepalives_idle = 10",
+    "tcp_keepalives_interval = 5",
+    "tcp_keepalives_count = 3",
+    "idle_in_transaction_session_timeout = '30s'",
+];
 
 pub(super) async fn connect(url: &str, options: AnyPoolOptions) -> Result<AnyPool, sqlx::Error> {
-    options.max_connections(16).connect(url).await
+    options.max_connections(16).after_connect(|session, _| Box::pin(settle(session))).connect(url).await
+}
+
+/// A client whose machine is gone without a word keeps neither its locks nor its place for longer than half a minute.
+async fn settle(session: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    for setting in SETTINGS {
+        sqlx::query(sqlx::AssertSqlSafe(format!("SET {setting}"))).execute(&mut *session).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn begin(pool: &AnyPool, lock_key: i64) -> Result<Transaction<'static, Any>, sqlx::Error> {

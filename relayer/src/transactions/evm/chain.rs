@@ -227,19 +227,22 @@ impl Chain {
         })
     }
 
-    /// How much gas a call needs now, or the data of its revert.
+    /// How much gas a call needs now, or the data of its revert. The node looks no further than `most` gas, where there is
+    /// such a bound.
     ///
     /// # Errors
-    /// The node does not answer.
+    /// The node does not answer, or objects to the call.
     pub async fn estimate(
         &self,
         from: Address,
         to: Address,
         data: Bytes,
+        most: Option<u64>,
     ) -> Result<Result<u64, Bytes>, ChainError> {
+        let request = TransactionRequest { gas: most, ..request(from, to, data) };
         self.returned(
             "eth_estimateGas",
-            self.provider.estimate_gas(request(from, to, data)).block(BlockNumberOrTag::Latest.into()).await,
+            self.provider.estimate_gas(request).block(BlockNumberOrTag::Latest.into()).await,
         )
     }
 
@@ -280,7 +283,10 @@ impl Chain {
                 RpcError::ErrorResp(payload) => match payload.as_revert_data() {
                     Some(data) => Ok(Err(data)),
                     None if payload.code == REVERTED => Ok(Err(Bytes::new())),
-                    None => Err(self.failed(method)(error)),
+                    None => {
+                        let reason = payload.to_string().chars().take(500).collect();
+                        Err(ChainError::Objects { method, reason })
+                    }
                 },
                 _ => Err(self.failed(method)(error)),
             },

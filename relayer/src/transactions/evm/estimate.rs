@@ -31,7 +31,7 @@ impl Manager {
             return Ok(Tried::refused(format!("its deadline {} has passed", kept.intent.deadline)));
         }
         let from = self.signers.first().map_or(Address::ZERO, |signer| signer.address());
-        let needed = match self.chain.estimate(from, contract(kept)?, calldata(kept)?).await? {
+        let needed = match self.dry_run(kept, from, contract(kept)?, calldata(kept)?).await? {
             Ok(needed) => needed,
             Err(data) => return Ok(Tried::refused(case::cure(&kept.intent, &data).1)),
         };

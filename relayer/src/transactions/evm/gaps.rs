@@ -4,9 +4,9 @@
 //! signer's key leaves the chain again, or when the database is not the one that signed. It is filled with a transfer of
 //! nothing to the signer itself, which is stored, sent, replaced and resolved like any other transaction.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 
 use super::{
     fees::{Price, bump, first_price},
@@ -17,15 +17,11 @@ use super::{
 };
 use crate::{
     error::Error,
-    transactions::{ChainError, desk::Desk, store::Outcome},
+    transactions::{ChainError, desk::Desk, doubt::Doubts, store::Outcome},
 };
 
-/// In how many rounds in a row a gap must have been seen: a node of a balanced endpoint may lag.
-const ROUNDS: u32 = 3;
-
-/// Gaps that were seen: the signer, the nonce, and in how many rounds in a row.
-#[derive(Clone, Debug, Default)]
-pub struct Gaps(HashMap<(Address, u64), u32>);
+/// Gaps that were seen: the signer and the nonce, by the newest block's hash.
+pub type Gaps = Doubts<(Address, u64), B256>;
 
 /// The lowest nonces from `from` on that are missing in `signed` (ascending) below its last one.
 pub fn missing(from: u64, signed: &[u64]) -> Vec<u64> {
@@ -47,25 +43,49 @@ impl Manager {
     /// # Errors
     /// The node does not answer; the lease is lost; the database's own.
     pub(super) async fn fill_gaps(&mut self, desk: &mut Desk<'_>, sight: &Sight) -> Result<(), Error> {
-        for fill in std::mem::take(&mut self.fills) {
-            self.watch_fill(desk, sight, fill).await?;
+        let fills = std::mem::take(&mut self.fills);
+        let mut filling: BTreeSet<(Address, u64)> =
+            fills.iter().map(|fill| (fill.signer, fill.nonce)).collect();
+        for fill in fills {
+            let signer = fill.signer;
+            let done = self.watch_fill(desk, sight, fill).await;
+            self.one_key_alone(desk, signer, done)?;
         }
-        let mut seen = HashMap::new();
+        let mut seen = BTreeSet::new();
         for signer in self.signers.clone() {
             let (address, from) = (signer.address(), sight.nonce_latest(signer.address()));
             let signed = store::signed_nonces(desk.db.reader(), address, from).await?;
-            let gaps = missing(from, &signed);
-            for nonce in gaps {
-                let rounds = self.gaps.0.get(&(address, nonce)).copied().unwrap_or(0).saturating_add(1);
-                if rounds >= ROUNDS {
-                    self.fill(desk, sight, &signer, nonce).await?;
-                } else {
-                    seen.insert((address, nonce), rounds);
+            for nonce in missing(from, &signed) {
+                seen.insert((address, nonce));
+                let open = filling.iter().filter(|(signer, _)| *signer == address).count();
+                if self.gaps.believed((address, nonce), sight.latest.hash)
+                    && open < IN_FLIGHT_MAX
+                    && !self.is_silent(desk, address)
+                {
+                    let done = self.fill(desk, sight, &signer, nonce).await;
+                    self.one_key_alone(desk, address, done)?;
+                    filling.insert((address, nonce));
                 }
             }
         }
-        self.gaps.0 = seen;
+        self.gaps.keep_only(|gap| seen.contains(gap));
         Ok(())
+    }
+
+    /// A key that is away keeps the others from nothing.
+    fn one_key_alone(
+        &mut self,
+        desk: &Desk<'_>,
+        signer: Address,
+        done: Result<(), Error>,
+    ) -> Result<(), Error> {
+        match done {
+            Err(Error::Sign(words)) => {
+                self.is_mute(desk, signer, words);
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     async fn fill(
@@ -88,6 +108,7 @@ impl Manager {
         let draft = self.nothing(signer.address()).await?;
         let attempt =
             self.signed(signer, None, Kind::Fill, &draft, nonce, fees, (desk.now_ms(), sight)).await?;
+        self.speaks(desk, attempt.signer);
         tracing::warn!(signer = %attempt.signer, nonce, "nothing has this nonce; filling it");
         metrics::counter!("relayer_nonces_filled_total").increment(1);
         let mut write = desk.begin().await?;
@@ -124,7 +145,7 @@ impl Manager {
             can_sign: true,
             receipt,
         };
-        let signer = self.signer(fill.signer);
+        let signer = self.signer(fill.signer).filter(|_| !self.is_silent(desk, fill.signer));
         let rules =
             AttemptRules { bump_after_ms: self.rules.bump_after_ms, bump_bps: self.rules.fee_bump_bps };
         // Of several fills of a nonce only the dearest is young enough to be left alone, and then all are.
@@ -137,6 +158,7 @@ impl Manager {
                     let signed =
                         self.signed(&signer, None, Kind::Fill, &draft, fill.nonce, fees, (now_ms, sight));
                     let attempt = signed.await?;
+                    self.speaks(desk, attempt.signer);
                     let mut write = desk.begin().await?;
                     store::store_attempt(&mut write, &attempt).await?;
                     write.commit().await?;
@@ -164,10 +186,11 @@ impl Manager {
     /// # Errors
     /// The node does not answer.
     pub(super) async fn nothing(&self, signer: Address) -> Result<Draft, Error> {
-        let gas = self.chain.estimate(signer, signer, Bytes::new()).await?.map_err(|_| ChainError::Rpc {
-            method: "eth_estimateGas",
-            reason: format!("{signer} cannot send nothing to itself"),
-        })?;
+        let gas =
+            self.chain.estimate(signer, signer, Bytes::new(), None).await?.map_err(|_| ChainError::Rpc {
+                method: "eth_estimateGas",
+                reason: format!("{signer} cannot send nothing to itself"),
+            })?;
         Ok(Draft { chain_id: self.chain.id(), to: signer, data: Bytes::new(), gas })
     }
 }

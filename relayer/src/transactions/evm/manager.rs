@@ -21,6 +21,7 @@ use crate::{
     quota::Quotas,
     transactions::{
         desk::Desk,
+        doubt::Doubts,
         manager::{Seen, SeenSigner},
         store as intent_store,
     },
@@ -32,8 +33,12 @@ pub(super) const BALANCE: &str = "balance";
 pub(super) const PRICE: &str = "price";
 /// The alarm of signers that do not sign.
 const SIGNER: &str = "signer";
+/// The alarm of signers whose nonce on chain cannot be.
+const NONCE: &str = "nonce";
 /// For how long a signer that did not sign is out of turn, in milliseconds.
 const MUTE_MS: i64 = 30_000;
+/// After how long without another failure that is forgotten, in milliseconds.
+const MUTE_KEPT_MS: i64 = 300_000;
 /// How many nonces of a signer may be in flight, below what nodes keep for one account.
 pub(super) const IN_FLIGHT_MAX: usize = 16;
 /// How many receipts are asked for at one time.
@@ -97,8 +102,12 @@ pub struct Manager {
     pub(super) rules: Rules,
     pub(super) witness: Witness,
     pub(super) gaps: Gaps,
-    /// In how many rounds in a row the chain seemed to have taken back what was final.
-    pub(super) regressions: u32,
+    /// That the chain seems to have taken back what was final, by the newest block's hash; so with the next two.
+    pub(super) regressions: Doubts<(), B256>,
+    /// Signers whose nonce is far above all that they ever signed.
+    leaps: Doubts<Address, B256>,
+    /// Intents whose nonces are over, and no receipt is known of.
+    pub(super) unexplained: Doubts<i64, B256>,
     /// The final block up to which what is over was checked.
     pub(super) checked_at: Option<Block>,
     checked: bool,
@@ -107,6 +116,8 @@ pub struct Manager {
     flights: HashMap<Address, Flight>,
     /// What signers could not pay, in wei: they are out of turn until they can.
     poor: BTreeMap<Address, U256>,
+    /// Signers whose nonce is not believed: they are out of turn.
+    doubted: BTreeSet<Address>,
     /// Signers that did not sign, and until when they are out of turn (Unix milliseconds).
     mute: BTreeMap<Address, i64>,
     /// Transactions that may still be mined, by intent.
@@ -139,7 +150,10 @@ impl Manager {
             },
             witness: Witness::default(),
             gaps: Gaps::default(),
-            regressions: 0,
+            regressions: Doubts::default(),
+            leaps: Doubts::default(),
+            unexplained: Doubts::default(),
+            doubted: BTreeSet::new(),
             checked_at: None,
             checked: false,
             sight: None,
@@ -167,16 +181,13 @@ impl Manager {
             self.chain.check().await?;
             self.checked = true;
         }
-        let sight = self.see(desk).await?;
+        let mut sight = self.see(desk).await?;
+        self.doubt(desk, &mut sight).await?;
         desk.settles_at(sight.finalized.number, sight.finalized.hash.to_string());
         self.market = None;
         self.reopen(desk, &sight).await?;
         self.sort(desk, &sight).await?;
-        match self.fill_gaps(desk, &sight).await {
-            // One key that is away keeps the others from nothing.
-            Err(Error::Sign(words)) => desk.alarms.raise(SIGNER, words, desk.now_ms()),
-            done => done?,
-        }
+        self.fill_gaps(desk, &sight).await?;
         let idle = intent_store::open_ids(desk.db.reader()).await?.is_empty();
         if idle {
             desk.alarms.clear(PRICE);
@@ -184,7 +195,10 @@ impl Manager {
         self.poor.retain(|signer, needed| !idle && sight.balance(*signer) < *needed);
         self.say_poor(desk, &sight);
         let now_ms = desk.now_ms();
-        self.mute.retain(|_, until_ms| *until_ms > now_ms);
+        self.mute.retain(|_, until_ms| until_ms.saturating_add(MUTE_KEPT_MS) > now_ms);
+        if self.mute.is_empty() {
+            desk.alarms.clear(SIGNER);
+        }
         let signers = self.signers.iter().map(|signer| {
             let address = signer.address();
             let balance = sight.balance(address);
@@ -226,6 +240,39 @@ impl Manager {
             .filter_map(|(hash, receipt)| async move { Some((hash, receipt.ok()?)) });
         self.receipts = receipts.collect().await;
         Ok(Sight { latest, finalized, accounts })
+    }
+
+    /// A nonce far above all that was ever signed jams a signer for good where it is one machine's error: until it was seen at
+    /// several heads what was seen before counts.
+    async fn doubt(&mut self, desk: &Desk<'_>, sight: &mut Sight) -> Result<(), Error> {
+        self.doubted.clear();
+        let mut words = Vec::new();
+        for (address, account) in &mut sight.accounts {
+            let reserved = store::next_nonce(desk.db.reader(), *address).await?;
+            let believable = reserved.saturating_add(IN_FLIGHT_MAX.try_into().unwrap_or(u64::MAX));
+            if reserved == 0 || account.nonce_latest <= believable {
+                self.leaps.forget(address);
+                continue;
+            }
+            if self.leaps.believed(*address, sight.latest.hash) {
+                continue;
+            }
+            words.push(format!(
+                "the chain counts {} transactions of signer {address}, which signed {reserved}: is its key used elsewhere?",
+                account.nonce_latest
+            ));
+            let before = self.sight.as_ref().and_then(|before| before.accounts.get(address));
+            let (latest, final_) =
+                before.map_or((0, None), |before| (before.nonce_latest, before.nonce_final));
+            (account.nonce_latest, account.nonce_final) = (latest.min(reserved), final_);
+            self.doubted.insert(*address);
+        }
+        if words.is_empty() {
+            desk.alarms.clear(NONCE);
+        } else {
+            desk.alarms.raise(NONCE, words.join("; "), desk.now_ms());
+        }
+        Ok(())
     }
 
     /// Sorts the transactions that may still be mined by what they are for.
@@ -290,11 +337,18 @@ impl Manager {
         self.signers.iter().find(|signer| signer.address() == address).cloned()
     }
 
-    /// The signer for a transaction that may cost as much: of those that can pay it the one with the fewest in flight.
+    /// The signer for a transaction that may cost as much: of those that can pay it the one with the fewest in flight. Those
+    /// that cannot are noted where it is a step of a case.
     ///
     /// # Errors
     /// Why there is none at the moment, in words.
-    pub(super) fn choose(&mut self, sight: &Sight, most: U256) -> Result<Signer, String> {
+    pub(super) fn choose(
+        &mut self,
+        desk: &Desk<'_>,
+        sight: &Sight,
+        most: U256,
+        for_a_case: bool,
+    ) -> Result<Signer, String> {
         let mut best: Option<(usize, &Signer)> = None;
         let (mut busy, mut poor, mut silent) = (0_usize, Vec::new(), Vec::new());
         for signer in &self.signers {
@@ -304,7 +358,7 @@ impl Manager {
                 (flight.costs.len(), held)
             });
             let needed = held.saturating_add(most);
-            if self.mute.contains_key(&address) {
+            if self.is_silent(desk, address) || self.doubted.contains(&address) {
                 silent.push(address);
             } else if sight.balance(address) < needed {
                 poor.push((address, needed));
@@ -315,7 +369,13 @@ impl Manager {
             }
         }
         let chosen = best.map(|(_, signer)| signer.clone());
-        self.poor.extend(poor.iter().copied());
+        // What one account asked for calls nobody.
+        if for_a_case {
+            self.poor.extend(poor.iter().copied());
+            if let Some(signer) = &chosen {
+                self.poor.remove(&signer.address());
+            }
+        }
         chosen.ok_or_else(|| {
             if busy > 0 {
                 return format!(
@@ -328,7 +388,7 @@ impl Manager {
                     sight.balance(*signer)
                 )
             });
-            let silent = silent.iter().map(|signer| format!("signer {signer} does not sign"));
+            let silent = silent.iter().map(|signer| format!("signer {signer} is out of turn"));
             short.chain(silent).collect::<Vec<_>>().join("; ")
         })
     }
@@ -337,6 +397,11 @@ impl Manager {
     pub(super) fn is_mute(&mut self, desk: &Desk<'_>, signer: Address, words: String) {
         self.mute.insert(signer, desk.now_ms().saturating_add(MUTE_MS));
         desk.alarms.raise(SIGNER, words, desk.now_ms());
+    }
+
+    /// Whether a signer is out of turn because it did not sign.
+    pub(super) fn is_silent(&self, desk: &Desk<'_>, signer: Address) -> bool {
+        self.mute.get(&signer).is_some_and(|until_ms| *until_ms > desk.now_ms())
     }
 
     /// Notes that a signer signed.

@@ -1,10 +1,10 @@
 //! What is done about one intent: the facts are gathered, [`super::resolve`] decides, and the decision is written.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use alloy::{
     eips::BlockId,
-    primitives::{Address, B256, U256},
+    primitives::{Address, B256, Bytes, U256},
 };
 use service::failpoint;
 
@@ -22,7 +22,7 @@ use crate::{
     intents::{Kept, State},
     outbox, quota,
     transactions::{
-        acts,
+        ChainError, acts,
         desk::Desk,
         model::Step,
         resolve::{Effect, Resolution, WaitingFacts, without_attempts},
@@ -33,6 +33,11 @@ use protocol::wire::intent::IntentProgress;
 
 /// How many nonces one intent may use up.
 const NONCES_MAX: usize = 5;
+
+/// The most gas that a call in somebody's name may need: dry runs of it must not hold up those of cases.
+const ASKED_GAS_MAX: u64 = 3_000_000;
+/// The longest that such a dry run may take.
+const ASKED_DRY_RUN: Duration = Duration::from_secs(2);
 
 /// The gas of a transfer, which is the least of any transaction: by it the cost of cancelling is judged beforehand.
 const TRANSFER_GAS: u64 = 21_000;
@@ -58,7 +63,7 @@ impl Manager {
         let tried = effect_latest == Effect::Absent && sight.latest.time <= kept.intent.deadline;
         let data = calldata(kept)?;
         let dry_run = if tried {
-            let estimate = self.chain.estimate(from, to, data.clone()).await?;
+            let estimate = self.dry_run(kept, from, to, data.clone()).await?;
             Some(estimate.map_err(|data| case::cure(&kept.intent, &data)))
         } else {
             None
@@ -81,7 +86,8 @@ impl Manager {
             tried: used.len(),
             tries_max: NONCES_MAX,
         };
-        let decided = acts::in_somebodys_name(&kept.intent, &facts.effect_latest, without_attempts(&facts));
+        let decided =
+            acts::in_somebodys_name(&kept.intent, &facts.effect_latest, sent, without_attempts(&facts));
         match (decided, estimate) {
             (Resolution::Sign, Some(estimate)) => {
                 let gas = fees::gas_limit(estimate, case::payee_gas(&kept.intent));
@@ -90,6 +96,24 @@ impl Manager {
             }
             (resolution, _) => self.apply(desk, kept, &[], resolution).await,
         }
+    }
+
+    /// How much gas an intent's call needs now, or the data of its revert; with bounds where somebody asked for it.
+    pub(super) async fn dry_run(
+        &self,
+        kept: &Kept,
+        from: Address,
+        to: Address,
+        data: Bytes,
+    ) -> Result<Result<u64, Bytes>, ChainError> {
+        if kept.intent.asked_by.is_none() {
+            return self.chain.estimate(from, to, data, None).await;
+        }
+        let asked = self.chain.estimate(from, to, data, Some(ASKED_GAS_MAX));
+        tokio::time::timeout(ASKED_DRY_RUN, asked).await.unwrap_or_else(|_| {
+            let reason = format!("no answer within {} seconds", ASKED_DRY_RUN.as_secs());
+            Err(ChainError::Rpc { method: "eth_estimateGas", reason })
+        })
     }
 
     /// Signs an intent's transaction with the next nonce of the signer whose turn it is, stores both at once, and sends it.
@@ -112,7 +136,16 @@ impl Manager {
         };
         desk.alarms.clear(PRICE);
         let most = U256::from(fees.max_fee).saturating_mul(U256::from(draft.gas));
-        let chosen = self.choose(sight, most.saturating_add(self.reserve(kept)));
+        let cost = quota::billionths(most);
+        let over = {
+            let mut reader = desk.db.reader().acquire().await?;
+            quota::over(&mut reader, &self.rules.quotas, kept, cost, desk.now_ms()).await?
+        };
+        if let Some(over) = over {
+            return desk.stay(kept, over.to_string()).await;
+        }
+        let for_a_case = kept.intent.asked_by.is_none();
+        let chosen = self.choose(desk, sight, most.saturating_add(self.reserve(kept)), for_a_case);
         self.say_poor(desk, sight);
         let signer = match chosen {
             Ok(signer) => signer,
@@ -140,7 +173,7 @@ impl Manager {
         if store::next_nonce(write.on(), address).await? != reserved {
             return Err(Error::LeaseLost);
         }
-        let (slot, cost) = (slot(&attempt), quota::billionths(most));
+        let slot = slot(&attempt);
         if let Some(over) = quota::charge(&mut write, &self.rules.quotas, kept, &slot, cost, now_ms).await? {
             drop(write);
             return desk.stay(kept, over.to_string()).await;
@@ -202,6 +235,9 @@ impl Manager {
             });
         }
         let all_final = known.iter().all(|attempt| attempt.over);
+        if self.is_unexplained(kept.id, &known, sight) {
+            return Ok(());
+        }
         let sent = known.iter().any(|attempt| {
             attempt.kind == Kind::Call && attempt.receipt.is_some_and(|receipt| receipt.success)
         });
@@ -223,6 +259,7 @@ impl Manager {
             effect_final,
             pointless,
             market,
+            price_max: self.rules.max_fee_per_gas,
             ceiling: ceiling(gas),
             cancel_ceiling: ceiling(TRANSFER_GAS),
         };
@@ -238,6 +275,22 @@ impl Manager {
                     self.nothing(signer.address()).await?
                 };
                 self.replace(desk, sight, kept, &signer, (kind, draft, nonce, fees)).await
+            }
+            Next::TooDear { reason } => {
+                desk.alarms.raise(PRICE, reason, desk.now_ms());
+                self.resend(desk, kept, &attempts, sight).await;
+                Ok(())
+            }
+            Next::Do(Resolution::Mine { transaction }) => {
+                self.apply(desk, kept, &settled, Resolution::Mine { transaction }).await?;
+                // Another nonce of it may be in front of others.
+                let in_no_block = |attempt: &&Attempt| {
+                    let fact = facts.attempts.iter().find(|fact| fact.hash == attempt.hash);
+                    fact.is_some_and(|fact| facts.in_no_block(fact))
+                };
+                let left: Vec<Attempt> = attempts.iter().filter(in_no_block).cloned().collect();
+                self.resend(desk, kept, &left, sight).await;
+                Ok(())
             }
             Next::Do(Resolution::Resend) => {
                 self.resend(desk, kept, &attempts, sight).await;
@@ -257,8 +310,25 @@ impl Manager {
                 self.resend(desk, kept, &attempts, sight).await;
                 Ok(())
             }
-            Next::Do(resolution) => self.apply(desk, kept, &settled, resolution).await,
+            Next::Do(resolution) => {
+                let resolution = acts::of_ours(&kept.intent, sent, resolution);
+                self.apply(desk, kept, &settled, resolution).await
+            }
         }
+    }
+
+    /// Whether all nonces are over and of one no receipt is known, not at enough heads yet to believe that another
+    /// transaction took it: a machine of a balanced endpoint that lags says the same.
+    fn is_unexplained(&mut self, id: i64, known: &[AttemptFact], sight: &Sight) -> bool {
+        let explained = |attempt: &AttemptFact| {
+            let same = |one: &&AttemptFact| one.signer == attempt.signer && one.nonce == attempt.nonce;
+            known.iter().filter(same).any(|one| one.receipt.is_some())
+        };
+        if !known.iter().all(|attempt| attempt.over) || known.iter().all(explained) {
+            self.unexplained.forget(&id);
+            return false;
+        }
+        !self.unexplained.believed(id, sight.latest.hash)
     }
 
     async fn replace(
@@ -280,11 +350,18 @@ impl Manager {
             signed => signed?,
         };
         self.speaks(desk, signer.address());
+        desk.alarms.clear(PRICE);
+        let market = self.market().await?;
         let most = U256::from(attempt.fees.max_fee).saturating_mul(U256::from(attempt.gas));
         let mut write = desk.begin().await?;
         store::store_attempt(&mut write, &attempt).await?;
         quota::raise(&mut write, &slot(&attempt), quota::billionths(most)).await?;
         intent_store::step(&mut write, kept, Step::Bump, "", None, now_ms).await?;
+        if kind == Kind::Call {
+            let estimate = Some(fees::estimate(attempt.gas, market, attempt.fees.max_fee));
+            let sent = IntentProgress::Sent { transaction: attempt.hash.into(), estimate };
+            outbox::say(&mut write, &kept.intent.key, sent, now_ms).await?;
+        }
         write.commit().await?;
         self.takes_off(&attempt);
         if kind == Kind::Call {
@@ -364,6 +441,7 @@ impl Manager {
     ) -> Result<(), Error> {
         if matches!(resolution, Resolution::Finish { .. } | Resolution::Fail { .. }) {
             self.witness.forget(kept.id);
+            self.unexplained.forget(&kept.id);
         }
         if !matches!(resolution, Resolution::Finish { .. } | Resolution::Release { .. }) {
             return desk.apply(None, kept, resolution).await;
@@ -442,6 +520,6 @@ pub(super) fn contract(kept: &Kept) -> Result<Address, Error> {
 }
 
 /// The call.
-pub(super) fn calldata(kept: &Kept) -> Result<alloy::primitives::Bytes, Error> {
+pub(super) fn calldata(kept: &Kept) -> Result<Bytes, Error> {
     case::calldata(&kept.intent).map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))
 }

@@ -23,10 +23,6 @@ use crate::{
     },
 };
 
-/// In how many rounds in a row the chain must have taken back what was final before it is believed: a node of a balanced
-/// endpoint may lag.
-const ROUNDS: u32 = 3;
-
 impl Manager {
     /// Opens again what the chain took back after it was final.
     ///
@@ -40,12 +36,11 @@ impl Manager {
         }
         let gone = self.gone(desk, sight).await?;
         if attempts.is_empty() && gone.is_empty() {
-            self.regressions = 0;
+            self.regressions.forget(&());
             self.checked_at = Some(sight.finalized);
             return Ok(());
         }
-        self.regressions = self.regressions.saturating_add(1);
-        if self.regressions < ROUNDS {
+        if !self.regressions.believed((), sight.latest.hash) {
             return Ok(());
         }
         let mut by_intent: BTreeMap<Option<i64>, Vec<Attempt>> = BTreeMap::new();

@@ -26,6 +26,11 @@ pub enum Next {
         /// The new fees.
         fees: Fees,
     },
+    /// The same bytes again: the highest fee that the configuration allows, and not the budget, is in the way of a better one.
+    TooDear {
+        /// In words.
+        reason: String,
+    },
     /// What can happen on any chain.
     Do(Resolution),
 }
@@ -43,6 +48,8 @@ pub struct AttemptFacts {
     pub pointless: bool,
     /// What a place in the next block costs.
     pub market: Market,
+    /// The most for a unit of gas by configuration.
+    pub price_max: u128,
     /// The most for a unit of gas of the call, by configuration and what is left of the intent's budget.
     pub ceiling: u128,
     /// The same for one that cancels it, which needs less gas.
@@ -102,39 +109,72 @@ pub fn with_attempts(facts: &AttemptFacts, rules: &AttemptRules) -> Next {
             .to_owned()
         }));
     }
-    if let Some((attempt, _)) = mined().max_by_key(|(attempt, receipt)| (receipt.success, attempt.nonce)) {
+    // Of the transactions with the next nonce the last signed is the dearest. A later nonce is not stuck but in line.
+    let front = facts.attempts.iter().filter(|attempt| attempt.front && facts.in_no_block(attempt));
+    let front = front.max_by_key(|attempt| attempt.fees.max_fee);
+    let stuck = front.filter(|attempt| rules.stuck(attempt));
+    if let Some((attempt, receipt)) =
+        mined().max_by_key(|(attempt, receipt)| (receipt.success, attempt.nonce))
+    {
+        // Another nonce of it may be in front of others.
+        if let Some(other) = stuck
+            && let next @ Next::Replace { .. } = replace(facts, other, rules, receipt.success)
+        {
+            return next;
+        }
         return Next::Do(Resolution::Mine { transaction: attempt.hash.into() });
     }
     if facts.state == State::Mined {
         return Next::Do(Resolution::Unmine);
     }
-    // Of the transactions with the next nonce the last signed is the dearest. A later nonce is not stuck but in line.
-    let front =
-        facts.attempts.iter().filter(|attempt| attempt.front).max_by_key(|attempt| attempt.fees.max_fee);
-    match front {
-        Some(attempt) if rules.stuck(attempt) => replace(facts, attempt, rules),
+    match (stuck, front) {
+        (Some(attempt), _) => replace(facts, attempt, rules, false),
+        (None, Some(attempt))
+            if rules.left_lying(attempt) && !attempt.can_sign && facts.state != State::Quarantined =>
+        {
+            Next::Do(Resolution::Quarantine {
+                reason: format!(
+                    "transaction {} is stuck, and the key of its signer {} is not here",
+                    attempt.hash, attempt.signer
+                ),
+            })
+        }
         _ => Next::Do(Resolution::Resend),
+    }
+}
+
+impl AttemptFacts {
+    /// Whether no transaction of an attempt's signer and nonce is known to be in a block.
+    pub fn in_no_block(&self, attempt: &AttemptFact) -> bool {
+        let same = |one: &&AttemptFact| one.signer == attempt.signer && one.nonce == attempt.nonce;
+        self.attempts.iter().filter(same).all(|one| one.receipt.is_none())
     }
 }
 
 impl AttemptRules {
     /// Whether a transaction was left lying for so long that it needs a better price. While no block comes, no price helps.
     pub const fn stuck(&self, attempt: &AttemptFact) -> bool {
-        attempt.age_ms >= self.bump_after_ms && attempt.passed_over && attempt.can_sign
+        self.left_lying(attempt) && attempt.can_sign
+    }
+
+    /// The same, whether it can be given one or not.
+    const fn left_lying(&self, attempt: &AttemptFact) -> bool {
+        attempt.age_ms >= self.bump_after_ms && attempt.passed_over
     }
 }
 
-/// A call that is stuck is signed again, or cancelled where it is not wanted any more, or where the budget has enough for
+/// A call that is stuck is signed again, or cancelled where it is not wanted any more (another did it: `done`), or where the budget has enough for
 /// nothing but that: those behind it are stuck with it.
-fn replace(facts: &AttemptFacts, front: &AttemptFact, rules: &AttemptRules) -> Next {
+fn replace(facts: &AttemptFacts, front: &AttemptFact, rules: &AttemptRules, done: bool) -> Next {
+    let pointless = facts.pointless || done;
     let priced = |ceiling| bump(front.fees, facts.market, rules.bump_bps, ceiling);
     let replaced = |kind, fees| Next::Replace { signer: front.signer, nonce: front.nonce, kind, fees };
     let cancel = priced(facts.cancel_ceiling);
-    if let (Price::Fees(fees), true) = (cancel, facts.pointless || front.kind != Kind::Call) {
+    if let (Price::Fees(fees), true) = (cancel, pointless || front.kind != Kind::Call) {
         return replaced(Kind::Cancel, fees);
     }
     let (needed, allowed) = match (priced(facts.ceiling), cancel) {
-        (Price::Fees(fees), _) if front.kind == Kind::Call && !facts.pointless => {
+        (Price::Fees(fees), _) if front.kind == Kind::Call && !pointless => {
             return replaced(Kind::Call, fees);
         }
         (_, Price::Fees(fees)) => return replaced(Kind::Cancel, fees),
@@ -142,6 +182,12 @@ fn replace(facts: &AttemptFacts, front: &AttemptFact, rules: &AttemptRules) -> N
             (needed, allowed)
         }
     };
+    if needed > facts.price_max {
+        let most = facts.price_max;
+        let reason =
+            format!("replacing {} takes {needed} wei a unit of gas, the limits allow {most}", front.hash);
+        return Next::TooDear { reason };
+    }
     if facts.state == State::Quarantined {
         return Next::Do(Resolution::Resend);
     }

@@ -161,13 +161,13 @@ pub async fn dearest(reader: &AnyPool, signer: Address, nonce: u64) -> Result<Op
     hash.map(|hash| hash.parse().map_err(|error| Error::damaged("attempt.hash", &hash, error))).transpose()
 }
 
-/// Every transaction of an intent, by nonce and fees.
+/// Every transaction of an intent, by signer, nonce and fees.
 ///
 /// # Errors
 /// As [`open_attempts`].
 pub async fn attempts(reader: &AnyPool, intent: i64) -> Result<Vec<Attempt>, Error> {
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM attempt WHERE intent = $1 ORDER BY nonce, max_fee"
+        "SELECT {COLUMNS} FROM attempt WHERE intent = $1 ORDER BY signer, nonce, max_fee"
     )))
     .bind(intent)
     .fetch_all(reader)

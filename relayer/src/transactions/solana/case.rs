@@ -139,9 +139,10 @@ const TOO_LITTLE: u32 = 1;
 /// Reads the runtime's error about a transaction whose last instruction is the program's. `fund_by` and `now` in Unix
 /// seconds.
 pub fn refused(error: &Value, intent: &Intent, now: u64) -> Refused {
-    let poor = ["AccountNotFound", "InsufficientFundsForFee", "InsufficientFundsForRent"];
     let named = |name: &&str| error.as_str() == Some(name) || error.get(name).is_some();
-    if poor.iter().any(named) {
+    // The first account is the payer; what another one lacks, the payer's coins do not cure.
+    let rent = error.pointer("/InsufficientFundsForRent/account_index").and_then(Value::as_u64) == Some(0);
+    if rent || ["AccountNotFound", "InsufficientFundsForFee"].iter().any(named) {
         return Refused::Poor;
     }
     let code = error.pointer("/InstructionError/1/Custom").and_then(Value::as_u64);

@@ -24,6 +24,7 @@ use crate::{
     quota::Quotas,
     transactions::{
         desk::Desk,
+        doubt::Doubts,
         manager::{Seen, SeenSigner},
         store as intent_store,
     },
@@ -66,6 +67,8 @@ pub struct Manager {
     pub(super) audit: Audit,
     /// Signers that could not pay, with what they had then, in lamports: they are out of turn until they have more.
     pub(super) poor: BTreeMap<Pubkey, u64>,
+    /// Intents whose transactions no block seems to have held, by the final slot.
+    pub(super) expired: Doubts<i64, u64>,
     checked: bool,
     sight: Option<Sight>,
     /// How many transactions each signer has in the air.
@@ -91,6 +94,7 @@ impl Manager {
             },
             audit: Audit::default(),
             poor: BTreeMap::new(),
+            expired: Doubts::default(),
             checked: false,
             sight: None,
             flights: HashMap::new(),

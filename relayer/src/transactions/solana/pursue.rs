@@ -94,7 +94,8 @@ impl Manager {
             tried: before.iter().filter(|attempt| attempt.outcome != Outcome::Succeeded).count(),
             tries_max: TRIES_MAX,
         };
-        let decided = acts::in_somebodys_name(&kept.intent, &facts.effect_latest, without_attempts(&facts));
+        let decided =
+            acts::in_somebodys_name(&kept.intent, &facts.effect_latest, sent, without_attempts(&facts));
         match (decided, through) {
             (Resolution::Sign, Some((signer, plan, units))) => {
                 self.first(desk, kept, &before, &signer, (&plan, units)).await
@@ -122,6 +123,8 @@ impl Manager {
             };
             match case::refused(&error, &kept.intent, snapshot.time) {
                 Refused::By(cure, reason) => return Ok(Tried::Refused(cure, reason)),
+                // What one account asked for calls nobody, and puts no signer out of turn.
+                Refused::Poor if kept.intent.asked_by.is_some() => {}
                 Refused::Poor => {
                     let key = solana::key_of(&signer);
                     self.poor.insert(key, sight.balances.get(&key).copied().unwrap_or(0));
@@ -164,6 +167,14 @@ impl Manager {
                 return desk.apply(None, kept, Resolution::Quarantine { reason }).await;
             }
         };
+        let over = {
+            let fee = fees::fee(plan.signatures, units, unit_price);
+            let mut reader = desk.db.reader().acquire().await?;
+            quota::over(&mut reader, &self.rules.quotas, kept, fee, desk.now_ms()).await?
+        };
+        if let Some(over) = over {
+            return desk.stay(kept, over.to_string()).await;
+        }
         let blockhash = self.node.blockhash().await?;
         let payer = solana::from_key(&solana::key_of(signer));
         let signed = signed(signer, plan, units, unit_price, blockhash.hash)?;
@@ -201,7 +212,7 @@ impl Manager {
 
     /// An intent with a transaction that may still be in a block.
     pub(super) async fn watch(
-        &self,
+        &mut self,
         desk: &mut Desk<'_>,
         sight: &Sight,
         kept: &Kept,
@@ -220,18 +231,28 @@ impl Manager {
             facts.push(AttemptFact { transaction, last_valid_height, known });
         }
         let over = facts.iter().all(|fact| outcome(fact, sight.finality) != Outcome::Open);
+        // A machine of a balanced endpoint that lost its memory says the same of what a block holds.
+        if over && facts.iter().any(|fact| outcome(fact, sight.finality) == Outcome::Expired) {
+            if !self.expired.believed(kept.id, sight.finality.slot) {
+                return Ok(());
+            }
+        } else {
+            self.expired.forget(&kept.id);
+        }
+        let sent = facts.iter().any(|fact| outcome(fact, sight.finality) == Outcome::Succeeded);
         let effect_final = if over {
             let settled = self.snapshot(kept, Commitment::Finalized, least_slot).await?;
-            let sent = facts.iter().any(|fact| outcome(fact, sight.finality) == Outcome::Succeeded);
             Some(case::effect(&kept.intent, &settled, sent))
         } else {
             None
         };
         let resolution = with_attempts(kept.state, &facts, sight.finality, effect_final.as_ref());
+        let resolution = acts::of_ours(&kept.intent, sent, resolution);
         let sends =
             matches!(resolution, Resolution::Resend | Resolution::Unmine | Resolution::Quarantine { .. });
         let write = match resolution {
             Resolution::Finish { .. } | Resolution::Release { .. } => {
+                self.expired.forget(&kept.id);
                 let mut write = desk.begin().await?;
                 for fact in &facts {
                     store::set_outcome(&mut write, fact.transaction, outcome(fact, sight.finality)).await?;

@@ -260,3 +260,37 @@ async fn the_address_of_the_node_is_not_shown() {
     assert!(!said.contains("my-own-key"), "{said}");
     relayer.stop().await;
 }
+
+/// A machine of a balanced endpoint that lags knows no receipt: whoever takes that for a fact does everything twice.
+#[tokio::test]
+async fn a_receipt_that_is_missing_at_one_head_is_no_fact() {
+    for db in on_both().await {
+        let world = World::new().await;
+        world.wire.blind(true);
+        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        let relayer = world.start(world.config(&db)).await;
+        until("it is in a block", || async { (world.nonce().await == 1).then_some(()) }).await;
+        let provider = world.chain.provider();
+        let final_nonce = || async {
+            let count = provider.get_transaction_count(world.chain.address(RELAYS));
+            count.block_id(BlockNumberOrTag::Finalized.into()).await.unwrap()
+        };
+        while final_nonce().await == 0 {
+            world.chain.mine(1).await;
+        }
+        // Rounds at this head, and one at the next: after that the first are over.
+        for mined in [0, 1] {
+            world.chain.mine(mined).await;
+            let head = provider.get_block_number().await.unwrap().to_string();
+            until("it looked", || async {
+                (relayer.get("/status").await.1["latest_block"] == head).then_some(())
+            })
+            .await;
+        }
+        assert_eq!(show(&relayer, "open").await.unwrap()["state"], "attempted", "{:?}", db.engine);
+        world.wire.blind(false);
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        assert_eq!(shown["done_by"], attempts(&shown)[0]["hash"], "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}

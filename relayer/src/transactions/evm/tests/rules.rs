@@ -147,6 +147,7 @@ fn attempted(mut attempts: Vec<AttemptFact>, nonce_latest: u64, nonce_final: u64
         effect_final: None,
         pointless: false,
         market: market(0, 0),
+        price_max: 10_000,
         ceiling: 10_000,
         cancel_ceiling: 10_000,
     }
@@ -175,7 +176,11 @@ fn attempts_are_resolved_by_receipt_then_nonce_then_case() {
     );
     let mut facts = attempted(vec![attempt(1, 7, 5_000, None)], 7, 7);
     facts.attempts[0].can_sign = false;
-    assert_eq!(with_attempts(&facts, &RULES), Next::Do(Resolution::Resend), "the key is gone");
+    assert!(
+        matches!(settle(&facts, &RULES), Resolution::Quarantine { reason } if reason.contains("not here"))
+    );
+    facts.state = State::Quarantined;
+    assert_eq!(with_attempts(&facts, &RULES), Next::Do(Resolution::Resend), "said once");
     let mut facts = attempted(vec![attempt(1, 7, 5_000, None)], 7, 7);
     facts.attempts[0].passed_over = false;
     assert_eq!(with_attempts(&facts, &RULES), Next::Do(Resolution::Resend), "no block came");
@@ -212,6 +217,28 @@ fn attempts_are_resolved_by_receipt_then_nonce_then_case() {
     let mut facts = attempted(vec![attempt(1, 7, 0, Some(true)), attempt(2, 9, 0, None)], 9, 8);
     facts.effect_final = Some(Effect::Present);
     assert_eq!(settle(&facts, &RULES), Resolution::Mine { transaction: tx(1).into() });
+}
+
+#[test]
+fn a_nonce_that_is_stuck_beside_one_that_was_mined_is_freed() {
+    // After a deep reorganisation two nonces of an intent may be open; those behind the first wait for it.
+    let other = Address::repeat_byte(1);
+    let mut facts = attempted(vec![attempt(1, 7, 5_000, None), attempt(2, 3, 5_000, Some(true))], 7, 3);
+    facts.attempts[1].signer = other;
+    assert_eq!(with_attempts(&facts, &RULES), replaced(7, Kind::Cancel, fees(902, 90)), "it is done");
+    facts.attempts[1].receipt = Some(Receipt { block_number: 5, block_hash: tx(9), success: false });
+    assert_eq!(with_attempts(&facts, &RULES), replaced(7, Kind::Call, fees(902, 90)), "it did nothing");
+    facts.attempts[0].age_ms = 0;
+    assert_eq!(settle(&facts, &RULES), Resolution::Mine { transaction: tx(2).into() });
+}
+
+#[test]
+fn a_price_above_the_highest_is_waited_for_and_calls_nobody_to_the_intent() {
+    let mut facts = attempted(vec![attempt(1, 7, 5_000, None)], 7, 7);
+    (facts.ceiling, facts.cancel_ceiling, facts.price_max) = (850, 850, 850);
+    assert!(matches!(with_attempts(&facts, &RULES), Next::TooDear { reason } if reason.contains("902")));
+    facts.price_max = 902;
+    assert!(matches!(settle(&facts, &RULES), Resolution::Quarantine { .. }), "the budget is in the way");
 }
 
 fn replaced(nonce: u64, kind: Kind, fees: Fees) -> Next {
@@ -313,6 +340,7 @@ proptest! {
         let what = with_attempts(&facts, &RULES);
         let taken = match &what {
             Next::Replace { .. } => Some(Step::Bump),
+            Next::TooDear { .. } => None,
             Next::Do(resolution) => step(resolution),
         };
         if let Some(step) = taken {
