@@ -141,6 +141,10 @@ async fn random_histories_end_like_their_end_alone() {
 
 #[tokio::test]
 async fn verify_notices_what_was_changed() {
+    let chain = Chain::start().await;
+    let terms = chain.terms(1_000, Default::default(), 1).await;
+    chain.fund(&terms).await;
+    chain.release(&terms, 400).await;
     for (change, words) in [
         (
             "UPDATE states SET state = replace(state, '\"released\":\"400\"', '\"released\":\"999\"')",
@@ -164,11 +168,7 @@ async fn verify_notices_what_was_changed() {
         ("UPDATE logs SET told = 0", "which does not know of it"),
     ] {
         for db in on_both().await {
-            let chain = Chain::start().await;
             let indexer = Running::on(&chain, &db).await;
-            let terms = chain.terms(1_000, Default::default(), 1).await;
-            chain.fund(&terms).await;
-            chain.release(&terms, 400).await;
             indexer.caught_up(&chain).await;
             let config = indexer.stop().await;
             assert_eq!(verified(&config).await.differences, Vec::<String>::new());
