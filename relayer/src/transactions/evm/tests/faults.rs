@@ -151,6 +151,7 @@ async fn a_reorganisation_opens_what_was_mined_and_what_was_final() {
         let depth = world.chain.height().await - receipt.block_number.unwrap() + 1;
         world.chain.reorg(depth).await;
         until("it is opened again", || async {
+            world.chain.mine(1).await;
             let shown = show(&relayer, "open").await?;
             (shown["state"] != "done").then_some(())
         })
@@ -174,6 +175,7 @@ async fn a_reorganisation_opens_what_somebody_else_had_done() {
         assert_eq!(attempts(&shown).len(), 0, "{:?}", db.engine);
         world.chain.reorg(world.chain.height().await - at + 1).await;
         until("it is opened again", || async {
+            world.chain.mine(1).await;
             let shown = show(&relayer, "open").await?;
             (shown["state"] != "done").then_some(())
         })
