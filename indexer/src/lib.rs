@@ -17,9 +17,9 @@ mod deals;
 mod delivery;
 mod error;
 mod faults;
+mod feed;
 #[cfg(any(test, feature = "bench"))]
 mod made;
-mod feed;
 mod params;
 mod pools;
 mod query;

@@ -430,7 +430,9 @@ pub fn compare(delivered: &FeedEntry, indexed: &FeedEntry) -> Told {
         | (F::Final, F::Final)
         | (F::Retracted, F::Retracted) => Told::True,
         // Even what was final leaves, by an operator's word.
-        (F::Seen | F::Safe | F::Final, F::Retracted) | (F::Retracted, F::Seen | F::Safe | F::Final) => Told::Stale,
+        (F::Seen | F::Safe | F::Final, F::Retracted) | (F::Retracted, F::Seen | F::Safe | F::Final) => {
+            Told::Stale
+        }
         (F::Safe, F::Seen) | (F::Final, F::Seen | F::Safe) => Told::Early,
     }
 }

@@ -16,9 +16,8 @@ use super::{
     store::{self, Block, Position},
 };
 use crate::{
-    Error,
+    Error, faults,
     feed::store::Decoded,
-    faults,
     shared::{Chain, Shared},
 };
 
@@ -146,7 +145,8 @@ impl Ground {
 
     fn alarm(&self, kind: FaultKind, open: bool) {
         let chain = self.chain.id.to_string();
-        metrics::gauge!("indexer_alarm", "chain" => chain, "kind" => kind.name()).set(f64::from(u8::from(open)));
+        metrics::gauge!("indexer_alarm", "chain" => chain, "kind" => kind.name())
+            .set(f64::from(u8::from(open)));
     }
 
     /// Opens a fault that stops indexing.
@@ -174,7 +174,8 @@ impl Ground {
     /// Clears a fault that stops nothing, if it is open.
     pub async fn clear(&self, kind: FaultKind, subject: &str) -> Result<(), Error> {
         let chain = self.chain.number;
-        let open = faults::is_open(&mut *self.shared.db.reader().acquire().await?, chain, kind, subject).await?;
+        let open =
+            faults::is_open(&mut *self.shared.db.reader().acquire().await?, chain, kind, subject).await?;
         if open {
             let mut write = self.shared.db.begin().await?;
             faults::clear(write.on(), chain, kind, subject, self.shared.clock.now_ms()).await?;
@@ -217,8 +218,7 @@ impl Ground {
             *told = seq.max(*told);
             new
         });
-        let open =
-            faults::alarms(&mut *self.shared.db.reader().acquire().await?, self.chain.number).await?;
+        let open = faults::alarms(&mut *self.shared.db.reader().acquire().await?, self.chain.number).await?;
         for kind in FaultKind::ALL {
             self.alarm(kind, open.contains(&kind));
         }

@@ -13,6 +13,6 @@ mod solana;
 pub(crate) mod source;
 pub(crate) mod step;
 pub(crate) mod store;
-pub(crate) mod trust;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trust;

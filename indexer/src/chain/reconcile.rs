@@ -69,7 +69,8 @@ impl Reconciler {
             self.before.clone_from(&self.after);
             let after = self.after.clone().unwrap_or_default();
             let subjects =
-                states::store::to_compare(&mut *reader, ground.chain.number, &after, self.batch.size()).await?;
+                states::store::to_compare(&mut *reader, ground.chain.number, &after, self.batch.size())
+                    .await?;
             let Some(last) = subjects.last().cloned() else {
                 self.after = None;
                 self.next_at = now.saturating_add(self.every_ms);

@@ -155,7 +155,8 @@ impl Running {
     /// Waits until everything up to the chain's present head is indexed.
     pub async fn caught_up(&self, chain: &Chain) -> ChainStatus {
         let height = chain.height().await;
-        self.until_on(chain.chain, "catching up", |s| s.cursor.number == height && s.head == Some(s.cursor)).await
+        self.until_on(chain.chain, "catching up", |s| s.cursor.number == height && s.head == Some(s.cursor))
+            .await
     }
 
     /// The whole feed.

@@ -442,11 +442,11 @@ async fn a_node_that_stands_still_or_is_on_another_fork_holds_nothing_up() {
             }
         });
     };
-    for node in [&first, &second, &third] {
+    for (salt, node) in (1..).zip([&first, &second, &third]) {
         stands_still(node);
         let looks = indexer.status().await.polled_at;
         indexer.until("two looks", |s| s.polled_at > looks).await;
-        chain.fund(&chain.terms(1_000, Default::default(), node.url.len() as u64).await).await;
+        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
         chain.mine(8).await;
         indexer.caught_up(&chain).await;
         node.is_honest();
