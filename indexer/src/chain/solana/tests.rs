@@ -435,29 +435,6 @@ async fn who_dies_at_any_answer_tells_everything_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_says_otherwise_than_its_events_is_a_fault_while_it_does() {
-    let world = World::start().await;
-    let db = sqlite();
-    let node = Node::before(&world.net.rpc_url()).await;
-    node.lies(|request, answer| {
-        if request["method"] == "getAccountInfo" && request["params"][1]["commitment"] == "finalized" {
-            answer["result"]["value"] = Value::Null;
-        }
-    });
-    let config = with(world.config(&db), |chain| {
-        chain.rpc_urls = vec![node.url.clone()];
-        chain.reconcile_ms = 1_000;
-    });
-    let indexer = Running::start(config).await;
-    let deal = world.funded(1).await;
-    let status = indexer.until("the fault", |s| s.alarms == [FaultKind::StateDiffers]).await;
-    assert_eq!(status.faults[0].subject, format!("deal/{}", deal.id));
-    node.is_honest();
-    indexer.until("the agreement", |s| s.alarms.is_empty() && s.reconciled_at.is_some()).await;
-    agrees(indexer).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_does_not_decode_stops_below_its_slot_until_it_does() {
     let world = World::start().await;
     let db = sqlite();
