@@ -65,6 +65,12 @@ async fn work_is_spread_over_the_signers_and_who_cannot_pay_is_out_of_turn() {
         }
 
         world.chain.provider().anvil_set_balance(world.chain.address(6), U256::from(5)).await.unwrap();
+        // What was chosen for it by an earlier look would be stuck.
+        until("its balance is seen", || async {
+            let (_, status) = relayer.get("/status").await;
+            status["signers"].as_array()?.iter().any(|signer| signer["balance"] == "5").then_some(())
+        })
+        .await;
         let mut keys = Vec::new();
         for salt in 30..34 {
             let terms = world.another(salt).await;
