@@ -113,8 +113,8 @@ async fn the_hub_takes_events_and_its_answer_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_node_tells_logs_and_its_answer_is_lost() {
-    lose_an_answer(Between::IndexerAndChain, Strike { text: "eth_getLogs", nth: 5 }).await;
+async fn the_node_tells_receipts_and_its_answer_is_lost() {
+    lose_an_answer(Between::IndexerAndChain, Strike { text: "eth_getBlockReceipts", nth: 4 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
