@@ -119,7 +119,7 @@ pub(crate) async fn clear_stops(
     block: Option<&str>,
     now: i64,
 ) -> Result<(), Error> {
-    for kind in FaultKind::ALL.into_iter().filter(|kind| kind.stops()) {
+    for kind in FaultKind::ALL.into_iter().filter(|kind| kind.ends_with_a_step()) {
         let but = if kind == FaultKind::Quarantine { block.unwrap_or_default() } else { "" };
         sqlx::query(
             "UPDATE faults SET cleared_at = $4 WHERE chain = $1 AND kind = $2 AND subject <> $3 \

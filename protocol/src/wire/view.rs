@@ -385,11 +385,13 @@ pub enum FaultKind {
     StateDiffers,
     /// What is confirmed is taken back again and again, and nothing becomes final.
     Unstable,
+    /// Something that was told is proven not to be so on the chain: nothing more is told until a proof bears it out.
+    Disproven,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::CountGap,
         Self::Quarantine,
         Self::DeepReorg,
@@ -398,6 +400,7 @@ impl FaultKind {
         Self::NoQuorum,
         Self::StateDiffers,
         Self::Unstable,
+        Self::Disproven,
     ];
 
     /// The name in JSON and in metrics.
@@ -411,6 +414,7 @@ impl FaultKind {
             Self::NoQuorum => "no_quorum",
             Self::StateDiffers => "state_differs",
             Self::Unstable => "unstable",
+            Self::Disproven => "disproven",
         }
     }
 
@@ -420,8 +424,13 @@ impl FaultKind {
             Self::CountGap | Self::ProviderLies | Self::NoQuorum | Self::StateDiffers | Self::Unstable => {
                 false
             }
-            Self::Quarantine | Self::DeepReorg | Self::WrongChain => true,
+            Self::Quarantine | Self::DeepReorg | Self::WrongChain | Self::Disproven => true,
         }
+    }
+
+    /// Whether it is over with the next step: that could not be made while it lasted.
+    pub const fn ends_with_a_step(self) -> bool {
+        self.stops() && !matches!(self, Self::Disproven)
     }
 }
 
