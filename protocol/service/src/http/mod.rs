@@ -5,15 +5,22 @@ mod params;
 mod problem;
 pub mod webhook;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{
+    future::{Future, IntoFuture as _},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use axum::{
     Router,
+    body::Body,
     extract::{DefaultBodyLimit, MatchedPath, Request},
+    http::{HeaderValue, header},
     middleware::{self, Next},
     response::Response,
     routing::get,
 };
+use futures::StreamExt as _;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +36,8 @@ use crate::telemetry;
 pub const BODY_MAX: usize = 64 * 1024;
 /// The longest a request may take: long polls wait at most 25 s.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// The longest that requests under way are waited for at a stop.
+pub const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Sends a request of ours; in a build for simulations, to the world that the thread is in, if it is in one.
 ///
@@ -85,14 +94,51 @@ async fn measure(service: &'static str, request: Request, next: Next) -> Respons
     response
 }
 
-/// Serves until `stop`, then finishes the requests under way.
+/// Serves until `stop`, then ends the streams of events and finishes the other requests under way; who takes longer than
+/// [`STOP_TIME_MAX`] is not waited for.
 ///
 /// # Errors
 /// The listener fails.
 pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    serve_until(listener, app, stop, STOP_TIME_MAX).await
+}
+
+async fn serve_until(
+    listener: TcpListener,
+    app: Router,
+    stop: CancellationToken,
+    patience: Duration,
+) -> std::io::Result<()> {
+    let ends = stop.clone();
+    let app = app.layer(middleware::map_response(move |response: Response| {
+        let ends = ends.clone();
+        async move { ending(response, ends) }
+    }));
+    let served = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(patience).await;
+    };
+    tokio::select! {
+        served = served.into_future() => served,
+        () = late => {
+            tracing::warn!(patience_s = patience.as_secs(), "requests are not finished at the stop, and waited for no more");
+            Ok(())
+        }
+    }
+}
+
+/// A stream of events has no end of its own: it ends with the service.
+fn ending(response: Response, stop: CancellationToken) -> Response {
+    let streams = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == HeaderValue::from_static("text/event-stream"));
+    if !streams {
+        return response;
+    }
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(stop.cancelled_owned())))
 }
 
 /// Whether the `Authorization` header carries `Bearer <key>`, compared in constant time.
@@ -103,3 +149,6 @@ pub fn bears(headers: &axum::http::HeaderMap, key: &str) -> bool {
         .and_then(|value| value.strip_prefix("Bearer "))
         .is_some_and(|given| !key.is_empty() && bool::from(given.as_bytes().ct_eq(key.as_bytes())))
 }
+
+#[cfg(test)]
+mod tests;
