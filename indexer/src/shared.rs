@@ -28,6 +28,8 @@ pub(crate) struct Pulse {
     pub trouble: Option<String>,
     /// Whether this process met a fault that stops indexing, and has not made a step since.
     pub stopped: bool,
+    /// Whether something that was told is proven not to be on the chain.
+    pub disproven: bool,
     /// Events that were read.
     pub events: u64,
     /// Why the next final blocks cannot be proven, while that lasts.

@@ -23,9 +23,14 @@ pub(crate) struct Trust {
     pub proven: Option<BlockRef>,
     /// Logs that the proof found missing.
     pub missed: u64,
+    /// Whether something that was told is proven not to be so on the chain: nothing more is told.
+    pub disproven: bool,
     /// Whether the fault about a missing quorum is open; none where that is not known yet.
     no_quorum: Option<bool>,
 }
+
+/// What the fault about what was disproven is about: there is one at a time, about the first such block.
+const PROOF: &str = "proof";
 
 /// The row of a chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,12 +73,21 @@ pub(crate) async fn keep(on: &mut AnyConnection, chain: i64, row: &Row) -> Resul
     Ok(())
 }
 
+/// The highest block with a log that left the chain and did not come back; 0 where there is none.
+pub(crate) async fn left(on: &mut AnyConnection, chain: i64) -> Result<u64, Error> {
+    let query = "SELECT COALESCE(MAX(block_number), 0) AS block FROM logs WHERE chain = $1 AND canonical = 0";
+    sqlx::query(query).bind(chain).fetch_one(on).await?.number("block")
+}
+
 impl Trust {
     /// Reads what is kept, once.
     pub async fn load(&mut self, ground: &Ground) -> Result<(), Error> {
         if !self.loaded {
-            let kept = row(&mut *ground.shared.db.reader().acquire().await?, ground.chain.number).await?;
+            let (chain, reader) = (ground.chain.number, &mut *ground.shared.db.reader().acquire().await?);
+            let kept = row(&mut *reader, chain).await?;
             (self.tags, self.proven, self.missed) = (kept.tags, kept.proven, kept.missed);
+            self.disproven = faults::is_open(reader, chain, FaultKind::Disproven, PROOF).await?;
+            ground.chain.beat(|pulse| pulse.disproven = self.disproven);
             self.loaded = true;
         }
         Ok(())
@@ -102,6 +116,20 @@ impl Trust {
             row.missed = row.missed.saturating_add(missed);
         })
         .await
+    }
+
+    /// Notes how what was told differs from what is proven, or that it no longer does.
+    pub async fn disproves(&mut self, ground: &Ground, differs: Option<&str>) -> Result<(), Error> {
+        if self.disproven == differs.is_some() {
+            return Ok(());
+        }
+        match differs {
+            Some(detail) => ground.note(FaultKind::Disproven, PROOF, detail).await?,
+            None => ground.clear(FaultKind::Disproven, PROOF).await?,
+        }
+        self.disproven = differs.is_some();
+        ground.chain.beat(|pulse| pulse.disproven = self.disproven);
+        Ok(())
     }
 
     /// The block with which the operator accepts a chain past what was final.

@@ -24,12 +24,12 @@ use super::{
 use crate::{
     Error,
     chain::{
-        follow::{Ground, Progress},
+        follow::{Ground, Progress, backoff_ms},
         reconcile::Reconciler,
         rpc::RpcError,
         step::{Step, Undecodable},
         store::{Block, Position, Settled},
-        trust::Trust,
+        trust::{self, Trust},
     },
     config::ChainConfig,
     feed::store::Decoded,
@@ -72,6 +72,10 @@ pub(crate) struct Following {
     newest_final: Option<Listed>,
     /// How often in a row what was confirmed was let go before anything became final.
     let_go: u32,
+    /// What is confirmed up to this slot was let go once: nothing but the final list makes it final.
+    doubted: u64,
+    /// Unix milliseconds; what was let go is not read again before.
+    rests_until: i64,
     /// Whether something became final since the process began.
     was_stable: bool,
     reconciler: Reconciler,
@@ -90,18 +94,22 @@ impl Following {
             newest: None,
             newest_final: None,
             let_go: 0,
+            doubted: 0,
+            rests_until: 0,
             was_stable: false,
             reconciler: Reconciler::new(config.reconcile_ms),
             trust: Trust::default(),
         }
     }
 
-    async fn position(&self, ground: &Ground) -> Result<Position, Error> {
+    async fn position(&mut self, ground: &Ground) -> Result<Position, Error> {
         let below = self.start_block.saturating_sub(1);
         if let Some(position) = ground.position().await? {
             if !self.rpc.0.insists() {
                 let anchor = ground.block_at(below).await?;
                 let anchor = anchor.ok_or_else(|| Error::damaged("blocks", "no anchor"))?;
+                let reader = &mut *ground.shared.db.reader().acquire().await?;
+                self.doubted = trust::left(reader, ground.chain.number).await?;
                 self.rpc.0.insist_on(anchor.hash);
             }
             return Ok(position);
@@ -131,7 +139,8 @@ impl Following {
         if questions.is_empty() {
             return Ok(Progress::Idle);
         }
-        let answers = reconcile::differences(&self.rpc, ground, position.tip.number, &questions).await?;
+        let range = (finalized.number, position.tip.number);
+        let answers = reconcile::differences(&self.rpc, ground, range, &questions).await?;
         self.reconciler.answers(ground, finalized.number, &questions, answers).await
     }
 
@@ -153,7 +162,7 @@ impl Following {
             pulse.polled_at = Some(now);
         });
         ground.measure(&position, head.number);
-        if head.number < position.tip.number {
+        if head.number < position.tip.number || now < self.rests_until {
             return Ok(Progress::Idle);
         }
         if self.listing.waiting.is_empty() && head.number > position.tip.number {
@@ -276,7 +285,11 @@ impl Following {
                 return Ok(None);
             }
         }
-        if to < finalized && to == position.tip.number {
+        let beyond = to < finalized && to == position.tip.number;
+        if beyond && to < self.doubted && to == below {
+            return Ok(nothing);
+        }
+        if beyond && to >= self.doubted {
             // Beyond the tip it reaches as far as this step does.
             let finalized = BlockRef { number: finalized, hash: B256::ZERO };
             return Ok(Some((Settled { safe: None, finalized: Some(finalized) }, None)));
@@ -344,8 +357,12 @@ impl Following {
         metrics::counter!("indexer_reorgs_total", "chain" => ground.chain.id.to_string()).increment(1);
         self.listing = Listing::default();
         (self.newest, self.newest_final) = (None, None);
+        self.doubted = self.doubted.max(position.tip.number);
+        // Each time is told to whoever reads the feed.
+        let rest = i64::try_from(backoff_ms(self.let_go)).unwrap_or(i64::MAX);
+        self.rests_until = ground.shared.clock.now_ms().saturating_add(rest);
         ground.commit(Step { fork: Some(fork), ..Step::settling(position.tip, Settled::default()) }).await?;
-        Ok(Progress::Advanced)
+        Ok(Progress::Idle)
     }
 
     /// Something became final: what was let go before it is forgotten.

@@ -17,29 +17,29 @@ use crate::{
 };
 
 /// How what the accounts say differs from what the events add up to, in order. They are told as of a final slot of the
-/// node's choice: of one above `tip` it is not known what the events make of it, and nothing is said.
+/// node's choice, `least` or later. One above `tip` answers nothing: it is not known what the events make of it, so the same
+/// is asked again.
 pub(super) async fn differences(
     rpc: &Rpc,
     ground: &Ground,
-    tip: u64,
+    (least, tip): (u64, u64),
     questions: &[Question],
 ) -> Result<Result<Vec<Option<String>>, RpcError>, Error> {
-    let reader = &mut *ground.shared.db.reader().acquire().await?;
     let mut differences = Vec::with_capacity(questions.len());
     for (subject, state) in questions {
         let State::Deal(asked) = state else {
             differences.push(None);
             continue;
         };
-        let told = rpc.final_account(from_key(&deal_address(asked.deal))).await;
+        let told = rpc.final_account(from_key(&deal_address(asked.deal)), least).await;
         let (slot, data) = match told {
+            Ok((slot, _)) if slot < least || slot > tip => return Ok(Err(not_read(slot, (least, tip)))),
             Ok(told) => told,
             Err(error) => return Ok(Err(error)),
         };
-        let ours = if slot <= tip { as_of(&mut *reader, subject, slot).await? } else { None };
-        let Some(State::Deal(ours)) = ours else {
-            differences.push(None);
-            continue;
+        let reader = &mut *ground.shared.db.reader().acquire().await?;
+        let Some(State::Deal(ours)) = as_of(reader, subject, slot).await? else {
+            return Ok(Err(not_read(slot, (least, tip))));
         };
         differences.push(match data.as_deref().map(read_deal) {
             // The account of a deal that closed may be closed as well.
@@ -50,4 +50,9 @@ pub(super) async fn differences(
         });
     }
     Ok(Ok(differences))
+}
+
+fn not_read(slot: u64, (least, tip): (u64, u64)) -> RpcError {
+    let reason = format!("it is told as of slot {slot}, and not of one from {least} to {tip}");
+    RpcError::Unknown { method: "getAccountInfo", reason }
 }

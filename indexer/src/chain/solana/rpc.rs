@@ -183,20 +183,26 @@ impl Rpc {
 
     /// The data of a confirmed account of the program; none where there is none.
     pub async fn account_data(&self, address: Address) -> Result<Option<Vec<u8>>, RpcError> {
-        Ok(self.account(address, Commitment::Confirmed).await?.1)
+        Ok(self.account(address, Commitment::Confirmed, 0).await?.1)
     }
 
-    /// The data of a final account of the program, none where there is none, and the slot as of which that is so.
-    pub async fn final_account(&self, address: Address) -> Result<(u64, Option<Vec<u8>>), RpcError> {
-        self.account(address, Commitment::Finalized).await
+    /// The data of a final account of the program, none where there is none, and the slot as of which that is so: `least` or
+    /// later.
+    pub async fn final_account(
+        &self,
+        address: Address,
+        least: u64,
+    ) -> Result<(u64, Option<Vec<u8>>), RpcError> {
+        self.account(address, Commitment::Finalized, least).await
     }
 
     async fn account(
         &self,
         address: Address,
         commitment: Commitment,
+        least: u64,
     ) -> Result<(u64, Option<Vec<u8>>), RpcError> {
-        let config = json!({"commitment": commitment.name(), "encoding": "base64"});
+        let config = json!({"commitment": commitment.name(), "encoding": "base64", "minContextSlot": least});
         let raw: RawContext = self.0.ask("getAccountInfo", (address.to_string(), config)).await?;
         let program = from_key(&program()).to_string();
         let slot = bounded(raw.context.slot)?;

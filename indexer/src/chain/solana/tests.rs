@@ -1,12 +1,8 @@
 //! Following a real node with the real program through what can happen there.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+mod trouble;
+
+use std::collections::HashSet;
 
 use alloy::primitives::B256;
 use protocol::{
@@ -20,9 +16,9 @@ use protocol::{
     wire::{
         feed::{
             FeedEntry,
-            Finality::{self, Final, Retracted, Seen},
+            Finality::{self, Final, Seen},
         },
-        view::{CaseStage, CaseView, DealDetail, DealStatus, FaultKind, PoolMembers, PoolView},
+        view::{CaseStage, CaseView, DealDetail, DealStatus, PoolMembers, PoolView},
     },
 };
 use serde_json::{Value, json};
@@ -32,7 +28,7 @@ use surfnet::{ENDOWMENT, Surfnet, key, keypair, solana_sdk::signature::Keypair};
 use super::read::Transaction;
 use crate::{
     config::{ChainConfig, Config},
-    testing::{Running, node::Node, of_chains, verified, with},
+    testing::{Running, of_chains, verified, with},
 };
 
 /// A node with a buyer and a seller, and the slot at which everything begins.
@@ -136,13 +132,13 @@ fn told_of(feed: &[FeedEntry], name: &str) -> Vec<Finality> {
     feed.iter().filter(|entry| entry.event.body.name() == name).map(|entry| entry.finality).collect()
 }
 
-/// The names of the events, each once, in their order on the chain.
 /// Each event where it is told for the first time, however settled it was by then.
 fn first_told(feed: &[FeedEntry]) -> impl Iterator<Item = &FeedEntry> {
     let mut known = HashSet::new();
     feed.iter().filter(move |entry| known.insert(entry.event.id))
 }
 
+/// The names of the events, each once, in their order on the chain.
 fn names(feed: &[FeedEntry]) -> Vec<&'static str> {
     first_told(feed).map(|entry| entry.event.body.name()).collect()
 }
@@ -360,136 +356,6 @@ async fn what_looks_like_an_event_is_none_unless_the_program_called_itself_with_
     ] {
         assert!(changed(pointer.clone(), value).is_err(), "{pointer}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_confirmed_and_does_not_become_final_is_retracted() {
-    let world = World::start().await;
-    let db = sqlite();
-    let node = Node::before(&world.net.rpc_url()).await;
-    let config = with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()]);
-    let indexer = Running::start(config).await;
-    let first = world.funded(1).await;
-    until_told(&indexer, "the first", |feed| told_of(feed, "Funded").contains(&Final)).await;
-    let second = world.deal(B256::ZERO, 2).await;
-    let gone = world.send(&world.funding(&second)).await;
-    until_told(&indexer, "the second", |feed| told_of(feed, "Funded").ends_with(&[Seen])).await;
-    // As when the cluster went another way: no list has it any more.
-    node.lies(move |request, answer| {
-        if request["method"] == "getSignaturesForAddress"
-            && let Some(listed) = answer["result"].as_array_mut()
-        {
-            listed.retain(|one| one["signature"] != json!(gone));
-        }
-    });
-    let feed =
-        until_told(&indexer, "the retraction", |feed| told_of(feed, "Funded").contains(&Retracted)).await;
-    assert_eq!(told_of(&feed, "Funded"), [Seen, Final, Seen, Retracted]);
-    assert_eq!(indexer.raw(&format!("/v1/deals/{}", second.id)).await.0, 404);
-    let detail: DealDetail = indexer.get(&format!("/v1/deals/{}", first.id)).await;
-    assert_eq!(detail.view.finality, Final);
-    // It comes back.
-    node.is_honest();
-    world.funded(3).await;
-    indexer.until("a later final slot", |status| status.alarms.is_empty()).await;
-    until_told(&indexer, "its return", |feed| {
-        told_of(feed, "Funded").iter().filter(|told| **told == Final).count() == 3
-    })
-    .await;
-    agrees(indexer).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_dies_at_any_answer_tells_everything_once() {
-    let world = World::start().await;
-    for salt in 1..6 {
-        world.funded(salt).await;
-    }
-    for db in on_both().await {
-        let node = Node::before(&world.net.rpc_url()).await;
-        let answers = Arc::new(AtomicUsize::new(0));
-        let counted = answers.clone();
-        node.lies(move |_, _| {
-            counted.fetch_add(1, Ordering::SeqCst);
-        });
-        let config = with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()]);
-        for deaths in 1..12 {
-            answers.store(0, Ordering::SeqCst);
-            let indexer = Running::start(config.clone()).await;
-            while answers.load(Ordering::SeqCst) < deaths * 2 {
-                tokio::task::yield_now().await;
-            }
-            indexer.kill().await;
-        }
-        let indexer = Running::start(config).await;
-        let finals =
-            |feed: &[FeedEntry]| told_of(feed, "Funded").iter().filter(|told| **told == Final).count();
-        let feed = until_told(&indexer, "all of them", |feed| finals(feed) >= 5).await;
-        let mut told: Vec<B256> =
-            feed.iter().filter(|entry| entry.finality == Final).map(|entry| entry.event.id).collect();
-        told.sort_unstable();
-        told.dedup();
-        assert_eq!((told.len(), finals(feed.as_slice())), (5, 5), "on {:?}", db.engine);
-        agrees(indexer).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_does_not_decode_stops_below_its_slot_until_it_does() {
-    let world = World::start().await;
-    let db = sqlite();
-    let node = Node::before(&world.net.rpc_url()).await;
-    node.lies(|request, answer| {
-        if request["method"] == "getTransaction"
-            && let Some(inner) = answer["result"]["meta"]["innerInstructions"].as_array_mut()
-        {
-            for call in inner.iter_mut().flat_map(|of| of["instructions"].as_array_mut().unwrap()) {
-                let data = bs58::decode(call["data"].as_str().unwrap()).into_vec().unwrap();
-                if solana::is_event(&data) {
-                    call["data"] = json!(bs58::encode(&data[..12]).into_string());
-                }
-            }
-        }
-    });
-    let indexer =
-        Running::start(with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()])).await;
-    let deal = world.funded(1).await;
-    let stuck = indexer.until("the quarantine", |status| status.alarms == [FaultKind::Quarantine]).await;
-    assert!(stuck.faults[0].detail.contains("no event begins with"), "{:?}", stuck.faults);
-    assert_eq!(indexer.raw("/ready").await.0, 503);
-    assert_eq!(indexer.feed().await, []);
-    node.is_honest();
-    until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
-    indexer.until("no alarm", |status| status.alarms.is_empty()).await;
-    let detail: DealDetail = indexer.get(&format!("/v1/deals/{}", deal.id)).await;
-    assert!(detail.view.deal.complete);
-    agrees(indexer).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_chain_that_began_anew_is_not_taken_for_the_one_that_is_kept() {
-    let (world, other) = (World::start().await, World::start().await);
-    let db = sqlite();
-    let node = Node::before(&world.net.rpc_url()).await;
-    let indexer =
-        Running::start(with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()])).await;
-    world.funded(1).await;
-    until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
-    let feed = indexer.feed().await;
-    // As when the local node was stopped and started again, while the indexer ran and while it did not.
-    node.becomes(None);
-    indexer.until("the trouble", |status| status.trouble.is_some()).await;
-    other.funded(2).await;
-    node.becomes(Some(&other.net.rpc_url()));
-    indexer.until("the alarm", |status| status.alarms == [FaultKind::WrongChain]).await;
-    let indexer = Running::start(indexer.stop().await).await;
-    let status = indexer.until("the alarm", |status| status.trouble.is_some()).await;
-    assert!(status.faults[0].detail.contains("start this one fresh"), "{:?}", status.faults);
-    assert_eq!(indexer.raw("/ready").await.0, 503);
-    assert_eq!(indexer.feed().await, feed);
-    node.becomes(Some(&world.net.rpc_url()));
-    indexer.until("going on", |status| status.alarms.is_empty() && status.caught_up).await;
-    agrees(indexer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
