@@ -59,7 +59,8 @@ async fn stop_of(on: &mut AnyConnection, chain: &Chain) -> Result<Option<Fault>,
 async fn progress(on: &mut AnyConnection, chain: &Chain, before: u64) -> Result<ChainProgress, Error> {
     let position = position(&mut *on, chain.number).await?;
     let pulse = chain.pulse();
-    let stop = if pulse.stopped { stop_of(on, chain).await? } else { None };
+    let stands_still = pulse.stopped || pulse.disproven;
+    let stop = if stands_still { stop_of(on, chain).await? } else { None };
     let stop = stop.map(|fault| format!("{}: {}", fault.kind.name(), fault.detail));
     let below = chain.config.start_block.saturating_sub(1);
     Ok(ChainProgress {
@@ -107,7 +108,8 @@ pub async fn backfill(
                 let before = before.get(&chain.id).copied().unwrap_or_default();
                 all.push(progress(&mut reader, chain, before).await?);
                 let looks = stopped.entry(chain.id).or_default();
-                *looks = if chain.pulse().stopped { looks.saturating_add(1) } else { 0 };
+                let pulse = chain.pulse();
+                *looks = if pulse.stopped || pulse.disproven { looks.saturating_add(1) } else { 0 };
                 if *looks >= STOPPED_MAX
                     && let Some(Fault { kind, detail, .. }) = stop_of(&mut reader, chain).await?
                 {

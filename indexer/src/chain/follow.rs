@@ -195,9 +195,9 @@ impl Ground {
         let now = self.shared.clock.now_ms();
         let seq = step::commit(&self.shared.db, self.chain.number, &step, now).await?;
         self.stopped = step.stuck.is_some();
+        self.read(&step.events);
         self.chain.beat(|pulse| {
             pulse.stopped = step.stuck.is_some();
-            pulse.events = pulse.events.saturating_add(u64::try_from(step.events.len()).unwrap_or(u64::MAX));
             pulse.caught_up =
                 pulse.caught_up || reached.is_some_and(|r| pulse.head.is_some_and(|h| h.number == r));
         });
@@ -208,7 +208,14 @@ impl Ground {
     pub async fn amend(&self, block: &Block, events: &[Decoded]) -> Result<(), Error> {
         let now = self.shared.clock.now_ms();
         let seq = step::amend(&self.shared.db, self.chain.number, block, events, now).await?;
+        self.read(events);
         self.told(seq).await
+    }
+
+    /// Events were read that are kept now.
+    fn read(&self, events: &[Decoded]) {
+        let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        self.chain.beat(|pulse| pulse.events = pulse.events.saturating_add(count));
     }
 
     async fn told(&self, seq: u64) -> Result<(), Error> {

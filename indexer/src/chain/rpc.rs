@@ -1,4 +1,6 @@
-//! JSON-RPC of a chain's nodes: limits, kinds of failure, and the turn from a failing node to the next.
+//! JSON-RPC of a chain's nodes: limits, the turn from a failing node to the next, and who is believed.
+
+mod failure;
 
 use std::{
     sync::{
@@ -12,7 +14,7 @@ use alloy::{
     primitives::B256,
     rpc::{
         client::RpcClient,
-        json_rpc::{RpcError as Json, RpcRecv, RpcSend},
+        json_rpc::{RpcRecv, RpcSend},
     },
     transports::TransportError,
 };
@@ -21,109 +23,13 @@ use service::{failpoint, rpc::Http};
 
 use super::{
     quorum,
-    refusals::{self, Hint, Refusal},
     source::{self, Served},
 };
+pub use failure::RpcError;
+pub(crate) use failure::classify;
 
 /// The longest that is waited for one of several providers whom all the same is asked.
 const POLL_MAX: Duration = Duration::from_secs(5);
-
-/// Why a node gave no usable answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RpcError {
-    /// It did not answer in time, or not at all, or with an error of its own.
-    #[error("{method} failed: {reason}")]
-    Failed {
-        /// The method.
-        method: &'static str,
-        /// In the node's or the transport's words, cut to 300 characters.
-        reason: String,
-    },
-    /// It refuses to answer so much at once.
-    #[error("{method} was refused as too large: {reason}")]
-    TooLarge {
-        /// The method.
-        method: &'static str,
-        /// In the node's words.
-        reason: String,
-        /// What it would answer instead, where it says so.
-        hint: Option<Hint>,
-    },
-    /// It is asked too often.
-    #[error("{method} was refused as too often: {reason}")]
-    Busy {
-        /// The method.
-        method: &'static str,
-        /// In the node's words.
-        reason: String,
-    },
-    /// It does not know the block, the tag or the method.
-    #[error("{method} is not answered: {reason}")]
-    Unknown {
-        /// The method.
-        method: &'static str,
-        /// In the node's words.
-        reason: String,
-    },
-    /// Its answers contradict one another or the question.
-    #[error("the node contradicts itself: {0}")]
-    Inconsistent(String),
-    /// It serves another chain.
-    #[error("the node at {node} serves {served}, not {wanted}")]
-    WrongChain {
-        /// Host of the node.
-        node: String,
-        /// The chain it serves.
-        served: String,
-        /// The chain that is wanted.
-        wanted: String,
-    },
-    /// It serves a chain of the same name that began anew, as local ones do.
-    #[error(
-        "the node at {node} serves a chain that begins with block {served}, but the database follows the one that began \
-         with {stored}: that chain is gone; start this one fresh, with an empty database"
-    )]
-    OtherGenesis {
-        /// Host of the node.
-        node: String,
-        /// Hash of the first block that it serves.
-        served: B256,
-        /// Hash of the first block that the database follows.
-        stored: B256,
-    },
-}
-
-/// How a failure is to be met, from its code and words.
-pub(crate) fn classify(method: &'static str, error: &TransportError) -> RpcError {
-    let cut = |text: &str| text.chars().take(300).collect::<String>();
-    match error {
-        Json::ErrorResp(payload) => {
-            let reason = cut(&format!("{} ({})", payload.message, payload.code));
-            match refusals::read(payload.code, &payload.message) {
-                Refusal::TooLarge(hint) => RpcError::TooLarge { method, reason, hint },
-                Refusal::Busy => RpcError::Busy { method, reason },
-                Refusal::Unknown => RpcError::Unknown { method, reason },
-                Refusal::Failed => RpcError::Failed { method, reason },
-            }
-        }
-        Json::NullResp => RpcError::Unknown { method, reason: "null".to_owned() },
-        // The answer's text may be megabytes.
-        Json::DeserError { err, .. } => {
-            RpcError::Failed { method, reason: cut(&format!("the answer does not decode: {err}")) }
-        }
-        // Its words may hold the URL, and the URL a key.
-        Json::Transport(kind) => {
-            let status = kind.as_http_error().map(|http| http.status);
-            let reason = status.map_or_else(|| "no connection".to_owned(), |s| format!("HTTP {s}"));
-            match status {
-                Some(413) => RpcError::TooLarge { method, reason, hint: None },
-                Some(429) => RpcError::Busy { method, reason },
-                _ => RpcError::Failed { method, reason },
-            }
-        }
-        other => RpcError::Failed { method, reason: cut(&other.to_string()) },
-    }
-}
 
 /// What is known of a provider since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -275,8 +181,22 @@ impl Nodes {
         turns.find(trusted).or(first)
     }
 
+    /// All of them, from the one whose turn it is on: first those that were not caught lying and answered last, for others are
+    /// asked only where these are too few.
+    pub fn in_turn(&self) -> Vec<&Node> {
+        let present = self.present.load(Ordering::Relaxed);
+        let turns =
+            (0..self.nodes.len()).filter_map(|more| present.wrapping_add(more).checked_rem(self.nodes.len()));
+        let mut nodes: Vec<&Node> = turns.filter_map(|at| self.nodes.get(at)).collect();
+        nodes.sort_by_key(|node| {
+            let health = node.health();
+            (health.distrusted, health.in_a_row > 0)
+        });
+        nodes
+    }
+
     /// Whether a node serves the right chain.
-    async fn right(&self, node: &Node) -> Result<(), RpcError> {
+    pub async fn right(&self, node: &Node) -> Result<(), RpcError> {
         if !node.right_chain.load(Ordering::Relaxed) {
             let served = source::served(self, node, self.chain).await?;
             self.check(node, served).inspect_err(|error| self.failed(node, "chain", error))?;

@@ -1,6 +1,6 @@
 //! Steps of many events, steps that do not come to their end, late events, re-indexing, and chains side by side.
 
-use std::{collections::BTreeMap, future::poll_fn, pin::pin, task::Poll};
+use std::{collections::BTreeMap, future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use fixture::Chain;
 use protocol::{
@@ -20,6 +20,7 @@ use service::{
 use sqlx::Row;
 
 use super::{
+    follow::Ground,
     step::{self, Step},
     store::{self, Settled},
     trust::{self, Row as Trusted},
@@ -29,6 +30,7 @@ use crate::{
     faults,
     feed::store::{Decoded, Filter, page},
     made,
+    shared::Shared,
     testing::{Running, node::Node, of_chains, verified, with},
 };
 
@@ -73,6 +75,14 @@ impl Book {
 
     async fn commit(&self, step: &Step) -> Result<u64, crate::Error> {
         step::commit(&self.db, self.chain, step, 2).await
+    }
+
+    /// What a source of the chain would stand on.
+    async fn ground(&self) -> Ground {
+        let (db, chains) = crate::open(&self.config, &SystemClock).await.unwrap();
+        let chain = chains.values().next().unwrap().clone();
+        let shared = Shared::new(db, chains, Arc::new(SystemClock), Default::default(), 0);
+        Ground { shared, chain, stopped: false }
     }
 
     async fn entries(&self) -> Vec<FeedEntry> {
@@ -338,9 +348,11 @@ async fn a_late_event_is_told_as_final_and_fills_its_gap() {
         let seq = book.entries().await.last().unwrap().seq;
         let (block, events) = (made::block(22), [left_out.clone()]);
         let wrong = store::Block { hash: made::block(23).hash, ..made::block(295) };
-        step::amend(&book.db, book.chain, &wrong, &events, 3).await.expect_err("not final here");
-        let told = step::amend(&book.db, book.chain, &block, &events, 3).await.unwrap();
-        assert_eq!(told, seq + 1);
+        let ground = book.ground().await;
+        ground.amend(&wrong, &events).await.expect_err("not final here");
+        ground.amend(&block, &events).await.unwrap();
+        assert_eq!(*ground.shared.told.borrow(), seq + 1);
+        assert_eq!(ground.chain.pulse().events, 1, "how far reading is counts what was missed");
         let entries = book.entries().await;
         let last = entries.last().unwrap();
         assert_eq!((last.finality, &last.event), (Finality::Final, &left_out.event), "{:?}", fresh.engine);

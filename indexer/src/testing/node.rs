@@ -8,12 +8,15 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Changes the answer to a request; `answer` is the whole JSON-RPC response.
 type Lie = Arc<dyn Fn(&Value, &mut Value) + Send + Sync>;
+/// Whether a request, or a batch of them, is not answered but by a status.
+type Denial = Arc<dyn Fn(&Value) -> Option<StatusCode> + Send + Sync>;
 
 #[derive(Clone, Default)]
 struct Behaviour {
     /// None: the node is away.
     upstream: Option<String>,
     lie: Option<Lie>,
+    denial: Option<Denial>,
     /// Longer batches are refused.
     batch_max: Option<usize>,
     batches_refused: usize,
@@ -51,6 +54,11 @@ impl Node {
         self.behaviour.lock().unwrap().lie = Some(Arc::new(lie));
     }
 
+    /// Answers some requests by a status of HTTP alone, until it is honest.
+    pub fn denies(&self, denial: impl Fn(&Value) -> Option<StatusCode> + Send + Sync + 'static) {
+        self.behaviour.lock().unwrap().denial = Some(Arc::new(denial));
+    }
+
     pub fn takes_batches_of(&self, most: usize) {
         self.behaviour.lock().unwrap().batch_max = Some(most);
     }
@@ -61,7 +69,8 @@ impl Node {
     }
 
     pub fn is_honest(&self) {
-        self.behaviour.lock().unwrap().lie = None;
+        let mut behaviour = self.behaviour.lock().unwrap();
+        (behaviour.lie, behaviour.denial) = (None, None);
     }
 }
 
@@ -71,6 +80,9 @@ async fn answer(
 ) -> Result<Json<Value>, StatusCode> {
     let now = behaviour.lock().unwrap().clone();
     let Some(upstream) = now.upstream else { return Err(StatusCode::BAD_GATEWAY) };
+    if let Some(status) = now.denial.and_then(|denies| denies(&request)) {
+        return Err(status);
+    }
     if let Value::Array(requests) = &request
         && now.batch_max.is_some_and(|most| requests.len() > most)
     {

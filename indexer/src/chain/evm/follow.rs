@@ -1,12 +1,14 @@
 //! Following an EVM chain: one look at it, and what that means for what is kept.
 
+mod finality;
+mod forks;
+
 use std::sync::Arc;
 
-use alloy::primitives::B256;
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::{
     chain::{AccountId, ChainId},
-    wire::view::{BlockRef, FaultKind},
+    wire::view::BlockRef,
 };
 
 use super::{
@@ -21,7 +23,6 @@ use crate::{
     Error,
     chain::{
         follow::{Ground, Progress},
-        quorum::{self, Verdict},
         reconcile::Reconciler,
         rpc::RpcError,
         step::{Step, Undecodable},
@@ -34,8 +35,6 @@ use crate::{
 
 /// Requests to the node at one time near the head.
 const AT_ONCE: usize = 8;
-/// The most blocks that one reorganisation may replace.
-const FORK_DEPTH_MAX: usize = 10_000;
 /// While the final past is read, milliseconds for which one look at the head is good: what is final stays final.
 const LOOK_MS: i64 = 1_000;
 
@@ -158,136 +157,6 @@ impl Following {
         }
     }
 
-    /// The present node alone tells the head: one that stands still, below what a quorum says is final, would hold up
-    /// everything. Where there is no other to ask it is waited for.
-    async fn up_to_date(&self, head: &Header, said: Settled) -> Result<(), Error> {
-        let Some(finalized) = said.finalized.filter(|finalized| finalized.number > head.number) else {
-            return Ok(());
-        };
-        if self.rpc.0.all().count() <= 1 {
-            return Ok(());
-        }
-        // The head was read before, and on some chains the newest block is final at once.
-        let head = self.rpc.head().await?;
-        if head.number >= finalized.number {
-            return Ok(());
-        }
-        Err(RpcError::Inconsistent(format!(
-            "the head is {} to a node, and block {} is final",
-            head.number, finalized.number
-        ))
-        .into())
-    }
-
-    /// A node that is where we are, while what is final is another block than ours: both of us are on a branch that is none.
-    async fn on_the_chain(&self, ground: &Ground, said: Settled) -> Result<(), Error> {
-        let Some(finalized) = said.finalized else { return Ok(()) };
-        match ground.block_at(finalized.number).await? {
-            Some(ours) if ours != finalized => Err(RpcError::Inconsistent(format!(
-                "block {} is {} to a node, and final as {}",
-                finalized.number, ours.hash, finalized.hash
-            ))
-            .into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// What the chain says is settled: its own tags, or so many blocks below the head where it has none. A node that leaves
-    /// out the tag once, as one that just started does, makes nothing final. Nor does what a quorum does not agree on.
-    async fn said(&mut self, ground: &mut Ground, head: &Header) -> Result<Settled, Error> {
-        let rpc = &*self.rpc;
-        let safe = rpc.tagged("safe").await?;
-        let tags = self.trust.tags;
-        let depth = head.number.checked_sub(self.finality_depth).filter(|number| *number > 0);
-        let said = rpc
-            .0
-            .poll(|node| async move {
-                match (rpc.tagged_of(node, "finalized").await?, depth) {
-                    (Some(block), _) => Ok(Some((block, true))),
-                    (None, Some(number)) if !tags => {
-                        Ok(rpc.at_of(node, number).await?.map(|block| (block, false)))
-                    }
-                    (None, _) => Ok(None),
-                }
-            })
-            .await?;
-        let said: Vec<_> = said.into_iter().filter_map(|(at, said)| said.map(|said| (at, said))).collect();
-        // For ever, so not by the word of one.
-        if said.iter().filter(|(_, (_, tagged))| *tagged).count() >= rpc.0.quorum {
-            self.trust.has_tags(ground).await?;
-        }
-        // By depth and by tag are two things: where the chain has tags, only they count.
-        let said: Vec<(usize, Header)> = said
-            .into_iter()
-            .filter(|(_, (_, tagged))| *tagged || !self.trust.tags)
-            .map(|(at, (block, _))| (at, block))
-            .collect();
-        let finalized = self.agreed(ground, &said).await?;
-        Ok(Settled { safe: safe.map(|h| h.block()), finalized })
-    }
-
-    /// The newest block that a quorum of the nodes says is final; `said` is what each of them says, by position.
-    async fn agreed(
-        &mut self,
-        ground: &mut Ground,
-        said: &[(usize, Header)],
-    ) -> Result<Option<BlockRef>, Error> {
-        let quorum = self.rpc.0.quorum;
-        let heights: Vec<u64> = said.iter().map(|(_, block)| block.number).collect();
-        let Some(number) = quorum::height(&heights, quorum) else {
-            // Where one node is enough, it only has none yet.
-            if quorum > 1 {
-                let words = format!("{} of {quorum} nodes say what is final", said.len());
-                self.trust.quorum(ground, Some(words)).await?;
-            }
-            return Ok(None);
-        };
-        let mut hashes: Vec<_> =
-            said.iter().filter(|(_, b)| b.number == number).map(|(at, b)| (*at, b.hash)).collect();
-        if said.iter().any(|(_, block)| block.number > number) {
-            let above: Vec<usize> =
-                said.iter().filter(|(_, block)| block.number > number).map(|(at, _)| *at).collect();
-            hashes.extend(self.rpc.hashes_at(number, |at| above.contains(&at)).await?);
-        }
-        self.verdict(ground, number, &hashes).await
-    }
-
-    /// The block at a height that a quorum agrees on; who differs from it lied.
-    async fn verdict(
-        &mut self,
-        ground: &mut Ground,
-        number: u64,
-        hashes: &[(usize, B256)],
-    ) -> Result<Option<BlockRef>, Error> {
-        let quorum = self.rpc.0.quorum;
-        let Verdict { agreed, dissent } = quorum::judge(hashes, quorum);
-        let Some(hash) = agreed else {
-            let words = format!("no {quorum} nodes agree on block {number}");
-            self.trust.quorum(ground, Some(words)).await?;
-            return Ok(None);
-        };
-        self.trust.quorum(ground, None).await?;
-        for (at, said) in hashes {
-            if dissent.contains(at) {
-                self.rpc
-                    .0
-                    .lied(*at, format!("block {number} is {hash} to {quorum} others, and {said} to it"));
-            } else {
-                self.rpc.0.agrees(*at);
-            }
-        }
-        Ok(Some(BlockRef { number, hash }))
-    }
-
-    /// Whether a quorum has this block: the last of a range is told as final at once.
-    async fn has_quorum(&mut self, ground: &mut Ground, block: BlockRef) -> Result<bool, Error> {
-        if self.rpc.0.quorum <= 1 {
-            return Ok(true);
-        }
-        let hashes = self.rpc.hashes_at(block.number, |_| true).await?;
-        Ok(self.verdict(ground, block.number, &hashes).await? == Some(block))
-    }
-
     /// Nothing is new but perhaps what is settled.
     async fn settle(
         &mut self,
@@ -296,6 +165,9 @@ impl Following {
         said: Settled,
     ) -> Result<Progress, Error> {
         self.on_the_chain(ground, said).await?;
+        if self.trust.disproven {
+            return self.stand_still(ground, position).await;
+        }
         let newer = |before: Option<BlockRef>, said: Option<BlockRef>| {
             said.is_some_and(|s| {
                 s.number <= position.tip.number && before.is_none_or(|b| b.number < s.number)
@@ -355,8 +227,8 @@ impl Following {
                     return self.reorganise(ground, position, next, said).await;
                 }
                 self.on_the_chain(ground, said).await?;
-                if self.stands_still() {
-                    return Ok(Progress::Idle);
+                if self.trust.disproven {
+                    return self.stand_still(ground, position).await;
                 }
                 self.blocks(ground, position, next, to, said).await
             }
@@ -364,9 +236,14 @@ impl Following {
         }
     }
 
-    /// Whether nothing more is told, for something that was told is proven to be otherwise. Forks are still looked for.
-    fn stands_still(&self) -> bool {
-        self.prover.as_ref().is_some_and(Prover::stands_still)
+    /// What stands still, for something that was told is proven to be otherwise. Forks are still looked for, and none was
+    /// found: whatever else stood in the way is over.
+    async fn stand_still(&mut self, ground: &mut Ground, position: &Position) -> Result<Progress, Error> {
+        self.backfill.reset();
+        if ground.stopped {
+            ground.commit(Step::settling(position.tip, Settled::default())).await?;
+        }
+        Ok(Progress::Idle)
     }
 
     /// Ranges of final blocks, up to `to`.
@@ -378,10 +255,7 @@ impl Following {
         said: Settled,
     ) -> Result<Progress, Error> {
         match self.backfill.next(position.tip, to).await? {
-            Next::Read(_) if self.stands_still() => {
-                self.backfill.reset();
-                Ok(Progress::Idle)
-            }
+            Next::Read(_) if self.trust.disproven => self.stand_still(ground, position).await,
             Next::Read(Batch { ends, events }) => {
                 let Some(last) = ends.last().copied() else { return Ok(Progress::Idle) };
                 let known = said.finalized.filter(|block| block.number == last.number);
@@ -440,105 +314,6 @@ impl Following {
             parent = header;
         }
         self.replace(ground, position, None, headers, said).await
-    }
-
-    /// Blocks of ours were replaced: finds the last one that the chain still has, reads what replaces the rest, and only
-    /// then lets go of it. `branch` is a block of the chain that does not follow upon ours.
-    async fn reorganise(
-        &mut self,
-        ground: &mut Ground,
-        position: &Position,
-        branch: Header,
-        said: Settled,
-    ) -> Result<Progress, Error> {
-        self.backfill.reset();
-        // Below this nothing may be replaced, but what the operator accepts.
-        let anchor = position.start_block.saturating_sub(1);
-        let finalized = position.settled.finalized.map_or(anchor, |finalized| finalized.number);
-        let mut floor = finalized;
-        let accepted = self.trust.accepted(ground).await?;
-        if let Some(accepted) = accepted
-            && self.leads_to(&branch, accepted).await?
-        {
-            floor = anchor;
-        }
-        let mut newest_first = vec![branch];
-        let mut oldest = branch;
-        let fork = loop {
-            if accepted == Some(oldest.hash) {
-                floor = anchor;
-            }
-            let below = oldest.number.checked_sub(1);
-            let ours = match below {
-                Some(number) => ground.block_at(number).await?,
-                None => None,
-            };
-            match ours {
-                Some(ours) if ours.hash == oldest.parent && ours.number >= floor => break ours,
-                _ if below.is_none_or(|number| number <= floor) || newest_first.len() >= FORK_DEPTH_MAX => {
-                    if let Some(ours) = position.settled.finalized
-                        && self.rpc.0.quorum > 1
-                        && self.has_quorum(ground, ours).await?
-                    {
-                        return Err(RpcError::Inconsistent(format!(
-                            "block {} of a node leads past block {}, which a quorum still has",
-                            branch.number, ours.number
-                        ))
-                        .into());
-                    }
-                    let detail = format!(
-                        "block {} {} of the chain leads past our final block {finalized}",
-                        branch.number, branch.hash
-                    );
-                    tracing::error!(detail, "reorganisation deeper than finality; standing still");
-                    ground.raise(FaultKind::DeepReorg, &branch.hash.to_string(), &detail).await?;
-                    return Ok(Progress::Idle);
-                }
-                _ => {}
-            }
-            oldest = self.rpc.by_hash(oldest.parent).await.map_err(|error| match error {
-                RpcError::Unknown { reason, .. } => RpcError::Inconsistent(format!(
-                    "a node does not have {}, the parent of its block {}: {reason}",
-                    oldest.parent, oldest.number
-                )),
-                error => error,
-            })?;
-            newest_first.push(oldest);
-        };
-        service::failpoint::pass(&["indexer.fork.found"]);
-        let depth = position.tip.number.saturating_sub(fork.number);
-        tracing::info!(depth, fork = fork.number, "reorganisation");
-        let chain = ground.chain.id.to_string();
-        metrics::counter!("indexer_reorgs_total", "chain" => chain.clone()).increment(1);
-        metrics::gauge!("indexer_reorg_depth", "chain" => chain).set(depth as f64);
-        newest_first.reverse();
-        let progress = self.replace(ground, position, Some(fork), newest_first, said).await?;
-        self.trust.again(ground).await?;
-        Ok(progress)
-    }
-
-    /// Whether a block that the operator accepts is above `branch`, on the same chain.
-    async fn leads_to(&self, branch: &Header, accepted: B256) -> Result<bool, Error> {
-        let mut block = match self.rpc.by_hash(accepted).await {
-            Ok(block) => block,
-            Err(RpcError::Unknown { .. }) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        let above = block.number.saturating_sub(branch.number);
-        // By height first: the way down is long, and goes only where it leads to the branch.
-        if usize::try_from(above).map_or(true, |above| above > FORK_DEPTH_MAX)
-            || self.rpc.at(block.number).await?.is_none_or(|at| at.hash != accepted)
-        {
-            return Ok(false);
-        }
-        for _ in 0..above {
-            block = match self.rpc.by_hash(block.parent).await {
-                Ok(block) => block,
-                Err(RpcError::Unknown { .. }) => return Ok(false),
-                Err(error) => return Err(error.into()),
-            };
-        }
-        Ok(block.hash == branch.hash)
     }
 
     /// Reads blocks and commits them upon the tip, or upon `fork` in place of what is above it.

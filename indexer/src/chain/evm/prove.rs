@@ -8,7 +8,7 @@ use std::{
 
 use alloy::primitives::B256;
 use futures::{StreamExt, TryStreamExt, stream};
-use protocol::wire::view::{BlockRef, FaultKind};
+use protocol::wire::view::BlockRef;
 
 use super::{
     backfill::Backfill,
@@ -34,6 +34,8 @@ use crate::{
 const BLOCKS_MAX: u64 = 100;
 /// Milliseconds before a proof that failed is tried again.
 const REST_MS: i64 = 10_000;
+/// The same where nothing more is told until it succeeds.
+const DISPROVEN_REST_MS: i64 = 1_000;
 
 /// Walks the final blocks behind the cursor.
 pub(super) struct Prover {
@@ -45,12 +47,7 @@ pub(super) struct Prover {
     batch: Batch,
     /// Unix milliseconds.
     rests_until: i64,
-    /// Whether the fault about what was proven otherwise is open; none where that is not known yet.
-    amiss: Option<bool>,
 }
-
-/// What the fault about what was proven otherwise is about: there is one at a time, about the first such block.
-const SUBJECT: &str = "proof";
 
 /// How what is kept differs from what is proven.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -91,26 +88,7 @@ impl Prover {
             at_once: usize::try_from(at_once).unwrap_or(1).max(1),
             batch: Batch::new(BLOCKS_MAX),
             rests_until: 0,
-            amiss: None,
         }
-    }
-
-    /// Whether something is kept that is proven to be otherwise: then nothing more may be told.
-    pub const fn stands_still(&self) -> bool {
-        matches!(self.amiss, Some(true))
-    }
-
-    /// Notes how what is kept differs from what is proven, or that it no longer does.
-    async fn judge(&mut self, ground: &Ground, amiss: Option<&str>) -> Result<(), Error> {
-        if self.amiss == Some(amiss.is_some()) {
-            return Ok(());
-        }
-        match amiss {
-            Some(detail) => ground.note(FaultKind::StateDiffers, SUBJECT, detail).await?,
-            None => ground.clear(FaultKind::StateDiffers, SUBJECT).await?,
-        }
-        self.amiss = Some(amiss.is_some());
-        Ok(())
     }
 
     /// Proves the next blocks up to the final one. What the nodes do not give is no trouble of the follower's: it is tried
@@ -139,11 +117,11 @@ impl Prover {
             Ok((last, events)) => {
                 self.batch.answered();
                 let (missed, amiss) = self.compare(ground, backfill, (proven.number, to), events).await?;
-                self.judge(ground, amiss.as_deref()).await?;
+                trust.disproves(ground, amiss.as_deref()).await?;
                 if let Some(detail) = amiss {
                     // Another node may bear out what is kept: what says otherwise is not all proven by hashes.
                     self.rpc.0.doubt();
-                    self.rests_until = now.saturating_add(REST_MS);
+                    self.rests_until = now.saturating_add(DISPROVEN_REST_MS);
                     ground.chain.beat(|pulse| pulse.unproven = Some(detail));
                     trust.prove(ground, proven, missed).await?;
                     return Ok(Progress::Idle);

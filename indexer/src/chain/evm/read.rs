@@ -21,7 +21,10 @@ use super::{
     rpc::{RawLog, RawRange, Rpc},
 };
 use crate::{
-    chain::{rpc::RpcError, step::Undecodable},
+    chain::{
+        rpc::{Node, RpcError},
+        step::Undecodable,
+    },
     feed::store::Decoded,
 };
 
@@ -51,6 +54,27 @@ pub(crate) struct Ranged {
     pub last: Header,
     /// Position of the node that told it.
     pub by: usize,
+}
+
+impl Ranged {
+    const fn ends(&self) -> (B256, B256) {
+        (self.first.hash, self.last.hash)
+    }
+
+    /// Whether another tells the same.
+    fn is(&self, other: &Self) -> bool {
+        let same = match (&self.reading, &other.reading) {
+            (Reading::Events(ours), Reading::Events(theirs)) => ours == theirs,
+            (Reading::Stuck(ours), Reading::Stuck(theirs)) => ours == theirs,
+            _ => false,
+        };
+        same && self.ends() == other.ends()
+    }
+}
+
+/// The first of those that so many tell alike.
+fn agreed(said: &[Ranged], quorum: usize) -> Option<usize> {
+    said.iter().position(|one| said.iter().filter(|other| one.is(other)).count() >= quorum)
 }
 
 /// Headers that are asked for in one batch.
@@ -86,9 +110,51 @@ impl Watch {
         if logs.is_empty() { proof::logs_of(rpc, header, &self.addresses).await } else { Ok(logs) }
     }
 
-    /// The events of a range of final blocks, and the headers of its ends.
+    /// The events of a range of final blocks, and the headers of its ends, as a quorum of the nodes tells them: they are told
+    /// as final before they are proven. Who tells other hashes or logs of them lied.
+    ///
+    /// # Errors
+    /// Too few nodes tell it, or not the same.
     pub async fn range(&self, rpc: &Rpc, from: u64, to: u64) -> Result<Ranged, RpcError> {
-        let RawRange { logs, first, last, by } = rpc.range(from, to, &self.addresses).await?;
+        let quorum = rpc.0.quorum;
+        if quorum <= 1 {
+            return self.range_of(rpc, rpc.0.node().await?, (from, to)).await;
+        }
+        let mut nodes = rpc.0.in_turn().into_iter();
+        let (mut said, mut failed) = (Vec::new(), None);
+        // So many at once, then one by one for those that fail or differ.
+        let mut asked: Vec<_> = nodes.by_ref().take(quorum).collect();
+        while !asked.is_empty() {
+            let asking = asked.into_iter().map(|node| self.range_of(rpc, node, (from, to)));
+            for answer in futures::future::join_all(asking).await {
+                match answer {
+                    Ok(ranged) => said.push(ranged),
+                    Err(error @ RpcError::TooLarge { .. }) => return Err(error),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            if let Some(agreed) = agreed(&said, quorum) {
+                let agreed = said.swap_remove(agreed);
+                for other in said.iter().filter(|other| !other.is(&agreed)) {
+                    let blocks = format!("of blocks {from} to {to}");
+                    if other.ends() == agreed.ends() {
+                        rpc.0.misled(other.by, format!("{quorum} others tell other logs {blocks}"));
+                    } else {
+                        rpc.0.lied(other.by, format!("{quorum} others tell other hashes {blocks}"));
+                    }
+                }
+                return Ok(agreed);
+            }
+            asked = nodes.by_ref().take(1).collect();
+        }
+        let words = format!("no {quorum} nodes tell the same of blocks {from} to {to}");
+        let differ = said.len() >= quorum;
+        Err(failed.filter(|_| !differ).unwrap_or(RpcError::Inconsistent(words)))
+    }
+
+    /// The same as one node tells it.
+    async fn range_of(&self, rpc: &Rpc, node: &Node, (from, to): (u64, u64)) -> Result<Ranged, RpcError> {
+        let RawRange { logs, first, last, by } = rpc.range_of(node, (from, to), &self.addresses).await?;
         service::failpoint::pass(&["indexer.logs.read"]);
         // One hash for each height, by logs and by headers alike.
         let mut headers = BTreeMap::from([(first.number, first), (last.number, last)]);

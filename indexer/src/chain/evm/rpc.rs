@@ -270,11 +270,16 @@ impl Rpc {
         self.0.ask("eth_getLogs", (filter,)).await
     }
 
-    /// Logs of the contracts in a range of blocks, and the headers of its ends, by the same node in the same batch: a node
+    /// Logs of the contracts in a range of blocks as one node tells them, and the headers of its ends in the same batch: a node
     /// that has not come so far would otherwise leave out the end of the range without a word.
-    pub async fn range(&self, from: u64, to: u64, contracts: &[Address]) -> Result<RawRange, RpcError> {
+    pub async fn range_of(
+        &self,
+        node: &Node,
+        (from, to): (u64, u64),
+        contracts: &[Address],
+    ) -> Result<RawRange, RpcError> {
         let method = "eth_getLogs";
-        let node = self.0.node().await?;
+        self.0.right(node).await?;
         let filter = json!({"fromBlock": U64::from(from), "toBlock": U64::from(to), "address": contracts});
         let all = async {
             let mut batch = node.client.new_batch();

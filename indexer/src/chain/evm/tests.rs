@@ -21,6 +21,7 @@ use crate::testing::{
 };
 
 mod peers;
+mod proofs;
 mod providers;
 mod rules;
 
@@ -195,6 +196,64 @@ async fn a_backfill_that_stands_still_ends_and_says_why() {
     );
     assert!(told[0].trouble.as_ref().is_some_and(|trouble| trouble.contains("quarantine")), "{told:?}");
     assert_eq!((told[0].events, told[0].reached), (1, false));
+}
+
+#[tokio::test]
+async fn a_backfill_that_cannot_begin_ends_and_says_why() {
+    let (db, chain) = (sqlite(), Chain::start().await);
+    let stranger = Chain::start_with(&["--chain-id", "77"]).await;
+    let config = with(crate::testing::config(&chain, &db), |chain| chain.rpc_urls = vec![stranger.rpc_url()]);
+    let mut told = Vec::new();
+    let clock = std::sync::Arc::new(service::clock::SystemClock);
+    let ended = crate::backfill(config, clock, Default::default(), |chains| told = chains.to_vec()).await;
+    let error = ended.expect_err("it cannot go on").to_string();
+    assert!(error.contains("indexing stands still: wrong_chain: ") && error.contains("eip155:77"), "{error}");
+    assert!(told[0].trouble.as_ref().is_some_and(|trouble| trouble.contains("wrong_chain")), "{told:?}");
+    assert_eq!((told[0].events, told[0].reached, told[0].head), (0, false, None));
+}
+
+#[tokio::test]
+async fn a_time_that_no_clock_shows_is_not_believed() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    for salt in 0..3 {
+        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+    }
+    chain.mine(4).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    // Of logs in ranges, but for those of the ends, whose headers are known.
+    let logs = |request: &Value, answer: &mut Value| {
+        if request["method"] == "eth_getLogs" {
+            for log in answer["result"].as_array_mut().into_iter().flatten() {
+                log["blockTimestamp"] = json!("0x8000000000000000");
+            }
+        }
+    };
+    let headers = |request: &Value, answer: &mut Value| {
+        if request["method"] == "eth_getBlockByNumber" && !answer["result"].is_null() {
+            answer["result"]["timestamp"] = json!("0x8000000000000000");
+        }
+    };
+    let indexer = Running::behind(&node, &chain, &db).await;
+    indexer.until("the head", |s| s.caught_up).await;
+    let config = indexer.stop().await;
+    for (lie, words) in [
+        (
+            Box::new(logs) as Box<dyn Fn(&Value, &mut Value) + Send + Sync>,
+            "the time 9223372036854775808 of block",
+        ),
+        (Box::new(headers), "the time 9223372036854775808 of a block is beyond 63 bits"),
+    ] {
+        node.lies(lie);
+        let fresh = sqlite();
+        let indexer =
+            Running::start(crate::config::Config { database: fresh.url.clone(), ..config.clone() }).await;
+        indexer.until(words, |s| s.trouble.as_ref().is_some_and(|trouble| trouble.contains(words))).await;
+        assert_eq!(indexer.feed().await, []);
+        node.is_honest();
+        indexer.caught_up(&chain).await;
+        agrees(indexer).await;
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use axum::http::StatusCode;
 use fixture::Chain;
 use protocol::chain::ChainId;
 
 use super::{Caught, Limits, Nodes, RpcError};
+use crate::testing::node::Node;
 
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(30), answer_bytes_max: 1 << 20, quorum: None };
 
@@ -77,6 +79,30 @@ fn who_was_accused_before_a_restart_is_distrusted_until_it_agrees() {
     nodes.agrees(0);
     assert!(!nodes.nodes[0].health().distrusted);
     assert_eq!(nodes.caught(), [Caught { host: "127.0.0.1:1".to_owned(), lie: None }]);
+}
+
+#[tokio::test]
+async fn a_refusal_by_http_alone_is_understood() {
+    let chain = Chain::start().await;
+    let node = Node::before(&chain.rpc_url()).await;
+    let nodes = Nodes::new(&[node.url.clone()], chain.chain, LIMITS).unwrap();
+    let method = "eth_blockNumber";
+    for (status, kind) in
+        [(413, "too large"), (429, "too often"), (403, "failed"), (401, "failed"), (503, "failed")]
+    {
+        node.denies(move |request| {
+            (request["method"] == method).then(|| StatusCode::from_u16(status).unwrap())
+        });
+        let reason = format!("HTTP {status}");
+        let error = match kind {
+            "too large" => RpcError::TooLarge { method, reason, hint: None },
+            "too often" => RpcError::Busy { method, reason },
+            _ => RpcError::Failed { method, reason },
+        };
+        assert_eq!(nodes.ask::<_, String>(method, ()).await, Err(error), "{status}");
+    }
+    node.is_honest();
+    nodes.ask::<_, String>(method, ()).await.expect("an answer");
 }
 
 /// Rounds 1, 3, 7 and 15 of 20: after n failures in a row it rests 2^n rounds.

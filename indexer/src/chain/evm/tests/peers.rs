@@ -166,8 +166,12 @@ async fn a_late_machine_behind_the_same_address_hides_nothing() {
         }
     });
     let indexer = Running::behind(&node, &chain, &db).await;
-    for salt in 0..30 {
-        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+    // Until it has hidden something: which requests meet it is chance.
+    let mut deals = 0;
+    while deals < 30 || hidden.load(Ordering::SeqCst) == 0 {
+        assert!(deals < 1_000, "the late machine hides nothing");
+        chain.fund(&chain.terms(1_000, Default::default(), deals).await).await;
+        deals += 1;
     }
     chain.mine(10).await;
     indexer.caught_up(&chain).await;
@@ -178,9 +182,8 @@ async fn a_late_machine_behind_the_same_address_hides_nothing() {
         .await;
     indexer.all_final().await;
     let told = told_each(&indexer.feed().await);
-    assert_eq!(told.len(), 30);
+    assert_eq!(told.len(), usize::try_from(deals).unwrap());
     assert!(told.values().all(|told| told.last() == Some(&Finality::Final)), "{told:?}");
-    assert!(hidden.load(Ordering::SeqCst) > 0, "the late machine hid nothing: the test tells nothing");
     node.is_honest();
     agrees(indexer).await;
 }
