@@ -34,9 +34,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     }
 }
 
-/// The longest page of a list.
-pub(crate) const LIST_LIMIT_MAX: u64 = 200;
-
 impl Params {
     /// A word of the wire types, as their JSON writes it.
     pub fn word<T: DeserializeOwned>(&self, name: &'static str, rule: &str) -> Result<Option<T>, Problem> {

@@ -8,14 +8,11 @@ use protocol::wire::{
 use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    filter::{Filter, PARAMETERS},
-    store,
-};
+use super::{filter::Filter, store};
 use crate::{
     Error,
-    params::{LIST_LIMIT_MAX, Params, id},
-    query::scan::{Among, scan},
+    params::{Params, id},
+    query::list::listed,
     shared::Shared,
 };
 
@@ -43,12 +40,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
     ))]
 async fn list(State(shared): State<Shared>, params: Params) -> Result<Json<CasePage>, Problem> {
-    let params = params.only(&[PARAMETERS.as_slice(), &["after", "limit"]].concat())?;
-    let filter = Filter::read(&params)?;
-    let limit = params.number("limit", (1, LIST_LIMIT_MAX), 50)?;
-    let after = params.cursor("case/")?;
-    let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
-    let found = scan(&mut reader, &filter.room(), after, &Among::All, limit, &filter).await?;
+    let (_, found) = listed::<Filter>(&shared, params).await?;
     let cases = found.items.into_iter().map(|(case, finality)| CaseView { case, finality }).collect();
     Ok(Json(CasePage { cases, cursor: found.next }))
 }
@@ -73,12 +65,7 @@ async fn list(State(shared): State<Shared>, params: Params) -> Result<Json<CaseP
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
     ))]
 async fn ballots(State(shared): State<Shared>, params: Params) -> Result<Json<BallotPage>, Problem> {
-    let params = params.only(&[PARAMETERS.as_slice(), &["after", "limit"]].concat())?;
-    let filter = Filter::read(&params)?;
-    let limit = params.number("limit", (1, LIST_LIMIT_MAX), 50)?;
-    let after = params.cursor("case/")?;
-    let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
-    let found = scan(&mut reader, &filter.room(), after, &Among::All, limit, &filter).await?;
+    let (filter, found): (Filter, _) = listed(&shared, params).await?;
     let ballots = found.items.iter().flat_map(|(case, finality)| filter.ballots(case, *finality)).collect();
     Ok(Json(BallotPage { ballots, cursor: found.next }))
 }

@@ -12,7 +12,10 @@ use protocol::{
 };
 use service::http::Problem;
 
-use crate::{params::Params, query::scan::Takes};
+use crate::{
+    params::Params,
+    query::{list::Listed, scan::Takes},
+};
 
 /// Each condition holds where it is given. Times in Unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,19 +34,25 @@ pub(crate) struct Filter {
     pub ends_before: Option<u64>,
 }
 
-/// The parameters of [`Filter::read`].
-pub(crate) const PARAMETERS: [&str; 8] =
-    ["deal", "escrow", "arbiter", "stage", "pool", "juror", "ends_from", "ends_before"];
-
 const ACCOUNT: &str = "a CAIP-10 account, such as eip155:1:0x and 40 hexadecimal digits";
 const STAGES: &str = "opened, drawn, accepted or executed";
 
 impl Filter {
-    /// From the parameters of a request.
-    ///
-    /// # Errors
-    /// A parameter cannot be read; names it, its value and the rule.
-    pub fn read(params: &Params) -> Result<Self, Problem> {
+    /// The ballots of the case, of this juror and this pool where they are given, in the order of juries and seats.
+    pub fn ballots(&self, case: &Case, finality: Finality) -> Vec<BallotView> {
+        let juries = case.juries.iter().filter(|jury| self.pool.is_none_or(|pool| jury.pool == Some(pool)));
+        let all = juries.flat_map(|jury| of_jury(case, jury, finality));
+        all.filter(|ballot| self.juror.is_none_or(|juror| ballot.juror == juror)).collect()
+    }
+}
+
+impl Listed for Filter {
+    type State = Case;
+    const ROOM: &str = "case/";
+    const PARAMETERS: &[&str] =
+        &["deal", "escrow", "arbiter", "stage", "pool", "juror", "ends_from", "ends_before"];
+
+    fn read(params: &Params) -> Result<Self, Problem> {
         Ok(Self {
             deal: params.parsed("deal", "a deal's id, 0x and 64 hexadecimal digits")?,
             escrow: params.parsed("escrow", ACCOUNT)?,
@@ -56,16 +65,8 @@ impl Filter {
         })
     }
 
-    /// What the subjects of all such cases begin with.
-    pub fn room(&self) -> String {
-        self.deal.map_or_else(|| "case/".to_owned(), |deal| format!("case/{deal}/"))
-    }
-
-    /// The ballots of the case, of this juror and this pool where they are given, in the order of juries and seats.
-    pub fn ballots(&self, case: &Case, finality: Finality) -> Vec<BallotView> {
-        let juries = case.juries.iter().filter(|jury| self.pool.is_none_or(|pool| jury.pool == Some(pool)));
-        let all = juries.flat_map(|jury| of_jury(case, jury, finality));
-        all.filter(|ballot| self.juror.is_none_or(|juror| ballot.juror == juror)).collect()
+    fn room(&self) -> String {
+        self.deal.map_or_else(|| Self::ROOM.to_owned(), |deal| format!("case/{deal}/"))
     }
 }
 

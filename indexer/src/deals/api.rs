@@ -6,16 +6,12 @@ use protocol::wire::view::{DealDetail, DealPage, DealView};
 use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    filter::{Filter, PARAMETERS},
-    store,
-};
+use super::{filter::Filter, store};
 use crate::{
     Error,
-    params::{LIST_LIMIT_MAX, Params, id},
-    query::scan::scan,
+    params::{Params, id},
+    query::list::listed,
     shared::Shared,
-    states::model::Subject,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
@@ -46,13 +42,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
     ))]
 async fn list(State(shared): State<Shared>, params: Params) -> Result<Json<DealPage>, Problem> {
-    let params = params.only(&[PARAMETERS.as_slice(), &["after", "limit"]].concat())?;
-    let filter = Filter::read(&params)?;
-    let limit = params.number("limit", (1, LIST_LIMIT_MAX), 50)?;
-    let after: Option<B256> = params.parsed("after", "a deal's id, 0x and 64 hexadecimal digits")?;
-    let after = after.map(|deal| Subject::Deal(deal).to_string());
-    let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
-    let found = scan(&mut reader, "deal/", after, &filter.among(), limit, &filter).await?;
+    let (_, found) = listed::<Filter>(&shared, params).await?;
     let deals = found.items.into_iter().map(|(deal, finality)| DealView { deal, finality }).collect();
     let cursor = found.next.map(|subject| deal_of(&subject)).transpose()?;
     Ok(Json(DealPage { deals, cursor }))

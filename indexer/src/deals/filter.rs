@@ -9,7 +9,11 @@ use service::http::Problem;
 
 use crate::{
     params::Params,
-    query::scan::{Among, Takes},
+    query::{
+        list::Listed,
+        scan::{Among, Takes},
+    },
+    states::model::Subject,
 };
 
 /// Each condition holds where it is given. Times in Unix seconds.
@@ -33,31 +37,28 @@ pub(crate) struct Filter {
     pub since_before: Option<u64>,
 }
 
-/// The parameters of [`Filter::read`].
-pub(crate) const PARAMETERS: [&str; 12] = [
-    "chain",
-    "party",
-    "buyer",
-    "seller",
-    "status",
-    "escrow",
-    "arbiter",
-    "asset",
-    "pool",
-    "funded_from",
-    "funded_before",
-    "since_before",
-];
-
 const ACCOUNT: &str = "a CAIP-10 account, such as eip155:1:0x and 40 hexadecimal digits";
 const TIME: &str = "Unix seconds";
 
-impl Filter {
-    /// From the parameters of a request.
-    ///
-    /// # Errors
-    /// A parameter cannot be read; names it, its value and the rule.
-    pub fn read(params: &Params) -> Result<Self, Problem> {
+impl Listed for Filter {
+    type State = Deal;
+    const ROOM: &str = "deal/";
+    const PARAMETERS: &[&str] = &[
+        "chain",
+        "party",
+        "buyer",
+        "seller",
+        "status",
+        "escrow",
+        "arbiter",
+        "asset",
+        "pool",
+        "funded_from",
+        "funded_before",
+        "since_before",
+    ];
+
+    fn read(params: &Params) -> Result<Self, Problem> {
         Ok(Self {
             chain: params.parsed("chain", "a CAIP-2 chain, such as eip155:1")?,
             party: params.parsed("party", ACCOUNT)?,
@@ -74,8 +75,14 @@ impl Filter {
         })
     }
 
-    /// What the database looks through: that of the conditions which is likely to leave least.
-    pub fn among(&self) -> Among {
+    // Deals are named by their ids, in cursors too.
+    fn after(params: &Params) -> Result<Option<String>, Problem> {
+        let after = params.parsed("after", "a deal's id, 0x and 64 hexadecimal digits")?;
+        Ok(after.map(|deal| Subject::Deal(deal).to_string()))
+    }
+
+    // That of the conditions which is likely to leave least.
+    fn among(&self) -> Among {
         match (self.buyer, self.seller, self.party, self.status) {
             (Some(buyer), _, _, _) => Among::Buyer(buyer.to_string()),
             (_, Some(seller), _, _) => Among::Seller(seller.to_string()),

@@ -12,14 +12,11 @@ use protocol::{
 use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    filter::{Filter, PARAMETERS},
-    store,
-};
+use super::{filter::Filter, store};
 use crate::{
     Error,
-    params::{LIST_LIMIT_MAX, Params, id},
-    query::scan::{Among, scan},
+    params::{Params, id},
+    query::list::listed,
     shared::{CALLS_AT_ONCE_MAX, Shared},
 };
 
@@ -47,12 +44,7 @@ pub(crate) fn of_nodes() -> OpenApiRouter<Shared> {
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
     ))]
 async fn list(State(shared): State<Shared>, params: Params) -> Result<Json<PoolPage>, Problem> {
-    let params = params.only(&[PARAMETERS.as_slice(), &["after", "limit"]].concat())?;
-    let filter = Filter::read(&params)?;
-    let limit = params.number("limit", (1, LIST_LIMIT_MAX), 50)?;
-    let after = params.cursor("pool/")?;
-    let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
-    let found = scan(&mut reader, "pool/", after, &Among::All, limit, &filter).await?;
+    let (_, found) = listed::<Filter>(&shared, params).await?;
     let pools = found.items.into_iter().map(|(pool, finality)| PoolView { pool, finality }).collect();
     Ok(Json(PoolPage { pools, cursor: found.next }))
 }

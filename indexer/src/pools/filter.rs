@@ -7,7 +7,10 @@ use protocol::{
 };
 use service::http::Problem;
 
-use crate::{params::Params, query::scan::Takes};
+use crate::{
+    params::Params,
+    query::{list::Listed, scan::Takes},
+};
 
 /// Each condition holds where it is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,15 +22,12 @@ pub(crate) struct Filter {
     pub parent: Option<B256>,
 }
 
-/// The parameters of [`Filter::read`].
-pub(crate) const PARAMETERS: [&str; 3] = ["arbiter", "keeper", "parent"];
+impl Listed for Filter {
+    type State = Pool;
+    const ROOM: &str = "pool/";
+    const PARAMETERS: &[&str] = &["arbiter", "keeper", "parent"];
 
-impl Filter {
-    /// From the parameters of a request.
-    ///
-    /// # Errors
-    /// A parameter cannot be read; names it, its value and the rule.
-    pub fn read(params: &Params) -> Result<Self, Problem> {
+    fn read(params: &Params) -> Result<Self, Problem> {
         Ok(Self {
             arbiter: params.parsed("arbiter", "a CAIP-10 account")?,
             keeper: params.parsed("keeper", "an address")?,

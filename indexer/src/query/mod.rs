@@ -2,6 +2,7 @@
 //! changed, and the description of the whole API.
 
 mod etag;
+pub(crate) mod list;
 pub(crate) mod openapi;
 pub(crate) mod scan;
 #[cfg(test)]

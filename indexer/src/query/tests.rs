@@ -1,6 +1,9 @@
 //! Lists over HTTP, of a real chain, on both databases.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use alloy::primitives::B256;
 use protocol::wire::{
@@ -16,6 +19,7 @@ use service::{
 
 use fixture::Chain;
 
+use super::scan::{Among, Takes, scan};
 use crate::testing::Running;
 
 async fn listed(indexer: &Running, query: &str, limit: u32) -> Vec<DealView> {
@@ -148,6 +152,53 @@ async fn what_cannot_be_read_is_refused_by_name() {
     let pools: PoolPage = indexer.get("/v1/pools").await;
     assert!(cases.cases.is_empty() && ballots.ballots.is_empty() && pools.pools.is_empty());
     indexer.stop().await;
+}
+
+/// A filter that takes nothing, or everything, and counts what it was shown.
+struct Counting {
+    takes: bool,
+    shown: AtomicUsize,
+}
+
+impl Takes<Value> for Counting {
+    fn takes(&self, _: &Value) -> bool {
+        self.shown.fetch_add(1, Ordering::SeqCst);
+        self.takes
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_takes_nothing_costs_no_more_for_a_page_of_one() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        let config = crate::testing::config(&chain, &db);
+        let (db, _) = crate::open(&config, &SystemClock).await.unwrap();
+        let mut write = db.begin().await.unwrap();
+        for made_up in [
+            "INSERT INTO logs (number, chain, block_number, log_index, canonical, finality, told, block_time, block_hash, \
+             transaction_hash, contract, topics, data) VALUES (1, 1, 1, 0, 1, 'final', 1, 1, '', '', '', '', '')",
+            "INSERT INTO states (subject, chain, newest, state, buyer, seller, status) \
+             WITH RECURSIVE n(i) AS (SELECT 10001 UNION ALL SELECT i + 1 FROM n WHERE i < 12500) \
+             SELECT 'deal/' || CAST(i AS TEXT), 1, 1, '{}', '', '', '' FROM n",
+        ] {
+            sqlx::query(made_up).execute(write.on()).await.unwrap();
+        }
+        write.commit().await.unwrap();
+        let mut reader = db.reader().acquire().await.unwrap();
+        let none = Counting { takes: false, shown: AtomicUsize::new(0) };
+        let mut look = async |after: Option<String>, limit, filter: &Counting| {
+            let before = filter.shown.load(Ordering::SeqCst);
+            let found = scan(&mut reader, "deal/", after, &Among::All, limit, filter).await.unwrap();
+            (found.items.len(), found.next, filter.shown.load(Ordering::SeqCst) - before)
+        };
+        // It goes as far at once as any, says how far that was, and then comes to the end.
+        let first = look(None, 1, &none).await;
+        assert_eq!(first, (0, Some("deal/12000".to_owned()), 2_000), "{:?}", config.database);
+        assert_eq!(look(first.1, 1, &none).await, (0, None, 500));
+        let all = Counting { takes: true, shown: AtomicUsize::new(0) };
+        assert_eq!(look(None, 1, &all).await, (1, Some("deal/10001".to_owned()), 1));
+        db.close().await;
+    }
 }
 
 /// `METHOD /path` of everything that docs/indexer.md lists.
