@@ -12,13 +12,11 @@ use alloy::{
     primitives::{Address, B64, B256, Bloom, Bytes, Log, U256, keccak256, logs_bloom},
 };
 
-use crate::{
-    dice::Dice,
-    machine::{Call, Machine},
-};
+pub use machine::CHAIN_ID;
+use machine::{Call, Machine};
 
-/// The chain that local nodes claim to be.
-pub const CHAIN_ID: u64 = 31_337;
+use crate::dice::Dice;
+
 /// Time of the first block, in Unix seconds.
 const BEGINNING: u64 = 1_800_000_000;
 /// Seconds between blocks.

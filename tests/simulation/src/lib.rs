@@ -16,7 +16,6 @@ mod database;
 mod dice;
 pub mod faults;
 mod hub;
-mod machine;
 mod node;
 mod oracle;
 mod people;

@@ -8,12 +8,10 @@ use alloy::{
     primitives::{Address, B256, Bytes, TxKind, U64, U256},
     rpc::types::{Block as RpcBlock, BlockTransactions, Filter, FilterBlockOption, Header, Log},
 };
+use machine::Call;
 use serde_json::{Value, json};
 
-use crate::{
-    chain::{Block, CHAIN_ID, Chain, Mined, Offer, Tx, View, envelope},
-    machine::Call,
-};
+use crate::chain::{Block, CHAIN_ID, Chain, Mined, Offer, Tx, View, envelope};
 
 /// Code, words and data of a refusal.
 pub type Refusal = (i64, String, Option<Bytes>);

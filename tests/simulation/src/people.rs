@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use machine::Call;
 use protocol::{
     chain::{AssetId, deal_id},
     evm::call,
@@ -12,7 +13,6 @@ use protocol::{
 use crate::{
     chain::{Chain, Tx},
     dice::Dice,
-    machine::Call,
     scene::{CHAIN, SCENE, STRANGER, account, sign},
 };
 

@@ -10,6 +10,7 @@ use alloy::{
     signers::{SignerSync as _, local::PrivateKeySigner},
     sol_types::SolCall as _,
 };
+use machine::{Call, Machine};
 use protocol::{
     chain::{AccountId, ChainId},
     evm::{
@@ -20,10 +21,7 @@ use protocol::{
     wire::feed::RuleBook,
 };
 
-use crate::{
-    chain::{BLOCK_SECONDS, Block, CHAIN_ID, Tx, genesis, seal},
-    machine::{Call, Machine},
-};
+use crate::chain::{BLOCK_SECONDS, Block, CHAIN_ID, Tx, genesis, seal};
 
 /// The chain.
 pub const CHAIN: ChainId = ChainId::Eip155(CHAIN_ID);

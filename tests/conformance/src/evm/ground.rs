@@ -34,4 +34,4 @@ pub trait Ground {
 /// How many past blocks' hashes a contract can ask for before EIP-2935.
 pub const KNOWN_HASHES: u64 = 256;
 /// What every transaction may spend.
-pub const GAS: u64 = 16_000_000;
+pub const GAS: u64 = machine::GAS;

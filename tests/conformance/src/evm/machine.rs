@@ -1,73 +1,21 @@
-//! An EVM in this process.
+//! An EVM in this process, one transaction in a block.
 
-use alloy::primitives::{Address, B256, Bytes, Log, TxKind, U256};
-use revm::{
-    Context, Database, DatabaseRef, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
-    bytecode::Bytecode,
-    context::{
-        TxEnv,
-        result::{ExecutionResult, Output},
-    },
-    database::{CacheDB, EmptyDB},
-    primitives::hardfork::SpecId,
-    state::AccountInfo,
-};
+use alloy::primitives::{Address, B256, Bytes, Log, U256};
+use machine::Call as Message;
 
-use super::ground::{Call, GAS, Ground, KNOWN_HASHES};
-
-/// The chain that the fixture's anvil claims to be.
-const CHAIN_ID: u64 = 31_337;
+use super::ground::{Call, Ground, KNOWN_HASHES};
 
 /// A chain as it was at some moment; a clone goes its own way.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    state: CacheDB<EmptyDB>,
+    state: machine::Machine,
     now: u64,
     height: u64,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { state: CacheDB::new(EmptyDB::new()), now: 1_800_000_000, height: 1_000 }
-    }
-}
-
-impl Machine {
-    fn run(&mut self, from: Address, to: TxKind, data: Bytes, value: U256, commit: bool) -> ExecutionResult {
-        let (now, height) = (self.now, self.height);
-        let mut evm = Context::mainnet()
-            .with_db(&mut self.state)
-            .modify_cfg_chained(|cfg| {
-                cfg.set_spec_and_mainnet_gas_params(SpecId::CANCUN);
-                cfg.chain_id = CHAIN_ID;
-                cfg.disable_nonce_check = true;
-                cfg.disable_eip3607 = true;
-            })
-            .modify_block_chained(|block| {
-                block.number = U256::from(height);
-                block.timestamp = U256::from(now);
-                block.basefee = 0;
-            })
-            .build_mainnet();
-        let transaction = TxEnv::builder()
-            .caller(from)
-            .kind(to)
-            .data(data)
-            .value(value)
-            .gas_limit(GAS)
-            .gas_price(0)
-            .chain_id(Some(CHAIN_ID))
-            .build()
-            .unwrap();
-        if commit {
-            evm.transact_commit(transaction).unwrap()
-        } else {
-            evm.transact(transaction).unwrap().result
-        }
-    }
-
-    fn account(&mut self, account: Address) -> AccountInfo {
-        self.state.basic(account).unwrap().unwrap_or_default()
+        Self { state: machine::Machine::default(), now: 1_800_000_000, height: 1_000 }
     }
 }
 
@@ -75,41 +23,36 @@ impl Ground for Machine {
     fn send(&mut self, call: Call, time: u64) -> Result<Vec<Log>, Bytes> {
         assert!(time > self.now, "blocks have times that grow");
         (self.now, self.height) = (time, self.height + 1);
-        match self.run(call.from, TxKind::Call(call.to), call.data, call.value, true) {
-            ExecutionResult::Success { logs, .. } => Ok(logs),
-            ExecutionResult::Revert { output, .. } => Err(output),
-            ExecutionResult::Halt { reason, .. } => panic!("the machine stopped: {reason:?}"),
-        }
+        let message = Message::new(call.from, call.to, call.data, call.value);
+        let done = self.state.run(&message, self.height, self.now, true);
+        assert_eq!(done.halted, None, "the machine stopped");
+        if done.success { Ok(done.logs) } else { Err(done.output) }
     }
 
     fn read(&mut self, to: Address, data: Vec<u8>) -> Bytes {
-        match self.run(Address::ZERO, TxKind::Call(to), data.into(), U256::ZERO, false) {
-            ExecutionResult::Success { output: Output::Call(answer), .. } => answer,
-            other => panic!("a reading call to {to} gives {other:?}"),
-        }
+        let message = Message::new(Address::ZERO, to, data.into(), U256::ZERO);
+        let done = self.state.run(&message, self.height, self.now, false);
+        assert!(done.success, "a reading call to {to} gives {done:?}");
+        done.output
     }
 
     fn balance(&mut self, account: Address) -> U256 {
-        self.account(account).balance
+        self.state.balance(account)
     }
 
     fn endow(&mut self, account: Address, wei: U256) {
-        let info = AccountInfo { balance: wei, ..self.account(account) };
-        self.state.insert_account_info(account, info);
+        self.state.set(account, wei, self.state.nonce(account));
     }
 
     fn set_code(&mut self, account: Address, code: Bytes) {
-        let info = self.account(account).with_code(Bytecode::new_raw(code));
-        self.state.insert_account_info(account, info);
+        self.state.set_code(account, code);
     }
 
     fn deploy(&mut self, code: Bytes) -> Address {
         let deployer = Address::repeat_byte(0xde);
         (self.now, self.height) = (self.now + 1, self.height + 1);
-        match self.run(deployer, TxKind::Create, code, U256::ZERO, true) {
-            ExecutionResult::Success { output: Output::Create(_, Some(at)), .. } => at,
-            other => panic!("a deployment gives {other:?}"),
-        }
+        let done = self.state.run(&Message::creation(deployer, code), self.height, self.now, true);
+        done.created.unwrap_or_else(|| panic!("a deployment gives {done:?}"))
     }
 
     fn mine(&mut self, blocks: u64) {
@@ -127,6 +70,6 @@ impl Ground for Machine {
     fn hash(&mut self, height: u64) -> Option<B256> {
         let next = self.height + 1;
         let known = height < next && next - height <= KNOWN_HASHES;
-        known.then(|| self.state.block_hash_ref(height).unwrap())
+        known.then(|| self.state.hash(height))
     }
 }

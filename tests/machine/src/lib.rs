@@ -1,8 +1,10 @@
 //! The contracts' own bytecode on an EVM in this process: the state after a block, and what a call does to it.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use alloy::primitives::{Address, B256, Bytes, Log, TxKind, U256};
 use revm::{
-    Context, Database as _, ExecuteCommitEvm as _, ExecuteEvm as _, MainBuilder as _, MainContext as _,
+    Context, DatabaseRef as _, ExecuteCommitEvm as _, ExecuteEvm as _, MainBuilder as _, MainContext as _,
+    bytecode::Bytecode,
     context::{
         TxEnv,
         result::{ExecutionResult, Output},
@@ -12,10 +14,10 @@ use revm::{
     state::AccountInfo,
 };
 
-use crate::chain::CHAIN_ID;
-
+/// The chain that local nodes claim to be.
+pub const CHAIN_ID: u64 = 31_337;
 /// What every call may spend.
-const GAS: u64 = 16_000_000;
+pub const GAS: u64 = 16_000_000;
 
 /// A call as the machine runs it.
 #[derive(Clone, Debug)]
@@ -45,6 +47,10 @@ pub struct Done {
     pub output: Bytes,
     pub gas: u64,
     pub logs: Vec<Log>,
+    /// The contract that it created.
+    pub created: Option<Address>,
+    /// Why the machine stopped where neither the contract's code ended nor it reverted.
+    pub halted: Option<String>,
 }
 
 /// Accounts after a block. Gas costs nothing here: whoever pays for it is charged by the chain.
@@ -89,25 +95,35 @@ impl Machine {
         } else {
             evm.transact(transaction).map(|done| done.result)
         };
-        let nothing = |gas| Done { success: false, output: Bytes::new(), gas, logs: Vec::new() };
-        // A call that the machine does not begin, as one with too little gas, has no effect.
-        let Ok(result) = result else { return nothing(21_000) };
+        let nothing = |gas, halted| Done {
+            success: false,
+            output: Bytes::new(),
+            gas,
+            logs: Vec::new(),
+            created: None,
+            halted,
+        };
+        let result = match result {
+            Ok(result) => result,
+            // A call that the machine does not begin, as one with too little gas, has no effect.
+            Err(error) => return nothing(21_000, Some(error.to_string())),
+        };
         let gas = result.tx_gas_used();
         match result {
             ExecutionResult::Success { logs, output, .. } => {
-                let output = match output {
-                    Output::Call(output) => output,
-                    Output::Create(..) => Bytes::new(),
+                let (output, created) = match output {
+                    Output::Call(output) => (output, None),
+                    Output::Create(_, created) => (Bytes::new(), created),
                 };
-                Done { success: true, output, gas, logs }
+                Done { success: true, output, gas, logs, created, halted: None }
             }
-            ExecutionResult::Revert { output, .. } => Done { output, ..nothing(gas) },
-            ExecutionResult::Halt { .. } => nothing(gas),
+            ExecutionResult::Revert { output, .. } => Done { output, ..nothing(gas, None) },
+            ExecutionResult::Halt { reason, .. } => nothing(gas, Some(format!("{reason:?}"))),
         }
     }
 
     fn info(&self, account: Address) -> AccountInfo {
-        self.0.cache.accounts.get(&account).map(|kept| kept.info.clone()).unwrap_or_default()
+        self.0.basic_ref(account).unwrap().unwrap_or_default()
     }
 
     pub fn nonce(&self, account: Address) -> u64 {
@@ -120,12 +136,23 @@ impl Machine {
 
     /// Sets what an account has and how many transactions it has sent.
     pub fn set(&mut self, account: Address, balance: U256, nonce: u64) {
-        let before = self.0.basic(account).unwrap().unwrap_or_default();
+        let before = self.info(account);
         self.0.insert_account_info(account, AccountInfo { balance, nonce, ..before });
+    }
+
+    /// Sets what an account does.
+    pub fn set_code(&mut self, account: Address, code: Bytes) {
+        let with_code = self.info(account).with_code(Bytecode::new_raw(code));
+        self.0.insert_account_info(account, with_code);
     }
 
     /// From now on contracts can ask for the hash of this block.
     pub fn remember(&mut self, number: u64, hash: B256) {
         self.0.cache.block_hashes.insert(U256::from(number), hash);
+    }
+
+    /// What a contract hears of the hash of this block.
+    pub fn hash(&self, number: u64) -> B256 {
+        self.0.block_hash_ref(number).unwrap()
     }
 }
