@@ -197,7 +197,6 @@ async fn a_filter_that_takes_nothing_costs_no_more_for_a_page_of_one() {
         assert_eq!(look(first.1, 1, &none).await, (0, None, 500));
         let all = Counting { takes: true, shown: AtomicUsize::new(0) };
         assert_eq!(look(None, 1, &all).await, (1, Some("deal/10001".to_owned()), 1));
-        db.close().await;
     }
 }
 

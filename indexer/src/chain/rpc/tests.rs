@@ -85,7 +85,7 @@ fn who_was_accused_before_a_restart_is_distrusted_until_it_agrees() {
 async fn a_refusal_by_http_alone_is_understood() {
     let chain = Chain::start().await;
     let node = Node::before(&chain.rpc_url()).await;
-    let nodes = Nodes::new(&[node.url.clone()], chain.chain, LIMITS).unwrap();
+    let nodes = Nodes::new(std::slice::from_ref(&node.url), chain.chain, LIMITS).unwrap();
     let method = "eth_blockNumber";
     for (status, kind) in
         [(413, "too large"), (429, "too often"), (403, "failed"), (401, "failed"), (503, "failed")]
