@@ -58,6 +58,11 @@ impl From<sqlx::Error> for Error {
 }
 
 impl Error {
+    /// Whether it may concern one intent alone: the others are still worked on.
+    pub(crate) const fn concerns_one(&self) -> bool {
+        matches!(self, Self::Chain(_) | Self::Sign(_))
+    }
+
     pub(crate) fn damaged(what: &'static str, value: &str, reason: impl std::fmt::Display) -> Self {
         Self::Damaged { what, value: value.chars().take(100).collect(), reason: reason.to_string() }
     }

@@ -11,7 +11,7 @@ use service::{
     http,
 };
 use sqlx::migrate;
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -109,7 +109,6 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
     for task in ["bridge", "intents", "transactions"] {
         alarms.raise(task, "starting", clock.now_ms());
     }
-    let arrived = Arc::new(Notify::new());
     let crew = Crew {
         bridge: Bridge {
             db: db.clone(),
@@ -126,7 +125,6 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
             hub: hub.clone(),
             chain: config.chain,
             alarms: alarms.clone(),
-            arrived: arrived.clone(),
         },
         worker: Worker {
             db: db.clone(),
@@ -135,7 +133,6 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
             poll_interval: Duration::from_millis(config.poll_interval_ms),
             resend_after_ms: i64::try_from(config.resend_after_ms).unwrap_or(i64::MAX),
             alarms: alarms.clone(),
-            arrived,
             seen: status.seen.clone(),
         },
         messenger: Messenger { db: db.clone(), clock: clock.clone(), hub, pager, alarms: alarms.clone() },

@@ -12,7 +12,6 @@ use service::{
     clock::Clock,
     db::{Db, Write},
 };
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -49,8 +48,6 @@ pub struct Fetcher {
     pub chain: ChainId,
     /// Where to say what is wrong.
     pub alarms: Arc<Alarms>,
-    /// Told when there is something new.
-    pub arrived: Arc<Notify>,
 }
 
 impl Fetcher {
@@ -120,7 +117,6 @@ impl Fetcher {
         metrics::counter!("relayer_intents_received_total")
             .increment(page.intents.len().try_into().unwrap_or(u64::MAX));
         self.say_unread().await?;
-        self.arrived.notify_one();
         Ok(())
     }
 

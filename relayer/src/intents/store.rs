@@ -179,3 +179,20 @@ pub async fn get(reader: &AnyPool, id: i64) -> Result<Option<Kept>, Error> {
             .await?;
     row.map(read).transpose()
 }
+
+/// Those of these intents that are here, in the order of arrival; `ids` are few.
+///
+/// # Errors
+/// As [`open`].
+pub async fn get_all(reader: &AnyPool, ids: &[i64]) -> Result<Vec<Kept>, Error> {
+    let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
+    let mut query = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM intent WHERE id IN ({}) ORDER BY id",
+        places.join(", ")
+    )));
+    for id in ids {
+        query = query.bind(*id);
+    }
+    let rows: Vec<Row> = query.fetch_all(reader).await?;
+    rows.into_iter().map(read).collect()
+}

@@ -40,8 +40,17 @@ pub struct Desk<'a> {
     due_ms: HashMap<i64, i64>,
     sent_ms: HashMap<TransactionId, i64>,
     final_block: Option<(u64, String)>,
-    turn: i64,
+    turns: HashMap<Queue, i64>,
     objections: HashMap<i64, u32>,
+}
+
+/// Intents of which a round looks at some alone, in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// What somebody asked for.
+    Asked,
+    /// Steps of cases for which no signer has room.
+    WithoutRoom,
 }
 
 impl<'a> Desk<'a> {
@@ -66,7 +75,7 @@ impl<'a> Desk<'a> {
             due_ms,
             sent_ms,
             final_block: None,
-            turn: 0,
+            turns: HashMap::new(),
             objections: HashMap::new(),
         }
     }
@@ -88,14 +97,16 @@ impl<'a> Desk<'a> {
         self.objections.retain(|id, _| open.contains(id));
     }
 
-    /// The intent that was looked at last for which a round has only so much time; and that it is this one now.
-    pub const fn turn(&self) -> i64 {
-        self.turn
+    /// Turns the ids of a queue (ascending) so that the one after the last that had its turn is the first.
+    pub fn in_turn(&self, queue: Queue, ids: &mut [i64]) {
+        let last = self.turns.get(&queue).copied().unwrap_or_default();
+        let after = ids.partition_point(|id| *id <= last);
+        ids.rotate_left(after);
     }
 
-    /// As [`Desk::turn`].
-    pub const fn took_turn(&mut self, id: i64) {
-        self.turn = id;
+    /// Notes that an intent of a queue has its turn now.
+    pub fn took_turn(&mut self, queue: Queue, id: i64) {
+        self.turns.insert(queue, id);
     }
 
     /// Notes whether a node objected to an intent; how often in a row it has.

@@ -141,14 +141,36 @@ impl Manager {
         }
     }
 
-    /// Does what is next about an intent, as of the last look.
+    /// For how many more intents something may be signed now, of steps of cases or of those that somebody asked for.
+    pub fn room(&self, desk: &Desk<'_>, asked: bool) -> usize {
+        match self {
+            Self::Evm(manager) => manager.room(desk, asked),
+            // Nothing there waits for anything before it.
+            Self::Solana(_) => usize::MAX,
+        }
+    }
+
+    /// Does what is next about intents, as of the last look; answers what came of each where that concerns it alone.
     ///
     /// # Errors
-    /// The node does not answer; the lease is lost; the database's own.
-    pub async fn pursue(&mut self, desk: &mut Desk<'_>, kept: &Kept) -> Result<(), Error> {
+    /// The node does not answer at all; the lease is lost; the database's own.
+    pub async fn pursue(
+        &mut self,
+        desk: &mut Desk<'_>,
+        all: &[Kept],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
         match self {
-            Self::Evm(manager) => manager.pursue(desk, kept).await,
-            Self::Solana(manager) => manager.pursue(desk, kept).await,
+            Self::Evm(manager) => manager.pursue(desk, all).await,
+            Self::Solana(manager) => {
+                let mut results = Vec::with_capacity(all.len());
+                for kept in all {
+                    match manager.pursue(desk, kept).await {
+                        Err(error) if !error.concerns_one() => return Err(error),
+                        result => results.push(result),
+                    }
+                }
+                Ok(results)
+            }
         }
     }
 }

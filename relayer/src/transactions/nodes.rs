@@ -1,6 +1,7 @@
 //! The nodes of a chain behind one client: asked in turn, the next one when one fails, and transactions sent to all.
 
 use std::{
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -27,7 +28,7 @@ use crate::{config::Config, error::Error};
 const CALL_TIME: Duration = Duration::from_secs(15);
 /// For how long the other nodes are waited for when one has taken a transaction.
 const TAKEN_TIME: Duration = Duration::from_millis(250);
-/// A node that failed after so long is left alone, and for how long.
+/// A node that failed after so long is left alone, as one is that let a transaction lie that another took; and for how long.
 const SLOW: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(30);
 /// The longest that another node may take to know what the first one does not.
@@ -44,8 +45,27 @@ const REVERTED: i64 = 3;
 struct Nodes {
     nodes: Arc<[Http]>,
     turn: Arc<AtomicUsize>,
-    /// Until when which node is left alone.
-    rests: Arc<Mutex<Vec<Option<Instant>>>>,
+    /// Which are asked nothing.
+    mute: Rests,
+    /// Which are handed no transaction that another one takes.
+    late: Rests,
+}
+
+/// Until when which node is left alone.
+#[derive(Clone, Debug, Default)]
+struct Rests(Arc<Mutex<HashMap<usize, Instant>>>);
+
+impl Rests {
+    fn has(&self, at: usize) -> bool {
+        let rests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rests.get(&at).is_some_and(|until| *until > Instant::now())
+    }
+
+    /// Leaves a node alone for a while.
+    fn put(&self, at: usize) {
+        let until = Instant::now().checked_add(REST);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(until.map(|until| (at, until)));
+    }
 }
 
 /// A client for the nodes of the configuration; nothing is sent yet. No error of it repeats more of an address than the host.
@@ -59,7 +79,10 @@ pub fn client(config: &Config) -> Result<RpcClient, Error> {
     if nodes.is_empty() {
         return Err(refuse("there must be at least one".to_owned()));
     }
-    Ok(RpcClient::new(Nodes { nodes: nodes.into(), turn: Arc::default(), rests: Arc::default() }, false))
+    Ok(RpcClient::new(
+        Nodes { nodes: nodes.into(), turn: Arc::default(), mute: Rests::default(), late: Rests::default() },
+        false,
+    ))
 }
 
 impl Nodes {
@@ -70,14 +93,14 @@ impl Nodes {
         let mut unknown = None;
         let mut objection = None;
         let mut failure = None;
-        let everybody_rests = (0..count).all(|at| self.rests(at));
+        let everybody_rests = (0..count).all(|at| self.mute.has(at));
         for offset in 0..count {
             let turn = first.wrapping_add(offset);
             let Some((at, node)) = turn.checked_rem(count).and_then(|at| Some((at, self.nodes.get(at)?)))
             else {
                 break;
             };
-            if self.rests(at) && !everybody_rests {
+            if self.mute.has(at) && !everybody_rests {
                 continue;
             }
             let begun = Instant::now();
@@ -86,7 +109,7 @@ impl Nodes {
                 match tokio::time::timeout(SECOND_TIME, call).await {
                     Ok(answer) => answer,
                     Err(_) => {
-                        self.rest(at);
+                        self.mute.put(at);
                         continue;
                     }
                 }
@@ -101,7 +124,7 @@ impl Nodes {
                 Err(error) => {
                     metrics::counter!("relayer_rpc_failures_total", "node" => node.host()).increment(1);
                     if begun.elapsed() >= SLOW {
-                        self.rest(at);
+                        self.mute.put(at);
                     }
                     let _moved = self.turn.compare_exchange(
                         turn,
@@ -120,52 +143,67 @@ impl Nodes {
         }
     }
 
-    fn rests(&self, at: usize) -> bool {
-        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
-        rests.get(at).copied().flatten().is_some_and(|until| until > Instant::now())
-    }
-
-    /// Leaves a node alone for a while.
-    fn rest(&self, at: usize) {
-        let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
-        rests.resize(self.nodes.len(), None);
-        if let Some(until) = rests.get_mut(at) {
-            *until = Instant::now().checked_add(REST);
-        }
-    }
-
-    /// Hands a transaction to every node: one that takes it is enough, and the others are hardly waited for.
+    /// Hands a transaction to every node: one that takes it is enough, and the others are hardly waited for. One that hangs is
+    /// waited for once in a while alone.
     async fn broadcast(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
-        let everybody_rests = (0..self.nodes.len()).all(|at| self.rests(at));
-        let awake = self.nodes.iter().enumerate().filter(|(at, _)| everybody_rests || !self.rests(*at));
-        let nodes = &self;
-        let mut asked: FuturesUnordered<_> = awake
+        let all = 0..self.nodes.len();
+        let (resting, awake): (Vec<usize>, Vec<usize>) =
+            all.partition(|at| self.mute.has(*at) || self.late.has(*at));
+        let mut worst = None;
+        for some in [awake, resting] {
+            match self.hand_to(&some, &packet).await {
+                Some(Ok(taken)) if !taken.is_error() => return Ok(taken),
+                // The words of a node say more than the want of any.
+                Some(Ok(refused)) => worst = Some(Ok(refused)),
+                Some(Err(error)) => worst = worst.or(Some(Err(error))),
+                None => {}
+            }
+        }
+        worst.unwrap_or_else(|| Err(TransportErrorKind::custom_str("there is no node")))
+    }
+
+    /// Hands a transaction to these nodes; the answer of the first that took it, or else the one that says most.
+    async fn hand_to(
+        &self,
+        some: &[usize],
+        packet: &RequestPacket,
+    ) -> Option<Result<ResponsePacket, TransportError>> {
+        let mut silent: HashSet<usize> = some.iter().copied().collect();
+        let calls = some.iter().filter_map(|at| Some((*at, self.nodes.get(*at)?)));
+        let mut asked: FuturesUnordered<_> = calls
             .map(|(at, node)| {
                 let (begun, call) = (Instant::now(), node.clone().call(packet.clone()));
                 async move {
-                    call.await.map_err(|error| {
+                    let answer = call.await.map_err(|error| {
                         if begun.elapsed() >= SLOW {
-                            nodes.rest(at);
+                            self.mute.put(at);
                         }
                         named(node, &error)
-                    })
+                    });
+                    (at, answer)
                 }
             })
             .collect();
         let mut worst = None;
-        while let Some(answer) = asked.next().await {
+        while let Some((at, answer)) = asked.next().await {
+            silent.remove(&at);
             match answer {
                 Ok(taken) if !taken.is_error() => {
-                    let others = async { while asked.next().await.is_some() {} };
-                    let _waited = tokio::time::timeout(TAKEN_TIME, others).await;
-                    return Ok(taken);
+                    let others = async {
+                        while let Some((at, _)) = asked.next().await {
+                            silent.remove(&at);
+                        }
+                    };
+                    if tokio::time::timeout(TAKEN_TIME, others).await.is_err() {
+                        silent.into_iter().for_each(|at| self.late.put(at));
+                    }
+                    return Some(Ok(taken));
                 }
-                // The words of a node say more than the want of any.
                 Ok(refused) => worst = Some(Ok(refused)),
                 Err(error) => worst = worst.or(Some(Err(error))),
             }
         }
-        worst.unwrap_or_else(|| Err(TransportErrorKind::custom_str("there is no node")))
+        worst
     }
 }
 

@@ -6,11 +6,10 @@ use std::{
 };
 
 use service::{clock::Clock, db::Db};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    desk::Desk,
+    desk::{Desk, Queue},
     manager::{ChainError, Manager, Seen},
     resolve::Resolution,
     store,
@@ -21,6 +20,10 @@ use crate::{alarm::Alarms, error::Error, intents, lease::Lease};
 const TASK: &str = "transactions";
 /// The alarm of intents that a person has to look at.
 const QUARANTINED: &str = "quarantined intents";
+/// How many intents are worked on at one time.
+const AT_ONCE: usize = 16;
+/// How many intents a round looks at for which there is no room.
+const WITHOUT_ROOM: usize = 4;
 /// After how many objections of the node in a row a round is given up.
 const OBJECTIONS_MAX: u32 = 3;
 /// After how many objections in a row to what somebody asked for that has failed.
@@ -34,14 +37,12 @@ pub struct Worker {
     pub clock: Arc<dyn Clock>,
     /// How this chain's transactions are made and followed.
     pub manager: Manager,
-    /// Between rounds.
+    /// Between the beginnings of rounds.
     pub poll_interval: Duration,
     /// Milliseconds after which the same bytes are sent again.
     pub resend_after_ms: i64,
     /// Where to say what is wrong.
     pub alarms: Arc<Alarms>,
-    /// Told when intents arrive.
-    pub arrived: Arc<Notify>,
     /// The last look at the chain, for `/status`.
     pub seen: Arc<Mutex<Option<Seen>>>,
 }
@@ -54,6 +55,7 @@ impl Worker {
     pub async fn run(&self, lease: &Lease, stop: &CancellationToken) -> Result<(), Error> {
         let (mut manager, mut desk) = self.begin(lease);
         loop {
+            let next = tokio::time::Instant::now().checked_add(self.poll_interval);
             let result = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 result = self.round(&mut manager, &mut desk) => result,
@@ -66,8 +68,7 @@ impl Worker {
             crate::status::alive(TASK, self.clock.now_ms());
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = self.arrived.notified() => {}
-                () = tokio::time::sleep(self.poll_interval) => {}
+                () = tokio::time::sleep_until(next.unwrap_or_else(tokio::time::Instant::now)) => {}
             }
         }
     }
@@ -94,27 +95,66 @@ impl Worker {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         let open = store::open_ids(self.db.reader()).await?;
         desk.keep_only(&open.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-        // What is under way, and steps of cases, in every round; what somebody asked for only as long as there is time.
-        let (asked, first): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|(id, asked)| *asked && !manager.holds(*id));
+        let (under_way, waiting): (Vec<_>, Vec<_>) = open.into_iter().partition(|(id, _)| manager.holds(*id));
+        let (asked, steps): (Vec<_>, Vec<_>) =
+            waiting.into_iter().filter(|(id, _)| !desk.rests(*id)).partition(|(_, asked)| *asked);
+        let ids = |of: Vec<(i64, bool)>| of.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
         let mut objections = Objections::default();
-        for (id, _) in first {
-            if !manager.holds(id) && desk.rests(id) {
-                continue;
-            }
-            let Some(kept) = intents::get(self.db.reader(), id).await? else { continue };
-            match manager.pursue(desk, &kept).await {
-                Ok(()) => objections.in_a_row = 0,
-                Err(error @ (Error::Chain(_) | Error::Sign(_))) => {
-                    desk.stay(&kept, error.to_string()).await?;
-                    objections.add(error)?;
-                }
-                Err(error) => return Err(error),
-            }
+        for some in ids(under_way).chunks(AT_ONCE) {
+            self.work_on(manager, desk, some, &mut objections).await?;
         }
-        self.asked(manager, desk, asked.into_iter().map(|(id, _)| id).collect()).await?;
+        self.steps(manager, desk, ids(steps), &mut objections).await?;
+        self.asked(manager, desk, ids(asked)).await?;
         self.say_quarantined().await?;
         objections.first.map_or(Ok(()), Err)
+    }
+
+    /// Works on some intents; what a node or a signer says against one is noted with it.
+    async fn work_on(
+        &self,
+        manager: &mut Manager,
+        desk: &mut Desk<'_>,
+        ids: &[i64],
+        objections: &mut Objections,
+    ) -> Result<(), Error> {
+        let all = intents::get_all(self.db.reader(), ids).await?;
+        let results = manager.pursue(desk, &all).await?;
+        for (kept, result) in all.iter().zip(results) {
+            match result {
+                Ok(()) => objections.in_a_row = 0,
+                Err(error) => {
+                    desk.stay(kept, error.to_string()).await?;
+                    objections.add(error)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at steps of cases that nothing is signed for yet, the oldest first, as many as there is room for. Of the others a
+    /// few, in turn: another may have done them, or their deadline have passed.
+    async fn steps(
+        &self,
+        manager: &mut Manager,
+        desk: &mut Desk<'_>,
+        mut ids: Vec<i64>,
+        objections: &mut Objections,
+    ) -> Result<(), Error> {
+        while !ids.is_empty() {
+            let room = manager.room(desk, false).min(AT_ONCE).min(ids.len());
+            if room == 0 {
+                break;
+            }
+            let some: Vec<i64> = ids.drain(..room).collect();
+            self.work_on(manager, desk, &some, objections).await?;
+        }
+        desk.in_turn(Queue::WithoutRoom, &mut ids);
+        ids.truncate(WITHOUT_ROOM);
+        if let Some(last) = ids.last() {
+            desk.took_turn(Queue::WithoutRoom, *last);
+            self.work_on(manager, desk, &ids, objections).await?;
+        }
+        Ok(())
     }
 
     /// Looks at what somebody asked for and nothing is signed for yet, in turn, for as long as the time between rounds. What a
@@ -126,33 +166,35 @@ impl Worker {
         mut ids: Vec<i64>,
     ) -> Result<(), Error> {
         let begun = tokio::time::Instant::now();
-        let after = ids.partition_point(|id| *id <= desk.turn());
-        ids.rotate_left(after);
+        desk.in_turn(Queue::Asked, &mut ids);
+        let mut without_room = 0_usize;
         for id in ids {
-            if desk.rests(id) {
-                continue;
-            }
             if begun.elapsed() >= self.poll_interval {
                 break;
             }
-            desk.took_turn(id);
-            let Some(kept) = intents::get(self.db.reader(), id).await? else { continue };
-            match manager.pursue(desk, &kept).await {
+            if manager.room(desk, true) == 0 {
+                without_room = without_room.saturating_add(1);
+            }
+            if without_room > WITHOUT_ROOM {
+                break;
+            }
+            desk.took_turn(Queue::Asked, id);
+            let all = intents::get_all(self.db.reader(), &[id]).await?;
+            let results = manager.pursue(desk, &all).await?;
+            let (Some(kept), Some(result)) = (all.first(), results.into_iter().next()) else { continue };
+            match result {
                 Ok(()) => {
                     desk.objected(id, false);
                 }
                 Err(Error::Chain(error @ ChainError::Objects { .. })) => {
                     let reason = error.to_string();
                     if desk.objected(id, true) >= ASKED_OBJECTIONS_MAX {
-                        desk.apply(None, &kept, Resolution::Fail { reason }).await?;
+                        desk.apply(None, kept, Resolution::Fail { reason }).await?;
                     } else {
-                        desk.stay(&kept, reason).await?;
+                        desk.stay(kept, reason).await?;
                     }
                 }
-                Err(error @ (Error::Chain(_) | Error::Sign(_))) => {
-                    desk.stay(&kept, error.to_string()).await?;
-                }
-                Err(error) => return Err(error),
+                Err(error) => desk.stay(kept, error.to_string()).await?,
             }
         }
         Ok(())

@@ -10,10 +10,11 @@ use alloy::primitives::{Address, B256, Bytes};
 
 use super::{
     fees::{Price, bump, first_price},
-    manager::{IN_FLIGHT_MAX, Manager, PRICE, Sight},
+    manager::{Manager, PRICE, Sight},
     resolve::{AttemptFact, AttemptRules},
     sign::{Draft, Signer},
     store::{self, Attempt, Kind},
+    turn::IN_FLIGHT_MAX,
 };
 use crate::{
     error::Error,
@@ -114,7 +115,7 @@ impl Manager {
         let mut write = desk.begin().await?;
         store::store_attempt(&mut write, &attempt).await?;
         write.commit().await?;
-        self.takes_off(&attempt);
+        self.takes_off(&attempt, false);
         self.send(desk, "(fill)", &attempt).await;
         Ok(())
     }

@@ -67,7 +67,7 @@ mod tests {
         },
     };
     use axum::{
-        Json, Router,
+        Router,
         extract::State,
         http::{HeaderMap, StatusCode},
         response::{IntoResponse as _, Response},
@@ -84,6 +84,8 @@ mod tests {
     };
 
     const ID: &str = "alias/relayer";
+    /// The content type of AWS's JSON protocol.
+    const JSON: &str = "application/x-amz-json-1.1";
     /// SubjectPublicKeyInfo of an uncompressed point of secp256k1 (RFC 5480), up to the point.
     const SPKI: &str = "3056301006072a8648ce3d020106052b8104000a034200";
 
@@ -91,13 +93,16 @@ mod tests {
     async fn answer(
         State(key): State<Arc<SigningKey>>,
         headers: HeaderMap,
-        Json(asked): Json<Value>,
+        body: axum::body::Bytes,
     ) -> Response {
+        // Of a content type of AWS's own.
+        assert_eq!(headers.get("content-type").unwrap(), JSON);
+        let asked: Value = serde_json::from_slice(&body).unwrap();
         let target = headers.get("x-amz-target").unwrap().to_str().unwrap();
         assert!(headers.contains_key("authorization"), "requests are signed");
         if asked["KeyId"] != ID {
             let refusal = json!({ "__type": "NotFoundException", "message": "there is no such key" });
-            return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
+            return (StatusCode::BAD_REQUEST, [("content-type", JSON)], refusal.to_string()).into_response();
         }
         let answer = match target {
             "TrentService.GetPublicKey" => {
@@ -119,7 +124,7 @@ mod tests {
             }
             other => panic!("{other}"),
         };
-        ([("content-type", "application/x-amz-json-1.1")], answer.to_string()).into_response()
+        ([("content-type", JSON)], answer.to_string()).into_response()
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! What an EVM chain is asked in every round, and what is remembered of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::{Address, B256, U256};
-use futures::{StreamExt as _, future::try_join_all, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::chain;
 
 use super::{
@@ -12,14 +12,15 @@ use super::{
     gaps::Gaps,
     sign::{self, Signer},
     store::{self, Attempt},
+    turn::{Flight, IN_FLIGHT_MAX},
     witness::Witness,
 };
 use crate::{
     config::Config,
     error::Error,
-    intents::Kept,
     quota::Quotas,
     transactions::{
+        ChainError,
         desk::Desk,
         doubt::Doubts,
         manager::{Seen, SeenSigner},
@@ -27,22 +28,12 @@ use crate::{
     },
 };
 
-/// The alarm of signers that cannot pay.
-pub(super) const BALANCE: &str = "balance";
 /// The alarm of a chain that asks more than the limits allow.
 pub(super) const PRICE: &str = "price";
-/// The alarm of signers that do not sign.
-const SIGNER: &str = "signer";
 /// The alarm of signers whose nonce on chain cannot be.
 const NONCE: &str = "nonce";
-/// For how long a signer that did not sign is out of turn, in milliseconds.
-const MUTE_MS: i64 = 30_000;
-/// After how long without another failure that is forgotten, in milliseconds.
-const MUTE_KEPT_MS: i64 = 300_000;
-/// How many nonces of a signer may be in flight, below what nodes keep for one account.
-pub(super) const IN_FLIGHT_MAX: usize = 16;
-/// How many receipts are asked for at one time.
-const AT_ONCE: usize = 16;
+/// How many requests of one kind are under way at one time.
+pub(super) const AT_ONCE: usize = 16;
 const WEI_PER_GWEI: u64 = 1_000_000_000;
 
 /// The rules that the configuration sets.
@@ -87,13 +78,6 @@ impl Sight {
     }
 }
 
-/// What a signer has in the air.
-#[derive(Clone, Debug, Default)]
-struct Flight {
-    /// By nonce what its dearest transaction may cost, in wei.
-    costs: BTreeMap<u64, U256>,
-}
-
 /// Works on intents on an EVM chain.
 #[derive(Clone)]
 pub struct Manager {
@@ -113,17 +97,18 @@ pub struct Manager {
     checked: bool,
     sight: Option<Sight>,
     market: Option<Market>,
-    flights: HashMap<Address, Flight>,
+    pub(super) flights: HashMap<Address, Flight>,
     /// What signers could not pay, in wei: they are out of turn until they can.
-    poor: BTreeMap<Address, U256>,
+    pub(super) poor: BTreeMap<Address, U256>,
     /// Signers whose nonce is not believed: they are out of turn.
-    doubted: BTreeSet<Address>,
+    pub(super) doubted: BTreeSet<Address>,
     /// Signers that did not sign, and until when they are out of turn (Unix milliseconds).
-    mute: BTreeMap<Address, i64>,
+    pub(super) mute: BTreeMap<Address, i64>,
     /// Transactions that may still be mined, by intent.
-    attempts: BTreeMap<i64, Vec<Attempt>>,
+    pub(super) attempts: BTreeMap<i64, Vec<Attempt>>,
     /// Those of no intent.
     pub(super) fills: Vec<Attempt>,
+    /// Where they were mined, as of this round; without those that no node answered for.
     receipts: HashMap<B256, Option<Receipt>>,
 }
 
@@ -181,24 +166,25 @@ impl Manager {
             self.chain.check().await?;
             self.checked = true;
         }
-        let mut sight = self.see(desk).await?;
-        self.doubt(desk, &mut sight).await?;
+        let (mut sight, mut attempts) = self.see(desk).await?;
+        let reserved = self.doubt(desk, &mut sight).await?;
         desk.settles_at(sight.finalized.number, sight.finalized.hash.to_string());
         self.market = None;
-        self.reopen(desk, &sight).await?;
-        self.sort(desk, &sight).await?;
+        if self.reopen(desk, &sight).await? {
+            attempts = store::open_attempts(desk.db.reader()).await?;
+        }
+        let open = intent_store::open_ids(desk.db.reader()).await?;
+        let asked: BTreeSet<i64> = open.iter().filter(|(_, asked)| *asked).map(|(id, _)| *id).collect();
+        self.flights = reserved
+            .into_iter()
+            .map(|(address, reserved)| (address, Flight::new(reserved, sight.nonce_latest(address))))
+            .collect();
+        self.sort(desk, attempts, &asked);
         self.fill_gaps(desk, &sight).await?;
-        let idle = intent_store::open_ids(desk.db.reader()).await?.is_empty();
-        if idle {
+        if open.is_empty() {
             desk.alarms.clear(PRICE);
         }
-        self.poor.retain(|signer, needed| !idle && sight.balance(*signer) < *needed);
-        self.say_poor(desk, &sight);
-        let now_ms = desk.now_ms();
-        self.mute.retain(|_, until_ms| until_ms.saturating_add(MUTE_KEPT_MS) > now_ms);
-        if self.mute.is_empty() {
-            desk.alarms.clear(SIGNER);
-        }
+        self.say_who_is_out_of_turn(desk, &sight, open.is_empty());
         let signers = self.signers.iter().map(|signer| {
             let address = signer.address();
             let balance = sight.balance(address);
@@ -218,37 +204,57 @@ impl Manager {
         Ok(seen)
     }
 
-    async fn see(&mut self, desk: &Desk<'_>) -> Result<Sight, Error> {
+    async fn see(&mut self, desk: &Desk<'_>) -> Result<(Sight, Vec<Attempt>), Error> {
         let (finalized, latest) = self.chain.ends().await?;
         let open = store::open_attempts(desk.db.reader()).await?;
         let own = self.signers.iter().map(|signer| signer.address());
         // Transactions signed by a key of before are still watched.
         let all: BTreeSet<Address> = own.chain(open.iter().map(|attempt| attempt.signer)).collect();
-        let asked = all.iter().map(|address| self.chain.account(*address, &finalized));
-        let mut accounts: HashMap<Address, Account> =
-            all.iter().copied().zip(try_join_all(asked).await?).collect();
+        let asked: Vec<_> = all.iter().map(|address| self.chain.account(*address, &finalized)).collect();
+        let known: Vec<Account> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+        let mut accounts: HashMap<Address, Account> = all.into_iter().zip(known).collect();
         for (address, account) in &mut accounts {
             if account.nonce_final.is_none() {
                 account.nonce_final =
                     self.witness.nonce_final(&self.chain, *address, &latest, &finalized).await?;
             }
         }
-        let chain = &self.chain;
-        let receipts = stream::iter(open.into_iter().map(|attempt| attempt.hash))
-            .map(|hash| async move { (hash, chain.receipt(hash).await) })
-            .buffer_unordered(AT_ONCE)
-            .filter_map(|(hash, receipt)| async move { Some((hash, receipt.ok()?)) });
-        self.receipts = receipts.collect().await;
-        Ok(Sight { latest, finalized, accounts })
+        let sight = Sight { latest, finalized, accounts };
+        self.receipts = self.ask_for_receipts(&sight, &open).await;
+        Ok((sight, open))
+    }
+
+    /// The receipts of transactions as of this look. Behind the next nonce that the chain waits for there can be none, unless
+    /// there was one before; what was in a block of this very head still is.
+    async fn ask_for_receipts(&self, sight: &Sight, open: &[Attempt]) -> HashMap<B256, Option<Receipt>> {
+        let same = self.sight.as_ref().is_some_and(|before| before.latest.hash == sight.latest.hash);
+        let mut receipts = HashMap::with_capacity(open.len());
+        let mut asked = Vec::new();
+        for attempt in open {
+            let hash = attempt.hash;
+            let before = self.receipts.get(&hash).copied().flatten();
+            let possible = self.sight.is_none() || attempt.nonce <= sight.nonce_latest(attempt.signer);
+            match before {
+                Some(_) if same => drop(receipts.insert(hash, before)),
+                None if !possible => drop(receipts.insert(hash, None)),
+                _ => asked.push(async move { (hash, self.chain.receipt(hash).await) }),
+            }
+        }
+        let answers: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+        receipts.extend(answers.into_iter().filter_map(|(hash, receipt)| Some((hash, receipt.ok()?))));
+        receipts
     }
 
     /// A nonce far above all that was ever signed jams a signer for good where it is one machine's error: until it was seen at
     /// several heads what was seen before counts.
-    async fn doubt(&mut self, desk: &Desk<'_>, sight: &mut Sight) -> Result<(), Error> {
+    /// Answers the next nonce of each by what it signed.
+    async fn doubt(&mut self, desk: &Desk<'_>, sight: &mut Sight) -> Result<HashMap<Address, u64>, Error> {
         self.doubted.clear();
         let mut words = Vec::new();
+        let mut all = HashMap::with_capacity(sight.accounts.len());
         for (address, account) in &mut sight.accounts {
             let reserved = store::next_nonce(desk.db.reader(), *address).await?;
+            all.insert(*address, reserved);
             let believable = reserved.saturating_add(IN_FLIGHT_MAX.try_into().unwrap_or(u64::MAX));
             if reserved == 0 || account.nonce_latest <= believable {
                 self.leaps.forget(address);
@@ -272,27 +278,22 @@ impl Manager {
         } else {
             desk.alarms.raise(NONCE, words.join("; "), desk.now_ms());
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Sorts the transactions that may still be mined by what they are for.
-    async fn sort(&mut self, desk: &mut Desk<'_>, sight: &Sight) -> Result<(), Error> {
+    fn sort(&mut self, desk: &mut Desk<'_>, open: Vec<Attempt>, asked: &BTreeSet<i64>) {
         self.attempts.clear();
         self.fills.clear();
-        self.flights.clear();
-        let mut open = BTreeSet::new();
-        for attempt in store::open_attempts(desk.db.reader()).await? {
-            open.insert(attempt.hash);
-            if attempt.nonce >= sight.nonce_latest(attempt.signer) {
-                self.takes_off(&attempt);
-            }
+        let hashes: HashSet<B256> = open.iter().map(|attempt| attempt.hash).collect();
+        for attempt in open {
+            self.takes_off(&attempt, attempt.intent.is_some_and(|intent| asked.contains(&intent)));
             match attempt.intent {
                 Some(intent) => self.attempts.entry(intent).or_default().push(attempt),
                 None => self.fills.push(attempt),
             }
         }
-        desk.keep_sent(|transaction| transaction.evm().is_some_and(|hash| open.contains(&hash)));
-        Ok(())
+        desk.keep_sent(|transaction| transaction.evm().is_some_and(|hash| hashes.contains(&hash)));
     }
 
     /// Whether an intent has a transaction that may still be mined.
@@ -300,18 +301,9 @@ impl Manager {
         self.attempts.contains_key(&intent)
     }
 
-    /// Does what is next about an intent.
-    ///
-    /// # Errors
-    /// The node does not answer; the lease is lost; the database's own.
-    pub async fn pursue(&mut self, desk: &mut Desk<'_>, kept: &Kept) -> Result<(), Error> {
-        let Some(sight) = self.sight.clone() else { return Ok(()) };
-        let attempts = self.attempts.remove(&kept.id).unwrap_or_default();
-        if attempts.is_empty() {
-            self.wait(desk, &sight, kept).await
-        } else {
-            self.watch(desk, &sight, kept, attempts).await
-        }
+    /// What the last look saw; none before the first.
+    pub(super) fn sight(&self) -> Option<Sight> {
+        self.sight.clone()
     }
 
     /// What a place in one of the next blocks costs; asked for once a round.
@@ -325,112 +317,15 @@ impl Manager {
     }
 
     /// Where a transaction was mined, as of this round.
-    pub(super) async fn receipt(&mut self, hash: B256) -> Result<Option<Receipt>, Error> {
-        match self.receipts.remove(&hash) {
-            Some(receipt) => Ok(receipt),
-            None => Ok(self.chain.receipt(hash).await?),
+    pub(super) async fn receipt(&self, hash: B256) -> Result<Option<Receipt>, ChainError> {
+        match self.receipts.get(&hash) {
+            Some(receipt) => Ok(*receipt),
+            None => self.chain.receipt(hash).await,
         }
     }
 
     /// The signer of an address, where its key is at hand.
     pub(super) fn signer(&self, address: Address) -> Option<Signer> {
         self.signers.iter().find(|signer| signer.address() == address).cloned()
-    }
-
-    /// The signer for a transaction that may cost as much: of those that can pay it the one with the fewest in flight. Those
-    /// that cannot are noted where it is a step of a case.
-    ///
-    /// # Errors
-    /// Why there is none at the moment, in words.
-    pub(super) fn choose(
-        &mut self,
-        desk: &Desk<'_>,
-        sight: &Sight,
-        most: U256,
-        for_a_case: bool,
-    ) -> Result<Signer, String> {
-        let mut best: Option<(usize, &Signer)> = None;
-        let (mut busy, mut poor, mut silent) = (0_usize, Vec::new(), Vec::new());
-        for signer in &self.signers {
-            let address = signer.address();
-            let (count, held) = self.flights.get(&address).map_or((0, U256::ZERO), |flight| {
-                let held = flight.costs.values().fold(U256::ZERO, |sum, cost| sum.saturating_add(*cost));
-                (flight.costs.len(), held)
-            });
-            let needed = held.saturating_add(most);
-            if self.is_silent(desk, address) || self.doubted.contains(&address) {
-                silent.push(address);
-            } else if sight.balance(address) < needed {
-                poor.push((address, needed));
-            } else if count >= IN_FLIGHT_MAX {
-                busy = busy.saturating_add(1);
-            } else if best.is_none_or(|(least, _)| count < least) {
-                best = Some((count, signer));
-            }
-        }
-        let chosen = best.map(|(_, signer)| signer.clone());
-        // What one account asked for calls nobody.
-        if for_a_case {
-            self.poor.extend(poor.iter().copied());
-            if let Some(signer) = &chosen {
-                self.poor.remove(&signer.address());
-            }
-        }
-        chosen.ok_or_else(|| {
-            if busy > 0 {
-                return format!(
-                    "{IN_FLIGHT_MAX} transactions of every signer that can pay are not mined yet"
-                );
-            }
-            let short = poor.iter().map(|(signer, needed)| {
-                format!(
-                    "signer {signer} has {} wei; its transactions may cost {needed}",
-                    sight.balance(*signer)
-                )
-            });
-            let silent = silent.iter().map(|signer| format!("signer {signer} is out of turn"));
-            short.chain(silent).collect::<Vec<_>>().join("; ")
-        })
-    }
-
-    /// Notes that a signer did not sign: it is out of turn for a while.
-    pub(super) fn is_mute(&mut self, desk: &Desk<'_>, signer: Address, words: String) {
-        self.mute.insert(signer, desk.now_ms().saturating_add(MUTE_MS));
-        desk.alarms.raise(SIGNER, words, desk.now_ms());
-    }
-
-    /// Whether a signer is out of turn because it did not sign.
-    pub(super) fn is_silent(&self, desk: &Desk<'_>, signer: Address) -> bool {
-        self.mute.get(&signer).is_some_and(|until_ms| *until_ms > desk.now_ms())
-    }
-
-    /// Notes that a signer signed.
-    pub(super) fn speaks(&mut self, desk: &Desk<'_>, signer: Address) {
-        self.mute.remove(&signer);
-        if self.mute.is_empty() {
-            desk.alarms.clear(SIGNER);
-        }
-    }
-
-    /// Says which signers are out of turn.
-    pub(super) fn say_poor(&self, desk: &Desk<'_>, sight: &Sight) {
-        if self.poor.is_empty() {
-            desk.alarms.clear(BALANCE);
-            return;
-        }
-        let short = self.poor.iter().map(|(signer, needed)| {
-            format!(
-                "signer {signer} has {} wei; its transactions may cost {needed}: it is out of turn",
-                sight.balance(*signer)
-            )
-        });
-        desk.alarms.raise(BALANCE, short.collect::<Vec<_>>().join("; "), desk.now_ms());
-    }
-
-    /// Notes that a transaction is in flight.
-    pub(super) fn takes_off(&mut self, attempt: &Attempt) {
-        let most = U256::from(attempt.fees.max_fee).saturating_mul(U256::from(attempt.gas));
-        let cost = self.flights.entry(attempt.signer).or_default().costs.entry(attempt.nonce).or_default();
-        *cost = most.max(*cost);
     }
 }

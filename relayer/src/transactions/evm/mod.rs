@@ -15,6 +15,9 @@ mod sign;
 mod store;
 #[cfg(test)]
 mod tests;
+mod turn;
+mod wait;
+mod watch;
 mod witness;
 
 pub use manager::Manager;

@@ -24,11 +24,11 @@ use crate::{
 };
 
 impl Manager {
-    /// Opens again what the chain took back after it was final.
+    /// Opens again what the chain took back after it was final; whether there was anything.
     ///
     /// # Errors
     /// The node does not answer; the lease is lost; the database's own.
-    pub(super) async fn reopen(&mut self, desk: &Desk<'_>, sight: &Sight) -> Result<(), Error> {
+    pub(super) async fn reopen(&mut self, desk: &Desk<'_>, sight: &Sight) -> Result<bool, Error> {
         let mut attempts = Vec::new();
         for signer in self.signers.clone() {
             let (address, nonce) = (signer.address(), sight.nonce_latest(signer.address()));
@@ -38,10 +38,10 @@ impl Manager {
         if attempts.is_empty() && gone.is_empty() {
             self.regressions.forget(&());
             self.checked_at = Some(sight.finalized);
-            return Ok(());
+            return Ok(false);
         }
         if !self.regressions.believed((), sight.latest.hash) {
-            return Ok(());
+            return Ok(false);
         }
         let mut by_intent: BTreeMap<Option<i64>, Vec<Attempt>> = BTreeMap::new();
         for attempt in attempts {
@@ -56,7 +56,7 @@ impl Manager {
         for (id, attempts) in by_intent {
             self.open(desk, id, &attempts).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn open(&self, desk: &Desk<'_>, id: Option<i64>, attempts: &[Attempt]) -> Result<(), Error> {

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{B256, U256};
-use fixture::Chain;
+use alloy::primitives::{B256, Bytes, U256};
 use protocol::{
-    evm::act_digest,
+    evm::{act_digest, call},
     terms::Terms,
     wire::{
         act::{PartyAct, TimeOut},
@@ -19,21 +18,11 @@ use super::world::{World, attempts, show};
 use crate::{
     config::Config,
     quota::Quotas,
-    testing::{KEY, Peers, Running, Wire, intent, until},
+    testing::{KEY, Running, intent, until},
 };
 
 const BUYER: usize = 1;
 const SELLER: usize = 2;
-
-/// A funded deal of coin.
-async fn funded() -> World {
-    let chain = Chain::start().await;
-    let pool = chain.pool(1).await;
-    let terms = chain.terms(1_000, pool.id, 1).await;
-    chain.fund(&terms).await;
-    let wire = Wire::to(chain.rpc_url()).await;
-    World { peers: Peers::start().await, chain, wire, pool, parent: None, terms }
-}
 
 fn signed(world: &World, terms: &Terms, wallet: usize, act: &PartyAct) -> PartySignature {
     let party = world.chain.account(wallet).address;
@@ -47,6 +36,11 @@ fn asked(world: &World, seq: u64, key: &str, act: PartyAct, wallets: &[usize]) -
     intent.asked_by = Some("ann".to_owned());
     intent
 }
+
+/// A wallet of code that refuses coin and takes any three bytes for its signature (ERC-1271): what is called with data answers
+/// `0x1626ba7e` where the signature's length is 3, what is called without reverts.
+const WALLET: &str = "0x602080600b6000396000f3\
+    36600857600080fd5b604435600314631626ba7e0260e01b60005260206000f3";
 
 fn time_out(world: &World, seq: u64, key: &str, time_out: TimeOut) -> Intent {
     let mut intent = intent(seq, key, &world.terms, IntentAction::TimeOut { time_out });
@@ -68,7 +62,7 @@ async fn held(world: &World) -> U256 {
 #[tokio::test]
 async fn what_a_party_signed_is_done_once_and_costs_the_party_nothing() {
     for db in on_both().await {
-        let world = funded().await;
+        let world = World::funded().await;
         let relayer = world.start(world.config(&db)).await;
         let before = world.chain.balance(world.chain.address(BUYER)).await;
         let half = asked(&world, 1, "half", PartyAct::Release { total: 500 }, &[BUYER]);
@@ -120,7 +114,7 @@ async fn what_a_party_signed_is_done_once_and_costs_the_party_nothing() {
 #[tokio::test]
 async fn what_would_revert_is_never_sent_and_fails_by_name() {
     let db = sqlite();
-    let world = funded().await;
+    let world = World::funded().await;
     let relayer = world.start(world.config(&db)).await;
     let forged = PartyAct::Release { total: 500 };
     let mut stolen = asked(&world, 1, "stolen", forged.clone(), &[SELLER]);
@@ -152,7 +146,7 @@ async fn what_would_revert_is_never_sent_and_fails_by_name() {
 #[tokio::test]
 async fn a_time_out_waits_for_its_second_and_is_sent_once() {
     let db = sqlite();
-    let world = funded().await;
+    let world = World::funded().await;
     world.chain.deliver(&world.terms).await;
     let delivered_at = world.chain.now().await;
     let relayer = world.start(world.config(&db)).await;
@@ -239,13 +233,16 @@ async fn a_signer_keeps_its_reserve_for_the_steps_of_cases() {
     })
     .await;
     assert_eq!((attempts(&shown).len(), world.nonce().await), (0, 1));
+    // What one account asked for calls nobody: there is no alarm of the balance.
+    let (_, status) = relayer.get("/status").await;
+    assert_eq!(status["alarms"], serde_json::json!({}));
     relayer.stop().await;
 }
 
 #[tokio::test]
 async fn credit_that_is_not_there_is_not_tried() {
     let db = sqlite();
-    let world = funded().await;
+    let world = World::funded().await;
     let relayer = world.start(world.config(&db)).await;
     let to = world.chain.account(7).address;
     let act = PartyAct::Withdraw { amount: 10, to, nonce: 0, valid_until: world.terms.deliver_by };
@@ -257,9 +254,50 @@ async fn credit_that_is_not_there_is_not_tried() {
 }
 
 #[tokio::test]
+async fn a_contract_wallet_signs_and_withdraws_what_it_refused_to_be_paid() {
+    let db = sqlite();
+    let mut world = World::funded().await;
+    let wallet = world.chain.deploy(WALLET.parse().unwrap()).await.into();
+    world.terms.seller.address = wallet;
+    let fund = call::fund(&world.terms, Bytes::from_static(&[1, 2, 3])).unwrap();
+    world.chain.send(BUYER, world.chain.escrow.address, fund, call::fund_value(&world.terms)).await;
+    let relayer = world.start(world.config(&db)).await;
+    let by_wallet = |seq, key: &str, act, signature: &'static [u8]| {
+        let signed = vec![PartySignature { party: wallet, signature: Bytes::from_static(signature) }];
+        let mut intent = intent(seq, key, &world.terms, IntentAction::Act { act, signed });
+        intent.asked_by = Some("sam".to_owned());
+        intent
+    };
+    let valid_until = world.terms.deliver_by;
+    let deliver = PartyAct::Deliver { delivery: B256::repeat_byte(1), valid_until };
+    world.peers.want([by_wallet(1, "forged", deliver.clone(), &[1, 2])]);
+    let forged = world.comes_to(&relayer, "forged", "failed").await;
+    assert!(forged["reason"].as_str().unwrap().contains("InvalidSignature"), "{forged}");
+    world.peers.want([by_wallet(2, "delivered", deliver, &[1, 2, 3])]);
+    let delivered = world.comes_to(&relayer, "delivered", "done").await;
+    assert_eq!(attempts(&delivered).len(), 1);
+
+    world.peers.want([asked(&world, 3, "release", PartyAct::Release { total: 1_000 }, &[BUYER])]);
+    world.comes_to(&relayer, "release", "done").await;
+    let to = world.chain.account(7).address;
+    let before = world.chain.balance(to).await;
+    let withdraw = |amount| PartyAct::Withdraw { amount, to, nonce: 0, valid_until };
+    world.peers.want([by_wallet(4, "withdraw", withdraw(900), &[1, 2, 3])]);
+    let withdrawn = world.comes_to(&relayer, "withdraw", "done").await;
+    assert_eq!((attempts(&withdrawn).len(), &attempts(&withdrawn)[0]["hash"]), (1, &withdrawn["done_by"]));
+    assert_eq!(world.chain.balance(to).await, before + U256::from(900));
+    // Its number is used up.
+    world.peers.want([by_wallet(5, "again", withdraw(100), &[1, 2, 3])]);
+    let again = world.comes_to(&relayer, "again", "failed").await;
+    assert!(again["reason"].as_str().unwrap().contains("another withdrawal"), "{again}");
+    assert_eq!((attempts(&again).len(), world.nonce().await), (0, 3));
+    relayer.stop().await;
+}
+
+#[tokio::test]
 async fn an_estimate_is_for_who_has_the_hubs_key_about_this_chain() {
     let db = sqlite();
-    let world = funded().await;
+    let world = World::funded().await;
     let relayer = world.start(world.config(&db)).await;
     let intent = asked(&world, 1, "half", PartyAct::Release { total: 500 }, &[BUYER]);
     let url = format!("{}/v1/estimates", relayer.url);
@@ -272,5 +310,24 @@ async fn an_estimate_is_for_who_has_the_hubs_key_about_this_chain() {
     elsewhere.arbiter.chain = protocol::chain::ChainId::Eip155(1);
     let answer = client.post(&url).bearer_auth(KEY).json(&elsewhere).send().await.unwrap();
     assert_eq!(answer.status(), 422);
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn dry_runs_of_what_was_asked_for_hold_up_no_ruling() {
+    let db = sqlite();
+    let world = World::new().await;
+    // Each of them takes as long as such a dry run may.
+    world.wire.hang("eth_estimateGas", &world.chain.escrow.address.to_string());
+    let asked = (1..=10).map(|n| {
+        let act = PartyAct::Release { total: u128::from(n) };
+        asked(&world, n, &format!("release/{n}"), act, &[BUYER])
+    });
+    world.peers.want(asked);
+    let relayer = world.start(world.config(&db)).await;
+    until("the first is tried", || async { (world.wire.unanswered() > 0).then_some(()) }).await;
+    world.peers.want([intent(11, "open", &world.terms, IntentAction::OpenCase)]);
+    world.signed(&relayer, "open").await;
+    assert!(world.wire.unanswered() <= 3, "{} were tried before", world.wire.unanswered());
     relayer.stop().await;
 }

@@ -16,10 +16,7 @@ use crate::testing::{intent, until};
 async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_bytes() {
     for db in on_both().await {
         let world = World::new().await;
-        world.wire.cut(true);
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
-        let relayer = world.start(world.config(&db)).await;
-        until("it is sent into the void", || async { (!world.wire.sent().is_empty()).then_some(()) }).await;
+        let relayer = world.start_cut_off(world.config(&db)).await;
         relayer.kill().await;
         assert_eq!(world.nonce().await, 0, "{:?}", db.engine);
         world.wire.cut(false);
@@ -38,11 +35,9 @@ async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_b
 async fn a_stuck_transaction_is_replaced_at_its_nonce_within_the_budget() {
     for db in on_both().await {
         let world = World::new().await;
-        world.wire.cut(true);
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
         let mut config = world.config(&db);
         config.bump_after_ms = 200;
-        let relayer = world.start(config).await;
+        let relayer = world.start_cut_off(config).await;
         let pending = until("two replacements", || async {
             world.chain.mine(1).await;
             let shown = show(&relayer, "open").await?;
@@ -73,16 +68,13 @@ async fn a_stuck_transaction_is_replaced_at_its_nonce_within_the_budget() {
 async fn a_budget_that_is_used_up_is_said_and_the_transaction_is_still_watched() {
     let db = service::db::testing::sqlite();
     let world = World::new().await;
-    world.wire.cut(true);
-    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
     let mut config = world.config(&db);
     config.bump_after_ms = 200;
     // Enough for the first transaction and not for an eighth more.
     let usual = world.chain.provider().estimate_eip1559_fees().await.unwrap().max_priority_fee_per_gas;
     let history = world.chain.provider().get_fee_history(1, BlockNumberOrTag::Latest, &[]).await.unwrap();
     config.max_fee_per_gas = history.next_block_base_fee().unwrap() * 2 + usual;
-    let relayer = world.start(config).await;
-    until("it is sent into the void", || async { (!world.wire.sent().is_empty()).then_some(()) }).await;
+    let relayer = world.start_cut_off(config).await;
     world.chain.mine(1).await;
     // The highest fee, and not the intent's budget, is in the way.
     relayer.not_ready("the limits allow").await;
@@ -98,23 +90,8 @@ async fn a_budget_that_is_used_up_is_said_and_the_transaction_is_still_watched()
 async fn a_transaction_that_reverts_because_another_was_quicker_is_done_by_the_other() {
     for db in on_both().await {
         let world = World::new().await;
-        world.automine(false).await;
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
-        let relayer = world.start(world.config(&db)).await;
-        until("it is in the pool", || async {
-            let pool =
-                world.chain.provider().get_transaction_count(world.chain.address(RELAYS)).pending().await;
-            (pool.unwrap() == 1).then_some(())
-        })
-        .await;
-        let quicker = TransactionRequest::default()
-            .from(world.chain.address(5))
-            .to(fixture::evm(world.chain.pools.address))
-            .input(call::open(&world.terms).unwrap().into())
-            .gas_limit(500_000)
-            .max_fee_per_gas(900_000_000_000)
-            .max_priority_fee_per_gas(100_000_000_000);
-        let _pending = world.chain.provider().send_transaction(quicker).await.unwrap();
+        let relayer = world.start_pooled(world.config(&db)).await;
+        world.outbid().await;
         let shown = world.comes_to(&relayer, "open", "done").await;
         let attempts = attempts(&shown);
         assert_eq!((attempts.len(), &attempts[0]["outcome"]), (1, &"reverted".into()), "{:?}", db.engine);
@@ -128,7 +105,7 @@ async fn a_reorganisation_opens_what_was_mined_and_what_was_final() {
     for db in on_both().await {
         let world = World::new().await;
         world.chain.mine(6).await;
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.want_open();
         let relayer = world.start(world.config(&db)).await;
         let mined = until("it is mined", || async {
             let shown = show(&relayer, "open").await?;
@@ -150,12 +127,7 @@ async fn a_reorganisation_opens_what_was_mined_and_what_was_final() {
         let receipt = world.chain.provider().get_transaction_receipt(hash).await.unwrap().unwrap();
         let depth = world.chain.height().await - receipt.block_number.unwrap() + 1;
         world.chain.reorg(depth).await;
-        until("it is opened again", || async {
-            world.chain.mine(1).await;
-            let shown = show(&relayer, "open").await?;
-            (shown["state"] != "done").then_some(())
-        })
-        .await;
+        world.opened_again(&relayer, "open").await;
         world.comes_to(&relayer, "open", "done").await;
         assert_eq!(world.case(BlockNumberOrTag::Finalized).await.stage, 1, "{:?}", db.engine);
         relayer.stop().await;
@@ -169,17 +141,12 @@ async fn a_reorganisation_opens_what_somebody_else_had_done() {
         world.chain.mine(6).await;
         world.call(5, call::open(&world.terms).unwrap()).await;
         let at = world.chain.height().await;
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.want_open();
         let relayer = world.start(world.config(&db)).await;
         let shown = world.comes_to(&relayer, "open", "done").await;
         assert_eq!(attempts(&shown).len(), 0, "{:?}", db.engine);
         world.chain.reorg(world.chain.height().await - at + 1).await;
-        until("it is opened again", || async {
-            world.chain.mine(1).await;
-            let shown = show(&relayer, "open").await?;
-            (shown["state"] != "done").then_some(())
-        })
-        .await;
+        world.opened_again(&relayer, "open").await;
         let shown = world.comes_to(&relayer, "open", "done").await;
         assert_eq!((attempts(&shown).len(), world.nonce().await), (1, 1), "{:?}", db.engine);
         relayer.stop().await;
@@ -194,7 +161,7 @@ async fn a_second_process_stands_by_until_the_first_is_gone() {
         first.ready().await;
         let second = world.start(world.config(&db)).await;
         second.not_ready("another process works on this database").await;
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.want_open();
         world.comes_to(&first, "open", "done").await;
         second.not_ready("another process works on this database").await;
         first.kill().await;
@@ -211,7 +178,7 @@ async fn a_signer_without_coins_says_so() {
     let db = service::db::testing::sqlite();
     let world = World::new().await;
     world.chain.provider().anvil_set_balance(world.chain.address(RELAYS), U256::from(5)).await.unwrap();
-    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    world.want_open();
     let relayer = world.start(world.config(&db)).await;
     relayer.not_ready("has 5 wei").await;
     let rich = U256::from(10_u128.pow(18));
@@ -269,7 +236,7 @@ async fn a_receipt_that_is_missing_at_one_head_is_no_fact() {
     for db in on_both().await {
         let world = World::new().await;
         world.wire.blind(true);
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.want_open();
         let relayer = world.start(world.config(&db)).await;
         until("it is in a block", || async { (world.nonce().await == 1).then_some(()) }).await;
         let provider = world.chain.provider();

@@ -2,6 +2,7 @@ mod acts;
 mod faults;
 mod on_chain;
 mod peers;
+mod rounds;
 mod rules;
 mod signers;
 mod world;

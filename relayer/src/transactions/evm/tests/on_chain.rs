@@ -69,7 +69,7 @@ async fn what_somebody_else_did_first_costs_no_transaction() {
     for db in on_both().await {
         let world = World::new().await;
         world.call(5, call::open(&world.terms).unwrap()).await;
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.want_open();
         let relayer = world.start(world.config(&db)).await;
         let shown = world.comes_to(&relayer, "open", "done").await;
         assert_eq!((attempts(&shown).len(), world.nonce().await), (0, 0), "{:?}", db.engine);

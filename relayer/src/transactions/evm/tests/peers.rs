@@ -25,19 +25,13 @@ async fn a_nonce_that_was_reserved_before_a_crash_is_not_given_away() {
     for db in on_both().await {
         let world = World::new().await;
         let other = world.another(2).await;
-        world.wire.cut(true);
-        world.peers.want([intent(1, "one", &world.terms, IntentAction::OpenCase)]);
-        let relayer = world.start(world.config(&db)).await;
-        until("it is signed", || async { (!world.wire.sent().is_empty()).then_some(()) }).await;
+        let relayer = world.start_cut_off(world.config(&db)).await;
         relayer.kill().await;
         world.peers.want([intent(2, "two", &other, IntentAction::OpenCase)]);
         let relayer = world.start(world.config(&db)).await;
-        until("the other is signed", || async {
-            (attempts(&show(&relayer, "two").await?).len() == 1).then_some(())
-        })
-        .await;
+        world.signed(&relayer, "two").await;
         world.wire.cut(false);
-        let one = world.comes_to(&relayer, "one", "done").await;
+        let one = world.comes_to(&relayer, "open", "done").await;
         let two = world.comes_to(&relayer, "two", "done").await;
         assert_eq!(nonces(&[one, two]), ["0", "1"].map(str::to_owned).into(), "{:?}", db.engine);
         assert_eq!(world.nonce().await, 2, "{:?}", db.engine);
@@ -51,11 +45,9 @@ async fn a_nonce_that_was_reserved_before_a_crash_is_not_given_away() {
 async fn a_replacement_that_was_mined_during_a_crash_is_known() {
     for db in on_both().await {
         let world = World::new().await;
-        world.wire.cut(true);
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
         let mut config = world.config(&db);
         config.bump_after_ms = 200;
-        let relayer = world.start(config).await;
+        let relayer = world.start_cut_off(config).await;
         let replacement: Bytes = until("a replacement is sent", || async {
             world.chain.mine(1).await;
             let sent = world.wire.sent();
@@ -80,7 +72,7 @@ async fn what_got_no_answer_is_not_signed_with_another_nonce() {
         let world = World::new().await;
         world.automine(false).await;
         world.wire.fate(Fate::Unanswered);
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.want_open();
         let relayer = world.start(world.config(&db)).await;
         until("it is sent again and again", || async { (world.wire.sent().len() >= 4).then_some(()) }).await;
         relayer.kill().await;
@@ -116,11 +108,7 @@ async fn a_hole_in_the_nonces_is_filled() {
             intent(2, "two", &other, IntentAction::OpenCase),
         ]);
         let relayer = world.start(world.config(&db)).await;
-        let first = until("both are signed", || async {
-            let two = show(&relayer, "two").await?;
-            (attempts(&two).len() == 1).then_some(two)
-        })
-        .await;
+        let first = world.signed(&relayer, "two").await;
         assert_eq!(nonces(&[first]), ["2".to_owned()].into(), "{:?}", db.engine);
         world.chain.reorg(1).await;
         assert_eq!(world.nonce().await, 0, "{:?}", db.engine);
@@ -138,22 +126,8 @@ async fn a_hole_in_the_nonces_is_filled() {
 async fn a_revert_is_the_end_only_when_its_block_is_final() {
     for db in on_both().await {
         let world = World::new().await;
-        world.automine(false).await;
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
-        let relayer = world.start(world.config(&db)).await;
-        until("it is in the pool", || async {
-            let count = world.chain.provider().get_transaction_count(world.chain.address(RELAYS)).pending();
-            (count.await.unwrap() == 1).then_some(())
-        })
-        .await;
-        let quicker = TransactionRequest::default()
-            .from(world.chain.address(5))
-            .to(fixture::evm(world.chain.pools.address))
-            .input(call::open(&world.terms).unwrap().into())
-            .gas_limit(500_000)
-            .max_fee_per_gas(900_000_000_000)
-            .max_priority_fee_per_gas(100_000_000_000);
-        let _pending = world.chain.provider().send_transaction(quicker).await.unwrap();
+        let relayer = world.start_pooled(world.config(&db)).await;
+        world.outbid().await;
         world.chain.mine(1).await;
         let reverted = until("its revert is in a block", || async {
             let shown = show(&relayer, "open").await?;
@@ -178,7 +152,7 @@ async fn a_revert_is_the_end_only_when_its_block_is_final() {
 async fn the_words_of_a_node_decide_nothing() {
     for db in on_both().await {
         let world = World::new().await;
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.want_open();
         world.wire.fate(Fate::Refused("nonce too low"));
         let relayer = world.start(world.config(&db)).await;
         for words in [

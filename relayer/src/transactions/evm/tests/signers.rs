@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use alloy::{primitives::U256, providers::ext::AnvilApi as _};
 use protocol::{
     evm::call,
-    wire::intent::{IntentAction, IntentProgress},
+    wire::intent::{IntentAction, IntentProgress, ProgressReport},
 };
 use service::db::testing::{on_both, sqlite};
 
@@ -39,22 +40,12 @@ async fn work_is_spread_over_the_signers_and_who_cannot_pay_is_out_of_turn() {
         let mut config = world.config(&db);
         config.signers = vec![world.key(6), world.key(7)];
         let relayer = world.start(config).await;
-        let mut seq = 0;
 
         // With nothing in a block everybody has to help.
         world.wire.cut(true);
-        let mut keys = Vec::new();
-        for salt in 20..26 {
-            let terms = world.another(salt).await;
-            seq += 1;
-            keys.push(format!("open/{seq}"));
-            world.peers.want([intent(seq, &keys[keys.len() - 1], &terms, IntentAction::OpenCase)]);
-        }
+        let keys = world.want_opened(20..26).await;
         for key in &keys {
-            until("it is signed", || async {
-                (attempts(&show(&relayer, key).await?).len() == 1).then_some(())
-            })
-            .await;
+            world.signed(&relayer, key).await;
         }
         let all: BTreeMap<String, usize> =
             [RELAYS, 6, 7].map(|wallet| (world.chain.address(wallet).to_string().to_lowercase(), 2)).into();
@@ -71,13 +62,7 @@ async fn work_is_spread_over_the_signers_and_who_cannot_pay_is_out_of_turn() {
             status["signers"].as_array()?.iter().any(|signer| signer["balance"] == "5").then_some(())
         })
         .await;
-        let mut keys = Vec::new();
-        for salt in 30..34 {
-            let terms = world.another(salt).await;
-            seq += 1;
-            keys.push(format!("open/{seq}"));
-            world.peers.want([intent(seq, &keys[keys.len() - 1], &terms, IntentAction::OpenCase)]);
-        }
+        let keys = world.want_opened(30..34).await;
         for key in &keys {
             world.comes_to(&relayer, key, "done").await;
         }
@@ -92,12 +77,9 @@ async fn work_is_spread_over_the_signers_and_who_cannot_pay_is_out_of_turn() {
 async fn what_somebody_else_did_meanwhile_is_cancelled_at_its_nonce() {
     for db in on_both().await {
         let world = World::new().await;
-        world.wire.cut(true);
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
         let mut config = world.config(&db);
         config.bump_after_ms = 200;
-        let relayer = world.start(config).await;
-        until("it is sent into the void", || async { (!world.wire.sent().is_empty()).then_some(()) }).await;
+        let relayer = world.start_cut_off(config).await;
         world.call(5, call::open(&world.terms).unwrap()).await;
         until("it is cancelled", || async {
             world.chain.mine(1).await;
@@ -123,7 +105,7 @@ async fn a_node_that_fails_is_passed_over_and_every_node_is_handed_the_transacti
     let mut config = world.config(&db);
     config.rpc_urls = vec!["http://127.0.0.1:9".to_owned(), world.wire.url.clone(), second.url.clone()];
     world.wire.cut(true);
-    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    world.want_open();
     let relayer = world.start(config).await;
     world.comes_to(&relayer, "open", "done").await;
     assert_eq!(world.wire.sent().first(), second.sent().first());
@@ -155,7 +137,7 @@ async fn a_price_above_the_limits_is_said_and_waited_for() {
     config.max_fee_per_gas = 2_000_000_000;
     world.chain.provider().anvil_set_next_block_base_fee_per_gas(3_000_000_000).await.unwrap();
     world.chain.mine(1).await;
-    world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+    world.want_open();
     let relayer = world.start(config).await;
     relayer.not_ready("price: the chain asks").await;
     assert_eq!(attempts(&show(&relayer, "open").await.unwrap()).len(), 0);
@@ -201,7 +183,7 @@ async fn the_operator_is_paged_by_what_is_signed_and_once() {
 async fn progress_waits_for_a_hub_that_is_away_and_survives_a_restart() {
     for db in on_both().await {
         let world = World::new().await;
-        world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
+        world.want_open();
         let relayer = world.start(world.config(&db)).await;
         until("it has arrived", || async { show(&relayer, "open").await }).await;
         world.peers.go_away(true);
@@ -222,6 +204,76 @@ async fn progress_waits_for_a_hub_that_is_away_and_survives_a_restart() {
             matches!(report.progress, IntentProgress::Sent { .. })
         };
         assert!(sent(&reports[0]) && reports.len() == 2, "{:?} {reports:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_hangs_is_waited_for_once_and_not_with_every_transaction() {
+    let db = sqlite();
+    let world = World::new().await;
+    let hanging = Wire::to(world.chain.rpc_url()).await;
+    hanging.hang("eth_sendRawTransaction", "");
+    let mut config = world.config(&db);
+    config.rpc_urls.push(hanging.url.clone());
+    let keys = world.want_opened(20..24).await;
+    let relayer = world.start(config).await;
+    let begun = Instant::now();
+    for key in &keys {
+        world.comes_to(&relayer, key, "done").await;
+    }
+    assert_eq!((world.wire.sent().len(), hanging.unanswered()), (4, 1));
+    // As long as one call of a node may take.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_counts_wrongly_jams_no_signer() {
+    let db = sqlite();
+    let world = World::new().await;
+    let keys = world.want_opened(20..21).await;
+    let relayer = world.start(world.config(&db)).await;
+    world.comes_to(&relayer, &keys[0], "done").await;
+    world.wire.count(Some(1_000));
+    let keys = world.want_opened(21..22).await;
+    relayer.not_ready("the chain counts 1000 transactions").await;
+    // At one head after the other it is believed no sooner than at the third.
+    world.chain.mine(1).await;
+    let head = world.chain.height().await.to_string();
+    until("it looked again", || async {
+        (relayer.get("/status").await.1["latest_block"] == head.as_str()).then_some(())
+    })
+    .await;
+    assert_eq!(attempts(&show(&relayer, &keys[0]).await.unwrap()), Vec::<serde_json::Value>::new());
+    world.wire.count(None);
+    let shown = world.comes_to(&relayer, &keys[0], "done").await;
+    assert_eq!((&attempts(&shown)[0]["nonce"], world.nonce().await), (&"1".into(), 2));
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_report_that_the_hub_does_not_know_what_to_do_with_holds_up_no_other() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let keys = world.want_opened(20..22).await;
+        world.peers.lose(&keys[0]);
+        let relayer = world.start(world.config(&db)).await;
+        for key in &keys {
+            world.comes_to(&relayer, key, "done").await;
+        }
+        until("the other is reported", || async {
+            let reports = world.peers.reports();
+            let done = |report: &ProgressReport| matches!(report.progress, IntentProgress::Done { .. });
+            reports.iter().any(|report| report.key == keys[1] && done(report)).then_some(())
+        })
+        .await;
+        until("nothing is left to tell", || async {
+            (relayer.get("/status").await.1["outbox"] == 0).then_some(())
+        })
+        .await;
+        relayer.ready().await;
         relayer.stop().await;
     }
 }

@@ -13,14 +13,14 @@ use protocol::{
     chain::{case_id, deal_id},
     evm::{ballot_digest, call, pools::ArbitrationPools},
     terms::Terms,
-    wire::intent::SignedBallot,
+    wire::intent::{IntentAction, SignedBallot},
 };
 use serde_json::Value;
 use service::db::testing::FreshDb;
 
 use crate::{
     config::{Config, Key},
-    testing::{Peers, Running, Wire, config, until},
+    testing::{Peers, Running, Wire, config, intent, until},
 };
 
 /// Wallet 3 relays.
@@ -64,9 +64,21 @@ impl World {
     }
 
     async fn in_pool(chain: Chain, pool: fixture::Pool) -> Self {
+        let world = Self::funded_in(chain, pool).await;
+        world.chain.dispute(&world.terms).await;
+        world
+    }
+
+    /// A funded deal that nobody disputes.
+    pub async fn funded() -> Self {
+        let chain = Chain::start().await;
+        let pool = chain.pool(1).await;
+        Self::funded_in(chain, pool).await
+    }
+
+    async fn funded_in(chain: Chain, pool: fixture::Pool) -> Self {
         let terms = chain.terms(1_000, pool.id, 1).await;
         chain.fund(&terms).await;
-        chain.dispute(&terms).await;
         let wire = Wire::to(chain.rpc_url()).await;
         Self { peers: Peers::start().await, chain, wire, pool, parent: None, terms }
     }
@@ -99,6 +111,75 @@ impl World {
 
     pub async fn automine(&self, on: bool) {
         self.chain.provider().anvil_set_auto_mine(on).await.unwrap();
+    }
+
+    /// The hub wants the case of the dispute opened, by the key `open`.
+    pub fn want_open(&self) {
+        self.peers.want([intent(1, "open", &self.terms, IntentAction::OpenCase)]);
+    }
+
+    /// The hub wants the cases of further disputes opened, one for each of these salts; their keys.
+    pub async fn want_opened(&self, salts: std::ops::Range<u64>) -> Vec<String> {
+        let mut keys = Vec::new();
+        for salt in salts {
+            let terms = self.another(salt).await;
+            keys.push(format!("open/{salt}"));
+            self.peers.want([intent(salt, &format!("open/{salt}"), &terms, IntentAction::OpenCase)]);
+        }
+        keys
+    }
+
+    /// A relayer that has signed for the case of the dispute; what it sends is lost.
+    pub async fn start_cut_off(&self, config: Config) -> Running {
+        self.wire.cut(true);
+        self.want_open();
+        let relayer = self.start(config).await;
+        until("it is sent into the void", || async { (!self.wire.sent().is_empty()).then_some(()) }).await;
+        relayer
+    }
+
+    /// A relayer whose transaction for the case of the dispute is in the node's pool, while no block comes.
+    pub async fn start_pooled(&self, config: Config) -> Running {
+        self.automine(false).await;
+        self.want_open();
+        let relayer = self.start(config).await;
+        until("it is in the pool", || async {
+            let count = self.chain.provider().get_transaction_count(self.chain.address(RELAYS)).pending();
+            (count.await.unwrap() == 1).then_some(())
+        })
+        .await;
+        relayer
+    }
+
+    /// Somebody else pays more to open the case in the next block.
+    pub async fn outbid(&self) {
+        let quicker = TransactionRequest::default()
+            .from(self.chain.address(5))
+            .to(fixture::evm(self.chain.pools.address))
+            .input(call::open(&self.terms).unwrap().into())
+            .gas_limit(500_000)
+            .max_fee_per_gas(900_000_000_000)
+            .max_priority_fee_per_gas(100_000_000_000);
+        let _pending = self.chain.provider().send_transaction(quicker).await.unwrap();
+    }
+
+    /// Waits until one transaction is signed for an intent.
+    pub async fn signed(&self, relayer: &Running, key: &str) -> Value {
+        until(&format!("{key} is signed"), || async {
+            let shown = show(relayer, key).await?;
+            (attempts(&shown).len() == 1).then_some(shown)
+        })
+        .await
+    }
+
+    /// Waits while blocks come until an intent that was done is not any more.
+    pub async fn opened_again(&self, relayer: &Running, key: &str) {
+        until(&format!("{key} is opened again"), || async {
+            self.chain.mine(1).await;
+            let shown = show(relayer, key).await?;
+            (shown["state"] != "done").then_some(())
+        })
+        .await;
     }
 
     /// Waits for an intent's state while blocks come.

@@ -1,0 +1,205 @@
+//! A node that can lose calls, memories and its mind.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// What becomes of the transactions that are sent over a wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// They arrive.
+    #[default]
+    Arrive,
+    /// They are lost.
+    Lost,
+    /// They arrive, and the answer is lost.
+    Unanswered,
+    /// They are lost, and the answer says this.
+    Refused(&'static str),
+}
+
+/// Of how many blocks a forgetful node keeps the state.
+pub const KEPT_BLOCKS: u64 = 32;
+
+/// A node that can lose transactions on their way in, and memories.
+pub struct Wire {
+    pub url: String,
+    state: Arc<Mutex<Ways>>,
+    _task: JoinHandle<()>,
+}
+
+/// How the node behaves, and what it was asked.
+#[derive(Default)]
+struct Ways {
+    fate: Fate,
+    forgetful: bool,
+    blind: bool,
+    /// It never answers calls of this method that say this.
+    silent: Option<(&'static str, String)>,
+    /// It counts so many transactions of every account.
+    nonces: Option<u64>,
+    sent: Vec<String>,
+    asked: HashMap<String, usize>,
+    unanswered: usize,
+}
+
+#[derive(Clone)]
+struct Forward {
+    to: String,
+    state: Arc<Mutex<Ways>>,
+    client: reqwest::Client,
+}
+
+impl Wire {
+    pub async fn to(rpc_url: String) -> Self {
+        let state: Arc<Mutex<Ways>> = Arc::default();
+        let forward = Forward { to: rpc_url, state: state.clone(), client: reqwest::Client::new() };
+        let routes = Router::new().route("/", post(pass_on)).with_state(forward);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        Self { url, state, _task: task }
+    }
+
+    fn state<T>(&self, look: impl FnOnce(&mut Ways) -> T) -> T {
+        look(&mut self.state.lock().unwrap())
+    }
+
+    /// Whether transactions are lost.
+    pub fn cut(&self, cut: bool) {
+        self.fate(if cut { Fate::Lost } else { Fate::Arrive });
+    }
+
+    /// What becomes of transactions from now on.
+    pub fn fate(&self, fate: Fate) {
+        self.state(|ways| ways.fate = fate);
+    }
+
+    /// Whether the node has forgotten what was: the state of all but the last [`KEPT_BLOCKS`] on an EVM chain, every
+    /// transaction on Solana.
+    pub fn forget(&self, forgetful: bool) {
+        self.state(|ways| ways.forgetful = forgetful);
+    }
+
+    /// Whether the node knows no receipt, as one that lags.
+    pub fn blind(&self, blind: bool) {
+        self.state(|ways| ways.blind = blind);
+    }
+
+    /// The node never answers calls of this method that say this, in lower case.
+    pub fn hang(&self, method: &'static str, saying: &str) {
+        self.state(|ways| ways.silent = Some((method, saying.to_lowercase())));
+    }
+
+    /// How many calls it never answered.
+    pub fn unanswered(&self) -> usize {
+        self.state(|ways| ways.unanswered)
+    }
+
+    /// The node counts so many transactions of every account, or as many as there are.
+    pub fn count(&self, nonces: Option<u64>) {
+        self.state(|ways| ways.nonces = nonces);
+    }
+
+    /// Every transaction that was sent, lost or not.
+    pub fn sent(&self) -> Vec<String> {
+        self.state(|ways| ways.sent.clone())
+    }
+
+    /// How many calls of a method there were.
+    pub fn asked(&self, method: &str) -> usize {
+        self.state(|ways| ways.asked.get(method).copied().unwrap_or(0))
+    }
+}
+
+impl Forward {
+    async fn ask(&self, call: &Value) -> Value {
+        let answer = self.client.post(&self.to).json(call).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// What a node says that has forgotten what is asked for; none where it has not.
+    async fn forgotten(&self, call: &Value) -> Option<Value> {
+        let id = &call["id"];
+        let at = match call["method"].as_str()? {
+            "getSignatureStatuses" => {
+                let mut answer = self.ask(call).await;
+                for status in answer["result"]["value"].as_array_mut()? {
+                    *status = Value::Null;
+                }
+                return Some(answer);
+            }
+            "eth_call" | "eth_getTransactionCount" => &call["params"][1],
+            _ => return None,
+        };
+        let header = |method: &str, which: &Value| {
+            let call = json!({ "jsonrpc": "2.0", "id": 0, "method": method, "params": [which, false] });
+            let forward = self.clone();
+            async move { forward.ask(&call).await["result"]["number"].clone() }
+        };
+        let number = |value: Value| u64::from_str_radix(value.as_str()?.trim_start_matches("0x"), 16).ok();
+        let asked = match (&at["blockHash"], at.as_str()) {
+            (Value::String(_), _) => header("eth_getBlockByHash", &at["blockHash"]).await,
+            (_, Some(hash)) if hash.len() == 66 => header("eth_getBlockByHash", at).await,
+            _ => header("eth_getBlockByNumber", at).await,
+        };
+        let latest = number(header("eth_getBlockByNumber", &"latest".into()).await)?;
+        let kept = number(asked)? + KEPT_BLOCKS > latest;
+        let refusal = json!({ "code": -32000, "message": "missing trie node" });
+        (!kept).then(|| json!({ "jsonrpc": "2.0", "id": id, "error": refusal }))
+    }
+}
+
+async fn pass_on(State(forward): State<Forward>, body: Bytes) -> Response {
+    let call: Value = serde_json::from_slice(&body).unwrap();
+    let (id, method) = (&call["id"], call["method"].as_str().unwrap());
+    let answered =
+        |result: Value| Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
+    let mut fate = Fate::Arrive;
+    let (silent, blind, forgetful, nonces) = {
+        let mut ways = forward.state.lock().unwrap();
+        *ways.asked.entry(method.to_owned()).or_default() += 1;
+        if ["eth_sendRawTransaction", "sendTransaction"].contains(&method) {
+            ways.sent.push(call["params"][0].as_str().unwrap().to_owned());
+            fate = ways.fate;
+        }
+        let silent = ways.silent.as_ref().is_some_and(|(silent, saying)| {
+            *silent == method && call["params"].to_string().to_lowercase().contains(saying)
+        });
+        ways.unanswered += usize::from(silent);
+        (silent, ways.blind, ways.forgetful, ways.nonces)
+    };
+    if silent {
+        return std::future::pending().await;
+    }
+    match (fate, method, nonces) {
+        (Fate::Lost, ..) => return StatusCode::BAD_GATEWAY.into_response(),
+        (Fate::Refused(words), ..) => {
+            let refusal = json!({ "code": -32000, "message": words });
+            return Json(json!({ "jsonrpc": "2.0", "id": id, "error": refusal })).into_response();
+        }
+        (_, "eth_getTransactionReceipt", _) if blind => return answered(Value::Null),
+        (_, "eth_getTransactionCount", Some(count)) => return answered(format!("{count:#x}").into()),
+        _ => {}
+    }
+    if forgetful && let Some(answer) = forward.forgotten(&call).await {
+        return Json(answer).into_response();
+    }
+    let answer = forward.client.post(&forward.to).header(header::CONTENT_TYPE, "application/json").body(body);
+    match answer.send().await {
+        Ok(answer) if fate == Fate::Arrive => answer.bytes().await.unwrap().into_response(),
+        _ => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
