@@ -3,7 +3,7 @@
 use alloy::{
     primitives::{B256, U256},
     providers::{Provider as _, ext::AnvilApi as _},
-    rpc::types::{BlockNumberOrTag, TransactionRequest},
+    rpc::types::BlockNumberOrTag,
 };
 use protocol::{evm::call, wire::intent::IntentAction};
 use serde_json::Value;

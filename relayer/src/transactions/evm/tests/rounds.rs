@@ -40,13 +40,20 @@ use crate::{
     },
 };
 
-/// A key that signs so many times more.
-struct Tired {
+/// A key that fails sometimes, by how often it was asked before.
+struct Moody {
     key: PrivateKeySigner,
-    left: Arc<AtomicUsize>,
+    asked: AtomicUsize,
+    fails: fn(usize) -> bool,
 }
 
-impl TxSigner<Signature> for Tired {
+impl Moody {
+    fn new(key: PrivateKeySigner, fails: fn(usize) -> bool) -> Arc<Self> {
+        Arc::new(Self { key, asked: AtomicUsize::new(0), fails })
+    }
+}
+
+impl TxSigner<Signature> for Moody {
     fn address(&self) -> Address {
         self.key.address()
     }
@@ -61,8 +68,9 @@ impl TxSigner<Signature> for Tired {
         Self: 'both,
     {
         Box::pin(async move {
-            let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-            left.map_err(|_| alloy::signers::Error::other("the key is tired"))?;
+            if (self.fails)(self.asked.fetch_add(1, Ordering::SeqCst)) {
+                return Err(alloy::signers::Error::other("the key is moody"));
+            }
             self.key.sign_transaction(tx).await
         })
     }
@@ -144,14 +152,12 @@ async fn no_more_is_tried_than_there_is_room_for_and_only_what_may_have_changed_
 async fn a_key_that_fails_between_two_signatures_leaves_no_hole() {
     let (db, world) = (sqlite(), World::new().await);
     world.want_opened(20..24).await;
-    let left = Arc::new(AtomicUsize::new(2));
-    let tired = Tired { key: key(&world, RELAYS), left: left.clone() };
-    let rounds = Rounds::new(&world, &db, vec![Arc::new(tired)]).await;
+    let moody = Moody::new(key(&world, RELAYS), |before| before == 2);
+    let rounds = Rounds::new(&world, &db, vec![moody]).await;
     let (worker, mut manager, mut desk) = rounds.begin();
     worker.round(&mut manager, &mut desk).await.unwrap();
     assert_eq!(rounds.nonces().await, [0, 1]);
-    assert!(worker.alarms.ready().unwrap_err().contains("the key is tired"));
-    left.store(9, Ordering::SeqCst);
+    assert!(worker.alarms.ready().unwrap_err().contains("the key is moody"));
     worker.round(&mut manager, &mut desk).await.unwrap();
     assert_eq!(rounds.nonces().await, [0, 1], "it is out of turn");
     rounds.clock.pass_ms(30_001);
@@ -171,9 +177,8 @@ async fn holes_of_one_signer_are_filled_while_another_cannot_sign() {
         sent.get_receipt().await.unwrap();
     }
     world.wire.cut(true);
-    let left = Arc::new(AtomicUsize::new(1));
-    let tired = Tired { key: key(&world, RELAYS), left };
-    let rounds = Rounds::new(&world, &db, vec![Arc::new(tired), Arc::new(key(&world, 6))]).await;
+    let moody = Moody::new(key(&world, RELAYS), |before| before > 0);
+    let rounds = Rounds::new(&world, &db, vec![moody, Arc::new(key(&world, 6))]).await;
     let (worker, mut manager, mut desk) = rounds.begin();
     worker.round(&mut manager, &mut desk).await.unwrap();
     assert_eq!(rounds.nonces().await, [1, 1]);
@@ -190,5 +195,5 @@ async fn holes_of_one_signer_are_filled_while_another_cannot_sign() {
         .map(|attempt| (attempt.signer, attempt.nonce))
         .collect();
     assert_eq!(filled, [(other, 0)]);
-    assert!(worker.alarms.ready().unwrap_err().contains("the key is tired"));
+    assert!(worker.alarms.ready().unwrap_err().contains("the key is moody"));
 }
