@@ -39,6 +39,8 @@ def figures():
         figure("chaos_kills", happened["kills"], "kills"),
         figure("chaos_reorgs", happened["reorgs"], "reorganisations"),
         figure("chaos_dear_blocks", happened["dear_blocks"], "blocks"),
+        figure("chaos_price_surprises", happened["surprises"], "spikes"),
+        figure("chaos_replacements", chaos["replacements"], "transactions"),
         figure("chaos_faults", sum(chaos["node_faults"].values()) + sum(chaos["hub_faults"].values()), "requests"),
         figure("chaos_intent_to_final_p50_blocks", chaos_blocks["p50"], "blocks"),
         figure("chaos_intent_to_final_p99_blocks", chaos_blocks["p99"], "blocks"),
@@ -89,7 +91,10 @@ def measure(binaries, anvil, chaos):
     run = subprocess.run(command + ["--chaos"] * chaos, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     if run.returncode != 0:
         sys.exit(f"bench: tests/rulings ended with {run.returncode}")
-    return json.loads(run.stdout)
+    report = json.loads(run.stdout)
+    if chaos and not (report["happened"]["surprises"] and report["replacements"]):
+        sys.exit("bench: no spike of the base fee met a transaction: take more rulings, or another seed")
+    return report
 
 
 def show(made):

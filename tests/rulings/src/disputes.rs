@@ -65,28 +65,17 @@ impl Sender<'_> {
         loop {
             provider.anvil_set_next_block_base_fee_per_gas(GAS_PRICE).await.expect("a base fee");
             provider.anvil_mine(Some(1), None).await.expect("a block");
-            if provider.txpool_status().await.pending == 0 {
+            if pending(provider).await.expect("the pool's status") == 0 {
                 return;
             }
         }
     }
 }
 
-trait Pending {
-    async fn txpool_status(&self) -> Status;
-}
-
-struct Status {
-    pending: u64,
-}
-
-impl<P: Provider> Pending for P {
-    async fn txpool_status(&self) -> Status {
-        let answer: serde_json::Value =
-            self.client().request("txpool_status", ()).await.expect("the pool's status");
-        let pending = answer["pending"].as_str().expect("a number").trim_start_matches("0x");
-        Status { pending: u64::from_str_radix(pending, 16).expect("a number") }
-    }
+/// How many transactions wait for a block; none where the node does not say.
+pub async fn pending(provider: &impl Provider) -> Option<u64> {
+    let status: serde_json::Value = provider.client().request("txpool_status", ()).await.ok()?;
+    u64::from_str_radix(status["pending"].as_str()?.trim_start_matches("0x"), 16).ok()
 }
 
 /// As many deals, disputed, opened and drawn, and for each the intent that hands in its ballots. `seq` runs from 1.

@@ -87,6 +87,8 @@ struct Report {
     lost: Vec<String>,
     ledger: Ledger,
     happened: Happened,
+    /// Transactions that the relayer signed again at their nonces, dearer.
+    replacements: u64,
     node_faults: Arc<Faults>,
     hub_faults: Arc<Faults>,
     seconds: f64,
@@ -118,11 +120,11 @@ struct Arrival {
     head: u64,
 }
 
-fn configuration(hub: &str, rpc: &str, folder: &std::path::Path, keys: &[String]) -> String {
+fn configuration(listen: &str, hub: &str, rpc: &str, folder: &std::path::Path, keys: &[String]) -> String {
     let signers: String =
         keys.iter().map(|key| format!("[[relayer.signers]]\nprivate_key = \"{key}\"\n")).collect();
     format!(
-        "[relayer]\nlisten = \"127.0.0.1:0\"\ndatabase = \"sqlite:{}\"\nindexer_url = \"{hub}\"\nhub_url = \"{hub}\"\n\
+        "[relayer]\nlisten = \"{listen}\"\ndatabase = \"sqlite:{}\"\nindexer_url = \"{hub}\"\nhub_url = \"{hub}\"\n\
          hub_key = \"{}\"\nrpc_urls = [\"{rpc}\"]\nchain = \"eip155:31337\"\npoll_interval_ms = 500\nresend_after_ms = 4000\n\
          bump_after_ms = 10000\n{signers}",
         folder.join("relayer.sqlite").display(),
@@ -150,7 +152,8 @@ async fn main() {
     let happened = Arc::<Mutex<Happened>>::default();
     let from = chain.height().await + 1;
     let head = Arc::new(AtomicU64::new(from - 1));
-    tokio::spawn(weather::prices(provider.clone(), head.clone(), arguments.chaos, happened.clone()));
+    let spikes = arguments.chaos.then(|| Duration::from_secs(arguments.block_seconds));
+    tokio::spawn(weather::prices(provider.clone(), head.clone(), spikes, happened.clone()));
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let hub = Hub::start(head.clone()).await;
@@ -161,7 +164,11 @@ async fn main() {
     let signers = &SIGNERS[..arguments.signers];
     let keys: Vec<String> =
         signers.iter().map(|wallet| chain.wallets[*wallet].to_bytes().to_string()).collect();
-    let configuration = configuration(hub_url, &rpc, folder.path(), &keys);
+    let listen = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        free.local_addr().expect("an address").to_string()
+    };
+    let configuration = configuration(&listen, hub_url, &rpc, folder.path(), &keys);
     let mut relayer = Relayer::new(arguments.earnest, folder.path().to_owned(), &configuration);
     relayer.start();
 
@@ -196,6 +203,7 @@ async fn main() {
     let deadline = Instant::now() + TAIL;
     let heard = watch(&hub, count, deadline).await;
     said("nothing is awaited any more");
+    let replacements = relayer::replacements(&listen).await;
     relayer.stop();
     drop(relayer);
     let signers: Vec<_> = signers.iter().map(|wallet| chain.address(*wallet)).collect();
@@ -231,6 +239,7 @@ async fn main() {
         lost,
         ledger,
         happened: std::mem::take(&mut *happened.lock().await),
+        replacements,
         node_faults: to_node.faults.clone(),
         hub_faults: to_hub.faults.clone(),
         seconds: started.elapsed().as_secs_f64(),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// One relayer and its files.
 pub struct Relayer {
@@ -73,6 +74,24 @@ impl Relayer {
     /// Where its words are.
     pub fn log(&self) -> String {
         self.folder.join("relayer.log").display().to_string()
+    }
+}
+
+/// How many of its transactions were replaced by others at their nonces, as the relayer at this address tells it.
+///
+/// # Panics
+/// It does not answer.
+pub async fn replacements(listen: &str) -> u64 {
+    let (mut after, mut count) = ("0".to_owned(), 0);
+    loop {
+        let url = format!("http://{listen}/v1/intents?limit=100&after={after}");
+        let page = reqwest::get(url).await.expect("the relayer answers");
+        let page: Value = page.json().await.expect("a page");
+        let intents = page["intents"].as_array().expect("a list");
+        let Some(last) = intents.last() else { return count };
+        after = last["id"].as_str().expect("a number").to_owned();
+        let attempts = intents.iter().flat_map(|intent| intent["attempts"].as_array().expect("a list"));
+        count += attempts.map(|attempt| u64::from(attempt["outcome"] == "replaced")).sum::<u64>();
     }
 }
 
