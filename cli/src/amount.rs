@@ -24,6 +24,11 @@ pub const fn one_coin(chain: ChainId) -> u128 {
 /// Smallest units, a whole number of any width, as coins of a chain: an exact decimal without trailing zeros, e.g. `0.25`.
 pub fn coins(chain: ChainId, units: impl Display) -> String {
     let (decimals, _) = unit(chain);
+    decimal(decimals, units)
+}
+
+/// A whole number of any width of the smallest unit, as an exact decimal without trailing zeros.
+pub fn decimal(decimals: usize, units: impl Display) -> String {
     let digits = format!("{:0>width$}", units.to_string(), width = decimals.saturating_add(1));
     let (whole, part) = digits.split_at(digits.len().saturating_sub(decimals));
     match part.trim_end_matches('0') {

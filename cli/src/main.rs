@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
-    Connection, Session, account, community, config, credential, deal, deploy, dispute, listing, pool,
+    Connection, Session, account, community, config, credential, deal, deploy, dispute, ledger, listing, pool,
     purchase, relayer, verify,
 };
 
@@ -64,6 +64,9 @@ enum Command {
     /// Accounts: who you are
     #[command(subcommand)]
     Account(account::Verb),
+    /// The ledger: hours and what else is counted
+    #[command(subcommand)]
+    Ledger(ledger::Verb),
     /// Communities and their members
     #[command(subcommand)]
     Community(community::Verb),
@@ -123,6 +126,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Config(arguments) => config::run(session.output, session.place().root(), arguments),
         Command::Deploy(arguments) => deploy::run(&session, arguments).await,
         Command::Account(verb) => account::run(&session, verb).await,
+        Command::Ledger(verb) => ledger::run(&session, verb).await,
         Command::Community(verb) => community::run(&session, verb).await,
         Command::Pool(verb) => pool::run(&session, verb).await,
         Command::Listing(verb) => listing::run(&session, verb).await,

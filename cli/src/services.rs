@@ -111,6 +111,11 @@ pub async fn relayer(arguments: ServiceArgs) -> Result<()> {
     Ok(relayer::run(config, listener, Arc::new(SystemClock), stop).await?)
 }
 
+/// The hub's configuration, to look at its database.
+pub fn hub_config(arguments: &ServiceArgs) -> Result<hub::config::Config> {
+    load("hub", arguments)
+}
+
 /// The relayer's configuration, to speak to it.
 pub fn relayer_config(arguments: &ServiceArgs) -> Result<relayer::config::Config> {
     load("relayer", arguments)

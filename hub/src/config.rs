@@ -27,6 +27,8 @@ pub struct Config {
     pub escrows: Vec<AccountId>,
     /// The contracts whose pools and rulings this hub believes, by CAIP-10; at most 32. Those of its indexers.
     pub arbiters: Vec<AccountId>,
+    /// How far below zero a member's time credits may go, in hundredths of an hour.
+    pub time_credit_limit: u64,
 }
 
 impl Default for Config {
@@ -40,6 +42,7 @@ impl Default for Config {
             relayer_key: String::new(),
             escrows: Vec::new(),
             arbiters: Vec::new(),
+            time_credit_limit: 2_000,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The hub: the economy of Earnest. Records are the truth, rooms give them meaning.
 //!
-//! `records` (what is said, and the one way in), `identity` (who says it), `access` (who may read it), `outbox` (who is
-//! told), `communities` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
+//! `records` (what is said, and the one way in), `identity` (who says it), `access` (who may read it), `ledger` (who has
+//! what), `outbox` (who is told), `communities` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
 //! a hub: building and signing a record, writing a sign-in message, checking a proof.
 
 pub mod access;
@@ -12,6 +12,7 @@ pub mod deals;
 pub mod disputes;
 mod error;
 pub mod identity;
+pub mod ledger;
 pub mod market;
 mod outbox;
 pub mod page;
@@ -168,6 +169,17 @@ pub async fn rebuild(config: Config, clock: Arc<dyn Clock>, repair: bool) -> Res
     differences
 }
 
+/// Reads the whole ledger and says where it is not what it must be. A hub may be running on this database.
+///
+/// # Errors
+/// The database cannot be opened or read, or holds what this program cannot read.
+pub async fn verify_ledger(config: &Config) -> Result<ledger::Verified, Error> {
+    let db = Db::open_existing(&config.database, SCHEMA).await?;
+    let found = ledger::verify(&db).await;
+    db.close().await;
+    found
+}
+
 /// Serves a hub until `stop` is cancelled.
 ///
 /// # Errors
@@ -180,10 +192,14 @@ pub async fn run(
 ) -> Result<(), Error> {
     service::telemetry::metrics();
     let hub = Hub::open(config, clock, stop.clone()).await?;
-    let timer = tokio::spawn(disputes::run_timer(hub.clone()));
+    ledger::say_assets(&hub).await?;
+    let timers =
+        [tokio::spawn(disputes::run_timer(hub.clone())), tokio::spawn(ledger::run_timer(hub.clone()))];
     let served = service::http::serve(listener, server::app(&hub), stop).await;
     hub.stop.cancel();
-    let _ = timer.await;
+    for timer in timers {
+        let _ = timer.await;
+    }
     hub.db.close().await;
     served.map_err(|source| Error::Io { what: "listener".to_owned(), source })
 }

@@ -8,7 +8,7 @@ use service::db::Write;
 use crate::{
     Hub, communities, deals, disputes,
     error::{Error, Refusal},
-    identity, market, outbox,
+    identity, ledger, market, outbox,
     records::{Accepted, Draft, Record},
     reputation,
 };
@@ -18,6 +18,8 @@ use crate::{
 pub(crate) enum Room {
     /// Accounts and devices; the hub's own account too.
     Identity,
+    /// What everybody has: transfers and holds.
+    Ledger,
     /// Communities, members, pools.
     Communities,
     /// Listings.
@@ -31,13 +33,21 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Identity, Self::Communities, Self::Market, Self::Deals, Self::Disputes, Self::Reputation];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Identity,
+        Self::Ledger,
+        Self::Communities,
+        Self::Market,
+        Self::Deals,
+        Self::Disputes,
+        Self::Reputation,
+    ];
 
     /// The room of a type; none when this hub does not know the type.
     pub(crate) fn of(kind: &str) -> Option<Self> {
         Some(match kind {
             "hub@1" | "identity@1" | "device@1" => Self::Identity,
+            "asset@1" | "transfer@1" | "hold@1" | "capture@1" | "release@1" | "expiry@1" => Self::Ledger,
             "community@1" | "membership@1" | "pool@1" => Self::Communities,
             "listing@1" => Self::Market,
             "purchase@1" | "acceptance@1" | "withdrawal@1" | "act@1" | "standing@1" | "chain-event@1" => {
@@ -51,13 +61,14 @@ impl Room {
 
     /// Whether only the hub itself may say it.
     pub(crate) fn is_the_hubs(kind: &str) -> bool {
-        matches!(kind, "hub@1" | "chain-event@1" | "due@1")
+        matches!(kind, "hub@1" | "asset@1" | "expiry@1" | "chain-event@1" | "due@1")
     }
 
     /// The body's form: every member known, within its limits. Reads nothing.
     pub(crate) fn check(self, record: &Record) -> Result<(), Refusal> {
         match self {
             Self::Identity => identity::check(record),
+            Self::Ledger => ledger::check(record),
             Self::Communities => communities::check(record),
             Self::Market => market::check(record),
             Self::Deals => deals::check(record),
@@ -74,7 +85,7 @@ impl Room {
             Self::Deals => deals::prepare(hub, record).await,
             Self::Reputation => reputation::prepare(hub, record).await,
             Self::Disputes => disputes::prepare(hub, record).await,
-            Self::Market => Ok(Value::Null),
+            Self::Ledger | Self::Market => Ok(Value::Null),
         }
     }
 
@@ -88,6 +99,7 @@ impl Room {
     ) -> Result<Vec<Draft>, Error> {
         match self {
             Self::Identity => identity::apply(write, accepted).await,
+            Self::Ledger => ledger::apply(write, accepted).await,
             Self::Communities => communities::apply(write, accepted).await,
             Self::Market => market::apply(write, accepted).await,
             Self::Deals if accepted.record.kind == "chain-event@1" => {
@@ -105,6 +117,7 @@ impl Room {
     pub(crate) const fn tables(self) -> &'static [&'static str] {
         match self {
             Self::Identity => identity::TABLES,
+            Self::Ledger => ledger::TABLES,
             Self::Communities => communities::TABLES,
             Self::Market => market::TABLES,
             Self::Deals => deals::TABLES,

@@ -8,7 +8,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{Hub, communities, deals, disputes, identity, market, outbox, records, reputation};
+use crate::{Hub, communities, deals, disputes, identity, ledger, market, outbox, records, reputation};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -23,6 +23,7 @@ fn described() -> OpenApiRouter<Hub> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(records::api::routes())
         .merge(identity::api::routes())
+        .merge(ledger::api::routes())
         .merge(communities::api::routes())
         .merge(market::api::routes())
         .merge(deals::api::routes())

@@ -7,6 +7,7 @@ pub mod credential;
 pub mod deal;
 pub mod deploy;
 pub mod dispute;
+pub mod ledger;
 pub mod listing;
 pub mod pool;
 pub mod purchase;

@@ -32,5 +32,6 @@ pub use rebuild::Difference;
 pub(crate) use rebuild::replay;
 pub use record::{Draft, Record, RecordError, RecordId};
 pub use schema::{BODY_DEPTH_MAX, RECORD_SIZE_MAX};
+pub(crate) use stamp::text;
 pub use stamp::{Stamp, StampError};
 pub(crate) use submit::{say, submit};

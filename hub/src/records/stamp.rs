@@ -63,5 +63,5 @@ macro_rules! text {
         }
     )*};
 }
-pub(super) use text;
+pub(crate) use text;
 text!(Stamp);

@@ -38,6 +38,10 @@ pub(crate) const RELAYER_KEY: &str = "the-relayer-of-the-tests";
 pub(crate) struct StillClock(AtomicI64);
 
 impl StillClock {
+    pub(crate) const fn at(ms: i64) -> Self {
+        Self(AtomicI64::new(ms))
+    }
+
     pub(crate) fn pass_ms(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::SeqCst);
     }
@@ -110,7 +114,7 @@ impl TestHub {
             ..Config::default()
         };
         change(&mut config);
-        let clock = Arc::new(StillClock(AtomicI64::new(START_MS)));
+        let clock = Arc::new(StillClock::at(START_MS));
         let stop = CancellationToken::new();
         let task = tokio::spawn(crate::run(config.clone(), listener, clock.clone(), stop.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

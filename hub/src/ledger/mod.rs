@@ -1,0 +1,28 @@
+//! What everybody has: double entry for every unit there is. How it is built and what comes next: `docs/ledger.md`.
+//!
+//! - `model.rs`: assets, accounts, entries, holds
+//! - `rules.rs`: what may move where, and on whose word, as a table
+//! - `post.rs`: the one posting function, pure
+//! - `store.rs`, `sql.rs`: loading, locking, writing
+//! - `verify.rs`: reads everything and says where it is not what it must be
+//! - `room.rs`: what `submit` asks; `timer.rs`: holds whose time is over
+//! - `api.rs`: accounts and statements
+
+pub(crate) mod api;
+pub mod model;
+pub mod post;
+mod room;
+pub mod rules;
+mod sql;
+mod store;
+#[cfg(test)]
+mod tests;
+mod timer;
+mod verify;
+
+pub use api::{EntryView, StandingView, StatementView};
+pub use room::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody};
+pub(crate) use room::{TABLES, apply, check, say_assets};
+pub(crate) use timer::run as run_timer;
+pub use verify::Verified;
+pub(crate) use verify::verify;

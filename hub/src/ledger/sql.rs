@@ -1,0 +1,48 @@
+//! What differs between the engines, and many rows in one statement: `$1` is JSON, a list of objects or of texts.
+
+use sqlx::AnyConnection;
+
+/// The two types of column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Text(&'static str),
+    Number(&'static str),
+}
+
+fn postgres(on: &AnyConnection) -> bool {
+    on.backend_name() == "PostgreSQL"
+}
+
+/// The objects of `$1` as rows `r`, in their order.
+pub(super) fn rows(on: &AnyConnection, columns: &[Column]) -> String {
+    let one = |column: &Column| match (postgres(on), *column) {
+        (true, Column::Text(name)) => format!("{name} TEXT"),
+        (true, Column::Number(name)) => format!("{name} BIGINT"),
+        (false, Column::Text(name) | Column::Number(name)) => format!("value ->> '{name}' AS {name}"),
+    };
+    let columns = columns.iter().map(one).collect::<Vec<_>>().join(", ");
+    if postgres(on) {
+        format!("json_to_recordset(CAST($1 AS json)) AS r({columns})")
+    } else {
+        format!("(SELECT {columns} FROM json_each($1)) AS r")
+    }
+}
+
+/// The texts of `$1`, for `IN`.
+pub(super) fn texts(on: &AnyConnection) -> &'static str {
+    if postgres(on) {
+        "(SELECT value FROM json_array_elements_text(CAST($1 AS json)))"
+    } else {
+        "(SELECT value FROM json_each($1))"
+    }
+}
+
+/// Keeps others from the rows of table `of` until the transaction ends; SQLite has one writer.
+pub(super) fn locked(on: &AnyConnection, of: &str) -> String {
+    if postgres(on) { format!("FOR UPDATE OF {of}") } else { String::new() }
+}
+
+/// Makes a transaction that has just begun see one state of the database throughout; SQLite's always do.
+pub(super) fn one_view(on: &AnyConnection) -> Option<&'static str> {
+    postgres(on).then_some("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+}

@@ -1,0 +1,456 @@
+//! Loads and locks what a batch is about, has it decided, writes what came of it: six statements for any batch of
+//! transfers, up to eight where there are holds, whatever the number of operations.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map},
+    fmt::Display,
+    str::FromStr,
+};
+
+use serde::{Serialize, Serializer};
+use service::failpoint;
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
+
+use super::{
+    model::{Account, Asset, AssetRules, Entry, Hold, HoldState, Holder, Key, OperationId},
+    post::{Batch, Posted, State, post as decide},
+    rules::{EntryKind, Purpose},
+    sql::{Column, locked, rows, texts},
+};
+use crate::{
+    error::{Error, Refusal},
+    records::RecordId,
+};
+
+pub(super) fn corrupt(what: impl Display) -> Error {
+    Error::Corrupt(format!("ledger: {what}"))
+}
+
+/// As columns keep an amount: a sign and 38 digits.
+pub(super) fn amount_text(amount: i128) -> String {
+    format!("{amount:+039}")
+}
+
+pub(super) fn amount(row: &AnyRow, column: &str) -> Result<i128, Error> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|_| corrupt(format_args!("{column}: `{text:.60}` is not an amount")))
+}
+
+fn optional_amount(row: &AnyRow, column: &str) -> Result<Option<i128>, Error> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| {
+        text.parse().map_err(|_| corrupt(format_args!("{column}: `{text:.60}` is not an amount")))
+    })
+    .transpose()
+}
+
+pub(super) fn parsed<T: FromStr<Err: Display>>(row: &AnyRow, column: &str) -> Result<T, Error> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|error| corrupt(format_args!("{column}: {error}")))
+}
+
+/// The one of these whose name is in the column.
+fn named<T: Copy>(
+    row: &AnyRow,
+    column: &str,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, Error> {
+    let text: String = row.try_get(column)?;
+    let found = all.iter().copied().find(|one| name(*one) == text);
+    found.ok_or_else(|| corrupt(format_args!("{column}: `{text:.60}` is unknown")))
+}
+
+fn json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(corrupt)
+}
+
+/// An amount in a row of a statement.
+struct Amount(i128);
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&amount_text(self.0))
+    }
+}
+
+/// Says what holds for an asset from now on, and by which record.
+pub(super) async fn put_asset(
+    on: &mut AnyConnection,
+    asset: Asset,
+    rules: &AssetRules,
+    record: &RecordId,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO ledger_assets (asset, rules, record) VALUES ($1, $2, $3)
+         ON CONFLICT (asset) DO UPDATE SET rules = excluded.rules, record = excluded.record",
+    )
+    .bind(asset.to_string())
+    .bind(json(rules)?)
+    .bind(record.to_string())
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+fn read_rules(row: &AnyRow) -> Result<AssetRules, Error> {
+    let text: String = row.try_get("rules")?;
+    serde_json::from_str(&text).map_err(corrupt)
+}
+
+/// What holds for an asset, and which record says so.
+pub(super) async fn asset(
+    on: &mut AnyConnection,
+    asset: Asset,
+) -> Result<Option<(AssetRules, RecordId)>, Error> {
+    let row = sqlx::query("SELECT rules, record FROM ledger_assets WHERE asset = $1")
+        .bind(asset.to_string())
+        .fetch_optional(on)
+        .await?;
+    row.map(|row| Ok((read_rules(&row)?, parsed(&row, "record")?))).transpose()
+}
+
+/// Decides a batch and writes what comes of it, in the caller's transaction, which must be dropped when this fails. Outside
+/// of a writer's turn it is safe on PostgreSQL too, and free of deadlocks with one batch to a transaction: holds are
+/// locked first, then accounts are opened, then locked, each in one order.
+///
+/// # Errors
+/// [`Error::Refused`] by the ledger's rules; the database fails.
+pub(crate) async fn post(on: &mut AnyConnection, batch: &Batch, at: i64) -> Result<Posted, Error> {
+    let ends: BTreeSet<OperationId> =
+        batch.operations.iter().filter_map(super::post::Operation::ends).collect();
+    let holds = if ends.is_empty() { BTreeMap::new() } else { lock_holds(on, &ends).await? };
+    let mut keys: BTreeSet<Key> =
+        batch.operations.iter().flat_map(super::post::Operation::accounts).collect();
+    keys.extend(holds.values().flat_map(|hold| [hold.from, hold.to]));
+    open(on, &keys).await?;
+    let (accounts, assets) = lock_accounts(on, &keys).await?;
+    let known = known(on, batch).await?;
+    let posted = decide(State { assets, accounts, holds, known }, batch, at).map_err(Refusal::from)?;
+    if posted.new {
+        write(on, &posted).await?;
+    }
+    Ok(posted)
+}
+
+fn read_hold(row: &AnyRow) -> Result<Hold, Error> {
+    Ok(Hold {
+        id: parsed(row, "id")?,
+        purpose: named(row, "purpose", &Purpose::ALL, Purpose::name)?,
+        from: parsed(row, "payer")?,
+        to: parsed(row, "payee")?,
+        amount: amount(row, "amount")?,
+        captured: amount(row, "captured")?,
+        expires_at: row.try_get("expires_at")?,
+        state: named(row, "state", &HoldState::ALL, HoldState::name)?,
+    })
+}
+
+const HOLD: &str = "SELECT id, purpose, payer, payee, amount, captured, expires_at, state FROM ledger_holds";
+
+async fn lock_holds(
+    on: &mut AnyConnection,
+    ids: &BTreeSet<OperationId>,
+) -> Result<BTreeMap<OperationId, Hold>, Error> {
+    let sql = format!("{HOLD} WHERE id IN {} ORDER BY id {}", texts(on), locked(on, "ledger_holds"));
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(json(ids)?).fetch_all(on).await?;
+    found.iter().map(|row| read_hold(row).map(|hold| (hold.id, hold))).collect()
+}
+
+/// A hold.
+pub(super) async fn hold(on: &mut AnyConnection, id: &OperationId) -> Result<Option<Hold>, Error> {
+    let sql = AssertSqlSafe(format!("{HOLD} WHERE id = $1"));
+    let row = sqlx::query(sql).bind(id.to_string()).fetch_optional(on).await?;
+    row.as_ref().map(read_hold).transpose()
+}
+
+/// Holds after `after`, in the database's order of their ids.
+pub(super) async fn holds(on: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<Hold>, Error> {
+    let sql = AssertSqlSafe(format!("{HOLD} WHERE id > $1 ORDER BY id LIMIT $2"));
+    let found = sqlx::query(sql).bind(after).bind(limit).fetch_all(on).await?;
+    found.iter().map(read_hold).collect()
+}
+
+/// Open holds whose time is over at this moment, those first that have been for longest.
+pub(super) async fn over(on: &mut AnyConnection, at: i64, limit: i64) -> Result<Vec<OperationId>, Error> {
+    let found = sqlx::query(
+        "SELECT id FROM ledger_holds WHERE state = 'open' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2",
+    )
+    .bind(at)
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    found.iter().map(|row| parsed(row, "id")).collect()
+}
+
+/// Accounts that are not there yet, without entries.
+async fn open(on: &mut AnyConnection, keys: &BTreeSet<Key>) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Opened {
+        id: Key,
+        asset: Asset,
+        holder: Holder,
+        zero: Amount,
+    }
+    let opened: Vec<Opened> = keys
+        .iter()
+        .map(|key| Opened { id: *key, asset: key.asset, holder: key.holder, zero: Amount(0) })
+        .collect();
+    let columns = ["id", "asset", "holder", "zero"].map(Column::Text);
+    let sql = format!(
+        "INSERT INTO ledger_accounts (id, asset, holder, version, balance, earned, spent, held, incoming)
+         SELECT r.id, r.asset, r.holder, 0, r.zero, r.zero, r.zero, r.zero, r.zero FROM {} WHERE true
+         ON CONFLICT (id) DO NOTHING",
+        rows(on, &columns)
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(json(&opened)?).execute(on).await?;
+    Ok(())
+}
+
+const ACCOUNT: &str =
+    "SELECT a.id, a.floor, a.ceiling, a.version, a.balance, a.earned, a.spent, a.held, a.incoming, s.rules
+    FROM ledger_accounts a JOIN ledger_assets s ON s.asset = a.asset";
+
+pub(super) fn read_account(row: &AnyRow) -> Result<Account, Error> {
+    Ok(Account {
+        key: parsed(row, "id")?,
+        floor: optional_amount(row, "floor")?,
+        ceiling: optional_amount(row, "ceiling")?,
+        version: row.try_get("version")?,
+        balance: amount(row, "balance")?,
+        earned: amount(row, "earned")?,
+        spent: amount(row, "spent")?,
+        held: amount(row, "held")?,
+        incoming: amount(row, "incoming")?,
+    })
+}
+
+type Known = (BTreeMap<Key, Account>, BTreeMap<Asset, AssetRules>);
+
+async fn lock_accounts(on: &mut AnyConnection, keys: &BTreeSet<Key>) -> Result<Known, Error> {
+    let sql = format!("{ACCOUNT} WHERE a.id IN {} ORDER BY a.id {}", texts(on), locked(on, "a"));
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(json(keys)?).fetch_all(on).await?;
+    let (mut accounts, mut assets) = Known::default();
+    for row in &found {
+        let account = read_account(row)?;
+        if let btree_map::Entry::Vacant(new) = assets.entry(account.key.asset) {
+            new.insert(read_rules(row)?);
+        }
+        accounts.insert(account.key, account);
+    }
+    Ok((accounts, assets))
+}
+
+/// An account.
+pub(super) async fn account(on: &mut AnyConnection, key: &Key) -> Result<Option<Account>, Error> {
+    let sql = AssertSqlSafe(format!("{ACCOUNT} WHERE a.id = $1"));
+    let row = sqlx::query(sql).bind(key.to_string()).fetch_optional(on).await?;
+    row.as_ref().map(read_account).transpose()
+}
+
+/// The accounts of a holder with what holds for their assets, after `after` in the database's order of their ids.
+pub(super) async fn accounts_of(
+    on: &mut AnyConnection,
+    holder: Holder,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(Account, AssetRules)>, Error> {
+    let sql = AssertSqlSafe(format!("{ACCOUNT} WHERE a.holder = $1 AND a.id > $2 ORDER BY a.id LIMIT $3"));
+    let found = sqlx::query(sql).bind(holder.to_string()).bind(after).bind(limit).fetch_all(on).await?;
+    found.iter().map(|row| Ok((read_account(row)?, read_rules(row)?))).collect()
+}
+
+async fn known(on: &mut AnyConnection, batch: &Batch) -> Result<BTreeMap<OperationId, String>, Error> {
+    let ids: Vec<OperationId> = batch.operations.iter().map(super::post::Operation::id).collect();
+    let sql = format!("SELECT id, digest FROM ledger_operations WHERE id IN {}", texts(on));
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(json(&ids)?).fetch_all(on).await?;
+    found.iter().map(|row| Ok((parsed(row, "id")?, row.try_get("digest")?))).collect()
+}
+
+async fn write(on: &mut AnyConnection, posted: &Posted) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Named<'a> {
+        id: OperationId,
+        digest: &'a str,
+    }
+    let named: Vec<Named<'_>> =
+        posted.operations.iter().map(|(id, digest)| Named { id: *id, digest }).collect();
+    let sql = format!(
+        "INSERT INTO ledger_operations (id, digest) SELECT r.id, r.digest FROM {}",
+        rows(on, &["id", "digest"].map(Column::Text))
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(json(&named)?).execute(&mut *on).await?;
+    failpoint::pass(&["hub.ledger", "half"]);
+    if !posted.entries.is_empty() {
+        write_entries(on, &posted.entries).await?;
+    }
+    write_accounts(on, &posted.accounts).await?;
+    if !posted.holds.is_empty() {
+        write_holds(on, &posted.holds).await?;
+    }
+    Ok(())
+}
+
+async fn write_entries(on: &mut AnyConnection, entries: &[Entry]) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Entered {
+        account: Key,
+        version: i64,
+        operation: OperationId,
+        kind: EntryKind,
+        amount: Amount,
+        balance: Amount,
+        other: Option<Key>,
+        at: i64,
+    }
+    let entered: Vec<Entered> = entries
+        .iter()
+        .map(|entry| Entered {
+            account: entry.account,
+            version: entry.version,
+            operation: entry.operation,
+            kind: entry.kind,
+            amount: Amount(entry.amount),
+            balance: Amount(entry.balance),
+            other: entry.other,
+            at: entry.at,
+        })
+        .collect();
+    let columns = [
+        Column::Text("account"),
+        Column::Number("version"),
+        Column::Text("operation"),
+        Column::Text("kind"),
+        Column::Text("amount"),
+        Column::Text("balance"),
+        Column::Text("other"),
+        Column::Number("at"),
+    ];
+    let sql = format!(
+        "INSERT INTO ledger_entries (account, version, operation, kind, amount, balance, other, at)
+         SELECT r.account, r.version, r.operation, r.kind, r.amount, r.balance, r.other, r.at FROM {}",
+        rows(on, &columns)
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(json(&entered)?).execute(on).await?;
+    Ok(())
+}
+
+async fn write_accounts(on: &mut AnyConnection, accounts: &[Account]) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Stands {
+        id: Key,
+        version: i64,
+        balance: Amount,
+        earned: Amount,
+        spent: Amount,
+        held: Amount,
+        incoming: Amount,
+    }
+    let stand: Vec<Stands> = accounts
+        .iter()
+        .map(|account| Stands {
+            id: account.key,
+            version: account.version,
+            balance: Amount(account.balance),
+            earned: Amount(account.earned),
+            spent: Amount(account.spent),
+            held: Amount(account.held),
+            incoming: Amount(account.incoming),
+        })
+        .collect();
+    let columns = [
+        Column::Text("id"),
+        Column::Number("version"),
+        Column::Text("balance"),
+        Column::Text("earned"),
+        Column::Text("spent"),
+        Column::Text("held"),
+        Column::Text("incoming"),
+    ];
+    let sql = format!(
+        "UPDATE ledger_accounts SET version = r.version, balance = r.balance, earned = r.earned, spent = r.spent,
+             held = r.held, incoming = r.incoming FROM {} WHERE ledger_accounts.id = r.id",
+        rows(on, &columns)
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(json(&stand)?).execute(on).await?;
+    Ok(())
+}
+
+async fn write_holds(on: &mut AnyConnection, holds: &[Hold]) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Held {
+        id: OperationId,
+        purpose: Purpose,
+        payer: Key,
+        payee: Key,
+        amount: Amount,
+        captured: Amount,
+        expires_at: i64,
+        state: HoldState,
+    }
+    let held: Vec<Held> = holds
+        .iter()
+        .map(|hold| Held {
+            id: hold.id,
+            purpose: hold.purpose,
+            payer: hold.from,
+            payee: hold.to,
+            amount: Amount(hold.amount),
+            captured: Amount(hold.captured),
+            expires_at: hold.expires_at,
+            state: hold.state,
+        })
+        .collect();
+    let columns = [
+        Column::Text("id"),
+        Column::Text("purpose"),
+        Column::Text("payer"),
+        Column::Text("payee"),
+        Column::Text("amount"),
+        Column::Text("captured"),
+        Column::Number("expires_at"),
+        Column::Text("state"),
+    ];
+    let sql = format!(
+        "INSERT INTO ledger_holds (id, purpose, payer, payee, amount, captured, expires_at, state)
+         SELECT r.id, r.purpose, r.payer, r.payee, r.amount, r.captured, r.expires_at, r.state FROM {} WHERE true
+         ON CONFLICT (id) DO UPDATE SET captured = excluded.captured, state = excluded.state",
+        rows(on, &columns)
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(json(&held)?).execute(on).await?;
+    Ok(())
+}
+
+/// Entries of an account after this version, ascending.
+pub(super) async fn entries(
+    on: &mut AnyConnection,
+    account: &Key,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Entry>, Error> {
+    let found = sqlx::query(
+        "SELECT version, operation, kind, amount, balance, other, at FROM ledger_entries
+         WHERE account = $1 AND version > $2 ORDER BY version LIMIT $3",
+    )
+    .bind(account.to_string())
+    .bind(after)
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    found
+        .iter()
+        .map(|row| {
+            let other: Option<String> = row.try_get("other")?;
+            Ok(Entry {
+                account: *account,
+                version: row.try_get("version")?,
+                operation: parsed(row, "operation")?,
+                kind: named(row, "kind", &EntryKind::ALL, EntryKind::name)?,
+                amount: amount(row, "amount")?,
+                balance: amount(row, "balance")?,
+                other: other.map(|other| other.parse().map_err(corrupt)).transpose()?,
+                at: row.try_get("at")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,108 @@
+//! A hub that dies, again and again, at every boundary of every posting. This test starts itself as another process, the
+//! hub that dies.
+
+use std::{path::Path, process::Command, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::records::{about, between, hold, stands, transfer};
+use crate::{
+    Hub,
+    config::Config,
+    ledger::timer,
+    records::submit,
+    testing::{Person, START_MS, StillClock, TestHub},
+};
+
+/// Names the folder with the plan of the hub that dies.
+const CHILD: &str = "EARNEST_TEST_LEDGER_CHILD";
+const NAME: &str = "ledger::tests::crash::a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing";
+/// In the middle of a posting, when all is written, and when it is committed.
+const POINTS: [&str; 3] = ["hub.ledger.half:1", "hub.commit.before:1", "hub.commit.after:1"];
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    config: Config,
+    records: Vec<Value>,
+}
+
+/// Hands in every record, then lets an hour pass.
+async fn child(folder: &Path) {
+    let plan: Plan = serde_json::from_slice(&std::fs::read(folder.join("plan")).unwrap()).unwrap();
+    let clock = Arc::new(StillClock::at(START_MS));
+    let hub = Hub::open(plan.config, clock.clone(), CancellationToken::new()).await.unwrap();
+    for record in &plan.records {
+        submit(&hub, record).await.unwrap();
+    }
+    clock.pass_ms(3_600_000);
+    timer::expire(&hub).await.unwrap();
+    hub.db.close().await;
+}
+
+/// Whether it came to its end.
+async fn lives(folder: &Path, dies_at: Option<&str>) -> bool {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder).env_remove("EARNEST_ABORT_AT");
+    if let Some(point) = dies_at {
+        command.env("EARNEST_ABORT_AT", point);
+    }
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || told.contains("aborting at"), "{told}");
+    output.status.success()
+}
+
+#[tokio::test]
+async fn a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing() {
+    if let Some(folder) = std::env::var_os(CHILD) {
+        return child(Path::new(&folder)).await;
+    }
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let eleven = "2026-11-21T11:00:00Z";
+        let mut records = vec![between(&hub, &anna, &ben, "transfer@1", transfer(&ben, "100"))];
+        for amount in ["300", "301", "302"] {
+            records.push(between(&hub, &anna, &ben, "hold@1", hold(&ben, amount, eleven)));
+        }
+        let id = |nth: usize| records[nth]["id"].as_str().unwrap().parse().unwrap();
+        let captured = about(&hub, &anna, &ben, "capture@1", id(1), json!({ "amount": "200" }));
+        let released = about(&hub, &ben, &anna, "release@1", id(2), json!({}));
+        records.extend([captured, released]);
+        let folder = tempfile::tempdir().unwrap();
+        // The six, and the expiry of the third hold.
+        let all = i64::try_from(records.len()).unwrap() + 1;
+        let plan = Plan { config: hub.config.clone(), records };
+        std::fs::write(folder.path().join("plan"), serde_json::to_vec(&plan).unwrap()).unwrap();
+
+        let count =
+            async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&hub.eyes).await.unwrap() };
+        for done in 0..all {
+            for point in POINTS {
+                assert!(!lives(folder.path(), Some(point)).await, "{point} after {done}");
+                let said = count(
+                    "SELECT CAST(COUNT(*) AS BIGINT) FROM log WHERE kind IN
+                         ('transfer@1', 'hold@1', 'capture@1', 'release@1', 'expiry@1')",
+                )
+                .await;
+                let posted = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_operations").await;
+                let committed = done + i64::from(point == POINTS[2]);
+                assert_eq!((said, posted), (committed, committed), "{point}");
+                let found = crate::verify_ledger(&hub.config).await.unwrap();
+                assert_eq!(found.faults, 0, "{point} after {done}: {found:?}");
+            }
+        }
+        // Nothing is left to do, so there is nothing to die at.
+        assert!(lives(folder.path(), Some(POINTS[0])).await);
+        let (a, b) = (anna.sign_in(&hub).await, ben.sign_in(&hub).await);
+        assert_eq!(stands(&hub, &a).await, ["-300", "-300", "0", "0"]);
+        assert_eq!(stands(&hub, &b).await, ["300", "300", "0", "0"]);
+        let states: Vec<String> = sqlx::query_scalar("SELECT state FROM ledger_holds ORDER BY amount")
+            .fetch_all(&hub.eyes)
+            .await
+            .unwrap();
+        assert_eq!(states, ["captured", "released", "expired"]);
+        hub.end().await;
+    }
+}

@@ -1,0 +1,315 @@
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_wrap,
+    clippy::indexing_slicing,
+    reason = "test code: an overflow or a missing item fails the test"
+)]
+
+mod both;
+mod crash;
+mod history;
+mod records;
+
+use std::collections::BTreeMap;
+
+use proptest::{collection::vec, prelude::*, strategy::ValueTree as _};
+
+use super::{
+    model::{AMOUNT_MAX, Account, Asset, Hold, HoldState, Holder, Issuer, Key, Kind, OperationId},
+    post::{Batch, HOLD_MAX_MS, LEGS_MAX, Leg, OPERATIONS_MAX, Operation, Posted, Refused, State, post},
+    rules::{Authority, EntryKind, Needs, Purpose, needs},
+};
+use history::{Model, assets, coin, limited, person, record, steps, voucher};
+
+/// The ledger with nothing but the posting function.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    accounts: BTreeMap<Key, Account>,
+    holds: BTreeMap<OperationId, Hold>,
+    known: BTreeMap<OperationId, String>,
+    /// Every entry of every account, in order.
+    entries: Vec<super::model::Entry>,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self {
+            accounts: limited().into_iter().map(|account| (account.key, account)).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn post(&mut self, batch: &Batch, at: i64) -> Result<Posted, Refused> {
+        let state = State {
+            assets: assets(),
+            accounts: self.accounts.clone(),
+            holds: self.holds.clone(),
+            known: self.known.clone(),
+        };
+        let posted = post(state, batch, at)?;
+        self.accounts.extend(posted.accounts.iter().map(|account| (account.key, account.clone())));
+        self.holds.extend(posted.holds.iter().map(|hold| (hold.id, hold.clone())));
+        self.known.extend(posted.operations.iter().cloned());
+        self.entries.extend(posted.entries.iter().cloned());
+        Ok(posted)
+    }
+
+    /// Entries are numbered without gaps and carry the balance after them; transfers sum to zero.
+    fn continuous(&self) {
+        let mut last: BTreeMap<Key, (i64, i128)> = BTreeMap::new();
+        let mut sums: BTreeMap<(OperationId, Asset), i128> = BTreeMap::new();
+        for entry in &self.entries {
+            let (version, balance) = last.get(&entry.account).copied().unwrap_or_default();
+            assert_eq!((entry.version, entry.balance), (version + 1, balance + entry.amount));
+            last.insert(entry.account, (entry.version, entry.balance));
+            *sums.entry((entry.operation, entry.account.asset)).or_default() += entry.amount;
+        }
+        assert!(sums.values().all(|sum| *sum == 0), "{sums:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn random_histories_go_as_the_simple_ledger_says(batches in vec(steps(), 1..120)) {
+        let (mut model, mut ledger) = (Model::new(), Memory::new());
+        for (number, steps) in (0..).zip(&batches) {
+            let batch = model.batch(number, steps);
+            let before = ledger.clone();
+            let came = ledger.post(&batch, model.now);
+            let expected = model.play(&batch);
+            prop_assert_eq!(came.as_ref().ok().map(|posted| posted.new), expected, "{:?} of {:?}", came, batch);
+            if expected != Some(true) {
+                prop_assert_eq!(&before.accounts, &ledger.accounts);
+            }
+            for account in model.accounts() {
+                prop_assert_eq!(Some(&account), ledger.accounts.get(&account.key));
+            }
+            model.holds_together();
+        }
+        ledger.continuous();
+    }
+}
+
+/// So that the histories above are of something: most of what may happen does.
+#[test]
+fn histories_are_full_of_things() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut model, mut ledger) = (Model::new(), Memory::new());
+    let mut refused: BTreeMap<&str, u32> = BTreeMap::new();
+    for number in 0..3_000 {
+        let steps = steps().new_tree(&mut runner).unwrap().current();
+        let batch = model.batch(number, &steps);
+        if let Err(error) = ledger.post(&batch, model.now) {
+            *refused.entry(error.rule()).or_default() += 1;
+        }
+        model.play(&batch);
+    }
+    let mut ended: BTreeMap<&str, u32> = BTreeMap::new();
+    for hold in ledger.holds.values() {
+        *ended.entry(hold.state.name()).or_default() += 1;
+    }
+    let mut kinds: BTreeMap<EntryKind, u32> = BTreeMap::new();
+    for entry in &ledger.entries {
+        *kinds.entry(entry.kind).or_default() += 1;
+    }
+    println!("{} operations; refused: {refused:?}; holds: {ended:?}; entries: {kinds:?}", model.operations);
+    for rule in [
+        "amount",
+        "same_account",
+        "unbalanced",
+        "not_allowed",
+        "not_yours",
+        "below_floor",
+        "above_ceiling",
+        "other_content",
+        "partly_known",
+        "hold_ended",
+        "hold_over",
+        "hold_not_over",
+        "expiry",
+    ] {
+        assert!(refused.get(rule).is_some_and(|times| *times >= 3), "{rule}: {refused:?}");
+    }
+    assert!(["captured", "released", "expired"].iter().all(|state| ended[state] >= 10), "{ended:?}");
+    assert_eq!(model.expired, u64::from(ended["expired"]));
+    assert!(EntryKind::ALL.iter().all(|kind| kinds.get(kind).is_some_and(|times| *times >= 3)), "{kinds:?}");
+    ledger.continuous();
+}
+
+/// The whole table, once more by hand: what each purpose needs of (member gives, member takes, treasury gives, …).
+#[test]
+fn the_table_is_as_written() {
+    let (no, any, holder, issuer, vote, chain) = (
+        None,
+        Some(Needs::Nobody),
+        Some(Needs::Holder),
+        Some(Needs::Issuer),
+        Some(Needs::Vote),
+        Some(Needs::Chain),
+    );
+    let table = [
+        (Purpose::Exchange, [holder, any, no, no, no, no, no, no]),
+        (Purpose::Reward, [no, any, vote, no, no, no, no, no]),
+        (Purpose::Deposit, [holder, no, no, any, no, no, no, no]),
+        (Purpose::Withdrawal, [no, any, vote, no, no, no, no, no]),
+        (Purpose::Adjustment, [vote, vote, vote, vote, vote, vote, no, no]),
+        (Purpose::Issue, [no, any, no, any, issuer, no, no, no]),
+        (Purpose::Redeem, [holder, no, no, no, no, any, no, no]),
+        (Purpose::Mirror, [chain, chain, no, no, no, no, chain, chain]),
+        (Purpose::Reversal, [vote, vote, vote, vote, vote, vote, no, no]),
+    ];
+    assert_eq!(table.map(|(purpose, _)| purpose), Purpose::ALL);
+    for (purpose, cells) in table {
+        let pairs = Kind::ALL.into_iter().flat_map(|kind| [(kind, true), (kind, false)]);
+        for ((kind, gives), cell) in pairs.zip(cells) {
+            assert_eq!(needs(purpose, kind, gives), cell, "{purpose:?} {kind:?} {gives}");
+        }
+    }
+}
+
+/// No signature takes from a treasury, whoever's it is.
+#[test]
+fn a_treasury_has_no_key() {
+    let treasury = Key { kind: Kind::Treasury, ..Key::member(Asset::TimeCredit, person(0)) };
+    for purpose in Purpose::ALL {
+        let Some(needs) = needs(purpose, Kind::Treasury, true) else { continue };
+        for by in [Authority::Account(person(0)), Authority::Hub, Authority::Chain] {
+            for issuer in [Issuer::Nobody, Issuer::Account(person(0)), Issuer::Vote, Issuer::Chain] {
+                assert!(!needs.met(by, &treasury, issuer), "{purpose:?} {by:?}");
+            }
+        }
+    }
+}
+
+fn hours(number: usize) -> Key {
+    Key::member(Asset::TimeCredit, person(number))
+}
+
+fn pay(number: u32, legs: &[(Key, i128)]) -> Batch {
+    let legs = legs.iter().map(|(account, amount)| Leg { account: *account, amount: *amount }).collect();
+    let id = OperationId::first(record(number));
+    Batch {
+        by: Authority::Account(person(0)),
+        operations: vec![Operation::Transfer { id, purpose: Purpose::Exchange, legs }],
+    }
+}
+
+fn set_aside(number: u32, amount: i128, expires_at: i64) -> Batch {
+    let id = OperationId::first(record(number));
+    let (from, to) = (hours(0), hours(1));
+    let hold = Operation::Hold { id, purpose: Purpose::Exchange, from, to, amount, expires_at };
+    Batch { by: Authority::Account(person(0)), operations: vec![hold] }
+}
+
+#[test]
+fn every_bound_is_refused_by_name() {
+    let rule = |batch: &Batch| Memory::new().post(batch, 0).unwrap_err().rule();
+    let empty = Batch { by: Authority::Vote, operations: Vec::new() };
+    assert_eq!(rule(&empty), "operations");
+    let many = |count: usize| {
+        let one = pay(0, &[(hours(0), -1), (hours(1), 1)]).operations.remove(0);
+        let operations = (0..count)
+            .map(|part| match one.clone() {
+                Operation::Transfer { id, purpose, legs } => Operation::Transfer {
+                    id: OperationId { part: u16::try_from(part).unwrap(), ..id },
+                    purpose,
+                    legs,
+                },
+                other => other,
+            })
+            .collect();
+        Batch { by: Authority::Account(person(0)), operations }
+    };
+    assert_eq!(rule(&many(OPERATIONS_MAX + 1)), "operations");
+    assert!(Memory::new().post(&many(OPERATIONS_MAX), 0).unwrap().new);
+    let mut twice = many(2);
+    twice.operations[1] = twice.operations[0].clone();
+    assert_eq!(rule(&twice), "twice");
+    assert_eq!(rule(&pay(0, &[(hours(0), -1)])), "legs");
+    let wide: Vec<(Key, i128)> = (0..=LEGS_MAX).map(|number| (hours(number), 1)).collect();
+    assert_eq!(rule(&pay(0, &wide)), "legs");
+    for amount in [0, i128::MIN, AMOUNT_MAX + 1] {
+        assert_eq!(rule(&pay(0, &[(hours(0), amount), (hours(1), 1)])), "amount", "{amount}");
+    }
+    let all = (AMOUNT_MAX, AMOUNT_MAX);
+    assert_eq!(rule(&pay(0, &[(hours(0), all.0), (hours(1), all.1)])), "out_of_range");
+    assert_eq!(rule(&pay(0, &[(hours(0), -AMOUNT_MAX), (hours(1), AMOUNT_MAX)])), "below_floor");
+    let other = Key::member(Asset::Issued(record(8)), person(0));
+    assert_eq!(rule(&pay(0, &[(other, -1), (Key { holder: hours(1).holder, ..other }, 1)])), "unknown_asset");
+    assert_eq!(rule(&set_aside(1, 1, HOLD_MAX_MS + 1)), "expiry");
+    assert!(Memory::new().post(&set_aside(1, 1, HOLD_MAX_MS), 0).unwrap().new);
+    assert_eq!(rule(&set_aside(1, -1, 10)), "amount");
+    // No coin of a chain moves without the chain.
+    let coins = [Key::member(coin(), person(0)), Key::member(coin(), person(1))];
+    assert_eq!(rule(&pay(0, &[(coins[1], -1), (coins[0], 1)])), "not_allowed");
+}
+
+/// A hold that was taken can be captured whatever happens to the account meanwhile.
+#[test]
+fn what_is_held_is_there_when_it_is_captured() {
+    let mut ledger = Memory::new();
+    ledger.post(&set_aside(1, 400, 100), 0).unwrap();
+    assert_eq!(
+        ledger.post(&pay(2, &[(hours(0), -101), (hours(2), 101)]), 1).unwrap_err().rule(),
+        "below_floor"
+    );
+    ledger.post(&pay(2, &[(hours(0), -100), (hours(2), 100)]), 1).unwrap();
+    // The limit is lowered: what was promised is still kept.
+    ledger.accounts.get_mut(&hours(0)).unwrap().floor = Some(0);
+    ledger.accounts.get_mut(&hours(1)).unwrap().ceiling = Some(0);
+    let capture = |number, amount, by| {
+        let hold = OperationId::first(record(1));
+        Batch {
+            by,
+            operations: vec![Operation::Capture { id: OperationId::first(record(number)), hold, amount }],
+        }
+    };
+    let me = Authority::Account(person(0));
+    assert_eq!(ledger.post(&capture(3, 401, me), 99).unwrap_err().rule(), "over_hold");
+    assert_eq!(
+        ledger.post(&capture(3, 400, Authority::Account(person(1))), 99).unwrap_err().rule(),
+        "not_yours"
+    );
+    assert_eq!(ledger.post(&capture(3, 400, me), 100).unwrap_err().rule(), "hold_over");
+    ledger.post(&capture(3, 350, me), 99).unwrap();
+    assert!(!ledger.post(&capture(3, 350, me), 200).unwrap().new);
+    assert_eq!(ledger.post(&capture(4, 50, me), 99).unwrap_err().rule(), "hold_ended");
+    let stands = |number| {
+        let account = &ledger.accounts[&hours(number)];
+        (account.balance, account.held, account.incoming)
+    };
+    assert_eq!((stands(0), stands(1)), ((-450, 0, 0), (350, 0, 0)));
+    assert_eq!(ledger.holds[&OperationId::first(record(1))].state, HoldState::Captured);
+}
+
+#[test]
+fn names_read_back_as_they_were_written() {
+    for key in [
+        hours(0),
+        Key { kind: Kind::Issuer, ..Key::member(voucher(), person(1)) },
+        Key {
+            asset: coin(),
+            kind: Kind::Mirror,
+            holder: Holder::Contract("eip155:1:0x4e59b44847b379578588920cA78FbF26c0B4956C".parse().unwrap()),
+        },
+    ] {
+        assert_eq!(key.to_string().parse::<Key>().unwrap(), key);
+    }
+    for bad in ["", "time_credit", "time_credit|member", "time_credit|member|x", "hours|member|x", "a|b|c|d"]
+    {
+        assert!(bad.parse::<Key>().is_err(), "{bad}");
+    }
+    let id = OperationId { record: record(1), part: 65_535 };
+    assert_eq!(id.to_string().parse::<OperationId>().unwrap(), id);
+    for bad in [
+        "0",
+        "/0",
+        &format!("{}/65536", record(1)),
+        &format!("{}/01", record(1)),
+        &format!("{}/+1", record(1)),
+    ] {
+        assert!(bad.parse::<OperationId>().is_err(), "{bad}");
+    }
+}
