@@ -27,7 +27,7 @@ pub(super) struct Step {
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..24_u8, 0..4_usize, 0..4_usize, 0..3_usize, 0..250_i64, any::<u8>(), 0..400_i64).prop_map(
+    let step = (0..24_u8, 0..4_usize, 0..3_usize, 0..3_usize, 0..120_i64, any::<u8>(), 0..400_i64).prop_map(
         |(choice, who, whom, asset, amount, odd, wait)| Step {
             choice,
             who,
@@ -257,12 +257,17 @@ impl Model {
             return again;
         }
         let mut by = Authority::Account(person(first.who));
+        // Steps that one hand may do are linked; others seldom, for then the whole batch is refused.
+        let linked = matches!(first.choice, 0..=6 | 10 | 16..=19) || first.odd % 8 == 1;
+        let steps = if linked { steps } else { &steps[..1] };
         let operations = (0..)
             .zip(steps)
             .map(|(part, step)| {
                 let id = OperationId { record: record(number), part };
                 // What is linked comes from one hand, or could not happen.
-                let step = Step { who: first.who, ..step.clone() };
+                let choice =
+                    if part > 0 && linked && step.odd % 8 > 1 { step.choice % 6 } else { step.choice };
+                let step = Step { who: first.who, choice, ..step.clone() };
                 let (word, operation) = self.operation(id, &step);
                 if part == 0 {
                     by = word;
@@ -274,20 +279,28 @@ impl Model {
     }
 
     fn operation(&self, id: OperationId, step: &Step) -> (Authority, Operation) {
-        let asset = [Asset::TimeCredit, voucher(), coin()][step.asset];
+        // What mirrors a chain is moved by nobody but the chain, and nobody else tries often.
+        let coins = if step.choice == 15 { step.odd % 8 > 1 } else { step.odd % 32 == 9 };
+        let asset =
+            if coins { coin() } else { [Asset::TimeCredit, Asset::TimeCredit, voucher()][step.asset] };
         let member = |number: usize| Key::member(asset, person(number));
+        let whom = if step.odd % 32 == 5 { step.who } else { (step.who + 1 + step.whom) % 4 };
         let other = |kind| Key { asset, kind, holder: Holder::Record(record(3_000_000)) };
         let issuer = Key { asset, kind: Kind::Issuer, holder: Holder::Record(person(0)) };
-        let (from, to, amount) = (member(step.who), member(step.whom), step.amount);
+        let (from, to, amount) = (member(step.who), member(whom), step.amount);
         let me = Authority::Account(person(step.who));
         let transfer = |purpose, pairs: &[(Key, i128)]| {
             let legs =
                 pairs.iter().map(|(account, amount)| Leg { account: *account, amount: *amount }).collect();
             Operation::Transfer { id, purpose, legs }
         };
-        // Any hold of the past, with a liking for new ones.
-        let nth = self.holds.len().saturating_sub(1 + usize::from(step.odd % 8));
-        let hold = self.holds.iter().nth(nth);
+        // One that is open, mostly.
+        let open: Vec<_> = self.holds.iter().filter(|(_, set)| set.state == HoldState::Open).collect();
+        let hold = if open.is_empty() || step.odd % 8 == 2 {
+            self.holds.iter().nth(step.odd.into())
+        } else {
+            open.get(usize::from(step.odd) % open.len()).copied()
+        };
         let of_hold = |key: fn(&Set) -> Key| match hold.map(|(_, set)| key(set).holder) {
             Some(Holder::Record(who)) if step.odd % 16 != 3 => Authority::Account(who),
             _ => me,
@@ -296,7 +309,7 @@ impl Model {
         match step.choice {
             0..=5 => (me, transfer(Purpose::Exchange, &[(from, -amount), (to, amount)])),
             6 => {
-                let third = member((step.whom + 1) % 4);
+                let third = member((whom + 1) % 4);
                 (me, transfer(Purpose::Exchange, &[(from, -2 * amount), (to, amount), (third, amount)]))
             }
             7 => {
@@ -307,7 +320,7 @@ impl Model {
             8 => {
                 // Two assets in one: hours for vouchers, which needs both words and so is refused.
                 let voucher = |number| Key::member(voucher(), person(number));
-                let pairs = [(from, -amount), (to, amount), (voucher(step.whom), -1), (voucher(step.who), 1)];
+                let pairs = [(from, -amount), (to, amount), (voucher(whom), -1), (voucher(step.who), 1)];
                 (me, transfer(Purpose::Exchange, &pairs))
             }
             9 => {
@@ -327,7 +340,7 @@ impl Model {
                 (by, transfer(Purpose::Mirror, &[(other(Kind::Mirror), -sign * amount), (to, sign * amount)]))
             }
             16..=18 => {
-                let expires_at = self.now + (step.wait - 20) * 8;
+                let expires_at = self.now + (step.wait - 20) * 30;
                 (me, Operation::Hold { id, purpose: Purpose::Exchange, from, to, amount, expires_at })
             }
             19 | 20 => (of_hold(|set| set.from), Operation::Capture { id, hold: held, amount: amount / 2 }),
