@@ -328,15 +328,15 @@ impl Model {
             }
             10 => (me, transfer(Purpose::Deposit, &[(from, -amount), (other(Kind::Treasury), amount)])),
             11 => {
-                let purpose = if step.odd % 2 == 0 { Purpose::Reward } else { Purpose::Withdrawal };
-                let by = if step.odd % 8 == 0 { me } else { Authority::Vote };
+                let purpose = if step.odd.is_multiple_of(2) { Purpose::Reward } else { Purpose::Withdrawal };
+                let by = if step.odd.is_multiple_of(8) { me } else { Authority::Vote };
                 (by, transfer(purpose, &[(other(Kind::Treasury), -amount), (to, amount)]))
             }
             12 | 13 => (me, transfer(Purpose::Issue, &[(issuer, -amount), (to, amount)])),
             14 => (me, transfer(Purpose::Redeem, &[(from, -amount), (issuer, amount)])),
             15 => {
-                let by = if step.odd % 8 == 0 { me } else { Authority::Chain };
-                let sign = if step.odd % 3 == 0 { -1 } else { 1 };
+                let by = if step.odd.is_multiple_of(8) { me } else { Authority::Chain };
+                let sign = if step.odd.is_multiple_of(3) { -1 } else { 1 };
                 (by, transfer(Purpose::Mirror, &[(other(Kind::Mirror), -sign * amount), (to, sign * amount)]))
             }
             16..=18 => {
