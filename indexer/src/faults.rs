@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, Row};
 
 use crate::{
     Error,
-    bulk::{Many, ROWS_MAX, of_texts},
+    bulk::{About, ROWS_MAX, about},
     columns::Columns,
 };
 
@@ -73,13 +73,13 @@ pub(crate) async fn clear(
 
 /// Clears the faults about missing events that were found at events of these subjects.
 pub(crate) async fn clear_gaps(on: &mut AnyConnection, subjects: &[String], now: i64) -> Result<(), Error> {
-    const CLEAR: Many = of_texts!(
+    const CLEAR: About = about!(
         "UPDATE faults SET cleared_at = $2 WHERE kind = 'count_gap' AND cleared_at IS NULL AND subject IN \
          (SELECT id FROM events WHERE subject IN",
         ")"
     );
     for subjects in subjects.chunks(ROWS_MAX) {
-        CLEAR.over(on, subjects)?.bind(now).execute(&mut *on).await?;
+        CLEAR.texts(on, subjects)?.bind(now).execute(&mut *on).await?;
     }
     Ok(())
 }
@@ -91,13 +91,13 @@ pub(crate) async fn clear_differs(
     subjects: &[String],
     now: i64,
 ) -> Result<(), Error> {
-    const CLEAR: Many = of_texts!(
+    const CLEAR: About = about!(
         "UPDATE faults SET cleared_at = $2 WHERE chain = $3 AND kind = 'state_differs' AND cleared_at IS NULL \
          AND subject IN",
         ""
     );
     for subjects in subjects.chunks(ROWS_MAX) {
-        CLEAR.over(on, subjects)?.bind(now).bind(chain).execute(&mut *on).await?;
+        CLEAR.texts(on, subjects)?.bind(now).bind(chain).execute(&mut *on).await?;
     }
     Ok(())
 }

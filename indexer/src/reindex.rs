@@ -1,12 +1,14 @@
 //! Events and states told anew from the logs alone, without a chain.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::{B256, Bytes};
 use protocol::{
     chain::{AccountId, event_id},
     wire::feed::ChainEvent,
 };
 use service::{clock::Clock, db::Engine};
-use sqlx::{AnyConnection, AssertSqlSafe, any::AnyRow};
+use sqlx::{AnyConnection, AssertSqlSafe};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -122,31 +124,59 @@ struct Page {
     canonical: bool,
 }
 
+/// A page of logs as one JSON text, which costs a fraction of as many rows of so many columns: in the words of each engine.
+macro_rules! page_of_logs {
+    ($of:expr, $order:expr) => {
+        [
+            concat!(
+                "SELECT json_group_array(json_array(number, block_number, log_index, block_hash, block_time, \
+                 transaction_hash, contract, json(topics), data) ORDER BY ",
+                $order,
+                ") AS page FROM (SELECT * FROM logs WHERE chain = $1 AND ",
+                $of,
+                " ORDER BY ",
+                $order,
+                " LIMIT $4)"
+            ),
+            concat!(
+                "SELECT CAST(COALESCE(json_agg(json_build_array(number, block_number, log_index, block_hash, block_time, \
+                 transaction_hash, contract, CAST(topics AS json), data) ORDER BY ",
+                $order,
+                "), '[]') AS text) AS page FROM (SELECT * FROM logs WHERE chain = $1 AND ",
+                $of,
+                " ORDER BY ",
+                $order,
+                " LIMIT $4) AS page_of"
+            ),
+        ]
+    };
+}
+
+/// A log: number, block, index, hash and time of its block, transaction, contract, topics, data.
+type Log = (u64, u64, u64, B256, u64, String, String, Vec<B256>, Bytes);
+
 /// Reads and decodes the logs of a chain: the canonical ones in the chain's order, and then the others.
 async fn read(on: &mut AnyConnection, chain: i64, pages: &mpsc::Sender<Page>) -> Result<(), Error> {
-    const CANONICAL: &str = "SELECT * FROM logs WHERE chain = $1 AND canonical = 1 \
-         AND (block_number, log_index) > ($2, $3) ORDER BY block_number, log_index LIMIT $4";
-    const ORPHANED: &str = "SELECT * FROM logs WHERE chain = $1 AND canonical = 0 \
-         AND (number, number) > ($2, $3) ORDER BY number LIMIT $4";
-    for (query, canonical) in [(CANONICAL, true), (ORPHANED, false)] {
+    const CANONICAL: [&str; 2] =
+        page_of_logs!("canonical = 1 AND (block_number, log_index) > ($2, $3)", "block_number, log_index");
+    const ORPHANED: [&str; 2] = page_of_logs!("canonical = 0 AND (number, number) > ($2, $3)", "number");
+    for ([sqlite, postgres], canonical) in [(CANONICAL, true), (ORPHANED, false)] {
+        let query = if on.backend_name() == "PostgreSQL" { postgres } else { sqlite };
         let mut after = (-1, -1);
         loop {
-            let rows = sqlx::query(query)
+            let row = sqlx::query(query)
                 .bind(chain)
                 .bind(after.0)
                 .bind(after.1)
                 .bind(i64::try_from(ROWS_MAX).unwrap_or(i64::MAX))
-                .fetch_all(&mut *on)
+                .fetch_one(&mut *on)
                 .await?;
-            let Some(last) = rows.last() else { break };
-            after = if canonical {
-                (int(last.number("block_number")?), int(last.number("log_index")?))
-            } else {
-                (int(last.number("number")?), int(last.number("number")?))
-            };
-            let decoding = tokio::task::spawn_blocking(move || rows.iter().map(decoded).collect());
-            let events: Result<Vec<_>, Error> = decoding.await.map_err(std::io::Error::other)?;
-            if pages.send(Page { events: events?, canonical }).await.is_err() {
+            let text = row.text("page")?;
+            let decoding = tokio::task::spawn_blocking(move || decoded(&text));
+            let (last, events) = decoding.await.map_err(std::io::Error::other)??;
+            let Some((number, block_number, log_index)) = last else { break };
+            after = if canonical { (int(block_number), int(log_index)) } else { (int(number), int(number)) };
+            if pages.send(Page { events, canonical }).await.is_err() {
                 // Writing failed, and says so itself.
                 return Ok(());
             }
@@ -155,24 +185,41 @@ async fn read(on: &mut AnyConnection, chain: i64, pages: &mpsc::Sender<Page>) ->
     Ok(())
 }
 
-/// The event that a row of `logs` tells, with the log's number.
-fn decoded(row: &AnyRow) -> Result<(u64, ChainEvent), Error> {
-    let number = row.number("number")?;
-    let contract: AccountId = row.parsed("contract")?;
-    let (topics, data) = (row.decoded::<Vec<B256>>("topics")?, row.parsed::<Bytes>("data")?);
-    let wrong = |reason: String| Error::Undecodable { number, reason };
-    let (block_hash, transaction) = (row.hash("block_hash")?, row.parsed("transaction_hash")?);
-    let log_index = index_of(row.number("log_index")?);
-    let id = event_id(contract.chain, block_hash, transaction, log_index);
-    let event = ChainEvent {
-        id: id.map_err(|error| wrong(error.to_string()))?,
-        contract,
-        block_number: row.number("block_number")?,
-        block_hash,
-        block_time: row.number("block_time")?,
-        transaction,
-        log_index,
-        body: decode(contract, topics, data).map_err(wrong)?,
-    };
-    Ok((number, event))
+/// Number, block and index of the last log of a page, and the events that its logs tell, with their numbers.
+type Decoded = (Option<(u64, u64, u64)>, Vec<(u64, ChainEvent)>);
+
+fn decoded(page: &str) -> Result<Decoded, Error> {
+    let logs: Vec<Log> =
+        serde_json::from_str(page).map_err(|error| Error::damaged("logs", &error.to_string()))?;
+    let last = logs.last().map(|(number, block_number, log_index, ..)| (*number, *block_number, *log_index));
+    // Reading one costs a hash for its checksum, and they are few.
+    let mut contracts: BTreeMap<String, AccountId> = BTreeMap::new();
+    let mut events = Vec::with_capacity(logs.len());
+    for (number, block_number, place, block_hash, block_time, transaction, contract, topics, data) in logs {
+        let contract = match contracts.get(&contract) {
+            Some(known) => *known,
+            None => {
+                let read = contract.parse().map_err(|_| Error::damaged("contract", &contract))?;
+                contracts.insert(contract, read);
+                read
+            }
+        };
+        let wrong = |reason: String| Error::Undecodable { number, reason };
+        let transaction =
+            transaction.parse().map_err(|_| Error::damaged("transaction_hash", &transaction))?;
+        let log_index = index_of(place);
+        let id = event_id(contract.chain, block_hash, transaction, log_index);
+        let event = ChainEvent {
+            id: id.map_err(|error| wrong(error.to_string()))?,
+            contract,
+            block_number,
+            block_hash,
+            block_time,
+            transaction,
+            log_index,
+            body: decode(contract, topics, data).map_err(wrong)?,
+        };
+        events.push((number, event));
+    }
+    Ok((last, events))
 }

@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
     Error,
-    bulk::{Many, ROWS_MAX, of_rows},
+    bulk::Insert,
     columns::{Columns, int, json},
 };
 
@@ -209,22 +209,24 @@ pub(super) async fn move_to(
 
 /// Keeps blocks as those of the canonical chain.
 pub(super) async fn keep_blocks(on: &mut AnyConnection, chain: i64, blocks: &[Block]) -> Result<(), Error> {
-    const KEEP: Many = of_rows!(
-        "INSERT INTO blocks (chain, hash, number, parent, time, canonical) \
-         SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, CAST(value ->> 2 AS BIGINT), value ->> 3, \
-         CAST(value ->> 4 AS BIGINT), 1",
-        "WHERE true ON CONFLICT (chain, hash) DO UPDATE SET canonical = 1"
-    );
+    const KEEP: Insert<6> = Insert {
+        table: "blocks",
+        columns: ["chain", "hash", "number", "parent", "time", "canonical"],
+        then: "ON CONFLICT (chain, hash) DO UPDATE SET canonical = 1",
+    };
     // One statement must not meet the same block twice.
     let blocks: BTreeMap<u64, &Block> = blocks.iter().map(|block| (block.number, block)).collect();
-    let rows: Vec<_> = blocks
-        .values()
-        .map(|block| (chain, block.hash, int(block.number), block.parent, int(block.time)))
-        .collect();
-    for rows in rows.chunks(ROWS_MAX) {
-        KEEP.over(on, rows)?.execute(&mut *on).await?;
-    }
-    Ok(())
+    let row = |block: &&Block| {
+        [
+            chain.into(),
+            block.hash.to_string().into(),
+            int(block.number).into(),
+            block.parent.to_string().into(),
+            int(block.time).into(),
+            1.into(),
+        ]
+    };
+    KEEP.rows(on, blocks.values().map(row).collect()).await
 }
 
 /// The blocks above `fork` are off the chain.

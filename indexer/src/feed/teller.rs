@@ -9,7 +9,7 @@ use sqlx::AnyConnection;
 use super::store::{Decoded, last_seq, place};
 use crate::{
     Error,
-    bulk::{Many, of_rows, of_texts},
+    bulk::{About, Insert, about},
     chain::store::Settled,
     columns::{Columns, finality_name, int, json},
     states::model::subject_of,
@@ -28,25 +28,35 @@ pub(crate) struct Teller {
     now: i64,
 }
 
-const LOGS: Many = of_rows!(
-    "INSERT INTO logs (number, chain, block_number, log_index, canonical, finality, told, block_time, block_hash, \
-     transaction_hash, contract, topics, data) \
-     SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), \
-     CAST(value ->> 3 AS BIGINT), 1, value ->> 4, CAST(value ->> 5 AS BIGINT), CAST(value ->> 6 AS BIGINT), \
-     value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11",
-    "WHERE true ON CONFLICT (number) DO UPDATE SET canonical = 1, finality = excluded.finality, \
+const LOGS: Insert<13> = Insert {
+    table: "logs",
+    columns: [
+        "number",
+        "chain",
+        "block_number",
+        "log_index",
+        "canonical",
+        "finality",
+        "told",
+        "block_time",
+        "block_hash",
+        "transaction_hash",
+        "contract",
+        "topics",
+        "data",
+    ],
+    then: "ON CONFLICT (number) DO UPDATE SET canonical = 1, finality = excluded.finality, \
      told = excluded.told, block_number = excluded.block_number, log_index = excluded.log_index, \
      block_time = excluded.block_time, block_hash = excluded.block_hash, \
      transaction_hash = excluded.transaction_hash, contract = excluded.contract, topics = excluded.topics, \
-     data = excluded.data"
-);
+     data = excluded.data",
+};
 
-const EVENTS: Many = of_rows!(
-    "INSERT INTO events (number, id, name, subject, body) \
-     SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, value ->> 3, value ->> 4",
-    "WHERE true ON CONFLICT (number) DO UPDATE SET name = excluded.name, subject = excluded.subject, \
-     body = excluded.body"
-);
+const EVENTS: Insert<5> = Insert {
+    table: "events",
+    columns: ["number", "id", "name", "subject", "body"],
+    then: "ON CONFLICT (number) DO UPDATE SET name = excluded.name, subject = excluded.subject, body = excluded.body",
+};
 
 /// Writes what logs say, each with the log's number, at most [`crate::bulk::ROWS_MAX`].
 pub(crate) async fn write_events<'a>(
@@ -56,20 +66,21 @@ pub(crate) async fn write_events<'a>(
     let mut rows = Vec::new();
     for (number, event) in events {
         let subject = subject_of(event).to_string();
-        rows.push((number, event.id, event.body.name(), subject, json(&event.body)?));
+        rows.push([
+            int(number).into(),
+            event.id.to_string().into(),
+            event.body.name().into(),
+            subject.into(),
+            json(&event.body)?.into(),
+        ]);
     }
-    EVENTS.over(on, &rows)?.execute(&mut *on).await?;
-    Ok(())
+    EVENTS.rows(on, rows).await
 }
 
-const ENTRIES: Many = of_rows!(
-    "INSERT INTO feed (seq, chain, log, finality, was, told_at) \
-     SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), \
-     value ->> 3, value ->> 4, CAST(value ->> 5 AS BIGINT)",
-    ""
-);
+const ENTRIES: Insert<6> =
+    Insert { table: "feed", columns: ["seq", "chain", "log", "finality", "was", "told_at"], then: "" };
 
-const KNOWN: Many = of_texts!(
+const KNOWN: About = about!(
     "SELECT events.number AS number, events.id AS id FROM events JOIN logs ON logs.number = events.number \
      WHERE logs.canonical = 0 AND events.id IN",
     ""
@@ -100,7 +111,7 @@ impl Teller {
             return Ok(BTreeMap::new());
         }
         let ids: Vec<B256> = events.iter().map(|decoded| decoded.event.id).collect();
-        let rows = KNOWN.over(on, &ids)?.fetch_all(&mut *on).await?;
+        let rows = KNOWN.texts(on, &ids)?.fetch_all(&mut *on).await?;
         rows.iter().map(|row| Ok((row.hash("id")?, row.number("number")?))).collect()
     }
 
@@ -126,26 +137,34 @@ impl Teller {
             });
             let finality = finality_name(settled.finality(event.block_number));
             let was = if before.is_some() { finality_name(Finality::Retracted) } else { "" };
-            logs.push((
-                number,
-                self.chain,
-                event.block_number,
-                place(one.ordinal, event.log_index),
-                finality,
-                self.seq,
-                event.block_time,
-                event.block_hash,
-                event.transaction,
-                event.contract,
-                json(&one.topics)?,
-                &one.data,
-            ));
-            entries.push((self.seq, self.chain, number, finality, was, self.now));
+            logs.push([
+                int(number).into(),
+                self.chain.into(),
+                int(event.block_number).into(),
+                int(place(one.ordinal, event.log_index)).into(),
+                1.into(),
+                finality.into(),
+                int(self.seq).into(),
+                int(event.block_time).into(),
+                event.block_hash.to_string().into(),
+                event.transaction.to_string().into(),
+                event.contract.to_string().into(),
+                json(&one.topics)?.into(),
+                one.data.to_string().into(),
+            ]);
+            entries.push([
+                int(self.seq).into(),
+                self.chain.into(),
+                int(number).into(),
+                finality.into(),
+                was.into(),
+                self.now.into(),
+            ]);
             numbers.push(number);
         }
-        LOGS.over(on, &logs)?.execute(&mut *on).await?;
+        LOGS.rows(&mut *on, logs).await?;
         write_events(&mut *on, numbers.iter().copied().zip(events.iter().map(|one| &one.event))).await?;
-        ENTRIES.over(on, &entries)?.execute(&mut *on).await?;
+        ENTRIES.rows(on, entries).await?;
         Ok(numbers)
     }
 

@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 use super::model::{State, Subject, fold, subject_of};
 use crate::{
     Error,
-    bulk::{Many, ROWS_MAX, of_rows, of_texts},
+    bulk::{About, Insert, ROWS_MAX, about},
     columns::{Columns, int},
     deals::model::Gap,
     faults,
@@ -76,13 +76,13 @@ impl Folding {
     }
 
     async fn load(&mut self, on: &mut AnyConnection, subjects: BTreeSet<Subject>) -> Result<(), Error> {
-        const FIND: Many = of_texts!("SELECT subject, state, newest FROM states WHERE subject IN", "");
+        const FIND: About = about!("SELECT subject, state, newest FROM states WHERE subject IN", "");
         let wanted: Vec<Subject> =
             subjects.into_iter().filter(|subject| !self.states.contains_key(subject)).collect();
         let mut stored = BTreeMap::new();
         if !self.anew && !wanted.is_empty() {
             let subjects: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-            for row in &FIND.over(on, &subjects)?.fetch_all(&mut *on).await? {
+            for row in &FIND.texts(on, &subjects)?.fetch_all(&mut *on).await? {
                 stored.insert(row.text("subject")?, (row.text("state")?, row.number("newest")?));
             }
         }
@@ -124,13 +124,12 @@ impl Folding {
 
     /// Writes what is held.
     pub async fn write(&mut self, on: &mut AnyConnection) -> Result<(), Error> {
-        const SAVE: Many = of_rows!(
-            "INSERT INTO states (subject, chain, newest, state, buyer, seller, status) \
-             SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), value ->> 3, \
-             value ->> 4, value ->> 5, value ->> 6",
-            "WHERE true ON CONFLICT (subject) DO UPDATE SET state = excluded.state, newest = excluded.newest, \
-             buyer = excluded.buyer, seller = excluded.seller, status = excluded.status"
-        );
+        const SAVE: Insert<7> = Insert {
+            table: "states",
+            columns: ["subject", "chain", "newest", "state", "buyer", "seller", "status"],
+            then: "ON CONFLICT (subject) DO UPDATE SET state = excluded.state, newest = excluded.newest, \
+             buyer = excluded.buyer, seller = excluded.seller, status = excluded.status",
+        };
         let mut rows = Vec::with_capacity(ROWS_MAX);
         let mut states = std::mem::take(&mut self.states).into_iter().peekable();
         while let Some((subject, known)) = states.next() {
@@ -141,11 +140,18 @@ impl Folding {
                     }
                     State::Case(_) | State::Pool(_) => (String::new(), String::new(), ""),
                 };
-                rows.push((subject.to_string(), self.chain, newest, state.write()?, buyer, seller, status));
+                rows.push([
+                    subject.to_string().into(),
+                    self.chain.into(),
+                    int(newest).into(),
+                    state.write()?.into(),
+                    buyer.into(),
+                    seller.into(),
+                    status.into(),
+                ]);
             }
             if rows.len() >= ROWS_MAX || (states.peek().is_none() && !rows.is_empty()) {
-                SAVE.over(on, &rows)?.execute(&mut *on).await?;
-                rows.clear();
+                SAVE.rows(&mut *on, std::mem::take(&mut rows)).await?;
             }
         }
         self.anew = false;
@@ -160,11 +166,11 @@ pub(crate) async fn refold(
     subjects: &[String],
     now: i64,
 ) -> Result<(), Error> {
-    const FORGET: Many = of_texts!("DELETE FROM states WHERE subject IN", "");
+    const FORGET: About = about!("DELETE FROM states WHERE subject IN", "");
     faults::clear_gaps(&mut *on, subjects, now).await?;
     faults::clear_differs(&mut *on, chain, subjects, now).await?;
     for subjects in subjects.chunks(ROWS_MAX) {
-        FORGET.over(on, subjects)?.execute(&mut *on).await?;
+        FORGET.texts(on, subjects)?.execute(&mut *on).await?;
         let mut folding = Folding::anew(chain, now);
         for subject in subjects {
             let events = canonical_of(&mut *on, subject).await?;

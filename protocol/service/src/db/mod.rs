@@ -62,6 +62,8 @@ pub enum DbError {
 #[derive(Clone, Debug)]
 pub struct Db {
     engine: Engine,
+    /// The same pool on PostgreSQL.
+    writer: AnyPool,
     pool: AnyPool,
     turn: Arc<Mutex<()>>,
     service: &'static str,
@@ -77,8 +79,8 @@ impl Db {
     pub async fn open(url: &str, schema: Schema) -> Result<Self, DbError> {
         let db = Self::connect(url, schema.service).await?;
         match db.engine {
-            Engine::Sqlite => schema.sqlite.run(&db.pool).await?,
-            Engine::Postgres => schema.postgres.run(&db.pool).await?,
+            Engine::Sqlite => schema.sqlite.run(&db.writer).await?,
+            Engine::Postgres => schema.postgres.run(&db.writer).await?,
         }
         Ok(db)
     }
@@ -98,10 +100,12 @@ impl Db {
     async fn connect(url: &str, service: &'static str) -> Result<Self, DbError> {
         install_default_drivers();
         let options = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(10));
-        let (engine, pool) = if url.starts_with("sqlite:") {
-            (Engine::Sqlite, sqlite::connect(url, options).await?)
+        let (engine, writer, pool) = if url.starts_with("sqlite:") {
+            let (writer, readers) = sqlite::connect(url, options).await?;
+            (Engine::Sqlite, writer, readers)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            (Engine::Postgres, postgres::connect(url, options).await?)
+            let pool = postgres::connect(url, options).await?;
+            (Engine::Postgres, pool.clone(), pool)
         } else {
             return Err(DbError::UnknownEngine(
                 url.split(':').next().unwrap_or_default().chars().take(40).collect(),
@@ -109,7 +113,7 @@ impl Db {
         };
         let digest = Sha256::digest(service.as_bytes());
         let lock_key = digest.first_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-        Ok(Self { engine, pool, turn: Arc::default(), service, lock_key })
+        Ok(Self { engine, writer, pool, turn: Arc::default(), service, lock_key })
     }
 
     /// Which engine it is.
@@ -132,8 +136,8 @@ impl Db {
         crate::simulation::settle().await;
         refused(&[self.service, "begin"])?;
         let transaction = match self.engine {
-            Engine::Sqlite => sqlite::begin(&self.pool).await?,
-            Engine::Postgres => postgres::begin(&self.pool, self.lock_key).await?,
+            Engine::Sqlite => sqlite::begin(&self.writer).await?,
+            Engine::Postgres => postgres::begin(&self.writer, self.lock_key).await?,
         };
         Ok(Write { transaction, service: self.service, _turn: turn })
     }
@@ -141,6 +145,7 @@ impl Db {
     /// Closes every connection.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.writer.close().await;
     }
 }
 
