@@ -19,8 +19,9 @@ use crate::{
     feed::store::Decoded,
 };
 
-/// Events that are handed on together at most, but for those of the last range: commits of this size cost least.
-const EVENTS_A_STEP: usize = 8_000;
+/// Events that are handed on together at most, but for those of the last range: commits of this size cost least for the memory
+/// that they take.
+const EVENTS_A_STEP: usize = 4_000;
 
 /// Ranges of which it is remembered who told them.
 const TOLD_MAX: usize = 4_096;

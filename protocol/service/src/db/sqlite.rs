@@ -10,9 +10,10 @@ const PRAGMAS: [&str; 4] = [
     "PRAGMA busy_timeout = 10000",
 ];
 
-/// KiB. With the 2,000 that it comes with, a transaction of some thousand rows is written out and read again while it goes
-/// on. Only what is used is taken.
-const WRITER_CACHE: &str = "PRAGMA cache_size = -8000";
+/// Of the connection that writes: a cache in KiB, for with the 2,000 that it comes with a transaction of some thousand rows is
+/// written out and read again while it goes on; and pages after which what was written is moved into the file, for with the
+/// 1,000 that it comes with pages of an index that are written again and again are moved each time. Only what is used is taken.
+const WRITER: [&str; 2] = ["PRAGMA cache_size = -8000", "PRAGMA wal_autocheckpoint = 4000"];
 
 /// The connection that writes, and those that read. What a connection remembers of the file is good until another one writes:
 /// one that takes turns with seven others remembers nothing.
@@ -25,7 +26,9 @@ pub(super) async fn connect(url: &str, options: AnyPoolOptions) -> Result<(AnyPo
     let writer = options.clone().max_connections(1).after_connect(|connection, _| {
         Box::pin(async move {
             settle(connection).await?;
-            connection.execute(WRITER_CACHE).await?;
+            for pragma in WRITER {
+                connection.execute(pragma).await?;
+            }
             Ok(())
         })
     });
