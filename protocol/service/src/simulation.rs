@@ -3,7 +3,11 @@
 //!
 //! A world belongs to one thread, so that many can be played at one time: the services of a world run on its thread alone.
 
-use std::{cell::RefCell, pin::Pin, sync::Arc};
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    sync::{Arc, LazyLock},
+};
 
 use axum::http;
 use reqwest::{Method, RequestBuilder, Response};
@@ -77,8 +81,9 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<Response, reqwest::E
         body: request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec(),
     });
     let Some((status, body)) = answer.await else {
-        // The one way to make such an error without a socket.
-        return reqwest::Client::new().get("http://").send().await;
+        // The one way to make such an error without a socket; a client for each would read the machine's certificates each time.
+        static NOBODY: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
+        return NOBODY.get("http://").send().await;
     };
     let mut response = http::Response::new(body);
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
