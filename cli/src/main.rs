@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
-    Connection, Session, account, community, config, credential, deal, deploy, dispute, ledger, listing, pool,
-    purchase, relayer, verify,
+    Connection, Session, account, community, config, credential, deal, deploy, dispute, ledger, listing,
+    pool, purchase, relayer, verify,
 };
 
 const EXAMPLES: &str = "\

@@ -9,7 +9,6 @@ use alloy::{
 };
 use futures::{StreamExt as _, stream};
 use service::failpoint;
-use sqlx::AnyPool;
 
 use super::{
     case,
@@ -37,6 +36,12 @@ enum Facts {
     UnderWay(UnderWay),
 }
 
+/// The transactions of an intent: those that may still be mined, or else every one of it.
+enum Before {
+    Waiting(Vec<Attempt>),
+    UnderWay(Vec<Attempt>),
+}
+
 impl Manager {
     /// Does what is next about intents, as of the last look; answers what came of each where that concerns it alone.
     ///
@@ -58,9 +63,20 @@ impl Manager {
             }
         }
         let why = |kept: &Kept| held_up.get(usize::from(kept.intent.asked_by.is_some()))?.as_ref();
-        let (reader, now_ms) = (desk.db.reader().clone(), desk.now_ms());
-        let gathering: Vec<_> =
-            all.iter().map(|kept| self.facts(&reader, (now_ms, &sight), kept, why(kept).is_some())).collect();
+        let now_ms = desk.now_ms();
+        // One after another, so that what is asked at one time is asked in one order.
+        let mut known = Vec::with_capacity(all.len());
+        for kept in all {
+            known.push(match self.attempts.get(&kept.id) {
+                Some(attempts) => Before::UnderWay(attempts.clone()),
+                None => Before::Waiting(store::attempts(desk.db.reader(), kept.id).await?),
+            });
+        }
+        let gathering: Vec<_> = all
+            .iter()
+            .zip(known)
+            .map(|(kept, before)| self.facts((now_ms, &sight), kept, before, why(kept).is_some()))
+            .collect();
         let facts: Vec<_> = stream::iter(gathering).buffered(AT_ONCE).collect().await;
         let (mut results, mut planned) = (Vec::with_capacity(all.len()), Vec::new());
         for (kept, facts) in all.iter().zip(facts) {
@@ -85,16 +101,18 @@ impl Manager {
 
     async fn facts(
         &self,
-        reader: &AnyPool,
         (now_ms, sight): (i64, &Sight),
         kept: &Kept,
+        before: Before,
         held_up: bool,
     ) -> Result<Facts, Error> {
-        match self.attempts.get(&kept.id) {
-            Some(attempts) => {
-                self.under_way((now_ms, sight), kept, attempts.clone()).await.map(Facts::UnderWay)
+        match before {
+            Before::UnderWay(attempts) => {
+                self.under_way((now_ms, sight), kept, attempts).await.map(Facts::UnderWay)
             }
-            None => self.waiting(reader, sight, kept, held_up).await.map(Facts::Waiting),
+            Before::Waiting(attempts) => {
+                self.waiting(sight, kept, attempts, held_up).await.map(Facts::Waiting)
+            }
         }
     }
 

@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy::primitives::{Address, Bytes, U256};
 use futures::future::join_all;
 use protocol::wire::intent::{Estimate, IntentProgress};
-use sqlx::AnyPool;
 
 use super::{
     case,
@@ -85,20 +84,20 @@ impl Manager {
         Ok((needed > allowed).then(|| HeldUp::TooDear(too_dear(needed, allowed))))
     }
 
-    /// Gathers what is known about an intent that waits; what it would do is asked only where nothing holds it up.
+    /// Gathers what is known about an intent that waits, whose transactions are these; what it would do is asked only where
+    /// nothing holds it up.
     ///
     /// # Errors
-    /// The node does not answer; the database's own.
+    /// The node does not answer.
     pub(super) async fn waiting(
         &self,
-        reader: &AnyPool,
         sight: &Sight,
         kept: &Kept,
+        attempts: Vec<Attempt>,
         held_up: bool,
     ) -> Result<Waiting, Error> {
         let from = self.signers.first().map_or(Address::ZERO, |signer| signer.address());
         let (to, data) = (contract(kept)?, calldata(kept)?);
-        let attempts = store::attempts(reader, kept.id).await?;
         let sent = attempts.iter().any(went_through);
         let dry_run = async {
             if held_up || sight.latest.time > kept.intent.deadline {

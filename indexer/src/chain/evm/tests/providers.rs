@@ -18,11 +18,7 @@ use serde_json::{Value, json};
 use service::db::testing::{on_both, sqlite};
 
 use super::{agrees, told_of};
-use crate::testing::{
-    Running, config,
-    node::Node,
-    with,
-};
+use crate::testing::{Running, config, node::Node, with};
 
 /// Tells another hash of every final block than the chain has.
 fn another_hash(request: &Value, answer: &mut Value) {
