@@ -28,6 +28,8 @@ PONDER_URLS, PONDER_ROUNDS = 8, 3
 LIVE_POLL_MS, LIVE_BLOCKS, LIVE_PACE_MS = 100, 2_000, 200
 # What a re-index writes, and in how many commits (indexer/src/reindex.rs).
 REINDEXED, REINDEX_COMMITS = ("events", "states"), 1
+# What a backfill leaves behind, and events of one commit (indexer/src/chain/evm/backfill.rs).
+BACKFILLED, EVENTS_A_COMMIT = ("logs", "events", "feed", "states"), 4_000
 RSS_AIM_MB, LIVE_AIM_MS = 60, 20
 
 
@@ -307,13 +309,19 @@ class Bench:
         self.note("reindex", (time.time_ns() - began) / 1e9)
         self.gate("reindex", f"sqlite:{self.folder}/earnest.sqlite", "earnest")
 
-    def ceiling(self):
+    def insert(self, subject, *arguments):
         file = self.folder / "ceiling.sqlite"
         remove(file)
-        from_to = ["--from", self.folder / "earnest.sqlite", "--to", file]
-        made = self.tools.part("ceiling", *from_to, "--commits", REINDEX_COMMITS, "--tables", *REINDEXED)
-        self.note("ceiling", made["seconds"])
+        made = self.tools.part("ceiling", "--from", self.folder / "earnest.sqlite", "--to", file, *arguments)
+        self.note(subject, made["seconds"])
         remove(file)
+
+    def ceiling(self):
+        self.insert("ceiling", "--commits", REINDEX_COMMITS, "--tables", *REINDEXED)
+
+    def backfill_ceiling(self):
+        commits = self.oracle["events"] // EVENTS_A_COMMIT
+        self.insert("backfill_ceiling", "--indexed", "--commits", commits, "--tables", *BACKFILLED)
 
     def rounds(self):
         self.record()
@@ -321,7 +329,7 @@ class Bench:
             order = [self.null, self.earnest_sqlite, self.earnest_postgres, self.naive]
             # It takes longer than all others together, and is as steady as they are.
             order += [self.ponder] if number < ponder_rounds() else []
-            stored = [self.reindex, self.ceiling]
+            stored = [self.reindex, self.ceiling, self.backfill_ceiling]
             say(f"{self.name}, round {number + 1}")
             # There and back, so that what drifts in a round weighs on nobody; a re-index needs a database of this round.
             for part in (order + stored) if number % 2 == 0 else (order[::-1] + stored[::-1]):
@@ -405,6 +413,7 @@ def figures():
                     # Both on the same PostgreSQL.
                     bench.ratio("backfill_vs_ponder" + tail, "earnest_postgres", "ponder", 10),
                     bench.ratio("reindex_vs_sqlite_ceiling" + tail, "reindex", "ceiling", 0.6),
+                    bench.ratio("backfill_vs_sqlite_ceiling" + tail, "earnest_sqlite", "backfill_ceiling"),
                     bench.ratio("backfill_vs_naive" + tail, "earnest_sqlite", "naive"),
                     bench.ratio("backfill_postgres_vs_null_fetcher" + tail, "earnest_postgres", "null"),
                     bench.ratio("backfill_sqlite_vs_ponder" + tail, "earnest_sqlite", "ponder"),

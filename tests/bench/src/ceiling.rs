@@ -1,6 +1,6 @@
-//! SQLite's own ceiling: the very rows that a re-index leaves behind, inserted into an empty database of the same schema by
-//! prepared statements, with the same durability and as many commits, from memory, and its indexes made after, as a re-index
-//! makes them. Nothing is decoded, folded or looked up.
+//! SQLite's own ceiling: the very rows that a re-index or a backfill leaves behind, inserted into an empty database of the same
+//! schema by prepared statements, with the same durability and as many commits, from memory, and its indexes made after, as a
+//! re-index makes them, or kept all along, as a backfill keeps them. Nothing is decoded, folded or looked up.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
@@ -23,6 +23,9 @@ pub struct Arguments {
     /// In how many commits
     #[arg(long)]
     commits: usize,
+    /// Keep the indexes all along
+    #[arg(long)]
+    indexed: bool,
 }
 
 struct Table {
@@ -62,6 +65,9 @@ pub fn run(arguments: &Arguments) -> Result<Value> {
     };
     to.execute_batch(&schema("table")?)?;
     let indexes = schema("index")?;
+    if arguments.indexed {
+        to.execute_batch(&indexes)?;
+    }
     to.execute_batch("PRAGMA foreign_keys = OFF")?;
     let began = Instant::now();
     for commit in 0..arguments.commits {
@@ -73,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Result<Value> {
                 insert.execute(params_from_iter(row))?;
             }
         }
-        if commit + 1 == arguments.commits {
+        if commit + 1 == arguments.commits && !arguments.indexed {
             to.execute_batch(&indexes)?;
         }
         to.execute_batch("COMMIT")?;
