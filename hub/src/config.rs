@@ -42,7 +42,7 @@ impl Default for Config {
             relayer_key: String::new(),
             escrows: Vec::new(),
             arbiters: Vec::new(),
-            time_credit_limit: 2_000,
+            time_credit_limit: 0,
         }
     }
 }

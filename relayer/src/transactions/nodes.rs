@@ -19,7 +19,7 @@ use alloy::{
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use service::{failpoint, rpc::Http};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tower::Service as _;
 
 use crate::{config::Config, error::Error};
@@ -31,6 +31,8 @@ const TAKEN_TIME: Duration = Duration::from_millis(250);
 /// A node that failed after so long is left alone, as one is that let a transaction lie that another took; and for how long.
 const SLOW: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(30);
+/// Transactions that are being handed on to late nodes at one time.
+const UNWAITED_MAX: usize = 64;
 /// The longest that another node may take to know what the first one does not.
 const SECOND_TIME: Duration = Duration::from_secs(2);
 /// The methods whose answer "there is none" another node may know better.
@@ -47,8 +49,10 @@ struct Nodes {
     turn: Arc<AtomicUsize>,
     /// Which are asked nothing.
     mute: Rests,
-    /// Which are handed no transaction that another one takes.
+    /// Which are not waited for when another one answers about a transaction.
     late: Rests,
+    /// Places for what is handed on without waiting.
+    unwaited: Arc<Semaphore>,
 }
 
 /// Until when which node is left alone.
@@ -79,10 +83,14 @@ pub fn client(config: &Config) -> Result<RpcClient, Error> {
     if nodes.is_empty() {
         return Err(refuse("there must be at least one".to_owned()));
     }
-    Ok(RpcClient::new(
-        Nodes { nodes: nodes.into(), turn: Arc::default(), mute: Rests::default(), late: Rests::default() },
-        false,
-    ))
+    let nodes = Nodes {
+        nodes: nodes.into(),
+        turn: Arc::default(),
+        mute: Rests::default(),
+        late: Rests::default(),
+        unwaited: Arc::new(Semaphore::new(UNWAITED_MAX)),
+    };
+    Ok(RpcClient::new(nodes, false))
 }
 
 impl Nodes {
@@ -144,22 +152,38 @@ impl Nodes {
     }
 
     /// Hands a transaction to every node: one that takes it is enough, and the others are hardly waited for. One that hangs is
-    /// waited for once in a while alone.
+    /// waited for once in a while alone, and where no other answers; it is handed the rest without waiting.
     async fn broadcast(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
         let all = 0..self.nodes.len();
         let (resting, awake): (Vec<usize>, Vec<usize>) =
             all.partition(|at| self.mute.has(*at) || self.late.has(*at));
-        let mut worst = None;
-        for some in [awake, resting] {
-            match self.hand_to(&some, &packet).await {
-                Some(Ok(taken)) if !taken.is_error() => return Ok(taken),
-                // The words of a node say more than the want of any.
-                Some(Ok(refused)) => worst = Some(Ok(refused)),
-                Some(Err(error)) => worst = worst.or(Some(Err(error))),
-                None => {}
-            }
+        let answer = self.hand_to(&awake, &packet).await;
+        // That it is known already, or its nonce used, is an answer as well.
+        if let Some(Ok(answer)) = answer {
+            self.hand_on(&resting, &packet);
+            return Ok(answer);
         }
-        worst.unwrap_or_else(|| Err(TransportErrorKind::custom_str("there is no node")))
+        let last = self.hand_to(&resting, &packet).await;
+        match (last, answer) {
+            (Some(Ok(last)), _) => Ok(last),
+            (_, Some(answer)) | (Some(answer), None) => answer,
+            (None, None) => Err(TransportErrorKind::custom_str("there is no node")),
+        }
+    }
+
+    /// Hands a transaction to nodes that are late, and waits for none: the one that took it may keep it to itself.
+    fn hand_on(&self, some: &[usize], packet: &RequestPacket) {
+        for at in some.iter().filter(|at| !self.mute.has(**at)) {
+            let (Some(node), Ok(place)) = (self.nodes.get(*at), self.unwaited.clone().try_acquire_owned())
+            else {
+                continue;
+            };
+            let call = node.clone().call(packet.clone());
+            tokio::spawn(async move {
+                let _answer = call.await;
+                drop(place);
+            });
+        }
     }
 
     /// Hands a transaction to these nodes; the answer of the first that took it, or else the one that says most.

@@ -121,7 +121,7 @@ impl Watch {
             return self.range_of(rpc, rpc.0.node().await?, (from, to)).await;
         }
         let mut nodes = rpc.0.in_turn().into_iter();
-        let (mut said, mut failed) = (Vec::new(), None);
+        let (mut said, mut failed, mut large) = (Vec::new(), None, None);
         // So many at once, then one by one for those that fail or differ.
         let mut asked: Vec<_> = nodes.by_ref().take(quorum).collect();
         while !asked.is_empty() {
@@ -129,7 +129,8 @@ impl Watch {
             for answer in futures::future::join_all(asking).await {
                 match answer {
                     Ok(ranged) => said.push(ranged),
-                    Err(error @ RpcError::TooLarge { .. }) => return Err(error),
+                    // The others may bear it: one that refuses everything must not hold up those who answer.
+                    Err(error @ RpcError::TooLarge { .. }) => large = Some(error),
                     Err(error) => failed = Some(error),
                 }
             }
@@ -149,6 +150,9 @@ impl Watch {
         }
         let words = format!("no {quorum} nodes tell the same of blocks {from} to {to}");
         let differ = said.len() >= quorum;
+        if let Some(large) = large.filter(|_| !differ) {
+            return Err(large);
+        }
         Err(failed.filter(|_| !differ).unwrap_or(RpcError::Inconsistent(words)))
     }
 

@@ -58,7 +58,7 @@ pub(super) struct Sight {
     pub latest: Block,
     /// The newest block that the chain calls final, looked at before anything else.
     pub finalized: Block,
-    accounts: HashMap<Address, Account>,
+    accounts: BTreeMap<Address, Account>,
 }
 
 impl Sight {
@@ -212,7 +212,7 @@ impl Manager {
         let all: BTreeSet<Address> = own.chain(open.iter().map(|attempt| attempt.signer)).collect();
         let asked: Vec<_> = all.iter().map(|address| self.chain.account(*address, &finalized)).collect();
         let known: Vec<Account> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        let mut accounts: HashMap<Address, Account> = all.into_iter().zip(known).collect();
+        let mut accounts: BTreeMap<Address, Account> = all.into_iter().zip(known).collect();
         for (address, account) in &mut accounts {
             if account.nonce_final.is_none() {
                 account.nonce_final =
@@ -233,7 +233,9 @@ impl Manager {
         for attempt in open {
             let hash = attempt.hash;
             let before = self.receipts.get(&hash).copied().flatten();
-            let possible = self.sight.is_none() || attempt.nonce <= sight.nonce_latest(attempt.signer);
+            // What is final may come from a node that is ahead of the one that says what is next.
+            let next = sight.nonce_latest(attempt.signer).max(sight.nonce_final(attempt.signer));
+            let possible = self.sight.is_none() || attempt.nonce <= next;
             match before {
                 Some(_) if same => drop(receipts.insert(hash, before)),
                 None if !possible => drop(receipts.insert(hash, None)),

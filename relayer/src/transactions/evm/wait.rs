@@ -281,7 +281,7 @@ impl Manager {
         let mut lines = Vec::new();
         for line in join_all(signing).await {
             let (signed, failed) = line?;
-            if let Some((_, attempt)) = signed.first() {
+            if let (Some((_, attempt)), None) = (signed.first(), &failed) {
                 self.speaks(desk, attempt.signer);
             }
             if let Some((left, words)) = failed {

@@ -130,7 +130,10 @@ impl Manager {
                 } else {
                     self.nothing(signer.address()).await?
                 };
-                self.replace(desk, sight, kept, &signer, (kind, draft, nonce, fees)).await
+                if !self.replace(desk, sight, kept, &signer, (kind, draft, nonce, fees)).await? {
+                    self.resend(desk, kept, &attempts, sight).await;
+                }
+                Ok(())
             }
             Next::TooDear { reason } => {
                 desk.alarms.raise(PRICE, reason, desk.now_ms());
@@ -187,6 +190,7 @@ impl Manager {
         !self.unexplained.believed(id, sight.latest.hash)
     }
 
+    /// False where the key is out of reach: then what is stored will have to do until the next round.
     async fn replace(
         &mut self,
         desk: &mut Desk<'_>,
@@ -194,14 +198,13 @@ impl Manager {
         kept: &Kept,
         signer: &Signer,
         (kind, draft, nonce, fees): (Kind, Draft, u64, Fees),
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let now_ms = desk.now_ms();
         let signed = self.signed(signer, Some(kept), kind, &draft, nonce, fees, (now_ms, sight)).await;
         let attempt = match signed {
-            // The stored bytes are still sent; the next round tries again.
             Err(Error::Sign(words)) => {
                 self.is_mute(desk, signer.address(), words);
-                return Ok(());
+                return Ok(false);
             }
             signed => signed?,
         };
@@ -227,7 +230,7 @@ impl Manager {
             metrics::counter!("relayer_cancellations_total").increment(1);
         }
         self.send(desk, &kept.intent.key, &attempt).await;
-        Ok(())
+        Ok(true)
     }
 
     /// Sends again, of every nonce that is not mined, the dearest transaction, when its time has come.

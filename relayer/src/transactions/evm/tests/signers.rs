@@ -222,7 +222,8 @@ async fn a_node_that_hangs_is_waited_for_once_and_not_with_every_transaction() {
     for key in &keys {
         world.comes_to(&relayer, key, "done").await;
     }
-    assert_eq!((world.wire.sent().len(), hanging.unanswered()), (4, 1));
+    // It is handed each of them all the same.
+    assert_eq!((world.wire.sent().len(), hanging.unanswered()), (4, 4));
     // As long as one call of a node may take.
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     relayer.stop().await;
