@@ -91,7 +91,7 @@ async fn a_blockhash_that_expires_leads_to_a_second_transaction_and_one_effect()
 #[tokio::test]
 async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_bytes() {
     for db in on_both().await {
-        let world = World::new(1).await;
+        let world = World::unhurried(1).await;
         world.wire.cut(true);
         world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
         let relayer = world.start(world.config(&db)).await;

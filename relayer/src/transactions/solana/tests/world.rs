@@ -54,6 +54,15 @@ impl World {
         Self::in_pool(net, pool, members).await
     }
 
+    /// As [`World::new`] where a transaction stays valid for half a minute, and not for seven seconds.
+    pub async fn unhurried(seats: u8) -> Self {
+        let ports = surfnet::Ports::free().unwrap();
+        let net = endowed(Surfnet::launch(ports, 200).await.unwrap()).await;
+        let members = u64::from(seats) * 2 + 2;
+        let pool = pool(&net, seats, None, members).await;
+        Self::in_pool(net, pool, members).await
+    }
+
     /// A disputed deal whose pool of one seat has a parent of one seat.
     pub async fn appealable() -> Self {
         let net = start().await;
@@ -196,7 +205,10 @@ impl World {
 }
 
 async fn start() -> Surfnet {
-    let net = Surfnet::start().await;
+    endowed(Surfnet::start().await).await
+}
+
+async fn endowed(net: Surfnet) -> Surfnet {
     for number in [BUYER, SELLER, RELAYS, KEEPER, OTHER] {
         net.endow(&key(&keypair(number)), surfnet::ENDOWMENT).await;
     }
