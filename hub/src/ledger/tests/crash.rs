@@ -59,7 +59,7 @@ async fn a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing() {
     if let Some(folder) = std::env::var_os(CHILD) {
         return child(Path::new(&folder)).await;
     }
-    for hub in TestHub::on_both().await {
+    for hub in TestHub::on_both_with(|config| config.time_credit_limit = 2_000).await {
         let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
         let eleven = "2026-11-21T11:00:00Z";
         let mut records = vec![between(&hub, &anna, &ben, "transfer@1", transfer(&ben, "100"))];

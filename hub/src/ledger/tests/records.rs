@@ -185,7 +185,7 @@ async fn a_hold_is_captured_by_the_payer_or_released_by_the_payee_or_expires() {
 
 #[tokio::test]
 async fn the_credit_limit_is_what_the_hub_said_last() {
-    for mut hub in TestHub::on_both().await {
+    for mut hub in TestHub::on_both_with(|config| config.time_credit_limit = 2_000).await {
         let said = async |hub: &TestHub| -> i64 {
             let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM log WHERE kind = 'asset@1'";
             sqlx::query_scalar(sql).fetch_one(&hub.eyes).await.unwrap()

@@ -192,7 +192,9 @@ async fn what_was_disproven_stops_everything_over_a_restart_until_a_proof_bears_
             indexer.until("a look", |s| s.head.is_some_and(|h| h.number == head)).await;
             // It tried to prove it again, and found the same.
             let still = indexer.until("a proof", |s| s.unproven.is_some()).await;
-            assert_eq!((still.cursor, &still.alarms), (before.cursor, &before.alarms), "{:?}", db.engine);
+            assert_eq!(still.cursor, before.cursor, "{:?}", db.engine);
+            // That the node lies is said as well, some time.
+            assert!(still.alarms.contains(&FaultKind::Disproven), "{:?}: {:?}", db.engine, still.alarms);
             let (ready, words) = indexer.raw("/ready").await;
             assert!(ready == 503 && words.contains("disproven"), "{ready} {words}");
             assert_eq!(indexer.feed().await, feed);
