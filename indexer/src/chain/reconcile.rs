@@ -2,6 +2,7 @@
 //! otherwise about also after it is closed, until they agree.
 
 use protocol::{
+    chain::ChainId,
     deal::{DealState, Status},
     wire::view::{Deal, DealStatus, FaultKind},
 };
@@ -143,6 +144,10 @@ fn case_of(state: &State) -> Option<Subject> {
     (deal.status == DealStatus::Disputed).then_some(Subject::Case { deal: deal.deal, escrow, arbiter })
 }
 
+/// Seconds. A node of Solana tells an estimate of when a block was made (RPC method `getBlockTime`), and the program keeps what
+/// its clock said.
+const SOLANA_TIME_LEEWAY: u128 = 2;
+
 /// How what the contract says of a deal differs from what its events add up to.
 pub(crate) fn deal_differs(deal: &Deal, told: &DealState) -> Option<String> {
     let status = match deal.status {
@@ -160,7 +165,11 @@ pub(crate) fn deal_differs(deal: &Deal, told: &DealState) -> Option<String> {
         ("refunded", deal.refunded, told.refunded),
         ("funded_at", u128::from(deal.funded_at), u128::from(told.funded_at)),
     ];
-    let differs = pairs.into_iter().find(|(_, ours, theirs)| ours != theirs);
+    let leeway = |field| match deal.terms.escrow.chain {
+        ChainId::Solana(_) if field == "funded_at" => SOLANA_TIME_LEEWAY,
+        ChainId::Solana(_) | ChainId::Eip155(_) => 0,
+    };
+    let differs = pairs.into_iter().find(|(field, ours, theirs)| ours.abs_diff(*theirs) > leeway(*field));
     differs
         .map(|(field, ours, theirs)| format!("{field} is {ours} by the events, and {theirs} by the contract"))
 }
