@@ -4,6 +4,8 @@
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, Bytes};
+use std::collections::BTreeMap;
+
 use axum::{
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode},
@@ -225,7 +227,15 @@ pub(crate) async fn standing(
 
 fn transactions(events: &[(Finality, ChainEvent)]) -> Vec<DealTransaction> {
     let mut ordered: Vec<_> = events.iter().collect();
-    ordered.sort_by_key(|(_, event)| event_order(event.chain(), event.block_number, event.log_index));
+    // The feed tells an event again when it settles: that must not part the events of one transaction.
+    let mut first = BTreeMap::new();
+    for (at, (_, event)) in events.iter().enumerate() {
+        first.entry(event.transaction).or_insert(at);
+    }
+    ordered.sort_by_key(|(_, event)| {
+        let order = event_order(event.chain(), event.block_number, event.log_index);
+        (order, first.get(&event.transaction).copied(), event.log_index)
+    });
     ordered
         .into_iter()
         .map(|(finality, event)| DealTransaction {
