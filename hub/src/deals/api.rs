@@ -1,11 +1,12 @@
 //! `GET /v1/purchases`, `GET /v1/purchases/{id}`, and the relayer's doors: `POST /v1/chain-events`, `GET /v1/intents`,
 //! `POST /v1/intents/progress`.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use alloy::primitives::{B256, Bytes};
-use std::collections::BTreeMap;
-
 use axum::{
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode},
