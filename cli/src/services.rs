@@ -179,6 +179,8 @@ pub async fn chain(arguments: ChainArgs) -> Result<()> {
     let mut command = Command::new(anvil()?);
     command
         .args(["--host", "127.0.0.1", "--slots-in-an-epoch", "1", "--quiet"])
+        // Otherwise it writes thousands of old states to the home folder, and leaves them there when it is killed.
+        .args(["--prune-history", "64"])
         .arg("--port")
         .arg(arguments.port.to_string())
         .arg("--block-time")

@@ -10,7 +10,8 @@ const ANVIL = process.env.EARNEST_ANVIL
   ?? fileURLToPath(new URL('../../../contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil', import.meta.url));
 // Nothing is paid for gas, so that balances add up to the last unit.
 // The chain is not anvil's usual 31337: the literal of Permit2 remembers that one's domain, of another address.
-const ARGUMENTS = ['--port', '0', '--chain-id', '31338', '--gas-price', '0',
+// Old states stay in memory: anvil would leave them in the home folder when it is killed.
+const ARGUMENTS = ['--port', '0', '--chain-id', '31338', '--prune-history', '512', '--gas-price', '0',
   '--block-base-fee-per-gas', '0', '--disable-min-priority-fee'];
 const START = 1_900_000_000;
 const GAS = 15_000_000;
