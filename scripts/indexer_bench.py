@@ -16,6 +16,8 @@ import tempfile
 import time
 import urllib.request
 
+import release
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ROOT / "tests/bench"
 CACHE = pathlib.Path(os.environ.get("EARNEST_BENCH", pathlib.Path.home() / ".cache/earnest/bench"))
@@ -95,14 +97,14 @@ class Tools:
     """The programs, built or found."""
 
     def __init__(self):
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
-        self.earnest = pathlib.Path(os.environ.get("EARNEST_BENCH_BINARY", target / "earnest"))
-        self.bench = pathlib.Path(os.environ.get("EARNEST_BENCH_PARTS", target / "bench"))
-        if "EARNEST_BENCH_BINARY" not in os.environ or "EARNEST_BENCH_PARTS" not in os.environ:
-            build = ["cargo", "build", "--locked", "--quiet", "--release", "--package", "cli", "--package", "bench"]
-            subprocess.run(build, cwd=ROOT, check=True)
-        npm = ROOT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
-        self.anvil = os.environ.get("EARNEST_ANVIL", npm)
+        if "EARNEST_BENCH_BINARY" in os.environ and "EARNEST_BENCH_PARTS" in os.environ:
+            npm = ROOT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
+            self.anvil = os.environ.get("EARNEST_ANVIL", npm)
+            self.earnest = pathlib.Path(os.environ["EARNEST_BENCH_BINARY"])
+            self.bench = pathlib.Path(os.environ["EARNEST_BENCH_PARTS"])
+        else:
+            folder, self.anvil = release.binaries()
+            self.earnest, self.bench = folder / "earnest", folder / "bench"
         self.ponder = CACHE / "ponder"
         self.install_ponder()
 

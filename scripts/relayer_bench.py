@@ -10,13 +10,15 @@ import pathlib
 import subprocess
 import sys
 
+import release
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 P99_BLOCKS_MAX = 6
 
 
 def figures():
     """Both runs. `EARNEST_RULINGS` (1000) and `EARNEST_SEED` (1) change the number of rulings and the faults."""
-    binaries, anvil = build()
+    binaries, anvil = release.binaries()
     fair, chaos = measure(binaries, anvil, False), measure(binaries, anvil, True)
     blocks, seconds = fair["intent_to_final_blocks"], fair["intent_to_final_seconds"]
     ledger = fair["ledger"]
@@ -67,21 +69,6 @@ def above(made):
 
 def figure(name, value, unit, aim=None):
     return {"name": name, "value": value, "unit": unit, "aim": aim}
-
-
-BUILD = """set -e
-. scripts/prepare.sh
-{ need_rust; foundry; cargo build --locked --release --package cli --package rulings --bin earnest --bin rulings; } >&2
-printf '%s\\n%s\\n' "$(target)/release" "$EARNEST_ANVIL"
-"""
-
-
-def build():
-    """Where the binaries lie, and anvil."""
-    built = subprocess.run(["bash", "-c", BUILD], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    if built.returncode != 0:
-        sys.exit(built.returncode)
-    return built.stdout.splitlines()
 
 
 def measure(binaries, anvil, chaos):
