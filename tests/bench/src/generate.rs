@@ -16,14 +16,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    corpus::{Corpus, Place, Planned},
+    corpus::{Corpus, Place},
     rows::Rows,
 };
 
 /// Empty blocks after the corpus, so that all of it is final by any subject's rule.
 const TAIL: u64 = 200;
-/// Blocks that one request asks the node to mine.
-const AT_ONCE: usize = 50;
 
 /// Put the corpus on an empty anvil that mines nothing by itself; answers what every subject must find there.
 #[derive(clap::Args, Debug)]
@@ -96,24 +94,6 @@ impl Anvil {
         Ok(())
     }
 
-    /// Sends transactions and mines a block of each, in one request: the node takes the calls of a batch in order.
-    async fn chain(&self, place: &Place, planned: &[Planned]) -> Result<()> {
-        let mut batch = self.client.new_batch();
-        let mut mined = Vec::with_capacity(planned.len());
-        for planned in planned {
-            let from = place.wallets[planned.wallet].address();
-            let request = transaction(from, place.escrow, &planned.data, planned.value);
-            let sent = batch.add_call::<_, B256>("eth_sendTransaction", &(request,))?;
-            mined.push((sent, batch.add_call::<_, Value>("evm_mine", &())?));
-        }
-        batch.send().await?;
-        for (sent, block) in mined {
-            sent.await?;
-            block.await?;
-        }
-        Ok(())
-    }
-
     /// How many logs the escrow has emitted in a range of blocks.
     async fn logs(&self, escrow: Address, from: u64, to: u64) -> Result<u64> {
         let filter = json!({"address": escrow, "fromBlock": U64::from(from), "toBlock": U64::from(to)});
@@ -134,16 +114,15 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
     let mut block = 2;
     let mut checked = block;
     while rows.count < arguments.events {
-        let mut many = Vec::with_capacity(AT_ONCE);
-        while many.len() < AT_ONCE && rows.count < arguments.events {
-            let planned = corpus.next()?;
-            block += 1;
-            for (index, (name, fields)) in planned.events.iter().enumerate() {
-                rows.add((block, u64::try_from(index)?), name, fields)?;
-            }
-            many.push(planned);
+        let planned = corpus.next()?;
+        block += 1;
+        for (index, (name, fields)) in planned.events.iter().enumerate() {
+            rows.add((block, u64::try_from(index)?), name, fields)?;
         }
-        anvil.chain(&place, &many).await?;
+        let from = place.wallets[planned.wallet].address();
+        // One by one: the parts of a JSON-RPC batch may run at one time, and two transactions then ask for one nonce.
+        anvil.send(from, place.escrow, &planned.data, planned.value).await?;
+        anvil.mine().await?;
         // A transaction that failed leaves its block without events: better known now than at the end.
         if block - checked >= 1_000 || rows.count >= arguments.events {
             let found = anvil.logs(place.escrow, checked + 1, block).await?;
