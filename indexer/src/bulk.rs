@@ -1,5 +1,6 @@
 //! Many rows in one statement, and what differs between the engines in it.
 
+use alloy::hex;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, any::AnyArguments, query::Query};
 
 use crate::{Error, columns::json};
@@ -17,6 +18,7 @@ const STATEMENT_MAX: usize = 256;
 pub(crate) enum Cell {
     Number(i64),
     Text(String),
+    Bytes(Vec<u8>),
 }
 
 impl From<i64> for Cell {
@@ -37,6 +39,12 @@ impl From<&str> for Cell {
     }
 }
 
+impl From<Vec<u8>> for Cell {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
 /// The insertion of rows of `N` columns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Insert<const N: usize> {
@@ -46,47 +54,111 @@ pub(crate) struct Insert<const N: usize> {
     pub then: &'static str,
 }
 
+/// A statement with what is bound to it.
+type Bound = Query<'static, Any, AnyArguments>;
+
 impl<const N: usize> Insert<N> {
-    /// Inserts rows in their order. The statements have 256, 128, … 2, 1 rows, so that each engine prepares nine for a table
-    /// at most, whatever the number of rows.
-    pub async fn rows(&self, on: &mut AnyConnection, rows: Vec<[Cell; N]>) -> Result<(), Error> {
-        let numbered = on.backend_name() == "PostgreSQL";
-        let mut rows = rows.into_iter();
-        while let Some(power) = rows.len().min(STATEMENT_MAX).checked_ilog2() {
-            let count = 1_usize << power;
-            let mut query = sqlx::query(AssertSqlSafe(self.text(count, numbered)));
-            for cell in rows.by_ref().take(count).flatten() {
-                query = match cell {
-                    Cell::Number(number) => query.bind(number),
-                    Cell::Text(text) => query.bind(text),
-                };
-            }
-            query.execute(&mut *on).await?;
+    /// Inserts rows in their order. Each is asked for when its turn comes, while the engine is at those before it.
+    pub async fn rows(
+        &self,
+        on: &mut AnyConnection,
+        mut rows: impl ExactSizeIterator<Item = Result<[Cell; N], Error>>,
+    ) -> Result<(), Error> {
+        let arrays = on.backend_name() == "PostgreSQL";
+        let mut next = move || if arrays { self.arrays(&mut rows) } else { self.values(&mut rows) };
+        let mut statement = next()?;
+        while let Some(ready) = statement {
+            // In this order: the engine begins with the one before the next is made.
+            let (done, made) = tokio::join!(biased; ready.execute(&mut *on), async { next() });
+            done?;
+            statement = made?;
         }
         Ok(())
     }
 
-    /// The statement for this many rows. SQLite looks a parameter with a number up by its name, and one without takes none.
-    fn text(&self, rows: usize, numbered: bool) -> String {
-        let mut text = format!("INSERT INTO {} ({}) VALUES ", self.table, self.columns.join(", "));
-        let mut parameter = 0_usize;
-        for row in 0..rows {
-            text.push_str(if row == 0 { "(" } else { ", (" });
-            for column in 0..N {
-                text.push_str(if column == 0 { "" } else { ", " });
-                if numbered {
-                    parameter = parameter.saturating_add(1);
-                    text.push('$');
-                    text.push_str(&parameter.to_string());
-                } else {
-                    text.push('?');
-                }
+    /// The next rows, a parameter for each cell. The statements have 256, 128, … 2, 1 rows, so that nine are prepared for a
+    /// table at most, whatever the number of rows. A parameter with a number SQLite would look up by its name.
+    fn values(
+        &self,
+        rows: &mut impl ExactSizeIterator<Item = Result<[Cell; N], Error>>,
+    ) -> Result<Option<Bound>, Error> {
+        let Some(power) = rows.len().min(STATEMENT_MAX).checked_ilog2() else { return Ok(None) };
+        let count = 1_usize << power;
+        let row = format!("({})", ["?"; N].join(", "));
+        let values = vec![row.as_str(); count].join(", ");
+        let text = format!("{} VALUES {values} {}", self.head(), self.then);
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for row in rows.take(count) {
+            for cell in row? {
+                query = match cell {
+                    Cell::Number(number) => query.bind(number),
+                    Cell::Text(text) => query.bind(text),
+                    Cell::Bytes(bytes) => query.bind(bytes),
+                };
             }
-            text.push(')');
         }
-        text.push(' ');
-        text.push_str(self.then);
-        text
+        Ok(Some(query))
+    }
+
+    /// The next rows, an array for each column, in PostgreSQL's own notation: of a statement with a parameter for each cell
+    /// it makes a plan with as many parts, every time.
+    fn arrays(
+        &self,
+        rows: &mut impl Iterator<Item = Result<[Cell; N], Error>>,
+    ) -> Result<Option<Bound>, Error> {
+        let mut arrays: [String; N] = std::array::from_fn(|_| String::new());
+        let mut kinds = [""; N];
+        for row in rows.take(ROWS_MAX) {
+            for ((array, kind), cell) in arrays.iter_mut().zip(&mut kinds).zip(row?) {
+                array.push(if array.is_empty() { '{' } else { ',' });
+                *kind = cell.write(array);
+            }
+        }
+        if arrays.iter().any(String::is_empty) {
+            return Ok(None);
+        }
+        let unnested: Vec<String> =
+            kinds.iter().zip(1..).map(|(kind, at)| format!("CAST(${at} AS {kind}[])")).collect();
+        let text = format!("{} SELECT * FROM unnest({}) {}", self.head(), unnested.join(", "), self.then);
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for mut array in arrays {
+            array.push('}');
+            query = query.bind(array);
+        }
+        Ok(Some(query))
+    }
+
+    fn head(&self) -> String {
+        format!("INSERT INTO {} ({})", self.table, self.columns.join(", "))
+    }
+}
+
+impl Cell {
+    /// Writes it as an element of an array, and answers the type of the column.
+    fn write(self, array: &mut String) -> &'static str {
+        match self {
+            Self::Number(number) => {
+                array.push_str(&number.to_string());
+                "BIGINT"
+            }
+            Self::Text(text) => {
+                array.push('"');
+                for letter in text.chars() {
+                    if matches!(letter, '"' | '\\') {
+                        array.push('\\');
+                    }
+                    array.push(letter);
+                }
+                array.push('"');
+                "TEXT"
+            }
+            Self::Bytes(bytes) => {
+                array.push_str("\"\\\\x");
+                array.push_str(&hex::encode(bytes));
+                array.push('"');
+                "BYTEA"
+            }
+        }
     }
 }
 
@@ -127,18 +199,48 @@ impl About {
 
 #[cfg(test)]
 mod tests {
-    use super::Insert;
+    use service::db::{Db, testing::on_both};
+    use sqlx::Row;
+
+    use super::{Cell, Insert, ROWS_MAX};
+
+    #[tokio::test]
+    async fn whatever_is_in_a_cell_comes_back_on_both_engines() {
+        const INTO: Insert<3> = Insert { table: "t", columns: ["n", "x", "b"], then: "" };
+        let texts = ["", "NULL", "{a,b}", "\"", "\\", "\\\"\\\\", " ö\n'", "a\"b\\c,d"];
+        let bytes = [vec![], vec![0], vec![0x5c, 0x22, 0xff], (0..=255).collect()];
+        for fresh in on_both().await {
+            let db = Db::open(&fresh.url, crate::SCHEMA).await.unwrap();
+            let mut write = db.begin().await.unwrap();
+            let create = match fresh.engine {
+                service::db::Engine::Sqlite => "CREATE TABLE t (n INTEGER, x TEXT, b BLOB) STRICT",
+                service::db::Engine::Postgres => "CREATE TABLE t (n BIGINT, x TEXT, b BYTEA)",
+            };
+            sqlx::query(create).execute(write.on()).await.unwrap();
+            // More than one statement, and not a power of two.
+            let rows: Vec<(i64, &str, Vec<u8>)> = (0..ROWS_MAX + 11)
+                .map(|n| (i64::try_from(n).unwrap() - 5, texts[n % 8], bytes[n % 4].clone()))
+                .collect();
+            let cells = rows.iter().cloned().map(|(n, x, b)| Ok([n.into(), x.into(), b.into()]));
+            INTO.rows(write.on(), cells).await.unwrap();
+            let found = sqlx::query("SELECT n, x, b FROM t ORDER BY n").fetch_all(write.on()).await.unwrap();
+            let found: Vec<(i64, String, Vec<u8>)> =
+                found.iter().map(|row| (row.get("n"), row.get("x"), row.get("b"))).collect();
+            assert_eq!(found.len(), rows.len());
+            for (found, (n, x, b)) in found.iter().zip(&rows) {
+                assert_eq!((found.0, found.1.as_str(), &found.2), (*n, *x, b), "{:?}", fresh.engine);
+            }
+        }
+    }
 
     #[test]
-    fn a_statement_has_a_parameter_for_every_cell_in_the_words_of_its_engine() {
-        let insert = Insert { table: "t", columns: ["a", "b"], then: "ON CONFLICT DO NOTHING" };
-        assert_eq!(
-            insert.text(2, false),
-            "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING"
-        );
-        assert_eq!(
-            insert.text(2, true),
-            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
-        );
+    fn a_cell_stands_in_an_array_as_its_kind() {
+        let written = |cell: Cell| {
+            let mut array = String::new();
+            (cell.write(&mut array), array)
+        };
+        assert_eq!(written((-7).into()), ("BIGINT", "-7".to_owned()));
+        assert_eq!(written("a\"\\".into()), ("TEXT", "\"a\\\"\\\\\"".to_owned()));
+        assert_eq!(written(vec![0, 255].into()), ("BYTEA", "\"\\\\x00ff\"".to_owned()));
     }
 }

@@ -2,8 +2,11 @@
 
 use std::str::FromStr;
 
-use alloy::primitives::B256;
-use protocol::wire::feed::Finality;
+use alloy::{hex, primitives::B256};
+use protocol::{
+    chain::{Address, TransactionId},
+    wire::feed::Finality,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, any::AnyRow};
 
@@ -27,6 +30,27 @@ pub(crate) const fn finality_name(finality: Finality) -> &'static str {
     }
 }
 
+/// An address as the bytes that it is; the kind of chain is told by their number.
+pub(crate) fn address_bytes(address: &Address) -> Vec<u8> {
+    match address {
+        Address::Evm(address) => address.to_vec(),
+        Address::Solana(key) => key.to_vec(),
+    }
+}
+
+/// A transaction as the bytes that it is; the kind of chain is told by their number.
+pub(crate) fn transaction_bytes(transaction: &TransactionId) -> Vec<u8> {
+    match transaction {
+        TransactionId::Evm(hash) => hash.to_vec(),
+        TransactionId::Solana(signature) => signature.to_vec(),
+    }
+}
+
+/// Topics one behind the other.
+pub(crate) fn topics_bytes(topics: &[B256]) -> Vec<u8> {
+    topics.iter().flatten().copied().collect()
+}
+
 /// Typed reading of a row's columns.
 pub(crate) trait Columns {
     fn text(&self, column: &'static str) -> Result<String, Error>;
@@ -36,14 +60,56 @@ pub(crate) trait Columns {
     fn parsed_or_none<T: FromStr>(&self, column: &'static str) -> Result<Option<T>, Error>;
     fn decoded<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error>;
     fn finality(&self, column: &'static str) -> Result<Finality, Error>;
+    fn bytes(&self, column: &'static str) -> Result<&[u8], Error>;
+    fn key(&self, column: &'static str) -> Result<i64, Error>;
     fn hash(&self, column: &'static str) -> Result<B256, Error> {
         self.parsed(column)
     }
+    fn word(&self, column: &'static str) -> Result<B256, Error> {
+        let bytes = self.bytes(column)?;
+        B256::try_from(bytes).map_err(|_| damaged_bytes(column, bytes))
+    }
+    fn address(&self, column: &'static str) -> Result<Address, Error> {
+        let bytes = self.bytes(column)?;
+        if let Ok(key) = bytes.try_into() {
+            return Ok(Address::Solana(key));
+        }
+        let address = alloy::primitives::Address::try_from(bytes);
+        address.map(Address::Evm).map_err(|_| damaged_bytes(column, bytes))
+    }
+    fn transaction(&self, column: &'static str) -> Result<TransactionId, Error> {
+        let bytes = self.bytes(column)?;
+        if let Ok(signature) = bytes.try_into() {
+            return Ok(TransactionId::Solana(signature));
+        }
+        B256::try_from(bytes).map(TransactionId::Evm).map_err(|_| damaged_bytes(column, bytes))
+    }
+    fn topics(&self, column: &'static str) -> Result<Vec<B256>, Error> {
+        let bytes = self.bytes(column)?;
+        let (topics, rest) = bytes.as_chunks::<32>();
+        if rest.is_empty() {
+            Ok(topics.iter().map(B256::from).collect())
+        } else {
+            Err(damaged_bytes(column, bytes))
+        }
+    }
+}
+
+fn damaged_bytes(column: &'static str, bytes: &[u8]) -> Error {
+    Error::damaged(column, &hex::encode_prefixed(bytes))
 }
 
 impl Columns for AnyRow {
     fn text(&self, column: &'static str) -> Result<String, Error> {
         Ok(self.try_get::<String, _>(column)?)
+    }
+
+    fn bytes(&self, column: &'static str) -> Result<&[u8], Error> {
+        Ok(self.try_get::<&[u8], _>(column)?)
+    }
+
+    fn key(&self, column: &'static str) -> Result<i64, Error> {
+        Ok(self.try_get(column)?)
     }
 
     fn number(&self, column: &'static str) -> Result<u64, Error> {

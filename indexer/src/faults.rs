@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, Row};
 
 use crate::{
     Error,
-    bulk::{About, ROWS_MAX, about},
+    bulk::{About, about},
     columns::Columns,
 };
 
@@ -71,20 +71,22 @@ pub(crate) async fn clear(
     Ok(())
 }
 
-/// Clears the faults about missing events that were found at events of these subjects.
-pub(crate) async fn clear_gaps(on: &mut AnyConnection, subjects: &[String], now: i64) -> Result<(), Error> {
-    const CLEAR: About = about!(
-        "UPDATE faults SET cleared_at = $2 WHERE kind = 'count_gap' AND cleared_at IS NULL AND subject IN \
-         (SELECT id FROM events WHERE subject IN",
-        ")"
-    );
-    for subjects in subjects.chunks(ROWS_MAX) {
-        CLEAR.texts(on, subjects)?.bind(now).execute(&mut *on).await?;
-    }
+/// Clears the faults about missing events that were found at events of the subjects with these keys, at most
+/// [`ROWS_MAX`](crate::bulk::ROWS_MAX).
+pub(crate) async fn clear_gaps(on: &mut AnyConnection, keys: &[i64], now: i64) -> Result<(), Error> {
+    const CLEAR: About = About {
+        sqlite: "UPDATE faults SET cleared_at = $2 WHERE kind = 'count_gap' AND cleared_at IS NULL AND subject IN \
+         (SELECT '0x' || lower(hex(id)) FROM events WHERE subject IN (SELECT value FROM json_each($1)))",
+        postgres: "UPDATE faults SET cleared_at = $2 WHERE kind = 'count_gap' AND cleared_at IS NULL AND subject IN \
+         (SELECT '0x' || encode(id, 'hex') FROM events WHERE subject IN \
+         (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST($1 AS json))))",
+    };
+    CLEAR.texts(on, keys)?.bind(now).execute(on).await?;
     Ok(())
 }
 
-/// Clears the faults about states that are folded anew: what the contracts say of them is asked again.
+/// Clears the faults about states that are folded anew, at most [`ROWS_MAX`](crate::bulk::ROWS_MAX): what the contracts say of
+/// them is asked again.
 pub(crate) async fn clear_differs(
     on: &mut AnyConnection,
     chain: i64,
@@ -96,9 +98,7 @@ pub(crate) async fn clear_differs(
          AND subject IN",
         ""
     );
-    for subjects in subjects.chunks(ROWS_MAX) {
-        CLEAR.texts(on, subjects)?.bind(now).bind(chain).execute(&mut *on).await?;
-    }
+    CLEAR.texts(on, subjects)?.bind(now).bind(chain).execute(on).await?;
     Ok(())
 }
 

@@ -1,24 +1,22 @@
 //! Events and states told anew from the logs alone, without a chain.
 
-use std::collections::BTreeMap;
-
-use alloy::primitives::{B256, Bytes};
-use protocol::{
-    chain::{AccountId, event_id},
-    wire::feed::ChainEvent,
-};
+use protocol::wire::feed::ChainEvent;
 use service::{clock::Clock, db::Engine};
-use sqlx::{AnyConnection, AssertSqlSafe};
-use tokio::sync::mpsc;
+use sqlx::{Any, AnyConnection, AssertSqlSafe, pool::PoolConnection};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Error,
     bulk::ROWS_MAX,
-    chain::{source::decode, store::chains},
+    chain::store::chains,
     columns::{Columns, int},
     config::Config,
     faults,
-    feed::{store::index_of, teller},
+    feed::{
+        store::{event, event_columns},
+        teller,
+    },
     states::store::Folding,
     verify::Progress,
 };
@@ -56,29 +54,29 @@ pub async fn reindex(
     let mut at = Progress::begin(&mut *on).await?;
     for (chain, _) in chains(&mut *on).await? {
         // What is decoded waits for its turn to be written, and the next is read and decoded meanwhile.
-        let (sender, mut pages) = mpsc::channel(1);
-        let mut reader = db.reader().acquire().await?;
-        let read = async {
-            let read = read(&mut reader, chain, &sender).await;
-            drop(sender);
-            read
-        };
-        let fold = async {
-            let mut folding = Folding::anew(chain, now);
-            while let Some(page) = pages.recv().await {
-                let page: Page = page;
-                teller::write_events(&mut *on, page.events.iter().map(|(number, event)| (*number, event)))
-                    .await?;
-                if page.canonical {
-                    let events = page.events.iter().map(|(number, event)| (*number, event));
-                    folding.add(&mut *on, events).await?;
-                }
-                at.done = at.done.saturating_add(u64::try_from(page.events.len()).unwrap_or_default());
-                progress(at);
+        let (sender, mut pages) = mpsc::channel(PAGES);
+        let reader = db.reader().acquire().await?;
+        let reading = AbortOnDropHandle::new(tokio::spawn(read(reader, chain, sender)));
+        let mut folding = Folding::anew(chain, now);
+        while let Some(page) = pages.recv().await {
+            let Page { events, canonical } = page.await.map_err(std::io::Error::other)??;
+            let told = || events.iter().map(|(number, event)| (*number, event));
+            if canonical {
+                folding.prepare(&mut *on, events.iter().map(|(_, event)| event)).await?;
             }
-            folding.write(&mut *on).await
-        };
-        tokio::try_join!(read, fold)?;
+            let fold = async {
+                if canonical {
+                    folding.fold(told());
+                }
+            };
+            let (written, ()) = tokio::join!(biased; teller::write_events(&mut *on, told()), fold);
+            written?;
+            at.done = at.done.saturating_add(u64::try_from(events.len()).unwrap_or_default());
+            progress(at);
+        }
+        reading.await.map_err(std::io::Error::other)??;
+        folding.raise(&mut *on).await?;
+        folding.write(&mut *on).await?;
     }
     for index in indexes {
         sqlx::query(AssertSqlSafe(index)).execute(&mut *on).await?;
@@ -118,108 +116,55 @@ async fn drop_indexes(on: &mut AnyConnection) -> Result<Vec<String>, Error> {
     Ok(statements)
 }
 
+/// Pages that are decoded and wait at one time.
+const PAGES: usize = 2;
+
 /// Decoded events with the numbers of their logs.
 struct Page {
     events: Vec<(u64, ChainEvent)>,
     canonical: bool,
 }
 
-/// A page of logs as one JSON text, which costs a fraction of as many rows of so many columns: in the words of each engine.
-macro_rules! page_of_logs {
-    ($of:expr, $order:expr) => {
-        [
-            concat!(
-                "SELECT json_group_array(json_array(number, block_number, log_index, block_hash, block_time, \
-                 transaction_hash, contract, json(topics), data) ORDER BY ",
-                $order,
-                ") AS page FROM (SELECT * FROM logs WHERE chain = $1 AND ",
-                $of,
-                " ORDER BY ",
-                $order,
-                " LIMIT $4)"
-            ),
-            concat!(
-                "SELECT CAST(COALESCE(json_agg(json_build_array(number, block_number, log_index, block_hash, block_time, \
-                 transaction_hash, contract, CAST(topics AS json), data) ORDER BY ",
-                $order,
-                "), '[]') AS text) AS page FROM (SELECT * FROM logs WHERE chain = $1 AND ",
-                $of,
-                " ORDER BY ",
-                $order,
-                " LIMIT $4) AS page_of"
-            ),
-        ]
-    };
-}
+/// A page that is being decoded.
+type Decoding = JoinHandle<Result<Page, Error>>;
 
-/// A log: number, block, index, hash and time of its block, transaction, contract, topics, data.
-type Log = (u64, u64, u64, B256, u64, String, String, Vec<B256>, Bytes);
-
-/// Reads and decodes the logs of a chain: the canonical ones in the chain's order, and then the others.
-async fn read(on: &mut AnyConnection, chain: i64, pages: &mpsc::Sender<Page>) -> Result<(), Error> {
-    const CANONICAL: [&str; 2] =
-        page_of_logs!("canonical = 1 AND (block_number, log_index) > ($2, $3)", "block_number, log_index");
-    const ORPHANED: [&str; 2] = page_of_logs!("canonical = 0 AND (number, number) > ($2, $3)", "number");
-    for ([sqlite, postgres], canonical) in [(CANONICAL, true), (ORPHANED, false)] {
-        let query = if on.backend_name() == "PostgreSQL" { postgres } else { sqlite };
+/// Reads the logs of a chain, the canonical ones in the chain's order and then the others, and has them decoded.
+async fn read(mut on: PoolConnection<Any>, chain: i64, pages: mpsc::Sender<Decoding>) -> Result<(), Error> {
+    const CANONICAL: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM logs WHERE logs.chain = $1 AND logs.canonical = 1 AND (logs.block_number, logs.log_index) > ($2, $3) \
+         ORDER BY logs.block_number, logs.log_index LIMIT $4"
+    );
+    const ORPHANED: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM logs WHERE logs.chain = $1 AND logs.canonical = 0 AND (logs.number, logs.number) > ($2, $3) \
+         ORDER BY logs.number LIMIT $4"
+    );
+    for (query, canonical) in [(CANONICAL, true), (ORPHANED, false)] {
         let mut after = (-1, -1);
         loop {
-            let row = sqlx::query(query)
+            let rows = sqlx::query(query)
                 .bind(chain)
                 .bind(after.0)
                 .bind(after.1)
                 .bind(i64::try_from(ROWS_MAX).unwrap_or(i64::MAX))
-                .fetch_one(&mut *on)
+                .fetch_all(&mut *on)
                 .await?;
-            let text = row.text("page")?;
-            let decoding = tokio::task::spawn_blocking(move || decoded(&text));
-            let (last, events) = decoding.await.map_err(std::io::Error::other)??;
-            let Some((number, block_number, log_index)) = last else { break };
-            after = if canonical { (int(block_number), int(log_index)) } else { (int(number), int(number)) };
-            if pages.send(Page { events, canonical }).await.is_err() {
+            let Some(last) = rows.last() else { break };
+            let columns = if canonical { ["block_number", "log_index"] } else { ["number", "number"] };
+            let [first, second] = columns.map(|column| last.number(column).map(int));
+            after = (first?, second?);
+            let decoding = tokio::task::spawn_blocking(move || {
+                let decoded = rows.iter().map(|row| Ok((row.number("number")?, event(row)?)));
+                Ok(Page { events: decoded.collect::<Result<_, Error>>()?, canonical })
+            });
+            if pages.send(decoding).await.is_err() {
                 // Writing failed, and says so itself.
                 return Ok(());
             }
         }
     }
     Ok(())
-}
-
-/// Number, block and index of the last log of a page, and the events that its logs tell, with their numbers.
-type Decoded = (Option<(u64, u64, u64)>, Vec<(u64, ChainEvent)>);
-
-fn decoded(page: &str) -> Result<Decoded, Error> {
-    let logs: Vec<Log> =
-        serde_json::from_str(page).map_err(|error| Error::damaged("logs", &error.to_string()))?;
-    let last = logs.last().map(|(number, block_number, log_index, ..)| (*number, *block_number, *log_index));
-    // Reading one costs a hash for its checksum, and they are few.
-    let mut contracts: BTreeMap<String, AccountId> = BTreeMap::new();
-    let mut events = Vec::with_capacity(logs.len());
-    for (number, block_number, place, block_hash, block_time, transaction, contract, topics, data) in logs {
-        let contract = match contracts.get(&contract) {
-            Some(known) => *known,
-            None => {
-                let read = contract.parse().map_err(|_| Error::damaged("contract", &contract))?;
-                contracts.insert(contract, read);
-                read
-            }
-        };
-        let wrong = |reason: String| Error::Undecodable { number, reason };
-        let transaction =
-            transaction.parse().map_err(|_| Error::damaged("transaction_hash", &transaction))?;
-        let log_index = index_of(place);
-        let id = event_id(contract.chain, block_hash, transaction, log_index);
-        let event = ChainEvent {
-            id: id.map_err(|error| wrong(error.to_string()))?,
-            contract,
-            block_number,
-            block_hash,
-            block_time,
-            transaction,
-            log_index,
-            body: decode(contract, topics, data).map_err(wrong)?,
-        };
-        events.push((number, event));
-    }
-    Ok((last, events))
 }

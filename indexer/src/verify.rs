@@ -1,10 +1,9 @@
 //! Whether what the database says can be told again from its logs alone.
 
-use std::{cmp::Ordering, collections::VecDeque};
+use std::collections::BTreeSet;
 
-use alloy::primitives::{B256, Bytes};
 use protocol::{
-    chain::{ChainId, event_id},
+    chain::ChainId,
     wire::{
         feed::{ChainEvent, Finality},
         view::Fault,
@@ -15,14 +14,14 @@ use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
     Error,
-    chain::{source::decode, store::chains},
+    chain::store::chains,
     columns::{Columns, finality_name, int},
     config::Config,
     faults,
-    feed::store::{event, event_columns},
+    feed::store::{canonical_of, event, event_columns},
     states::{
         self,
-        model::{State, fold, subject_of},
+        model::{State, Subject, fold, subject_of},
     },
 };
 
@@ -48,6 +47,18 @@ impl Report {
         const DIFFERENCES_MAX: usize = 100;
         if self.differences.len() < DIFFERENCES_MAX {
             self.differences.push(words);
+        }
+    }
+
+    /// What was read, and none where it cannot be, which is a difference.
+    fn unless_damaged<T>(&mut self, read: Result<T, Error>) -> Result<Option<T>, Error> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error @ (Error::Undecodable { .. } | Error::Damaged { .. })) => {
+                self.differ(error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 }
@@ -95,19 +106,18 @@ pub async fn verify(config: &Config, mut progress: impl FnMut(Progress)) -> Resu
     Ok(report)
 }
 
-/// Checks every event against its log.
+/// Checks what every log is found by, and that there are states of what the canonical ones are about.
 async fn logs_agree(
     on: &mut AnyConnection,
     report: &mut Report,
     progress: &mut impl FnMut(Progress),
 ) -> Result<(), Error> {
-    let chains = chains(&mut *on).await?;
     let mut at = Progress::begin(&mut *on).await?;
     let mut after = 0;
     loop {
         let rows = sqlx::query(concat!(
-            "SELECT logs.number AS number, logs.chain AS chain, logs.topics AS topics, logs.data AS data, \
-             events.name AS name, events.subject AS subject, ",
+            "SELECT logs.canonical AS canonical, CASE WHEN events.number IS NULL THEN 0 ELSE 1 END AS kept, \
+             COALESCE(events.subject, 0) AS subject, events.id AS id, ",
             event_columns!(),
             " FROM logs LEFT JOIN events ON events.number = logs.number \
              WHERE logs.number > $1 ORDER BY logs.number LIMIT $2"
@@ -119,29 +129,35 @@ async fn logs_agree(
         if rows.is_empty() {
             break;
         }
+        let mut subjects = BTreeSet::new();
         for row in &rows {
             after = row.number("number")?;
-            if row.parsed_or_none::<B256>("id")?.is_none() {
+            if row.number("kept")? == 0 {
                 report.differ(format!("log {after}: no event is kept of it"));
                 continue;
             }
             report.events = report.events.saturating_add(1);
-            let event = event(row)?;
-            let id = event_id(event.chain(), event.block_hash, event.transaction, event.log_index);
-            if id != Ok(event.id) {
+            if row.parsed_or_none::<ChainId>("chain")?.is_none() {
+                report.differ(format!("log {after}: it stands among those of another chain"));
+                continue;
+            }
+            let Some(event) = report.unless_damaged(event(row))? else { continue };
+            if row.word("id")? != event.id {
                 report.differ(format!("event {}: the id is not that of its place", event.id));
             }
-            let (topics, data) = (row.decoded::<Vec<B256>>("topics")?, row.parsed::<Bytes>("data")?);
-            if decode(event.contract, topics, data).ok().as_ref() != Some(&event.body) {
-                report.differ(format!("event {}: the body is not that of its log", event.id));
+            let subject = subject_of(&event);
+            if row.key("subject")? != subject.key() {
+                report.differ(format!("event {}: the subject is not that of its log", event.id));
             }
-            if row.text("subject")? != subject_of(&event).to_string()
-                || row.text("name")? != event.body.name()
-            {
-                report.differ(format!("event {}: name or subject are not those of its body", event.id));
+            if row.number("canonical")? == 1 && subject != Subject::None {
+                subjects.insert(subject);
             }
-            if !chains.contains(&(int(row.number("chain")?), event.chain())) {
-                report.differ(format!("event {}: its log stands among those of another chain", event.id));
+        }
+        for subject in states::store::without(&mut *on, subjects).await? {
+            let Some(events) = told_of(&mut *on, &subject, report).await? else { continue };
+            let words = format!("{subject}: canonical events are about it, but nothing is stored");
+            if added_up(&events).is_some() && !report.differences.contains(&words) {
+                report.differ(words);
             }
         }
         at.done = at.done.saturating_add(u64::try_from(rows.len()).unwrap_or_default());
@@ -159,131 +175,52 @@ async fn logs_agree(
     Ok(())
 }
 
-/// Stored states ascending by subject, page by page.
-#[derive(Default)]
-struct Stored {
-    page: VecDeque<states::store::Raw>,
-    after: String,
-    over: bool,
+/// The canonical events about a subject; none where one of them cannot be read.
+async fn told_of(
+    on: &mut AnyConnection,
+    subject: &Subject,
+    report: &mut Report,
+) -> Result<Option<Vec<(u64, ChainEvent)>>, Error> {
+    report.unless_damaged(canonical_of(on, subject).await)
 }
 
-impl Stored {
-    /// The next one, if it is not above `subject`.
-    async fn up_to(
-        &mut self,
-        on: &mut AnyConnection,
-        subject: &str,
-    ) -> Result<Option<states::store::Raw>, Error> {
-        if self.page.is_empty() && !self.over {
-            self.page = states::store::raw(on, &self.after, PAGE).await?.into();
-            match self.page.back() {
-                Some(last) => self.after.clone_from(&last.subject),
-                None => self.over = true,
-            }
-        }
-        Ok(self.page.pop_front_if(|next| next.subject.as_str() <= subject))
-    }
+/// What events about one subject add up to, with the number of the newest one's log.
+fn added_up(events: &[(u64, ChainEvent)]) -> Option<(State, u64)> {
+    events.iter().fold(None, |state: Option<(State, u64)>, (number, event)| {
+        fold(state.map(|(state, _)| state), event).0.map(|state| (state, *number))
+    })
 }
 
-/// The canonical events about one subject.
-#[derive(Default)]
-struct Group {
-    subject: String,
-    /// Place in the chain's order, number of the log, event.
-    events: Vec<((u64, u64), u64, ChainEvent)>,
-}
-
-impl Group {
-    /// Folds them and compares with what is stored up to this subject.
-    async fn compare(
-        mut self,
-        on: &mut AnyConnection,
-        stored: &mut Stored,
-        report: &mut Report,
-    ) -> Result<(), Error> {
-        self.events.sort_by_key(|(place, _, _)| *place);
-        let (mut expected, mut about) = (None, None);
-        for (_, number, event) in &self.events {
-            about = Some(subject_of(event));
-            let before = expected.take().map(|(state, _)| state);
-            expected = fold(before, event).0.map(|state| (state, *number));
-        }
-        let mut found = None;
-        while let Some(next) = stored.up_to(&mut *on, &self.subject).await? {
+/// Folds every subject of which a state is stored again, and compares.
+async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(), Error> {
+    let mut after = String::new();
+    loop {
+        let page = states::store::raw(&mut *on, &after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after.clone_from(&last.subject);
+        for stored in page {
             report.states = report.states.saturating_add(1);
-            if next.subject.as_str().cmp(&self.subject) == Ordering::Equal {
-                found = Some(next);
-            } else {
-                report.differ(format!("{}: stored, but no canonical event is about it", next.subject));
-            }
-        }
-        match (expected, found, about) {
-            (Some((state, newest)), Some(found), Some(about)) => {
-                let same = State::read(&about, &found.state).is_ok_and(|stored| stored == state);
-                if !same || found.newest != newest {
-                    report.differ(format!(
-                        "{}: stored {} of log {}, the events give {} of log {newest}",
-                        self.subject,
-                        found.state,
-                        found.newest,
-                        state.write()?
-                    ));
+            let about: Subject = stored.subject.parse()?;
+            let Some(events) = told_of(&mut *on, &about, report).await? else { continue };
+            match added_up(&events) {
+                None if events.is_empty() => {
+                    report.differ(format!("{about}: stored, but no canonical event is about it"));
+                }
+                None => report.differ(format!("{about}: stored, but its events add up to nothing")),
+                Some((state, newest)) => {
+                    let same = State::read(&about, &stored.state).is_ok_and(|stored| stored == state);
+                    if !same || stored.newest != newest {
+                        report.differ(format!(
+                            "{about}: stored {} of log {}, the events give {} of log {newest}",
+                            stored.state,
+                            stored.newest,
+                            state.write()?
+                        ));
+                    }
                 }
             }
-            (Some(_), None, _) => {
-                report.differ(format!(
-                    "{}: canonical events are about it, but nothing is stored",
-                    self.subject
-                ));
-            }
-            (_, Some(_), _) => {
-                report.differ(format!("{}: stored, but its events add up to nothing", self.subject));
-            }
-            (_, None, _) => {}
-        }
-        Ok(())
-    }
-}
-
-async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(), Error> {
-    let mut stored = Stored::default();
-    let mut group = Group::default();
-    let mut after = 0;
-    loop {
-        let rows = sqlx::query(concat!(
-            "SELECT events.subject AS subject, events.number AS number, logs.log_index AS place, ",
-            event_columns!(),
-            " FROM events JOIN logs ON logs.number = events.number \
-             WHERE logs.canonical = 1 AND events.subject <> '' \
-             AND (events.subject > $1 OR (events.subject = $1 AND events.number > $2)) \
-             ORDER BY events.subject, events.number LIMIT $3"
-        ))
-        .bind(&group.subject)
-        .bind(int(after))
-        .bind(int(PAGE))
-        .fetch_all(&mut *on)
-        .await?;
-        let last = rows.is_empty();
-        for row in &rows {
-            let subject = row.text("subject")?;
-            if subject != group.subject {
-                let whole = std::mem::replace(&mut group, Group { subject, events: Vec::new() });
-                whole.compare(&mut *on, &mut stored, report).await?;
-            }
-            after = row.number("number")?;
-            group.events.push(((row.number("block_number")?, row.number("place")?), after, event(row)?));
-        }
-        if last {
-            break;
         }
     }
-    group.compare(&mut *on, &mut stored, report).await?;
-    // `~` is above everything that stands in a subject.
-    while let Some(next) = stored.up_to(&mut *on, "~").await? {
-        report.states = report.states.saturating_add(1);
-        report.differ(format!("{}: stored, but no canonical event is about it", next.subject));
-    }
-    Ok(())
 }
 
 /// What may be told of an event after what was told of it last.

@@ -28,7 +28,8 @@ CREATE UNIQUE INDEX blocks_canonical ON blocks (chain, number) WHERE canonical =
 CREATE INDEX blocks_number ON blocks (chain, number);
 
 -- The truth: every log of a watched contract as the chain told it. What left the chain stays, with canonical = 0.
--- `number` is its place in this database, `finality` and `told` the newest feed entry about it.
+-- `number` is its place in this database, `finality` and `told` the newest feed entry about it. The contract's address, hashes
+-- and the topics, one behind the other, are as many bytes as they are.
 CREATE TABLE logs (
     number           INTEGER NOT NULL PRIMARY KEY,
     chain            INTEGER NOT NULL,
@@ -38,23 +39,22 @@ CREATE TABLE logs (
     finality         TEXT    NOT NULL,
     told             INTEGER NOT NULL,
     block_time       INTEGER NOT NULL,
-    block_hash       TEXT    NOT NULL,
-    transaction_hash TEXT    NOT NULL,
-    contract         TEXT    NOT NULL,
-    topics           TEXT    NOT NULL,
-    data             TEXT    NOT NULL
+    block_hash       BLOB    NOT NULL,
+    transaction_hash BLOB    NOT NULL,
+    contract         BLOB    NOT NULL,
+    topics           BLOB    NOT NULL,
+    data             BLOB    NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX logs_canonical ON logs (chain, block_number, log_index) WHERE canonical = 1;
 CREATE INDEX logs_unsettled ON logs (chain, block_number, log_index) WHERE canonical = 1 AND finality <> 'final';
 CREATE INDEX logs_orphaned ON logs (chain, number) WHERE canonical = 0;
 
--- What the logs say. Derived from them, as states are: `reindex` writes both anew.
+-- What logs are found by. Derived from them, as states are: `reindex` writes both anew. `id` is the event's, `subject` eight
+-- bytes of a hash of what it is about (0 for nothing), which more than one may have.
 CREATE TABLE events (
     number  INTEGER NOT NULL PRIMARY KEY,
-    id      TEXT    NOT NULL,
-    name    TEXT    NOT NULL,
-    subject TEXT    NOT NULL,
-    body    TEXT    NOT NULL
+    id      BLOB    NOT NULL,
+    subject INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX events_id ON events (id);
 CREATE INDEX events_subject ON events (subject, number);

@@ -132,7 +132,7 @@ impl Reconciler {
 
 /// The state of a subject as its events up to a block make it.
 pub(crate) async fn as_of(on: &mut AnyConnection, subject: &str, block: u64) -> Result<Option<State>, Error> {
-    let events = feed::store::canonical_of(on, subject).await?;
+    let events = feed::store::canonical_of(on, &subject.parse()?).await?;
     let events = events.iter().filter(|(_, event)| event.block_number <= block);
     Ok(events.fold(None, |state, (_, event)| fold(state, event).0))
 }

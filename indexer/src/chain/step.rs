@@ -15,7 +15,7 @@ use crate::{
     faults,
     feed::{store::Decoded, teller::Teller},
     states::{
-        model::subject_of,
+        model::{Subject, subject_of},
         store::{Folding, refold},
     },
 };
@@ -107,10 +107,16 @@ pub(crate) async fn commit(db: &Db, chain: i64, step: &Step, now: i64) -> Result
     teller.settle(&mut *on, &settled).await?;
     let mut folding = Folding::new(chain, now);
     for events in step.events.chunks(ROWS_MAX) {
-        let numbers = teller.join(&mut *on, events, &settled).await?;
-        let events = numbers.into_iter().zip(events.iter().map(|decoded| &decoded.event));
-        folding.add(&mut *on, events).await?;
+        let places = teller.places(&mut *on, events, &settled).await?;
+        folding.prepare(&mut *on, events.iter().map(|decoded| &decoded.event)).await?;
+        let fold = async {
+            let numbers = places.iter().map(|place| place.number);
+            folding.fold(numbers.zip(events.iter().map(|decoded| &decoded.event)));
+        };
+        let (joined, ()) = tokio::join!(biased; teller.join(&mut *on, &places, events), fold);
+        joined?;
     }
+    folding.raise(&mut *on).await?;
     folding.write(&mut *on).await?;
     if let Some(block) = settled.finalized.filter(|_| settled.finalized != position.settled.finalized) {
         prune(&mut *on, chain, block.number, position.start_block).await?;
@@ -151,10 +157,11 @@ pub(crate) async fn amend(
     }
     let mut teller = Teller::begin(&mut *on, chain, now).await?;
     for events in events.chunks(ROWS_MAX) {
-        teller.join(&mut *on, events, &settled).await?;
+        let places = teller.places(&mut *on, events, &settled).await?;
+        teller.join(&mut *on, &places, events).await?;
     }
-    let subjects: BTreeSet<_> = events.iter().map(|decoded| subject_of(&decoded.event).to_string()).collect();
-    let subjects: Vec<String> = subjects.into_iter().filter(|subject| !subject.is_empty()).collect();
+    let subjects: BTreeSet<_> = events.iter().map(|decoded| subject_of(&decoded.event)).collect();
+    let subjects: Vec<_> = subjects.into_iter().filter(|subject| *subject != Subject::None).collect();
     refold(&mut *on, chain, &subjects, now).await?;
     write.commit().await?;
     count(events);

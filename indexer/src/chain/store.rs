@@ -226,7 +226,7 @@ pub(super) async fn keep_blocks(on: &mut AnyConnection, chain: i64, blocks: &[Bl
             1.into(),
         ]
     };
-    KEEP.rows(on, blocks.values().map(row).collect()).await
+    KEEP.rows(on, blocks.values().map(|block| Ok(row(block)))).await
 }
 
 /// The blocks above `fork` are off the chain.
@@ -304,8 +304,9 @@ pub(crate) async fn kept_between(
     to: u64,
 ) -> Result<BTreeMap<(u64, u64), Kept>, Error> {
     let rows = sqlx::query(
-        "SELECT block_number, log_index, block_hash, block_time, transaction_hash, contract, topics, data FROM logs \
-         WHERE chain = $1 AND canonical = 1 AND block_number > $2 AND block_number <= $3",
+        "SELECT (SELECT chains.chain FROM chains WHERE chains.number = logs.chain) AS chain, block_number, log_index, \
+         block_hash, block_time, transaction_hash, contract, topics, data FROM logs \
+         WHERE logs.chain = $1 AND canonical = 1 AND block_number > $2 AND block_number <= $3",
     )
     .bind(chain)
     .bind(int(above))
@@ -314,12 +315,12 @@ pub(crate) async fn kept_between(
     .await?;
     let kept = |row: &AnyRow| {
         let kept = Kept {
-            block_hash: row.hash("block_hash")?,
+            block_hash: row.word("block_hash")?,
             block_time: row.number("block_time")?,
-            transaction: row.parsed("transaction_hash")?,
-            contract: row.parsed("contract")?,
-            topics: row.decoded("topics")?,
-            data: row.parsed("data")?,
+            transaction: row.transaction("transaction_hash")?,
+            contract: AccountId { chain: row.parsed("chain")?, address: row.address("contract")? },
+            topics: row.topics("topics")?,
+            data: Bytes::copy_from_slice(row.bytes("data")?),
         };
         Ok(((row.number("block_number")?, row.number("log_index")?), kept))
     };
@@ -340,7 +341,7 @@ pub(crate) async fn newest_transaction(
     .bind(int(number))
     .fetch_optional(on)
     .await?;
-    row.map(|row| row.parsed("transaction_hash")).transpose()
+    row.map(|row| row.transaction("transaction_hash")).transpose()
 }
 
 /// Transactions with events in the blocks after `above` and up to `to`, each with the number of its block.
@@ -359,5 +360,5 @@ pub(crate) async fn transactions_between(
     .bind(int(to))
     .fetch_all(on)
     .await?;
-    rows.iter().map(|row| Ok((row.parsed("transaction_hash")?, row.number("block_number")?))).collect()
+    rows.iter().map(|row| Ok((row.transaction("transaction_hash")?, row.number("block_number")?))).collect()
 }

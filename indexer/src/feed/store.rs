@@ -2,14 +2,16 @@
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
-    chain::{AccountId, ChainId},
-    wire::feed::{ChainEvent, EventBody, FeedEntry, Finality},
+    chain::{AccountId, ChainId, event_id},
+    wire::feed::{ChainEvent, FeedEntry, Finality},
 };
 use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
     Error,
+    chain::source::decode,
     columns::{Columns, finality_name, int},
+    states::model::{Subject, subject_of},
 };
 
 /// An event with the log that it was decoded from.
@@ -45,26 +47,37 @@ pub(crate) async fn end(on: &mut AnyConnection) -> Result<(u64, u64), Error> {
     row.map_or(Ok((0, 0)), |row| Ok((row.number("seq")?, row.number("told_at")?)))
 }
 
-/// The event that a row of `logs` joined to `events` holds.
+/// The event that a row of `logs` tells.
 pub(crate) fn event(row: &AnyRow) -> Result<ChainEvent, Error> {
+    let wrong = |reason| {
+        row.number("number").map_or_else(|error| error, |number| Error::Undecodable { number, reason })
+    };
+    let chain =
+        row.parsed_or_none("chain")?.ok_or_else(|| Error::damaged("logs.chain", "no chain of ours"))?;
+    let contract = AccountId { chain, address: row.address("contract")? };
+    let (block_hash, transaction) = (row.word("block_hash")?, row.transaction("transaction_hash")?);
+    let log_index = index_of(row.number("log_index")?);
+    let id = event_id(contract.chain, block_hash, transaction, log_index);
     Ok(ChainEvent {
-        id: row.hash("id")?,
-        contract: row.parsed::<AccountId>("contract")?,
+        id: id.map_err(|error| wrong(error.to_string()))?,
+        contract,
         block_number: row.number("block_number")?,
-        block_hash: row.hash("block_hash")?,
+        block_hash,
         block_time: row.number("block_time")?,
-        transaction: row.parsed("transaction_hash")?,
-        log_index: index_of(row.number("log_index")?),
-        body: row.decoded::<EventBody>("body")?,
+        transaction,
+        log_index,
+        body: decode(contract, row.topics("topics")?, Bytes::copy_from_slice(row.bytes("data")?))
+            .map_err(wrong)?,
     })
 }
 
-/// The columns that [`event`] reads.
+/// The columns of `logs` that [`event`] reads.
 macro_rules! event_columns {
     () => {
-        "events.id AS id, logs.contract AS contract, logs.block_number AS block_number, \
-         logs.block_hash AS block_hash, logs.block_time AS block_time, \
-         logs.transaction_hash AS transaction_hash, logs.log_index AS log_index, events.body AS body"
+        "logs.number AS number, (SELECT chains.chain FROM chains WHERE chains.number = logs.chain) AS chain, \
+         logs.contract AS contract, logs.block_number AS block_number, logs.block_hash AS block_hash, \
+         logs.block_time AS block_time, logs.transaction_hash AS transaction_hash, logs.log_index AS log_index, \
+         logs.topics AS topics, logs.data AS data"
     };
 }
 pub(crate) use event_columns;
@@ -72,18 +85,26 @@ pub(crate) use event_columns;
 /// The canonical events about a subject with the numbers of their logs, in the chain's order.
 pub(crate) async fn canonical_of(
     on: &mut AnyConnection,
-    subject: &str,
+    subject: &Subject,
 ) -> Result<Vec<(u64, ChainEvent)>, Error> {
     let rows = sqlx::query(concat!(
-        "SELECT events.number AS number, ",
+        "SELECT ",
         event_columns!(),
         " FROM events JOIN logs ON logs.number = events.number \
          WHERE events.subject = $1 AND logs.canonical = 1 ORDER BY logs.block_number, logs.log_index"
     ))
-    .bind(subject)
+    .bind(subject.key())
     .fetch_all(on)
     .await?;
-    rows.iter().map(|row| Ok((row.number("number")?, event(row)?))).collect()
+    let mut events = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let event = event(row)?;
+        // Another subject may have the same key.
+        if subject_of(&event) == *subject {
+            events.push((row.number("number")?, event));
+        }
+    }
+    Ok(events)
 }
 
 /// Which entries of the feed to tell.
@@ -117,7 +138,7 @@ pub(crate) async fn page(
     const ALL: &str = concat!(
         "SELECT feed.seq AS seq, feed.finality AS finality, ",
         event_columns!(),
-        " FROM feed JOIN logs ON logs.number = feed.log JOIN events ON events.number = feed.log \
+        " FROM feed JOIN logs ON logs.number = feed.log \
          WHERE feed.seq > $1 AND ($3 = 'seen' OR feed.finality = 'final' OR feed.was = 'final' \
          OR ($3 = 'safe' AND (feed.finality = 'safe' OR feed.was = 'safe'))) \
          ORDER BY feed.seq LIMIT $2"
@@ -125,7 +146,7 @@ pub(crate) async fn page(
     const OF_CHAIN: &str = concat!(
         "SELECT feed.seq AS seq, feed.finality AS finality, ",
         event_columns!(),
-        " FROM feed JOIN logs ON logs.number = feed.log JOIN events ON events.number = feed.log \
+        " FROM feed JOIN logs ON logs.number = feed.log \
          WHERE feed.chain = (SELECT number FROM chains WHERE chain = $4) AND feed.seq > $1 \
          AND ($3 = 'seen' OR feed.finality = 'final' OR feed.was = 'final' \
          OR ($3 = 'safe' AND (feed.finality = 'safe' OR feed.was = 'safe'))) \
@@ -150,7 +171,7 @@ pub(crate) async fn newest(on: &mut AnyConnection, id: B256) -> Result<Option<Fe
         event_columns!(),
         " FROM events JOIN logs ON logs.number = events.number WHERE events.id = $1"
     ))
-    .bind(id.to_string())
+    .bind(id.to_vec())
     .fetch_optional(on)
     .await?;
     row.as_ref().map(entry).transpose()

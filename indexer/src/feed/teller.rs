@@ -1,18 +1,19 @@
 //! Telling: every log that joins the chain, settles or leaves it becomes an entry at the end of the feed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::B256;
+use alloy::{hex, primitives::B256};
+use futures::TryStreamExt;
 use protocol::wire::feed::{ChainEvent, Finality};
 use sqlx::AnyConnection;
 
-use super::store::{Decoded, last_seq, place};
+use super::store::{Decoded, event, event_columns, last_seq, place};
 use crate::{
     Error,
-    bulk::{About, Insert, about},
+    bulk::{About, Insert},
     chain::store::Settled,
-    columns::{Columns, finality_name, int, json},
-    states::model::subject_of,
+    columns::{Columns, address_bytes, finality_name, int, topics_bytes, transaction_bytes},
+    states::model::{Subject, subject_of},
 };
 
 /// Tells entries about one chain at the end of the feed. Positions are given within one writer's turn, so they are in
@@ -52,39 +53,45 @@ const LOGS: Insert<13> = Insert {
      data = excluded.data",
 };
 
-const EVENTS: Insert<5> = Insert {
+const EVENTS: Insert<3> = Insert {
     table: "events",
-    columns: ["number", "id", "name", "subject", "body"],
-    then: "ON CONFLICT (number) DO UPDATE SET name = excluded.name, subject = excluded.subject, body = excluded.body",
+    columns: ["number", "id", "subject"],
+    then: "ON CONFLICT (number) DO UPDATE SET subject = excluded.subject",
 };
 
-/// Writes what logs say, each with the log's number, at most [`crate::bulk::ROWS_MAX`].
+/// Writes by what logs are found, each with the log's number.
 pub(crate) async fn write_events<'a>(
     on: &mut AnyConnection,
-    events: impl IntoIterator<Item = (u64, &'a ChainEvent)>,
+    events: impl ExactSizeIterator<Item = (u64, &'a ChainEvent)>,
 ) -> Result<(), Error> {
-    let mut rows = Vec::new();
-    for (number, event) in events {
-        let subject = subject_of(event).to_string();
-        rows.push([
-            int(number).into(),
-            event.id.to_string().into(),
-            event.body.name().into(),
-            subject.into(),
-            json(&event.body)?.into(),
-        ]);
-    }
-    EVENTS.rows(on, rows).await
+    let row = |(number, event): (u64, &ChainEvent)| {
+        Ok([int(number).into(), event.id.to_vec().into(), subject_of(event).key().into()])
+    };
+    EVENTS.rows(on, events.map(row)).await
 }
 
 const ENTRIES: Insert<6> =
     Insert { table: "feed", columns: ["seq", "chain", "log", "finality", "was", "told_at"], then: "" };
 
-const KNOWN: About = about!(
-    "SELECT events.number AS number, events.id AS id FROM events JOIN logs ON logs.number = events.number \
-     WHERE logs.canonical = 0 AND events.id IN",
-    ""
-);
+/// About ids in hexadecimal.
+const KNOWN: About = About {
+    sqlite: "SELECT events.number AS number, events.id AS id FROM events JOIN logs ON logs.number = events.number \
+     WHERE logs.canonical = 0 AND events.id IN (SELECT unhex(value) FROM json_each($1))",
+    postgres: "SELECT events.number AS number, events.id AS id FROM events JOIN logs ON logs.number = events.number \
+     WHERE logs.canonical = 0 AND events.id IN \
+     (SELECT decode(value, 'hex') FROM json_array_elements_text(CAST($1 AS json)))",
+};
+
+/// Where an event stands in this database.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Of its log.
+    pub number: u64,
+    seq: u64,
+    finality: &'static str,
+    /// Whether it was there before and left the chain.
+    again: bool,
+}
 
 impl Teller {
     pub async fn begin(on: &mut AnyConnection, chain: i64, now: i64) -> Result<Self, Error> {
@@ -110,62 +117,75 @@ impl Teller {
         if !self.orphans {
             return Ok(BTreeMap::new());
         }
-        let ids: Vec<B256> = events.iter().map(|decoded| decoded.event.id).collect();
+        let ids: Vec<String> = events.iter().map(|decoded| hex::encode(decoded.event.id)).collect();
         let rows = KNOWN.texts(on, &ids)?.fetch_all(&mut *on).await?;
-        rows.iter().map(|row| Ok((row.hash("id")?, row.number("number")?))).collect()
+        rows.iter().map(|row| Ok((row.word("id")?, row.number("number")?))).collect()
     }
 
-    /// Stores logs and events of the canonical chain, at most [`crate::bulk::ROWS_MAX`], and tells each once, as settled as
-    /// it is. Answers the numbers of their logs. An event whose block left the chain and came back is the same event,
-    /// canonical again; on Solana, where its transaction may have come into another block, in its new place.
-    pub async fn join(
+    /// Gives events of the canonical chain, at most [`crate::bulk::ROWS_MAX`], their places in this database. An event whose
+    /// block left the chain and came back is the same event, canonical again; on Solana, where its transaction may have come
+    /// into another block, in its new place.
+    pub async fn places(
         &mut self,
         on: &mut AnyConnection,
         events: &[Decoded],
         settled: &Settled,
-    ) -> Result<Vec<u64>, Error> {
-        let known = self.known(&mut *on, events).await?;
-        let (mut logs, mut entries) = (Vec::new(), Vec::new());
-        let mut numbers = Vec::with_capacity(events.len());
-        for one in events {
-            let event = &one.event;
+    ) -> Result<Vec<Place>, Error> {
+        let known = self.known(on, events).await?;
+        let place = |one: &Decoded| {
             self.seq = self.seq.saturating_add(1);
-            let before = known.get(&event.id).copied();
+            let before = known.get(&one.event.id).copied();
             let number = before.unwrap_or_else(|| {
                 self.number = self.number.saturating_add(1);
                 self.number
             });
-            let finality = finality_name(settled.finality(event.block_number));
-            let was = if before.is_some() { finality_name(Finality::Retracted) } else { "" };
-            logs.push([
-                int(number).into(),
-                self.chain.into(),
+            let finality = finality_name(settled.finality(one.event.block_number));
+            Place { number, seq: self.seq, finality, again: before.is_some() }
+        };
+        Ok(events.iter().map(place).collect())
+    }
+
+    /// Stores logs and events in these places, and tells each once, as settled as it is.
+    pub async fn join(
+        &self,
+        on: &mut AnyConnection,
+        places: &[Place],
+        events: &[Decoded],
+    ) -> Result<(), Error> {
+        let (chain, now) = (self.chain, self.now);
+        let log = |(at, one): (&Place, &Decoded)| {
+            let event = &one.event;
+            Ok([
+                int(at.number).into(),
+                chain.into(),
                 int(event.block_number).into(),
                 int(place(one.ordinal, event.log_index)).into(),
                 1.into(),
-                finality.into(),
-                int(self.seq).into(),
+                at.finality.into(),
+                int(at.seq).into(),
                 int(event.block_time).into(),
-                event.block_hash.to_string().into(),
-                event.transaction.to_string().into(),
-                event.contract.to_string().into(),
-                json(&one.topics)?.into(),
-                one.data.to_string().into(),
-            ]);
-            entries.push([
-                int(self.seq).into(),
-                self.chain.into(),
-                int(number).into(),
-                finality.into(),
+                event.block_hash.to_vec().into(),
+                transaction_bytes(&event.transaction).into(),
+                address_bytes(&event.contract.address).into(),
+                topics_bytes(&one.topics).into(),
+                one.data.to_vec().into(),
+            ])
+        };
+        let entry = |at: &Place| {
+            let was = if at.again { finality_name(Finality::Retracted) } else { "" };
+            Ok([
+                int(at.seq).into(),
+                chain.into(),
+                int(at.number).into(),
+                at.finality.into(),
                 was.into(),
-                self.now.into(),
-            ]);
-            numbers.push(number);
-        }
-        LOGS.rows(&mut *on, logs).await?;
-        write_events(&mut *on, numbers.iter().copied().zip(events.iter().map(|one| &one.event))).await?;
-        ENTRIES.rows(on, entries).await?;
-        Ok(numbers)
+                now.into(),
+            ])
+        };
+        LOGS.rows(&mut *on, places.iter().zip(events).map(log)).await?;
+        let numbers = places.iter().map(|place| place.number);
+        write_events(&mut *on, numbers.zip(events.iter().map(|one| &one.event))).await?;
+        ENTRIES.rows(on, places.iter().map(entry)).await
     }
 
     /// Marks what was just told in the logs that it is about: the last `told` entries, which are behind `seq`. That moves on.
@@ -185,17 +205,22 @@ impl Teller {
     }
 
     /// Tells the events of every block above `fork` as retracted, newest first, and answers what they were about.
-    pub async fn retract_above(&mut self, on: &mut AnyConnection, fork: u64) -> Result<Vec<String>, Error> {
-        let rows = sqlx::query(
-            "SELECT DISTINCT events.subject AS subject FROM logs JOIN events ON events.number = logs.number \
-             WHERE logs.chain = $1 AND logs.canonical = 1 AND logs.block_number > $2 AND events.subject <> '' \
-             ORDER BY events.subject",
-        )
-        .bind(self.chain)
-        .bind(int(fork))
-        .fetch_all(&mut *on)
-        .await?;
-        let subjects = rows.iter().map(|row| row.text("subject")).collect::<Result<Vec<_>, _>>()?;
+    pub async fn retract_above(&mut self, on: &mut AnyConnection, fork: u64) -> Result<Vec<Subject>, Error> {
+        let mut subjects = BTreeSet::new();
+        {
+            let mut rows = sqlx::query(concat!(
+                "SELECT ",
+                event_columns!(),
+                " FROM logs WHERE logs.chain = $1 AND logs.canonical = 1 AND logs.block_number > $2"
+            ))
+            .bind(self.chain)
+            .bind(int(fork))
+            .fetch(&mut *on);
+            while let Some(row) = rows.try_next().await? {
+                subjects.insert(subject_of(&event(&row)?));
+            }
+        }
+        subjects.remove(&Subject::None);
         let told = sqlx::query(
             "INSERT INTO feed (seq, chain, log, finality, was, told_at) \
              SELECT $1 + ROW_NUMBER() OVER (ORDER BY block_number DESC, log_index DESC), chain, number, \
@@ -211,7 +236,7 @@ impl Teller {
         .rows_affected();
         self.mark(&mut *on, told).await?;
         self.look_for_orphans(on).await?;
-        Ok(subjects)
+        Ok(subjects.into_iter().collect())
     }
 
     /// Tells what is settled now and was told as less, oldest first: first what is safe, then what is final. What becomes

@@ -1,8 +1,8 @@
 //! Which fold is whose.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
-use alloy::primitives::B256;
+use alloy::primitives::{B256, keccak256};
 use protocol::{
     chain::{AccountId, Address},
     wire::{
@@ -29,6 +29,43 @@ pub(crate) enum Subject {
     Pool { pool: B256, arbiter: AccountId },
     /// Nothing that has a state.
     None,
+}
+
+impl Subject {
+    /// What the databases find its events by, which others may have as well: eight bytes of its id, which is a hash, or of one
+    /// over all that names it. 0 for nothing.
+    pub fn key(&self) -> i64 {
+        let hash = match self {
+            Self::Deal(deal) => *deal,
+            Self::Case { .. } | Self::Pool { .. } => keccak256(self.to_string()),
+            Self::None => B256::ZERO,
+        };
+        hash.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
+    }
+}
+
+impl FromStr for Subject {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let mut parts = text.split('/');
+        let mut part = || parts.next().unwrap_or_default();
+        let read = match (part(), part(), part(), part()) {
+            ("deal", deal, "", "") => deal.parse().ok().map(Self::Deal),
+            ("pool", pool, arbiter, "") => {
+                let read = pool.parse().ok().zip(arbiter.parse().ok());
+                read.map(|(pool, arbiter)| Self::Pool { pool, arbiter })
+            }
+            ("case", deal, escrow, arbiter) => {
+                let read = deal.parse().ok().zip(escrow.parse().ok()).zip(arbiter.parse().ok());
+                read.map(|((deal, escrow), arbiter)| Self::Case { deal, escrow, arbiter })
+            }
+            _ => None,
+        };
+        // What is read must be written in no other way.
+        read.filter(|subject| subject.to_string() == text)
+            .ok_or_else(|| Error::damaged("states.subject", text))
+    }
 }
 
 impl fmt::Display for Subject {
@@ -124,5 +161,31 @@ pub(crate) fn fold(before: Option<State>, event: &ChainEvent) -> (Option<State>,
             (pools::model::fold(before, event).map(State::Pool), None)
         }
         (Subject::None, before) => (before, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_read_as_it_is_written_and_in_no_other_way() {
+        let (deal, escrow) = (B256::repeat_byte(0xd1), "0x00000000000000000000000000000000000000e5");
+        let arbiter: AccountId = "eip155:1:0x00000000000000000000000000000000000000a5".parse().unwrap();
+        let subjects = [
+            Subject::Deal(deal),
+            Subject::Case { deal, escrow: escrow.parse().unwrap(), arbiter },
+            Subject::Pool { pool: deal, arbiter },
+        ];
+        for subject in subjects {
+            assert_eq!(subject.to_string().parse::<Subject>().unwrap(), subject);
+            assert!(subject.to_string().to_uppercase().parse::<Subject>().is_err());
+            assert!(format!("{subject}/").parse::<Subject>().is_err());
+        }
+        assert!("".parse::<Subject>().is_err());
+        let keys = subjects.map(|subject| subject.key());
+        assert_eq!(keys[0], i64::from_be_bytes([0xd1; 8]));
+        assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2], "{keys:?}");
+        assert_eq!(Subject::None.key(), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alloy::primitives::B256;
 use protocol::wire::{
     feed::{ChainEvent, Finality},
     view::FaultKind,
@@ -57,6 +58,8 @@ pub(crate) struct Folding {
     chain: i64,
     now: i64,
     states: BTreeMap<Subject, Option<Known>>,
+    /// Events before which others are missing, and that in words.
+    gaps: Vec<(B256, String)>,
     /// Whether nothing is stored yet, so that there is nothing to read.
     anew: bool,
 }
@@ -67,7 +70,7 @@ const STATES_MAX: usize = 8_000;
 impl Folding {
     /// On top of what is stored.
     pub const fn new(chain: i64, now: i64) -> Self {
-        Self { chain, now, states: BTreeMap::new(), anew: false }
+        Self { chain, now, states: BTreeMap::new(), gaps: Vec::new(), anew: false }
     }
 
     /// Of a chain of which no state is stored.
@@ -96,28 +99,43 @@ impl Folding {
         Ok(())
     }
 
-    /// Folds events that joined the chain, at most [`ROWS_MAX`], each with the number of its log, in the chain's order.
-    pub async fn add<'a>(
+    /// Reads the states that these events, at most [`ROWS_MAX`], will be folded into.
+    pub async fn prepare<'a>(
         &mut self,
         on: &mut AnyConnection,
-        events: impl IntoIterator<Item = (u64, &'a ChainEvent)>,
+        events: impl IntoIterator<Item = &'a ChainEvent>,
     ) -> Result<(), Error> {
         if self.states.len() > STATES_MAX {
             self.write(&mut *on).await?;
         }
-        let events: Vec<(Subject, u64, &ChainEvent)> = events
-            .into_iter()
-            .map(|(number, event)| (subject_of(event), number, event))
-            .filter(|(subject, _, _)| *subject != Subject::None)
-            .collect();
-        self.load(&mut *on, events.iter().map(|(subject, _, _)| *subject).collect()).await?;
-        for (subject, number, event) in events {
+        let mut subjects: BTreeSet<Subject> = events.into_iter().map(subject_of).collect();
+        subjects.remove(&Subject::None);
+        self.load(on, subjects).await
+    }
+
+    /// Folds events that joined the chain and that [`Self::prepare`] was told of, each with the number of its log, in the
+    /// chain's order. What is missing among them is for [`Self::raise`].
+    pub fn fold<'a>(&mut self, events: impl IntoIterator<Item = (u64, &'a ChainEvent)>) {
+        for (number, event) in events {
+            let subject = subject_of(event);
+            if subject == Subject::None {
+                continue;
+            }
             let before = self.states.remove(&subject).flatten().map(|(state, _)| state);
             let (after, gap) = fold(before, event);
             if let Some(gap) = gap {
-                raise(&mut *on, self.chain, event, gap, self.now).await?;
+                self.gaps.push((event.id, words(event, gap)));
             }
             self.states.insert(subject, after.map(|state| (state, number)));
+        }
+    }
+
+    /// Opens the faults about events that are missing among those that were folded.
+    pub async fn raise(&mut self, on: &mut AnyConnection) -> Result<(), Error> {
+        for (id, detail) in std::mem::take(&mut self.gaps) {
+            tracing::error!(detail, "an event of a deal is missing");
+            faults::raise(&mut *on, self.chain, FaultKind::CountGap, &id.to_string(), &detail, self.now)
+                .await?;
         }
         Ok(())
     }
@@ -130,30 +148,29 @@ impl Folding {
             then: "ON CONFLICT (subject) DO UPDATE SET state = excluded.state, newest = excluded.newest, \
              buyer = excluded.buyer, seller = excluded.seller, status = excluded.status",
         };
-        let mut rows = Vec::with_capacity(ROWS_MAX);
-        let mut states = std::mem::take(&mut self.states).into_iter().peekable();
-        while let Some((subject, known)) = states.next() {
-            if let Some((state, newest)) = known {
-                let (buyer, seller, status) = match &state {
-                    State::Deal(deal) => {
-                        (deal.terms.buyer.to_string(), deal.terms.seller.to_string(), deal.status.name())
-                    }
-                    State::Case(_) | State::Pool(_) => (String::new(), String::new(), ""),
-                };
-                rows.push([
-                    subject.to_string().into(),
-                    self.chain.into(),
-                    int(newest).into(),
-                    state.write()?.into(),
-                    buyer.into(),
-                    seller.into(),
-                    status.into(),
-                ]);
-            }
-            if rows.len() >= ROWS_MAX || (states.peek().is_none() && !rows.is_empty()) {
-                SAVE.rows(&mut *on, std::mem::take(&mut rows)).await?;
-            }
-        }
+        let states: Vec<(Subject, Known)> = std::mem::take(&mut self.states)
+            .into_iter()
+            .filter_map(|(subject, known)| known.map(|known| (subject, known)))
+            .collect();
+        let chain = self.chain;
+        let row = |(subject, (state, newest)): (Subject, Known)| {
+            let (buyer, seller, status) = match &state {
+                State::Deal(deal) => {
+                    (deal.terms.buyer.to_string(), deal.terms.seller.to_string(), deal.status.name())
+                }
+                State::Case(_) | State::Pool(_) => (String::new(), String::new(), ""),
+            };
+            Ok([
+                subject.to_string().into(),
+                chain.into(),
+                int(newest).into(),
+                state.write()?.into(),
+                buyer.into(),
+                seller.into(),
+                status.into(),
+            ])
+        };
+        SAVE.rows(&mut *on, states.into_iter().map(row)).await?;
         self.anew = false;
         Ok(())
     }
@@ -163,41 +180,38 @@ impl Folding {
 pub(crate) async fn refold(
     on: &mut AnyConnection,
     chain: i64,
-    subjects: &[String],
+    subjects: &[Subject],
     now: i64,
 ) -> Result<(), Error> {
     const FORGET: About = about!("DELETE FROM states WHERE subject IN", "");
-    faults::clear_gaps(&mut *on, subjects, now).await?;
-    faults::clear_differs(&mut *on, chain, subjects, now).await?;
     for subjects in subjects.chunks(ROWS_MAX) {
-        FORGET.texts(on, subjects)?.execute(&mut *on).await?;
+        let keys: Vec<i64> = subjects.iter().map(Subject::key).collect();
+        let names: Vec<String> = subjects.iter().map(ToString::to_string).collect();
+        faults::clear_gaps(&mut *on, &keys, now).await?;
+        faults::clear_differs(&mut *on, chain, &names, now).await?;
+        FORGET.texts(on, &names)?.execute(&mut *on).await?;
         let mut folding = Folding::anew(chain, now);
         for subject in subjects {
             let events = canonical_of(&mut *on, subject).await?;
-            folding.add(&mut *on, events.iter().map(|(number, event)| (*number, event))).await?;
+            // Nothing of it is stored any more.
+            folding.prepare(&mut *on, None).await?;
+            folding.fold(events.iter().map(|(number, event)| (*number, event)));
         }
+        folding.raise(&mut *on).await?;
         folding.write(&mut *on).await?;
     }
     Ok(())
 }
 
-async fn raise(
-    on: &mut AnyConnection,
-    chain: i64,
-    event: &ChainEvent,
-    gap: Gap,
-    now: i64,
-) -> Result<(), Error> {
-    let detail = format!(
+fn words(event: &ChainEvent, gap: Gap) -> String {
+    format!(
         "{} {} is number {} of {}, but number {} was to come next",
         event.body.name(),
         event.id,
         gap.found,
         subject_of(event),
         gap.expected
-    );
-    tracing::error!(detail, "an event of a deal is missing");
-    faults::raise(on, chain, FaultKind::CountGap, &event.id.to_string(), &detail, now).await
+    )
 }
 
 /// Subjects of the deals of a chain that are not closed, and of whatever the contracts said otherwise about last time,
@@ -219,6 +233,19 @@ pub(crate) async fn to_compare(
     .fetch_all(on)
     .await?;
     rows.iter().map(|row| row.text("subject")).collect()
+}
+
+/// Those subjects of which no state is stored.
+pub(crate) async fn without(
+    on: &mut AnyConnection,
+    mut subjects: BTreeSet<Subject>,
+) -> Result<BTreeSet<Subject>, Error> {
+    const FIND: About = about!("SELECT subject FROM states WHERE subject IN", "");
+    let names: Vec<String> = subjects.iter().map(ToString::to_string).collect();
+    for row in &FIND.texts(on, &names)?.fetch_all(on).await? {
+        subjects.remove(&row.text("subject")?.parse()?);
+    }
+    Ok(subjects)
 }
 
 /// A state as it is stored.

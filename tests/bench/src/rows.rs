@@ -1,12 +1,17 @@
 //! What all subjects must agree on: the events in the chain's order with their fields, as lines, and the hash of these.
 
-use alloy::primitives::{B256, Keccak256};
+use alloy::primitives::{self, B256, Keccak256, Log, LogData};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use futures::TryStreamExt;
-use protocol::{chain::Address, terms::Terms, wire::feed::EventBody};
+use protocol::{
+    chain::{AccountId, Address, ChainId},
+    evm,
+    terms::Terms,
+    wire::feed::EventBody,
+};
 use serde_json::{Value, json};
-use sqlx::{AnyConnection, Connection, Row as _};
+use sqlx::{AnyConnection, Connection, Row as _, any::AnyRow};
 
 /// The hash over rows in order.
 #[derive(Debug, Default)]
@@ -58,7 +63,8 @@ impl Of {
     const fn query(self) -> &'static str {
         match self {
             Self::Earnest => {
-                "SELECT logs.block_number, logs.log_index, events.name, events.body AS fields FROM logs \
+                "SELECT logs.block_number, logs.log_index, (SELECT chain FROM chains WHERE number = logs.chain) AS chain, \
+                 logs.block_hash, logs.contract, logs.topics, logs.data, events.id FROM logs \
                  JOIN events ON events.number = logs.number WHERE logs.canonical = 1 ORDER BY 1, 2"
             }
             Self::Table => {
@@ -87,15 +93,30 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
     let mut rows = sqlx::query(arguments.of.query()).fetch(&mut on);
     while let Some(row) = rows.try_next().await? {
         let number = |column| -> Result<u64> { Ok(u64::try_from(row.try_get::<i64, _>(column)?)?) };
-        let name: String = row.try_get("name")?;
-        let fields: String = row.try_get("fields")?;
-        let fields = match arguments.of {
-            Of::Earnest => solidity(&serde_json::from_str(&fields).with_context(|| fields.clone())?)?,
-            Of::Table => serde_json::from_str(&fields)?,
+        let place = (number("block_number")?, number("log_index")?);
+        let (name, fields) = match arguments.of {
+            Of::Earnest => {
+                let body = event_of(&row, place.1)?;
+                (body.name().to_owned(), solidity(&body)?)
+            }
+            Of::Table => (row.try_get("name")?, serde_json::from_str(&row.try_get::<String, _>("fields")?)?),
         };
-        found.add((number("block_number")?, number("log_index")?), &name, &fields)?;
+        found.add(place, &name, &fields)?;
     }
     Ok(json!({"events": found.count, "hash": found.hash()}))
+}
+
+/// What a log of the indexer says, which must be found by its own id.
+fn event_of(row: &AnyRow, log_index: u64) -> Result<EventBody> {
+    let chain: ChainId = row.try_get::<String, _>("chain")?.parse()?;
+    let bytes = |column| row.try_get::<&[u8], _>(column);
+    let id = evm::event_id(chain, B256::try_from(bytes("block_hash")?)?, log_index)?;
+    anyhow::ensure!(id == bytes("id")?, "log {log_index} of a block is found by the id of another");
+    let address = primitives::Address::try_from(bytes("contract")?)?;
+    let topics = bytes("topics")?.chunks(32).map(B256::try_from).collect::<Result<_, _>>()?;
+    let data = LogData::new_unchecked(topics, bytes("data")?.to_vec().into());
+    let contract = AccountId { chain, address: address.into() };
+    Ok(evm::decode_event(contract, &Log { address, data })?)
 }
 
 /// The fields of our event under their names in Solidity.
