@@ -55,7 +55,7 @@ pub(crate) struct Insert<const N: usize> {
 }
 
 /// A statement with what is bound to it.
-type Bound = Query<'static, Any, AnyArguments>;
+pub(crate) type Bound = Query<'static, Any, AnyArguments>;
 
 impl<const N: usize> Insert<N> {
     /// Inserts rows in their order. Each is asked for when its turn comes, while the engine is at those before it.
@@ -90,11 +90,7 @@ impl<const N: usize> Insert<N> {
         let mut query = sqlx::query(AssertSqlSafe(text));
         for row in rows.take(count) {
             for cell in row? {
-                query = match cell {
-                    Cell::Number(number) => query.bind(number),
-                    Cell::Text(text) => query.bind(text),
-                    Cell::Bytes(bytes) => query.bind(bytes),
-                };
+                query = cell.bind(query);
             }
         }
         Ok(Some(query))
@@ -134,6 +130,15 @@ impl<const N: usize> Insert<N> {
 }
 
 impl Cell {
+    /// Binds it as the next parameter.
+    pub fn bind(self, query: Bound) -> Bound {
+        match self {
+            Self::Number(number) => query.bind(number),
+            Self::Text(text) => query.bind(text),
+            Self::Bytes(bytes) => query.bind(bytes),
+        }
+    }
+
     /// Writes it as an element of an array, and answers the type of the column.
     fn write(self, array: &mut String) -> &'static str {
         match self {

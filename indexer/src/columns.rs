@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use alloy::{hex, primitives::B256};
 use protocol::{
-    chain::{Address, TransactionId},
+    chain::{AccountId, Address, TransactionId},
     wire::feed::Finality,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,6 +44,16 @@ pub(crate) fn transaction_bytes(transaction: &TransactionId) -> Vec<u8> {
         TransactionId::Evm(hash) => hash.to_vec(),
         TransactionId::Solana(signature) => signature.to_vec(),
     }
+}
+
+/// By what something is found that is named by so many bytes: the first eight, which others may have as well.
+pub(crate) fn key_of(bytes: &[u8]) -> i64 {
+    bytes.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
+}
+
+/// By what an account is found, on whichever chain.
+pub(crate) fn account_key(account: &AccountId) -> i64 {
+    key_of(&address_bytes(&account.address))
 }
 
 /// Topics one behind the other.

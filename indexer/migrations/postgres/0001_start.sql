@@ -70,15 +70,17 @@ CREATE TABLE feed (
 );
 CREATE INDEX feed_chain ON feed (chain, seq);
 
--- What the canonical events add up to, by subject. `state` is the whole of it, `newest` the number of the newest log about
--- it; buyer, seller and status are for finding deals and empty for the rest.
+-- What the canonical events add up to, by subject. `newest` is the number of the newest log about it, `terms` that of the
+-- log which holds a deal's terms (0 for the rest), `state` all else. Buyer, seller (eight bytes of the account, which others
+-- may have as well) and status are for finding deals, and 0 or empty for the rest.
 CREATE TABLE states (
     subject TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     chain   BIGINT  NOT NULL,
     newest  BIGINT  NOT NULL,
+    terms   BIGINT  NOT NULL,
     state   TEXT    NOT NULL,
-    buyer   TEXT    NOT NULL,
-    seller  TEXT    NOT NULL,
+    buyer   BIGINT  NOT NULL,
+    seller  BIGINT  NOT NULL,
     status  TEXT    NOT NULL
 );
 CREATE INDEX states_buyer ON states (buyer, subject);

@@ -70,15 +70,17 @@ CREATE TABLE feed (
 ) STRICT;
 CREATE INDEX feed_chain ON feed (chain, seq);
 
--- What the canonical events add up to, by subject. `state` is the whole of it, `newest` the number of the newest log about
--- it; buyer, seller and status are for finding deals and empty for the rest.
+-- What the canonical events add up to, by subject. `newest` is the number of the newest log about it, `terms` that of the
+-- log which holds a deal's terms (0 for the rest), `state` all else. Buyer, seller (eight bytes of the account, which others
+-- may have as well) and status are for finding deals, and 0 or empty for the rest.
 CREATE TABLE states (
     subject TEXT    NOT NULL PRIMARY KEY,
     chain   INTEGER NOT NULL,
     newest  INTEGER NOT NULL,
+    terms   INTEGER NOT NULL,
     state   TEXT    NOT NULL,
-    buyer   TEXT    NOT NULL,
-    seller  TEXT    NOT NULL,
+    buyer   INTEGER NOT NULL,
+    seller  INTEGER NOT NULL,
     status  TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX states_buyer ON states (buyer, subject);

@@ -99,9 +99,10 @@ impl Book {
             let (number, subject): (i64, i64) = (row.get("number"), row.get("subject"));
             all.push(format!("{number} {} {subject}", hex::encode(row.get::<Vec<u8>, _>("id"))));
         }
-        let states = "SELECT newest, subject || state || buyer || seller || status AS text FROM states ORDER BY subject";
+        let states = "SELECT newest, subject || state || status AS text, terms, buyer, seller FROM states ORDER BY subject";
         for row in sqlx::query(states).fetch_all(self.db.reader()).await.unwrap() {
-            all.push(format!("{} {}", row.get::<i64, _>("newest"), row.get::<String, _>("text")));
+            let numbers = ["newest", "terms", "buyer", "seller"].map(|column| row.get::<i64, _>(column));
+            all.push(format!("{numbers:?} {}", row.get::<String, _>("text")));
         }
         all
     }

@@ -8,6 +8,7 @@ use protocol::{
 use service::http::Problem;
 
 use crate::{
+    columns::account_key,
     params::Params,
     query::{
         list::Listed,
@@ -84,9 +85,9 @@ impl Listed for Filter {
     // That of the conditions which is likely to leave least.
     fn among(&self) -> Among {
         match (self.buyer, self.seller, self.party, self.status) {
-            (Some(buyer), _, _, _) => Among::Buyer(buyer.to_string()),
-            (_, Some(seller), _, _) => Among::Seller(seller.to_string()),
-            (_, _, Some(party), _) => Among::Party(party.to_string()),
+            (Some(buyer), _, _, _) => Among::Buyer(account_key(&buyer)),
+            (_, Some(seller), _, _) => Among::Seller(account_key(&seller)),
+            (_, _, Some(party), _) => Among::Party(account_key(&party)),
             (_, _, _, Some(status)) => Among::Status(status.name()),
             (None, None, None, None) => Among::All,
         }

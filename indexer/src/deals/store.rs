@@ -1,18 +1,78 @@
 //! Deals in the database.
 
 use alloy::primitives::B256;
-use protocol::wire::view::{DealTransaction, DealView};
-use sqlx::AnyConnection;
+use protocol::wire::{
+    dec,
+    feed::EventBody,
+    view::{Deal, DealStatus, DealTransaction, DealView},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
     Error,
-    columns::{Columns, int},
+    columns::{Columns, int, json},
     feed::store::{event, event_columns},
     states::{
         self,
         model::{Subject, subject_of},
+        store::Stored,
     },
 };
+
+/// What a column holds of a deal: all that is not in the event of its funding.
+#[derive(Serialize, Deserialize)]
+struct Standing {
+    status: DealStatus,
+    closed_by: Option<String>,
+    #[serde(with = "dec")]
+    released: u128,
+    #[serde(with = "dec")]
+    refunded: u128,
+    #[serde(with = "dec")]
+    since: u64,
+    share: Option<u16>,
+    count: u8,
+    complete: bool,
+}
+
+pub(crate) fn standing(deal: &Deal) -> Result<String, Error> {
+    json(&Standing {
+        status: deal.status,
+        closed_by: deal.closed_by.clone(),
+        released: deal.released,
+        refunded: deal.refunded,
+        since: deal.since,
+        share: deal.share,
+        count: deal.count,
+        complete: deal.complete,
+    })
+}
+
+impl Stored for Deal {
+    fn stored(row: &AnyRow) -> Result<Self, Error> {
+        let funding = event(row)?;
+        let EventBody::Funded { deal, terms } = funding.body else {
+            return Err(Error::damaged("states.terms", funding.body.name()));
+        };
+        let Standing { status, closed_by, released, refunded, since, share, count, complete } =
+            row.decoded("state")?;
+        let funded_at = funding.block_time;
+        Ok(Self {
+            deal,
+            terms,
+            status,
+            closed_by,
+            released,
+            refunded,
+            funded_at,
+            since,
+            share,
+            count,
+            complete,
+        })
+    }
+}
 
 pub(crate) async fn find(on: &mut AnyConnection, deal: B256) -> Result<Option<DealView>, Error> {
     let found = states::store::view(on, &Subject::Deal(deal)).await?;

@@ -1,10 +1,9 @@
 //! What every list reads of a request, and the page of it.
 
-use serde::de::DeserializeOwned;
 use service::http::Problem;
 
 use super::scan::{Among, Found, Takes, scan};
-use crate::{Error, params::Params, shared::Shared};
+use crate::{Error, params::Params, shared::Shared, states::store::Stored};
 
 /// The longest page of a list.
 const LIMIT_MAX: u64 = 200;
@@ -14,7 +13,7 @@ const LIMIT: u64 = 50;
 /// What a list is asked for.
 pub(crate) trait Listed: Takes<<Self as Listed>::State> + Sized {
     /// What is listed.
-    type State: DeserializeOwned;
+    type State: Stored;
     /// What the subjects of all of it begin with.
     const ROOM: &str;
     /// The parameters of [`Listed::read`].

@@ -2,12 +2,14 @@
 //! buyer, a seller or a status; every other filter is a pure function over the state.
 
 use protocol::wire::feed::Finality;
-use serde::de::DeserializeOwned;
 use sqlx::AnyConnection;
 
 use crate::{
     Error,
+    bulk::Cell,
     columns::{Columns, int},
+    feed::store::event_columns,
+    states::store::{Stored, state_columns, state_views},
 };
 
 /// States that one request looks at: a list of which a filter takes nothing costs no more than any.
@@ -19,10 +21,11 @@ const READ_MIN: u64 = 200;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Among {
     All,
-    Buyer(String),
-    Seller(String),
+    /// Of whoever is found by this key, as of the others.
+    Buyer(i64),
+    Seller(i64),
     /// Buyer or seller.
-    Party(String),
+    Party(i64),
     Status(&'static str),
 }
 
@@ -44,24 +47,24 @@ struct Row<T> {
 macro_rules! rows {
     ($and:literal) => {
         concat!(
-            "SELECT states.subject AS subject, states.state AS state, logs.finality AS finality FROM states \
-             JOIN logs ON logs.number = states.newest WHERE states.subject > $1 AND states.subject < $2",
+            state_views!(),
+            " WHERE states.subject > $1 AND states.subject < $2",
             $and,
             " ORDER BY states.subject LIMIT $3"
         )
     };
 }
 
-async fn of_one<T: DeserializeOwned>(
+async fn of_one<T: Stored>(
     on: &mut AnyConnection,
     (after, below): (&str, &str),
     text: &'static str,
-    value: Option<&str>,
+    value: Option<Cell>,
     limit: u64,
 ) -> Result<Vec<Row<T>>, Error> {
     let query = sqlx::query(text).bind(after).bind(below).bind(int(limit));
     let query = match value {
-        Some(value) => query.bind(value),
+        Some(value) => value.bind(query),
         None => query,
     };
     let found = query.fetch_all(on).await?;
@@ -70,14 +73,14 @@ async fn of_one<T: DeserializeOwned>(
         .map(|row| {
             Ok(Row {
                 subject: row.text("subject")?,
-                state: row.decoded("state")?,
+                state: T::stored(row)?,
                 finality: row.finality("finality")?,
             })
         })
         .collect()
 }
 
-async fn rows<T: DeserializeOwned>(
+async fn rows<T: Stored>(
     on: &mut AnyConnection,
     between: (&str, &str),
     among: &Among,
@@ -87,14 +90,15 @@ async fn rows<T: DeserializeOwned>(
     const SELLER: &str = rows!(" AND states.seller = $4");
     match among {
         Among::All => of_one(on, between, rows!(""), None, limit).await,
-        Among::Buyer(buyer) => of_one(on, between, BUYER, Some(buyer), limit).await,
-        Among::Seller(seller) => of_one(on, between, SELLER, Some(seller), limit).await,
+        Among::Buyer(buyer) => of_one(on, between, BUYER, Some((*buyer).into()), limit).await,
+        Among::Seller(seller) => of_one(on, between, SELLER, Some((*seller).into()), limit).await,
         Among::Status(status) => {
-            of_one(on, between, rows!(" AND states.status = $4"), Some(status), limit).await
+            of_one(on, between, rows!(" AND states.status = $4"), Some((*status).into()), limit).await
         }
         Among::Party(party) => {
-            let mut both: Vec<Row<T>> = of_one(&mut *on, between, BUYER, Some(party), limit).await?;
-            both.extend(of_one(on, between, SELLER, Some(party), limit).await?);
+            let mut both: Vec<Row<T>> =
+                of_one(&mut *on, between, BUYER, Some((*party).into()), limit).await?;
+            both.extend(of_one(on, between, SELLER, Some((*party).into()), limit).await?);
             both.sort_by(|a, b| a.subject.cmp(&b.subject));
             both.dedup_by(|a, b| a.subject == b.subject);
             both.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -110,7 +114,7 @@ pub(crate) trait Takes<T>: Sync {
 }
 
 /// States whose subjects begin with `room`, after the subject `after`, at most `limit` that `filter` takes.
-pub(crate) async fn scan<T: DeserializeOwned>(
+pub(crate) async fn scan<T: Stored>(
     on: &mut AnyConnection,
     room: &str,
     after: Option<String>,

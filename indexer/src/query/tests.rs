@@ -19,8 +19,10 @@ use service::{
 
 use fixture::Chain;
 
+use sqlx::any::AnyRow;
+
 use super::scan::{Among, Takes, scan};
-use crate::testing::Running;
+use crate::{states::store::Stored, testing::Running};
 
 async fn listed(indexer: &Running, query: &str, limit: u32) -> Vec<DealView> {
     let (mut all, mut after) = (Vec::new(), String::new());
@@ -160,8 +162,17 @@ struct Counting {
     shown: AtomicUsize,
 }
 
-impl Takes<Value> for Counting {
-    fn takes(&self, _: &Value) -> bool {
+/// A state that is not looked into.
+struct Whatever;
+
+impl Stored for Whatever {
+    fn stored(_: &AnyRow) -> Result<Self, crate::Error> {
+        Ok(Self)
+    }
+}
+
+impl Takes<Whatever> for Counting {
+    fn takes(&self, _: &Whatever) -> bool {
         self.shown.fetch_add(1, Ordering::SeqCst);
         self.takes
     }
@@ -177,9 +188,9 @@ async fn a_filter_that_takes_nothing_costs_no_more_for_a_page_of_one() {
         for made_up in [
             "INSERT INTO logs (number, chain, block_number, log_index, canonical, finality, told, block_time, block_hash, \
              transaction_hash, contract, topics, data) VALUES (1, 1, 1, 0, 1, 'final', 1, 1, $1, $1, $1, $1, $1)",
-            "INSERT INTO states (subject, chain, newest, state, buyer, seller, status) \
+            "INSERT INTO states (subject, chain, newest, terms, state, buyer, seller, status) \
              WITH RECURSIVE n(i) AS (SELECT 10001 UNION ALL SELECT i + 1 FROM n WHERE i < 12500) \
-             SELECT 'deal/' || CAST(i AS TEXT), 1, 1, '{}', '', '', '' FROM n",
+             SELECT 'deal/' || CAST(i AS TEXT), 1, 1, 0, '{}', 0, 0, '' FROM n",
         ] {
             let mut statement = sqlx::query(made_up);
             if made_up.contains("$1") {

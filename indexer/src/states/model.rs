@@ -10,10 +10,12 @@ use protocol::{
         view::{Case, Deal, Pool},
     },
 };
+use sqlx::any::AnyRow;
 
+use super::store::Stored;
 use crate::{
     Error, cases,
-    columns::json,
+    columns::{json, key_of},
     deals::{self, model::Gap},
     pools,
 };
@@ -40,7 +42,7 @@ impl Subject {
             Self::Case { .. } | Self::Pool { .. } => keccak256(self.to_string()),
             Self::None => B256::ZERO,
         };
-        hash.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
+        key_of(hash.as_slice())
     }
 }
 
@@ -123,21 +125,20 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// The state that a column holds.
-    pub fn read(subject: &Subject, text: &str) -> Result<Self, Error> {
-        let read = match subject {
-            Subject::Deal(_) => serde_json::from_str(text).map(|deal| Self::Deal(Box::new(deal))),
-            Subject::Case { .. } => serde_json::from_str(text).map(Self::Case),
-            Subject::Pool { .. } => serde_json::from_str(text).map(Self::Pool),
-            Subject::None => return Err(Error::damaged("states.subject", "")),
-        };
-        read.map_err(|_| Error::damaged("states.state", text))
+    /// The state that a row of `states` holds.
+    pub fn read(subject: &Subject, row: &AnyRow) -> Result<Self, Error> {
+        match subject {
+            Subject::Deal(_) => Deal::stored(row).map(|deal| Self::Deal(Box::new(deal))),
+            Subject::Case { .. } => Case::stored(row).map(Self::Case),
+            Subject::Pool { .. } => Pool::stored(row).map(Self::Pool),
+            Subject::None => Err(Error::damaged("states.subject", "")),
+        }
     }
 
-    /// What a column holds of it.
+    /// What its column holds of it.
     pub fn write(&self) -> Result<String, Error> {
         match self {
-            Self::Deal(deal) => json(deal),
+            Self::Deal(deal) => deals::store::standing(deal),
             Self::Case(case) => json(case),
             Self::Pool(pool) => json(pool),
         }

@@ -4,43 +4,78 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::B256;
 use protocol::wire::{
-    feed::{ChainEvent, Finality},
-    view::FaultKind,
+    feed::{ChainEvent, EventBody, Finality},
+    view::{Case, FaultKind, Pool},
 };
-use serde::de::DeserializeOwned;
 use sqlx::{AnyConnection, any::AnyRow};
 
 use super::model::{State, Subject, fold, subject_of};
 use crate::{
     Error,
     bulk::{About, Insert, ROWS_MAX, about},
-    columns::{Columns, int},
+    columns::{Columns, account_key, int},
     deals::model::Gap,
     faults,
-    feed::store::canonical_of,
+    feed::store::{canonical_of, event_columns},
 };
 
+/// What a row with [`state_columns`] holds.
+pub(crate) trait Stored: Sized {
+    fn stored(row: &AnyRow) -> Result<Self, Error>;
+}
+
+impl Stored for Case {
+    fn stored(row: &AnyRow) -> Result<Self, Error> {
+        row.decoded("state")
+    }
+}
+
+impl Stored for Pool {
+    fn stored(row: &AnyRow) -> Result<Self, Error> {
+        row.decoded("state")
+    }
+}
+
+/// The columns that [`Stored`] reads, of states and of the logs that hold the terms of deals.
+macro_rules! state_columns {
+    () => {
+        concat!("states.subject AS subject, states.newest AS newest, states.terms AS terms, states.state AS state, ", event_columns!())
+    };
+}
+pub(crate) use state_columns;
+
+/// The same with the finality of the newest event, and where it all is from.
+macro_rules! state_views {
+    () => {
+        concat!(
+            "SELECT newest.finality AS finality, ",
+            state_columns!(),
+            " FROM states JOIN logs AS newest ON newest.number = states.newest LEFT JOIN logs ON logs.number = states.terms"
+        )
+    };
+}
+pub(crate) use state_views;
+
 /// States and the finality of each one's newest event, ascending by subject, from the first up to the last one.
-pub(crate) async fn views<T: DeserializeOwned>(
+pub(crate) async fn views<T: Stored>(
     on: &mut AnyConnection,
     (from, to): (&str, &str),
     limit: u64,
 ) -> Result<Vec<(T, Finality)>, Error> {
-    let rows = sqlx::query(
-        "SELECT states.state AS state, logs.finality AS finality FROM states \
-         JOIN logs ON logs.number = states.newest \
-         WHERE states.subject >= $1 AND states.subject <= $2 ORDER BY states.subject LIMIT $3",
-    )
+    let rows = sqlx::query(concat!(
+        state_views!(),
+        " WHERE states.subject >= $1 AND states.subject <= $2 ORDER BY states.subject LIMIT $3"
+    ))
     .bind(from)
     .bind(to)
     .bind(int(limit))
     .fetch_all(on)
     .await?;
-    rows.iter().map(|row| Ok((row.decoded("state")?, row.finality("finality")?))).collect()
+    rows.iter().map(|row| Ok((T::stored(row)?, row.finality("finality")?))).collect()
 }
 
 /// The state of one subject and the finality of its newest event.
-pub(crate) async fn view<T: DeserializeOwned>(
+pub(crate) async fn view<T: Stored>(
     on: &mut AnyConnection,
     subject: &Subject,
 ) -> Result<Option<(T, Finality)>, Error> {
@@ -48,8 +83,15 @@ pub(crate) async fn view<T: DeserializeOwned>(
     Ok(views(on, (&subject, &subject), 1).await?.pop())
 }
 
-/// A state and the number of the newest log about it.
-type Known = (State, u64);
+/// A state with the numbers of logs.
+#[derive(Debug)]
+struct Known {
+    state: State,
+    /// The newest about it.
+    newest: u64,
+    /// The one that holds a deal's terms; 0 for the rest.
+    terms: u64,
+}
 
 /// States of one chain that are folded: each is read when its first event comes, and all are written together. At most
 /// some thousands are held at one time.
@@ -79,23 +121,29 @@ impl Folding {
     }
 
     async fn load(&mut self, on: &mut AnyConnection, subjects: BTreeSet<Subject>) -> Result<(), Error> {
-        const FIND: About = about!("SELECT subject, state, newest FROM states WHERE subject IN", "");
-        let wanted: Vec<Subject> =
-            subjects.into_iter().filter(|subject| !self.states.contains_key(subject)).collect();
-        let mut stored = BTreeMap::new();
+        const FIND: About = about!(
+            concat!(
+                "SELECT ",
+                state_columns!(),
+                " FROM states LEFT JOIN logs ON logs.number = states.terms WHERE states.subject IN"
+            ),
+            ""
+        );
+        let mut wanted: BTreeMap<String, Subject> = subjects
+            .into_iter()
+            .filter(|subject| !self.states.contains_key(subject))
+            .map(|subject| (subject.to_string(), subject))
+            .collect();
         if !self.anew && !wanted.is_empty() {
-            let subjects: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-            for row in &FIND.texts(on, &subjects)?.fetch_all(&mut *on).await? {
-                stored.insert(row.text("subject")?, (row.text("state")?, row.number("newest")?));
+            let names: Vec<&String> = wanted.keys().collect();
+            for row in &FIND.texts(on, &names)?.fetch_all(&mut *on).await? {
+                let Some(subject) = wanted.remove(&row.text("subject")?) else { continue };
+                let state = State::read(&subject, row)?;
+                let known = Known { state, newest: row.number("newest")?, terms: row.number("terms")? };
+                self.states.insert(subject, Some(known));
             }
         }
-        for subject in wanted {
-            let known = match stored.remove(&subject.to_string()) {
-                Some((text, newest)) => Some((State::read(&subject, &text)?, newest)),
-                None => None,
-            };
-            self.states.insert(subject, known);
-        }
+        self.states.extend(wanted.into_values().map(|subject| (subject, None)));
         Ok(())
     }
 
@@ -121,12 +169,16 @@ impl Folding {
             if subject == Subject::None {
                 continue;
             }
-            let before = self.states.remove(&subject).flatten().map(|(state, _)| state);
-            let (after, gap) = fold(before, event);
+            let before = self.states.remove(&subject).flatten();
+            let terms = match &event.body {
+                EventBody::Funded { .. } => number,
+                _ => before.as_ref().map_or(0, |known| known.terms),
+            };
+            let (after, gap) = fold(before.map(|known| known.state), event);
             if let Some(gap) = gap {
                 self.gaps.push((event.id, words(event, gap)));
             }
-            self.states.insert(subject, after.map(|state| (state, number)));
+            self.states.insert(subject, after.map(|state| Known { state, newest: number, terms }));
         }
     }
 
@@ -142,28 +194,29 @@ impl Folding {
 
     /// Writes what is held.
     pub async fn write(&mut self, on: &mut AnyConnection) -> Result<(), Error> {
-        const SAVE: Insert<7> = Insert {
+        const SAVE: Insert<8> = Insert {
             table: "states",
-            columns: ["subject", "chain", "newest", "state", "buyer", "seller", "status"],
+            columns: ["subject", "chain", "newest", "terms", "state", "buyer", "seller", "status"],
             then: "ON CONFLICT (subject) DO UPDATE SET state = excluded.state, newest = excluded.newest, \
-             buyer = excluded.buyer, seller = excluded.seller, status = excluded.status",
+             terms = excluded.terms, buyer = excluded.buyer, seller = excluded.seller, status = excluded.status",
         };
         let states: Vec<(Subject, Known)> = std::mem::take(&mut self.states)
             .into_iter()
             .filter_map(|(subject, known)| known.map(|known| (subject, known)))
             .collect();
         let chain = self.chain;
-        let row = |(subject, (state, newest)): (Subject, Known)| {
+        let row = |(subject, Known { state, newest, terms }): (Subject, Known)| {
             let (buyer, seller, status) = match &state {
                 State::Deal(deal) => {
-                    (deal.terms.buyer.to_string(), deal.terms.seller.to_string(), deal.status.name())
+                    (account_key(&deal.terms.buyer), account_key(&deal.terms.seller), deal.status.name())
                 }
-                State::Case(_) | State::Pool(_) => (String::new(), String::new(), ""),
+                State::Case(_) | State::Pool(_) => (0, 0, ""),
             };
             Ok([
                 subject.to_string().into(),
                 chain.into(),
                 int(newest).into(),
+                int(terms).into(),
                 state.write()?.into(),
                 buyer.into(),
                 seller.into(),
@@ -249,23 +302,36 @@ pub(crate) async fn without(
 }
 
 /// A state as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Raw {
-    pub subject: String,
-    pub state: String,
+    pub subject: Subject,
+    pub text: String,
+    /// None where it cannot be read.
+    pub state: Option<State>,
     pub newest: u64,
 }
 
-/// Stored states ascending by subject, after the given one.
-pub(crate) async fn raw(on: &mut AnyConnection, after: &str, limit: u64) -> Result<Vec<Raw>, Error> {
-    let rows =
-        sqlx::query("SELECT subject, state, newest FROM states WHERE subject > $1 ORDER BY subject LIMIT $2")
-            .bind(after)
-            .bind(int(limit))
-            .fetch_all(on)
-            .await?;
+/// Stored states ascending by subject, after the given one, and the last of these.
+pub(crate) async fn raw(
+    on: &mut AnyConnection,
+    after: &str,
+    limit: u64,
+) -> Result<(Vec<Raw>, Option<String>), Error> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        state_columns!(),
+        " FROM states LEFT JOIN logs ON logs.number = states.terms \
+         WHERE states.subject > $1 ORDER BY states.subject LIMIT $2"
+    ))
+    .bind(after)
+    .bind(int(limit))
+    .fetch_all(on)
+    .await?;
     let raw = |row: &AnyRow| {
-        Ok(Raw { subject: row.text("subject")?, state: row.text("state")?, newest: row.number("newest")? })
+        let subject: Subject = row.text("subject")?.parse()?;
+        let state = State::read(&subject, row).ok();
+        Ok(Raw { subject, text: row.text("state")?, state, newest: row.number("newest")? })
     };
-    rows.iter().map(raw).collect()
+    let last = rows.last().map(|row| row.text("subject")).transpose()?;
+    Ok((rows.iter().map(raw).collect::<Result<_, Error>>()?, last))
 }
