@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 
+use crate::records::RecordId;
+
 /// Everything that a hub can be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +31,8 @@ pub struct Config {
     pub arbiters: Vec<AccountId>,
     /// How far below zero a member's time credits may go, in hundredths of an hour.
     pub time_credit_limit: u64,
+    /// The community whose votes adjust members' time credits and give them limits of their own, by its id. None: nobody.
+    pub time_credit_community: Option<RecordId>,
 }
 
 impl Default for Config {
@@ -43,6 +47,7 @@ impl Default for Config {
             escrows: Vec::new(),
             arbiters: Vec::new(),
             time_credit_limit: 0,
+            time_credit_community: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The hub: the economy of Earnest. Records are the truth, rooms give them meaning.
 //!
 //! `records` (what is said, and the one way in), `identity` (who says it), `access` (who may read it), `ledger` (who has
-//! what), `outbox` (who is told), `communities` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
+//! what), `governance` (what is decided), `outbox` (who is told), `communities` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
 //! a hub: building and signing a record, writing a sign-in message, checking a proof.
 
 pub mod access;
@@ -11,6 +11,8 @@ pub mod config;
 pub mod deals;
 pub mod disputes;
 mod error;
+mod etag;
+pub mod governance;
 pub mod identity;
 pub mod ledger;
 pub mod market;
@@ -193,8 +195,11 @@ pub async fn run(
     service::telemetry::metrics();
     let hub = Hub::open(config, clock, stop.clone()).await?;
     ledger::say_assets(&hub).await?;
-    let timers =
-        [tokio::spawn(disputes::run_timer(hub.clone())), tokio::spawn(ledger::run_timer(hub.clone()))];
+    let timers = [
+        tokio::spawn(disputes::run_timer(hub.clone())),
+        tokio::spawn(ledger::run_timer(hub.clone())),
+        tokio::spawn(governance::run_timer(hub.clone())),
+    ];
     let served = service::http::serve(listener, server::app(&hub), stop).await;
     hub.stop.cancel();
     for timer in timers {

@@ -8,7 +8,7 @@ use service::db::Write;
 use crate::{
     Hub, communities, deals, disputes,
     error::{Error, Refusal},
-    identity, ledger, market, outbox,
+    governance, identity, ledger, market, outbox,
     records::{Accepted, Draft, Record},
     reputation,
 };
@@ -22,6 +22,8 @@ pub(crate) enum Room {
     Ledger,
     /// Communities, members, pools.
     Communities,
+    /// Proposals, ballots, tallies and what they decide.
+    Governance,
     /// Listings.
     Market,
     /// Purchases, what their parties ask for, and the chain's events about them.
@@ -33,10 +35,11 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Identity,
         Self::Ledger,
         Self::Communities,
+        Self::Governance,
         Self::Market,
         Self::Deals,
         Self::Disputes,
@@ -49,6 +52,7 @@ impl Room {
             "hub@1" | "identity@1" | "device@1" => Self::Identity,
             "asset@1" | "transfer@1" | "hold@1" | "capture@1" | "release@1" | "expiry@1" => Self::Ledger,
             "community@1" | "membership@1" | "pool@1" => Self::Communities,
+            "proposal@1" | "vote@1" | "tally@1" | "deposit@1" => Self::Governance,
             "listing@1" => Self::Market,
             "purchase@1" | "acceptance@1" | "withdrawal@1" | "act@1" | "standing@1" | "chain-event@1" => {
                 Self::Deals
@@ -61,7 +65,7 @@ impl Room {
 
     /// Whether only the hub itself may say it.
     pub(crate) fn is_the_hubs(kind: &str) -> bool {
-        matches!(kind, "hub@1" | "asset@1" | "expiry@1" | "chain-event@1" | "due@1")
+        matches!(kind, "hub@1" | "asset@1" | "expiry@1" | "tally@1" | "chain-event@1" | "due@1")
     }
 
     /// The body's form: every member known, within its limits. Reads nothing.
@@ -70,6 +74,7 @@ impl Room {
             Self::Identity => identity::check(record),
             Self::Ledger => ledger::check(record),
             Self::Communities => communities::check(record),
+            Self::Governance => governance::check(record),
             Self::Market => market::check(record),
             Self::Deals => deals::check(record),
             Self::Disputes => disputes::check(record),
@@ -85,7 +90,7 @@ impl Room {
             Self::Deals => deals::prepare(hub, record).await,
             Self::Reputation => reputation::prepare(hub, record).await,
             Self::Disputes => disputes::prepare(hub, record).await,
-            Self::Ledger | Self::Market => Ok(Value::Null),
+            Self::Ledger | Self::Governance | Self::Market => Ok(Value::Null),
         }
     }
 
@@ -101,6 +106,7 @@ impl Room {
             Self::Identity => identity::apply(write, accepted).await,
             Self::Ledger => ledger::apply(write, accepted).await,
             Self::Communities => communities::apply(write, accepted).await,
+            Self::Governance => governance::apply(hub, write, accepted).await,
             Self::Market => market::apply(write, accepted).await,
             Self::Deals if accepted.record.kind == "chain-event@1" => {
                 deals::apply(write, accepted).await?;
@@ -119,6 +125,7 @@ impl Room {
             Self::Identity => identity::TABLES,
             Self::Ledger => ledger::TABLES,
             Self::Communities => communities::TABLES,
+            Self::Governance => governance::TABLES,
             Self::Market => market::TABLES,
             Self::Deals => deals::TABLES,
             Self::Disputes => disputes::TABLES,

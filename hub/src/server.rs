@@ -8,7 +8,9 @@ use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{Hub, communities, deals, disputes, identity, ledger, market, outbox, records, reputation};
+use crate::{
+    Hub, communities, deals, disputes, governance, identity, ledger, market, outbox, records, reputation,
+};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -25,6 +27,7 @@ fn described() -> OpenApiRouter<Hub> {
         .merge(identity::api::routes())
         .merge(ledger::api::routes())
         .merge(communities::api::routes())
+        .merge(governance::api::routes())
         .merge(market::api::routes())
         .merge(deals::api::routes())
         .merge(disputes::api::routes())

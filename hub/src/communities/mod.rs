@@ -14,5 +14,5 @@ mod tests;
 
 pub use api::{CommunityView, MemberView, PoolView};
 pub use model::{CommunityBody, MembershipBody, PoolBody, PoolFacts, Scope, common_or_public};
-pub(crate) use room::{TABLES, apply, check, prepare};
-pub(crate) use store::{Pool, pool, roles_of};
+pub(crate) use room::{TABLES, apply, change_member, check, prepare};
+pub(crate) use store::{Pool, community, pool, role_of, roles_of, with_roles};

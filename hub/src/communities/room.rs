@@ -24,7 +24,7 @@ use crate::{
     access::{Audience, Role},
     chain::ChainError,
     error::{Error, Refusal},
-    identity, outbox,
+    governance, identity, outbox,
     records::{Accepted, Draft, Record, RecordId},
 };
 
@@ -170,18 +170,12 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             let leaves = body.account == author && body.role.is_none();
             if !leaves {
                 steward_only(store::role_of(on, &community.id, &author).await?, &community.id)?;
+                if governance::settings(on, &community.id).await?.members_by_vote != 0 {
+                    let told = format!("who belongs to community {} is decided by its votes", community.id);
+                    return Err(Refusal::access("by_vote_only", "/author", told).into());
+                }
             }
-            if !identity::account_exists(on, &body.account).await? {
-                return Err(Refusal::rule(
-                    "unknown_account",
-                    "/body/account",
-                    format!("there is no account {}", body.account),
-                )
-                .into());
-            }
-            let before = store::role_of(on, &community.id, &body.account).await?;
-            leaves_a_steward(before, body.role, store::stewards(on, &community.id).await?)?;
-            store::set_member(on, &community.id, &body.account, body.role, *now).await?;
+            change_member(on, &community.id, &body.account, body.role, *now).await?;
             json!({ "community": community.id, "account": body.account, "role": body.role })
         }
         _ => {
@@ -215,6 +209,26 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
     };
     outbox::append(on, "community", &record.audience, &told).await?;
     Ok(Vec::new())
+}
+
+/// Makes an account what it is from now on in a community that there is; whose word that needs, the caller has asked.
+///
+/// # Errors
+/// Step `rule`: there is no such account, or no steward would be left.
+pub(crate) async fn change_member(
+    on: &mut sqlx::AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+    role: Option<Role>,
+    now: i64,
+) -> Result<(), Error> {
+    if !identity::account_exists(on, account).await? {
+        let told = format!("there is no account {account}");
+        return Err(Refusal::rule("unknown_account", "/body/account", told).into());
+    }
+    let before = store::role_of(on, community, account).await?;
+    leaves_a_steward(before, role, store::stewards(on, community).await?)?;
+    store::set_member(on, community, account, role, now).await
 }
 
 async fn known(on: &mut sqlx::AnyConnection, id: &RecordId) -> Result<Community, Error> {

@@ -1,4 +1,4 @@
-use std::{fmt::Display, str::FromStr};
+use std::{collections::BTreeSet, fmt::Display, str::FromStr};
 
 use alloy::primitives::B256;
 use protocol::chain::AccountId;
@@ -174,6 +174,26 @@ pub(crate) async fn members(
     rows.iter()
         .map(|row| Ok((parse(row.try_get("account")?)?, role(row.try_get("role")?)?, row.try_get("since")?)))
         .collect()
+}
+
+/// The first accounts, at most one more than `most`, that are one of these in a community.
+pub(crate) async fn with_roles(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    roles: &[Role],
+    most: usize,
+) -> Result<BTreeSet<RecordId>, Error> {
+    let among = |role: Role| if roles.contains(&role) { role.name() } else { "" };
+    let rows = sqlx::query(
+        "SELECT account FROM members WHERE community = $1 AND role IN ($2, $3) ORDER BY account LIMIT $4",
+    )
+    .bind(community.to_string())
+    .bind(among(Role::Member))
+    .bind(among(Role::Steward))
+    .bind(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1))
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| parse(row.try_get("account")?)).collect()
 }
 
 /// Keeps what the chain said of a pool, the newest reading, and that it serves `scope`.

@@ -4,10 +4,11 @@ use axum::extract::State;
 use protocol::wire::dec;
 use serde::{Deserialize, Serialize};
 use service::http::{Json, Problem, Query};
+use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    model::{Account, Asset, AssetRules, Entry, Holder, Key, difference},
+    model::{Account, Asset, AssetRules, Entry, Holder, Key, Kind, difference},
     room::owner,
     rules::EntryKind,
     store,
@@ -151,6 +152,24 @@ fn standing(account: &Account, rules: AssetRules) -> Result<StandingView, Error>
         unit: rules.unit,
         scale: rules.scale,
     })
+}
+
+/// What a community's treasuries have, one for each asset, after `after` in the database's order of their accounts.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn treasury(
+    on: &mut AnyConnection,
+    community: RecordId,
+    after: &str,
+    limit: i64,
+) -> Result<Page<StandingView>, Error> {
+    let found = store::accounts_of(on, Holder::Record(community), after, limit).await?;
+    let full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
+    let next = found.last().filter(|_| full).map(|(account, _)| account.key.to_string());
+    let treasuries = found.into_iter().filter(|(account, _)| account.key.kind == Kind::Treasury);
+    let items = treasuries.map(|(account, rules)| standing(&account, rules)).collect::<Result<_, _>>()?;
+    Ok(Page { items, next })
 }
 
 fn entry(entry: Entry) -> EntryView {

@@ -6,9 +6,11 @@
 //! - `store.rs`, `sql.rs`: loading, locking, writing
 //! - `verify.rs`: reads everything and says where it is not what it must be
 //! - `room.rs`: what `submit` asks; `timer.rs`: holds whose time is over
+//! - `doors.rs`: what other rooms have posted
 //! - `api.rs`: accounts and statements
 
 pub(crate) mod api;
+mod doors;
 pub mod model;
 pub mod post;
 mod room;
@@ -20,9 +22,12 @@ mod tests;
 mod timer;
 mod verify;
 
+pub(crate) use api::treasury;
 pub use api::{EntryView, StandingView, StatementView};
+pub(crate) use doors::{decided, governor, set_floor, signed};
 pub use room::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody};
 pub(crate) use room::{TABLES, apply, check, say_assets};
+pub(crate) use sql::texts;
 pub(crate) use timer::run as run_timer;
 pub use verify::Verified;
 pub(crate) use verify::verify;

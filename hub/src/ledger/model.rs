@@ -240,6 +240,9 @@ pub struct AssetRules {
     /// How far below zero a member without a floor of its own may go; 0 to [`AMOUNT_MAX`].
     #[serde(with = "dec")]
     pub credit_limit: i128,
+    /// The community whose votes adjust accounts in it and give members limits of their own; null: none.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub governed_by: Option<RecordId>,
 }
 
 /// An account as it stands.

@@ -259,6 +259,7 @@ pub(crate) async fn say_assets(hub: &Hub) -> Result<(), Error> {
         scale: 2,
         issuer: Issuer::Nobody,
         credit_limit: i128::from(hub.config.time_credit_limit),
+        governed_by: hub.config.time_credit_community,
     };
     let known = store::asset(&mut *hub.db.reader().acquire().await?, Asset::TimeCredit).await?;
     let before = match known {

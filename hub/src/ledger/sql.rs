@@ -28,8 +28,8 @@ pub(super) fn rows(on: &AnyConnection, columns: &[Column]) -> String {
     }
 }
 
-/// The texts of `$1`, for `IN`.
-pub(super) fn texts(on: &AnyConnection) -> &'static str {
+/// The texts of `$1`, for `IN`, or as rows with the column `value`.
+pub(crate) fn texts(on: &AnyConnection) -> &'static str {
     if postgres(on) {
         "(SELECT value FROM json_array_elements_text(CAST($1 AS json)))"
     } else {

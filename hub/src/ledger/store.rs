@@ -207,6 +207,17 @@ async fn open(on: &mut AnyConnection, keys: &BTreeSet<Key>) -> Result<(), Error>
     Ok(())
 }
 
+/// Gives an account a floor of its own, or the asset's again.
+pub(super) async fn set_floor(on: &mut AnyConnection, key: &Key, floor: Option<i128>) -> Result<(), Error> {
+    open(on, &BTreeSet::from([*key])).await?;
+    sqlx::query("UPDATE ledger_accounts SET floor = $1 WHERE id = $2")
+        .bind(floor.map(amount_text))
+        .bind(key.to_string())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
 const ACCOUNT: &str =
     "SELECT a.id, a.floor, a.ceiling, a.version, a.balance, a.earned, a.spent, a.held, a.incoming, s.rules
     FROM ledger_accounts a JOIN ledger_assets s ON s.asset = a.asset";

@@ -58,7 +58,13 @@ pub(super) fn coin() -> Asset {
 }
 
 pub(super) fn assets() -> BTreeMap<Asset, AssetRules> {
-    let rules = |issuer, credit_limit| AssetRules { unit: "one".to_owned(), scale: 2, issuer, credit_limit };
+    let rules = |issuer, credit_limit| AssetRules {
+        unit: "one".to_owned(),
+        scale: 2,
+        issuer,
+        credit_limit,
+        governed_by: None,
+    };
     BTreeMap::from([
         (Asset::TimeCredit, rules(Issuer::Nobody, 500)),
         (voucher(), rules(Issuer::Account(person(0)), 0)),

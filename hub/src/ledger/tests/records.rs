@@ -90,7 +90,7 @@ async fn hours_go_from_who_signs_to_who_is_named_down_to_the_limit() {
         assert_eq!(hub.refuses(&secret.sign(&anna.device).unwrap()).await.2, "audience");
         // Nobody but the hub says what an asset is, and when a hold is over.
         for kind in ["asset@1", "expiry@1"] {
-            let body = json!({ "asset": "time_credit", "rules": { "unit": "hour", "scale": 2, "issuer": "nobody", "credit_limit": "9" } });
+            let body = json!({ "asset": "time_credit", "rules": { "unit": "hour", "scale": 2, "issuer": "nobody", "credit_limit": "9", "governed_by": null } });
             let body = if kind == "asset@1" { body } else { json!({}) };
             assert_eq!(
                 hub.refuses(&about(&hub, &anna, &ben, kind, paid, body)).await.2,

@@ -1,0 +1,149 @@
+//! What an acceptance does, all of it or nothing, in the transaction of the tally.
+
+use sqlx::{AnyConnection, Connection as _};
+
+use super::{
+    model::{Against, Effect, Payment},
+    store::{self, Proposal, Unexecuted},
+    tally::Tally,
+};
+use crate::{
+    communities,
+    error::{Error, Refusal},
+    identity,
+    ledger::{
+        self,
+        model::{Asset, Holder, Key, Kind, OperationId},
+        post::Leg,
+        rules::Purpose,
+    },
+    records::{Accepted, RecordId},
+};
+
+/// Whether the community may decide on this at all.
+///
+/// # Errors
+/// Step `rule`: the asset is unknown or governed by another, or an account is unknown.
+pub(super) async fn possible(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    effect: &Effect,
+) -> Result<(), Error> {
+    match effect {
+        Effect::Text | Effect::Setting { .. } => Ok(()),
+        Effect::Membership { account, .. } => known(on, account, "membership/account").await,
+        Effect::TreasuryTransfer { asset, to, .. } => {
+            ledger::governor(on, *asset).await?;
+            known(on, to, "treasury_transfer/to").await
+        }
+        Effect::CreditLimit { asset, account, .. } => {
+            governs(on, community, *asset).await?;
+            known(on, account, "credit_limit/account").await
+        }
+        Effect::AdminAdjustment { asset, entries, .. } => {
+            governs(on, community, *asset).await?;
+            for entry in entries {
+                known(on, &entry.account, "admin_adjustment/entries").await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn known(on: &mut AnyConnection, account: &RecordId, field: &str) -> Result<(), Error> {
+    if identity::account_exists(on, account).await? {
+        return Ok(());
+    }
+    let told = format!("there is no account {account}");
+    Err(Refusal::rule("unknown_account", format!("/body/effect/{field}"), told).into())
+}
+
+/// What everybody counts in is not any community's to change.
+async fn governs(on: &mut AnyConnection, community: &RecordId, asset: Asset) -> Result<(), Error> {
+    if ledger::governor(on, asset).await? == Some(*community) {
+        return Ok(());
+    }
+    let told = format!("{asset} is not governed by community {community}");
+    Err(Refusal::rule("not_governed", "/body/effect", told).into())
+}
+
+/// Does it. Answers why where nothing could be done.
+pub(super) async fn execute(
+    on: &mut AnyConnection,
+    proposal: &Proposal,
+    result: &Tally,
+    accepted: &Accepted,
+) -> Result<Option<Unexecuted>, Error> {
+    let mut inner = on.begin().await?;
+    match perform(&mut inner, proposal, result, accepted).await {
+        Ok(()) => {
+            inner.commit().await?;
+            Ok(None)
+        }
+        Err(Error::Refused(refusal)) => {
+            inner.rollback().await?;
+            Ok(Some(refusal.into()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn perform(
+    on: &mut AnyConnection,
+    proposal: &Proposal,
+    result: &Tally,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    let (community, at) = (&proposal.community, accepted.received_at);
+    let operation = OperationId::first(accepted.record.id);
+    let own = |asset, kind| Key { asset, kind, holder: Holder::Record(*community) };
+    possible(on, community, &proposal.body.effect).await?;
+    match &proposal.body.effect {
+        Effect::Text => Ok(()),
+        Effect::AdminAdjustment { asset, entries, against } => {
+            let other = own(
+                *asset,
+                match against {
+                    Against::Treasury => Kind::Treasury,
+                    Against::Issuer => Kind::Issuer,
+                },
+            );
+            let mut legs: Vec<Leg> = entries
+                .iter()
+                .map(|entry| Leg { account: Key::member(*asset, entry.account), amount: entry.amount })
+                .collect();
+            let rest = entries.iter().try_fold(0, |sum: i128, entry| sum.checked_sub(entry.amount));
+            let rest = rest.ok_or_else(|| {
+                Refusal::rule("out_of_range", "/body/effect", "the entries' sum has more than 38 digits")
+            })?;
+            if rest != 0 {
+                legs.push(Leg { account: other, amount: rest });
+            }
+            ledger::decided(on, operation, Purpose::Adjustment, legs, at).await
+        }
+        Effect::TreasuryTransfer { asset, to, amount, payment } => {
+            let purpose = match payment {
+                Payment::Reward => Purpose::Reward,
+                Payment::Withdrawal => Purpose::Withdrawal,
+            };
+            let given = amount.checked_neg().unwrap_or_default();
+            let legs = vec![
+                Leg { account: own(*asset, Kind::Treasury), amount: given },
+                Leg { account: Key::member(*asset, *to), amount: *amount },
+            ];
+            ledger::decided(on, operation, purpose, legs, at).await
+        }
+        Effect::CreditLimit { asset, account, limit } => {
+            let floor = limit.and_then(i128::checked_neg);
+            ledger::set_floor(on, &Key::member(*asset, *account), floor).await
+        }
+        Effect::Membership { account, role } => {
+            communities::change_member(on, community, account, *role, at).await
+        }
+        Effect::Setting { setting, value } => {
+            let decided = value.or(result.median);
+            let value = decided.ok_or_else(|| store::corrupt("a setting was decided without a number"))?;
+            store::set(on, community, *setting, value).await
+        }
+    }
+}

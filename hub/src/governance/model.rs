@@ -1,0 +1,414 @@
+//! What is proposed, what an acceptance does, and what a community's settings ask of a proposal. Bodies and pure rules.
+
+use std::collections::BTreeSet;
+
+use protocol::wire::dec;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    rule::{Ballots, Choice, Electorate, Needs, Rule},
+    tally::Tally,
+};
+use crate::{
+    access::Role,
+    error::Refusal,
+    identity,
+    ledger::model::{AMOUNT_MAX, Asset},
+    records::{RecordId, Stamp},
+};
+
+/// The most electors of a proposal.
+pub const ELECTORS_MAX: usize = 10_000;
+/// The most ballots of one elector in one proposal; the last one counts.
+pub const BALLOTS_MAX: i64 = 20;
+/// The most open proposals of one author in one community.
+pub const OPEN_MAX: i64 = 10;
+/// The shortest window of a proposal, in milliseconds: a minute.
+pub const WINDOW_MIN_MS: i64 = 60_000;
+/// The longest window of a proposal, in milliseconds: 400 days.
+pub const WINDOW_MAX_MS: i64 = 400 * 24 * 60 * 60 * 1000;
+/// The most accounts that one adjustment names.
+pub const ADJUSTED_MAX: usize = 32;
+/// Characters of a proposal's text.
+const TEXT_MAX: usize = 10_000;
+/// Characters of the note to a deposit.
+const NOTE_MAX: usize = 280;
+
+/// Something of a community that a vote sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// The shortest window of a proposal with an effect, in seconds.
+    WindowMinSeconds,
+    /// The lowest quorum of a proposal with an effect, in hundredths.
+    QuorumMinPercent,
+    /// The lowest share of yes that accepts a proposal with an effect, in hundredths; 50 is a majority.
+    ApprovalMinPercent,
+    /// 1: nobody but a vote admits, expels and names stewards; 0: a steward may, too.
+    MembersByVote,
+}
+
+impl Setting {
+    /// Every one of them.
+    pub const ALL: [Self; 4] =
+        [Self::WindowMinSeconds, Self::QuorumMinPercent, Self::ApprovalMinPercent, Self::MembersByVote];
+
+    /// As the database and JSON write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WindowMinSeconds => "window_min_seconds",
+            Self::QuorumMinPercent => "quorum_min_percent",
+            Self::ApprovalMinPercent => "approval_min_percent",
+            Self::MembersByVote => "members_by_vote",
+        }
+    }
+
+    /// The least and the greatest value.
+    pub const fn bounds(self) -> (i64, i64) {
+        match self {
+            Self::WindowMinSeconds => (60, 31 * 24 * 60 * 60),
+            Self::QuorumMinPercent => (1, 100),
+            Self::ApprovalMinPercent => (50, 100),
+            Self::MembersByVote => (0, 1),
+        }
+    }
+
+    /// What holds until a vote sets it.
+    pub const fn first(self) -> i64 {
+        match self {
+            Self::WindowMinSeconds => 3 * 24 * 60 * 60,
+            Self::QuorumMinPercent | Self::ApprovalMinPercent => 50,
+            Self::MembersByVote => 0,
+        }
+    }
+}
+
+/// What a community's votes have set, and the first values of what none has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// See [`Setting::WindowMinSeconds`].
+    pub window_min_seconds: i64,
+    /// See [`Setting::QuorumMinPercent`].
+    pub quorum_min_percent: i64,
+    /// See [`Setting::ApprovalMinPercent`].
+    pub approval_min_percent: i64,
+    /// See [`Setting::MembersByVote`].
+    pub members_by_vote: i64,
+}
+
+impl Settings {
+    /// From what is kept of each; none where no vote has set it.
+    pub fn of(set: impl Fn(Setting) -> Option<i64>) -> Self {
+        let value = |setting: Setting| set(setting).unwrap_or_else(|| setting.first());
+        Self {
+            window_min_seconds: value(Setting::WindowMinSeconds),
+            quorum_min_percent: value(Setting::QuorumMinPercent),
+            approval_min_percent: value(Setting::ApprovalMinPercent),
+            members_by_vote: value(Setting::MembersByVote),
+        }
+    }
+
+    /// The value of one.
+    pub const fn of_setting(&self, setting: Setting) -> i64 {
+        match setting {
+            Setting::WindowMinSeconds => self.window_min_seconds,
+            Setting::QuorumMinPercent => self.quorum_min_percent,
+            Setting::ApprovalMinPercent => self.approval_min_percent,
+            Setting::MembersByVote => self.members_by_vote,
+        }
+    }
+}
+
+/// Where the other side of an adjustment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Against {
+    /// The community's treasury, which has no key.
+    Treasury,
+    /// The community's issuer account: there is more or less of the asset afterwards.
+    Issuer,
+}
+
+/// What an adjustment does to one member's account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adjusted {
+    /// Whose.
+    pub account: RecordId,
+    /// Above zero: the member is given it; below: it is taken; never zero.
+    #[serde(with = "dec")]
+    pub amount: i128,
+}
+
+/// How a treasury pays, as statements name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payment {
+    /// For what the community asked for.
+    Reward,
+    /// Anything else.
+    Withdrawal,
+}
+
+/// What an acceptance does, in the transaction of the tally.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Effect {
+    /// Nothing: the decision is all.
+    Text,
+    /// Puts members' balances right. By the community that governs the asset alone.
+    AdminAdjustment {
+        /// In what.
+        asset: Asset,
+        /// 1 to 32 members, each once.
+        entries: Vec<Adjusted>,
+        /// Where what they do not balance by themselves goes to or comes from.
+        against: Against,
+    },
+    /// The community's treasury pays a member of the hub.
+    TreasuryTransfer {
+        /// In what.
+        asset: Asset,
+        /// Whom.
+        to: RecordId,
+        /// How much, in the smallest unit; above zero.
+        #[serde(with = "dec")]
+        amount: i128,
+        /// What for.
+        payment: Payment,
+    },
+    /// How far below zero a member may go. By the community that governs the asset alone.
+    CreditLimit {
+        /// In what.
+        asset: Asset,
+        /// Who.
+        account: RecordId,
+        /// How far, in the smallest unit, 0 or more; null: as far as the asset says for everybody.
+        #[serde(with = "dec::optional")]
+        limit: Option<i128>,
+    },
+    /// Who belongs to the community, and as what.
+    Membership {
+        /// Who.
+        account: RecordId,
+        /// What the account is from then on; null: no member.
+        #[serde(deserialize_with = "Option::deserialize")]
+        role: Option<Role>,
+    },
+    /// What holds in the community from then on.
+    Setting {
+        /// What.
+        setting: Setting,
+        /// Its value, within the setting's bounds; null: the median of the ballots.
+        #[serde(with = "dec::optional")]
+        value: Option<i64>,
+    },
+}
+
+/// The body of `proposal@1` about a community, by one of its members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProposalBody {
+    /// 1 to 80 characters on one line.
+    pub title: String,
+    /// At most 10,000 characters.
+    pub text: String,
+    /// Who may vote.
+    pub electorate: Electorate,
+    /// By which rule.
+    pub rule: Rule,
+    /// Who sees ballots before the close.
+    pub ballots: Ballots,
+    /// The window's end: from this moment on no ballot is taken. A minute to 400 days after the proposal is taken.
+    pub closes: Stamp,
+    /// What an acceptance does.
+    pub effect: Effect,
+}
+
+/// The body of `vote@1` about a proposal, by an elector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VoteBody {
+    /// What it says.
+    pub choice: Choice,
+}
+
+/// The body of the hub's `tally@1` about a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TallyBody {
+    /// Which electors there are: [`super::tally::digest`] of their accounts, ascending by their text.
+    pub electorate: String,
+    /// Which ballots count: the digest of their records, in the order of the log.
+    pub ballots: String,
+    /// What came of them.
+    pub result: Tally,
+}
+
+/// The body of `deposit@1` about a community: its author gives to the treasury.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DepositBody {
+    /// In what.
+    pub asset: Asset,
+    /// How much, in the smallest unit; above zero.
+    #[serde(with = "dec")]
+    pub amount: i128,
+    /// What for, in words; at most 280 characters.
+    pub note: String,
+}
+
+fn within(amount: i128, lowest: i128, field: &str) -> Result<(), Refusal> {
+    if (lowest..=AMOUNT_MAX).contains(&amount) {
+        return Ok(());
+    }
+    Err(Refusal::schema("amount", field, format!("{amount} must be {lowest} to {AMOUNT_MAX}")))
+}
+
+fn long(text: &str, most: usize, field: &str) -> Result<(), Refusal> {
+    let length = text.chars().count();
+    if length <= most {
+        return Ok(());
+    }
+    Err(Refusal::schema("length", field, format!("has {length} characters and may have {most}")))
+}
+
+impl DepositBody {
+    /// The form.
+    ///
+    /// # Errors
+    /// Step `schema`.
+    pub fn check(&self) -> Result<(), Refusal> {
+        within(self.amount, 1, "/body/amount")?;
+        long(&self.note, NOTE_MAX, "/body/note")
+    }
+}
+
+impl ProposalBody {
+    /// The form: limits, and that rule and effect go together.
+    ///
+    /// # Errors
+    /// Step `schema`.
+    pub fn check(&self) -> Result<(), Refusal> {
+        identity::check_name(&self.title, "/body/title")?;
+        long(&self.text, TEXT_MAX, "/body/text")?;
+        let roles = &self.electorate.roles;
+        let once: BTreeSet<Role> = roles.iter().copied().collect();
+        if roles.is_empty() || once.len() != roles.len() {
+            let told = "must name member, steward or both, each once";
+            return Err(Refusal::schema("roles", "/body/electorate/roles", told));
+        }
+        match self.rule.needs {
+            Needs::Supermajority(share) if !share.is_more_than_half() => {
+                let told = format!("{share} must be more than a half: with less, yes and no could both win");
+                return Err(Refusal::schema("supermajority", "/body/rule/needs/supermajority", told));
+            }
+            Needs::Median { lowest, highest } if lowest > highest => {
+                let told = format!("lowest {lowest} is above highest {highest}");
+                return Err(Refusal::schema("median", "/body/rule/needs/median", told));
+            }
+            _ => {}
+        }
+        self.check_effect()
+    }
+
+    fn check_effect(&self) -> Result<(), Refusal> {
+        let median = match self.rule.needs {
+            Needs::Median { lowest, highest } => Some((lowest, highest)),
+            _ => None,
+        };
+        match (median, &self.effect) {
+            (Some(_), Effect::Text | Effect::Setting { value: None, .. }) => {}
+            (Some(_), _) => {
+                let told =
+                    "a median decides a number: the effect must be text, or a setting whose value is null";
+                return Err(Refusal::schema("median", "/body/effect", told));
+            }
+            (None, Effect::Setting { value: None, .. }) => {
+                let told =
+                    "without a value it is the median of the ballots: name a value, or the rule median";
+                return Err(Refusal::schema("median", "/body/effect/setting/value", told));
+            }
+            (None, _) => {}
+        }
+        match &self.effect {
+            Effect::Text | Effect::Membership { .. } => Ok(()),
+            Effect::AdminAdjustment { entries, .. } => check_entries(entries),
+            Effect::TreasuryTransfer { amount, .. } => {
+                within(*amount, 1, "/body/effect/treasury_transfer/amount")
+            }
+            Effect::CreditLimit { limit, .. } => {
+                limit.map_or(Ok(()), |limit| within(limit, 0, "/body/effect/credit_limit/limit"))
+            }
+            Effect::Setting { setting, value } => {
+                let (least, greatest) = setting.bounds();
+                let (from, to) = value.map(|value| (value, value)).or(median).unwrap_or((least, greatest));
+                if least <= from && to <= greatest {
+                    return Ok(());
+                }
+                let told = format!("{} must be {least} to {greatest}", setting.name());
+                Err(Refusal::schema("setting", "/body/effect/setting/value", told))
+            }
+        }
+    }
+
+    /// Whether the proposal may be opened at a moment (Unix milliseconds) in a community where these settings hold: nobody
+    /// gives an effect easier rules than the community's own.
+    ///
+    /// # Errors
+    /// Step `rule`: the window, the electorate, the quorum or the approval.
+    pub fn may_open(&self, settings: &Settings, at: i64) -> Result<(), Refusal> {
+        let window = self.closes.ms().saturating_sub(at);
+        if !(WINDOW_MIN_MS..=WINDOW_MAX_MS).contains(&window) {
+            let told = format!("{} must be a minute to 400 days from now", self.closes);
+            return Err(Refusal::rule("window", "/body/closes", told));
+        }
+        if self.effect == Effect::Text {
+            return Ok(());
+        }
+        let Settings { window_min_seconds, quorum_min_percent, approval_min_percent, .. } = *settings;
+        if window < window_min_seconds.saturating_mul(1000) {
+            let told =
+                format!("a proposal with an effect is open for at least {window_min_seconds} seconds here");
+            return Err(Refusal::rule("window", "/body/closes", told));
+        }
+        if !self.electorate.is_everybody() {
+            let told = "everybody of the community votes on a proposal with an effect: member and steward";
+            return Err(Refusal::rule("electorate", "/body/electorate/roles", told));
+        }
+        let percent = |percent: i64| u32::try_from(percent).unwrap_or(100);
+        if !self.rule.quorum.is_percent(percent(quorum_min_percent)) {
+            let told = format!("{} must be at least {quorum_min_percent}/100 here", self.rule.quorum);
+            return Err(Refusal::rule("quorum", "/body/rule/quorum", told));
+        }
+        let enough = match self.rule.needs {
+            Needs::Majority | Needs::Median { .. } => approval_min_percent <= 50,
+            Needs::Supermajority(share) => share.is_percent(percent(approval_min_percent)),
+            Needs::Unanimous(_) => true,
+        };
+        if enough {
+            return Ok(());
+        }
+        let told =
+            format!("a proposal with an effect needs at least {approval_min_percent}/100 of yes and no here");
+        Err(Refusal::rule("approval", "/body/rule/needs", told))
+    }
+}
+
+fn check_entries(entries: &[Adjusted]) -> Result<(), Refusal> {
+    let field = "/body/effect/admin_adjustment/entries";
+    if entries.is_empty() || entries.len() > ADJUSTED_MAX {
+        let told = format!("has {} entries and must have 1 to {ADJUSTED_MAX}", entries.len());
+        return Err(Refusal::schema("entries", field, told));
+    }
+    for entry in entries {
+        if entry.amount == 0 || entry.amount.unsigned_abs() > AMOUNT_MAX.unsigned_abs() {
+            let told = format!("{} must not be zero and at most 38 digits long", entry.amount);
+            return Err(Refusal::schema("amount", field, told));
+        }
+        if entries.iter().filter(|other| other.account == entry.account).count() > 1 {
+            return Err(Refusal::schema("entries", field, format!("{} stands there twice", entry.account)));
+        }
+    }
+    Ok(())
+}

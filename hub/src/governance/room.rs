@@ -1,0 +1,208 @@
+//! What `submit` asks of this room.
+
+use serde_json::json;
+use service::db::Write;
+use sqlx::AnyConnection;
+
+use super::{
+    effects,
+    model::{BALLOTS_MAX, DepositBody, ELECTORS_MAX, OPEN_MAX, ProposalBody, TallyBody, VoteBody},
+    store::{self, Decision, Proposal},
+    table::{self, Action, State},
+    tally::{Verdict, counted, digest, tally},
+};
+use crate::{
+    Hub,
+    access::Audience,
+    communities,
+    error::{Error, Refusal},
+    ledger::{
+        self,
+        model::{Holder, Key, Kind, OperationId},
+        post::Leg,
+        rules::Purpose,
+    },
+    outbox,
+    records::{Accepted, Draft, Record, RecordId},
+};
+
+/// See [`crate::rooms::Room::tables`].
+pub(crate) const TABLES: &[&str] = &["proposals", "electors", "votes", "community_settings"];
+
+pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
+    record.about()?;
+    match record.kind.as_str() {
+        "proposal@1" => {
+            record.body_as::<ProposalBody>()?.check()?;
+            shown_to_the_community(record)
+        }
+        "deposit@1" => {
+            record.body_as::<DepositBody>()?.check()?;
+            shown_to_the_community(record)
+        }
+        "vote@1" => {
+            record.body_as::<VoteBody>()?;
+            // The record itself must not tell what the proposal may keep hidden until its close.
+            if record.audience == [Audience::Account(record.account())] {
+                return Ok(());
+            }
+            let told = "a ballot is shown by its proposal: name only yourself, account:<your id>";
+            Err(Refusal::schema("ballot_audience", "/audience", told))
+        }
+        _ => record.body_as::<TallyBody>().map(drop),
+    }
+}
+
+fn shown_to_the_community(record: &Record) -> Result<(), Refusal> {
+    let community = Audience::Community(record.about()?);
+    if record.audience.iter().any(|entry| *entry == Audience::Public || *entry == community) {
+        return Ok(());
+    }
+    Err(Refusal::schema(
+        "audience",
+        "/audience",
+        format!("the community has to be able to read it: add {community}"),
+    ))
+}
+
+pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
+    let (on, record) = (write.on(), &accepted.record);
+    if record.kind != "tally@1" && record.device == hub.key.device() {
+        let told = format!("{} is said by members' own devices, never by the hub's", record.kind);
+        return Err(Refusal::access("never_hub_signed", "/device", told).into());
+    }
+    match record.kind.as_str() {
+        "proposal@1" => open(on, accepted).await?,
+        "vote@1" => vote(on, accepted).await?,
+        "deposit@1" => deposit(on, accepted).await?,
+        _ => close(on, accepted).await?,
+    }
+    Ok(Vec::new())
+}
+
+/// The author is of the community.
+async fn belongs(on: &mut AnyConnection, record: &Record) -> Result<RecordId, Error> {
+    let community = record.about()?;
+    if communities::community(on, &community).await?.is_none() {
+        let told = format!("there is no community {community}");
+        return Err(Refusal::rule("unknown_community", "/about", told).into());
+    }
+    if communities::role_of(on, &community, &record.account()).await?.is_none() {
+        let told = format!("does not belong to community {community}");
+        return Err(Refusal::access("members_only", "/author", told).into());
+    }
+    Ok(community)
+}
+
+async fn open(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
+    let Accepted { record, received_at: now, seq, .. } = accepted;
+    let (community, author) = (belongs(on, record).await?, record.account());
+    let body: ProposalBody = record.body_as()?;
+    body.may_open(&store::settings(on, &community).await?, *now)?;
+    effects::possible(on, &community, &body.effect).await?;
+    if store::open_of(on, &community, &author).await? >= OPEN_MAX {
+        let told = format!("has {OPEN_MAX} open proposals in this community, which is the most");
+        return Err(Refusal::conflict("too_many_open", "/author", told).into());
+    }
+    let electors = communities::with_roles(on, &community, &body.electorate.roles, ELECTORS_MAX).await?;
+    if electors.is_empty() || electors.len() > ELECTORS_MAX {
+        let told = format!("must be 1 to {ELECTORS_MAX} accounts at its opening");
+        return Err(Refusal::rule("electorate_size", "/body/electorate", told).into());
+    }
+    let proposal = Proposal {
+        id: record.id,
+        seq: *seq,
+        community,
+        author,
+        body,
+        audience: record.audience.clone(),
+        opened_at: *now,
+        electors: i64::try_from(electors.len()).unwrap_or(i64::MAX),
+        state: State::Open,
+        decision: None,
+    };
+    store::open(on, &proposal, &electors).await?;
+    tell(on, &proposal, State::Open).await
+}
+
+async fn known(on: &mut AnyConnection, record: &Record) -> Result<Proposal, Error> {
+    let about = record.about()?;
+    store::proposal(on, &about).await?.ok_or_else(|| {
+        Refusal::rule("unknown_proposal", "/about", format!("there is no proposal {about}")).into()
+    })
+}
+
+async fn vote(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
+    let Accepted { record, received_at: now, .. } = accepted;
+    let (proposal, author) = (known(on, record).await?, record.account());
+    if !store::is_elector(on, &proposal.id, &author).await? {
+        let told = format!("is no elector of {}: the electorate was frozen when it opened", proposal.id);
+        return Err(Refusal::access("electors_only", "/author", told).into());
+    }
+    table::may(proposal.state, Action::Vote, *now, proposal.body.closes.ms())?;
+    let body: VoteBody = record.body_as()?;
+    if !proposal.body.rule.takes(&body.choice) {
+        let told =
+            "must be yes, no or abstain; where a median is asked for, a number within its bounds or abstain";
+        return Err(Refusal::rule("choice", "/body/choice", told).into());
+    }
+    if store::ballots_of(on, &proposal.id, &author).await? >= BALLOTS_MAX {
+        let told = format!("has cast {BALLOTS_MAX} ballots here, which is the most; the last one counts");
+        return Err(Refusal::conflict("too_many_ballots", "/author", told).into());
+    }
+    store::vote(on, &proposal.id, &body, accepted).await?;
+    tell(on, &proposal, State::Open).await
+}
+
+async fn tell(on: &mut AnyConnection, proposal: &Proposal, state: State) -> Result<(), Error> {
+    let data = json!({ "proposal": proposal.id, "community": proposal.community, "state": state });
+    outbox::append(on, "proposal", &proposal.audience, &data).await
+}
+
+/// What the ballots of a proposal come to.
+pub(super) async fn count(on: &mut AnyConnection, proposal: &Proposal) -> Result<TallyBody, Error> {
+    let electors = store::electors(on, &proposal.id).await?;
+    let ballots = store::ballots(on, &proposal.id, None, 0, i64::MAX).await?;
+    let (rule, closes_at) = (&proposal.body.rule, proposal.body.closes.ms());
+    Ok(TallyBody {
+        electorate: digest(&electors),
+        ballots: digest(
+            counted(&electors, rule, closes_at, &ballots).into_iter().map(|ballot| &ballot.record),
+        ),
+        result: tally(&electors, rule, closes_at, &ballots),
+    })
+}
+
+async fn close(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
+    let Accepted { record, received_at: now, .. } = accepted;
+    let proposal = known(on, record).await?;
+    table::may(proposal.state, Action::Tally, *now, proposal.body.closes.ms())?;
+    let said: TallyBody = record.body_as()?;
+    if count(on, &proposal).await? != said {
+        return Err(Refusal::conflict("other_tally", "/body", "is not what the ballots come to").into());
+    }
+    let result = said.result;
+    let unexecuted = match result.verdict {
+        Verdict::Accepted => effects::execute(on, &proposal, &result, accepted).await?,
+        _ => None,
+    };
+    let state = State::decided(result.verdict, unexecuted.is_none());
+    let decision = Decision { record: record.id, result, at: *now, unexecuted };
+    store::decide(on, &proposal.id, state, &decision).await?;
+    tell(on, &proposal, state).await
+}
+
+/// From a member to the community's treasury, which only a vote takes from.
+async fn deposit(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
+    let Accepted { record, received_at: now, .. } = accepted;
+    let (community, author) = (belongs(on, record).await?, record.account());
+    let DepositBody { asset, amount, .. } = record.body_as()?;
+    let treasury = Key { asset, kind: Kind::Treasury, holder: Holder::Record(community) };
+    let legs = vec![
+        Leg { account: Key::member(asset, author), amount: amount.checked_neg().unwrap_or_default() },
+        Leg { account: treasury, amount },
+    ];
+    ledger::signed(on, author, OperationId::first(record.id), Purpose::Deposit, legs, *now).await?;
+    let told = json!({ "record": record.id, "type": record.kind, "community": community });
+    outbox::append(on, "ledger", &record.audience, &told).await
+}

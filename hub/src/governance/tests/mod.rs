@@ -1,0 +1,115 @@
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "test code: an overflow or a missing item fails the test"
+)]
+
+mod ballots;
+mod crash;
+mod effects;
+mod pure;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    access::Audience,
+    records::{RecordId, Stamp},
+    testing::{Person, TestHub},
+};
+
+/// Three days, the shortest window that an effect may have where no vote has set another.
+const WINDOW_MS: i64 = 3 * 24 * 3_600_000;
+
+/// A community of so many people; the first is its steward.
+async fn community(hub: &TestHub, count: u8) -> (Vec<Person>, RecordId) {
+    let mut people = Vec::new();
+    for seed in 1..=count {
+        people.push(Person::arrive(hub, seed).await);
+    }
+    let id = hub.say(&people[0].record(hub, "community@1", json!({ "name": "Gardens" }))).await;
+    for person in &people[1..] {
+        join(hub, &people[0], id, person).await;
+    }
+    (people, id)
+}
+
+async fn join(hub: &TestHub, steward: &Person, community: RecordId, who: &Person) {
+    hub.clock.pass_ms(1);
+    let body = json!({ "account": who.account, "role": "member" });
+    hub.say(&steward.record_about(hub, "membership@1", community, body)).await;
+}
+
+/// A proposal on which everybody votes by majority, openly, for three days.
+fn asked(hub: &TestHub, effect: Value) -> Value {
+    json!({
+        "title": "A shed",
+        "text": "Where the tools are dry.",
+        "electorate": { "roles": ["member", "steward"] },
+        "rule": { "quorum": "1/2", "needs": "majority" },
+        "ballots": "open",
+        "closes": Stamp::from_ms(hub.now() + WINDOW_MS),
+        "effect": effect,
+    })
+}
+
+async fn propose(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> RecordId {
+    // Two that say the same are two.
+    hub.clock.pass_ms(1);
+    let mut body = body;
+    if body["closes"].is_string() {
+        let closes: Stamp = body["closes"].as_str().unwrap().parse().unwrap();
+        body["closes"] = json!(Stamp::from_ms(closes.ms() + 1));
+    }
+    hub.say(&who.record_about(hub, "proposal@1", community, body)).await
+}
+
+fn ballot(hub: &TestHub, who: &Person, proposal: RecordId, choice: Value) -> Value {
+    hub.clock.pass_ms(1);
+    ballot_now(hub, who, proposal, choice)
+}
+
+fn ballot_now(hub: &TestHub, who: &Person, proposal: RecordId, choice: Value) -> Value {
+    let draft = who.draft(hub, "vote@1", json!({ "choice": choice })).about(proposal);
+    draft.only_for(vec![Audience::Account(who.account)]).sign(&who.device).unwrap()
+}
+
+async fn all_say(hub: &TestHub, people: &[Person], proposal: RecordId, choice: &str) {
+    for person in people {
+        hub.say(&ballot(hub, person, proposal, json!(choice))).await;
+    }
+}
+
+async fn shown(hub: &TestHub, proposal: RecordId) -> Value {
+    let answer = hub.get(&format!("/v1/proposals/{proposal}")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.body
+}
+
+/// Waits until the hub has said what came of a proposal whose window is over.
+async fn told(hub: &TestHub, proposal: RecordId) -> Value {
+    let over = async {
+        loop {
+            let now = shown(hub, proposal).await;
+            if now["state"] != "open" {
+                return now;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), over).await.unwrap()
+}
+
+/// Lets the window end.
+async fn decided(hub: &TestHub, proposal: RecordId) -> Value {
+    let closes: Stamp = shown(hub, proposal).await["closes"].as_str().unwrap().parse().unwrap();
+    hub.clock.pass_ms((closes.ms() - hub.now()).max(0));
+    told(hub, proposal).await
+}
+
+/// Everybody agrees, and the window ends.
+async fn agreed(hub: &TestHub, people: &[Person], community: RecordId, effect: Value) -> Value {
+    let proposal = propose(hub, &people[0], community, asked(hub, effect)).await;
+    all_say(hub, people, proposal, "yes").await;
+    decided(hub, proposal).await
+}

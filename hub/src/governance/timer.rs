@@ -1,0 +1,57 @@
+//! Proposals whose window is over. They stand in their table from the transaction that opened them; this loop only looks
+//! which are over, counts, and says so by a record of the hub.
+
+use std::time::Duration;
+
+use super::{
+    room,
+    store::{self, corrupt},
+};
+use crate::{
+    Hub,
+    error::Error,
+    records::{Draft, RecordId, Stamp, say},
+};
+
+/// How often the clock is looked at.
+const PERIOD: Duration = Duration::from_millis(500);
+/// The most proposals of one look.
+const AT_ONCE: i64 = 100;
+
+/// Looks at the clock until the hub stops. What fails is tried again at the next look.
+pub(crate) async fn run(hub: Hub) {
+    while hub.stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
+        if let Err(error) = close(&hub).await {
+            tracing::error!(%error, "proposals whose window is over could not be read; it is tried again");
+        }
+    }
+}
+
+/// Says what has been decided.
+pub(super) async fn close(hub: &Hub) -> Result<(), Error> {
+    let over = {
+        let mut on = hub.db.reader().acquire().await?;
+        store::over(&mut on, hub.clock.now_ms(), AT_ONCE).await?
+    };
+    for proposal in over {
+        if let Err(error) = tell(hub, &proposal).await {
+            metrics::counter!("hub_due_failures_total").increment(1);
+            tracing::error!(%error, %proposal, "a tally could not be said; it is tried again");
+        }
+    }
+    Ok(())
+}
+
+async fn tell(hub: &Hub, id: &RecordId) -> Result<(), Error> {
+    let (proposal, body) = {
+        let mut on = hub.db.reader().acquire().await?;
+        let Some(proposal) = store::proposal(&mut on, id).await? else { return Ok(()) };
+        let body = room::count(&mut on, &proposal).await?;
+        (proposal, body)
+    };
+    let body = serde_json::to_value(body).map_err(corrupt)?;
+    let draft = Draft::new("tally@1", Some(hub.account), Stamp::from_ms(hub.clock.now_ms()), body)
+        .about(*id)
+        .only_for(proposal.audience);
+    say(hub, &draft).await.map(drop)
+}
