@@ -17,7 +17,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
     Connection, Session, account, community, config, credential, deal, deploy, dispute, ledger, listing,
-    pool, purchase, relayer, verify,
+    pool, proposal, purchase, relayer, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -70,6 +70,9 @@ enum Command {
     /// Communities and their members
     #[command(subcommand)]
     Community(community::Verb),
+    /// Proposals: what communities decide
+    #[command(subcommand)]
+    Proposal(proposal::Verb),
     /// Arbitration pools
     #[command(subcommand)]
     Pool(pool::Verb),
@@ -128,6 +131,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Account(verb) => account::run(&session, verb).await,
         Command::Ledger(verb) => ledger::run(&session, verb).await,
         Command::Community(verb) => community::run(&session, verb).await,
+        Command::Proposal(verb) => proposal::run(&session, verb).await,
         Command::Pool(verb) => pool::run(&session, verb).await,
         Command::Listing(verb) => listing::run(&session, verb).await,
         Command::Purchase(verb) => purchase::run(&session, verb).await,

@@ -121,7 +121,8 @@ pub enum Format {
     Json,
 }
 
-fn asset(text: &str) -> Result<Asset, String> {
+/// An asset on the command line.
+pub fn asset(text: &str) -> Result<Asset, String> {
     text.parse().map_err(|error: NotOfTheLedger| error.to_string())
 }
 
@@ -136,7 +137,7 @@ fn shown(units: i128, scale: u8) -> String {
 }
 
 /// What people write, in smallest units.
-fn units(text: &str, scale: u8) -> Result<i128> {
+pub fn units(text: &str, scale: u8) -> Result<i128> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let scale = usize::from(scale);
@@ -148,7 +149,8 @@ fn units(text: &str, scale: u8) -> Result<i128> {
     all.parse().map_err(|_| anyhow!("amount `{text:.60}` has too many digits"))
 }
 
-fn path(asset: Asset, after: Option<u64>, limit: u32) -> String {
+/// A page of the statement in an asset.
+pub fn path(asset: Asset, after: Option<u64>, limit: u32) -> String {
     let after = after.map(|after| after.to_string());
     query(
         "/v1/ledger/statement",

@@ -10,6 +10,7 @@ pub mod dispute;
 pub mod ledger;
 pub mod listing;
 pub mod pool;
+pub mod proposal;
 pub mod purchase;
 pub mod relayer;
 pub mod verify;
