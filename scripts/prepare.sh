@@ -48,6 +48,25 @@ need_node() {
 # The broker of the tests; Debian puts it where only root looks.
 need_nats() { PATH="$PATH:/usr/sbin"; has nats-server || install nats-server; }
 
+# need_promtool: sets PROMTOOL. Of Debian's package that one program is taken: installed, it would start a server. Elsewhere this
+# fails, and the caller goes on without.
+need_promtool() {
+  PROMTOOL="${PROMTOOL:-$(command -v promtool)}"
+  [ -z "$PROMTOOL" ] || return 0
+  local folder="$HOME/.cache/earnest/prometheus"
+  PROMTOOL="$folder/usr/bin/promtool"
+  [ ! -x "$PROMTOOL" ] || return 0
+  has apt-get && has dpkg-deb || return 1
+  say "fetching promtool"
+  rm -rf "$folder" && mkdir -p "$folder" || return 1
+  (
+    cd "$folder" || exit 1
+    apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; } || exit 1
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb
+  ) >/dev/null 2>&1
+  [ -x "$PROMTOOL" ]
+}
+
 need_python() { has python3 || install python3; }
 
 # packages FOLDER: npm ci, unless the folder already has what its lock file says.
