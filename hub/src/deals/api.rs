@@ -1,10 +1,7 @@
 //! `GET /v1/purchases`, `GET /v1/purchases/{id}`, and the relayer's doors: `POST /v1/chain-events`, `GET /v1/intents`,
 //! `POST /v1/intents/progress`.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, Bytes};
 use axum::{
@@ -12,7 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use protocol::{
-    chain::{Address, event_order},
+    chain::Address,
     terms::Terms,
     wire::{
         act::{PartyAct, TimeOut},
@@ -32,7 +29,7 @@ use super::{
     chain::{self, DELIVERY_MAX},
     intents,
     orders::{self, Handed},
-    position::Timeout,
+    position::{Timeout, put_in_order},
     status::Status,
     store::{self, Filter, Purchase},
 };
@@ -228,15 +225,7 @@ pub(crate) async fn standing(
 
 fn transactions(events: &[(Finality, ChainEvent)]) -> Vec<DealTransaction> {
     let mut ordered: Vec<_> = events.iter().collect();
-    // The feed tells an event again when it settles: that must not part the events of one transaction.
-    let mut first = BTreeMap::new();
-    for (at, (_, event)) in events.iter().enumerate() {
-        first.entry(event.transaction).or_insert(at);
-    }
-    ordered.sort_by_key(|(_, event)| {
-        let order = event_order(event.chain(), event.block_number, event.log_index);
-        (order, first.get(&event.transaction).copied(), event.log_index)
-    });
+    put_in_order(&mut ordered, |(_, event)| event);
     ordered
         .into_iter()
         .map(|(finality, event)| DealTransaction {

@@ -4,9 +4,11 @@
 //! from the events known about the deal in the order of the chain. Deliveries may come late, twice or out of order, and
 //! provisional ones may be taken back, without any effect on what the final ones add up to.
 
+use std::collections::HashMap;
+
 use alloy::primitives::B256;
 use protocol::{
-    chain::{self, TransactionId},
+    chain::{TransactionId, event_order},
     terms::Terms,
     wire::{
         dec,
@@ -221,10 +223,24 @@ fn apply(now: &Position, event: &ChainEvent, amount: u128) -> Result<Position, G
     Ok(next)
 }
 
+/// Puts what tells of events of one chain in its order. Transactions of one slot of Solana, whose order no event tells, stay as
+/// they are, each where its first event is. The feed tells an event again when it settles: that parts no events of one
+/// transaction.
+pub(crate) fn put_in_order<T>(told: &mut [T], event: impl Fn(&T) -> &ChainEvent) {
+    let mut first = HashMap::new();
+    for (at, one) in told.iter().enumerate() {
+        first.entry(event(one).transaction).or_insert(at);
+    }
+    told.sort_by_key(|one| {
+        let event = event(one);
+        let order = event_order(event.chain(), event.block_number, event.log_index);
+        (order, first.get(&event.transaction).copied(), event.log_index)
+    });
+}
+
 /// Folds what the deal's escrow said over where the parties' records left the transaction. `events` may hold anything:
-/// events of other contracts are passed over, and the order of the chain is restored here, where only what the feed told
-/// in its order must come in that (`chain::event_order`). Stops at the first event
-/// that does not fit, which is then named: what it waits for has not been delivered yet.
+/// events of other contracts are passed over, and the order of the chain is restored here ([`put_in_order`]). Stops at the
+/// first event that does not fit, which is then named: what it waits for has not been delivered yet.
 pub fn fold<'a>(
     before: Status,
     terms: &Terms,
@@ -232,7 +248,7 @@ pub fn fold<'a>(
 ) -> (Position, Option<Gap>) {
     let mut ordered: Vec<&ChainEvent> =
         events.into_iter().filter(|event| event.contract == terms.escrow).collect();
-    ordered.sort_by_key(|event| chain::event_order(event.chain(), event.block_number, event.log_index));
+    put_in_order(&mut ordered, |event| event);
     let mut position = Position::new(before);
     for event in ordered {
         match apply(&position, event, terms.amount) {

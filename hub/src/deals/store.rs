@@ -266,14 +266,15 @@ pub(super) async fn keep(on: &mut AnyConnection, deal: B256, entry: &FeedEntry) 
     Ok(())
 }
 
-/// The deal's events with how settled each is, in the order of the feed, without those that were taken back.
+/// The deal's events with how settled each is, in the order of the feed, without those that were taken back. What is more
+/// settled comes first, for the feed tells events of a block again as they settle, in their order.
 pub(crate) async fn events(on: &mut AnyConnection, deal: B256) -> Result<Vec<(Finality, ChainEvent)>, Error> {
-    let rows =
-        sqlx::query(
-            "SELECT finality, body FROM chain_events WHERE deal = $1 AND finality <> 'retracted' ORDER BY feed_seq",
-        )
-        .bind(deal.to_string())
-        .fetch_all(on)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT finality, body FROM chain_events WHERE deal = $1 AND finality <> 'retracted' \
+             ORDER BY CASE finality WHEN 'final' THEN 0 WHEN 'safe' THEN 1 ELSE 2 END, feed_seq",
+    )
+    .bind(deal.to_string())
+    .fetch_all(on)
+    .await?;
     rows.iter().map(|row| Ok((finality(row)?, json(row, "body")?))).collect()
 }

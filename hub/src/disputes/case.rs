@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy::primitives::B256;
 use protocol::{
     arbitration::{Ballots, Bounds, Vote},
-    chain::{Address, case_id, event_order},
+    chain::{Address, case_id},
     terms::Terms,
     wire::feed::{ChainEvent, EventBody},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::deals::model::concerns;
+use crate::deals::{model::concerns, position::put_in_order};
 
 /// How far a case is. It stands where its last jury stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -370,7 +370,7 @@ pub fn fold<'a>(
         .into_iter()
         .filter(|event| event.contract == terms.arbiter && concerns(terms, event))
         .collect();
-    ordered.sort_by_key(|event| event_order(event.chain(), event.block_number, event.log_index));
+    put_in_order(&mut ordered, |event| event);
     let mut case = Case::new(disputed_at);
     for event in ordered {
         let before = case.clone();

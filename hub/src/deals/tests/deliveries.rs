@@ -1,7 +1,10 @@
 //! The relayer's doors over HTTP, on both engines and both kinds of chain.
 
 use alloy::primitives::B256;
-use protocol::wire::feed::{EventBody, Finality};
+use protocol::{
+    chain::ChainId,
+    wire::feed::{ChainEvent, EventBody, Finality},
+};
 use serde_json::{Value, json};
 
 use crate::testing::{
@@ -57,6 +60,41 @@ async fn a_deal_moves_by_final_events_and_shows_what_is_seen() {
         assert_eq!(answer.body, json!({ "applied": 1, "duplicates": 0 }), "{answer:?}");
         assert_eq!(trade.view(&buyer, &bought).await, seen);
         assert_eq!(trade.intents().await, []);
+        trade.hub.end().await;
+    }
+}
+
+/// Of two transactions of one slot the first settles before the other, and the feed tells it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_settles_first_comes_first() {
+    for (db, ground) in everywhere().await {
+        if !matches!(ground.escrow.chain, ChainId::Solana(_)) {
+            continue;
+        }
+        let trade = Trade::start(db, ground).await;
+        let bought = trade.agree(1).await;
+        let (deal, buyer) = (bought.deal, trade.buyer.sign_in(&trade.hub).await);
+        let funded = EventBody::Funded { deal, terms: bought.terms.clone() };
+        let funded = trade.script.happens(ground.escrow, funded);
+        let delivered = EventBody::Delivered { deal, delivery: B256::ZERO, count: 2 };
+        let delivered = ChainEvent {
+            block_number: funded.block_number,
+            block_hash: funded.block_hash,
+            block_time: funded.block_time,
+            ..trade.script.happens(ground.escrow, delivered)
+        };
+        for (event, finality) in
+            [(&funded, Finality::Seen), (&delivered, Finality::Seen), (&funded, Finality::Final)]
+        {
+            let answer = trade.deliver(&[trade.script.tells(event, finality)]).await;
+            assert_eq!(answer.body, json!({ "applied": 1, "duplicates": 0 }), "{answer:?}");
+        }
+        let seen = trade.view(&buyer, &bought).await;
+        let provisional = json!({ "status": "delivered", "finality": "seen" });
+        assert_eq!((&seen["status"], &seen["provisional"]), (&json!("funded"), &provisional));
+        let shown = seen["details"]["transactions"].as_array().unwrap();
+        let shown: Vec<_> = shown.iter().map(|one| &one["event"]).collect();
+        assert_eq!(shown, [&json!(funded.id), &json!(delivered.id)]);
         trade.hub.end().await;
     }
 }

@@ -250,6 +250,29 @@ fn what_does_not_fit_is_named_and_nothing_after_it_counts() {
     assert_eq!((position.status, gap), (Status::Delivered, None));
 }
 
+/// Funded and delivered in one transaction, released in another of the same slot: whichever of them the feed told again.
+#[test]
+fn events_of_one_transaction_keep_their_order_while_they_settle() {
+    use protocol::chain::TransactionId;
+    let chain: ChainId = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1".parse().unwrap();
+    let escrow = AccountId { chain, address: "11111111111111111111111111111111".parse().unwrap() };
+    let terms = Terms { escrow, ..terms() };
+    let deal = B256::ZERO;
+    let at = |transaction, log_index, body| {
+        let transaction = TransactionId::Solana([transaction; 64]);
+        ChainEvent { transaction, log_index, ..event(&terms, 1, START, body) }
+    };
+    let funded = at(1, 1, EventBody::Funded { deal, terms: terms.clone() });
+    let delivered = at(1, 2, EventBody::Delivered { deal, delivery: B256::ZERO, count: 2 });
+    let released = at(2, 1, EventBody::Released { deal, released: 10, count: 3 });
+    for told in
+        [[&funded, &delivered, &released], [&delivered, &funded, &released], [&delivered, &released, &funded]]
+    {
+        let (position, gap) = fold(Status::Created, &terms, told);
+        assert_eq!((position.count, gap), (3, None), "{told:?}");
+    }
+}
+
 #[test]
 fn a_telling_is_compared_with_the_indexers() {
     use Finality::{Final, Retracted, Safe, Seen};

@@ -163,15 +163,15 @@ fn a_case_is_what_its_arbiter_tells_and_nobody_else() {
 }
 
 /// Places in the block go down: on Solana they are those of the instruction in its transaction, and several transactions
-/// of a slot tell of one case.
+/// of a slot tell of one case. Those of one transaction count by their places.
 #[test]
-fn events_of_one_slot_are_taken_as_the_feed_tells_them() {
+fn transactions_of_one_slot_are_taken_as_the_feed_tells_them() {
     let ground = Ground::solana();
     let terms = protocol::terms::Terms { escrow: ground.escrow, arbiter: ground.arbiter, ..terms() };
     let mut events = told();
     for (event, place) in events.iter_mut().zip((0..7).rev()) {
         (event.contract, event.block_number, event.log_index) = (ground.arbiter, 1, place);
-        event.transaction = protocol::chain::TransactionId::Solana([7; 64]);
+        event.transaction = protocol::chain::TransactionId::Solana([place as u8; 64]);
         match &mut event.body {
             EventBody::CaseOpened { escrow, .. }
             | EventBody::TargetMoved { escrow, .. }
@@ -183,6 +183,13 @@ fn events_of_one_slot_are_taken_as_the_feed_tells_them() {
             other => panic!("{other:?}"),
         }
     }
+    let (case, waits) = fold(&terms, 50, &events);
+    assert_eq!((case.stage, waits), (Stage::Executed, None));
+    // The first of a transaction's two events settles, and is told again after the other.
+    for (event, place) in events[1..3].iter_mut().zip([1, 2]) {
+        (event.transaction, event.log_index) = (protocol::chain::TransactionId::Solana([9; 64]), place);
+    }
+    events.swap(1, 2);
     let (case, waits) = fold(&terms, 50, &events);
     assert_eq!((case.stage, waits), (Stage::Executed, None));
     // Another slot is later whatever comes first in the feed.
