@@ -46,6 +46,8 @@ struct Ways {
     fate: Fate,
     forgetful: bool,
     blind: bool,
+    /// It does not serve this method.
+    lacks: Option<&'static str>,
     /// It never answers calls of this method that say this.
     silent: Option<(&'static str, String)>,
     /// It counts so many transactions of every account.
@@ -101,6 +103,11 @@ impl Wire {
     /// The node never answers calls of this method that say this, in lower case.
     pub fn hang(&self, method: &'static str, saying: &str) {
         self.state(|ways| ways.silent = Some((method, saying.to_lowercase())));
+    }
+
+    /// The node does not serve this method, or every one.
+    pub fn lack(&self, method: Option<&'static str>) {
+        self.state(|ways| ways.lacks = method);
     }
 
     /// How many calls it never answered.
@@ -168,7 +175,7 @@ async fn pass_on(State(forward): State<Forward>, body: Bytes) -> Response {
     let answered =
         |result: Value| Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
     let mut fate = Fate::Arrive;
-    let (silent, blind, forgetful, nonces) = {
+    let (silent, lacks, blind, forgetful, nonces) = {
         let mut ways = forward.state.lock().unwrap();
         *ways.asked.entry(method.to_owned()).or_default() += 1;
         if ["eth_sendRawTransaction", "sendTransaction"].contains(&method) {
@@ -179,10 +186,14 @@ async fn pass_on(State(forward): State<Forward>, body: Bytes) -> Response {
             *silent == method && call["params"].to_string().to_lowercase().contains(saying)
         });
         ways.unanswered += usize::from(silent);
-        (silent, ways.blind, ways.forgetful, ways.nonces)
+        (silent, ways.lacks == Some(method), ways.blind, ways.forgetful, ways.nonces)
     };
     if silent {
         return std::future::pending().await;
+    }
+    if lacks {
+        let refusal = json!({ "code": -32601, "message": "the method is not available" });
+        return Json(json!({ "jsonrpc": "2.0", "id": id, "error": refusal })).into_response();
     }
     match (fate, method, nonces) {
         (Fate::Lost, ..) => return StatusCode::BAD_GATEWAY.into_response(),

@@ -65,6 +65,11 @@ impl Rests {
         rests.get(&at).is_some_and(|until| *until > Instant::now())
     }
 
+    /// Ends a node's rest.
+    fn end(&self, at: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&at);
+    }
+
     /// Leaves a node alone for a while.
     fn put(&self, at: usize) {
         let until = Instant::now().checked_add(REST);
@@ -152,35 +157,43 @@ impl Nodes {
     }
 
     /// Hands a transaction to every node: one that takes it is enough, and the others are hardly waited for. One that hangs is
-    /// waited for once in a while alone, and where no other answers; it is handed the rest without waiting.
+    /// waited for once in a while, whether another one answers or not; it is handed the rest without waiting.
     async fn broadcast(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
         let all = 0..self.nodes.len();
-        let (resting, awake): (Vec<usize>, Vec<usize>) =
-            all.partition(|at| self.mute.has(*at) || self.late.has(*at));
+        let (mute, others): (Vec<usize>, Vec<usize>) = all.partition(|at| self.mute.has(*at));
+        let (late, awake): (Vec<usize>, Vec<usize>) = others.into_iter().partition(|at| self.late.has(*at));
         let answer = self.hand_to(&awake, &packet).await;
         // That it is known already, or its nonce used, is an answer as well.
         if let Some(Ok(answer)) = answer {
-            self.hand_on(&resting, &packet);
+            self.hand_on(&late, &packet);
             return Ok(answer);
         }
-        let last = self.hand_to(&resting, &packet).await;
+        let last = self.hand_to(&late, &packet).await;
+        if !matches!(last, Some(Ok(_))) {
+            self.hand_on(&mute, &packet);
+        }
         match (last, answer) {
             (Some(Ok(last)), _) => Ok(last),
             (_, Some(answer)) | (Some(answer), None) => answer,
-            (None, None) => Err(TransportErrorKind::custom_str("there is no node")),
+            (None, None) => {
+                Err(TransportErrorKind::custom_str("every node ran into its time: not waited for"))
+            }
         }
     }
 
-    /// Hands a transaction to nodes that are late, and waits for none: the one that took it may keep it to itself.
+    /// Hands a transaction to nodes that are late, and waits for none: the one that took it may keep it to itself. One that
+    /// answers rests no longer.
     fn hand_on(&self, some: &[usize], packet: &RequestPacket) {
-        for at in some.iter().filter(|at| !self.mute.has(**at)) {
-            let (Some(node), Ok(place)) = (self.nodes.get(*at), self.unwaited.clone().try_acquire_owned())
+        for at in some.iter().copied() {
+            let (Some(node), Ok(place)) = (self.nodes.get(at), self.unwaited.clone().try_acquire_owned())
             else {
                 continue;
             };
-            let call = node.clone().call(packet.clone());
+            let (call, mute) = (node.clone().call(packet.clone()), self.mute.clone());
             tokio::spawn(async move {
-                let _answer = call.await;
+                if call.await.is_ok() {
+                    mute.end(at);
+                }
                 drop(place);
             });
         }

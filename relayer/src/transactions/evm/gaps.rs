@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use alloy::primitives::{Address, B256, Bytes};
 
 use super::{
+    dear::Dear,
     fees::{Price, bump, first_price},
-    manager::{Manager, PRICE, Sight},
+    manager::{Manager, Sight},
     resolve::{AttemptFact, AttemptRules},
     sign::{Draft, Signer},
     store::{self, Attempt, Kind},
@@ -96,16 +97,18 @@ impl Manager {
         signer: &Signer,
         nonce: u64,
     ) -> Result<(), Error> {
-        let market = self.market().await?;
+        let Some(market) = self.market(desk).await else { return Ok(()) };
+        let dear = Dear::Nonce(signer.address(), nonce);
         let fees = match first_price(market, self.rules.max_fee_per_gas) {
             Price::Fees(fees) => fees,
             Price::TooDear { needed, allowed } => {
                 let words =
                     format!("filling nonce {nonce} takes {needed} wei a unit of gas, the limit is {allowed}");
-                desk.alarms.raise(PRICE, words, desk.now_ms());
+                self.cannot_pay(desk, dear, words);
                 return Ok(());
             }
         };
+        self.affords(desk, dear);
         let draft = self.nothing(signer.address()).await?;
         let attempt =
             self.signed(signer, None, Kind::Fill, &draft, nonce, fees, (desk.now_ms(), sight)).await?;
@@ -151,10 +154,13 @@ impl Manager {
             AttemptRules { bump_after_ms: self.rules.bump_after_ms, bump_bps: self.rules.fee_bump_bps };
         // Of several fills of a nonce only the dearest is young enough to be left alone, and then all are.
         let newest = store::dearest(desk.db.reader(), fill.signer, fill.nonce).await? == Some(fill.hash);
-        if let (Some(signer), true, true, true) = (signer, front, newest, rules.stuck(&fact)) {
-            let market = self.market().await?;
+        if let (Some(signer), true, true, true) = (signer, front, newest, rules.stuck(&fact))
+            && let Some(market) = self.market(desk).await
+        {
+            let dear = Dear::Nonce(fill.signer, fill.nonce);
             match bump(fill.fees, market, rules.bump_bps, self.rules.max_fee_per_gas) {
                 Price::Fees(fees) => {
+                    self.affords(desk, dear);
                     let draft = self.nothing(fill.signer).await?;
                     let signed =
                         self.signed(&signer, None, Kind::Fill, &draft, fill.nonce, fees, (now_ms, sight));
@@ -172,7 +178,7 @@ impl Manager {
                         "nonce {} of {} is stuck; filling it takes {needed} wei a unit of gas, the limit is {allowed}",
                         fill.nonce, fill.signer
                     );
-                    desk.alarms.raise(PRICE, words, now_ms);
+                    self.cannot_pay(desk, dear, words);
                 }
             }
         }

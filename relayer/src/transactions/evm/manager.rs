@@ -8,6 +8,7 @@ use protocol::chain;
 
 use super::{
     chain::{Account, Block, Chain, Receipt},
+    dear::AllDear,
     fees::Market,
     gaps::Gaps,
     sign::{self, Signer},
@@ -28,8 +29,6 @@ use crate::{
     },
 };
 
-/// The alarm of a chain that asks more than the limits allow.
-pub(super) const PRICE: &str = "price";
 /// The alarm of signers whose nonce on chain cannot be.
 const NONCE: &str = "nonce";
 /// How many requests of one kind are under way at one time.
@@ -96,10 +95,14 @@ pub struct Manager {
     pub(super) checked_at: Option<Block>,
     checked: bool,
     sight: Option<Sight>,
-    market: Option<Market>,
+    /// What the chain asks, once a round asked for it: none where no node tells it.
+    pub(super) market: Option<Option<Market>>,
+    /// What that is too much for.
+    pub(super) dear: AllDear,
     pub(super) flights: HashMap<Address, Flight>,
-    /// What signers could not pay, in wei: they are out of turn until they can.
-    pub(super) poor: BTreeMap<Address, U256>,
+    /// What signers could not pay, in wei, by the intent that it was for: they are out of turn until they can, or nobody wants
+    /// it of them any more.
+    pub(super) poor: BTreeMap<Address, BTreeMap<i64, U256>>,
     /// Signers whose nonce is not believed: they are out of turn.
     pub(super) doubted: BTreeSet<Address>,
     /// Signers that did not sign, and until when they are out of turn (Unix milliseconds).
@@ -143,6 +146,7 @@ impl Manager {
             checked: false,
             sight: None,
             market: None,
+            dear: AllDear::new(),
             flights: HashMap::new(),
             poor: BTreeMap::new(),
             mute: BTreeMap::new(),
@@ -169,7 +173,6 @@ impl Manager {
         let (mut sight, mut attempts) = self.see(desk).await?;
         let reserved = self.doubt(desk, &mut sight).await?;
         desk.settles_at(sight.finalized.number, sight.finalized.hash.to_string());
-        self.market = None;
         if self.reopen(desk, &sight).await? {
             attempts = store::open_attempts(desk.db.reader()).await?;
         }
@@ -180,11 +183,13 @@ impl Manager {
             .map(|(address, reserved)| (address, Flight::new(reserved, sight.nonce_latest(address))))
             .collect();
         self.sort(desk, attempts, &asked);
+        let all: BTreeSet<i64> = open.iter().map(|(id, _)| *id).collect();
+        let waits = all.iter().any(|id| !self.holds(*id));
+        self.forget_dear(&sight, &all, waits);
+        self.market = None;
         self.fill_gaps(desk, &sight).await?;
-        if open.is_empty() {
-            desk.alarms.clear(PRICE);
-        }
-        self.say_who_is_out_of_turn(desk, &sight, open.is_empty());
+        self.say_dear(desk);
+        self.say_who_is_out_of_turn(desk, &sight, &all);
         let signers = self.signers.iter().map(|signer| {
             let address = signer.address();
             let balance = sight.balance(address);
@@ -306,16 +311,6 @@ impl Manager {
     /// What the last look saw; none before the first.
     pub(super) fn sight(&self) -> Option<Sight> {
         self.sight.clone()
-    }
-
-    /// What a place in one of the next blocks costs; asked for once a round.
-    pub(super) async fn market(&mut self) -> Result<Market, Error> {
-        if let Some(market) = self.market {
-            return Ok(market);
-        }
-        let market = self.chain.market().await?;
-        self.market = Some(market);
-        Ok(market)
     }
 
     /// Where a transaction was mined, as of this round.

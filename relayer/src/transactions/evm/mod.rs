@@ -3,6 +3,7 @@
 
 mod case;
 mod chain;
+mod dear;
 mod estimate;
 mod fees;
 mod gaps;

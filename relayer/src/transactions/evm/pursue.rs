@@ -59,7 +59,7 @@ impl Manager {
             if all.iter().any(any)
                 && let Some(why) = held_up.get_mut(usize::from(asked))
             {
-                *why = self.held_up(desk, asked).await?;
+                *why = self.held_up(desk, asked).await;
             }
         }
         let why = |kept: &Kept| held_up.get(usize::from(kept.intent.asked_by.is_some()))?.as_ref();

@@ -46,8 +46,8 @@ pub struct AttemptFacts {
     pub effect_final: Option<Effect>,
     /// Whether the call is not wanted any more: its effect is there, or its deadline has passed.
     pub pointless: bool,
-    /// What a place in the next block costs.
-    pub market: Market,
+    /// What a place in the next block costs; none where nobody tells it, and then nothing is replaced.
+    pub market: Option<Market>,
     /// The most for a unit of gas by configuration.
     pub price_max: u128,
     /// The most for a unit of gas of the call, by configuration and what is left of the intent's budget.
@@ -166,8 +166,9 @@ impl AttemptRules {
 /// A call that is stuck is signed again, or cancelled where it is not wanted any more (another did it: `done`), or where the budget has enough for
 /// nothing but that: those behind it are stuck with it.
 fn replace(facts: &AttemptFacts, front: &AttemptFact, rules: &AttemptRules, done: bool) -> Next {
+    let Some(market) = facts.market else { return Next::Do(Resolution::Resend) };
     let pointless = facts.pointless || done;
-    let priced = |ceiling| bump(front.fees, facts.market, rules.bump_bps, ceiling);
+    let priced = |ceiling| bump(front.fees, market, rules.bump_bps, ceiling);
     let replaced = |kind, fees| Next::Replace { signer: front.signer, nonce: front.nonce, kind, fees };
     let cancel = priced(facts.cancel_ceiling);
     if let (Price::Fees(fees), true) = (cancel, pointless || front.kind != Kind::Call) {

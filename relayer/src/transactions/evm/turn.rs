@@ -9,7 +9,7 @@ use super::{
     sign::Signer,
     store::Attempt,
 };
-use crate::transactions::desk::Desk;
+use crate::{intents::Kept, transactions::desk::Desk};
 
 /// How many nonces of a signer may be in flight: as many as nodes promise to keep of one account (geth's `accountslots`).
 pub(super) const IN_FLIGHT_MAX: usize = 16;
@@ -96,7 +96,7 @@ impl Manager {
         self.signers.iter().map(of).fold(0, usize::saturating_add)
     }
 
-    /// The signer for a transaction that may cost as much, and its nonce: of those that have room and can pay it the one with
+    /// The signer for a transaction of an intent that may cost as much, and its nonce: of those that have room and can pay it the one with
     /// the fewest in flight. Those that cannot pay are noted where it is a step of a case. The nonce is taken from now on.
     ///
     /// # Errors
@@ -106,8 +106,9 @@ impl Manager {
         desk: &Desk<'_>,
         sight: &Sight,
         (most, reserve): (U256, U256),
-        asked: bool,
+        kept: &Kept,
     ) -> Result<(Signer, u64), String> {
+        let asked = kept.intent.asked_by.is_some();
         let mut best: Option<(usize, &Signer)> = None;
         let (mut busy, mut poor, mut silent) = (false, Vec::new(), Vec::new());
         for signer in &self.signers {
@@ -127,9 +128,9 @@ impl Manager {
         let chosen = best.map(|(_, signer)| signer.clone());
         // What one account asked for calls nobody.
         if !asked {
-            self.poor.extend(poor.iter().copied());
-            if let Some(signer) = &chosen {
-                self.poor.remove(&signer.address());
+            self.wants_no_coins(kept.id);
+            for (signer, _) in &poor {
+                self.poor.entry(*signer).or_default().insert(kept.id, most.saturating_add(reserve));
             }
         }
         if let Some(signer) = chosen
@@ -190,9 +191,24 @@ impl Manager {
         }
     }
 
+    /// Forgets what no signer could pay for this intent: it is tried anew, or not wanted of them any more.
+    pub(super) fn wants_no_coins(&mut self, intent: i64) {
+        self.poor.retain(|_, wanted| {
+            wanted.remove(&intent);
+            !wanted.is_empty()
+        });
+    }
+
     /// Forgets what is over of signers that could not pay or did not sign, and says which cannot pay.
-    pub(super) fn say_who_is_out_of_turn(&mut self, desk: &Desk<'_>, sight: &Sight, idle: bool) {
-        self.poor.retain(|signer, needed| !idle && sight.balance(*signer) < *needed);
+    pub(super) fn say_who_is_out_of_turn(&mut self, desk: &Desk<'_>, sight: &Sight, open: &BTreeSet<i64>) {
+        let flights = &self.flights;
+        self.poor.retain(|signer, wanted| {
+            let held = flights.get(signer).map_or(U256::ZERO, Flight::held);
+            wanted.retain(|intent, most| {
+                open.contains(intent) && sight.balance(*signer) < held.saturating_add(*most)
+            });
+            !wanted.is_empty()
+        });
         self.say_poor(desk, sight);
         let now_ms = desk.now_ms();
         self.mute.retain(|_, until_ms| until_ms.saturating_add(MUTE_KEPT_MS) > now_ms);
@@ -207,7 +223,9 @@ impl Manager {
             desk.alarms.clear(BALANCE);
             return;
         }
-        let short = self.poor.iter().map(|(signer, needed)| {
+        let short = self.poor.iter().map(|(signer, wanted)| {
+            let held = self.flights.get(signer).map_or(U256::ZERO, Flight::held);
+            let needed = held.saturating_add(wanted.values().copied().max().unwrap_or_default());
             format!(
                 "signer {signer} has {} wei; its transactions may cost {needed}: it is out of turn",
                 sight.balance(*signer)

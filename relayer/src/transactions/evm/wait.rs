@@ -9,8 +9,9 @@ use protocol::wire::intent::{Estimate, IntentProgress};
 
 use super::{
     case,
+    dear::Dear,
     fees::{self, Price},
-    manager::{Manager, PRICE, Sight},
+    manager::{Manager, Sight},
     pursue::{calldata, contract, slot},
     sign::{Draft, Signer},
     store::{self, Attempt, Kind},
@@ -29,6 +30,8 @@ use crate::{
     },
 };
 
+/// Why an intent waits while no node tells what the chain asks.
+const UNTOLD: &str = "no node tells what the chain asks for a place in a block";
 /// How many nonces one intent may use up.
 const NONCES_MAX: usize = 5;
 /// The most gas that a call in somebody's name may need: dry runs of it must not hold up those of cases.
@@ -54,6 +57,8 @@ pub(super) enum HeldUp {
     NoRoom(String),
     /// The chain asks more than the limits allow.
     TooDear(String),
+    /// No node tells what it asks.
+    Untold,
 }
 
 /// A transaction that is to be signed.
@@ -73,15 +78,18 @@ type Line<'a> = (Vec<(Planned<'a>, Attempt)>, Option<(Vec<Planned<'a>>, String)>
 
 impl Manager {
     /// Why nothing of a kind can be signed for, whatever it is.
-    ///
-    /// # Errors
-    /// The node does not answer.
-    pub(super) async fn held_up(&mut self, desk: &Desk<'_>, asked: bool) -> Result<Option<HeldUp>, Error> {
+    pub(super) async fn held_up(&mut self, desk: &Desk<'_>, asked: bool) -> Option<HeldUp> {
         if self.room(desk, asked) == 0 {
-            return Ok(Some(HeldUp::NoRoom(self.why_no_room(desk))));
+            self.affords(desk, Dear::Next { asked });
+            return Some(HeldUp::NoRoom(self.why_no_room(desk)));
         }
-        let (needed, allowed) = (self.market().await?.least(), self.rules.max_fee_per_gas);
-        Ok((needed > allowed).then(|| HeldUp::TooDear(too_dear(needed, allowed))))
+        let Some(market) = self.market(desk).await else { return Some(HeldUp::Untold) };
+        let (needed, allowed) = (market.least(), self.rules.max_fee_per_gas);
+        if needed > allowed {
+            return Some(HeldUp::TooDear(too_dear(needed, allowed)));
+        }
+        self.affords(desk, Dear::Next { asked });
+        None
     }
 
     /// Gathers what is known about an intent that waits, whose transactions are these; what it would do is asked only where
@@ -145,6 +153,9 @@ impl Manager {
         held_up: Option<&HeldUp>,
     ) -> Result<Option<Planned<'a>>, Error> {
         let sent = known.attempts.iter().any(went_through);
+        if known.dry_run.is_some() || known.effect != Effect::Absent {
+            self.wants_no_coins(kept.id);
+        }
         let effect_final = match &known.effect {
             Effect::Present => self.effect_final(kept, sight, sent).await?,
             Effect::Absent | Effect::Unreadable(_) => None,
@@ -175,18 +186,26 @@ impl Manager {
                 self.plan(desk, sight, kept, draft, &known.attempts).await
             }
             (Resolution::Wait { .. }, None, Some(why)) if facts.effect_latest == Effect::Absent => {
-                let (HeldUp::NoRoom(reason) | HeldUp::TooDear(reason)) = why;
+                let reason = match why {
+                    HeldUp::NoRoom(reason) | HeldUp::TooDear(reason) => reason.as_str(),
+                    HeldUp::Untold => UNTOLD,
+                };
                 // By which block it was refused before is remembered until it is tried again.
                 if kept.refused_at_block.is_none() {
-                    desk.stay(kept, reason.clone()).await?;
+                    desk.stay(kept, reason.to_owned()).await?;
                 }
                 match why {
                     // It is next as soon as there is room.
                     HeldUp::NoRoom(_) => desk.soon(kept),
                     HeldUp::TooDear(_) => {
-                        desk.alarms.raise(PRICE, reason.clone(), desk.now_ms());
+                        self.cannot_pay(
+                            desk,
+                            Dear::Next { asked: kept.intent.asked_by.is_some() },
+                            reason.to_owned(),
+                        );
                         desk.later(kept);
                     }
+                    HeldUp::Untold => desk.later(kept),
                 }
                 Ok(None)
             }
@@ -203,7 +222,10 @@ impl Manager {
         draft: Draft,
         attempts: &[Attempt],
     ) -> Result<Option<Planned<'a>>, Error> {
-        let market = self.market().await?;
+        let Some(market) = self.market(desk).await else {
+            desk.stay(kept, UNTOLD.to_owned()).await?;
+            return Ok(None);
+        };
         let ceiling = fees::ceiling(self.rules.max_fee_per_gas, self.budget_left(attempts), draft.gas);
         let fees = match fees::first_price(market, ceiling) {
             Price::Fees(fees) => fees,
@@ -213,7 +235,7 @@ impl Manager {
                 return Ok(None);
             }
         };
-        desk.alarms.clear(PRICE);
+        self.affords(desk, Dear::Intent(kept.id));
         let most = U256::from(fees.max_fee).saturating_mul(U256::from(draft.gas));
         let charge = quota::billionths(most);
         let asked = kept.intent.asked_by.is_some();
@@ -227,7 +249,7 @@ impl Manager {
                 return Ok(None);
             }
         }
-        let chosen = self.choose(desk, sight, (most, self.reserve(asked)), asked);
+        let chosen = self.choose(desk, sight, (most, self.reserve(asked)), kept);
         self.say_poor(desk, sight);
         let (signer, nonce) = match chosen {
             Ok(chosen) => chosen,
@@ -243,7 +265,7 @@ impl Manager {
     /// The limits do not allow what the chain asks: a price that falls again is waited for, a budget that is used up needs a
     /// person. Neither is silent.
     async fn cannot_afford(
-        &self,
+        &mut self,
         desk: &mut Desk<'_>,
         kept: &Kept,
         reason: String,
@@ -254,7 +276,7 @@ impl Manager {
             return desk.apply(None, kept, Resolution::Quarantine { reason }).await;
         }
         if !by_budget {
-            desk.alarms.raise(PRICE, reason.clone(), desk.now_ms());
+            self.cannot_pay(desk, Dear::Intent(kept.id), reason.clone());
         }
         desk.stay(kept, reason).await
     }

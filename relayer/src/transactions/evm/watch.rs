@@ -7,8 +7,9 @@ use protocol::wire::intent::IntentProgress;
 
 use super::{
     chain::Receipt,
+    dear::Dear,
     fees::{self, Fees},
-    manager::{Manager, PRICE, Sight},
+    manager::{Manager, Sight},
     pursue::{calldata, contract, slot},
     resolve::{AttemptFact, AttemptFacts, AttemptRules, Next, with_attempts},
     sign::{Draft, Signer},
@@ -105,7 +106,7 @@ impl Manager {
         let pointless = stuck
             && (sight.latest.time > kept.intent.deadline
                 || self.effect(kept, &sight.latest, sent).await? == Effect::Present);
-        let market = if stuck { self.market().await? } else { fees::Market::default() };
+        let market = if stuck { self.market(desk).await } else { None };
         let left =
             if stuck { self.budget_left(&store::attempts(desk.db.reader(), kept.id).await?) } else { 0 };
         let ceiling = |gas| fees::ceiling(self.rules.max_fee_per_gas, left, gas);
@@ -120,6 +121,9 @@ impl Manager {
             cancel_ceiling: ceiling(TRANSFER_GAS),
         };
         let next = with_attempts(&facts, &rules);
+        if !matches!(next, Next::TooDear { .. }) {
+            self.affords(desk, Dear::Intent(kept.id));
+        }
         let settled: Vec<(B256, Option<Receipt>)> =
             facts.attempts.iter().map(|attempt| (attempt.hash, attempt.receipt)).collect();
         match next {
@@ -136,7 +140,7 @@ impl Manager {
                 Ok(())
             }
             Next::TooDear { reason } => {
-                desk.alarms.raise(PRICE, reason, desk.now_ms());
+                self.cannot_pay(desk, Dear::Intent(kept.id), reason);
                 self.resend(desk, kept, &attempts, sight).await;
                 Ok(())
             }
@@ -200,6 +204,7 @@ impl Manager {
         (kind, draft, nonce, fees): (Kind, Draft, u64, Fees),
     ) -> Result<bool, Error> {
         let now_ms = desk.now_ms();
+        let Some(market) = self.market(desk).await else { return Ok(false) };
         let signed = self.signed(signer, Some(kept), kind, &draft, nonce, fees, (now_ms, sight)).await;
         let attempt = match signed {
             Err(Error::Sign(words)) => {
@@ -209,8 +214,6 @@ impl Manager {
             signed => signed?,
         };
         self.speaks(desk, signer.address());
-        desk.alarms.clear(PRICE);
-        let market = self.market().await?;
         let most = U256::from(attempt.fees.max_fee).saturating_mul(U256::from(attempt.gas));
         let mut write = desk.begin().await?;
         store::store_attempt(&mut write, &attempt).await?;

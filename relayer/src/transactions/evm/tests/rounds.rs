@@ -26,7 +26,7 @@ use super::world::{RELAYS, World};
 use crate::{
     lease::Lease,
     run::prepare,
-    testing::MovedClock,
+    testing::{MovedClock, until},
     transactions::{
         Desk,
         evm::{
@@ -146,6 +146,21 @@ async fn no_more_is_tried_than_there_is_room_for_and_only_what_may_have_changed_
     // At the same head nothing is asked twice of what is in a block.
     worker.round(&mut manager, &mut desk).await.unwrap();
     assert_eq!(asked("eth_getTransactionReceipt"), 3 + 16 + 1);
+}
+
+#[tokio::test]
+async fn a_node_that_hangs_is_waited_for_once_in_a_line() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.want_opened(20..36).await;
+    world.wire.hang("eth_sendRawTransaction", "");
+    let rounds = Rounds::new(&world, &db, vec![Arc::new(key(&world, RELAYS))]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    // Twice as long as one call of a node may take.
+    let round = tokio::time::timeout(Duration::from_secs(30), worker.round(&mut manager, &mut desk));
+    round.await.expect("it waits for no more than one").unwrap();
+    assert_eq!(rounds.nonces().await, (0..16).collect::<Vec<_>>());
+    until("it is handed all of them", || async { (world.wire.sent().len() == 16).then_some(()) }).await;
+    assert_eq!(world.wire.unanswered(), 16);
 }
 
 #[tokio::test]

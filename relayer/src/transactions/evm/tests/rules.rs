@@ -146,7 +146,7 @@ fn attempted(mut attempts: Vec<AttemptFact>, nonce_latest: u64, nonce_final: u64
         attempts,
         effect_final: None,
         pointless: false,
-        market: market(0, 0),
+        market: Some(market(0, 0)),
         price_max: 10_000,
         ceiling: 10_000,
         cancel_ceiling: 10_000,
@@ -332,11 +332,12 @@ proptest! {
         more in 0_u128..2_000,
         pointless: bool,
         base in 0_u128..1_000,
+        told: bool,
     ) {
         let nonce_final = nonce_latest.saturating_sub(behind);
         let mut facts = attempted(attempts, nonce_latest, nonce_final);
         (facts.state, facts.effect_final, facts.pointless) = (state, effect_final, pointless);
-        (facts.ceiling, facts.cancel_ceiling, facts.market) = (top, top + more, market(base, 1));
+        (facts.ceiling, facts.cancel_ceiling, facts.market) = (top, top + more, told.then(|| market(base, 1)));
         let what = with_attempts(&facts, &RULES);
         let taken = match &what {
             Next::Replace { .. } => Some(Step::Bump),
@@ -351,7 +352,7 @@ proptest! {
             Next::Do(Resolution::Finish { .. }) => prop_assert!(all_final && facts.effect_final == Some(Effect::Present)),
             Next::Do(Resolution::Release { .. }) => prop_assert!(all_final && facts.effect_final == Some(Effect::Absent)),
             Next::Replace { nonce, kind, fees, .. } => {
-                prop_assert!(!all_final && nonce == nonce_latest);
+                prop_assert!(!all_final && nonce == nonce_latest && told);
                 let most = if kind == Kind::Call { top } else { top + more };
                 prop_assert!(fees.max_fee <= most);
                 prop_assert!(kind == Kind::Cancel || !pointless);

@@ -148,6 +148,74 @@ async fn a_price_above_the_limits_is_said_and_waited_for() {
 }
 
 #[tokio::test]
+async fn the_alarms_of_price_and_coins_end_with_what_could_not_be_paid() {
+    let db = sqlite();
+    let world = World::new().await;
+    let mut config = world.config(&db);
+    config.max_fee_per_gas = 2_000_000_000;
+    let provider = world.chain.provider();
+    // What waits for others, and is open all the time.
+    let early = world.another(2).await;
+    world.peers.want([intent(2, "early", &early, IntentAction::DrawJury { instance: 0, jury: 0 })]);
+    let relayer = world.start(config).await;
+    until("it waits", || async {
+        let shown = show(&relayer, "early").await?;
+        shown["reason"].as_str()?.contains("UnknownCase").then_some(())
+    })
+    .await;
+
+    provider.anvil_set_next_block_base_fee_per_gas(4_000_000_000).await.unwrap();
+    world.chain.mine(1).await;
+    world.want_open();
+    relayer.not_ready("price: the chain asks").await;
+    world.call(5, call::open(&world.terms).unwrap()).await;
+    world.comes_to(&relayer, "open", "done").await;
+    until("the price falls, and nothing more waits for that", || async {
+        world.chain.mine(1).await;
+        (relayer.get("/ready").await.0 == 200).then_some(())
+    })
+    .await;
+
+    provider.anvil_set_balance(world.chain.address(RELAYS), U256::from(5)).await.unwrap();
+    let other = world.another(3).await;
+    world.peers.want([intent(3, "other", &other, IntentAction::OpenCase)]);
+    relayer.not_ready("balance: ").await;
+    world.call(5, call::open(&other).unwrap()).await;
+    world.comes_to(&relayer, "other", "done").await;
+    relayer.ready().await;
+    assert_eq!(show(&relayer, "early").await.unwrap()["state"], "waiting");
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_price_nothing_is_signed_and_all_else_goes_on() {
+    let db = sqlite();
+    let world = World::new().await;
+    world.want_open();
+    let relayer = world.start(world.config(&db)).await;
+    world.signed(&relayer, "open").await;
+    world.wire.lack(Some("eth_feeHistory"));
+    let (theirs, ours) = (world.another(2).await, world.another(3).await);
+    world.call(5, call::open(&theirs).unwrap()).await;
+    world.peers.want([
+        intent(2, "theirs", &theirs, IntentAction::OpenCase),
+        intent(3, "ours", &ours, IntentAction::OpenCase),
+    ]);
+    world.comes_to(&relayer, "open", "done").await;
+    let shown = world.comes_to(&relayer, "theirs", "done").await;
+    assert_eq!(attempts(&shown).len(), 0);
+    let said = relayer.not_ready("price: no node tells the price: RPC eth_feeHistory").await;
+    assert!(!said.contains("transactions:"), "{said}");
+    let shown = show(&relayer, "ours").await.unwrap();
+    assert_eq!(attempts(&shown).len(), 0, "{shown}");
+    assert!(shown["reason"].as_str().unwrap().contains("no node tells"), "{shown}");
+    world.wire.lack(None);
+    world.comes_to(&relayer, "ours", "done").await;
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
 async fn the_operator_is_paged_by_what_is_signed_and_once() {
     for db in on_both().await {
         let world = World::new().await;
