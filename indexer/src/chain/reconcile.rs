@@ -1,6 +1,8 @@
 //! Comparing every open deal, and its case, with what the contracts themselves say as of a final block; one that they said
 //! otherwise about also after it is closed, until they agree.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use protocol::{
     chain::ChainId,
     deal::{DealState, Status},
@@ -14,7 +16,7 @@ use super::{
     rpc::RpcError,
 };
 use crate::{
-    Error, feed,
+    Error, faults, feed,
     states::{
         self,
         model::{State, Subject, fold},
@@ -26,8 +28,13 @@ const DEALS_MAX: u64 = 50;
 /// The longest rest, in milliseconds, before nodes that did not tell are asked again.
 const REST_MS: i64 = 60_000;
 
+/// After how many rounds without an answer about a state that is a fault.
+const UNANSWERED_MAX: u32 = 3;
+
 /// A state to be compared, as its events up to a block make it.
 pub(crate) type Question = (String, State);
+/// How what the contract says of a state differs from its events, or why no node tells that.
+pub(crate) type Answer = Result<Option<String>, RpcError>;
 
 /// Goes through the open deals, time and again.
 #[derive(Debug)]
@@ -43,6 +50,10 @@ pub(crate) struct Reconciler {
     rests_until: i64,
     /// Deals of one step.
     batch: Batch,
+    /// States that were not answered: for how many rounds in a row.
+    unanswered: BTreeMap<String, u32>,
+    /// Those of them of this round.
+    missed: BTreeSet<String>,
 }
 
 impl Reconciler {
@@ -54,6 +65,8 @@ impl Reconciler {
             before: None,
             rests_until: 0,
             batch: Batch::new(DEALS_MAX),
+            unanswered: BTreeMap::new(),
+            missed: BTreeSet::new(),
         }
     }
 
@@ -63,27 +76,26 @@ impl Reconciler {
         if now < self.rests_until || (self.after.is_none() && now < self.next_at) {
             return Ok(Vec::new());
         }
-        let reader = &mut *ground.shared.db.reader().acquire().await?;
+        let mut reader = ground.shared.db.reader().acquire().await?;
         let mut questions = Vec::new();
         // A page may hold only deals that were funded since: they are for a later round.
         while questions.is_empty() {
             self.before.clone_from(&self.after);
             let after = self.after.clone().unwrap_or_default();
             let subjects =
-                states::store::to_compare(&mut *reader, ground.chain.number, &after, self.batch.size())
+                states::store::to_compare(&mut reader, ground.chain.number, &after, self.batch.size())
                     .await?;
             let Some(last) = subjects.last().cloned() else {
-                self.after = None;
-                self.next_at = now.saturating_add(self.every_ms);
-                ground.chain.beat(|pulse| pulse.reconciled_at = Some(now));
+                drop(reader);
+                self.round_is_over(ground, now).await?;
                 return Ok(questions);
             };
             for subject in subjects {
-                let Some(state) = as_of(&mut *reader, &subject, block).await? else { continue };
+                let Some(state) = as_of(&mut reader, &subject, block).await? else { continue };
                 let case = case_of(&state).map(|case| case.to_string());
                 questions.push((subject, state));
                 if let Some(case) = case
-                    && let Some(state) = as_of(&mut *reader, &case, block).await?
+                    && let Some(state) = as_of(&mut reader, &case, block).await?
                 {
                     questions.push((case, state));
                 }
@@ -93,40 +105,102 @@ impl Reconciler {
         Ok(questions)
     }
 
-    /// Records what came of questions: of each, in order, how the contract's word differs from the events. Nodes that do not
-    /// tell are asked the same again later, and fewer at once where it was too much.
+    /// A round is over. What was not answered in an earlier one and not asked about in this one is closed.
+    async fn round_is_over(&mut self, ground: &Ground, now: i64) -> Result<(), Error> {
+        self.after = None;
+        let rest = if self.missed.is_empty() { self.every_ms } else { self.rest_ms() };
+        self.next_at = now.saturating_add(rest);
+        ground.chain.beat(|pulse| pulse.reconciled_at = Some(now));
+        let missed = std::mem::take(&mut self.missed);
+        self.unanswered.retain(|subject, _| missed.contains(subject));
+        let (chain, kind) = (ground.chain.number, FaultKind::NotCompared);
+        let open = faults::subjects(&mut *ground.shared.db.reader().acquire().await?, chain, kind).await?;
+        for subject in open.into_iter().filter(|subject| !missed.contains(subject)) {
+            ground.clear(kind, &subject).await?;
+        }
+        Ok(())
+    }
+
+    const fn rest_ms(&self) -> i64 {
+        if self.every_ms < REST_MS { self.every_ms } else { REST_MS }
+    }
+
+    /// Records what came of questions: of the first of them, in order, how the contract's word differs from the events. Nodes
+    /// that do not tell any are asked the same again later, and fewer at once where it was too much; a state alone that they do
+    /// not tell is passed over until the next round, and is a fault after some of them.
     pub async fn answers(
         &mut self,
         ground: &Ground,
         block: u64,
         questions: &[Question],
-        answers: Result<Vec<Option<String>>, RpcError>,
+        answers: Result<Vec<Answer>, RpcError>,
     ) -> Result<Progress, Error> {
+        let now = ground.shared.clock.now_ms();
+        let alone = self.batch.size() == 1;
         let answers = match answers {
             Ok(answers) => answers,
             Err(error) => {
-                // The same are asked about again.
-                self.after = self.before.take();
-                if self.batch.refused(&error) {
-                    return Ok(Progress::Advanced);
+                let narrowed = self.batch.refused(&error);
+                if !narrowed {
+                    ground.chain.source.nodes().turn_after(&error);
                 }
-                tracing::warn!(%error, "open deals cannot be compared with the contract now");
-                self.rests_until = ground.shared.clock.now_ms().saturating_add(self.every_ms.min(REST_MS));
-                return Ok(Progress::Idle);
+                if alone && !matches!(error, RpcError::Busy { .. }) {
+                    questions.iter().map(|_| Err(error.clone())).collect()
+                } else {
+                    // The same are asked about again.
+                    self.after = self.before.take();
+                    if narrowed {
+                        return Ok(Progress::Advanced);
+                    }
+                    tracing::warn!(%error, "open deals cannot be compared with the contract now");
+                    self.rests_until = now.saturating_add(self.rest_ms());
+                    return Ok(Progress::Idle);
+                }
             }
         };
-        self.batch.answered();
-        for ((subject, _), differs) in questions.iter().zip(answers) {
-            match differs {
-                Some(words) => {
+        // Deals come in the order of their subjects, each before its case.
+        let asked = questions.iter().take(answers.len());
+        let last = asked.filter(|(_, state)| matches!(state, State::Deal(_))).next_back();
+        if answers.len() < questions.len() {
+            self.after = last.map(|(subject, _)| subject.clone()).or_else(|| self.before.take());
+        }
+        let mut failed = false;
+        for ((subject, _), answer) in questions.iter().zip(answers) {
+            match answer {
+                Ok(Some(words)) => {
                     tracing::error!(subject, words, "the contract says otherwise");
                     let detail = format!("{subject} as of block {block}: {words}");
                     ground.note(FaultKind::StateDiffers, subject, &detail).await?;
                 }
-                None => ground.clear(FaultKind::StateDiffers, subject).await?,
+                Ok(None) => ground.clear(FaultKind::StateDiffers, subject).await?,
+                Err(error) => {
+                    self.is_not_told(ground, subject, &error).await?;
+                    failed = true;
+                    continue;
+                }
+            }
+            if self.unanswered.remove(subject).is_some() {
+                ground.clear(FaultKind::NotCompared, subject).await?;
             }
         }
-        Ok(Progress::Advanced)
+        if !failed {
+            self.batch.answered();
+            return Ok(Progress::Advanced);
+        }
+        self.rests_until = now.saturating_add(self.rest_ms());
+        Ok(Progress::Idle)
+    }
+
+    async fn is_not_told(&mut self, ground: &Ground, subject: &str, error: &RpcError) -> Result<(), Error> {
+        tracing::warn!(subject, %error, "it cannot be compared with the contract now");
+        let rounds = self.unanswered.entry(subject.to_owned()).or_default();
+        *rounds = rounds.saturating_add(1);
+        self.missed.insert(subject.to_owned());
+        if *rounds < UNANSWERED_MAX {
+            return Ok(());
+        }
+        let detail = format!("{subject} was not told {rounds} times in a row: {error}");
+        ground.note(FaultKind::NotCompared, subject, &detail).await
     }
 }
 

@@ -274,6 +274,20 @@ impl Nodes {
     /// What the present node said does not fit together: perhaps another one does better.
     pub fn doubt(&self) {
         metrics::counter!("indexer_rpc_inconsistent_total", "chain" => self.label()).increment(1);
+        self.leave();
+    }
+
+    /// The present node did not give what it was asked for: where another may, it is that one's turn. Who did not answer at all
+    /// has lost its turn already.
+    pub fn turn_after(&self, error: &RpcError) {
+        match error {
+            RpcError::Inconsistent(_) => self.doubt(),
+            error if error.another_may_know() => self.leave(),
+            _ => {}
+        }
+    }
+
+    fn leave(&self) {
         if let Some(at) = self.whose_turn(self.present.load(Ordering::Relaxed)) {
             self.turn_from(at);
         }

@@ -383,6 +383,8 @@ pub enum FaultKind {
     NoQuorum,
     /// What the contract says of a deal or case is not what its events add up to.
     StateDiffers,
+    /// A deal or case could not be compared with what the contract says of it, time and again: no node tells that.
+    NotCompared,
     /// What is confirmed is taken back again and again, and nothing becomes final.
     Unstable,
     /// Something that was told is proven not to be so on the chain: nothing more is told until a proof bears it out.
@@ -391,7 +393,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::CountGap,
         Self::Quarantine,
         Self::DeepReorg,
@@ -399,6 +401,7 @@ impl FaultKind {
         Self::ProviderLies,
         Self::NoQuorum,
         Self::StateDiffers,
+        Self::NotCompared,
         Self::Unstable,
         Self::Disproven,
     ];
@@ -413,6 +416,7 @@ impl FaultKind {
             Self::ProviderLies => "provider_lies",
             Self::NoQuorum => "no_quorum",
             Self::StateDiffers => "state_differs",
+            Self::NotCompared => "not_compared",
             Self::Unstable => "unstable",
             Self::Disproven => "disproven",
         }
@@ -421,9 +425,12 @@ impl FaultKind {
     /// Whether indexing stands still while it is open.
     pub const fn stops(self) -> bool {
         match self {
-            Self::CountGap | Self::ProviderLies | Self::NoQuorum | Self::StateDiffers | Self::Unstable => {
-                false
-            }
+            Self::CountGap
+            | Self::ProviderLies
+            | Self::NoQuorum
+            | Self::StateDiffers
+            | Self::NotCompared
+            | Self::Unstable => false,
             Self::Quarantine | Self::DeepReorg | Self::WrongChain | Self::Disproven => true,
         }
     }

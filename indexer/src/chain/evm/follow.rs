@@ -96,8 +96,10 @@ impl Following {
     /// One look at the chain and at most one step.
     pub async fn tick(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
         let progress = self.step(ground).await;
-        if let Err(Error::Rpc(RpcError::Inconsistent(_))) = progress {
-            self.rpc.0.doubt();
+        if let Err(Error::Rpc(error)) = &progress
+            && error.another_may_know()
+        {
+            self.rpc.0.turn_after(error);
             self.look = None;
         }
         self.trust.record(ground, self.rpc.0.caught()).await?;
@@ -119,6 +121,7 @@ impl Following {
             return Ok(proven);
         }
         let answers = reconcile::differences(&self.rpc, finalized.hash, &questions).await;
+        let answers = answers.map(|answers| answers.into_iter().map(Ok).collect());
         self.reconciler.answers(ground, finalized.number, &questions, answers).await
     }
 

@@ -1,6 +1,7 @@
 //! An EVM chain: follows the head block by block by hash, reads the final past by ranges, notices replaced blocks.
 
 mod backfill;
+mod dispute;
 pub(super) mod follow;
 mod model;
 mod proof;

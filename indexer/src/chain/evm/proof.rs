@@ -11,25 +11,29 @@ use super::{
 };
 use crate::chain::rpc::RpcError;
 
+/// The logs of the contracts in a block.
+#[derive(Debug, Default)]
+pub(super) struct Proven {
+    pub logs: Vec<RawLog>,
+    /// Whether the filter alone speaks for them.
+    pub hinted: bool,
+}
+
 /// The logs of the contracts in a block, all of them: by its receipts where the node tells them, for they make up the
 /// header's receipts root, else by all of its logs, which make up the header's bloom filter bit by bit. The root proves
 /// them; the filter only hints at them: it holds neither data nor how often or in what order there was what.
 ///
 /// # Errors
 /// What the node tells makes up neither.
-pub(super) async fn logs_of(
-    rpc: &Rpc,
-    header: &Header,
-    contracts: &[Address],
-) -> Result<Vec<RawLog>, RpcError> {
+pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -> Result<Proven, RpcError> {
     if !header.may_concern(contracts) {
-        return Ok(Vec::new());
+        return Ok(Proven::default());
     }
     if let Some(receipts) = rpc.receipts(header.hash).await?
         && let Some(logs) = of_receipts(header, receipts, contracts)
     {
         metrics::counter!("indexer_blocks_proven_total", "by" => "receipts").increment(1);
-        return Ok(logs);
+        return Ok(Proven { logs, hinted: false });
     }
     // Receipts of some chains have kinds or fields of their own, whose root is made otherwise: not their fault.
     let all = rpc.logs_of(header.hash, &[]).await?;
@@ -40,7 +44,27 @@ pub(super) async fn logs_of(
         )));
     }
     metrics::counter!("indexer_blocks_proven_total", "by" => "bloom").increment(1);
-    Ok(all.into_iter().filter(|log| contracts.contains(&log.address)).collect())
+    let logs = all.into_iter().filter(|log| contracts.contains(&log.address)).collect();
+    Ok(Proven { logs, hinted: true })
+}
+
+/// The logs of the contracts in a block by its receipts, of whichever node tells those that make up the header's root. None
+/// where no node does.
+pub(super) async fn by_receipts(rpc: &Rpc, header: &Header, contracts: &[Address]) -> Option<Vec<RawLog>> {
+    if !header.may_concern(contracts) {
+        return Some(Vec::new());
+    }
+    for node in rpc.0.in_turn() {
+        if rpc.0.right(node).await.is_err() {
+            continue;
+        }
+        if let Ok(Some(receipts)) = rpc.receipts_of(node, header.hash).await
+            && let Some(logs) = of_receipts(header, receipts, contracts)
+        {
+            return Some(logs);
+        }
+    }
+    None
 }
 
 /// The logs of the contracts in the receipts of a block; none where the receipts are not those of the header.

@@ -56,6 +56,24 @@ pub(super) struct Differences {
     pub missing: Vec<Decoded>,
     /// Places of logs that are kept and are not on the chain, or not so.
     pub wrong: Vec<(u64, u64)>,
+    /// Those of them that are so on the chain but for the hash of their transaction, which no receipt holds.
+    pub renamed: BTreeSet<(u64, u64)>,
+}
+
+impl Differences {
+    fn blocks(&self) -> BTreeSet<u64> {
+        let missing = self.missing.iter().map(|decoded| decoded.event.block_number);
+        self.wrong.iter().map(|(block, _)| *block).chain(missing).collect()
+    }
+}
+
+/// What was read of some blocks.
+#[derive(Debug)]
+struct Read {
+    last: BlockRef,
+    events: Vec<Decoded>,
+    /// The blocks of whose logs the filter alone speaks.
+    hinted: BTreeMap<u64, Header>,
 }
 
 /// Compares what is kept of some blocks with what is proven of them.
@@ -65,14 +83,20 @@ pub(super) fn differences(proven: Vec<Decoded>, mut kept: BTreeMap<(u64, u64), K
         let event = &decoded.event;
         let place = (event.block_number, event.log_index);
         match kept.remove(&place) {
-            Some(kept)
-                if kept.block_hash == event.block_hash
+            Some(kept) => {
+                let so = kept.block_hash == event.block_hash
                     && kept.block_time == event.block_time
-                    && kept.transaction == event.transaction
                     && kept.contract == event.contract
                     && kept.topics == decoded.topics
-                    && kept.data == decoded.data => {}
-            Some(_) => differences.wrong.push(place),
+                    && kept.data == decoded.data;
+                let named = kept.transaction == event.transaction;
+                if so && !named {
+                    differences.renamed.insert(place);
+                }
+                if !so || !named {
+                    differences.wrong.push(place);
+                }
+            }
             None => differences.missing.push(decoded),
         }
     }
@@ -114,9 +138,10 @@ impl Prover {
         }
         let to = proven.number.saturating_add(self.batch.size()).min(finalized.number);
         match self.read(proven, to, finalized).await {
-            Ok((last, events)) => {
+            Ok(read) => {
                 self.batch.answered();
-                let (missed, amiss) = self.compare(ground, backfill, (proven.number, to), events).await?;
+                let last = read.last;
+                let (missed, amiss) = self.compare(ground, backfill, (proven.number, to), read).await?;
                 trust.disproves(ground, amiss.as_deref()).await?;
                 if let Some(detail) = amiss {
                     // Another node may bear out what is kept: what says otherwise is not all proven by hashes.
@@ -142,21 +167,14 @@ impl Prover {
                 tracing::warn!(%error, from = proven.number, to, "blocks cannot be proven yet");
                 ground.chain.beat(|pulse| pulse.unproven = Some(error.to_string()));
                 self.rests_until = now.saturating_add(REST_MS);
-                if matches!(error, RpcError::Inconsistent(_)) {
-                    self.rpc.0.doubt();
-                }
+                self.rpc.0.turn_after(&error);
                 Ok(Progress::Idle)
             }
         }
     }
 
     /// The last of the blocks after `proven` up to `to`, and all events in them.
-    async fn read(
-        &self,
-        proven: BlockRef,
-        to: u64,
-        finalized: BlockRef,
-    ) -> Result<(BlockRef, Vec<Decoded>), RpcError> {
+    async fn read(&self, proven: BlockRef, to: u64, finalized: BlockRef) -> Result<Read, RpcError> {
         let sealed = self.rpc.sealed(proven.number.saturating_add(1), to).await?;
         let headers: Vec<Header> = sealed.into_iter().map(|Sealed(header)| header).collect();
         proof::chained(proven.hash, &headers)?;
@@ -180,32 +198,60 @@ impl Prover {
         let (rpc, addresses) = (&*self.rpc, &self.watch.addresses);
         let concern: Vec<Header> =
             headers.iter().filter(|header| header.may_concern(addresses)).copied().collect();
-        let logs: Vec<_> = stream::iter(concern)
-            .map(|header| async move { proof::logs_of(rpc, &header, addresses).await })
+        let proofs: Vec<_> = stream::iter(concern)
+            .map(|header| async move {
+                Ok::<_, RpcError>((header, proof::logs_of(rpc, &header, addresses).await?))
+            })
             .buffered(self.at_once)
-            .try_concat()
+            .try_collect()
             .await?;
+        let hinted = proofs.iter().filter(|(_, proof)| proof.hinted);
+        let hinted = hinted.map(|(header, _)| (header.number, *header)).collect();
+        let logs = proofs.into_iter().flat_map(|(_, proof)| proof.logs).collect();
         let headers = headers.into_iter().map(|header| (header.number, header)).collect();
         match self.watch.decode(logs, &headers)? {
-            Reading::Events(events) => Ok((last, events)),
+            Reading::Events(events) => Ok(Read { last, events, hinted }),
             Reading::Stuck(stuck) => Err(RpcError::Inconsistent(stuck.detail)),
         }
     }
 
+    /// The receipts of other nodes for blocks that differ from what is kept and of whose logs the filter alone speaks: where
+    /// there are any, they are what counts.
+    async fn surer(&self, read: &mut Read, differ: &BTreeSet<u64>) {
+        for number in differ {
+            let Some(header) = read.hinted.get(number).copied() else { continue };
+            let Some(logs) = proof::by_receipts(&self.rpc, &header, &self.watch.addresses).await else {
+                continue;
+            };
+            let headers = BTreeMap::from([(header.number, header)]);
+            if let Ok(Reading::Events(events)) = self.watch.decode(logs, &headers) {
+                read.events.retain(|decoded| decoded.event.block_number != *number);
+                read.events.extend(events);
+                read.hinted.remove(number);
+            }
+        }
+        read.events.sort_by_key(|decoded| (decoded.event.block_number, decoded.event.log_index));
+    }
+
     /// Repairs what is missing in the blocks after `above` up to `to`, and answers how many logs that were, and in words what
     /// is kept that should not be. Nothing is added to a block of which something is wrong: its logs may only stand in other
-    /// places there.
+    /// places there. Who told otherwise lied where the receipts say so.
     async fn compare(
         &self,
         ground: &Ground,
         backfill: &Backfill,
         (above, to): (u64, u64),
-        events: Vec<Decoded>,
+        mut read: Read,
     ) -> Result<(u64, Option<String>), Error> {
-        let mut reader = ground.shared.db.reader().acquire().await?;
-        let kept = store::kept_between(&mut reader, ground.chain.number, above, to).await?;
-        drop(reader);
-        let Differences { mut missing, wrong } = differences(events, kept);
+        let kept = async || {
+            let reader = &mut *ground.shared.db.reader().acquire().await?;
+            store::kept_between(reader, ground.chain.number, above, to).await
+        };
+        if !read.hinted.is_empty() {
+            let differ = differences(read.events.clone(), kept().await?).blocks();
+            self.surer(&mut read, &differ).await;
+        }
+        let Differences { mut missing, wrong, renamed } = differences(read.events, kept().await?);
         let blocks: BTreeSet<u64> = wrong.iter().map(|(block, _)| *block).collect();
         missing.retain(|decoded| !blocks.contains(&decoded.event.block_number));
         let mut amiss = None;
@@ -213,7 +259,8 @@ impl Prover {
             let detail = format!("log {index} of block {block} is kept, but is not so on the chain");
             tracing::error!(detail, "what was told is not on the chain");
             amiss.get_or_insert_with(|| detail.clone());
-            if let Some(by) = backfill.teller(block) {
+            let proven = !read.hinted.contains_key(&block) && !renamed.contains(&(block, index));
+            if let Some(by) = backfill.teller(block).filter(|_| proven) {
                 self.rpc.0.misled(by, detail);
             }
         }
@@ -222,7 +269,8 @@ impl Prover {
             let Some(first) = events.first().map(|decoded| &decoded.event) else { continue };
             let detail = format!("{} logs of block {} were left out", events.len(), first.block_number);
             tracing::error!(detail, "a node left out logs; they are told now");
-            if let Some(by) = backfill.teller(first.block_number) {
+            let proven = !read.hinted.contains_key(&first.block_number);
+            if let Some(by) = backfill.teller(first.block_number).filter(|_| proven) {
                 self.rpc.0.misled(by, detail);
             }
             let block = Block {

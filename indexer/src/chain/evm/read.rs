@@ -16,6 +16,7 @@ use protocol::{
 };
 
 use super::{
+    dispute::{self, Verdict},
     model::Header,
     proof,
     rpc::{RawLog, RawRange, Rpc},
@@ -57,12 +58,12 @@ pub(crate) struct Ranged {
 }
 
 impl Ranged {
-    const fn ends(&self) -> (B256, B256) {
+    pub const fn ends(&self) -> (B256, B256) {
         (self.first.hash, self.last.hash)
     }
 
     /// Whether another tells the same.
-    fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         let same = match (&self.reading, &other.reading) {
             (Reading::Events(ours), Reading::Events(theirs)) => ours == theirs,
             (Reading::Stuck(ours), Reading::Stuck(theirs)) => ours == theirs,
@@ -84,7 +85,7 @@ impl Watch {
     /// The events of one block, by its hash.
     pub async fn block(&self, rpc: &Rpc, header: &Header) -> Result<Reading, RpcError> {
         let logs = if self.prove {
-            proof::logs_of(rpc, header, &self.addresses).await?
+            proof::logs_of(rpc, header, &self.addresses).await?.logs
         } else {
             self.logs_of(rpc, header).await?
         };
@@ -107,11 +108,12 @@ impl Watch {
         }
         let logs = rpc.logs_of(header.hash, &self.addresses).await?;
         // The bloom filter may be wrong about us, but the node may also have no logs of this block yet.
-        if logs.is_empty() { proof::logs_of(rpc, header, &self.addresses).await } else { Ok(logs) }
+        if logs.is_empty() { Ok(proof::logs_of(rpc, header, &self.addresses).await?.logs) } else { Ok(logs) }
     }
 
     /// The events of a range of final blocks, and the headers of its ends, as a quorum of the nodes tells them: they are told
-    /// as final before they are proven. Who tells other hashes or logs of them lied.
+    /// as final before they are proven. Who tells other hashes of them lied; who tells other logs, if receipts prove it, and
+    /// where they prove the quorum wrong, what they prove right is taken.
     ///
     /// # Errors
     /// Too few nodes tell it, or not the same.
@@ -135,16 +137,7 @@ impl Watch {
                 }
             }
             if let Some(agreed) = agreed(&said, quorum) {
-                let agreed = said.swap_remove(agreed);
-                for other in said.iter().filter(|other| !other.is(&agreed)) {
-                    let blocks = format!("of blocks {from} to {to}");
-                    if other.ends() == agreed.ends() {
-                        rpc.0.misled(other.by, format!("{quorum} others tell other logs {blocks}"));
-                    } else {
-                        rpc.0.lied(other.by, format!("{quorum} others tell other hashes {blocks}"));
-                    }
-                }
-                return Ok(agreed);
+                return self.settle(rpc, said, agreed, (from, to)).await;
             }
             asked = nodes.by_ref().take(1).collect();
         }
@@ -154,6 +147,49 @@ impl Watch {
             return Err(large);
         }
         Err(failed.filter(|_| !differ).unwrap_or(RpcError::Inconsistent(words)))
+    }
+
+    /// What is to be taken of a range of which a quorum tells the same as the answer at `agreed`.
+    ///
+    /// # Errors
+    /// Receipts prove that answer wrong, and no other right.
+    async fn settle(
+        &self,
+        rpc: &Rpc,
+        said: Vec<Ranged>,
+        agreed: usize,
+        (from, to): (u64, u64),
+    ) -> Result<Ranged, RpcError> {
+        let quorum = rpc.0.quorum;
+        let nothing = || RpcError::Inconsistent(format!("no answer about blocks {from} to {to}"));
+        let ends = said.get(agreed).map(Ranged::ends).ok_or_else(nothing)?;
+        let (mut alike, mut best) = (Vec::with_capacity(said.len()), agreed);
+        for (at, one) in said.into_iter().enumerate() {
+            if one.ends() == ends {
+                if at == agreed {
+                    best = alike.len();
+                }
+                alike.push(one);
+            } else {
+                rpc.0.lied(one.by, format!("{quorum} others tell other hashes of blocks {from} to {to}"));
+            }
+        }
+        let verdicts = dispute::judge(rpc, self, &alike).await;
+        for (one, verdict) in alike.iter().zip(&verdicts) {
+            if let Verdict::Wrong(block) = verdict {
+                let words = format!("the receipts of block {block} prove other logs than it told");
+                rpc.0.misled(one.by, words);
+            }
+        }
+        if let Some(Verdict::Wrong(block)) = verdicts.get(best) {
+            let Some(right) = verdicts.iter().position(|verdict| *verdict == Verdict::Right) else {
+                // Fewer blocks at once differ less.
+                let reason = format!("the receipts of block {block} prove {quorum} nodes wrong");
+                return Err(RpcError::TooLarge { method: "eth_getLogs", reason, hint: None });
+            };
+            best = right;
+        }
+        if best < alike.len() { Ok(alike.swap_remove(best)) } else { Err(nothing()) }
     }
 
     /// The same as one node tells it.

@@ -206,8 +206,16 @@ impl Rpc {
     /// # Errors
     /// The node does not have one of them, or the fields of one are not those of its hash.
     pub async fn sealed(&self, from: u64, to: u64) -> Result<Vec<Sealed>, RpcError> {
+        self.sealed_of(self.0.node().await?, from, to).await
+    }
+
+    /// The same of one node.
+    ///
+    /// # Errors
+    /// As [`Rpc::sealed`].
+    pub async fn sealed_of(&self, node: &Node, from: u64, to: u64) -> Result<Vec<Sealed>, RpcError> {
         let params = (from..=to).map(|number| (U64::from(number), false));
-        let raws: Vec<Option<rpc_types::Header>> = self.batch(BY_NUMBER, params).await?;
+        let raws: Vec<Option<rpc_types::Header>> = self.batch_of(node, BY_NUMBER, params).await?;
         raws.into_iter()
             .zip(from..=to)
             .map(|(raw, number)| {
@@ -236,13 +244,21 @@ impl Rpc {
             .collect()
     }
 
-    /// The same method with many parameters, by one batch to one node, in order.
+    /// The same method with many parameters, by one batch to the node whose turn it is, in order.
     async fn batch<P: alloy::rpc::json_rpc::RpcSend, R: RpcRecv>(
         &self,
         method: &'static str,
         params: impl Iterator<Item = P>,
     ) -> Result<Vec<R>, RpcError> {
-        let node = self.0.node().await?;
+        self.batch_of(self.0.node().await?, method, params).await
+    }
+
+    async fn batch_of<P: alloy::rpc::json_rpc::RpcSend, R: RpcRecv>(
+        &self,
+        node: &Node,
+        method: &'static str,
+        params: impl Iterator<Item = P>,
+    ) -> Result<Vec<R>, RpcError> {
         let work = async {
             let mut batch = node.client.new_batch();
             let waiting: Vec<_> =
@@ -300,8 +316,15 @@ impl Rpc {
     /// The receipts of a block by its hash; none where the node refuses the method, in whatever words, or tells receipts of
     /// kinds that are not known here.
     pub async fn receipts(&self, block: B256) -> Result<Option<Vec<Receipt>>, RpcError> {
+        self.receipts_of(self.0.node().await?, block).await
+    }
+
+    /// The same of one node.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn receipts_of(&self, node: &Node, block: B256) -> Result<Option<Vec<Receipt>>, RpcError> {
         let method = "eth_getBlockReceipts";
-        let node = self.0.node().await?;
         let request = node.client.request::<_, Option<Vec<Receipt>>>(method, (block,));
         let error = match self.0.within(method, request).await {
             Ok(Ok(receipts)) => return Ok(receipts),

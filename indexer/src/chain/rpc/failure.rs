@@ -69,6 +69,14 @@ pub enum RpcError {
     },
 }
 
+impl RpcError {
+    /// Whether the node answered, and another may answer better: this one lacks what it was asked for, refuses it, or
+    /// contradicts itself.
+    pub(crate) const fn another_may_know(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::Unknown { .. } | Self::Inconsistent(_))
+    }
+}
+
 /// How a failure is to be met, from its code and words.
 pub(crate) fn classify(method: &'static str, error: &TransportError) -> RpcError {
     let cut = |text: &str| text.chars().take(300).collect::<String>();

@@ -124,8 +124,8 @@ impl Following {
     /// One look at the chain and at most one step.
     pub async fn tick(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
         let progress = self.step(ground).await;
-        if let Err(Error::Rpc(RpcError::Inconsistent(_))) = progress {
-            self.rpc.0.doubt();
+        if let Err(Error::Rpc(error)) = &progress {
+            self.rpc.0.turn_after(error);
         }
         if progress? == Progress::Advanced {
             return Ok(Progress::Advanced);
@@ -141,7 +141,7 @@ impl Following {
         }
         let range = (finalized.number, position.tip.number);
         let answers = reconcile::differences(&self.rpc, ground, range, &questions).await?;
-        self.reconciler.answers(ground, finalized.number, &questions, answers).await
+        self.reconciler.answers(ground, finalized.number, &questions, Ok(answers)).await
     }
 
     async fn step(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
@@ -294,8 +294,13 @@ impl Following {
             let finalized = BlockRef { number: finalized, hash: B256::ZERO };
             return Ok(Some((Settled { safe: None, finalized: Some(finalized) }, None)));
         }
-        let Some(block) = self.rpc.block(to).await? else { return Ok(nothing) };
-        let ours = ground.block_at(to).await?;
+        let mut block = self.rpc.block(to).await?;
+        // In a slot without a block nothing became final, but what the final list holds below it did.
+        if let (None, Some(last)) = (&block, waits.values().copied().max()) {
+            block = self.rpc.block(last).await?;
+        }
+        let Some(block) = block else { return Ok(nothing) };
+        let ours = ground.block_at(block.number).await?;
         if ours.is_some_and(|ours| ours.hash != block.hash) {
             return Ok(None);
         }

@@ -18,7 +18,11 @@ use serde_json::{Value, json};
 use service::db::testing::{on_both, sqlite};
 
 use super::{agrees, told_of};
-use crate::testing::{Running, config, node::Node, with};
+use crate::testing::{
+    Running, config,
+    node::{Node, refuse},
+    with,
+};
 
 /// Tells another hash of every final block than the chain has.
 fn another_hash(request: &Value, answer: &mut Value) {
@@ -359,4 +363,39 @@ async fn a_node_that_stands_still_or_is_on_another_fork_holds_nothing_up() {
         indexer.until("its return", |s| s.providers.iter().all(|p| p.trusted) && s.alarms.is_empty()).await;
     }
     agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn another_node_is_asked_for_what_one_refuses_or_lacks() {
+    let chain = Chain::start().await;
+    for salt in 0..3 {
+        chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+    }
+    chain.mine(4).await;
+    // All ranges, however short, and later what is to prove the blocks.
+    let refusals = [(-32005, "query returned more than 0 results"), (-32602, "unknown block")];
+    for (code, words) in refusals {
+        let (first, second) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let db = sqlite();
+        let config = with(config(&chain, &db), |chain| {
+            chain.rpc_urls = [&first, &second].map(|node| node.url.clone()).to_vec();
+            chain.quorum = Some(1);
+        });
+        let of = |field: &'static str, receipts: bool| {
+            move |request: &Value, answer: &mut Value| {
+                let logs = request["method"] == "eth_getLogs" && request["params"][0].get(field).is_some();
+                if logs || receipts && request["method"] == "eth_getBlockReceipts" {
+                    refuse(answer, code, words);
+                }
+            }
+        };
+        first.lies(of("fromBlock", false));
+        second.lies(of("blockHash", true));
+        let indexer = Running::start(config).await;
+        indexer.caught_up(&chain).await;
+        indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+        assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Final].repeat(3));
+        assert_eq!(indexer.status().await.alarms, []);
+        agrees(indexer).await;
+    }
 }

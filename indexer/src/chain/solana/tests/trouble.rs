@@ -1,7 +1,7 @@
 //! A cluster that goes another way, and nodes that are not to be believed.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -20,7 +20,11 @@ use serde_json::{Value, json};
 use service::db::testing::{on_both, sqlite};
 
 use super::{World, agrees, told_of, until_told};
-use crate::testing::{DEADLINE, Running, node::Node, with};
+use crate::testing::{
+    DEADLINE, Running,
+    node::{Node, refuse},
+    with,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_confirmed_and_does_not_become_final_is_retracted() {
@@ -242,5 +246,107 @@ async fn an_account_that_says_otherwise_than_its_events_is_a_fault_until_it_agre
     assert_eq!(indexer.status().await.alarms, [FaultKind::StateDiffers], "that says nothing of the fault");
     node.is_honest();
     indexer.until("the agreement", |s| s.alarms.is_empty() && s.reconciled_at.is_some()).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_that_no_node_tells_of_holds_no_other_up_and_is_a_fault() {
+    let world = World::start().await;
+    let db = sqlite();
+    let node = Node::before(&world.net.rpc_url()).await;
+    let mut ids = [world.funded(1).await.id, world.funded(2).await.id];
+    // In the order in which they are compared.
+    ids.sort_unstable();
+    let [untold, gone] = ids.map(|id| solana::from_key(&solana::deal_address(id)).to_string());
+    node.lies(move |request, answer| {
+        if request["method"] == "getAccountInfo" && request["params"][1]["commitment"] == "finalized" {
+            if request["params"][0] == json!(untold) {
+                refuse(answer, -32603, "internal error");
+            } else if request["params"][0] == json!(gone) {
+                answer["result"]["value"] = Value::Null;
+            }
+        }
+    });
+    let config = with(world.config(&db), |chain| {
+        chain.rpc_urls = vec![node.url.clone()];
+        chain.reconcile_ms = 1_000;
+    });
+    let indexer = Running::start(config).await;
+    let status = indexer.until("both faults", |s| s.faults.len() == 2).await;
+    let mut faults: Vec<_> =
+        status.faults.iter().map(|fault| (fault.kind.name(), fault.subject.clone())).collect();
+    faults.sort_unstable();
+    let [untold, gone] = ids.map(|id| format!("deal/{id}"));
+    assert_eq!(faults, [("not_compared", untold), ("state_differs", gone)]);
+    assert_eq!(indexer.raw("/ready").await.0, 200);
+    node.is_honest();
+    indexer.until("the agreement", |s| s.alarms.is_empty()).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_node_is_asked_where_one_has_not_come_to_the_slot() {
+    let world = World::start().await;
+    let db = sqlite();
+    let late = Node::before(&world.net.rpc_url()).await;
+    late.lies(|request, answer| {
+        if request["params"][1].get("minContextSlot").is_some() {
+            refuse(answer, -32016, "Minimum context slot has not been reached");
+        }
+    });
+    let config = with(world.config(&db), |chain| {
+        chain.rpc_urls = vec![late.url.clone(), world.net.rpc_url()];
+        chain.reconcile_ms = 1_000;
+    });
+    let indexer = Running::start(config).await;
+    world.funded(1).await;
+    until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
+    indexer.until("the comparison", |s| s.reconciled_at.is_some() && s.alarms.is_empty()).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_without_a_block_keeps_nothing_from_becoming_final() {
+    let world = World::start().await;
+    let db = sqlite();
+    let node = Node::before(&world.net.rpc_url()).await;
+    let config = with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()]);
+    let indexer = Running::start(config).await;
+    let deal = world.deal(B256::ZERO, 1).await;
+    let gone = world.send(&world.funding(&deal)).await;
+    until_told(&indexer, "the deal", |feed| told_of(feed, "Funded") == [Seen]).await;
+    node.lies(move |request, answer| {
+        if request["method"] == "getSignaturesForAddress"
+            && let Some(listed) = answer["result"].as_array_mut()
+        {
+            listed.retain(|one| one["signature"] != json!(gone));
+        }
+    });
+    until_told(&indexer, "the retraction", |feed| told_of(feed, "Funded").contains(&Retracted)).await;
+    // There are blocks in the newest slot and in those with transactions of the program alone.
+    let blocks: Mutex<(Value, Vec<Value>)> = Mutex::default();
+    node.lies(move |request, answer| {
+        let mut blocks = blocks.lock().unwrap();
+        match request["method"].as_str().unwrap_or_default() {
+            "getSlot" if request["params"][0]["commitment"] == "confirmed" => {
+                blocks.0 = answer["result"].clone();
+            }
+            "getSignaturesForAddress" => {
+                blocks
+                    .1
+                    .extend(answer["result"].as_array().into_iter().flatten().map(|one| one["slot"].clone()));
+            }
+            "getBlock" if blocks.0 != request["params"][0] && !blocks.1.contains(&request["params"][0]) => {
+                refuse(answer, -32007, "Slot was skipped, or missing due to ledger jump to recent snapshot");
+            }
+            _ => {}
+        }
+    });
+    world.funded(2).await;
+    until_told(&indexer, "both as final", |feed| {
+        told_of(feed, "Funded").iter().filter(|told| **told == Final).count() == 2
+    })
+    .await;
+    node.is_honest();
     agrees(indexer).await;
 }
