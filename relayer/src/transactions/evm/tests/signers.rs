@@ -156,7 +156,7 @@ async fn the_alarms_of_price_and_coins_end_with_what_could_not_be_paid() {
     let provider = world.chain.provider();
     // What waits for others, and is open all the time.
     let early = world.another(2).await;
-    world.peers.want([intent(2, "early", &early, IntentAction::DrawJury { instance: 0, jury: 0 })]);
+    world.peers.want([intent(1, "early", &early, IntentAction::DrawJury { instance: 0, jury: 0 })]);
     let relayer = world.start(config).await;
     until("it waits", || async {
         let shown = show(&relayer, "early").await?;
@@ -166,7 +166,8 @@ async fn the_alarms_of_price_and_coins_end_with_what_could_not_be_paid() {
 
     provider.anvil_set_next_block_base_fee_per_gas(4_000_000_000).await.unwrap();
     world.chain.mine(1).await;
-    world.want_open();
+    world.peers.want([intent(2, "open", &world.terms, IntentAction::OpenCase)]);
+    until("it has arrived", || async { show(&relayer, "open").await }).await;
     relayer.not_ready("price: the chain asks").await;
     world.call(5, call::open(&world.terms).unwrap()).await;
     world.comes_to(&relayer, "open", "done").await;
@@ -304,9 +305,11 @@ async fn a_node_that_counts_wrongly_jams_no_signer() {
     let keys = world.want_opened(20..21).await;
     let relayer = world.start(world.config(&db)).await;
     world.comes_to(&relayer, &keys[0], "done").await;
+    let (terms, keys) = (world.another(21).await, ["open/21".to_owned()]);
     world.wire.count(Some(1_000));
-    let keys = world.want_opened(21..22).await;
+    world.peers.want([intent(21, &keys[0], &terms, IntentAction::OpenCase)]);
     relayer.not_ready("the chain counts 1000 transactions").await;
+    until("it has arrived", || async { show(&relayer, &keys[0]).await }).await;
     // At one head after the other it is believed no sooner than at the third.
     world.chain.mine(1).await;
     let head = world.chain.height().await.to_string();
