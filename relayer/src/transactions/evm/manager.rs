@@ -184,8 +184,9 @@ impl Manager {
             .collect();
         self.sort(desk, attempts, &asked);
         let all: BTreeSet<i64> = open.iter().map(|(id, _)| *id).collect();
-        let waits = all.iter().any(|id| !self.holds(*id));
-        self.forget_dear(&sight, &all, waits);
+        let waiting: BTreeSet<bool> =
+            open.iter().filter(|(id, _)| !self.holds(*id)).map(|(_, asked)| *asked).collect();
+        self.forget_dear(&sight, &all, &waiting);
         self.market = None;
         self.fill_gaps(desk, &sight).await?;
         self.say_dear(desk);
