@@ -17,7 +17,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
     Connection, Session, account, community, config, credential, deal, deploy, dispute, ledger, listing,
-    pool, proposal, purchase, relayer, verify,
+    pool, proposal, purchase, relayer, reputation, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -100,6 +100,9 @@ enum Command {
     /// Credentials: what deals say of people
     #[command(subcommand)]
     Credential(credential::Verb),
+    /// Reputation: what credentials come to
+    #[command(subcommand)]
+    Reputation(reputation::Verb),
     /// Check a credential or a deal without trusting a hub
     #[command(subcommand)]
     Verify(verify::Verb),
@@ -141,6 +144,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Case(verb) => dispute::case(&session, verb).await,
         Command::Ballot(verb) => dispute::ballot(&session, verb).await,
         Command::Credential(verb) => credential::run(&session, verb).await,
+        Command::Reputation(verb) => reputation::run(&session, verb).await,
         Command::Verify(verb) => verify::run(&session, verb).await,
     }
 }

@@ -58,7 +58,7 @@ impl Room {
                 Self::Deals
             }
             "evidence@1" | "ballot@1" | "appeal@1" | "due@1" => Self::Disputes,
-            "credential@1" => Self::Reputation,
+            "credential@1" | "revocation@1" => Self::Reputation,
             _ => return None,
         })
     }

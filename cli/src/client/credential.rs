@@ -1,17 +1,21 @@
 //! Credentials: what a party issues about the other, and whether one holds. Both rest on the chain's own events.
 
-use anyhow::{Context, Result, anyhow};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
 use hub::{
     access::Audience,
     deals::{PurchaseView, position::fold, status::Status},
     identity::{IdentityBody, WalletAuthorisation},
-    records::{Device, Receipt, Record},
+    records::{Device, Receipt, Record, RecordId, Stamp},
     reputation::{
-        CredentialView,
-        model::{self, Facts, Kind, Verified},
+        CredentialView, OpenList, RevocationBody,
+        model::{self, Facts, Form, Issuing, Kind, Verified},
+        status::{self, Entry, Purpose, Standing},
     },
 };
 use protocol::chain::AccountId;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -21,8 +25,16 @@ use super::{
 };
 use crate::exit::Failure;
 
+/// How often an entry of a status list is drawn: at most half of them are taken, so that once in a million tries none of
+/// so many is free.
+const DRAWS: u32 = 20;
+/// The most bytes of a status list.
+const LIST_MAX: usize = 64 * 1024;
+/// The longest that it is waited for.
+const LIST_WAIT: Duration = Duration::from_secs(10);
+
 /// Issues this person's credential about the other party of a completed purchase, and hands it to the hub.
-pub async fn issue(member: &Member, chain: &Chain, purchase: &PurchaseView) -> Result<Receipt> {
+pub async fn issue(member: &Member, chain: &Chain, purchase: &PurchaseView, form: Form) -> Result<Receipt> {
     let kind = if member.account == purchase.buyer { Kind::TrustedSeller } else { Kind::ReliablePayer };
     let details = details(purchase)?;
     let first = details.transactions.first().ok_or_else(|| {
@@ -39,10 +51,105 @@ pub async fn issue(member: &Member, chain: &Chain, purchase: &PurchaseView) -> R
     let record: Record = member.get(&format!("/v1/records/{word}")).await?;
     let IdentityBody { message, signature, .. } = record.body_as()?;
     let word = WalletAuthorisation { message, signature };
-    let credential =
-        model::issue(kind, &details.terms, &position, Some(word), &member.profile.device, now())?;
-    let draft = member.draft("credential@1", &json!({ "credential": credential }))?;
-    member.say(&draft.about(purchase.id).only_for(vec![Audience::Public])).await
+    let device = &member.profile.device;
+    let open: OpenList = member.get("/v1/status/revocation").await?;
+    let base = member.hub.http.base();
+    let base = open.url.rsplit_once("/v1/status/").map_or(base, |(base, _)| base);
+    let mut draws = 1;
+    loop {
+        let index = status::draw(rand::random());
+        let entry = Entry::new(base, Purpose::Revocation, open.list, index);
+        let issuing = Issuing { authorisation: Some(word.clone()), status: Some(entry), form };
+        let credential = model::issue(kind, &details.terms, &position, issuing, device, now())?;
+        let draft = member.draft("credential@1", &json!({ "credential": credential }))?;
+        let said = member.say(&draft.about(purchase.id).only_for(vec![Audience::Public])).await;
+        match said {
+            Err(error) if draws < DRAWS && format!("{error:#}").contains("status_taken") => {
+                draws = draws.saturating_add(1);
+            }
+            said => return said,
+        }
+    }
+}
+
+/// Takes a credential back for good, in the name of its issuer.
+pub async fn revoke(member: &Member, credential: RecordId, reason: String) -> Result<Receipt> {
+    let draft = member.draft("revocation@1", &RevocationBody { reason })?;
+    member.say(&draft.about(credential).only_for(vec![Audience::Public])).await
+}
+
+/// What is known of a credential's status.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "standing", rename_all = "lowercase")]
+pub enum Known {
+    /// It has none: nobody can take it back.
+    None,
+    /// What its list said.
+    Told {
+        /// What.
+        told: Standing,
+        /// Since when the list has said so.
+        since: Stamp,
+    },
+    /// Nobody can tell.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Known {
+    /// For people.
+    pub fn words(&self) -> String {
+        match self {
+            Self::None => "it has no status list".to_owned(),
+            Self::Told { told: Standing::Good, since } => format!("not revoked, says its list of {since}"),
+            Self::Told { told: Standing::Revoked, since } => format!("REVOKED, says its list of {since}"),
+            Self::Unknown { reason } => format!("unknown: {reason}"),
+        }
+    }
+
+    /// Whether it is known to be revoked.
+    pub const fn is_revoked(&self) -> bool {
+        matches!(self, Self::Told { told: Standing::Revoked, .. })
+    }
+}
+
+/// What the list of an entry says, where the hub that signs it is trusted and answers.
+pub async fn standing(entry: Option<&Entry>, hub: Option<Device>) -> Known {
+    let Some(entry) = entry else { return Known::None };
+    let Some(hub) = hub else {
+        return Known::Unknown { reason: "no hub is named whose word on it you take".to_owned() };
+    };
+    let told = match fetch_list(&entry.list).await {
+        Ok(list) => status::look(entry, &list, hub, now()).map_err(|error| error.to_string()),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    match told {
+        Ok((told, since)) => Known::Told { told, since },
+        Err(reason) => Known::Unknown { reason },
+    }
+}
+
+/// A status list from where a credential says that it is. The answer is not believed but for its signature.
+async fn fetch_list(url: &str) -> Result<Value> {
+    let client = reqwest::Client::builder()
+        .timeout(LIST_WAIT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("the HTTP client")?;
+    let mut answer = client.get(url).send().await.map_err(|_| anyhow!("nobody answers at {url:.300}"))?;
+    if !answer.status().is_success() {
+        bail!("{url:.300} answers {}", answer.status());
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.with_context(|| format!("{url:.300} broke off"))? {
+        if bytes.len().saturating_add(chunk.len()) > LIST_MAX {
+            bail!("{url:.300} answers more than {LIST_MAX} bytes");
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&bytes).with_context(|| format!("{url:.300} answers no JSON"))
 }
 
 /// The credentials about a purchase.

@@ -1,11 +1,27 @@
 //! `earnest credential`: what parties say of one another, and what a hub says of a lost dispute.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::Subcommand;
-use hub::{page::Page, records::RecordId, reputation::CredentialView};
+use hub::{
+    page::Page,
+    records::RecordId,
+    reputation::{
+        CredentialView, Offer, OfferRequest,
+        bundle::Bundle,
+        jose::Holder,
+        model::Form,
+        presentation::{self, Asked},
+    },
+};
+use serde_json::Value;
 
-use super::{Session, query, record_id};
-use crate::client::{credential, trade};
+use super::{Session, query, record_id, verify_deal::read};
+use crate::{
+    client::{credential, hub::now, openid, trade},
+    output::print,
+};
 
 /// Credentials.
 #[derive(Subcommand, Debug)]
@@ -13,6 +29,70 @@ pub enum Verb {
     /// Issue your credential about the other party of a completed purchase
     #[command(after_help = "Example:\n  earnest --as buyer credential issue zQmPurchase…")]
     Issue {
+        /// The purchase
+        #[arg(value_parser = record_id)]
+        purchase: RecordId,
+        /// As a token (`vc+jwt`) in the place of a JSON object with a proof
+        #[arg(long)]
+        jwt: bool,
+    },
+    /// Take a credential back that you issued, for good
+    #[command(
+        after_help = "Example:\n  earnest --as buyer credential revoke zQmCredential… --reason 'It broke the next day'"
+    )]
+    Revoke {
+        /// The credential
+        #[arg(value_parser = record_id)]
+        credential: RecordId,
+        /// Why, for everybody to read
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Offer a credential about one of your wallets to a wallet for credentials: a link for ten minutes
+    #[command(after_help = "Example:\n  earnest --as seller credential offer zQmCredential… --tx-code")]
+    Offer {
+        /// The credential
+        #[arg(value_parser = record_id)]
+        credential: RecordId,
+        /// Ask the wallet for digits that only you are told
+        #[arg(long)]
+        tx_code: bool,
+    },
+    /// Take up an offer with your device's key, from any issuer that speaks OpenID4VCI; prints the credential
+    #[command(
+        after_help = "Example:\n  earnest --as seller credential receive 'openid-credential-offer://?…' > mine.json"
+    )]
+    Receive {
+        /// The offer: its link or its JSON
+        offer: String,
+        /// The digits that were shown with it
+        #[arg(long, value_name = "DIGITS")]
+        tx_code: Option<String>,
+        /// As a token (`vc+jwt`) in the place of a JSON object with a proof
+        #[arg(long)]
+        jwt: bool,
+    },
+    /// Show credentials that are bound to your device's key to a verifier; prints the presentation
+    #[command(
+        after_help = "Example:\n  earnest --as seller credential present mine.json --challenge 7fQ2 --domain https://shop.example"
+    )]
+    Present {
+        /// Files with credentials that you received
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// What the verifier drew for this occasion
+        #[arg(long)]
+        challenge: String,
+        /// The verifier, as it named itself
+        #[arg(long)]
+        domain: String,
+        /// As a token (`vp+jwt`) in the place of a JSON object with a proof
+        #[arg(long)]
+        jwt: bool,
+    },
+    /// Print a closed deal of yours as one file that anybody can check without a server: `earnest verify bundle`
+    #[command(after_help = "Example:\n  earnest --as buyer credential bundle zQmPurchase… > bundle.json")]
+    Bundle {
         /// The purchase
         #[arg(value_parser = record_id)]
         purchase: RecordId,
@@ -33,12 +113,47 @@ pub enum Verb {
 /// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
-        Verb::Issue { purchase } => {
+        Verb::Issue { purchase, jwt } => {
             let member = session.member().await?;
             let view = trade::read(&member, purchase).await?;
             let chain = session.chain_for(trade::details(&view)?.terms.escrow.chain).await?;
-            let receipt = credential::issue(&member, &chain, &view).await?;
+            let form = if jwt { Form::Jose } else { Form::DataIntegrity };
+            let receipt = credential::issue(&member, &chain, &view, form).await?;
             session.accepted("credential", &receipt)
+        }
+        Verb::Revoke { credential, reason } => {
+            let member = session.member().await?;
+            let receipt = credential::revoke(&member, credential, reason).await?;
+            session.accepted("revocation", &receipt)
+        }
+        Verb::Offer { credential, tx_code } => {
+            let member = session.member().await?;
+            let asked = OfferRequest { credential, tx_code };
+            let offer: Offer = member.hub.http.post("/v1/credential-offers", &asked).await?;
+            let digits = offer.tx_code.clone().unwrap_or_else(|| "none".to_owned());
+            let lines =
+                [("link", offer.uri.clone()), ("digits", digits), ("until", offer.expires.to_string())];
+            session.output.one(&offer, &lines)
+        }
+        Verb::Receive { offer, tx_code, jwt } => {
+            let offer = openid::offer_of(&offer)?;
+            let profile = session.profile()?;
+            let credential = openid::receive(&profile, &offer, tx_code.as_deref(), jwt).await?;
+            print(&credential.to_string())
+        }
+        Verb::Present { files, challenge, domain, jwt } => {
+            let profile = session.profile()?;
+            let credentials = files.iter().map(|file| read(file)).collect::<Result<Vec<Value>>>()?;
+            let holder = Holder::of_device(profile.device.device());
+            let asked = Asked { challenge: &challenge, domain: &domain };
+            let form = if jwt { Form::Jose } else { Form::DataIntegrity };
+            let shown = presentation::present(&credentials, &holder, asked, form, &profile.device, now())?;
+            print(&shown.to_string())
+        }
+        Verb::Bundle { purchase } => {
+            let bundle: Bundle =
+                session.member().await?.get(&format!("/v1/purchases/{purchase}/bundle")).await?;
+            print(&serde_json::to_string(&bundle)?)
         }
         Verb::List { subject, after } => {
             let after = after.map(|after| after.to_string());
@@ -47,9 +162,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let rows = page
                 .items
                 .iter()
-                .map(|one| vec![one.id.to_string(), one.kind.clone(), one.subject.to_string()])
+                .map(|one| {
+                    let stands = if one.revoked.is_some() { "no" } else { "yes" };
+                    vec![one.id.to_string(), one.kind.clone(), one.subject.to_string(), stands.to_owned()]
+                })
                 .collect();
-            session.output.many(&page, &["credential", "kind", "about"], rows)
+            session.output.many(&page, &["credential", "kind", "about", "stands"], rows)
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod pool;
 pub mod proposal;
 pub mod purchase;
 pub mod relayer;
+pub mod reputation;
 pub mod verify;
 pub mod verify_deal;
 

@@ -2,9 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use hub::{records::Device, reputation::model::Kind};
+use hub::{
+    records::Device,
+    reputation::{
+        bundle::{self, Bundle, Verdict},
+        model::{self, Kind},
+        presentation::{self, Asked},
+    },
+};
 use protocol::{
     chain::AccountId,
     evm::{
@@ -19,11 +26,15 @@ use super::{
     Session,
     verify_deal::{self, DealArgs, read},
 };
-use crate::client::{
-    chain::Chain,
-    credential::{check, device_of},
-    evm::{self, deployment},
-    solana,
+use crate::{
+    client::{
+        chain::Chain,
+        credential::{check, device_of, standing},
+        evm::{self, deployment},
+        hub::now,
+        solana,
+    },
+    exit::Failure,
 };
 
 const CONTRACTS: &str = "\
@@ -45,11 +56,22 @@ sources, and `npm run artefacts:check` in contracts shows that this code is what
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Check a credential: its form and signature, that its issuer may speak for the party's wallet, that the deal's id is
-    /// the hash of its terms, and that the chain says of the deal what the credential says
+    /// the hash of its terms, that the chain says of the deal what the credential says, and, where a hub is named whose word
+    /// you take, that it was not revoked
     #[command(
         after_help = "Example:\n  earnest verify credential credential.json --rpc http://127.0.0.1:8545"
     )]
     Credential(CredentialArgs),
+    /// Check a presentation: that whoever has the key of its credentials signed it for you and this occasion, that each
+    /// credential is its issuer's and in its time, and, where a hub is named whose word you take, that none was revoked
+    #[command(
+        after_help = "Example:\n  earnest verify presentation shown.json --challenge 7fQ2 --domain https://shop.example --hub https://hub.example"
+    )]
+    Presentation(PresentationArgs),
+    /// Check a deal in one file, without any server: signatures, terms, agreement, ballots counted again, credentials and their
+    /// status when the file was made. What only a chain or a hub can say is told as unknown
+    #[command(after_help = "Example:\n  earnest verify bundle bundle.json --trust did:key:z6Mk…")]
+    Bundle(BundleArgs),
     /// Check contracts: that they are the ones in this binary, and cannot change
     #[command(long_about = CONTRACTS, after_help = "Examples:\n  earnest verify contracts --rpc http://127.0.0.1:8545\n  \
         earnest verify contracts --rpc http://127.0.0.1:8545 --escrow eip155:31337:0x…")]
@@ -62,14 +84,40 @@ pub enum Verb {
 /// Which credential, and whose word counts.
 #[derive(Args, Debug)]
 pub struct CredentialArgs {
-    /// A file with the credential (JSON)
+    /// A file with the credential (JSON: an object, or a token as a string)
     file: PathBuf,
-    /// The hub whose word on lost disputes you take, by its did:key [default: that of --hub]
+    /// The hub whose word on lost disputes and revocations you take, by its did:key [default: that of --hub]
     #[arg(long, value_name = "DID")]
     trust: Option<Device>,
     /// The escrow whose events you take for the truth [default: any with the code in this binary]
     #[arg(long, value_name = "CAIP-10")]
     escrow: Option<AccountId>,
+}
+
+/// Which presentation, and what was asked for.
+#[derive(Args, Debug)]
+pub struct PresentationArgs {
+    /// A file with the presentation (JSON: an object, or a token as a string)
+    file: PathBuf,
+    /// What you drew for this occasion
+    #[arg(long)]
+    challenge: String,
+    /// Yourself, as you named yourself to the holder
+    #[arg(long)]
+    domain: String,
+    /// The hub whose credentials and revocations you believe, by its did:key [default: that of --hub]
+    #[arg(long, value_name = "DID")]
+    trust: Option<Device>,
+}
+
+/// Which bundle, and whose word counts.
+#[derive(Args, Debug)]
+pub struct BundleArgs {
+    /// A file with the bundle (JSON)
+    file: PathBuf,
+    /// The hub whose word you take on events, order and revocations, by its did:key
+    #[arg(long, value_name = "DID")]
+    trust: Device,
 }
 
 /// Which contracts.
@@ -87,6 +135,8 @@ pub struct ContractsArgs {
 pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
         Verb::Credential(arguments) => credential(session, arguments).await,
+        Verb::Presentation(arguments) => presented(session, arguments).await,
+        Verb::Bundle(arguments) => bundle(session, &arguments),
         Verb::Contracts(arguments) => contracts(session, arguments).await,
         Verb::Deal(arguments) => verify_deal::run(session, arguments).await,
     }
@@ -96,10 +146,11 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
     let secured: Value = read(&arguments.file)?;
     let hub = match arguments.trust {
         Some(device) => Ok(device),
-        None => asked(session).await,
+        None => asked_hub(session).await,
     };
     // Only the hub's own credentials need it: for others a hub that does not answer is no failure.
-    let own = secured.pointer("/type/1").and_then(Value::as_str) == Some(Kind::DisputeLost.name());
+    let read = model::read(&secured).ok();
+    let own = read.as_ref().is_some_and(|(_, kind)| *kind == Kind::DisputeLost);
     let hub = match hub {
         Ok(device) => Some(device),
         Err(error) if own => {
@@ -110,12 +161,17 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
         }
         Err(_) => None,
     };
-    let chain = chain_of(session, &secured).await?;
+    let escrow = read.map(|(credential, _)| credential.subject.terms.escrow);
+    let chain = chain_of(session, escrow).await?;
     let held = check(&chain, hub, arguments.escrow, &secured).await?;
+    let known = standing(held.status.as_ref(), hub).await;
+    if known.is_revoked() {
+        return Err(Failure::does_not_hold(format!("the credential is revoked: {}", known.words())));
+    }
     let party = held.party.map(|party| party.to_string());
     let value = json!({
         "holds": true, "kind": held.kind.name(), "issuer": held.issuer, "party": party, "subject": held.subject,
-        "deal": held.deal, "outcome": held.outcome, "seller_share_bps": held.seller_share_bps,
+        "deal": held.deal, "outcome": held.outcome, "seller_share_bps": held.seller_share_bps, "status": known,
     });
     session.output.one(
         &value,
@@ -127,14 +183,70 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
             ("about", held.subject.to_string()),
             ("deal", held.deal.to_string()),
             ("outcome", held.outcome.as_str().to_owned()),
+            ("status", known.words()),
         ],
     )
 }
 
+async fn presented(session: &Session, arguments: PresentationArgs) -> Result<()> {
+    let shown: Value = read(&arguments.file)?;
+    let asked = Asked { challenge: &arguments.challenge, domain: &arguments.domain };
+    let held = presentation::verify(&shown, asked, now()).map_err(|refusal| {
+        Failure::does_not_hold(format!("the presentation does not hold: {} ({refusal})", refusal.rule()))
+    })?;
+    let hub = match arguments.trust {
+        Some(device) => device,
+        None => asked_hub(session).await.context("no --trust names whose credentials you believe")?,
+    };
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for document in held.credentials {
+        if document.issuer != hub {
+            let told = format!("a {} is of {}, whom you do not believe", document.kind(), document.issuer);
+            return Err(Failure::does_not_hold(told));
+        }
+        let known = standing(document.status.as_ref(), Some(hub)).await;
+        if known.is_revoked() {
+            return Err(Failure::does_not_hold(format!(
+                "a {} is revoked: {}",
+                document.kind(),
+                known.words()
+            )));
+        }
+        let wallet = document.subject.get("wallet").and_then(Value::as_str).unwrap_or_default().to_owned();
+        rows.push(vec![document.kind().to_owned(), wallet, known.words()]);
+        values.push(json!({ "kind": document.kind(), "subject": document.subject, "status": known }));
+    }
+    let value = json!({ "holds": true, "holder": held.holder.did, "credentials": values });
+    session.output.many(&value, &["credential", "wallet", "status"], rows)
+}
+
+fn bundle(session: &Session, arguments: &BundleArgs) -> Result<()> {
+    let bundle: Bundle = read(&arguments.file)?;
+    let checks = bundle::check(&bundle, arguments.trust);
+    let failed: Vec<String> = checks
+        .iter()
+        .filter(|one| one.verdict == Verdict::Fails)
+        .map(|one| format!("{}: {}", one.check, one.detail))
+        .collect();
+    let rows = checks
+        .iter()
+        .map(|one| {
+            let verdict = match one.verdict {
+                Verdict::Holds => "yes",
+                Verdict::Fails => "NO",
+                Verdict::Unknown => "unknown",
+            };
+            vec![one.check.clone(), verdict.to_owned(), one.detail.clone()]
+        })
+        .collect();
+    let value = json!({ "holds": failed.is_empty(), "checks": checks });
+    session.output.many(&value, &["check", "holds", "found"], rows)?;
+    if failed.is_empty() { Ok(()) } else { Err(Failure::does_not_hold(failed.join("; "))) }
+}
+
 /// The node to ask about a credential: that of the chain which its terms name, where it names one and a node is known.
-async fn chain_of(session: &Session, secured: &Value) -> Result<Chain> {
-    let escrow = secured.pointer("/credentialSubject/terms/escrow").and_then(Value::as_str);
-    if let Some(Ok(escrow)) = escrow.map(str::parse::<AccountId>)
+async fn chain_of(session: &Session, escrow: Option<AccountId>) -> Result<Chain> {
+    if let Some(escrow) = escrow
         && let Some(chain) = session.chain_of(escrow.chain).await?
     {
         return Ok(chain);
@@ -142,7 +254,7 @@ async fn chain_of(session: &Session, secured: &Value) -> Result<Chain> {
     session.chain().await
 }
 
-async fn asked(session: &Session) -> Result<Device> {
+async fn asked_hub(session: &Session) -> Result<Device> {
     device_of(&session.hub()?).await
 }
 

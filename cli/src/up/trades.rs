@@ -8,6 +8,7 @@ use hub::{
     deals::{PurchaseView, status::Status},
     disputes::case::Stage,
     records::RecordId,
+    reputation::model::Form,
 };
 use protocol::{chain::ChainId, terms::Terms, wire::view::DealTransaction};
 use serde::Serialize;
@@ -104,8 +105,8 @@ async fn completed(sample: &Sample, progress: &Progress) -> Result<Trade> {
     course.act(buyer, "the buyer releases the whole price", Act::Release(course.terms.amount)).await?;
     let view = course.settled(Status::Completed).await?;
     let issue = async {
-        credential::issue(&buyer.member, chain, &view).await?;
-        credential::issue(&seller.member, chain, &view).await
+        credential::issue(&buyer.member, chain, &view, Form::default()).await?;
+        credential::issue(&seller.member, chain, &view, Form::default()).await
     };
     progress.step("both issue credentials", issue).await?;
     course.end("completed", &view, 2).await

@@ -107,6 +107,36 @@ CREATE TABLE credentials (
 );
 CREATE INDEX credentials_subject ON credentials (subject, seq);
 
+-- Whose bit is where in which status list.
+CREATE TABLE credential_status (
+    purpose TEXT NOT NULL,
+    list BIGINT NOT NULL,
+    entry BIGINT NOT NULL,
+    credential TEXT NOT NULL UNIQUE,
+    revoked_by TEXT,
+    revoked_at BIGINT,
+    PRIMARY KEY (purpose, list, entry)
+);
+
+-- Not what the log says: secrets by their hashes, until they are used or over.
+CREATE TABLE credential_offers (
+    code_hash TEXT PRIMARY KEY,
+    credential TEXT NOT NULL,
+    account TEXT NOT NULL,
+    tx_hash TEXT,
+    tries BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX credential_offers_account ON credential_offers (account);
+CREATE INDEX credential_offers_expiry ON credential_offers (expires_at);
+
+CREATE TABLE credential_grants (
+    token_hash TEXT PRIMARY KEY,
+    credential TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX credential_grants_expiry ON credential_grants (expires_at);
+
 -- What parties signed to have done. A settlement has the same key for both.
 CREATE TABLE acts (
     id TEXT PRIMARY KEY,

@@ -8,7 +8,7 @@
 
 pub(crate) mod api;
 mod model;
-mod nonce;
+pub(crate) mod nonce;
 mod room;
 mod siwx;
 mod store;
@@ -21,5 +21,5 @@ pub(crate) use model::{Authorisation, check_name};
 pub use model::{DeviceBody, HubBody, IdentityBody, WalletAuthorisation, session_request};
 pub(crate) use room::{TABLES, admit, apply, check, prepare, use_up_nonce};
 pub use siwx::{SignIn, SignInError};
-pub(crate) use store::{account_exists, account_of_wallet, wallets_of};
+pub(crate) use store::{account_exists, account_of_wallet, use_nonce, wallets_of};
 pub(crate) use wallet::{contract_accepts, signed};

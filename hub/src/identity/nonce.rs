@@ -19,14 +19,14 @@ fn tag(key: &DeviceKey, content: &[u8]) -> [u8; TAG] {
 }
 
 /// A nonce: 64 hexadecimal digits, as EIP-4361 allows. `expires_at` in Unix milliseconds.
-pub(super) fn issue(key: &DeviceKey, expires_at: i64, random: [u8; 8]) -> String {
+pub(crate) fn issue(key: &DeviceKey, expires_at: i64, random: [u8; 8]) -> String {
     let content = [expires_at.to_be_bytes(), random].concat();
     let tag = tag(key, &content);
     hex::encode([content.as_slice(), &tag].concat())
 }
 
 /// When a nonce of this hub expires, in Unix milliseconds; none when it is not this hub's or has expired.
-pub(super) fn expires_at(key: &DeviceKey, nonce: &str, now: i64) -> Option<i64> {
+pub(crate) fn expires_at(key: &DeviceKey, nonce: &str, now: i64) -> Option<i64> {
     let mut bytes = [0; 16 + TAG];
     hex::decode_to_slice(nonce, &mut bytes).ok()?;
     let (content, given) = bytes.split_at(16);

@@ -64,6 +64,25 @@ pub(crate) async fn page(on: &mut AnyConnection, after: i64, limit: i64) -> Resu
     rows.iter().map(read).collect()
 }
 
+/// A record, those about it, and those about these, of these types, ascending; at most `limit`.
+pub(crate) async fn concerning(
+    on: &mut AnyConnection,
+    id: &RecordId,
+    kinds: &[&'static str],
+    limit: i64,
+) -> Result<Vec<Accepted>, Error> {
+    let kinds = kinds.join("', '");
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM log WHERE id IN
+         (SELECT id FROM log WHERE id = $1 OR about = $1
+          UNION SELECT below.id FROM log AS above JOIN log AS below ON below.about = above.id
+          WHERE above.about = $1) AND kind IN ('{kinds}')
+         ORDER BY seq LIMIT $2"
+    ));
+    let rows = sqlx::query(sql).bind(id.to_string()).bind(limit).fetch_all(on).await?;
+    rows.iter().map(read).collect()
+}
+
 /// Appends and gives the next `seq`; the caller holds the writers' turn.
 pub(crate) async fn append(
     on: &mut AnyConnection,

@@ -17,7 +17,8 @@ pub const ASSERTION: &str = "assertionMethod";
 /// The purpose of proofs that show who is there: session challenges.
 pub const AUTHENTICATION: &str = "authentication";
 
-/// What a proof may say besides `proofValue`. Others, such as `expires` or `domain`, would narrow what it is good for.
+/// What a proof may say besides `proofValue`. Others, such as `expires` or `domain`, narrow what it is good for, and are taken
+/// by [`verify_narrow`] alone.
 const OPTIONS: [&str; 6] =
     ["@context", "type", "cryptosuite", "created", "verificationMethod", "proofPurpose"];
 
@@ -82,6 +83,21 @@ pub fn sign_as(
     purpose: &str,
     created: Stamp,
 ) -> Result<Value, ProofError> {
+    sign_narrow(document, key, method, purpose, created, &[])
+}
+
+/// Signs a document for one use alone: `narrow` are further members of the proof, such as `challenge` and `domain`.
+///
+/// # Errors
+/// As [`sign`].
+pub fn sign_narrow(
+    document: Value,
+    key: &DeviceKey,
+    method: &str,
+    purpose: &str,
+    created: Stamp,
+    narrow: &[(&str, &str)],
+) -> Result<Value, ProofError> {
     let Value::Object(mut members) = document else {
         return Err(malformed("", "only a JSON object can carry a proof"));
     };
@@ -101,6 +117,9 @@ pub fn sign_as(
         options.insert(name.to_owned(), value.into());
     }
     options.insert("created".to_owned(), created.to_string().into());
+    for (name, value) in narrow {
+        options.insert((*name).to_owned(), (*value).into());
+    }
     let unsecured = Value::Object(members.clone());
     let signature = key.sign(&hash_data(&unsecured, &Value::Object(options.clone()))?);
     options.insert("proofValue".to_owned(), format!("z{}", bs58::encode(signature).into_string()).into());
@@ -126,6 +145,19 @@ pub fn verify_with(
     purpose: &str,
     resolve: impl FnOnce(&str) -> Result<Device, String>,
 ) -> Result<Device, ProofError> {
+    verify_narrow(document, purpose, &[], resolve)
+}
+
+/// Verifies a document that was signed for one use alone: the proof must have each of the members `narrow`, with this value.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_narrow(
+    document: &Value,
+    purpose: &str,
+    narrow: &[(&str, &str)],
+    resolve: impl FnOnce(&str) -> Result<Device, String>,
+) -> Result<Device, ProofError> {
     let mut unsecured =
         document.as_object().cloned().ok_or_else(|| malformed("", "only a JSON object can carry a proof"))?;
     let Some(Value::Object(mut options)) = unsecured.remove("proof") else {
@@ -144,7 +176,13 @@ pub fn verify_with(
     if text("proofPurpose") != Some(purpose) {
         return Err(malformed("/proof/proofPurpose", format!("must be {purpose}")));
     }
-    if let Some(name) = options.keys().find(|name| !OPTIONS.contains(&name.as_str())) {
+    for (name, value) in narrow {
+        if text(name) != Some(value) {
+            return Err(malformed("/proof", format!("must have the member `{name}` with `{value:.300}`")));
+        }
+    }
+    let is_known = |name: &str| OPTIONS.contains(&name) || narrow.iter().any(|(known, _)| *known == name);
+    if let Some(name) = options.keys().find(|name| !is_known(name)) {
         return Err(malformed("/proof", format!("may not have the member `{name:.40}`")));
     }
     if let Some(created) = options.get("created")

@@ -35,9 +35,11 @@ pub struct CredentialView {
     /// The account that issued it.
     #[schema(value_type = String)]
     pub issuer: RecordId,
-    /// As issued: hand this to a verifier.
-    #[schema(value_type = Object)]
+    /// As issued, an object with a proof or a token (`vc+jwt`) as a string: hand this to a verifier.
     pub credential: Value,
+    /// The record by which its issuer took it back; null while it stands.
+    #[schema(value_type = Option<String>)]
+    pub revoked: Option<RecordId>,
 }
 
 impl From<Held> for CredentialView {
@@ -49,6 +51,7 @@ impl From<Held> for CredentialView {
             subject: WalletDid(held.subject),
             issuer: held.issuer,
             credential: held.credential,
+            revoked: held.revoked,
         }
     }
 }
@@ -67,7 +70,15 @@ struct Asked {
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new().routes(routes!(credentials)).routes(routes!(credential)).routes(routes!(of_purchase))
+    OpenApiRouter::new()
+        .routes(routes!(credentials))
+        .routes(routes!(credential))
+        .routes(routes!(of_purchase))
+        .merge(super::lists::routes())
+        .merge(super::bundles::routes())
+        .merge(super::openid::routes())
+        .merge(super::scores::routes())
+        .merge(super::verifier::routes())
 }
 
 /// Credentials that you may read, oldest first.

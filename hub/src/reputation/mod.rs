@@ -1,17 +1,47 @@
-//! Credentials (W3C Verifiable Credentials 2.0, secured by `eddsa-jcs-2022`): what the parties of a completed deal say of
-//! one another, and what the hub says of a lost dispute. Every one rests on a deal that anyone can look up on chain;
-//! nothing is added up into a score, and a deal is completed whether or not anyone issues one.
+//! Credentials (W3C Verifiable Credentials 2.0): what the parties of a completed deal say of one another, and what the hub
+//! says of a lost dispute. Every one rests on an outcome that anyone can look up; a deal is completed whether or not anyone
+//! issues one. The plan of the whole is docs/credentials.md.
 //!
-//! - `model.rs`: the form, [`model::issue`] and [`model::verify`]; needs no server
+//! Without a server:
+//! - `kinds.rs`: the one table of kinds: who issues, about whom, from which outcome
+//! - `vc.rs`: the form of every credential, and the two ways to secure one; `jose.rs`: tokens and keys by JOSE
+//! - `model.rs`: credentials about deals, [`model::issue`] and [`model::verify`]
+//! - `status.rs`: lists in which a revocation shows
+//! - `issuance.rs`: what is issued to a wallet's key (OpenID4VCI), and the proof that it has the key
+//! - `score.rs`: the explained score
+//! - `bundle.rs`: a deal in one file, and how anyone checks it
+//! - `presentation.rs`: credentials shown by whoever has the key
+//!
+//! In the hub:
 //! - `room.rs`: what `submit` asks, and the hub's own credential
-//! - `store.rs`, `api.rs`
+//! - `openid.rs`, `offers.rs`: OpenID4VCI over HTTP; `verifier.rs`: presentations over HTTP
+//! - `store.rs`, `api.rs`, `lists.rs` (the lists over HTTP), `scores.rs`, `bundles.rs` (what they are named after, over HTTP)
 
 pub(crate) mod api;
+pub mod bundle;
+mod bundles;
+pub mod issuance;
+pub mod jose;
+pub mod kinds;
+mod lists;
 pub mod model;
+mod offers;
+mod openid;
+pub mod presentation;
 mod room;
+pub mod score;
+mod scores;
+pub mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod vc;
+mod verifier;
 
 pub use api::CredentialView;
+pub use lists::OpenList;
+pub use openid::{Offer, OfferRequest};
+pub use room::RevocationBody;
 pub(crate) use room::{TABLES, apply, check, follow, prepare};
+pub use scores::{ReputationView, SAID_MAX};
+pub use verifier::{PresentationRequest, PresentationView, ShownView};

@@ -17,41 +17,15 @@ use crate::{
         status::Status,
     },
     identity::{self, WalletAuthorisation},
-    records::{
-        Device, DeviceKey, ProofError, Stamp,
-        proof::{self, ASSERTION},
-    },
+    records::{Device, DeviceKey, ProofError, Stamp},
 };
 
-/// The contexts of every credential, in this order. They are names, compared and never fetched; the second one maps
-/// the members that are Earnest's own.
-pub const CONTEXTS: [&str; 2] =
-    ["https://www.w3.org/ns/credentials/v2", "https://www.w3.org/ns/credentials/undefined-terms/v2"];
-
-/// What a credential says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// By the buyer's device about the seller: the deal was completed.
-    TrustedSeller,
-    /// By the seller's device about the buyer: the deal was completed.
-    ReliablePayer,
-    /// By the hub about the side that got less than half of a disputed deal.
-    DisputeLost,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::TrustedSeller, Self::ReliablePayer, Self::DisputeLost];
-
-    /// The type that the credential carries besides `VerifiableCredential`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TrustedSeller => "TrustedSellerCredential",
-            Self::ReliablePayer => "ReliablePayerCredential",
-            Self::DisputeLost => "DisputeLostCredential",
-        }
-    }
-}
+pub use super::{kinds::Kind, vc::Form};
+use super::{
+    kinds::{Outcome, Part},
+    status::Entry,
+    vc::{self, CONTEXTS, TYPE},
+};
 
 /// A wallet as a DID: `did:pkh:` and its CAIP-10 name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +65,7 @@ pub struct Credential {
     /// [`CONTEXTS`].
     #[serde(rename = "@context")]
     pub context: Vec<String>,
-    /// `VerifiableCredential` and a [`Kind::name`].
+    /// [`TYPE`] and a [`Kind::name`].
     #[serde(rename = "type")]
     pub types: Vec<String>,
     /// The device that signs.
@@ -102,6 +76,9 @@ pub struct Credential {
     /// Whom it is about, and why.
     #[serde(rename = "credentialSubject")]
     pub subject: Subject,
+    /// Where to see whether it was revoked.
+    #[serde(default, rename = "credentialStatus", skip_serializing_if = "Option::is_none")]
+    pub status: Option<Entry>,
     /// Why the device may speak for the party's wallet: what the wallet signed when the device joined the account
     /// (CAIP-122). None for the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,7 +133,7 @@ pub struct Facts<'a> {
 }
 
 /// A credential that holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// What it says.
     pub kind: Kind,
@@ -168,6 +145,8 @@ pub struct Verified {
     pub subject: AccountId,
     /// On which deal.
     pub deal: B256,
+    /// Where to see whether it was revoked since.
+    pub status: Option<Entry>,
     /// `completed` or `refunded`.
     pub outcome: Status,
     /// The seller's share of the whole, in basis points.
@@ -186,6 +165,12 @@ pub enum Refusal {
     /// The types are others.
     #[error("type must be VerifiableCredential and one of {:?}", Kind::ALL.map(Kind::name))]
     Type,
+    /// The status is not written as it must be.
+    #[error("credentialStatus: {0}")]
+    Status(String),
+    /// A deal is not what this kind rests on.
+    #[error("a {} does not rest on a deal", .0.name())]
+    Outcome(Kind),
     /// The proof does not hold.
     #[error("proof: {0}")]
     Proof(#[from] ProofError),
@@ -240,6 +225,8 @@ impl Refusal {
             Self::Form(_) => "credential_form",
             Self::Context => "credential_context",
             Self::Type => "credential_type",
+            Self::Status(_) => "credential_status",
+            Self::Outcome(_) => "credential_outcome",
             Self::Proof(_) => "credential_proof",
             Self::Issuer { .. } => "credential_issuer",
             Self::Deal(_) => "credential_deal",
@@ -282,59 +269,75 @@ pub fn deal_of(terms: &Terms, position: &Position) -> Option<Deal> {
 
 /// The wallet that a kind of credential about this deal is about; none when the deal did not earn it.
 fn subject_of(kind: Kind, terms: &Terms, position: &Position) -> Result<AccountId, Refusal> {
-    let completed = position.settled().status == Status::Completed;
-    match kind {
-        Kind::TrustedSeller if completed => Ok(terms.seller),
-        Kind::ReliablePayer if completed => Ok(terms.buyer),
-        Kind::TrustedSeller | Kind::ReliablePayer => Err(Refusal::NotCompleted),
-        Kind::DisputeLost if position.disputed_at.is_none() => Err(Refusal::NothingLost),
-        Kind::DisputeLost => loser(terms, position).ok_or(Refusal::NothingLost),
+    let rule = kind.rule();
+    match rule.outcome {
+        Outcome::DealCompleted if position.settled().status != Status::Completed => {
+            Err(Refusal::NotCompleted)
+        }
+        Outcome::DealCompleted => wallet_of(rule.subject, terms).ok_or(Refusal::Outcome(kind)),
+        Outcome::DisputeLost if position.disputed_at.is_none() => Err(Refusal::NothingLost),
+        Outcome::DisputeLost => loser(terms, position).ok_or(Refusal::NothingLost),
+        Outcome::ServiceReceived | Outcome::HelpReceived => Err(Refusal::Outcome(kind)),
+    }
+}
+
+const fn wallet_of(part: Part, terms: &Terms) -> Option<AccountId> {
+    match part {
+        Part::Buyer => Some(terms.buyer),
+        Part::Seller => Some(terms.seller),
+        Part::Loser | Part::Hub | Part::Giver | Part::Receiver => None,
     }
 }
 
 /// The party whose device issues this kind; none for the hub's.
 pub const fn issuing_party(kind: Kind, terms: &Terms) -> Option<AccountId> {
-    match kind {
-        Kind::TrustedSeller => Some(terms.buyer),
-        Kind::ReliablePayer => Some(terms.seller),
-        Kind::DisputeLost => None,
-    }
+    wallet_of(kind.rule().issuer, terms)
+}
+
+/// What an issuer adds to what the deal says.
+#[derive(Clone, Debug, Default)]
+pub struct Issuing {
+    /// What the party's wallet signed when the device joined the account; none for the hub.
+    pub authorisation: Option<WalletAuthorisation>,
+    /// Where a revocation will show; a hub takes no credential without.
+    pub status: Option<Entry>,
+    /// How it is secured.
+    pub form: Form,
 }
 
 /// Issues a credential about a closed deal.
 ///
 /// # Errors
-/// The deal is open or did not earn it ([`Refusal::NotClosed`], [`Refusal::NotCompleted`], [`Refusal::NothingLost`]).
+/// The deal is open or did not earn it ([`Refusal::NotClosed`], [`Refusal::NotCompleted`], [`Refusal::NothingLost`]), or
+/// earns no such thing ([`Refusal::Outcome`]).
 pub fn issue(
     kind: Kind,
     terms: &Terms,
     position: &Position,
-    authorisation: Option<WalletAuthorisation>,
+    issuing: Issuing,
     key: &DeviceKey,
     now: Stamp,
 ) -> Result<Value, Refusal> {
     let deal = deal_of(terms, position).ok_or_else(|| Refusal::NotClosed("it is open".to_owned()))?;
     let credential = Credential {
         context: CONTEXTS.map(str::to_owned).to_vec(),
-        types: vec!["VerifiableCredential".to_owned(), kind.name().to_owned()],
+        types: vec![TYPE.to_owned(), kind.name().to_owned()],
         issuer: key.device(),
         valid_from: now,
         subject: Subject { id: WalletDid(subject_of(kind, terms, position)?), deal, terms: terms.clone() },
-        authorisation,
+        status: issuing.status,
+        authorisation: issuing.authorisation,
     };
     let unsecured = serde_json::to_value(credential).map_err(|error| Refusal::Form(error.to_string()))?;
-    Ok(proof::sign(unsecured, key, ASSERTION, now)?)
+    Ok(vc::secure(unsecured, issuing.form, key, now)?)
 }
 
-/// Reads a credential's members; says nothing yet about whether they hold.
+/// Reads a credential's members, whichever way it is secured; says nothing yet about whether they hold.
 ///
 /// # Errors
-/// [`Refusal::Form`], [`Refusal::Context`] or [`Refusal::Type`].
+/// [`Refusal::Form`], [`Refusal::Context`], [`Refusal::Type`] or [`Refusal::Status`].
 pub fn read(secured: &Value) -> Result<(Credential, Kind), Refusal> {
-    let mut members =
-        secured.as_object().cloned().ok_or_else(|| Refusal::Form("it is not a JSON object".to_owned()))?;
-    members.remove("proof");
-    let unsecured = Value::Object(members);
+    let unsecured = vc::unsecured(secured).map_err(|error| Refusal::Form(error.to_string()))?;
     let credential = Credential::deserialize(&unsecured).map_err(|error| Refusal::Form(error.to_string()))?;
     // One form for each value: what was read is what was signed, to the letter.
     if serde_json::to_value(&credential).ok().as_ref() != Some(&unsecured) {
@@ -344,9 +347,12 @@ pub fn read(secured: &Value) -> Result<(Credential, Kind), Refusal> {
         return Err(Refusal::Context);
     }
     let [general, special] = credential.types.as_slice() else { return Err(Refusal::Type) };
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == special).ok_or(Refusal::Type)?;
-    if general != "VerifiableCredential" {
+    let kind = Kind::of_name(special).ok_or(Refusal::Type)?;
+    if general != TYPE {
         return Err(Refusal::Type);
+    }
+    if let Some(entry) = &credential.status {
+        entry.check().map_err(Refusal::Status)?;
     }
     Ok((credential, kind))
 }
@@ -423,7 +429,7 @@ fn closed(credential: &Credential, facts: &Facts<'_>) -> Result<Position, Refusa
 /// The first thing that does not hold.
 pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
     let (credential, kind) = read(secured)?;
-    let signer = proof::verify(secured, ASSERTION)?;
+    let signer = vc::signer(secured)?;
     if signer != credential.issuer {
         return Err(Refusal::Issuer { issuer: credential.issuer, signer });
     }
@@ -440,6 +446,9 @@ pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
     }
     if !facts.escrows.contains(&terms.escrow) {
         return Err(Refusal::UnknownEscrow(terms.escrow));
+    }
+    if !kind.is_of_deals() {
+        return Err(Refusal::Outcome(kind));
     }
     let party = issuing_party(kind, terms);
     check_authorisation(&credential, party, facts)?;
@@ -468,6 +477,7 @@ pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
         party,
         subject: wanted,
         deal: computed,
+        status: credential.status.clone(),
         outcome: told.outcome,
         seller_share_bps: told.seller_share_bps,
     })

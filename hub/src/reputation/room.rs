@@ -4,10 +4,13 @@ use protocol::wire::feed::{FeedEntry, Finality};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::db::Write;
+use sha2::{Digest as _, Sha256};
 use sqlx::AnyConnection;
 
 use super::{
-    model::{self, Facts, Kind},
+    kinds::Part,
+    model::{self, Facts, Issuing, Kind},
+    status::{self, ENTRIES, Entry, Purpose},
     store,
 };
 use crate::{
@@ -20,13 +23,24 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &["credentials"];
+pub(crate) const TABLES: &[&str] = &["credentials", "credential_status"];
+
+/// The most characters of a revocation's reason.
+const REASON_MAX: usize = 500;
 
 /// `credential@1` about a purchase.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CredentialBody {
     credential: Value,
+}
+
+/// `revocation@1` about a `credential@1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationBody {
+    /// Why, for people; may be empty.
+    pub reason: String,
 }
 
 /// What the issuing party's contract wallet said of its authorisation.
@@ -49,14 +63,34 @@ impl From<model::Refusal> for Refusal {
 
 pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
     record.about()?;
+    if record.kind == "revocation@1" {
+        let RevocationBody { reason } = record.body_as()?;
+        if reason.chars().count() > REASON_MAX {
+            let told = format!("may have {REASON_MAX} characters");
+            return Err(Refusal::schema("reason", "/body/reason", told));
+        }
+        return Ok(());
+    }
     let CredentialBody { credential } = record.body_as()?;
     model::read(&credential)?;
     Ok(())
 }
 
 pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> {
+    if record.kind == "revocation@1" {
+        return Ok(Value::Null);
+    }
     let CredentialBody { credential } = record.body_as()?;
     let (credential, _) = model::read(&credential).map_err(Refusal::from)?;
+    // Here and not where it is applied, which has to work again after this hub has moved.
+    if let Some(entry) = &credential.status {
+        let base = &hub.public.url;
+        let ours = entry.number().map(|list| Entry::new(base, entry.purpose, list, entry.index));
+        if ours.as_ref() != Some(entry) {
+            let told = format!("must be in a list of this hub, {base}/v1/status/…");
+            return Err(Refusal::rule("credential_status", STATUS, told).into());
+        }
+    }
     let Some((wallet, hash, signature)) = model::wallet_question(&credential).map_err(Refusal::from)? else {
         return Ok(Value::Null);
     };
@@ -66,6 +100,29 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
     }
     let contract_wallet = identity::contract_accepts(&hub.indexers, wallet, hash, &signature).await?;
     Ok(json!(Asked { contract_wallet }))
+}
+
+/// Where a credential's record has its status.
+const STATUS: &str = "/body/credential/credentialStatus";
+
+/// The list of a credential's entry, which must be free.
+async fn free_entry(on: &mut AnyConnection, entry: Option<&Entry>) -> Result<(Entry, u32), Error> {
+    let refuse = |told: String| Refusal::rule("credential_status", STATUS, told);
+    let entry =
+        entry.ok_or_else(|| refuse("is required: GET /v1/status/revocation names the list".to_owned()))?;
+    let list = entry.number().ok_or_else(|| refuse("names no list of a hub".to_owned()))?;
+    if entry.index >= ENTRIES {
+        return Err(refuse(format!("statusListIndex {} must be under {ENTRIES}", entry.index)).into());
+    }
+    let open = store::open_list(on, entry.purpose).await?;
+    if list > open {
+        return Err(refuse(format!("list {list} is not open yet: {open} is")).into());
+    }
+    if !store::is_free(on, entry.purpose, list, entry.index).await? {
+        let told = format!("entry {} of list {list} is another credential's: draw another one", entry.index);
+        return Err(Refusal::conflict("status_taken", STATUS, told).into());
+    }
+    Ok((entry.clone(), list))
 }
 
 /// The final events that the purchase's escrow emitted, as a verifier would fetch them.
@@ -80,6 +137,9 @@ async fn events(on: &mut AnyConnection, purchase: &Purchase) -> Result<Vec<FeedE
 
 pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
     let on = write.on();
+    if accepted.record.kind == "revocation@1" {
+        return revoke(on, accepted).await;
+    }
     let record = &accepted.record;
     let about = record.about()?;
     let author = record.account();
@@ -91,10 +151,14 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
     };
     let CredentialBody { credential } = record.body_as()?;
     let (read, kind) = model::read(&credential).map_err(Refusal::from)?;
-    let issuing_account = match kind {
-        Kind::TrustedSeller => purchase.buyer,
-        Kind::ReliablePayer => purchase.seller,
-        Kind::DisputeLost => hub.account,
+    let issuing_account = match kind.rule().issuer {
+        Part::Buyer => purchase.buyer,
+        Part::Seller => purchase.seller,
+        Part::Hub => hub.account,
+        // No outcome of a purchase.
+        Part::Giver | Part::Receiver | Part::Loser => {
+            return Err(Refusal::from(model::Refusal::Outcome(kind)).into());
+        }
     };
     if author != issuing_account {
         let told = format!("a {} of this purchase is {issuing_account}'s to issue", kind.name());
@@ -123,7 +187,9 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
         let told = format!("this purchase has its {}", kind.name());
         return Err(Refusal::conflict("credential_exists", "/about", told).into());
     }
+    let (entry, list) = free_entry(on, read.status.as_ref()).await?;
     store::add(on, purchase.deal, purchase.id, kind, verified.subject, &credential, accepted).await?;
+    store::take_entry(on, &entry, list, &record.id).await?;
     crate::outbox::append(
         on,
         "credential",
@@ -132,6 +198,40 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
     )
     .await?;
     Ok(Vec::new())
+}
+
+/// Its issuer takes a credential back for good. It stays the one of its kind for its outcome.
+async fn revoke(on: &mut AnyConnection, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
+    let record = &accepted.record;
+    let about = record.about()?;
+    let found = store::one(on, &about).await?.filter(|held| held.issuer == record.account());
+    let Some(held) = found else {
+        let told = format!("there is no credential {about} that you issued");
+        return Err(Refusal::access("not_the_issuer", "/about", told).into());
+    };
+    if let Some(by) = held.revoked {
+        let told = format!("{by} has revoked it");
+        return Err(Refusal::conflict("credential_revoked", "/about", told).into());
+    }
+    store::revoke(on, &about, accepted).await?;
+    let told = json!({ "credential": about, "purchase": held.purchase, "revoked": record.id });
+    crate::outbox::append(on, "credential", &held.audience, &told).await?;
+    Ok(Vec::new())
+}
+
+/// A free entry for a credential of the hub, drawn by randomness that nobody knew before.
+async fn draw(on: &mut AnyConnection, base: &str, accepted: &Accepted) -> Result<Entry, Error> {
+    let purpose = Purpose::Revocation;
+    let list = store::open_list(on, purpose).await?;
+    // At most half of the list is taken: that all these are taken has a chance of 2^-64.
+    for salt in 0..64_u8 {
+        let drawn = Sha256::digest([accepted.entropy.as_slice(), &[salt]].concat());
+        let index = status::draw(drawn.first_chunk().copied().unwrap_or_default());
+        if store::is_free(on, purpose, list, index).await? {
+            return Ok(Entry::new(base, purpose, list, index));
+        }
+    }
+    Err(corrupt(format_args!("status list {list} has no free entry")))
 }
 
 /// After a `chain-event@1`: the hub's word on a dispute that has just been lost.
@@ -147,7 +247,9 @@ pub(crate) async fn follow(hub: &Hub, write: &mut Write, accepted: &Accepted) ->
         return Ok(Vec::new());
     }
     let now = Stamp::from_ms(accepted.received_at);
-    let credential = model::issue(Kind::DisputeLost, terms, position, None, &hub.key, now)
+    let status = Some(draw(on, &hub.public.url, accepted).await?);
+    let issuing = Issuing { status, ..Issuing::default() };
+    let credential = model::issue(Kind::DisputeLost, terms, position, issuing, &hub.key, now)
         .map_err(|error| corrupt(format_args!("no credential for deal {deal}: {error}")))?;
     let body = serde_json::to_value(CredentialBody { credential }).map_err(corrupt)?;
     let draft = Draft::new("credential@1", Some(hub.account), now, body).about(purchase.id);

@@ -1,17 +1,20 @@
 //! Credentials over HTTP, on both engines and both kinds of chain.
 
-use super::*;
+use super::{
+    super::status::{ENTRIES, Standing, look},
+    *,
+};
 use crate::testing::trade::{Bought, Trade, everywhere};
 
 /// What the person's wallet signed when the account began.
-async fn word_of(trade: &Trade, person: &Person) -> WalletAuthorisation {
+pub(super) async fn word_of(trade: &Trade, person: &Person) -> WalletAuthorisation {
     let record = trade.hub.get(&format!("/v1/records/{}", person.account)).await.body;
     let text = |name: &str| record["body"][name].as_str().unwrap().to_owned();
     WalletAuthorisation { message: text("message"), signature: text("signature") }
 }
 
 /// The `credential@1` that a person would send.
-fn record(trade: &Trade, person: &Person, bought: &Bought, credential: &Value) -> Value {
+pub(super) fn record(trade: &Trade, person: &Person, bought: &Bought, credential: &Value) -> Value {
     let draft = person.draft(&trade.hub, "credential@1", json!({ "credential": credential }));
     draft.about(bought.id).sign(&person.device).unwrap()
 }
@@ -32,7 +35,15 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
             trade.script.happens(ground.escrow, EventBody::Released { deal, released: 1000, count: 2 });
         let (position, _) = fold(Status::Created, &bought.terms, [&funded, &released]);
         let make = |kind, word: &WalletAuthorisation, person: &Person| {
-            issue(kind, &bought.terms, &position, Some(word.clone()), &person.device, now).unwrap()
+            let base = &trade.hub.config.public_url;
+            // Each in another form, and both in the same list.
+            let (entry, form) = match kind {
+                Kind::TrustedSeller => (17, Form::DataIntegrity),
+                _ => (18, Form::Jose),
+            };
+            let status = Some(Entry::new(base, Purpose::Revocation, 0, entry));
+            let issuing = Issuing { authorisation: Some(word.clone()), status, form };
+            issue(kind, &bought.terms, &position, issuing, &person.device, now).unwrap()
         };
         let praise = make(Kind::TrustedSeller, &by_buyer, &trade.buyer);
         let praising = record(&trade, &trade.buyer, &bought, &praise);
@@ -62,6 +73,20 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
         ] {
             assert_eq!(trade.hub.refuses(&refused).await.2, rule);
         }
+        // What a hub asks of the status besides: there is one, in a list of its own that is open, on the list.
+        let with_status = |status: Option<Entry>| {
+            let issuing =
+                Issuing { authorisation: Some(by_buyer.clone()), status, form: Form::DataIntegrity };
+            let device = &trade.buyer.device;
+            let made = issue(Kind::TrustedSeller, &bought.terms, &position, issuing, device, now).unwrap();
+            record(&trade, &trade.buyer, &bought, &made)
+        };
+        let base = trade.hub.config.public_url.as_str();
+        let at = |base, list, entry| Some(Entry::new(base, Purpose::Revocation, list, entry));
+        for status in [None, at("https://other.example", 0, 1), at(base, 1, 1), at(base, 0, ENTRIES)] {
+            let told = trade.hub.refuses(&with_status(status.clone())).await;
+            assert_eq!((told.0, told.2.as_str()), (422, "credential_status"), "{status:?}");
+        }
         let said = trade.hub.say(&praising).await;
         trade.hub.clock.pass_ms(1000);
         let again = record(&trade, &trade.buyer, &bought, &praise);
@@ -71,6 +96,11 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
         let to_the_buyer = vec![crate::access::Audience::Account(trade.buyer.account)];
         let hidden = hidden.only_for(to_the_buyer).sign(&trade.seller.device).unwrap();
         trade.hub.say(&hidden).await;
+        let taken = make(Kind::ReliablePayer, &by_seller, &trade.seller);
+        assert_eq!(
+            trade.hub.refuses(&record(&trade, &trade.seller, &bought, &taken)).await.2,
+            "credential_exists"
+        );
 
         // Anyone reads the public one and can verify it; the other is for the buyer's eyes.
         let shown = trade.hub.get(&format!("/v1/credentials/{said}")).await.body;
@@ -102,6 +132,93 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
     }
 }
 
+/// The list of the hub, and what it says of an entry.
+async fn standing(trade: &Trade, entry: &Entry) -> Standing {
+    let document = trade.hub.get("/.well-known/did.json").await.body;
+    let hub = document["alsoKnownAs"][0].as_str().unwrap().parse().unwrap();
+    let list = trade.hub.get(entry.list.strip_prefix(&trade.hub.config.public_url).unwrap()).await;
+    assert_eq!((list.status, list.kind.as_str()), (200, "application/vc"));
+    look(entry, &list.body, hub, Stamp::from_ms(trade.hub.now())).unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_issued_takes_it_back_and_the_list_shows_it() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let open = trade.hub.get("/v1/status/revocation").await.body;
+        assert_eq!((&open["list"], &open["entries"]), (&json!(0), &json!(ENTRIES)));
+        let word = word_of(&trade, &trade.buyer).await;
+        let mut praise = Vec::new();
+        for (salt, entry) in [(1, 99), (2, 100)] {
+            let bought = trade.agree(salt).await;
+            let funded = trade.fund(&bought).await;
+            let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
+            let released = trade.final_event(ground.escrow, released).await;
+            let (position, _) = fold(Status::Created, &bought.terms, [&funded, &released]);
+            let make = |entry| {
+                let entry = Entry::new(&trade.hub.config.public_url, Purpose::Revocation, 0, entry);
+                let authorisation = Some(word.clone());
+                let issuing = Issuing { authorisation, status: Some(entry.clone()), form: Form::Jose };
+                let now = Stamp::from_ms(START_MS);
+                let device = &trade.buyer.device;
+                let made =
+                    issue(Kind::TrustedSeller, &bought.terms, &position, issuing, device, now).unwrap();
+                (record(&trade, &trade.buyer, &bought, &made), entry)
+            };
+            if let Some((_, taken)) = praise.first() {
+                let Entry { index, .. } = taken;
+                let told = trade.hub.refuses(&make(*index).0).await;
+                assert_eq!((told.0, told.2.as_str()), (409, "status_taken"));
+            }
+            let (record, entry) = make(entry);
+            praise.push((trade.hub.say(&record).await, entry));
+        }
+        let (first, second) = (&praise[0], &praise[1]);
+        assert_eq!(standing(&trade, &first.1).await, Standing::Good);
+        let path = "/v1/status/revocation/0";
+        let headers = |tag: Option<String>| {
+            let request = trade.hub.request(reqwest::Method::GET, path);
+            match tag {
+                Some(tag) => request.header("if-none-match", tag),
+                None => request,
+            }
+        };
+        let told = headers(None).send().await.unwrap();
+        let tag = told.headers()["etag"].to_str().unwrap().to_owned();
+        assert_eq!(told.headers()["cache-control"], "public, max-age=300");
+        assert_eq!(headers(Some(tag.clone())).send().await.unwrap().status().as_u16(), 304);
+        for (path, status) in [("/v1/status/revocation/1", 404), ("/v1/status/suspension/0", 400)] {
+            assert_eq!(trade.hub.get(path).await.status, status);
+        }
+
+        let take_back = |person: &Person, reason: &str| {
+            person.record_about(&trade.hub, "revocation@1", first.0, json!({ "reason": reason }))
+        };
+        assert_eq!(trade.hub.refuses(&take_back(&trade.seller, "")).await.2, "not_the_issuer");
+        assert_eq!(trade.hub.refuses(&take_back(&trade.buyer, &"x".repeat(501))).await.2, "reason");
+        let of_nothing = trade.buyer.record_about(
+            &trade.hub,
+            "revocation@1",
+            trade.buyer.account,
+            json!({ "reason": "" }),
+        );
+        assert_eq!(trade.hub.refuses(&of_nothing).await.2, "not_the_issuer");
+        trade.hub.clock.pass_ms(1);
+        let by = trade.hub.say(&take_back(&trade.buyer, "it broke the next day")).await;
+        assert_eq!(trade.hub.refuses(&take_back(&trade.buyer, "again")).await.2, "credential_revoked");
+        assert_eq!(standing(&trade, &first.1).await, Standing::Revoked);
+        assert_eq!(standing(&trade, &second.1).await, Standing::Good);
+        assert_eq!(headers(Some(tag)).send().await.unwrap().status().as_u16(), 200);
+        let shown = trade.hub.get(&format!("/v1/credentials/{}", first.0)).await.body;
+        assert_eq!(shown["revoked"], json!(by));
+        assert_eq!(
+            trade.hub.get(&format!("/v1/credentials/{}", second.0)).await.body["revoked"],
+            Value::Null
+        );
+        trade.hub.end().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hub_says_who_lost_a_dispute() {
     for (db, ground) in everywhere().await {
@@ -125,6 +242,8 @@ async fn the_hub_says_who_lost_a_dispute() {
             assert_eq!(found.len(), usize::from(loser));
             if let Some(shown) = found.first() {
                 assert_eq!(shown["kind"], "DisputeLostCredential");
+                let entry = serde_json::from_value(shown["credential"]["credentialStatus"].clone()).unwrap();
+                assert_eq!(standing(&trade, &entry).await, Standing::Good);
                 let hub = trade.hub.get("/.well-known/did.json").await.body["alsoKnownAs"][0]
                     .as_str()
                     .unwrap()

@@ -1,6 +1,8 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 mod issued;
+mod told;
+mod wallets;
 
 use alloy::primitives::{Address, B256, U256};
 use proptest::prelude::*;
@@ -11,7 +13,11 @@ use protocol::{
 };
 use serde_json::{Value, json};
 
-use super::model::{Facts, Kind, Refusal, WalletDid, issue, read, verify, wallet_question};
+use super::{
+    model::{Facts, Form, Issuing, Kind, Refusal, WalletDid, issue, read, verify, wallet_question},
+    status::{Entry, Purpose},
+    vc,
+};
 use crate::{
     deals::{
         position::{Position, fold},
@@ -125,7 +131,8 @@ impl Story {
         word: Option<WalletAuthorisation>,
         key: &DeviceKey,
     ) -> Result<Value, Refusal> {
-        issue(kind, &self.terms, &self.position(), word, key, Stamp::from_ms(START_MS))
+        let issuing = Issuing { authorisation: word, ..Issuing::default() };
+        issue(kind, &self.terms, &self.position(), issuing, key, Stamp::from_ms(START_MS))
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -198,7 +205,11 @@ fn each_kind_holds_about_its_wallet() {
 fn a_deal_that_did_not_earn_it_yields_no_credential() {
     let open = Story::new(|deal| vec![EventBody::Delivered { deal, delivery: B256::ZERO, count: 2 }]);
     let refunded = Story::new(|deal| vec![EventBody::Refunded { deal, refunded: 1000, count: 2 }]);
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_of_deals()) {
+        let told = Story::completed().issue(kind, None, &device(1));
+        assert_eq!(told, Err(Refusal::Outcome(kind)));
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_of_deals()) {
         assert_eq!(open.issue(kind, None, &device(1)).unwrap_err().rule(), "deal_not_closed");
         let expected = if kind == Kind::DisputeLost { Refusal::NothingLost } else { Refusal::NotCompleted };
         assert_eq!(refunded.issue(kind, None, &device(1)), Err(expected));
@@ -281,6 +292,15 @@ fn everything_that_a_verifier_relies_on_is_refused_by_name_when_it_is_not_so() {
         let told = verify(&credential, &story.facts()).unwrap_err();
         assert_eq!(told.rule(), rule, "{told}: {credential}");
     }
+    for kind in ["SkillProviderCredential", "ReliableSharerCredential"] {
+        let told = verify(&forged(&good, &by_buyer, |d| d["type"][1] = json!(kind)), &story.facts());
+        assert_eq!(told.unwrap_err().rule(), "credential_outcome");
+    }
+    let elsewhere = json!({ "type": "BitstringStatusListEntry", "statusPurpose": "revocation", "statusListIndex": "1",
+        "id": "file:///list#1", "statusListCredential": "file:///list" });
+    let told =
+        verify(&forged(&good, &by_buyer, |d| d["credentialStatus"] = elsewhere.clone()), &story.facts());
+    assert_eq!(told.unwrap_err().rule(), "credential_status");
     let mut purpose = good.clone();
     purpose["proof"]["proofPurpose"] = json!("authentication");
     assert_eq!(verify(&purpose, &story.facts()).unwrap_err().rule(), "credential_proof");
@@ -328,6 +348,25 @@ fn the_chain_must_show_the_deal_closed_for_good() {
 }
 
 #[test]
+fn both_forms_say_the_same() {
+    let story = Story::completed();
+    let status = Some(Entry::new("https://hub.example", Purpose::Revocation, 0, 7));
+    let make = |form| {
+        let authorisation = Some(word(1, &device(1)));
+        let issuing = Issuing { authorisation, status: status.clone(), form };
+        let now = Stamp::from_ms(START_MS);
+        issue(Kind::TrustedSeller, &story.terms, &story.position(), issuing, &device(1), now).unwrap()
+    };
+    let (object, token) = (make(Form::DataIntegrity), make(Form::Jose));
+    assert_eq!(verify(&object, &story.facts()).unwrap(), verify(&token, &story.facts()).unwrap());
+    assert_eq!(vc::unsecured(&object).unwrap(), vc::unsecured(&token).unwrap());
+    assert_eq!(verify(&object, &story.facts()).unwrap().status, status);
+    assert_eq!(vc::open(&object).unwrap(), vc::open(&token).unwrap());
+    let told = vc::open(&json!(7)).unwrap_err();
+    assert_eq!(told.rule(), "credential_form");
+}
+
+#[test]
 fn a_contract_wallets_word_is_what_the_contract_says_of_it() {
     let story = Story::completed();
     let mut word = word(1, &device(1));
@@ -349,6 +388,22 @@ fn a_contract_wallets_word_is_what_the_contract_says_of_it() {
 }
 
 proptest! {
+    #[test]
+    fn a_token_with_one_character_changed_does_not_hold(at in any::<prop::sample::Index>(), by in 0_u8..64) {
+        let story = Story::completed();
+        let authorisation = Some(word(1, &device(1)));
+        let issuing = Issuing { authorisation, form: Form::Jose, ..Issuing::default() };
+        let now = Stamp::from_ms(START_MS);
+        let token = issue(Kind::TrustedSeller, &story.terms, &story.position(), issuing, &device(1), now).unwrap();
+        let mut text = token.as_str().unwrap().to_owned().into_bytes();
+        let at = at.index(text.len());
+        let to = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[usize::from(by)];
+        prop_assume!(text[at] != to);
+        text[at] = to;
+        let changed = Value::String(String::from_utf8(text).unwrap());
+        prop_assert!(verify(&changed, &story.facts()).is_err(), "character {at} of {changed}");
+    }
+
     #[test]
     fn a_credential_with_one_byte_changed_does_not_hold(at in any::<prop::sample::Index>(), by in 1_u8..=255, payer in any::<bool>()) {
         let story = Story::completed();

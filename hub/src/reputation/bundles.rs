@@ -1,0 +1,92 @@
+//! `GET /v1/purchases/{id}/bundle`.
+
+use axum::extract::State;
+use protocol::wire::feed::{FeedEntry, Finality};
+use service::http::{Json, Path, Problem};
+use sqlx::AnyConnection;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    bundle::{Bundle, Extract, Place, RECORDS_MAX},
+    lists, model,
+};
+use crate::{
+    Hub,
+    access::{Reader, may_read},
+    deals::store as purchases,
+    error::Error,
+    records::{Accepted, Record, RecordId, Stamp, log},
+};
+
+/// What stands in a bundle.
+const KINDS: [&str; 7] =
+    ["purchase@1", "acceptance@1", "evidence@1", "ballot@1", "chain-event@1", "credential@1", "revocation@1"];
+
+pub(super) fn routes() -> OpenApiRouter<Hub> {
+    OpenApiRouter::new().routes(routes!(bundle))
+}
+
+/// A closed deal in one file for its parties, which anybody can check without a server: `earnest verify bundle`.
+#[utoipa::path(get, path = "/v1/purchases/{id}/bundle", tag = "reputation", params(("id" = String, Path)), responses(
+    (status = 200, description = "The bundle", body = Bundle),
+    (status = 404, description = "There is no such purchase of yours", content_type = "application/problem+json"),
+    (status = 409, description = "The deal is not closed, or has more than 2,000 records", content_type = "application/problem+json"),
+))]
+async fn bundle(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Path(id): Path<RecordId>,
+) -> Result<Json<Bundle>, Problem> {
+    let (records, made) = {
+        let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+        let purchase = purchases::by_id(&mut on, &id).await?;
+        let purchase =
+            purchase.filter(|found| reader.account.is_some_and(|account| found.is_party(&account)));
+        let purchase = purchase.ok_or_else(|| Problem::not_found("purchase of yours", id))?;
+        // Before, ballots are hidden and nothing is settled.
+        if purchase.position.closing.is_none() {
+            return Err(Problem::conflict("the deal is not closed for good").by_rule("deal_not_closed"));
+        }
+        let records = told(&mut on, &reader, id).await?;
+        (records, Stamp::from_ms(hub.clock.now_ms()))
+    };
+    if records.len() > RECORDS_MAX {
+        let told = format!("the deal has more than {RECORDS_MAX} records");
+        return Err(Problem::conflict(told).by_rule("too_many_records"));
+    }
+    let mut urls = std::collections::BTreeMap::new();
+    for accepted in records.iter().filter(|accepted| accepted.record.kind == "credential@1") {
+        let read = accepted.record.body.get("credential").and_then(|one| model::read(one).ok());
+        if let Some(entry) = read.and_then(|(credential, _)| credential.status)
+            && let Some(number) = entry.number()
+        {
+            urls.insert(number, entry.purpose);
+        }
+    }
+    let mut status_lists = Vec::new();
+    for (number, purpose) in urls {
+        status_lists.extend(lists::signed(&hub, purpose, number).await?);
+    }
+    let entries = records
+        .iter()
+        .map(|one| Place { seq: one.seq, id: one.record.id, received: Stamp::from_ms(one.received_at) })
+        .collect();
+    let log = Extract { about: id, made, entries, proof: None }.sign(&hub.key);
+    let log = log.map_err(|error| Error::Corrupt(error.to_string()))?;
+    let records = records.into_iter().map(|one| serde_json::to_value(one.record)).collect::<Result<_, _>>();
+    let records = records.map_err(|error| Error::Corrupt(error.to_string()))?;
+    Ok(Json(Bundle { records, status_lists, log }))
+}
+
+/// The records about a purchase that stand in a bundle, in the order of the log; one more than may be, where there are more.
+async fn told(on: &mut AnyConnection, reader: &Reader, id: RecordId) -> Result<Vec<Accepted>, Error> {
+    let limit = i64::try_from(RECORDS_MAX).unwrap_or(i64::MAX).saturating_add(1);
+    // An event is told up to three times: when it is seen, safe and final.
+    let all = log::concerning(on, &id, &KINDS, limit.saturating_mul(3)).await?;
+    let stands = |record: &Record| match record.kind.as_str() {
+        "chain-event@1" => record.body_as::<FeedEntry>().is_ok_and(|entry| entry.finality == Finality::Final),
+        "credential@1" | "revocation@1" => may_read(reader, &record.audience),
+        _ => true,
+    };
+    Ok(all.into_iter().filter(|accepted| stands(&accepted.record)).collect())
+}
