@@ -212,6 +212,13 @@ def slim(state):
     state.write_text(json.dumps(dump, separators=(",", ":")))
 
 
+def gate(tools, oracle, subject, database, of):
+    """A run counts only if the subject has the very rows that the oracle wants."""
+    found = tools.part("rows", "--database", database, "--of", of)
+    if (found["events"], found["hash"]) != (oracle["events"], oracle["hash"]):
+        sys.exit(f"bench: {subject} has {found['events']} rows of {oracle['events']}, hash {found['hash']}")
+
+
 class Bench:
     """One corpus on one node, and the subjects that read it."""
 
@@ -227,10 +234,7 @@ class Bench:
         return f"SELECT COUNT(*) FROM {table} WHERE {chain} AND block_number = {last} AND log_index = {index}"
 
     def gate(self, subject, database, of):
-        """A run counts only if the subject has the very rows that the oracle wants."""
-        found = self.tools.part("rows", "--database", database, "--of", of)
-        if (found["events"], found["hash"]) != (self.oracle["events"], self.oracle["hash"]):
-            sys.exit(f"bench: {subject} has {found['events']} rows of {self.oracle['events']}, hash {found['hash']}")
+        gate(self.tools, self.oracle, subject, database, of)
 
     def note(self, subject, seconds, peak=None, processor=None):
         used = "" if peak is None else f", {peak:.0f} MB, {processor:.2f} s of processor"
@@ -241,6 +245,7 @@ class Bench:
         """Seconds from the start of the process until an independent reader sees the last row."""
         seen = self.tools.part("watch", "--database", database, "--query", query, "--at-least", 1)
         peak, processor = process.used()
+        self.window = ["--since", process.began, "--until", seen["at"]]
         return (seen["at"] - process.began) / 1e9, peak, processor
 
     def earnest(self, subject, database, rpc=None):
@@ -269,16 +274,19 @@ class Bench:
         with Process([self.tools.bench, "record", "--rpc", self.node.url, *listen], self.folder / "record.log"):
             wait_for("the recorder", lambda: ask(f"http://127.0.0.1:{port}", "eth_chainId"))
             self.earnest("the recording", f"sqlite:{self.folder}/earnest.sqlite", f"http://127.0.0.1:{port}")
+        self.recorded = ["--file", file, *self.window]
 
     def null(self):
         began = time.time_ns()
-        self.replayed = self.tools.part("null", "--rpc", self.node.url, "--file", self.folder / "requests")
+        self.replayed = self.tools.part("null", "--rpc", self.node.url, *self.recorded)
         self.note("null", (time.time_ns() - began) / 1e9)
 
     def naive(self):
         file = self.folder / "naive.sqlite"
         remove(file)
         blocks = ["--first", 1, "--last", self.oracle["last_block"]]
+        # A commit for as many events as ours at most.
+        blocks += ["--range", EVENTS_A_COMMIT // self.oracle["density"]]
         began = time.time_ns()
         self.tools.part("naive", "--rpc", self.node.url, "--escrow", self.oracle["escrow"], "--file", file, *blocks)
         self.note("naive", (time.time_ns() - began) / 1e9)
@@ -390,7 +398,9 @@ def live(tools, folder):
                 peak, _ = process.used()
         if mining.returncode != 0:
             sys.exit(f"bench: the live part ended with {mining.returncode}: {error}")
-    return json.loads(out) | {"peak_mb": peak}
+    made = json.loads(out)
+    gate(tools, made, "live", database, "earnest")
+    return made | {"peak_mb": peak}
 
 
 def live_blocks():
@@ -435,12 +445,19 @@ def figures():
     return made
 
 
+def missed(row):
+    """Whether a figure misses its aim: of ratios more is better, of milliseconds and megabytes less."""
+    if row["aim"] is None:
+        return False
+    return row["value"] < row["aim"] if row["unit"] == "ratio" else row["value"] > row["aim"]
+
+
 def show(rows):
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         line = f"{row['name']:<{width}} {row['value']:>9,} {row['unit']:<5}"
         if row["aim"] is not None:
-            line += f" aim {row['aim']:>4}"
+            line += f" aim {row['aim']:>4}{' MISSED' if missed(row) else ''}"
         if "least" in row:
             line += f"   {row['least']} – {row['most']} in {row['rounds']} rounds; {row['ours_seconds']} s"
             line += f" against {row['against_value']} s of {row['against']}"

@@ -52,8 +52,10 @@ pub fn run(arguments: &Arguments) -> Result<Value> {
     let tables: Vec<Table> = arguments.tables.iter().map(|name| load(&from, name)).collect::<Result<_>>()?;
     let to = Connection::open(&arguments.to)?;
     let page: i64 = from.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    // As the indexer's own writer has them (protocol/service/src/db/sqlite.rs).
     to.execute_batch(&format!(
-        "PRAGMA page_size = {page}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+        "PRAGMA page_size = {page}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         PRAGMA cache_size = -8000; PRAGMA wal_autocheckpoint = 4000;"
     ))?;
     let schema = |kind: &str| -> Result<String> {
         let mut all = from.prepare(

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::{
     corpus::Corpus,
     generate::Anvil,
+    rows::Rows,
     watch::{Reader, now},
 };
 
@@ -44,7 +45,16 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
     eprintln!("{}", json!({"escrow": place.escrow, "pools": place.arbiter}));
     let mut corpus = Corpus::new(place.clone(), 2, 1);
     // The first is not counted: with it the subject has begun.
-    let first = corpus.next()?;
+    let (mut rows, mut block) = (Rows::default(), 2);
+    let mut plan = || {
+        let planned = corpus.next()?;
+        block += 1;
+        for (index, (name, fields)) in planned.events.iter().enumerate() {
+            rows.add((block, u64::try_from(index)?), name, fields)?;
+        }
+        anyhow::Ok(planned)
+    };
+    let first = plan()?;
     let from = |wallet: usize| place.wallets[wallet].address();
     anvil.send(from(first.wallet), place.escrow, &first.data, first.value).await?;
     anvil.mine().await?;
@@ -73,7 +83,7 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut mined = Vec::with_capacity(watched);
     for _ in 0..watched {
-        let planned = corpus.next()?;
+        let planned = plan()?;
         anvil.send(from(planned.wallet), place.escrow, &planned.data, planned.value).await?;
         ticks.tick().await;
         anvil.mine().await?;
@@ -84,5 +94,12 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
         mined.iter().zip(&seen).map(|(mined, seen)| seen.saturating_sub(*mined) as f64 / 1e6).collect();
     took.sort_by(f64::total_cmp);
     let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)];
-    Ok(json!({"blocks": watched, "p50_ms": at(50), "p99_ms": at(99), "max_ms": at(100)}))
+    Ok(json!({
+        "blocks": watched,
+        "p50_ms": at(50),
+        "p99_ms": at(99),
+        "max_ms": at(100),
+        "events": rows.count,
+        "hash": rows.hash(),
+    }))
 }

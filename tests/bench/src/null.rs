@@ -17,6 +17,12 @@ pub struct Arguments {
     /// The recording
     #[arg(long)]
     file: PathBuf,
+    /// Only what was sent from this moment on, in nanoseconds of the Unix epoch
+    #[arg(long)]
+    since: u64,
+    /// Only what was sent up to this moment
+    #[arg(long)]
+    until: u64,
 }
 
 /// The most requests that were under way at one time.
@@ -35,6 +41,7 @@ fn at_once(recorded: &[Recorded]) -> usize {
 pub async fn run(arguments: &Arguments) -> Result<Value> {
     let text = std::fs::read_to_string(&arguments.file)?;
     let mut recorded: Vec<Recorded> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    recorded.retain(|request| (arguments.since..=arguments.until).contains(&request.from));
     recorded.sort_by_key(|request| request.from);
     let at_once = at_once(&recorded);
     let requests = recorded.len();
@@ -45,7 +52,9 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
                 client.post(&arguments.rpc).header("content-type", "application/json").body(request.body);
             async move {
                 let answer = post.send().await?.error_for_status()?.bytes().await?;
-                anyhow::Ok(answer.len())
+                let (found, wanted) = (answer.len(), request.answer);
+                anyhow::ensure!(u64::try_from(found)? == wanted, "an answer has {found} bytes, and had {wanted}");
+                anyhow::Ok(found)
             }
         })
         .buffer_unordered(at_once)

@@ -6,13 +6,14 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
-    time::Instant,
 };
 
 use anyhow::Result;
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::watch::now;
 
 /// Pass requests on to a node and write down every one.
 #[derive(clap::Args, Debug)]
@@ -30,7 +31,7 @@ pub struct Arguments {
 /// One request.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Recorded {
-    /// Microseconds after the recording began.
+    /// When it was sent, in nanoseconds of the Unix epoch.
     pub from: u64,
     /// When it was answered.
     pub to: u64,
@@ -42,7 +43,6 @@ pub struct Recorded {
 struct Recorder {
     client: reqwest::Client,
     rpc: String,
-    began: Instant,
     file: Mutex<File>,
 }
 
@@ -51,7 +51,6 @@ pub async fn run(arguments: Arguments) -> Result<Value> {
     let recorder = Recorder {
         client: reqwest::Client::new(),
         rpc: arguments.rpc,
-        began: Instant::now(),
         file: Mutex::new(File::create(arguments.file)?),
     };
     let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
@@ -60,7 +59,6 @@ pub async fn run(arguments: Arguments) -> Result<Value> {
 }
 
 async fn pass(State(recorder): State<Arc<Recorder>>, body: Bytes) -> Result<Bytes, StatusCode> {
-    let now = || u64::try_from(recorder.began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let from = now();
     let sent = recorder.client.post(&recorder.rpc).header("content-type", "application/json");
     let answer = sent.body(body.clone()).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;

@@ -9,6 +9,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, Signature, TxKind, U256},
     signers::local::PrivateKeySigner,
 };
+use futures::future::BoxFuture;
 
 use super::fees::Fees;
 use crate::{
@@ -75,7 +76,11 @@ async fn open_one(key: &Key) -> Result<Signer, Error> {
                 Err(error) => refuse("keystore", format!("{}: {error}", file.display())),
             }
         }
-        (None, "", Some(id)) => super::kms::open(id).await,
+        (None, "", Some(id)) => {
+            // Without its type: the futures of AWS's client nest deeper than the compiler follows in whoever waits for this.
+            let opening: BoxFuture<'_, Result<Signer, Error>> = Box::pin(super::kms::open(id));
+            opening.await
+        }
         _ => refuse("signers", "give keystore, private_key or kms, and only one of them".to_owned()),
     }
 }
