@@ -61,6 +61,9 @@ pub async fn receive(profile: &Profile, offer: &Value, tx_code: Option<&str>, jw
         bail!("{issuer}: its metadata are another issuer's");
     }
     let server = ask(client.get(format!("{base}/.well-known/oauth-authorization-server"))).await?;
+    if text(&server, "/issuer", "the metadata of the token endpoint")? != issuer {
+        bail!("{issuer}: the metadata of its token endpoint are another issuer's");
+    }
     let mut fields = vec![("grant_type", GRANT), ("pre-authorized_code", code.as_str())];
     fields.extend(tx_code.map(|digits| ("tx_code", digits)));
     let mut form = Url::parse("form:?").context("the form")?;
