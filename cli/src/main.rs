@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
-    Connection, Session, account, community, config, credential, deal, deploy, dispute, ledger, listing,
-    pool, proposal, purchase, relayer, reputation, verify,
+    Connection, Session, account, community, config, credential, deal, deploy, device, dispute, identity,
+    ledger, listing, pool, profile, proposal, purchase, relayer, reputation, token, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -64,6 +64,18 @@ enum Command {
     /// Accounts: who you are
     #[command(subcommand)]
     Account(account::Verb),
+    /// Identity: who controls your account, who may recover it, and that you are a person
+    #[command(subcommand)]
+    Identity(identity::Verb),
+    /// Devices that speak for you
+    #[command(subcommand)]
+    Device(device::Verb),
+    /// Sessions and API tokens
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// What you say of yourself
+    #[command(subcommand)]
+    Profile(profile::Verb),
     /// The ledger: hours and what else is counted
     #[command(subcommand)]
     Ledger(ledger::Verb),
@@ -132,6 +144,10 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Config(arguments) => config::run(session.output, session.place().root(), arguments),
         Command::Deploy(arguments) => deploy::run(&session, arguments).await,
         Command::Account(verb) => account::run(&session, verb).await,
+        Command::Identity(verb) => identity::run(&session, verb).await,
+        Command::Device(verb) => device::run(&session, verb).await,
+        Command::Token(verb) => token::run(&session, verb).await,
+        Command::Profile(verb) => profile::run(&session, verb).await,
         Command::Ledger(verb) => ledger::run(&session, verb).await,
         Command::Community(verb) => community::run(&session, verb).await,
         Command::Proposal(verb) => proposal::run(&session, verb).await,

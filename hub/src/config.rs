@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 
-use crate::records::RecordId;
+use crate::{identity::brightid_signer, records::RecordId};
 
 /// Everything that a hub can be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,29 @@ pub struct Config {
     pub time_credit_limit: u64,
     /// The community whose votes adjust members' time credits and give them limits of their own, by its id. None: nobody.
     pub time_credit_community: Option<RecordId>,
+    /// `required`: only who has shown to be a person offers, buys and accepts. `open`: everyone does.
+    pub personhood: Personhood,
+    /// The base of a BrightID node's API v6, such as `https://app.brightid.org/node/v6`. Empty: BrightID is not asked.
+    pub brightid_url: String,
+    /// The name under which BrightID knows this hub: letters, digits, `-` and `_`.
+    pub brightid_app: String,
+    /// The nodes whose signature is believed: their Ed25519 public keys in base64; at most 8.
+    pub brightid_signers: Vec<String>,
+    /// Proof of Humanity registries, by CAIP-10, on chains of its indexers; at most 8.
+    pub humanity_registries: Vec<AccountId>,
+    /// Whether everybody who says so is a person. For a market on one machine: `public_url` must be 127.0.0.1 or localhost.
+    pub personhood_stand_in: bool,
+}
+
+/// Whether taking part in the market asks for a proof of personhood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Personhood {
+    /// It does.
+    #[default]
+    Required,
+    /// It does not.
+    Open,
 }
 
 impl Default for Config {
@@ -48,6 +71,12 @@ impl Default for Config {
             arbiters: Vec::new(),
             time_credit_limit: 0,
             time_credit_community: None,
+            personhood: Personhood::Required,
+            brightid_url: String::new(),
+            brightid_app: String::new(),
+            brightid_signers: Vec::new(),
+            humanity_registries: Vec::new(),
+            personhood_stand_in: false,
         }
     }
 }
@@ -92,7 +121,11 @@ impl Config {
                 return Err(format!("indexers.\"{chain}\" must begin with https:// or http://"));
             }
         }
-        for (key, contracts) in [("escrows", &self.escrows), ("arbiters", &self.arbiters)] {
+        for (key, contracts) in [
+            ("escrows", &self.escrows),
+            ("arbiters", &self.arbiters),
+            ("humanity_registries", &self.humanity_registries),
+        ] {
             if let Some(lost) = contracts.iter().find(|one| !self.indexers.contains_key(&one.chain)) {
                 return Err(format!("{key} has {lost}, and indexers has none of the chain {}", lost.chain));
             }
@@ -108,11 +141,46 @@ impl Config {
         {
             return Err(refuse("must be a scheme, a host and perhaps a port, with nothing after it"));
         }
+        self.persons(domain)?;
         Ok(PublicUrl {
             url: self.public_url.clone(),
             domain: domain.to_owned(),
             did: format!("did:web:{}", domain.replace(':', "%3A")),
         })
+    }
+}
+
+impl Config {
+    /// Checks who may say that somebody is a person.
+    fn persons(&self, domain: &str) -> Result<(), String> {
+        let host = domain.split(':').next().unwrap_or_default();
+        if self.personhood_stand_in && !matches!(host, "127.0.0.1" | "localhost") {
+            return Err(format!(
+                "personhood_stand_in is for this machine alone, and public_url is at {host:.100}"
+            ));
+        }
+        if self.humanity_registries.len() > 8 {
+            let count = self.humanity_registries.len();
+            return Err(format!("humanity_registries has {count} entries and may have 8"));
+        }
+        if self.brightid_url.is_empty() {
+            return Ok(());
+        }
+        if !self.brightid_url.starts_with("https://") && !self.brightid_url.starts_with("http://") {
+            return Err("brightid_url must begin with https:// or http://".to_owned());
+        }
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if self.brightid_app.is_empty() || !self.brightid_app.bytes().all(fits) {
+            let app = &self.brightid_app;
+            return Err(format!("brightid_app `{app:.60}` must be letters, digits, - and _"));
+        }
+        if !(1..=8).contains(&self.brightid_signers.len()) {
+            return Err("brightid_signers must have 1 to 8 keys: nobody else's word is believed".to_owned());
+        }
+        for text in &self.brightid_signers {
+            brightid_signer(text).map_err(|told| format!("brightid_signers: {told}"))?;
+        }
+        Ok(())
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) struct Hub {
     /// The hub's own account: the id of its `hub@1` record.
     pub account: RecordId,
     pub indexers: Indexers,
+    pub brightid: Option<identity::BrightId>,
     pub stop: CancellationToken,
     pub streams: Arc<Semaphore>,
     changes: Arc<watch::Sender<u64>>,
@@ -78,6 +79,7 @@ impl Hub {
         let key = own_key(&config.data).await?;
         let db = Db::open(&config.database, SCHEMA).await?;
         let indexers = Indexers::new(&config.indexers)?;
+        let brightid = identity::BrightId::new(&config)?;
         let known = records::log::first_of(&mut *db.reader().acquire().await?, "hub@1").await?;
         let body = serde_json::json!({ "did": public.did });
         let first = Draft::new("hub@1", None, Stamp::from_ms(clock.now_ms()), body)
@@ -102,6 +104,7 @@ impl Hub {
             key: Arc::new(key),
             account,
             indexers,
+            brightid,
             stop,
             streams: Arc::new(Semaphore::new(outbox::api::STREAMS_MAX)),
             changes: Arc::new(watch::Sender::new(0)),
@@ -197,6 +200,7 @@ pub async fn run(
     ledger::say_assets(&hub).await?;
     let timers = [
         tokio::spawn(disputes::run_timer(hub.clone())),
+        tokio::spawn(identity::run_timer(hub.clone())),
         tokio::spawn(ledger::run_timer(hub.clone())),
         tokio::spawn(governance::run_timer(hub.clone())),
     ];

@@ -49,7 +49,17 @@ impl Room {
     /// The room of a type; none when this hub does not know the type.
     pub(crate) fn of(kind: &str) -> Option<Self> {
         Some(match kind {
-            "hub@1" | "identity@1" | "device@1" => Self::Identity,
+            "hub@1"
+            | "identity@1"
+            | "wallet@1"
+            | "device@1"
+            | "recovery-rule@1"
+            | "recovery@1"
+            | "recovery-approval@1"
+            | "recovery-veto@1"
+            | "recovery-end@1"
+            | "profile@1"
+            | "personhood@1" => Self::Identity,
             "asset@1" | "transfer@1" | "hold@1" | "capture@1" | "release@1" | "expiry@1" => Self::Ledger,
             "community@1" | "membership@1" | "pool@1" => Self::Communities,
             "proposal@1" | "vote@1" | "tally@1" | "deposit@1" => Self::Governance,
@@ -65,7 +75,10 @@ impl Room {
 
     /// Whether only the hub itself may say it.
     pub(crate) fn is_the_hubs(kind: &str) -> bool {
-        matches!(kind, "hub@1" | "asset@1" | "expiry@1" | "tally@1" | "chain-event@1" | "due@1")
+        matches!(
+            kind,
+            "hub@1" | "recovery-end@1" | "asset@1" | "expiry@1" | "tally@1" | "chain-event@1" | "due@1"
+        )
     }
 
     /// The body's form: every member known, within its limits. Reads nothing.

@@ -2,14 +2,15 @@
 
 use std::sync::LazyLock;
 
-use axum::{Json, Router, extract::State, http::header, response::IntoResponse};
+use axum::{Json, Router, extract::State, http::header, middleware, response::IntoResponse};
 use serde_json::{Value, json};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
-    Hub, communities, deals, disputes, governance, identity, ledger, market, outbox, records, reputation,
+    Hub, access, communities, deals, disputes, governance, identity, ledger, market, outbox, records,
+    reputation,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -25,6 +26,7 @@ fn described() -> OpenApiRouter<Hub> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(records::api::routes())
         .merge(identity::api::routes())
+        .merge(identity::tokens::routes())
         .merge(ledger::api::routes())
         .merge(communities::api::routes())
         .merge(governance::api::routes())
@@ -32,6 +34,7 @@ fn described() -> OpenApiRouter<Hub> {
         .merge(deals::api::routes())
         .merge(disputes::api::routes())
         .merge(reputation::api::routes())
+        .merge(reputation::personhood::routes())
         .merge(outbox::api::routes())
         .routes(routes!(did_document))
         .routes(routes!(openapi))
@@ -40,6 +43,7 @@ fn described() -> OpenApiRouter<Hub> {
 /// The whole service.
 pub(crate) fn app(hub: &Hub) -> Router {
     let (routes, _) = described().split_for_parts();
+    let routes = routes.route_layer(middleware::from_fn_with_state(hub.clone(), access::guard));
     let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let db = hub.db.clone();
     service::http::shell("hub", routes.with_state(hub.clone()).merge(Router::from(docs)), move || {
@@ -83,7 +87,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use crate::testing::TestHub;
+    use crate::{access, testing::TestHub};
 
     /// `METHOD /path` of everything that docs/architecture.md lists for the hub.
     fn documented() -> BTreeSet<String> {
@@ -111,6 +115,13 @@ mod tests {
             }
         }
         assert_eq!(described, documented());
+        // The table of scopes knows each of them; what it does not know would be closed to tokens.
+        for route in &described {
+            let (method, path) = route.split_once(' ').unwrap();
+            let closed = access::need(&method.parse().unwrap(), path) == access::Need::Session;
+            let managing = path.starts_with("/v1/tokens") || path == "/v1/sessions/current";
+            assert_eq!(closed, managing, "{route}");
+        }
         // Each is served: what answers is the handler, not the fallback for unknown paths.
         for route in &described {
             let (method, path) = route.split_once(' ').unwrap();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use hub::{
     access::Audience,
     deals::{PurchaseView, position::fold, status::Status},
-    identity::{IdentityBody, WalletAuthorisation},
+    identity,
     records::{Device, Receipt, Record, RecordId, Stamp},
     reputation::{
         CredentialView, OpenList, RevocationBody,
@@ -49,8 +49,7 @@ pub async fn issue(member: &Member, chain: &Chain, purchase: &PurchaseView, form
     let party = if kind == Kind::TrustedSeller { details.terms.buyer } else { details.terms.seller };
     let word = member.profile.word_of(party)?;
     let record: Record = member.get(&format!("/v1/records/{word}")).await?;
-    let IdentityBody { message, signature, .. } = record.body_as()?;
-    let word = WalletAuthorisation { message, signature };
+    let word = identity::word_in(&record)?.ok_or_else(|| anyhow!("{word} carries no wallet's word"))?;
     let device = &member.profile.device;
     let open: OpenList = member.get("/v1/status/revocation").await?;
     let base = member.hub.http.base();

@@ -53,6 +53,11 @@ impl Http {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// `DELETE path`.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        self.ask::<()>(Method::DELETE, path, None::<&()>).await
+    }
+
     /// Whether the service says that it is ready, asked once.
     pub async fn is_ready(&self) -> bool {
         let answer = self.client.get(format!("{}/ready", self.base)).send().await;

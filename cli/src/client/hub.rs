@@ -2,12 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use hub::{
-    identity::{IdentityBody, SessionToken, SignIn, SignInFields, session_request},
-    records::{Draft, Receipt, RecordId, Stamp},
+    identity::{
+        AccountView, Claim, IdentityBody, PersonhoodView, SessionToken, SignIn, SignInFields,
+        WalletAuthorisation, WalletBody, add_statement, session_request,
+    },
+    records::{Device, Draft, Receipt, RecordId, Stamp},
 };
-use protocol::chain::ChainId;
+use protocol::chain::{AccountId, ChainId};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -38,28 +41,83 @@ impl Hub {
     }
 
     /// The profile's wallet on this chain authorises the profile's device: that begins an account, or adds the wallet to the
-    /// profile's account.
+    /// profile's account, which a wallet that it has lets it.
     pub async fn join(&self, profile: &mut Profile, chain: ChainId) -> Result<RecordId> {
-        let fields: SignInFields = self.http.get("/v1/sign-in/nonce").await?;
         let wallet = profile.wallet.account(chain)?;
-        let message = SignIn::for_device(
-            &fields.domain,
-            &fields.uri,
-            wallet,
-            &fields.nonce,
-            &profile.device.device(),
-            fields.issued_at,
-            fields.expiration_time,
-        )
-        .to_string();
-        let signature = profile.wallet.sign(chain, Said::Text(&message))?.to_string();
-        let body = IdentityBody { message, signature, name: profile.name.clone() };
-        let draft = Draft::new("identity@1", profile.account, fields.issued_at, serde_json::to_value(body)?);
-        let receipt = self.submit(&draft.sign(&profile.device)?).await?;
+        let WalletAuthorisation { message, signature } =
+            self.word_for(profile, wallet, profile.device.device()).await?;
+        let (kind, body) = match profile.account {
+            None => {
+                let body = IdentityBody { message, signature, name: profile.name.clone() };
+                ("identity@1", serde_json::to_value(body)?)
+            }
+            Some(account) => {
+                let by = self.controller(profile, None).await?;
+                let by = self.word(profile, by, add_statement(&account, &wallet)).await?;
+                ("wallet@1", serde_json::to_value(WalletBody::Add { message, signature, by })?)
+            }
+        };
+        let receipt =
+            self.submit(&Draft::new(kind, profile.account, now(), body).sign(&profile.device)?).await?;
         profile.words.insert(wallet.to_string(), receipt.id);
         let account = *profile.account.get_or_insert(receipt.id);
         profile.save()?;
         Ok(account)
+    }
+
+    /// A wallet of the profile's account whose key the profile has; not this one, where another is asked for.
+    pub async fn controller(&self, profile: &Profile, but: Option<AccountId>) -> Result<AccountId> {
+        let account: AccountView = self.http.get(&format!("/v1/accounts/{}", profile.account()?)).await?;
+        let ours = |wallet: &AccountId| {
+            Some(*wallet) != but && profile.wallet.account(wallet.chain).is_ok_and(|own| own == *wallet)
+        };
+        account.wallets.into_iter().find(ours).ok_or_else(|| {
+            anyhow!("{}: the key of a wallet that controls the account is not here", profile.name)
+        })
+    }
+
+    /// What a wallet of the profile says so that a device may speak.
+    pub async fn word_for(
+        &self,
+        profile: &Profile,
+        wallet: AccountId,
+        device: Device,
+    ) -> Result<WalletAuthorisation> {
+        let fields: SignInFields = self.http.get("/v1/sign-in/nonce").await?;
+        let (issued, expires) = (fields.issued_at, fields.expiration_time);
+        let (domain, uri) = (&fields.domain, &fields.uri);
+        let message = SignIn::for_device(domain, uri, wallet, &fields.nonce, &device, issued, expires);
+        signed(profile, wallet, &message)
+    }
+
+    /// What a wallet of the profile says, in words.
+    pub async fn word(
+        &self,
+        profile: &Profile,
+        wallet: AccountId,
+        statement: String,
+    ) -> Result<WalletAuthorisation> {
+        let fields: SignInFields = self.http.get("/v1/sign-in/nonce").await?;
+        let (issued, expires) = (fields.issued_at, fields.expiration_time);
+        let (domain, uri) = (&fields.domain, &fields.uri);
+        let message = SignIn::saying(domain, uri, wallet, &fields.nonce, statement, issued, expires);
+        signed(profile, wallet, &message)
+    }
+
+    /// Where the hub asks for persons and takes everybody's own word, gives the profile's.
+    pub async fn stand_in(&self, profile: &Profile) -> Result<()> {
+        let setting: PersonhoodView = self.http.get("/v1/personhood").await?;
+        if !setting.required || !setting.stand_in {
+            return Ok(());
+        }
+        let account = profile.account()?;
+        let view: AccountView = self.http.get(&format!("/v1/accounts/{account}")).await?;
+        if view.personhood.is_empty() {
+            let body = serde_json::to_value(Claim::StandIn {})?;
+            let draft = Draft::new("personhood@1", Some(account), now(), body);
+            self.submit(&draft.sign(&profile.device)?).await?;
+        }
+        Ok(())
     }
 
     /// Signs in, so that what is only for this person can be read.
@@ -79,6 +137,12 @@ impl Hub {
         let session: SessionToken = self.http.post("/v1/sessions", &request).await?;
         Ok(Member { hub: Self { http: self.http.bearing(session.token) }, profile: profile.clone(), account })
     }
+}
+
+fn signed(profile: &Profile, wallet: AccountId, message: &SignIn) -> Result<WalletAuthorisation> {
+    let message = message.to_string();
+    let signature = profile.wallet.sign(wallet.chain, Said::Text(&message))?.to_string();
+    Ok(WalletAuthorisation { message, signature })
 }
 
 /// A hub and somebody who has signed in to it.

@@ -70,11 +70,13 @@ pub struct Key {
 }
 
 impl Key {
-    const fn is_of_solana(&self) -> bool {
+    /// Whether it is for Solana.
+    pub const fn is_of_solana(&self) -> bool {
         self.solana || self.keypair.is_some()
     }
 
-    fn first(self) -> Result<First> {
+    /// What a person begins with.
+    pub fn first(self) -> Result<First> {
         Ok(match (self.keystore, self.keypair, self.solana) {
             (Some(file), ..) => First::Keystore(file),
             (None, Some(file), _) => First::Solana(Some(read_keypair(&file)?)),
@@ -85,7 +87,7 @@ impl Key {
 }
 
 /// The chain on which a wallet signs in.
-async fn chain_of(session: &Session, solana: bool) -> Result<ChainId> {
+pub async fn chain_of(session: &Session, solana: bool) -> Result<ChainId> {
     if solana { Ok(protocol::solana::chain()?) } else { Ok(session.chain().await?.evm()?.id) }
 }
 
@@ -94,8 +96,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
         Verb::New { name, key } => {
             let folder = session.folder()?;
-            let last = folder.file_name().map(|part| part.to_string_lossy().into_owned());
-            let name = name.or(last).unwrap_or_default();
+            let name = name.map_or_else(|| session.called(), Ok)?;
             let solana = key.is_of_solana();
             let mut profile = match Profile::open(&folder) {
                 // A person whose account the hub did not get yet: the keys stay.
@@ -103,7 +104,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 _ => Profile::create(&folder, &name, key.first()?)?,
             };
             let solana = solana || profile.wallet.evm.is_none();
-            session.hub()?.join(&mut profile, chain_of(session, solana).await?).await?;
+            let hub = session.hub()?;
+            hub.join(&mut profile, chain_of(session, solana).await?).await?;
+            hub.stand_in(&profile).await?;
             show(session, &profile).await
         }
         Verb::AddWallet { key } => {

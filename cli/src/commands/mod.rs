@@ -6,14 +6,18 @@ pub mod config;
 pub mod credential;
 pub mod deal;
 pub mod deploy;
+pub mod device;
 pub mod dispute;
+pub mod identity;
 pub mod ledger;
 pub mod listing;
 pub mod pool;
+pub mod profile;
 pub mod proposal;
 pub mod purchase;
 pub mod relayer;
 pub mod reputation;
+pub mod token;
 pub mod verify;
 pub mod verify_deal;
 
@@ -201,6 +205,11 @@ impl Session {
     /// Where the person's folder is or will be.
     pub fn folder(&self) -> Result<PathBuf> {
         Ok(Profile::folder(&self.place.profiles(), self.name()?))
+    }
+
+    /// What the person of --as is called where nothing else is said: the last part of the folder's path.
+    pub fn called(&self) -> Result<String> {
+        Ok(self.folder()?.file_name().map(|part| part.to_string_lossy().into_owned()).unwrap_or_default())
     }
 
     /// The person.

@@ -156,6 +156,7 @@ async fn people(place: &Place, chains: &[Chain], hub: &Hub) -> Result<Vec<Member
                 hub.join(&mut profile, chain.id()).await?;
             }
         }
+        hub.stand_in(&profile).await?;
         members.push(hub.sign_in(&profile).await?);
     }
     Ok(members)

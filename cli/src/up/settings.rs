@@ -27,6 +27,7 @@ pub fn hub(place: &Place, market: &Market, running: &[Side]) -> Value {
         "public_url": &market.hub,
         "indexers": indexers,
         "relayer_key": market.relayer_key,
+        "personhood_stand_in": true,
         "escrows": running.iter().map(|side| side.escrow).collect::<Vec<_>>(),
         "arbiters": running.iter().map(|side| side.arbiter).collect::<Vec<_>>(),
     })

@@ -35,6 +35,7 @@ CREATE INDEX wallets_account ON wallets (account);
 CREATE TABLE devices (
     account TEXT NOT NULL,
     device TEXT NOT NULL,
+    wallet TEXT,
     added_at BIGINT NOT NULL,
     revoked_at BIGINT,
     PRIMARY KEY (account, device)
@@ -46,10 +47,58 @@ CREATE TABLE used_nonces (
     expires_at BIGINT NOT NULL
 );
 
+CREATE TABLE recovery_rules (
+    account TEXT PRIMARY KEY,
+    guardians TEXT NOT NULL,
+    threshold BIGINT NOT NULL,
+    delay_ms BIGINT NOT NULL
+);
+
+CREATE TABLE guardians (
+    guardian TEXT NOT NULL,
+    account TEXT NOT NULL,
+    PRIMARY KEY (guardian, account)
+);
+CREATE INDEX guardians_account ON guardians (account);
+
+CREATE TABLE recoveries (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    wallet TEXT NOT NULL,
+    device TEXT NOT NULL,
+    asked_by TEXT NOT NULL,
+    approvals TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    ends_at BIGINT NOT NULL
+);
+CREATE INDEX recoveries_account ON recoveries (account, ends_at);
+CREATE INDEX recoveries_open ON recoveries (ends_at, id) WHERE stage IN ('asked', 'waiting');
+
+CREATE TABLE profiles (
+    account TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE persons (
+    provider TEXT NOT NULL,
+    unique_id TEXT NOT NULL,
+    account TEXT NOT NULL,
+    proven_at BIGINT NOT NULL,
+    until BIGINT NOT NULL,
+    PRIMARY KEY (provider, unique_id)
+);
+CREATE INDEX persons_account ON persons (account, until);
+
+-- Sessions, and API tokens where there is a label.
 CREATE TABLE sessions (
-    token_hash TEXT PRIMARY KEY,
+    id TEXT PRIMARY KEY,
     account TEXT NOT NULL,
     device TEXT NOT NULL,
+    secret_hash TEXT NOT NULL,
+    label TEXT,
+    scopes TEXT,
+    created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX sessions_device ON sessions (account, device);

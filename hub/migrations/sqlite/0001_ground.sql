@@ -35,6 +35,7 @@ CREATE INDEX wallets_account ON wallets (account);
 CREATE TABLE devices (
     account TEXT NOT NULL,
     device TEXT NOT NULL,
+    wallet TEXT,
     added_at INTEGER NOT NULL,
     revoked_at INTEGER,
     PRIMARY KEY (account, device)
@@ -46,12 +47,61 @@ CREATE TABLE used_nonces (
     expires_at INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE recovery_rules (
+    account TEXT PRIMARY KEY,
+    guardians TEXT NOT NULL,
+    threshold INTEGER NOT NULL,
+    delay_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE guardians (
+    guardian TEXT NOT NULL,
+    account TEXT NOT NULL,
+    PRIMARY KEY (guardian, account)
+) STRICT;
+CREATE INDEX guardians_account ON guardians (account);
+
+CREATE TABLE recoveries (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    wallet TEXT NOT NULL,
+    device TEXT NOT NULL,
+    asked_by TEXT NOT NULL,
+    approvals TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    ends_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX recoveries_account ON recoveries (account, ends_at);
+CREATE INDEX recoveries_open ON recoveries (ends_at, id) WHERE stage IN ('asked', 'waiting');
+
+CREATE TABLE profiles (
+    account TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE persons (
+    provider TEXT NOT NULL,
+    unique_id TEXT NOT NULL,
+    account TEXT NOT NULL,
+    proven_at INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (provider, unique_id)
+) STRICT;
+CREATE INDEX persons_account ON persons (account, until);
+
+-- Sessions, and API tokens where there is a label.
 CREATE TABLE sessions (
-    token_hash TEXT PRIMARY KEY,
+    id TEXT PRIMARY KEY,
     account TEXT NOT NULL,
     device TEXT NOT NULL,
+    secret_hash TEXT NOT NULL,
+    label TEXT,
+    scopes TEXT,
+    created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX sessions_device ON sessions (account, device);
 
 CREATE TABLE communities (
     id TEXT PRIMARY KEY,
@@ -69,7 +119,6 @@ CREATE TABLE members (
     PRIMARY KEY (community, account)
 ) STRICT;
 CREATE INDEX members_account ON members (account);
-CREATE INDEX sessions_device ON sessions (account, device);
 
 CREATE TABLE pools (
     arbiter TEXT NOT NULL,

@@ -1,9 +1,19 @@
-//! Who may read: the audience of a record, the roles of a reader, and the one function that decides.
+//! Who may read: the audience of a record, the roles of a reader, and the one function that decides. And what a token is
+//! for: `scope.rs` (scopes and the table of routes), `guard.rs` (before every route). What only persons may do is in `person.rs`.
 //!
 //! Every read of the hub asks [`may_read`]; what a reader may not read is answered as if it were not there.
 
+mod guard;
 mod model;
+mod person;
+mod scope;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use guard::guard;
 pub use model::{Audience, Reader, Role, may_read};
+pub(crate) use person::persons_only;
+pub(crate) use scope::Caller;
+pub use scope::{Area, Scope};
+#[cfg(test)]
+pub(crate) use scope::{Need, need};

@@ -2,8 +2,13 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::records::RecordId;
+use axum::http::Method;
+
+use super::{
+    scope::{Need, allows, need},
+    *,
+};
+use crate::records::{DeviceKey, RecordId};
 
 fn id(n: u8) -> RecordId {
     RecordId::of(&serde_json::json!({ "n": n })).unwrap()
@@ -70,5 +75,69 @@ proptest! {
 fn other_texts_are_no_audience() {
     for bad in ["", "Public", "public:", "everyone", "account:", "account:x", "community", "group:zQm"] {
         assert!(bad.parse::<Audience>().is_err(), "{bad}");
+    }
+}
+
+fn caller(scopes: Option<&[&str]>) -> Caller {
+    let scopes = scopes.map(|scopes| scopes.iter().map(|scope| scope.parse().unwrap()).collect());
+    Caller { account: id(1), device: DeviceKey::from_seed([1; 32]).device(), id: "t".to_owned(), scopes }
+}
+
+#[test]
+fn a_token_is_good_for_its_scopes_alone() {
+    let routes = [
+        (Method::GET, "/v1/ledger/statement"),
+        (Method::POST, "/v1/records"),
+        (Method::GET, "/v1/purchases/{id}"),
+        (Method::GET, "/v1/purchases/{id}/case"),
+        (Method::HEAD, "/v1/purchases/{id}/credentials"),
+        (Method::POST, "/v1/tokens"),
+        (Method::DELETE, "/v1/sessions/current"),
+        (Method::GET, "/v1/something/new"),
+        (Method::GET, "/v1/sign-in/nonce"),
+        (Method::POST, "/v1/chain-events"),
+        (Method::GET, "/openapi.json"),
+    ];
+    for (scopes, expected) in [
+        (None, [true; 11]),
+        (Some(&[][..]), [false, false, false, false, false, false, false, false, true, true, true]),
+        (
+            Some(&["read:ledger"][..]),
+            [true, false, false, false, false, false, false, false, true, true, true],
+        ),
+        (
+            Some(&["write:ledger"][..]),
+            [false, false, false, false, false, false, false, false, true, true, true],
+        ),
+        (Some(&["read:all"][..]), [true, false, true, true, true, false, false, false, true, true, true]),
+        (Some(&["write:all"][..]), [false, true, false, false, false, false, false, false, true, true, true]),
+        (
+            Some(&["read:deals", "read:reputation", "write:records"][..]),
+            [false, true, true, false, true, false, false, false, true, true, true],
+        ),
+        (
+            Some(&["read:disputes"][..]),
+            [false, false, false, true, false, false, false, false, true, true, true],
+        ),
+    ] {
+        let caller = caller(scopes);
+        let come = routes.each_ref().map(|(method, route)| allows(&caller, need(method, route)).is_ok());
+        assert_eq!(come, expected, "{scopes:?}");
+    }
+    assert_eq!(need(&Method::GET, "/v1/something/new"), Need::Session);
+}
+
+#[test]
+fn a_scope_is_one_text() {
+    for area in Area::ALL.into_iter().map(Some).chain([None]) {
+        for write in [false, true] {
+            let scope = Scope { write, area };
+            assert_eq!(scope.to_string().parse::<Scope>().unwrap(), scope);
+        }
+    }
+    for bad in
+        ["", "read", "read:", "Read:ledger", "read:everything", "delete:ledger", "read:ledger:x", "all"]
+    {
+        assert!(bad.parse::<Scope>().is_err(), "{bad}");
     }
 }

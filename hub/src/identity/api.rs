@@ -1,30 +1,25 @@
-//! Sign-in, sessions, accounts; and who is asking, for every other handler.
+//! Sign-in messages, accounts, personhood and recoveries over HTTP.
 
-use axum::{
-    extract::{FromRequestParts, State},
-    http::{StatusCode, header, request::Parts},
-};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use alloy::primitives::B256;
+use axum::extract::State;
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use service::http::{Json, Path, Problem};
-use sha2::{Digest, Sha256};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{nonce, store};
+use super::{control::Recovery, model::ProfileBody, nonce, personhood, standing, store};
 use crate::{
     Hub,
-    access::Reader,
-    communities,
+    access::Caller,
+    config::Personhood,
     error::Error,
-    records::{Device, ProofError, RecordId, Stamp, proof},
+    records::{Device, RecordId, Stamp},
 };
 
 /// How long a nonce may be used, in milliseconds.
 const NONCE_LIFE_MS: i64 = 10 * 60 * 1000;
-/// How long a session lasts, in milliseconds.
-const SESSION_LIFE_MS: i64 = 12 * 60 * 60 * 1000;
+/// The most recoveries, and the most guarded accounts, of an answer.
+const RECOVERIES_MAX: i64 = 100;
 
 /// What to put into a CAIP-122 message (EIP-4361, or Sign In With Solana) or a session request for this hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -51,29 +46,6 @@ pub struct SignInFields {
     pub resources: Vec<String>,
 }
 
-/// A device's request for a session: [`super::session_request`] makes it.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "the proof is read where it is verified")]
-struct SessionRequest {
-    #[schema(value_type = String)]
-    account: RecordId,
-    domain: String,
-    nonce: String,
-    #[schema(value_type = Object)]
-    proof: Value,
-}
-
-/// A session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct SessionToken {
-    /// To be sent as `Authorization: Bearer <token>`.
-    pub token: String,
-    /// When it ends.
-    #[schema(value_type = String)]
-    pub expires: Stamp,
-}
-
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AccountView {
@@ -85,11 +57,105 @@ pub struct AccountView {
     /// Since when.
     #[schema(value_type = String)]
     pub created: Stamp,
+    /// What it says of itself, where it has.
+    pub profile: Option<ProfileView>,
     /// CAIP-10.
     #[schema(value_type = Vec<String>)]
     pub wallets: Vec<AccountId>,
+    /// The DIDs of what controls it and speaks for it: did:pkh of its wallets, did:key of its authorised devices.
+    pub controllers: Vec<String>,
     /// Which devices it has, and which of them may speak.
     pub devices: Vec<DeviceView>,
+    /// The proofs of personhood that stand; none: it has not shown to be a person.
+    pub personhood: Vec<ProofView>,
+}
+
+/// What an account says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ProfileView {
+    /// In its words.
+    pub text: String,
+    /// BCP 47, the preferred one first.
+    pub languages: Vec<String>,
+    /// SHA-256 of a picture.
+    #[schema(value_type = Option<String>)]
+    pub avatar: Option<B256>,
+}
+
+/// A proof of personhood, without the name under which the provider knows the person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ProofView {
+    /// `brightid`, `proof_of_humanity` or `stand_in`.
+    pub provider: String,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub proven: Stamp,
+    /// Until when.
+    #[schema(value_type = String)]
+    pub until: Stamp,
+}
+
+/// What this hub asks about persons, and whom it believes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PersonhoodView {
+    /// Whether offering, buying and accepting asks for a proof.
+    pub required: bool,
+    /// The name under which BrightID knows this hub; a person links the account's id in its app. Null: it is not asked.
+    pub brightid: Option<String>,
+    /// Proof of Humanity registries, CAIP-10.
+    #[schema(value_type = Vec<String>)]
+    pub proof_of_humanity: Vec<AccountId>,
+    /// Whether everybody who says so is a person.
+    pub stand_in: bool,
+}
+
+/// The recovery rule of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RuleView {
+    /// Who guards it.
+    #[schema(value_type = Vec<String>)]
+    pub guardians: Vec<RecordId>,
+    /// How many of them have to agree.
+    pub threshold: u8,
+    /// How long a wallet may veto after that.
+    pub delay_hours: i64,
+}
+
+/// A recovery of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RecoveryView {
+    /// The record that asked for it.
+    #[schema(value_type = String)]
+    pub id: RecordId,
+    /// The account.
+    #[schema(value_type = String)]
+    pub account: RecordId,
+    /// The wallet that is to control it, CAIP-10.
+    #[schema(value_type = String)]
+    pub wallet: AccountId,
+    /// The device that is to speak for it.
+    #[schema(value_type = String)]
+    pub device: Device,
+    /// Who has agreed.
+    #[schema(value_type = Vec<String>)]
+    pub approvals: Vec<RecordId>,
+    /// `asked`, `waiting`, `recovered`, `vetoed` or `lapsed`.
+    pub stage: String,
+    /// When the stage's time is over, or when it ended.
+    #[schema(value_type = String)]
+    pub ends: Stamp,
+}
+
+/// Recoveries that concern an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RecoveriesView {
+    /// Its own rule.
+    pub rule: Option<RuleView>,
+    /// The accounts that it guards, at most 100.
+    #[schema(value_type = Vec<String>)]
+    pub guards: Vec<RecordId>,
+    /// Its own and those of accounts that it guards, the latest end first, at most 100.
+    pub recoveries: Vec<RecoveryView>,
 }
 
 /// A device of an account.
@@ -105,9 +171,9 @@ pub struct DeviceView {
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new()
         .routes(routes!(fresh_nonce))
-        .routes(routes!(open_session))
-        .routes(routes!(close_session))
         .routes(routes!(account))
+        .routes(routes!(persons))
+        .routes(routes!(recoveries))
 }
 
 /// A fresh nonce, with everything that a sign-in message for this hub must say.
@@ -129,75 +195,7 @@ async fn fresh_nonce(State(hub): State<Hub>) -> Json<SignInFields> {
     })
 }
 
-/// Opens a session for a device: the body is signed by it (`eddsa-jcs-2022`, purpose `authentication`).
-#[utoipa::path(post, path = "/v1/sessions", tag = "identity", request_body = SessionRequest, responses(
-    (status = 201, description = "Lasts twelve hours", body = SessionToken),
-    (status = 401, description = "The proof, the nonce or the device is not good", content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong", content_type = "application/problem+json"),
-))]
-async fn open_session(
-    State(hub): State<Hub>,
-    Json(document): Json<Value>,
-) -> Result<(StatusCode, Json<SessionToken>), Problem> {
-    let asked =
-        SessionRequest::deserialize(&document).map_err(|error| Problem::invalid(error.to_string()))?;
-    if asked.domain != hub.public.domain {
-        return Err(Problem::unauthenticated(format!("domain must be {}", hub.public.domain)).at("/domain"));
-    }
-    if asked.nonce.len() > 64 || !asked.nonce.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Err(Problem::invalid("nonce must be as GET /v1/sign-in/nonce gave it").at("/nonce"));
-    }
-    let device = proof::verify(&document, proof::AUTHENTICATION).map_err(|error| {
-        let field = match &error {
-            ProofError::Malformed { field, .. } => *field,
-            ProofError::Mismatch { .. } => "/proof/proofValue",
-        };
-        Problem::unauthenticated(error.to_string()).at(field)
-    })?;
-    let now = hub.clock.now_ms();
-    let expires = now.saturating_add(SESSION_LIFE_MS);
-    let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-    let mut write = hub.db.begin().await.map_err(Error::from)?;
-    let serves = match nonce::expires_at(&hub.key, &asked.nonce, now) {
-        Some(expires_at) => store::use_nonce(write.on(), &asked.nonce, expires_at, now).await?,
-        None => false,
-    };
-    if !serves {
-        return Err(
-            Problem::unauthenticated("the nonce was not issued here, has expired or was used").at("/nonce")
-        );
-    }
-    if store::device_speaks(write.on(), &asked.account, &device).await? != Some(true) {
-        return Err(Problem::unauthenticated(format!(
-            "{device} is not an authorised device of account {}",
-            asked.account
-        ))
-        .at("/account"));
-    }
-    store::add_session(write.on(), &hash(&token), &asked.account, &device, expires, now).await?;
-    write.commit().await.map_err(Error::from)?;
-    Ok((StatusCode::CREATED, Json(SessionToken { token, expires: Stamp::from_ms(expires) })))
-}
-
-/// Ends the session of the bearer token.
-#[utoipa::path(delete, path = "/v1/sessions/current", tag = "identity", responses(
-    (status = 204, description = "Ended"),
-    (status = 401, description = "There is no such session", content_type = "application/problem+json"),
-))]
-async fn close_session(
-    State(hub): State<Hub>,
-    headers: axum::http::HeaderMap,
-) -> Result<StatusCode, Problem> {
-    let token = bearer(&headers)?.ok_or_else(no_session)?;
-    let mut write = hub.db.begin().await.map_err(Error::from)?;
-    if !store::end_session(write.on(), &hash(token)).await? {
-        return Err(no_session());
-    }
-    write.commit().await.map_err(Error::from)?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// An account, its wallets and its devices.
+/// An account: its name and profile, its wallets, its devices, and whether it is a person.
 #[utoipa::path(get, path = "/v1/accounts/{id}", tag = "identity", params(("id" = String, Path)), responses(
     (status = 200, description = "The account", body = AccountView),
     (status = 404, description = "There is none", content_type = "application/problem+json"),
@@ -205,47 +203,73 @@ async fn close_session(
 async fn account(State(hub): State<Hub>, Path(id): Path<RecordId>) -> Result<Json<AccountView>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let found = store::account(&mut on, &id).await?.ok_or_else(|| Problem::not_found("account", id))?;
+    let proofs = personhood::store::proofs(&mut on, &id, hub.clock.now_ms()).await?;
+    let wallets = found.wallets.iter().map(|wallet| format!("did:pkh:{wallet}"));
+    let devices = found.devices.iter().filter(|(_, speaks)| *speaks).map(|(device, _)| device.to_string());
+    let controllers = wallets.chain(devices).collect();
+    let view = |ProfileBody { text, languages, avatar, .. }| ProfileView { text, languages, avatar };
     Ok(Json(AccountView {
         id: found.id,
         name: found.name,
         created: Stamp::from_ms(found.created_at),
+        profile: found.profile.map(view),
         wallets: found.wallets,
+        controllers,
         devices: found
             .devices
             .into_iter()
             .map(|(device, authorised)| DeviceView { device, authorised })
             .collect(),
+        personhood: proofs
+            .into_iter()
+            .map(|proof| ProofView {
+                provider: proof.provider,
+                proven: Stamp::from_ms(proof.proven_at),
+                until: Stamp::from_ms(proof.until),
+            })
+            .collect(),
     }))
 }
 
-fn no_session() -> Problem {
-    Problem::unauthenticated("there is no such session, or it has ended; POST /v1/sessions opens one")
+/// What this hub asks about persons, and whom it believes.
+#[utoipa::path(get, path = "/v1/personhood", tag = "identity", responses(
+    (status = 200, description = "The hub's setting", body = PersonhoodView),
+))]
+async fn persons(State(hub): State<Hub>) -> Json<PersonhoodView> {
+    let config = &hub.config;
+    Json(PersonhoodView {
+        required: config.personhood == Personhood::Required,
+        brightid: hub.brightid.as_ref().map(|_| config.brightid_app.clone()),
+        proof_of_humanity: config.humanity_registries.clone(),
+        stand_in: config.personhood_stand_in,
+    })
 }
 
-/// Tokens are random, so a plain hash keeps them as safe as a slow one.
-fn hash(token: &str) -> String {
-    hex::encode(Sha256::digest(token.as_bytes()))
-}
-
-fn bearer(headers: &axum::http::HeaderMap) -> Result<Option<&str>, Problem> {
-    headers
-        .get(header::AUTHORIZATION)
-        .map(|value| {
-            value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(no_session)
-        })
-        .transpose()
-}
-
-/// Who is asking: a stranger without a token; with one, the account of a session that stands, or 401.
-impl FromRequestParts<Hub> for Reader {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> Result<Self, Problem> {
-        let Some(token) = bearer(&parts.headers)? else { return Ok(Self::stranger()) };
-        let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-        let session =
-            store::session(&mut on, &hash(token), hub.clock.now_ms()).await?.ok_or_else(no_session)?;
-        let roles = communities::roles_of(&mut on, &session.account).await?;
-        Ok(Self { account: Some(session.account), roles })
-    }
+/// Your recovery rule, the accounts that you guard, and the recoveries of all of them.
+#[utoipa::path(get, path = "/v1/recovery", tag = "identity", responses(
+    (status = 200, description = "What concerns you", body = RecoveriesView),
+    (status = 401, description = "Sign in first", content_type = "application/problem+json"),
+))]
+async fn recoveries(State(hub): State<Hub>, caller: Caller) -> Result<Json<RecoveriesView>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let rule = standing::rule(&mut on, &caller.account).await?.map(|rule| RuleView {
+        guardians: rule.guardians.into_iter().collect(),
+        threshold: rule.threshold,
+        delay_hours: rule.delay_ms.div_euclid(60 * 60 * 1000),
+    });
+    let view = |(id, account, recovery): (RecordId, RecordId, Recovery)| RecoveryView {
+        id,
+        account,
+        wallet: recovery.wallet,
+        device: recovery.device,
+        approvals: recovery.approvals.into_iter().collect(),
+        stage: recovery.stage.name().to_owned(),
+        ends: Stamp::from_ms(recovery.ends_at),
+    };
+    let found = standing::recoveries_of(&mut on, &caller.account, RECOVERIES_MAX).await?;
+    Ok(Json(RecoveriesView {
+        rule,
+        guards: standing::guarded_by(&mut on, &caller.account, RECOVERIES_MAX).await?,
+        recoveries: found.into_iter().map(view).collect(),
+    }))
 }

@@ -1,25 +1,46 @@
 //! Who speaks. An account is the id of its first `identity@1` record, in which a wallet authorises a device by an
-//! CAIP-122 message; devices sign everything after that. Wallets are the root: whoever holds one can add a device
-//! (`device@1`) when all others are lost, and revoke those.
+//! CAIP-122 message; devices sign everything after that. Wallets are the controllers: whoever holds one adds and takes away
+//! wallets (`wallet@1`), adds a device (`device@1`) when all others are lost, and says who may recover the account when all
+//! wallets are (`recovery-rule@1`, `recovery@1`).
 //!
-//! `siwx.rs` (the message: text, grammar, what this hub demands of it), `model.rs` (bodies and pure rules), `wallet.rs`
-//! (EIP-191, ERC-1271 and Ed25519 signatures), `nonce.rs` (issued without being kept), `store.rs` (accounts, devices, used nonces,
-//! sessions), `room.rs` (what `submit` asks), `api.rs`.
+//! `control.rs` (the rules: who controls an account, and the table of recoveries), `model.rs` (bodies, and what wallets say
+//! in them), `siwx.rs` (the message: text, grammar, what this hub demands of it), `wallet.rs` (EIP-191, ERC-1271 and Ed25519
+//! signatures), `nonce.rs` (issued without being kept), `standing.rs` and `store.rs` (tables), `sessions.rs` and `tokens.rs`
+//! (who is asking), `personhood` (who is a person), `room.rs` (what `submit` asks), `timer.rs`, `api.rs`.
 
 pub(crate) mod api;
+mod control;
 mod model;
 pub(crate) mod nonce;
+mod personhood;
 mod room;
+mod sessions;
 mod siwx;
+mod standing;
 mod store;
 #[cfg(test)]
 mod tests;
+mod timer;
+pub(crate) mod tokens;
 mod wallet;
 
-pub use api::{AccountView, DeviceView, SessionToken, SignInFields};
+pub use api::{
+    AccountView, DeviceView, PersonhoodView, ProfileView, ProofView, RecoveriesView, RecoveryView, RuleView,
+    SignInFields,
+};
 pub(crate) use model::{Authorisation, check_name};
-pub use model::{DeviceBody, HubBody, IdentityBody, WalletAuthorisation, session_request};
+pub use model::{
+    DeviceBody, HubBody, IdentityBody, ProfileBody, RecoveryBody, RecoveryRuleBody, RecoveryStepBody,
+    RecoveryVetoBody, WalletAuthorisation, WalletBody, add_statement, revoke_statement, rule_statement,
+    session_request, veto_statement, word_in,
+};
+pub use personhood::Claim;
+pub(crate) use personhood::brightid::{Node as BrightId, signer as brightid_signer};
+pub(crate) use personhood::store::{is_person, proofs};
 pub(crate) use room::{TABLES, admit, apply, check, prepare, use_up_nonce};
+pub(crate) use sessions::caller;
 pub use siwx::{SignIn, SignInError};
 pub(crate) use store::{account_exists, account_of_wallet, use_nonce, wallets_of};
+pub(crate) use timer::run as run_timer;
+pub use tokens::{SessionToken, TokenRequest, TokenView};
 pub(crate) use wallet::{contract_accepts, signed};

@@ -1,76 +1,93 @@
 //! What `submit` asks of this room, and the access step for every record.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use service::db::Write;
 use sqlx::AnyConnection;
 
 use super::{
-    model::{Authorisation, DeviceBody, HubBody, IdentityBody, check_name},
+    control::{Act, Change, Recovery, Rule},
+    model::{
+        DeviceBody, HubBody, IdentityBody, ProfileBody, RecoveryRuleBody, RecoveryStepBody, WalletBody,
+        Words, check_name,
+    },
     nonce,
+    personhood::{self, Claim},
     siwx::{Demands, SignInError},
-    store, wallet,
+    standing, store, wallet,
 };
 use crate::{
     Hub,
-    access::Audience,
+    access::{Audience, persons_only},
     error::{Error, Refusal},
     outbox,
-    records::{Accepted, Draft, Record, log},
+    records::{Accepted, Draft, Record, RecordId, log},
     rooms::Room,
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &["accounts", "wallets", "devices"];
-/// What an account may gather: everyone can look at it, and the hub asks for each wallet where its owner sits.
-const WALLETS_MAX: usize = 16;
-const DEVICES_MAX: usize = 128;
+pub(crate) const TABLES: &[&str] =
+    &["accounts", "wallets", "devices", "recovery_rules", "guardians", "recoveries", "profiles", "persons"];
+
+/// Whether only account and guardians may read it; everything else of this room is public.
+fn is_between_guardians(kind: &str) -> bool {
+    kind.starts_with("recovery")
+}
 
 pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
-    if record.audience != [Audience::Public] {
+    let open = record.audience.contains(&Audience::Public);
+    if is_between_guardians(&record.kind) && open {
+        let told = "who guards an account is between its guardians: name them as account:<id>";
+        return Err(Refusal::schema("audience", "/audience", told));
+    }
+    if !is_between_guardians(&record.kind) && record.audience != [Audience::Public] {
         return Err(Refusal::schema("audience", "/audience", "who an account is, is public: [\"public\"]"));
     }
     match record.kind.as_str() {
         "hub@1" => {
             record.body_as::<HubBody>()?;
-            if record.author.is_some() {
-                return Err(Refusal::schema("author", "/author", "hub@1 begins an account: null"));
-            }
+            begins(record)?;
         }
-        "identity@1" => check_name(&record.body_as::<IdentityBody>()?.name, "/body/name")?,
-        _ => {
-            record.body_as::<DeviceBody>()?;
+        "identity@1" => {
+            begins(record)?;
+            check_name(&record.body_as::<IdentityBody>()?.name, "/body/name")?;
         }
+        "profile@1" => record.body_as::<ProfileBody>()?.check()?,
+        "personhood@1" => drop(record.body_as::<Claim>()?),
+        "device@1" => drop(record.body_as::<DeviceBody>()?),
+        "recovery-rule@1" => drop(record.body_as::<RecoveryRuleBody>()?.rule()?),
+        "recovery@1" | "recovery-veto@1" => drop(record.about()?),
+        "recovery-approval@1" | "recovery-end@1" => {
+            record.about()?;
+            record.body_as::<RecoveryStepBody>()?;
+        }
+        _ => {}
     }
-    if let Some(authorisation) = authorisation(record)?
-        && record.kind == "identity@1"
-        && authorisation.device != record.device
+    let words = Words::of(record)?;
+    if let Some(word) = &words.device
+        && matches!(record.kind.as_str(), "identity@1" | "wallet@1")
+        && word.device != record.device
     {
         return Err(Refusal::schema(
             "message_device",
-            "/body/message",
-            format!("authorises {}; the record is signed by {}", authorisation.device, record.device),
+            format!("{}/message", word.word.field),
+            format!("authorises {}; the record is signed by {}", word.device, record.device),
         ));
     }
     Ok(())
 }
 
-/// The wallet's word in a record that carries one.
-fn authorisation(record: &Record) -> Result<Option<Authorisation>, Refusal> {
-    match record.kind.as_str() {
-        "identity@1" => {
-            let body: IdentityBody = record.body_as()?;
-            Authorisation::read(&body.message, &body.signature, "/body").map(Some)
-        }
-        "device@1" => match record.body_as::<DeviceBody>()? {
-            DeviceBody::Add(add) => Authorisation::read(&add.message, &add.signature, "/body/add").map(Some),
-            DeviceBody::Revoke(_) => Ok(None),
-        },
-        _ => Ok(None),
+fn begins(record: &Record) -> Result<(), Refusal> {
+    if record.author.is_none() {
+        return Ok(());
     }
+    Err(Refusal::schema("author", "/author", format!("{} begins an account: null", record.kind)))
 }
 
-/// The access step: whether this device may speak for this author now. For a record that carries a wallet's word, also
-/// whether that word was meant for this hub, now, under a nonce of this hub.
+/// The access step: whether this device may speak for this author now. For a record that carries wallets' words, also
+/// whether those were meant for this hub, now, under a nonce of this hub; for one that only persons may say, whether
+/// the author is one.
 pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, now: i64) -> Result<(), Error> {
     if Room::is_the_hubs(&record.kind) && record.device != hub.key.device() {
         return Err(Refusal::access(
@@ -88,21 +105,27 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
             Ok(())
         };
     }
-    let authorisation = authorisation(record)?;
-    if let Some(authorisation) = &authorisation {
-        let told = |error: SignInError| Refusal::access(error.rule, "/body/message", error.to_string());
-        let chains = hub.config.chains();
-        let demands = Demands {
-            scheme: hub.public.url.split("://").next().unwrap_or_default(),
-            domain: &hub.public.domain,
-            uri: &hub.public.url,
-            chains: &chains,
-            now,
-        };
-        authorisation.message.meets(&demands).map_err(told)?;
-        let nonce = &authorisation.message.nonce;
-        if nonce::expires_at(&hub.key, nonce, now).is_none() || store::nonce_used(on, nonce).await? {
-            return Err(unknown_nonce(nonce).into());
+    let words = Words::of(record)?;
+    let chains = hub.config.chains();
+    let demands = Demands {
+        scheme: hub.public.url.split("://").next().unwrap_or_default(),
+        domain: &hub.public.domain,
+        uri: &hub.public.url,
+        chains: &chains,
+        now,
+    };
+    let mut nonces = BTreeSet::new();
+    for word in words.all() {
+        let field = format!("{}/message", word.field);
+        word.message
+            .meets(&demands)
+            .map_err(|error: SignInError| Refusal::access(error.rule, field.clone(), error.to_string()))?;
+        let nonce = &word.message.nonce;
+        if nonce::expires_at(&hub.key, nonce, now).is_none()
+            || store::nonce_used(on, nonce).await?
+            || !nonces.insert(nonce)
+        {
+            return Err(unknown_nonce(nonce, field).into());
         }
     }
     let Some(author) = record.author else {
@@ -113,28 +136,33 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
         };
     };
     match store::device_speaks(on, &author, &record.device).await? {
-        Some(true) => Ok(()),
+        Some(true) => {}
         // All other devices may be lost: the wallet's word is enough for the device it names.
-        _ if record.kind == "device@1" && authorisation.is_some_and(|a| a.device == record.device) => Ok(()),
-        Some(false) => Err(Refusal::access(
-            "device_revoked",
-            "/device",
-            format!("{} may not speak for {author} any more", record.device),
-        )
-        .into()),
-        None => Err(Refusal::access(
-            "device_unknown",
-            "/device",
-            format!("{} was never authorised by {author}", record.device),
-        )
-        .into()),
+        _ if record.kind == "device@1" && words.device.is_some_and(|word| word.device == record.device) => {}
+        Some(false) => {
+            return Err(Refusal::access(
+                "device_revoked",
+                "/device",
+                format!("{} may not speak for {author} any more", record.device),
+            )
+            .into());
+        }
+        None => {
+            return Err(Refusal::access(
+                "device_unknown",
+                "/device",
+                format!("{} was never authorised by {author}", record.device),
+            )
+            .into());
+        }
     }
+    persons_only(on, hub, record, &author, now).await
 }
 
-fn unknown_nonce(nonce: &str) -> Refusal {
+fn unknown_nonce(nonce: &str, field: String) -> Refusal {
     Refusal::access(
         "nonce",
-        "/body/message",
+        field,
         format!("nonce {nonce} was not issued here, has expired or was used; ask for a new one"),
     )
 }
@@ -146,101 +174,182 @@ pub(crate) async fn use_up_nonce(
     record: &Record,
     now: i64,
 ) -> Result<(), Error> {
-    let Some(authorisation) = authorisation(record)? else { return Ok(()) };
-    let nonce = &authorisation.message.nonce;
-    match nonce::expires_at(&hub.key, nonce, now) {
-        Some(expires_at) if store::use_nonce(on, nonce, expires_at, now).await? => Ok(()),
-        _ => Err(unknown_nonce(nonce).into()),
+    for word in Words::of(record)?.all() {
+        let nonce = &word.message.nonce;
+        match nonce::expires_at(&hub.key, nonce, now) {
+            Some(expires_at) if store::use_nonce(on, nonce, expires_at, now).await? => {}
+            _ => return Err(unknown_nonce(nonce, format!("{}/message", word.field)).into()),
+        }
     }
+    Ok(())
 }
 
 pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> {
-    match authorisation(record)? {
-        None => Ok(Value::Null),
-        Some(authorisation) => {
-            let scheme = wallet::verify(&hub.indexers, &authorisation).await?;
-            Ok(json!({ "scheme": scheme.name() }))
-        }
+    if record.kind == "personhood@1" {
+        return personhood::prepare(hub, record).await;
     }
-}
-
-fn room_for(held: usize, known: bool, most: usize, what: &str) -> Result<(), Refusal> {
-    if known || held < most {
-        return Ok(());
+    let mut schemes = Vec::new();
+    for word in Words::of(record)?.all() {
+        schemes.push(wallet::verify(&hub.indexers, word).await?.name());
     }
-    let told = format!("an account has at most {most} {what}, those that were revoked included");
-    Err(Refusal::conflict("account_full", "/body", told))
+    Ok(match schemes.as_slice() {
+        [] => Value::Null,
+        schemes => json!({ "schemes": schemes }),
+    })
 }
 
 pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
     let Accepted { record, received_at: now, .. } = accepted;
     let on = write.on();
-    let account = record.account();
-    let authorisation = authorisation(record)?;
-    if let Some(authorisation) = &authorisation {
-        let wallet = authorisation.wallet();
-        let owner = store::account_of_wallet(on, &wallet).await?;
-        match (record.kind.as_str(), owner) {
-            ("identity@1", Some(owner)) if owner != account => {
-                return Err(Refusal::conflict(
-                    "wallet_taken",
-                    "/body/message",
-                    format!("{wallet} belongs to account {owner}; add a device to it with device@1"),
-                )
-                .into());
-            }
-            ("device@1", owner) if owner != Some(account) => {
-                return Err(Refusal::access(
-                    "wallet_unknown",
-                    "/body/add/message",
-                    format!("{wallet} is not a wallet of account {account}"),
-                )
-                .into());
-            }
-            _ => {}
-        }
-    }
     match record.kind.as_str() {
         "hub@1" => {
-            store::add_account(on, &account, &record.body_as::<HubBody>()?.did, *now).await?;
-            store::add_device(on, &account, &record.device, *now).await?;
+            store::add_account(on, &record.account(), &record.body_as::<HubBody>()?.did, *now).await?;
+            store::add_device(on, &record.account(), &record.device, None, *now).await?;
+            told(on, record).await?;
         }
-        "identity@1" => {
-            let name = record.body_as::<IdentityBody>()?.name;
-            if record.author.is_none() {
-                store::add_account(on, &account, &name, *now).await?;
-            } else {
-                store::rename(on, &account, &name).await?;
-            }
-            if let Some(authorisation) = authorisation {
-                let held = store::wallets_of(on, &account).await?;
-                room_for(held.len(), held.contains(&authorisation.wallet()), WALLETS_MAX, "wallets")?;
-                store::add_wallet(on, &account, &authorisation.wallet(), *now).await?;
-            }
-            store::add_device(on, &account, &record.device, *now).await?;
+        "profile@1" => {
+            let profile: ProfileBody = record.body_as()?;
+            store::rename(on, &record.account(), &profile.name).await?;
+            store::put_profile(on, &record.account(), &profile, *now).await?;
+            told(on, record).await?;
         }
-        _ => match (record.body_as::<DeviceBody>()?, authorisation) {
-            (DeviceBody::Add(_), Some(authorisation)) => {
-                let known = store::device_speaks(on, &account, &authorisation.device).await?.is_some();
-                room_for(store::devices(on, &account).await?, known, DEVICES_MAX, "devices")?;
-                store::add_device(on, &account, &authorisation.device, *now).await?;
+        "personhood@1" => {
+            personhood::apply(on, accepted).await?;
+            told(on, record).await?;
+        }
+        kind if is_between_guardians(kind) => recover(on, accepted).await?,
+        _ => {
+            if record.kind == "identity@1" {
+                let name = record.body_as::<IdentityBody>()?.name;
+                store::add_account(on, &record.account(), &name, *now).await?;
             }
-            (DeviceBody::Revoke(device), _) => {
-                if store::device_speaks(on, &account, &device).await? != Some(true) {
-                    return Err(Refusal::conflict(
-                        "device_unknown",
-                        "/body/revoke",
-                        format!("{device} is not an authorised device of {account}"),
-                    )
-                    .into());
-                }
-                store::revoke_device(on, &account, &device, *now).await?;
+            let act = change_of(record)?;
+            if let Act::Begin { wallet, .. } | Act::AddWallet { wallet, .. } = &act {
+                untaken(on, wallet, &record.account()).await?;
             }
-            (DeviceBody::Add(_), None) => {
-                return Err(Error::Corrupt("device@1 without a message".to_owned()));
+            let control = standing::load(on, &record.account(), None).await?;
+            for change in control.decide(&act, *now).map_err(Refusal::from)? {
+                standing::write(on, &record.account(), &change, *now).await?;
             }
-        },
+            told(on, record).await?;
+        }
     }
-    outbox::append(on, "account", &record.audience, &json!({ "account": account })).await?;
     Ok(Vec::new())
+}
+
+async fn told(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
+    let account = record.account();
+    outbox::append(on, "account", &record.audience, &json!({ "account": account })).await
+}
+
+/// What a record about wallets or devices wants.
+fn change_of(record: &Record) -> Result<Act, Error> {
+    let device = record.device;
+    let words = Words::of(record)?;
+    let by = words.by.map(|word| word.wallet());
+    let joins = words.device.map(|word| (word.wallet(), word.device));
+    let missing = || Error::Corrupt(format!("{} without a wallet's word", record.kind));
+    Ok(match record.kind.as_str() {
+        "identity@1" => Act::Begin { wallet: joins.ok_or_else(missing)?.0, device },
+        "wallet@1" => match (record.body_as::<WalletBody>()?, by.ok_or_else(missing)?) {
+            (WalletBody::Add { .. }, by) => {
+                Act::AddWallet { wallet: joins.ok_or_else(missing)?.0, device, by }
+            }
+            (WalletBody::Revoke { wallet, .. }, by) => Act::RevokeWallet { wallet, device, by },
+        },
+        _ => match record.body_as::<DeviceBody>()? {
+            DeviceBody::Add(_) => {
+                let (by, device) = joins.ok_or_else(missing)?;
+                Act::AddDevice { device, by }
+            }
+            DeviceBody::Revoke(device) => Act::RevokeDevice { device },
+        },
+    })
+}
+
+/// A wallet controls one account.
+async fn untaken(
+    on: &mut AnyConnection,
+    wallet: &protocol::chain::AccountId,
+    account: &RecordId,
+) -> Result<(), Error> {
+    match store::account_of_wallet(on, wallet).await? {
+        Some(owner) if owner != *account => Err(Refusal::conflict(
+            "wallet_taken",
+            "/body",
+            format!("{wallet} belongs to account {owner}; add a device to that one with device@1"),
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// A recovery rule, and what becomes of recoveries.
+async fn recover(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
+    let Accepted { record, received_at: now, .. } = accepted;
+    let author = record.account();
+    let words = Words::of(record)?;
+    let missing = || Error::Corrupt(format!("{} without a wallet's word", record.kind));
+    let (account, act) = match record.kind.as_str() {
+        "recovery-rule@1" => {
+            let rule = record.body_as::<RecoveryRuleBody>()?.rule()?;
+            for guardian in rule.iter().flat_map(|rule| &rule.guardians) {
+                if *guardian == author || !store::account_exists(on, guardian).await? {
+                    let told = format!("{guardian} must be an account of this hub, and another one");
+                    return Err(Refusal::rule("unknown_account", "/body/guardians", told).into());
+                }
+            }
+            (author, Act::SetRule { rule, by: words.by.ok_or_else(missing)?.wallet() })
+        }
+        "recovery@1" => {
+            let account = record.about()?;
+            let word = words.device.ok_or_else(missing)?;
+            untaken(on, &word.wallet(), &account).await?;
+            let (wallet, device) = (word.wallet(), word.device);
+            (account, Act::Ask { id: record.id, guardian: author, wallet, device })
+        }
+        kind => {
+            let id = record.about()?;
+            let found = standing::recovery(on, &id).await?;
+            let unknown =
+                || Refusal::rule("recovery_unknown", "/about", format!("there is no recovery {id}"));
+            let (account, recovery) = found.ok_or_else(unknown)?;
+            let act = match kind {
+                "recovery-approval@1" => Act::Approve { id, guardian: author },
+                "recovery-veto@1" if account == author => {
+                    Act::Veto { id, by: words.by.ok_or_else(missing)?.wallet() }
+                }
+                "recovery-veto@1" => return Err(unknown().into()),
+                _ => {
+                    let owner = store::account_of_wallet(on, &recovery.wallet).await?;
+                    Act::End { id, free: owner.is_none_or(|owner| owner == account) }
+                }
+            };
+            (account, act)
+        }
+    };
+    let control = standing::load(on, &account, record.about.as_ref()).await?;
+    let changes = control.decide(&act, *now).map_err(Refusal::from)?;
+    for change in &changes {
+        standing::write(on, &account, change, *now).await?;
+    }
+    for change in &changes {
+        if let Change::Recovery(id, recovery) = change {
+            let readers = readers(account, control.rule.as_ref(), recovery);
+            let told = json!({ "account": account, "recovery": id, "stage": recovery.stage.name() });
+            outbox::append(on, "recovery", &readers, &told).await?;
+        }
+    }
+    if changes.iter().any(|change| matches!(change, Change::AddWallet(_))) {
+        outbox::append(on, "account", &[Audience::Public], &json!({ "account": account })).await?;
+    }
+    Ok(())
+}
+
+/// Who may read of a recovery: the account, its guardians, and those who agreed.
+pub(super) fn readers(account: RecordId, rule: Option<&Rule>, recovery: &Recovery) -> Vec<Audience> {
+    let mut all = BTreeSet::from([account]);
+    all.extend(&recovery.approvals);
+    all.extend(rule.iter().flat_map(|rule| &rule.guardians));
+    all.into_iter().map(Audience::Account).collect()
 }

@@ -430,4 +430,29 @@ impl SignIn {
             resources: vec![device.to_string()],
         }
     }
+
+    /// The message by which `wallet` says `statement`, and nothing for any device, at a hub.
+    pub fn saying(
+        domain: &str,
+        uri: &str,
+        wallet: AccountId,
+        nonce: &str,
+        statement: String,
+        issued_at: Stamp,
+        expires_at: Stamp,
+    ) -> Self {
+        Self {
+            scheme: None,
+            domain: domain.to_owned(),
+            wallet,
+            statement: Some(statement),
+            uri: uri.to_owned(),
+            nonce: nonce.to_owned(),
+            issued_at: issued_at.to_string(),
+            expiration_time: Some(expires_at.to_string()),
+            not_before: None,
+            request_id: None,
+            resources: Vec::new(),
+        }
+    }
 }

@@ -1,13 +1,11 @@
 use protocol::chain::AccountId;
 use sqlx::{AnyConnection, Row};
 
+use super::model::ProfileBody;
 use crate::{
     error::Error,
     records::{Device, RecordId},
 };
-
-/// How many sessions a device may have at once.
-const SESSIONS_MAX: i64 = 16;
 
 /// An account as the projections have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,15 +13,10 @@ pub(crate) struct Account {
     pub id: RecordId,
     pub name: String,
     pub created_at: i64,
+    pub profile: Option<ProfileBody>,
     pub wallets: Vec<AccountId>,
     /// Each with whether it may speak.
     pub devices: Vec<(Device, bool)>,
-}
-
-/// A session that has not ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Session {
-    pub account: RecordId,
 }
 
 pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, Error>
@@ -80,6 +73,7 @@ pub(crate) async fn account(on: &mut AnyConnection, id: &RecordId) -> Result<Opt
         id: *id,
         name: row.try_get("name")?,
         created_at: row.try_get("created_at")?,
+        profile: profile(on, id).await?,
         wallets: wallets_of(on, id).await?,
         devices,
     }))
@@ -144,34 +138,27 @@ pub(crate) async fn device_speaks(
     row.map(|row| Ok(row.try_get::<Option<i64>, _>("revoked_at")?.is_none())).transpose()
 }
 
-/// How many devices the account has, those that were revoked included.
-pub(crate) async fn devices(on: &mut AnyConnection, account: &RecordId) -> Result<usize, Error> {
-    let count: i64 = sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM devices WHERE account = $1")
-        .bind(account.to_string())
-        .fetch_one(on)
-        .await?;
-    Ok(usize::try_from(count).unwrap_or(usize::MAX))
-}
-
 pub(crate) async fn add_device(
     on: &mut AnyConnection,
     account: &RecordId,
     device: &Device,
+    wallet: Option<&AccountId>,
     now: i64,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO devices (account, device, added_at, revoked_at) VALUES ($1, $2, $3, NULL)
-         ON CONFLICT (account, device) DO UPDATE SET revoked_at = NULL",
+        "INSERT INTO devices (account, device, wallet, added_at, revoked_at) VALUES ($1, $2, $3, $4, NULL)
+         ON CONFLICT (account, device) DO UPDATE SET wallet = $3, revoked_at = NULL",
     )
     .bind(account.to_string())
     .bind(device.to_string())
+    .bind(wallet.map(ToString::to_string))
     .bind(now)
     .execute(on)
     .await?;
     Ok(())
 }
 
-/// Takes the device's word away, and with it every session: one that comes back begins anew.
+/// Takes the device's word away, and with it every session and token: one that comes back begins anew.
 pub(crate) async fn revoke_device(
     on: &mut AnyConnection,
     account: &RecordId,
@@ -216,56 +203,33 @@ pub(crate) async fn use_nonce(
     Ok(used.rows_affected() == 1)
 }
 
-/// Keeps a session, forgets those that have expired, and ends the device's oldest beyond [`SESSIONS_MAX`].
-pub(crate) async fn add_session(
+/// What an account says of itself, in place of what it said before.
+pub(crate) async fn put_profile(
     on: &mut AnyConnection,
-    token_hash: &str,
     account: &RecordId,
-    device: &Device,
-    expires_at: i64,
+    profile: &ProfileBody,
     now: i64,
 ) -> Result<(), Error> {
-    sqlx::query("DELETE FROM sessions WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
+    let body =
+        serde_json::to_string(profile).map_err(|error| Error::Corrupt(format!("identity: {error}")))?;
     sqlx::query(
-        "DELETE FROM sessions WHERE account = $1 AND device = $2 AND token_hash NOT IN
-         (SELECT token_hash FROM sessions WHERE account = $1 AND device = $2
-          ORDER BY expires_at DESC, token_hash LIMIT $3)",
+        "INSERT INTO profiles (account, body, updated_at) VALUES ($1, $2, $3)
+         ON CONFLICT (account) DO UPDATE SET body = $2, updated_at = $3",
     )
     .bind(account.to_string())
-    .bind(device.to_string())
-    .bind(SESSIONS_MAX - 1)
-    .execute(&mut *on)
+    .bind(body)
+    .bind(now)
+    .execute(on)
     .await?;
-    sqlx::query("INSERT INTO sessions (token_hash, account, device, expires_at) VALUES ($1, $2, $3, $4)")
-        .bind(token_hash)
-        .bind(account.to_string())
-        .bind(device.to_string())
-        .bind(expires_at)
-        .execute(on)
-        .await?;
     Ok(())
 }
 
-/// The session of a token, unless it has expired or its device was revoked since.
-pub(crate) async fn session(
-    on: &mut AnyConnection,
-    token_hash: &str,
-    now: i64,
-) -> Result<Option<Session>, Error> {
-    let account: Option<String> = sqlx::query_scalar(
-        "SELECT sessions.account FROM sessions
-         JOIN devices ON devices.account = sessions.account AND devices.device = sessions.device
-         WHERE sessions.token_hash = $1 AND sessions.expires_at > $2 AND devices.revoked_at IS NULL",
-    )
-    .bind(token_hash)
-    .bind(now)
-    .fetch_optional(on)
-    .await?;
-    account.map(|account| Ok(Session { account: parse(&account)? })).transpose()
-}
-
-pub(crate) async fn end_session(on: &mut AnyConnection, token_hash: &str) -> Result<bool, Error> {
-    let ended =
-        sqlx::query("DELETE FROM sessions WHERE token_hash = $1").bind(token_hash).execute(on).await?;
-    Ok(ended.rows_affected() == 1)
+async fn profile(on: &mut AnyConnection, account: &RecordId) -> Result<Option<ProfileBody>, Error> {
+    let body: Option<String> = sqlx::query_scalar("SELECT body FROM profiles WHERE account = $1")
+        .bind(account.to_string())
+        .fetch_optional(on)
+        .await?;
+    body.map(|body| serde_json::from_str(&body))
+        .transpose()
+        .map_err(|error| Error::Corrupt(format!("identity: {error}")))
 }

@@ -12,7 +12,7 @@ use protocol::{
     wire::feed::CallOutcome,
 };
 
-use super::model::Authorisation;
+use super::model::Word;
 use crate::{
     chain::Indexers,
     error::{Error, Refusal},
@@ -41,9 +41,9 @@ impl Scheme {
 }
 
 /// Who can say whether the wallet signed the message; none when it certainly did not.
-pub(crate) fn signed(authorisation: &Authorisation) -> Option<Signed> {
-    let Authorisation { text, signature, .. } = authorisation;
-    match authorisation.wallet().address {
+pub(crate) fn signed(word: &Word) -> Option<Signed> {
+    let Word { text, signature, .. } = word;
+    match word.wallet().address {
         Address::Evm(wallet) => {
             let hash = eip191_hash_message(text);
             let by_key = evm::recover(hash, signature) == Ok(wallet);
@@ -53,13 +53,13 @@ pub(crate) fn signed(authorisation: &Authorisation) -> Option<Signed> {
     }
 }
 
-pub(super) async fn verify(indexers: &Indexers, authorisation: &Authorisation) -> Result<Scheme, Error> {
-    let wallet = authorisation.wallet();
-    let tried = match (wallet.address, signed(authorisation)) {
+pub(super) async fn verify(indexers: &Indexers, word: &Word) -> Result<Scheme, Error> {
+    let wallet = word.wallet();
+    let tried = match (wallet.address, signed(word)) {
         (Address::Evm(_), Some(Signed::ByKey)) => return Ok(Scheme::Eip191),
         (Address::Solana(_), Some(Signed::ByKey)) => return Ok(Scheme::Ed25519),
         (_, Some(Signed::AskContract(hash))) => {
-            if contract_accepts(indexers, wallet, hash, &authorisation.signature).await? {
+            if contract_accepts(indexers, wallet, hash, &word.signature).await? {
                 return Ok(Scheme::Erc1271);
             }
             "EIP-191 and ERC-1271"
@@ -67,7 +67,7 @@ pub(super) async fn verify(indexers: &Indexers, authorisation: &Authorisation) -
         (_, None) => "Ed25519",
     };
     let told = format!("the signature is not {wallet}'s over this message ({tried} tried)");
-    Err(Refusal::access("wallet_signature", "/body", told).into())
+    Err(Refusal::access("wallet_signature", word.field.clone(), told).into())
 }
 
 /// Whether the contract at `wallet` holds the signature of `hash` good (ERC-1271).

@@ -26,7 +26,7 @@ pub(crate) use api::treasury;
 pub use api::{EntryView, StandingView, StatementView};
 pub(crate) use doors::{decided, governor, set_floor, signed};
 pub use room::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody};
-pub(crate) use room::{TABLES, apply, check, say_assets};
+pub(crate) use room::{TABLES, apply, check, needs_credit, say_assets};
 pub(crate) use sql::texts;
 pub(crate) use timer::run as run_timer;
 pub use verify::Verified;

@@ -8,7 +8,9 @@ use service::db::Write;
 use sqlx::AnyConnection;
 
 use super::{
-    model::{AMOUNT_MAX, Asset, AssetRules, Hold, Holder, Issuer, Key, Kind, OperationId},
+    model::{
+        AMOUNT_MAX, Account, Asset, AssetRules, Hold, Holder, Issuer, Key, Kind, OperationId, difference,
+    },
     post::{Batch, Leg, Operation, Refused},
     rules::{Authority, Purpose},
     store::{self, corrupt},
@@ -215,6 +217,26 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
     let audience: Vec<Audience> = parties.into_iter().map(Audience::Account).collect();
     outbox::append(on, "ledger", &audience, &json!({ "record": record.id, "type": record.kind })).await?;
     Ok(Vec::new())
+}
+
+/// Whether the author has less than a record takes from it, and a limit that allows that.
+pub(crate) async fn needs_credit(on: &mut AnyConnection, record: &Record) -> Result<bool, Error> {
+    let (asset, amount) = match record.kind.as_str() {
+        "transfer@1" => {
+            let TransferBody { asset, amount, .. } = record.body_as()?;
+            (asset, amount)
+        }
+        "hold@1" => {
+            let HoldBody { asset, amount, .. } = record.body_as()?;
+            (asset, amount)
+        }
+        _ => return Ok(false),
+    };
+    let key = Key::member(asset, record.account());
+    let Some((rules, _)) = store::asset(on, asset).await? else { return Ok(false) };
+    let account = store::account(on, &key).await?.unwrap_or_else(|| Account::empty(key));
+    let available = difference(account.balance, account.held);
+    Ok(account.floor(&rules) < 0 && available.is_none_or(|available| available < amount))
 }
 
 /// The hold that a record is about, and its parties; nobody else learns whether there is one.

@@ -34,7 +34,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
         return Err(Refusal::rule(
             "foreign_wallet",
             "/body/pay_to",
-            format!("{wallet} is no wallet of the author: link it with identity@1"),
+            format!("{wallet} is no wallet of the author: link it with wallet@1"),
         )
         .into());
     }

@@ -14,6 +14,7 @@
 //!
 //! In the hub:
 //! - `room.rs`: what `submit` asks, and the hub's own credential
+//! - `personhood.rs`: what the hub says of a person
 //! - `openid.rs`, `offers.rs`: OpenID4VCI over HTTP; `verifier.rs`: presentations over HTTP
 //! - `store.rs`, `api.rs`, `lists.rs` (the lists over HTTP), `scores.rs`, `bundles.rs` (what they are named after, over HTTP)
 
@@ -28,6 +29,7 @@ pub mod model;
 mod offers;
 mod openid;
 pub mod presentation;
+pub(crate) mod personhood;
 mod room;
 pub mod score;
 mod scores;

@@ -370,9 +370,9 @@ fn word_of(credential: &Credential) -> Result<Option<identity::Authorisation>, R
 /// # Errors
 /// The authorisation cannot be read.
 pub fn wallet_question(credential: &Credential) -> Result<Option<(AccountId, B256, Bytes)>, Refusal> {
-    Ok(word_of(credential)?.and_then(|word| match identity::signed(&word)? {
+    Ok(word_of(credential)?.and_then(|word| match identity::signed(&word.word)? {
         Signed::ByKey => None,
-        Signed::AskContract(hash) => Some((word.wallet(), hash, Bytes::from(word.signature))),
+        Signed::AskContract(hash) => Some((word.wallet(), hash, Bytes::from(word.word.signature))),
     }))
 }
 
@@ -394,7 +394,7 @@ fn check_authorisation(
     if word.device != credential.issuer {
         return refuse(format!("it is for the device {}, not {}", word.device, credential.issuer));
     }
-    match (identity::signed(&word), facts.contract_wallet) {
+    match (identity::signed(&word.word), facts.contract_wallet) {
         (Some(Signed::ByKey), _) | (Some(Signed::AskContract(_)), Some(true)) => Ok(()),
         (Some(Signed::AskContract(_)), Some(false)) => {
             refuse(format!("the contract {party} does not hold the signature good"))

@@ -22,9 +22,14 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, config::Config, records::RecordId, rooms::Room};
+use crate::{
+    Error,
+    config::{Config, Personhood},
+    records::RecordId,
+    rooms::Room,
+};
 
-pub(crate) use person::{Person, account, message, signed};
+pub(crate) use person::{Person, account, message, says, signed};
 pub(crate) use wallet::Wallet;
 pub(crate) use window::Window;
 
@@ -111,6 +116,7 @@ impl TestHub {
                 .map(|chain| (chain, "http://127.0.0.1:1".to_owned()))
                 .into(),
             relayer_key: RELAYER_KEY.to_owned(),
+            personhood: Personhood::Open,
             ..Config::default()
         };
         change(&mut config);
@@ -164,6 +170,14 @@ impl TestHub {
 
     pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
         self.ask(self.request(reqwest::Method::GET, path).bearer_auth(token)).await
+    }
+
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: &Value) -> Answer {
+        self.ask(self.request(reqwest::Method::POST, path).bearer_auth(token).json(body)).await
+    }
+
+    pub(crate) async fn delete_as(&self, token: &str, path: &str) -> Answer {
+        self.ask(self.request(reqwest::Method::DELETE, path).bearer_auth(token)).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{TestHub, Wallet, trade};
 use crate::{
-    identity::{SignIn, session_request},
+    identity::{SignIn, add_statement, session_request},
     records::{DeviceKey, Draft, RecordId, Stamp},
 };
 
@@ -29,6 +29,23 @@ pub(crate) async fn message(hub: &TestHub, wallet: impl Into<Address>, device: &
         text("issued_at").parse().unwrap(),
         text("expiration_time").parse().unwrap(),
     )
+}
+
+/// What a wallet says, with a fresh nonce of the hub: `{message, signature}`.
+pub(crate) async fn says(hub: &TestHub, wallet: &Wallet, statement: String) -> Value {
+    let fields = hub.get("/v1/sign-in/nonce").await.body;
+    let text = |name: &str| fields[name].as_str().unwrap().to_owned();
+    let message = SignIn::saying(
+        &text("domain"),
+        &text("uri"),
+        account(wallet.address()),
+        &text("nonce"),
+        statement,
+        text("issued_at").parse().unwrap(),
+        text("expiration_time").parse().unwrap(),
+    )
+    .to_string();
+    json!({ "message": message, "signature": signed(wallet, &message) })
 }
 
 pub(crate) fn signed(wallet: &Wallet, message: &str) -> String {
@@ -83,6 +100,13 @@ impl Person {
         let record = Self::identity(hub, &message, &wallet, &device, "Somebody");
         let account = hub.say(&record).await;
         Self { wallet, device, account }
+    }
+
+    /// The body of a `wallet@1` by which this wallet joins the account.
+    pub(crate) async fn joining(&self, hub: &TestHub, wallet: &Wallet) -> Value {
+        let text = message(hub, wallet.address(), &self.device).await.to_string();
+        let by = says(hub, &self.wallet, add_statement(&self.account, &account(wallet.address()))).await;
+        json!({ "add": { "message": text, "signature": signed(wallet, &text), "by": by } })
     }
 
     /// The wallet's account on the tests' chain of its kind.

@@ -1,0 +1,229 @@
+//! `earnest identity`: who controls an account, who may recover it, and that somebody is a person.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use hub::{
+    access::Audience,
+    identity::{
+        AccountView, Claim, RecoveriesView, RecoveryRuleBody, RecoveryStepBody, RecoveryVetoBody,
+        WalletAuthorisation, WalletBody, revoke_statement, rule_statement, veto_statement,
+    },
+    records::RecordId,
+};
+use protocol::chain::AccountId;
+use serde::Serialize;
+
+use super::{
+    Session,
+    account::{Key, chain_of},
+    record_id,
+};
+use crate::client::profile::Profile;
+
+/// Who controls an account.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Show what controls an account, and whether it is a person: yours, or the one with this id
+    Show {
+        /// Another account
+        #[arg(value_parser = record_id)]
+        id: Option<RecordId>,
+    },
+    /// Take a wallet away from your account, by the word of one that stays; devices that stand by its word are silent then
+    RevokeWallet {
+        /// The wallet, CAIP-10
+        wallet: AccountId,
+    },
+    /// Show the hub that you are a person
+    #[command(after_help = "Examples:\n  earnest --as ida identity person --brightid\n  \
+        earnest --as ida identity person --registry eip155:1:0x… --wallet eip155:1:0x…")]
+    Person {
+        /// BrightID has linked you to your account's id
+        #[arg(long, conflicts_with_all = ["registry", "wallet"])]
+        brightid: bool,
+        /// The Proof of Humanity registry in which a wallet of yours stands, CAIP-10
+        #[arg(long, requires = "wallet")]
+        registry: Option<AccountId>,
+        /// That wallet, CAIP-10
+        #[arg(long, requires = "registry")]
+        wallet: Option<AccountId>,
+    },
+    /// Say who may give your account to another wallet when you have lost yours; without guardians nobody may
+    #[command(
+        after_help = "Example:\n  earnest --as ida identity guard zQmBen… zQmCarl… zQmDora… --threshold 2 --delay-hours 168"
+    )]
+    Guard {
+        /// Accounts that you trust, at most 8
+        #[arg(value_parser = record_id)]
+        guardians: Vec<RecordId>,
+        /// How many of them have to agree
+        #[arg(long, default_value_t = 0)]
+        threshold: u8,
+        /// How long you may veto then, 24 to 2160
+        #[arg(long, default_value_t = 0)]
+        delay_hours: u32,
+    },
+    /// Show your recovery rule, the accounts that you guard, and recoveries of them
+    Recoveries,
+    /// As who has lost everything: write down what a new wallet says, for a guardian to hand in within ten minutes
+    #[command(after_help = "Example:\n  earnest --as ida-again identity ask > word.json")]
+    Ask {
+        #[command(flatten)]
+        key: Key,
+    },
+    /// As a guardian: hand in what the new wallet of somebody who lost an account said
+    #[command(after_help = "Example:\n  earnest --as ben identity recover zQmIda… word.json")]
+    Recover {
+        /// The account
+        #[arg(value_parser = record_id)]
+        account: RecordId,
+        /// What `identity ask` wrote
+        word: PathBuf,
+    },
+    /// As another guardian: agree to a recovery
+    Approve {
+        /// The recovery
+        #[arg(value_parser = record_id)]
+        recovery: RecordId,
+    },
+    /// Say no to a recovery of your account, with a wallet of it
+    Veto {
+        /// The recovery
+        #[arg(value_parser = record_id)]
+        recovery: RecordId,
+    },
+    /// After a recovery: take the account over on this machine
+    TakeOver {
+        /// The account
+        #[arg(value_parser = record_id)]
+        account: RecordId,
+        /// The recovery
+        #[arg(value_parser = record_id)]
+        recovery: RecordId,
+    },
+}
+
+/// Does it.
+pub async fn run(session: &Session, verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Show { id } => {
+            let id = id.map_or_else(|| session.profile()?.account(), Ok)?;
+            let view: AccountView = session.hub()?.http.get(&format!("/v1/accounts/{id}")).await?;
+            let proofs = view.personhood.iter().map(|one| format!("{} until {}", one.provider, one.until));
+            let proofs: Vec<String> = proofs.collect();
+            session.output.one(
+                &view,
+                &[
+                    ("account", id.to_string()),
+                    ("controllers", view.controllers.join("\n")),
+                    ("person", if proofs.is_empty() { "not shown".to_owned() } else { proofs.join("\n") }),
+                ],
+            )
+        }
+        Verb::RevokeWallet { wallet } => {
+            let (hub, profile) = (session.hub()?, session.profile()?);
+            let by = hub.controller(&profile, Some(wallet)).await?;
+            let by = hub.word(&profile, by, revoke_statement(&profile.account()?, &wallet)).await?;
+            say(session, "wallet@1", &WalletBody::Revoke { wallet, by }, None).await
+        }
+        Verb::Person { brightid: true, .. } => say(session, "personhood@1", &Claim::BrightId {}, None).await,
+        Verb::Person { registry: Some(registry), wallet: Some(wallet), .. } => {
+            say(session, "personhood@1", &Claim::ProofOfHumanity { registry, wallet }, None).await
+        }
+        Verb::Person { .. } => bail!("name who can say so: --brightid, or --registry and --wallet"),
+        Verb::Guard { mut guardians, threshold, delay_hours } => {
+            let (hub, profile) = (session.hub()?, session.profile()?);
+            guardians.sort();
+            let statement = rule_statement(&profile.account()?, &guardians, threshold, delay_hours);
+            let by = hub.controller(&profile, None).await?;
+            let by = hub.word(&profile, by, statement).await?;
+            let body = RecoveryRuleBody { guardians: guardians.clone(), threshold, delay_hours, by };
+            say(session, "recovery-rule@1", &body, Some((None, guardians))).await
+        }
+        Verb::Recoveries => {
+            let view: RecoveriesView = session.member().await?.get("/v1/recovery").await?;
+            let rows = view
+                .recoveries
+                .iter()
+                .map(|one| {
+                    let agreed = one.approvals.len().to_string();
+                    let (id, account) = (one.id.to_string(), one.account.to_string());
+                    vec![id, account, one.wallet.to_string(), one.stage.clone(), agreed, one.ends.to_string()]
+                })
+                .collect();
+            let heading = ["recovery", "account", "new wallet", "stage", "agreed", "ends"];
+            session.output.many(&view, &heading, rows)
+        }
+        Verb::Ask { key } => {
+            let folder = session.folder()?;
+            let solana = key.is_of_solana();
+            let profile = match Profile::open(&folder) {
+                Ok(profile) if profile.account.is_none() => profile,
+                Ok(_) => bail!("--as: this person has an account; name one that is new"),
+                Err(_) => Profile::create(&folder, &session.called()?, key.first()?)?,
+            };
+            let solana = solana || profile.wallet.evm.is_none();
+            let wallet = profile.wallet.account(chain_of(session, solana).await?)?;
+            let word = session.hub()?.word_for(&profile, wallet, profile.device.device()).await?;
+            crate::output::print(&serde_json::to_string(&word)?)
+        }
+        Verb::Recover { account, word } => {
+            let text = std::fs::read_to_string(&word).with_context(|| word.display().to_string())?;
+            let body: WalletAuthorisation =
+                serde_json::from_str(&text).with_context(|| word.display().to_string())?;
+            say(session, "recovery@1", &body, Some((Some(account), vec![account]))).await
+        }
+        Verb::Approve { recovery } => {
+            let readers = vec![session.profile()?.account()?];
+            say(session, "recovery-approval@1", &RecoveryStepBody {}, Some((Some(recovery), readers))).await
+        }
+        Verb::Veto { recovery } => {
+            let (hub, profile) = (session.hub()?, session.profile()?);
+            let account = profile.account()?;
+            let by = hub.controller(&profile, None).await?;
+            let by = hub.word(&profile, by, veto_statement(&account, &recovery)).await?;
+            let about = Some((Some(recovery), vec![account]));
+            say(session, "recovery-veto@1", &RecoveryVetoBody { by }, about).await
+        }
+        Verb::TakeOver { account, recovery } => {
+            let mut profile = session.profile()?;
+            let view: AccountView = session.hub()?.http.get(&format!("/v1/accounts/{account}")).await?;
+            let device = profile.device.device();
+            if !view.devices.iter().any(|one| one.authorised && one.device == device) {
+                bail!(
+                    "{account} is not this person's: its recovery has not ended, or went to another wallet"
+                );
+            }
+            for wallet in &view.wallets {
+                if profile.wallet.account(wallet.chain).is_ok_and(|own| own == *wallet) {
+                    profile.words.insert(wallet.to_string(), recovery);
+                }
+            }
+            profile.account = Some(account);
+            profile.save()?;
+            session.output.one(&view, &[("account", account.to_string()), ("name", view.name.clone())])
+        }
+    }
+}
+
+/// Says something of the account; of recoveries, what they are about and who may read it besides the author.
+async fn say(
+    session: &Session,
+    kind: &str,
+    body: &impl Serialize,
+    between: Option<(Option<RecordId>, Vec<RecordId>)>,
+) -> Result<()> {
+    let member = session.member().await?;
+    let mut draft = member.draft(kind, body)?;
+    if let Some((about, readers)) = between {
+        let mut readers: Vec<Audience> = readers.into_iter().map(Audience::Account).collect();
+        if readers.is_empty() {
+            readers.push(Audience::Account(member.account));
+        }
+        draft = draft.only_for(readers);
+        draft.about = about;
+    }
+    session.accepted("record", &member.say(&draft).await?)
+}

@@ -1,0 +1,80 @@
+//! The one place where tokens are looked at: before every route of the hub.
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use service::http::Problem;
+
+use super::{
+    model::Reader,
+    scope::{Caller, Need, allows, need},
+};
+use crate::{Hub, communities, error::Error, identity};
+
+/// The longest token that is looked at.
+const TOKEN_MAX: usize = 128;
+
+/// Finds out who is asking and whether the token is for this route; the handler finds [`Caller`] in the request.
+pub(crate) async fn guard(State(hub): State<Hub>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let need = need(request.method(), route);
+    if need != Need::Nothing {
+        match caller(&hub, request.headers(), need).await {
+            Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
+            Ok(None) => {}
+            Err(problem) => return problem.into_response(),
+        }
+    }
+    next.run(request).await
+}
+
+async fn caller(hub: &Hub, headers: &HeaderMap, need: Need) -> Result<Option<Caller>, Problem> {
+    let Some(token) = bearer(headers)? else { return Ok(None) };
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let caller = identity::caller(&mut on, token, hub.clock.now_ms()).await?.ok_or_else(no_session)?;
+    allows(&caller, need).map_err(|told| Problem::forbidden(told).by_rule("scope"))?;
+    Ok(Some(caller))
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    headers
+        .get(header::AUTHORIZATION)
+        .map(|value| {
+            value
+                .to_str()
+                .ok()
+                .and_then(|value| value.strip_prefix("Bearer "))
+                .filter(|token| token.len() <= TOKEN_MAX)
+                .ok_or_else(no_session)
+        })
+        .transpose()
+}
+
+fn no_session() -> Problem {
+    Problem::unauthenticated("there is no such session, or it has ended; POST /v1/sessions opens one")
+}
+
+/// Somebody with a token that stands, or 401.
+impl FromRequestParts<Hub> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Hub) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(no_session)
+    }
+}
+
+/// Who is asking: a stranger without a token; with one, its account.
+impl FromRequestParts<Hub> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> Result<Self, Problem> {
+        let Some(caller) = parts.extensions.get::<Caller>() else { return Ok(Self::stranger()) };
+        let account = caller.account;
+        let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+        let roles = communities::roles_of(&mut on, &account).await?;
+        Ok(Self { account: Some(account), roles })
+    }
+}

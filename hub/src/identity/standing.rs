@@ -1,0 +1,219 @@
+//! What the rules of control look at, in its tables: read whole for one account, written change by change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{AnyConnection, Row, any::AnyRow};
+
+use super::{
+    control::{Change, Control, Recovery, Rule, Standing},
+    store::{self, parse},
+};
+use crate::{
+    error::Error,
+    records::{Device, RecordId},
+};
+
+fn corrupt(error: impl std::fmt::Display) -> Error {
+    Error::Corrupt(format!("identity: {error}"))
+}
+
+fn accounts(text: &str) -> Result<BTreeSet<RecordId>, Error> {
+    serde_json::from_str(text).map_err(corrupt)
+}
+
+fn listed(accounts: &BTreeSet<RecordId>) -> Result<String, Error> {
+    serde_json::to_string(accounts).map_err(corrupt)
+}
+
+/// What an account stands on, with the recoveries that are open and the one that is asked for.
+pub(super) async fn load(
+    on: &mut AnyConnection,
+    account: &RecordId,
+    recovery: Option<&RecordId>,
+) -> Result<Control, Error> {
+    let wallets = store::wallets_of(on, account).await?.into_iter().collect();
+    let mut devices = BTreeMap::new();
+    let rows = sqlx::query("SELECT device, wallet, revoked_at FROM devices WHERE account = $1")
+        .bind(account.to_string())
+        .fetch_all(&mut *on)
+        .await?;
+    for row in &rows {
+        let device: Device = parse(row.try_get("device")?)?;
+        let wallet: Option<String> = row.try_get("wallet")?;
+        let revoked: Option<i64> = row.try_get("revoked_at")?;
+        let wallet = wallet.as_deref().map(parse).transpose()?;
+        devices.insert(device, Standing { wallet, speaks: revoked.is_none() });
+    }
+    let rows = sqlx::query(
+        "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at FROM recoveries
+         WHERE account = $1 AND (stage IN ('asked', 'waiting') OR id = $2)",
+    )
+    .bind(account.to_string())
+    .bind(recovery.map_or_else(String::new, ToString::to_string))
+    .fetch_all(&mut *on)
+    .await?;
+    let mut recoveries = BTreeMap::new();
+    for row in &rows {
+        let (id, _, recovery) = read(row)?;
+        recoveries.insert(id, recovery);
+    }
+    Ok(Control { wallets, devices, rule: rule(on, account).await?, recoveries })
+}
+
+/// The recovery rule of an account.
+pub(super) async fn rule(on: &mut AnyConnection, account: &RecordId) -> Result<Option<Rule>, Error> {
+    let row = sqlx::query("SELECT guardians, threshold, delay_ms FROM recovery_rules WHERE account = $1")
+        .bind(account.to_string())
+        .fetch_optional(on)
+        .await?;
+    row.map(|row| {
+        let threshold: i64 = row.try_get("threshold")?;
+        Ok(Rule {
+            guardians: accounts(row.try_get("guardians")?)?,
+            threshold: u8::try_from(threshold).map_err(corrupt)?,
+            delay_ms: row.try_get("delay_ms")?,
+        })
+    })
+    .transpose()
+}
+
+fn read(row: &AnyRow) -> Result<(RecordId, RecordId, Recovery), Error> {
+    let recovery = Recovery {
+        wallet: parse(row.try_get("wallet")?)?,
+        device: parse(row.try_get("device")?)?,
+        asked_by: parse(row.try_get("asked_by")?)?,
+        approvals: accounts(row.try_get("approvals")?)?,
+        stage: parse(row.try_get("stage")?)?,
+        ends_at: row.try_get("ends_at")?,
+    };
+    Ok((parse(row.try_get("id")?)?, parse(row.try_get("account")?)?, recovery))
+}
+
+/// A recovery and whose account it is about.
+pub(super) async fn recovery(
+    on: &mut AnyConnection,
+    id: &RecordId,
+) -> Result<Option<(RecordId, Recovery)>, Error> {
+    let row = sqlx::query(
+        "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at FROM recoveries WHERE id = $1",
+    )
+    .bind(id.to_string())
+    .fetch_optional(on)
+    .await?;
+    row.map(|row| read(&row).map(|(_, account, recovery)| (account, recovery))).transpose()
+}
+
+/// The newest recoveries of an account's own, and of those that it guards: id, account, recovery.
+pub(super) async fn recoveries_of(
+    on: &mut AnyConnection,
+    account: &RecordId,
+    limit: i64,
+) -> Result<Vec<(RecordId, RecordId, Recovery)>, Error> {
+    let rows = sqlx::query(
+        "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at FROM recoveries
+         WHERE account = $1
+            OR account IN (SELECT account FROM guardians WHERE guardian = $1)
+         ORDER BY ends_at DESC, id LIMIT $2",
+    )
+    .bind(account.to_string())
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(read).collect()
+}
+
+/// The accounts that an account guards.
+pub(super) async fn guarded_by(
+    on: &mut AnyConnection,
+    guardian: &RecordId,
+    limit: i64,
+) -> Result<Vec<RecordId>, Error> {
+    let found: Vec<String> =
+        sqlx::query_scalar("SELECT account FROM guardians WHERE guardian = $1 ORDER BY account LIMIT $2")
+            .bind(guardian.to_string())
+            .bind(limit)
+            .fetch_all(on)
+            .await?;
+    found.iter().map(|id| parse(id)).collect()
+}
+
+/// Open recoveries whose time is over, the oldest first.
+pub(super) async fn over(on: &mut AnyConnection, now: i64, limit: i64) -> Result<Vec<RecordId>, Error> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM recoveries WHERE stage IN ('asked', 'waiting') AND ends_at <= $1
+         ORDER BY ends_at, id LIMIT $2",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    ids.iter().map(|id| parse(id)).collect()
+}
+
+/// Makes a change.
+pub(super) async fn write(
+    on: &mut AnyConnection,
+    account: &RecordId,
+    change: &Change,
+    now: i64,
+) -> Result<(), Error> {
+    match change {
+        Change::AddWallet(wallet) => store::add_wallet(on, account, wallet, now).await,
+        Change::DropWallet(wallet) => {
+            sqlx::query("DELETE FROM wallets WHERE wallet = $1 AND account = $2")
+                .bind(wallet.to_string())
+                .bind(account.to_string())
+                .execute(on)
+                .await?;
+            Ok(())
+        }
+        Change::Device(device, Standing { wallet, speaks: true }) => {
+            store::add_device(on, account, device, wallet.as_ref(), now).await
+        }
+        Change::Device(device, _) => store::revoke_device(on, account, device, now).await,
+        Change::Rule(rule) => set_rule(on, account, rule.as_ref()).await,
+        Change::Recovery(id, recovery) => {
+            sqlx::query(
+                "INSERT INTO recoveries (id, account, wallet, device, asked_by, approvals, stage, ends_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 ON CONFLICT (id) DO UPDATE SET approvals = $6, stage = $7, ends_at = $8",
+            )
+            .bind(id.to_string())
+            .bind(account.to_string())
+            .bind(recovery.wallet.to_string())
+            .bind(recovery.device.to_string())
+            .bind(recovery.asked_by.to_string())
+            .bind(listed(&recovery.approvals)?)
+            .bind(recovery.stage.name())
+            .bind(recovery.ends_at)
+            .execute(on)
+            .await?;
+            Ok(())
+        }
+    }
+}
+
+async fn set_rule(on: &mut AnyConnection, account: &RecordId, rule: Option<&Rule>) -> Result<(), Error> {
+    for table in ["recovery_rules", "guardians"] {
+        let sql = sqlx::AssertSqlSafe(format!("DELETE FROM {table} WHERE account = $1"));
+        sqlx::query(sql).bind(account.to_string()).execute(&mut *on).await?;
+    }
+    let Some(rule) = rule else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO recovery_rules (account, guardians, threshold, delay_ms) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(account.to_string())
+    .bind(listed(&rule.guardians)?)
+    .bind(i64::from(rule.threshold))
+    .bind(rule.delay_ms)
+    .execute(&mut *on)
+    .await?;
+    for guardian in &rule.guardians {
+        sqlx::query("INSERT INTO guardians (guardian, account) VALUES ($1, $2)")
+            .bind(guardian.to_string())
+            .bind(account.to_string())
+            .execute(&mut *on)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! The rules of control alone: the table of recoveries, and random histories.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{collection::vec, prelude::*};
+use protocol::chain::AccountId;
+use serde_json::json;
+
+use crate::{
+    identity::control::{
+        ASK_LIFE_MS, Act, Change, Control, DEVICES_MAX, Refused, Rule, Stage, Step, WALLETS_MAX, step,
+    },
+    records::{Device, DeviceKey, RecordId},
+    testing::{Person, account},
+};
+
+const DELAY_MS: i64 = 1_000;
+
+fn record(number: usize) -> RecordId {
+    RecordId::of(&json!({ "number": number })).unwrap()
+}
+
+fn wallet(number: usize) -> AccountId {
+    account(Person::keys(u8::try_from(number + 1).unwrap()).0.address())
+}
+
+fn device(number: usize) -> Device {
+    DeviceKey::from_seed([u8::try_from(number + 1).unwrap(); 32]).device()
+}
+
+fn rule(guardians: usize, threshold: u8) -> Rule {
+    Rule { guardians: (0..guardians).map(record).collect(), threshold, delay_ms: DELAY_MS }
+}
+
+fn act(control: &mut Control, act: &Act, now: i64) -> Result<(), Refused> {
+    for change in control.decide(act, now)? {
+        control.apply(change);
+    }
+    Ok(())
+}
+
+fn begun() -> Control {
+    let mut control = Control::default();
+    act(&mut control, &Act::Begin { wallet: wallet(0), device: device(0) }, 0).unwrap();
+    control
+}
+
+#[test]
+fn every_stage_and_step() {
+    use Stage::{Asked, Lapsed, Recovered, Vetoed, Waiting};
+    let steps = [Step::Approve, Step::Suffice, Step::Veto, Step::TimeOver, Step::Overtaken];
+    let closed = |stage| [(); 5].map(|()| Err(Refused::Closed(stage)));
+    for (stage, expected) in [
+        (Asked, [Ok(Asked), Ok(Waiting), Ok(Vetoed), Ok(Lapsed), Ok(Lapsed)]),
+        (Waiting, [Err(Refused::Enough), Err(Refused::Enough), Ok(Vetoed), Ok(Recovered), Ok(Lapsed)]),
+        (Recovered, closed(Recovered)),
+        (Vetoed, closed(Vetoed)),
+        (Lapsed, closed(Lapsed)),
+    ] {
+        assert_eq!(steps.map(|one| step(stage, one)), expected, "{stage:?}");
+        assert_eq!(stage.name().parse(), Ok(stage));
+    }
+    assert!("open".parse::<Stage>().is_err());
+}
+
+#[test]
+fn the_last_wallet_stays_and_only_wallets_that_stay_speak() {
+    let mut control = begun();
+    let revoke =
+        |wallet_, by| Act::RevokeWallet { wallet: wallet(wallet_), device: device(0), by: wallet(by) };
+    assert_eq!(act(&mut control, &revoke(0, 0), 1), Err(Refused::LastWallet(wallet(0))));
+    let add = |joins, by| Act::AddWallet { wallet: wallet(joins), device: device(joins), by: wallet(by) };
+    assert_eq!(act(&mut control, &add(1, 1), 1), Err(Refused::ForeignWallet(wallet(1))));
+    act(&mut control, &add(1, 0), 1).unwrap();
+    assert_eq!(act(&mut control, &revoke(2, 0), 1), Err(Refused::ForeignWallet(wallet(2))));
+    assert_eq!(act(&mut control, &revoke(0, 0), 1), Err(Refused::OwnWord));
+    act(&mut control, &Act::AddDevice { device: device(5), by: wallet(0) }, 1).unwrap();
+    // Devices 0 and 5 stand by wallet 0; the one that signs goes over to wallet 1, the other is silent.
+    act(&mut control, &revoke(0, 1), 2).unwrap();
+    assert_eq!(control.wallets, BTreeSet::from([wallet(1)]));
+    assert_eq!(
+        (control.devices[&device(0)].speaks, control.devices[&device(0)].wallet),
+        (true, Some(wallet(1)))
+    );
+    assert!(control.devices[&device(1)].speaks && !control.devices[&device(5)].speaks);
+    let unknown = Err(Refused::UnknownDevice(device(5)));
+    assert_eq!(act(&mut control, &Act::RevokeDevice { device: device(5) }, 2), unknown);
+}
+
+#[test]
+fn an_account_has_room_for_so_many() {
+    let mut control = begun();
+    for number in 1..WALLETS_MAX {
+        let add = Act::AddWallet { wallet: wallet(number), device: device(0), by: wallet(0) };
+        act(&mut control, &add, 1).unwrap();
+    }
+    let add = |number| Act::AddWallet { wallet: wallet(number), device: device(0), by: wallet(0) };
+    assert_eq!(act(&mut control, &add(WALLETS_MAX), 1), Err(Refused::Full(WALLETS_MAX, "wallets")));
+    act(&mut control, &add(1), 1).unwrap();
+    for number in 1..DEVICES_MAX {
+        act(&mut control, &Act::AddDevice { device: device(number), by: wallet(0) }, 1).unwrap();
+        act(&mut control, &Act::RevokeDevice { device: device(number) }, 1).unwrap();
+    }
+    let full = Err(Refused::Full(DEVICES_MAX, "devices"));
+    assert_eq!(act(&mut control, &Act::AddDevice { device: device(200), by: wallet(0) }, 1), full);
+    act(&mut control, &Act::AddDevice { device: device(1), by: wallet(0) }, 1).unwrap();
+}
+
+#[test]
+fn a_rule_can_be_kept() {
+    let mut control = begun();
+    for (guardians, threshold, sound) in [
+        (0, 0, false),
+        (0, 1, false),
+        (3, 0, false),
+        (3, 1, true),
+        (3, 3, true),
+        (3, 4, false),
+        (9, 2, false),
+    ] {
+        let set = Act::SetRule { rule: Some(rule(guardians, threshold)), by: wallet(0) };
+        assert_eq!(act(&mut control, &set, 1).is_ok(), sound, "{threshold} of {guardians}");
+    }
+}
+
+/// What happens in one step, as random numbers.
+type Happening = (u8, usize, usize, usize, i64);
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    vec((0..12_u8, 0..4_usize, 0..4_usize, 0..4_usize, 0..700_i64), 1..60)
+}
+
+/// What a history of recoveries says by itself: since when enough agree, and whether somebody said no.
+#[derive(Default)]
+struct Told {
+    agreed: BTreeSet<RecordId>,
+    enough_at: Option<i64>,
+    refused: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn an_account_is_never_without_a_wallet_and_goes_to_nobody_unasked(happenings in happenings()) {
+        let mut control = begun();
+        let mut told: BTreeMap<RecordId, Told> = BTreeMap::new();
+        let (mut now, mut asked) = (0_i64, 100_usize);
+        for (choice, one, two, three, wait) in happenings {
+            now += wait;
+            let known: Vec<RecordId> = control.recoveries.keys().copied().collect();
+            let id = known.get(one * known.len() / 4).copied().unwrap_or_else(|| record(99));
+            let what = match choice {
+                0 => Act::AddWallet { wallet: wallet(one), device: device(two), by: wallet(three) },
+                1 => Act::RevokeWallet { wallet: wallet(one), device: device(two), by: wallet(three) },
+                2 => Act::AddDevice { device: device(one), by: wallet(two) },
+                3 => Act::RevokeDevice { device: device(one) },
+                4 if three > 0 => Act::SetRule {
+                    rule: Some(rule(three, u8::try_from(one.min(three - 1) + 1).unwrap())), by: wallet(two),
+                },
+                4 => Act::SetRule { rule: None, by: wallet(two) },
+                5 | 6 => {
+                    asked += 1;
+                    Act::Ask { id: record(asked), guardian: record(one), wallet: wallet(two), device: device(three) }
+                }
+                7 | 8 => Act::Approve { id, guardian: record(two) },
+                9 => Act::Veto { id, by: wallet(two) },
+                _ => Act::End { id, free: three > 0 },
+            };
+            let before = control.clone();
+            let came = act(&mut control, &what, now);
+            // Somebody always controls it, and who speaks does so by a wallet that does.
+            prop_assert!(!control.wallets.is_empty() && control.wallets.len() <= WALLETS_MAX);
+            for standing in control.devices.values().filter(|standing| standing.speaks) {
+                prop_assert!(standing.wallet.is_some_and(|wallet| control.wallets.contains(&wallet)));
+            }
+            if came.is_err() {
+                prop_assert_eq!(&before, &control);
+                continue;
+            }
+            for (id, recovery) in &before.recoveries {
+                if !recovery.stage.is_open() {
+                    prop_assert_eq!(recovery, &control.recoveries[id]);
+                }
+            }
+            match &what {
+                Act::AddWallet { by, .. } | Act::RevokeWallet { by, .. } | Act::SetRule { by, .. } | Act::Veto { by, .. } => {
+                    prop_assert!(before.wallets.contains(by));
+                }
+                Act::End { .. } => {}
+                _ => prop_assert_eq!(&before.wallets, &control.wallets),
+            }
+            match &what {
+                Act::SetRule { .. } => told.values_mut().for_each(|one| one.refused = true),
+                Act::Veto { id, .. } => told.get_mut(id).unwrap().refused = true,
+                Act::Ask { id, guardian, .. } | Act::Approve { id, guardian } => {
+                    let rule = before.rule.as_ref().unwrap();
+                    prop_assert!(rule.guardians.contains(guardian));
+                    let one = told.entry(*id).or_default();
+                    prop_assert!(one.agreed.insert(*guardian));
+                    if one.agreed.len() == usize::from(rule.threshold) {
+                        one.enough_at = Some(now);
+                    }
+                }
+                Act::End { id, free } => {
+                    let recovery = &control.recoveries[id];
+                    let one = &told[id];
+                    if recovery.stage == Stage::Recovered {
+                        prop_assert!(*free && !one.refused);
+                        prop_assert!(one.enough_at.is_some_and(|at| now >= at + DELAY_MS));
+                        prop_assert_eq!(&control.wallets, &BTreeSet::from([recovery.wallet]));
+                        let speak: Vec<_> = control.devices.iter().filter(|(_, one)| one.speaks).collect();
+                        prop_assert_eq!(speak.len(), 1);
+                        prop_assert_eq!(speak[0].0, &recovery.device);
+                        prop_assert!(control.recoveries.values().all(|one| !one.stage.is_open()));
+                    } else {
+                        prop_assert_eq!(&before.wallets, &control.wallets);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn guardians_recover_an_account_after_the_delay() {
+    let mut control = begun();
+    act(&mut control, &Act::SetRule { rule: Some(rule(3, 2)), by: wallet(0) }, 0).unwrap();
+    let ask = |number: usize, guardian: usize| Act::Ask {
+        id: record(100 + number),
+        guardian: record(guardian),
+        wallet: wallet(7),
+        device: device(7),
+    };
+    let approve = |guardian: usize| Act::Approve { id: record(101), guardian: record(guardian) };
+    let end = |free| Act::End { id: record(101), free };
+    assert_eq!(act(&mut control, &ask(0, 5), 1), Err(Refused::NotGuardian(record(5))));
+    act(&mut control, &ask(0, 0), 1).unwrap();
+    // Asking again takes back what was asked before.
+    act(&mut control, &ask(1, 0), 2).unwrap();
+    assert_eq!(control.recoveries[&record(100)].stage, Stage::Lapsed);
+    assert_eq!(act(&mut control, &approve(0), 3), Err(Refused::AgreedAlready(record(0))));
+    assert_eq!(act(&mut control, &end(true), 3), Err(Refused::TooEarly(2 + ASK_LIFE_MS)));
+    let mut late = control.clone();
+    act(&mut late, &end(true), 2 + ASK_LIFE_MS).unwrap();
+    assert_eq!((late.recoveries[&record(101)].stage, late.wallets), (Stage::Lapsed, control.wallets.clone()));
+    act(&mut control, &approve(1), 10).unwrap();
+    assert_eq!(control.recoveries[&record(101)].stage, Stage::Waiting);
+    assert_eq!(act(&mut control, &approve(2), 11), Err(Refused::Enough));
+    assert_eq!(act(&mut control, &end(true), 9 + DELAY_MS), Err(Refused::TooEarly(10 + DELAY_MS)));
+    let mut vetoed = control.clone();
+    act(&mut vetoed, &Act::Veto { id: record(101), by: wallet(0) }, 12).unwrap();
+    let over = act(&mut vetoed, &end(true), 10 + DELAY_MS);
+    assert_eq!(over, Err(Refused::Closed(Stage::Vetoed)));
+    let mut elsewhere = control.clone();
+    act(&mut elsewhere, &end(false), 10 + DELAY_MS).unwrap();
+    assert_eq!(elsewhere.recoveries[&record(101)].stage, Stage::Lapsed);
+    act(&mut control, &end(true), 10 + DELAY_MS).unwrap();
+    assert_eq!(control.wallets, BTreeSet::from([wallet(7)]));
+    assert!(!control.devices[&device(0)].speaks && control.devices[&device(7)].speaks);
+    // A change takes nothing that was not decided.
+    assert!(matches!(control.decide(&end(true), 10 + DELAY_MS), Err(Refused::Closed(_))));
+    let rule_gone = control.decide(&Act::SetRule { rule: None, by: wallet(7) }, 20).unwrap();
+    assert_eq!(rule_gone, [Change::Rule(None)]);
+}

@@ -1,0 +1,437 @@
+//! Proof of personhood: a server that speaks a BrightID node's API v6, contracts that speak Proof of Humanity's two versions
+//! on a real chain, and the doors of the market.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use alloy::primitives::{Address, B256, Bytes, FixedBytes, keccak256};
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    routing::get,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ed25519_dalek::{Signer, SigningKey};
+use protocol::chain::AccountId;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{
+    config::{Config, Personhood},
+    records::{KeyError, Stamp, proof},
+    testing::{Person, START_MS, TestHub, Window, trade::CHAIN},
+};
+
+const LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+const EXPRESSION: &str = "BrightID and Bitu.score>0";
+
+/// What the node knows and how it answers: members of its answers that a test has it say otherwise.
+#[derive(Default)]
+struct Known {
+    /// Users that are linked, and whether BrightID calls the person unique.
+    linked: BTreeMap<String, bool>,
+    /// Changed in the next answers, after signing.
+    said: BTreeMap<&'static str, Value>,
+    /// Unix milliseconds.
+    at: i64,
+    stranger: bool,
+}
+
+struct Node {
+    url: String,
+    known: Arc<Mutex<Known>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn public(seed: u8) -> String {
+    STANDARD.encode(key(seed).verifying_key().to_bytes())
+}
+
+impl Node {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/node/v6", listener.local_addr().unwrap());
+        let known = Arc::new(Mutex::new(Known { at: START_MS, ..Known::default() }));
+        let app = Router::new()
+            .route("/node/v6/verifications/{app}/{user}", get(verifications))
+            .with_state(known.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, known, task }
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap());
+    }
+}
+
+/// As a node answers `GET /verifications/:app/:appUserId`.
+async fn verifications(
+    State(known): State<Arc<Mutex<Known>>>,
+    Path((app, user)): Path<(String, String)>,
+    Query(asked): Query<BTreeMap<String, String>>,
+) -> (StatusCode, Json<Value>) {
+    let known = known.lock().unwrap();
+    let Some(unique) = known.linked.get(&user) else {
+        let told = format!("{user} is not linked");
+        return (StatusCode::NOT_FOUND, Json(json!({ "error": true, "code": 404, "errorMessage": told })));
+    };
+    assert_eq!((asked["signed"].as_str(), asked["timestamp"].as_str()), ("nacl", "milliseconds"));
+    let hash = hex::encode(Sha256::digest(EXPRESSION));
+    let mut one = json!({
+        "unique": unique, "app": app, "appUserId": user, "verification": EXPRESSION, "verificationHash": hash,
+        "timestamp": known.at, "sig": "",
+    });
+    if *unique {
+        let seed = if known.stranger { 8 } else { 7 };
+        let message = format!("{app},{user},{hash},{}", known.at);
+        one["sig"] = json!(STANDARD.encode(key(seed).sign(message.as_bytes()).to_bytes()));
+        one["publicKey"] = json!(public(seed));
+    }
+    for (name, value) in &known.said {
+        one[*name] = value.clone();
+    }
+    (StatusCode::OK, Json(json!({ "data": [one] })))
+}
+
+fn required(config: &mut Config) {
+    config.personhood = Personhood::Required;
+}
+
+fn claim(hub: &TestHub, person: &Person, body: Value) -> Value {
+    person.record(hub, "personhood@1", body)
+}
+
+fn listing(hub: &TestHub, person: &Person, title: &str) -> Value {
+    let body = json!({
+        "kind": "service", "title": title, "description": "", "price_type": "fixed",
+        "price": [{ "asset": "time_credit", "amount": "100" }], "fiat": null, "tags": [], "location_pref": "local",
+        "visibility": "public", "status": "active", "pay_to": null, "panel": null,
+    });
+    person.record(hub, "listing@1", body)
+}
+
+#[tokio::test]
+async fn a_brightid_nodes_signed_word_makes_a_person() {
+    let node = Node::start().await;
+    let change = |config: &mut Config| {
+        required(config);
+        config.brightid_url.clone_from(&node.url);
+        config.brightid_app = "earnest".to_owned();
+        config.brightid_signers = vec![public(6), public(7)];
+    };
+    for hub in TestHub::on_both_with(change).await {
+        node.set(|known| *known = Known { at: START_MS, ..Known::default() });
+        let anna = Person::arrive(&hub, 1).await;
+        let asks = || {
+            hub.clock.pass_ms(1);
+            claim(&hub, &anna, json!({ "brightid": {} }))
+        };
+        let refused = hub.refuses(&listing(&hub, &anna, "Early")).await;
+        assert_eq!((refused.0, refused.1.as_str(), refused.2.as_str()), (403, "access", "personhood"));
+        assert_eq!(hub.refuses(&asks()).await.2, "not_a_person");
+        node.set(|known| drop(known.linked.insert(anna.account.to_string(), false)));
+        assert_eq!(hub.refuses(&asks()).await.2, "not_a_person");
+        node.set(|known| drop(known.linked.insert(anna.account.to_string(), true)));
+        // What the node did not sign, or somebody else did, is not believed, and leaves nothing.
+        let before = hub.rows().await;
+        let day = 24 * 60 * 60 * 1000;
+        let other_hash = hex::encode(Sha256::digest("nothing"));
+        let wrong = [
+            ("app", json!("elsewhere")),
+            ("appUserId", json!("somebody")),
+            ("verification", json!("nothing")),
+            ("verificationHash", json!(other_hash)),
+            ("timestamp", json!(START_MS + 1)),
+            ("timestamp", Value::Null),
+            ("publicKey", json!(public(6))),
+            ("publicKey", json!("AAAA")),
+            ("sig", json!(STANDARD.encode([1; 64]))),
+            ("sig", json!({ "r": "00", "s": "00", "v": 27 })),
+            ("unique", json!("yes")),
+        ];
+        for (name, value) in wrong {
+            node.set(|known| known.said = BTreeMap::from([(name, value.clone())]));
+            let answer = hub.post("/v1/records", &asks()).await;
+            assert_eq!(answer.refusal().0, 503, "{name}: {value}: {answer:?}");
+        }
+        node.set(|known| known.said.clear());
+        for (stranger, at) in [(true, START_MS), (false, START_MS - 91 * day), (false, START_MS + day)] {
+            node.set(|known| (known.stranger, known.at) = (stranger, at));
+            assert_eq!(hub.post("/v1/records", &asks()).await.refusal().0, 503, "{stranger} {at}");
+        }
+        assert_eq!(hub.rows().await, before);
+        node.set(|known| (known.stranger, known.at) = (false, START_MS));
+        hub.say(&asks()).await;
+        hub.say(&listing(&hub, &anna, "A bicycle, repaired")).await;
+        let view = hub.get(&format!("/v1/accounts/{}", anna.account)).await.body;
+        assert_eq!(view["personhood"][0]["provider"], "brightid");
+        let setting = hub.get("/v1/personhood").await.body;
+        assert_eq!((&setting["required"], &setting["brightid"]), (&json!(true), &json!("earnest")));
+        // Good for 90 days, then the node is asked again.
+        hub.clock.pass_ms(LIFE_MS - 1);
+        hub.say(&listing(&hub, &anna, "Another one")).await;
+        hub.clock.pass_ms(1);
+        assert_eq!(hub.refuses(&listing(&hub, &anna, "Late")).await.2, "personhood");
+        node.set(|known| known.at = START_MS + LIFE_MS);
+        hub.say(&asks()).await;
+        hub.say(&listing(&hub, &anna, "Late")).await;
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_silent_node_makes_nobody_a_person() {
+    let change = |config: &mut Config| {
+        config.brightid_url = "http://127.0.0.1:1".to_owned();
+        config.brightid_app = "earnest".to_owned();
+        config.brightid_signers = vec![public(7)];
+    };
+    for hub in TestHub::on_both_with(change).await {
+        let anna = Person::arrive(&hub, 1).await;
+        let answer = hub.post("/v1/records", &claim(&hub, &anna, json!({ "brightid": {} }))).await;
+        assert_eq!(answer.refusal().0, 503);
+        hub.end().await;
+    }
+}
+
+/// Init code of a registry: for a selector and an address the word it answers; zero for any other address of a selector
+/// that it knows; it reverts otherwise.
+fn registry(answers: &[(&str, Address, [u8; 32])]) -> Bytes {
+    let selector = |name: &str| keccak256(name).0[..4].to_vec();
+    // PUSH0 CALLDATALOAD PUSH1 224 SHR PUSH4 selector EQ
+    let asks = |name: &str| {
+        let mut code = vec![0x5f, 0x35, 0x60, 224, 0x1c, 0x63];
+        code.extend(selector(name));
+        code.push(0x14);
+        code
+    };
+    // PUSH2 target JUMPI, over an answer of 1 + 33 + 2 + 2 + 1 + 1 bytes, which this is skipped by unless asked.
+    let answer = |code: &mut Vec<u8>, word: [u8; 32]| {
+        // ISZERO PUSH2 after JUMPI PUSH32 word PUSH0 MSTORE PUSH1 32 PUSH0 RETURN JUMPDEST
+        let after = u16::try_from(code.len() + 5 + 33 + 2 + 4).unwrap();
+        code.extend([0x15, 0x61]);
+        code.extend(after.to_be_bytes());
+        code.extend([0x57, 0x7f]);
+        code.extend(word);
+        code.extend([0x5f, 0x52, 0x60, 32, 0x5f, 0xf3, 0x5b]);
+    };
+    let mut code = Vec::new();
+    for (name, address, word) in answers {
+        code.extend(asks(name));
+        // PUSH1 4 CALLDATALOAD PUSH20 address EQ AND
+        code.extend([0x60, 4, 0x35, 0x73]);
+        code.extend(address.as_slice());
+        code.extend([0x14, 0x16]);
+        answer(&mut code, *word);
+    }
+    for (name, ..) in answers {
+        code.extend(asks(name));
+        answer(&mut code, [0; 32]);
+    }
+    // PUSH0 PUSH0 REVERT
+    code.extend([0x5f, 0x5f, 0xfd]);
+    let size = u16::try_from(code.len()).unwrap().to_be_bytes();
+    // PUSH2 size DUP1 PUSH1 11 PUSH0 CODECOPY PUSH0 RETURN
+    let mut init = vec![0x61, size[0], size[1], 0x80, 0x60, 10, 0x5f, 0x39, 0x5f, 0xf3];
+    init.extend(code);
+    init.into()
+}
+
+fn yes() -> [u8; 32] {
+    B256::with_last_byte(1).0
+}
+
+fn evm(person: &Person) -> Address {
+    person.wallet.address().evm().unwrap()
+}
+
+#[tokio::test]
+async fn a_registry_of_humans_makes_a_person_of_whose_wallet_stands_in_it() {
+    let chain = fixture::Chain::start().await;
+    let window = Window::on(&chain).await;
+    let keys: Vec<Address> = (1..4).map(|seed| Person::keys(seed).0.address().evm().unwrap()).collect();
+    // Wallets 1 and 2 are one human's, who moved from the first to the second.
+    let mut humanity = [0; 32];
+    humanity[..20].copy_from_slice(FixedBytes::<20>::repeat_byte(0xab).as_slice());
+    let second = chain
+        .deploy(registry(&[
+            ("isHuman(address)", keys[0], yes()),
+            ("isHuman(address)", keys[1], yes()),
+            ("humanityOf(address)", keys[0], humanity),
+            ("humanityOf(address)", keys[1], humanity),
+        ]))
+        .await;
+    let first = chain.deploy(registry(&[("isRegistered(address)", keys[0], yes())])).await;
+    let broken = chain
+        .deploy(registry(&[("isHuman(address)", keys[0], yes()), ("humanityOf(address)", keys[1], humanity)]))
+        .await;
+    let at = |address: Address| AccountId { chain: CHAIN, address: address.into() };
+    let empty = at(Address::repeat_byte(9));
+    let (first, second, broken) = (at(first), at(second), at(broken));
+    let change = |config: &mut Config| {
+        required(config);
+        config.indexers.insert(CHAIN, window.url.clone());
+        config.humanity_registries = vec![first, second, broken, empty];
+    };
+    for hub in TestHub::on_both_with(change).await {
+        let (anna, ben, carl) =
+            (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await, Person::arrive(&hub, 3).await);
+        let by = |person: &Person, registry: AccountId, wallet: AccountId| {
+            hub.clock.pass_ms(1);
+            claim(&hub, person, json!({ "proof_of_humanity": { "registry": registry, "wallet": wallet } }))
+        };
+        assert_eq!((evm(&anna), evm(&ben)), (keys[0], keys[1]));
+        assert_eq!(hub.refuses(&by(&carl, second, carl.wallet_id())).await.2, "not_a_person");
+        assert_eq!(hub.refuses(&by(&carl, first, carl.wallet_id())).await.2, "not_a_person");
+        assert_eq!(hub.refuses(&by(&carl, second, anna.wallet_id())).await.2, "foreign_wallet");
+        let unknown = at(Address::repeat_byte(8));
+        assert_eq!(hub.refuses(&by(&anna, unknown, anna.wallet_id())).await.2, "unknown_provider");
+        // What answers neither question, and what calls a human whom it has no id of, says nothing.
+        for silent in [empty, broken] {
+            let answer = hub.post("/v1/records", &by(&anna, silent, anna.wallet_id())).await;
+            assert_eq!(answer.refusal().0, 503, "{answer:?}");
+        }
+        hub.say(&by(&anna, second, anna.wallet_id())).await;
+        hub.say(&listing(&hub, &anna, "A bicycle, repaired")).await;
+        // One human is one person, by whichever wallet, as long as the proof stands.
+        assert_eq!(hub.refuses(&by(&ben, second, ben.wallet_id())).await.2, "person_known");
+        assert_eq!(hub.refuses(&listing(&hub, &ben, "Twice")).await.2, "personhood");
+        hub.say(&by(&anna, first, anna.wallet_id())).await;
+        let view = hub.get(&format!("/v1/accounts/{}", anna.account)).await.body;
+        assert_eq!(view["personhood"].as_array().unwrap().len(), 2);
+        hub.clock.pass_ms(LIFE_MS);
+        hub.say(&by(&ben, second, ben.wallet_id())).await;
+        assert_eq!(hub.refuses(&by(&anna, second, anna.wallet_id())).await.2, "person_known");
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hub_says_whether_it_asks_for_persons() {
+    for hub in TestHub::on_both_with(|config| {
+        required(config);
+        config.personhood_stand_in = true;
+    })
+    .await
+    {
+        let anna = Person::arrive(&hub, 1).await;
+        // What takes no part in the market is for everybody; so is the ending of what stands.
+        hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
+        assert_eq!(hub.refuses(&listing(&hub, &anna, "Early")).await.2, "personhood");
+        assert_eq!(hub.refuses(&claim(&hub, &anna, json!({ "brightid": {} }))).await.2, "unknown_provider");
+        assert_eq!(hub.refuses(&claim(&hub, &anna, json!({ "trust_me": {} }))).await.2, "body");
+        let token = anna.sign_in(&hub).await;
+        assert_eq!(hub.get_as(&token, "/v1/personhood/credential").await.refusal().0, 404);
+        hub.say(&claim(&hub, &anna, json!({ "stand_in": {} }))).await;
+        hub.say(&listing(&hub, &anna, "A bicycle, repaired")).await;
+        // What the hub says of her, anyone can check by its DID document.
+        let said = hub.get_as(&token, "/v1/personhood/credential").await.body;
+        assert_eq!(said["credentialSubject"]["id"], json!(format!("did:pkh:{}", anna.wallet_id())));
+        assert_eq!(said["validUntil"], json!(Stamp::from_ms(hub.now() + LIFE_MS)));
+        let document = hub.get("/.well-known/did.json").await.body;
+        let method = document["verificationMethod"][0].clone();
+        assert_eq!(said["issuer"], document["id"]);
+        let resolve = |named: &str| {
+            assert_eq!(json!(named), method["id"]);
+            format!("did:key:{}", method["publicKeyMultibase"].as_str().unwrap())
+                .parse()
+                .map_err(|error: KeyError| error.to_string())
+        };
+        assert!(proof::verify_with(&said, proof::ASSERTION, resolve).is_ok());
+        assert_eq!(hub.get("/v1/personhood/credential").await.refusal().0, 401);
+        hub.end().await;
+    }
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        hub.say(&listing(&hub, &anna, "A bicycle, repaired")).await;
+        assert_eq!(hub.refuses(&claim(&hub, &anna, json!({ "stand_in": {} }))).await.2, "unknown_provider");
+        assert_eq!(hub.get("/v1/personhood").await.body["required"], json!(false));
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn credit_is_for_persons() {
+    for hub in TestHub::on_both_with(|config| {
+        required(config);
+        config.personhood_stand_in = true;
+        config.time_credit_limit = 1_000;
+    })
+    .await
+    {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let pays = |by: &Person, to: &Person, amount: &str| {
+            hub.clock.pass_ms(1);
+            let body = json!({ "asset": "time_credit", "to": to.account, "amount": amount, "note": "" });
+            by.record(&hub, "transfer@1", body)
+        };
+        let hold = json!({
+            "asset": "time_credit", "to": ben.account, "amount": "1", "expires": "2026-12-01T00:00:00Z", "note": "",
+        });
+        assert_eq!(hub.refuses(&pays(&anna, &ben, "1")).await.2, "personhood");
+        assert_eq!(hub.refuses(&anna.record(&hub, "hold@1", hold.clone())).await.2, "personhood");
+        hub.say(&claim(&hub, &anna, json!({ "stand_in": {} }))).await;
+        hub.say(&pays(&anna, &ben, "500")).await;
+        hub.say(&anna.record(&hub, "hold@1", hold)).await;
+        // Who has is free to give, person or not; and no further.
+        hub.say(&pays(&ben, &anna, "200")).await;
+        hub.say(&pays(&ben, &anna, "300")).await;
+        assert_eq!(hub.refuses(&pays(&ben, &anna, "1")).await.2, "personhood");
+        hub.clock.pass_ms(LIFE_MS);
+        assert_eq!(hub.refuses(&pays(&anna, &ben, "501")).await.2, "personhood");
+        hub.end().await;
+    }
+}
+
+#[test]
+fn who_may_say_that_somebody_is_a_person_is_configured_with_care() {
+    assert_eq!(Config::default().personhood, Personhood::Required);
+    let public_url = || "https://hub.example".to_owned();
+    let stand_in = Config { personhood_stand_in: true, ..Config::default() };
+    assert!(stand_in.public().is_ok());
+    let error = Config { public_url: public_url(), ..stand_in }.public().unwrap_err();
+    assert!(error.contains("personhood_stand_in") && error.contains("hub.example"), "{error}");
+    let good = Config {
+        brightid_url: "https://node.example/node/v6".to_owned(),
+        brightid_app: "earnest".to_owned(),
+        brightid_signers: vec![public(7)],
+        ..Config::default()
+    };
+    assert!(good.public().is_ok());
+    type Change = fn(&mut Config);
+    let changes: [(Change, &str); 7] = [
+        (|c| c.brightid_url = "node.example".to_owned(), "brightid_url"),
+        (|c| c.brightid_app = String::new(), "brightid_app"),
+        (|c| c.brightid_app = "a/b".to_owned(), "brightid_app"),
+        (|c| c.brightid_signers.clear(), "brightid_signers"),
+        (|c| c.brightid_signers = vec!["AAAA".to_owned()], "brightid_signers"),
+        (|c| c.brightid_signers = vec![public(7); 9], "brightid_signers"),
+        (
+            |c| {
+                c.humanity_registries =
+                    vec!["eip155:1:0x0000000000000000000000000000000000000001".parse().unwrap()]
+            },
+            "humanity_registries",
+        ),
+    ];
+    for (change, key) in changes {
+        let mut config = good.clone();
+        change(&mut config);
+        let error = config.public().unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
+}

@@ -1,0 +1,113 @@
+//! API tokens over HTTP on both engines.
+
+use serde_json::{Value, json};
+
+use crate::testing::{Person, TestHub, message, signed};
+
+fn asked(scopes: &[&str]) -> Value {
+    json!({ "label": "the bookkeeper", "scopes": scopes, "days": 30 })
+}
+
+async fn make(hub: &TestHub, session: &str, scopes: &[&str]) -> (String, String) {
+    let answer = hub.post_as(session, "/v1/tokens", &asked(scopes)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let text = |name: &str| answer.body[name].as_str().unwrap().to_owned();
+    (text("id"), text("token"))
+}
+
+#[tokio::test]
+async fn a_token_does_what_its_scopes_say_until_it_ends() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        let session = anna.sign_in(&hub).await;
+        let (id, token) = make(&hub, &session, &["read:ledger"]).await;
+        assert_eq!(hub.get_as(&token, "/v1/ledger/accounts").await.status, 200);
+        // Every other room is closed to it, those that strangers may read, too; and so is the making of tokens.
+        for path in ["/v1/listings", "/v1/purchases", "/v1/recovery", "/v1/communities"] {
+            let refused = hub.get_as(&token, path).await;
+            assert_eq!(refused.refusal(), (403, "", "scope", ""), "{path}");
+        }
+        assert_eq!(hub.get_as(&token, "/v1/tokens").await.refusal().0, 403);
+        assert_eq!(hub.post_as(&token, "/v1/tokens", &asked(&["read:all"])).await.refusal().0, 403);
+        assert_eq!(hub.delete_as(&token, &format!("/v1/tokens/{id}")).await.refusal().0, 403);
+        let record = anna.record(&hub, "community@1", json!({ "name": "Gardens" }));
+        assert_eq!(hub.post_as(&token, "/v1/records", &record).await.refusal().0, 403);
+        let (_, writing) = make(&hub, &session, &["write:records"]).await;
+        assert_eq!(hub.post_as(&writing, "/v1/records", &record).await.status, 201);
+        assert_eq!(hub.get_as(&writing, "/v1/ledger/accounts").await.refusal().0, 403);
+        // Listed without its secret, of which only a hash is kept.
+        let all = hub.get_as(&session, "/v1/tokens").await.body;
+        assert_eq!(all.as_array().unwrap().len(), 3);
+        let listed = all.as_array().unwrap().iter().find(|one| one["id"] == json!(id)).unwrap();
+        assert_eq!(
+            (&listed["label"], &listed["scopes"]),
+            (&json!("the bookkeeper"), &json!(["read:ledger"]))
+        );
+        let secret = token.split_once('.').unwrap().1;
+        assert!(!all.to_string().contains(secret));
+        let kept: Vec<String> =
+            sqlx::query_scalar("SELECT secret_hash FROM sessions").fetch_all(&hub.eyes).await.unwrap();
+        assert!(kept.iter().all(|hash| hash.len() == 64 && hash != secret));
+        // Another's secret, or none, under its id.
+        let (_, other) = make(&hub, &session, &["read:ledger"]).await;
+        let mixed = format!("{id}.{}", other.split_once('.').unwrap().1);
+        for bad in [mixed.as_str(), &id, &format!("{id}."), secret, &"x".repeat(200)] {
+            assert_eq!(hub.get_as(bad, "/v1/ledger/accounts").await.refusal().0, 401, "{bad}");
+        }
+        // Nobody else's to end; its owner ends it.
+        let ben = Person::arrive(&hub, 2).await.sign_in(&hub).await;
+        assert_eq!(hub.delete_as(&ben, &format!("/v1/tokens/{id}")).await.refusal().0, 404);
+        assert_eq!(hub.delete_as(&session, &format!("/v1/tokens/{id}")).await.status, 204);
+        assert_eq!(hub.get_as(&token, "/v1/ledger/accounts").await.refusal().0, 401);
+        hub.clock.pass_ms(30 * 24 * 60 * 60 * 1000 - 1);
+        assert_eq!(hub.get_as(&other, "/v1/ledger/accounts").await.status, 200);
+        hub.clock.pass_ms(1);
+        assert_eq!(hub.get_as(&other, "/v1/ledger/accounts").await.refusal().0, 401);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_bounded_and_ends_with_its_device() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        let session = anna.sign_in(&hub).await;
+        let with = |name: &str, value: Value| {
+            let mut changed = asked(&["read:ledger"]);
+            changed[name] = value;
+            changed
+        };
+        for (bad, field) in [
+            (with("label", json!("")), "/label"),
+            (with("scopes", json!([])), "/scopes"),
+            (with("scopes", json!(["read:everything"])), ""),
+            (with("days", json!(0)), "/days"),
+            (with("days", json!(367)), "/days"),
+            (with("admin", json!(true)), ""),
+        ] {
+            let answer = hub.post_as(&session, "/v1/tokens", &bad).await;
+            assert_eq!((answer.refusal().0, answer.refusal().3), (422, field), "{bad}");
+        }
+        assert_eq!(hub.post("/v1/tokens", &asked(&["read:ledger"])).await.refusal().0, 401);
+        let mut last = String::new();
+        for _ in 0..32 {
+            last = make(&hub, &session, &["read:ledger"]).await.1;
+        }
+        let full = hub.post_as(&session, "/v1/tokens", &asked(&["read:ledger"])).await;
+        assert_eq!(full.refusal(), (409, "", "tokens_full", ""));
+        // Sessions are counted by themselves and push no token out.
+        for _ in 0..17 {
+            hub.clock.pass_ms(1);
+            anna.sign_in(&hub).await;
+        }
+        assert_eq!(hub.get_as(&last, "/v1/ledger/accounts").await.status, 200);
+        let device = anna.device.device();
+        hub.say(&anna.record(&hub, "device@1", json!({ "revoke": device }))).await;
+        assert_eq!(hub.get_as(&last, "/v1/ledger/accounts").await.refusal().0, 401);
+        let text = message(&hub, anna.wallet.address(), &anna.device).await.to_string();
+        let add = json!({ "message": text, "signature": signed(&anna.wallet, &text) });
+        hub.say(&anna.record(&hub, "device@1", json!({ "add": add }))).await;
+        assert_eq!(hub.get_as(&last, "/v1/ledger/accounts").await.refusal().0, 401);
+        hub.end().await;
+    }
+}

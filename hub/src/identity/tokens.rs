@@ -1,0 +1,253 @@
+//! Sessions and API tokens over HTTP: opened, listed, ended. A session is for everything its person may do; a token is
+//! for its scopes.
+
+use std::collections::BTreeSet;
+
+use axum::{extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::http::{Json, Path, Problem};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    model::check_name,
+    nonce,
+    sessions::{self, Fresh, Held, TOKENS_MAX},
+    store,
+};
+use crate::{
+    Hub,
+    access::{Caller, Scope},
+    error::Error,
+    records::{Device, ProofError, RecordId, Stamp, proof},
+};
+
+/// How long a session lasts, in milliseconds.
+const SESSION_LIFE_MS: i64 = 12 * 60 * 60 * 1000;
+/// The most days that a token lasts.
+const TOKEN_DAYS_MAX: u16 = 366;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A device's request for a session: [`super::session_request`] makes it.
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the proof is read where it is verified")]
+struct SessionRequest {
+    #[schema(value_type = String)]
+    account: RecordId,
+    domain: String,
+    nonce: String,
+    #[schema(value_type = Object)]
+    proof: Value,
+}
+
+/// A session or an API token, as it is shown once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SessionToken {
+    /// Names it where it is listed and ended.
+    pub id: String,
+    /// To be sent as `Authorization: Bearer <token>`. The hub keeps only its hash.
+    pub token: String,
+    /// When it ends.
+    #[schema(value_type = String)]
+    pub expires: Stamp,
+}
+
+/// What an API token is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    /// What it is called: 1 to 80 characters on one line.
+    pub label: String,
+    /// What it is for: `read:<room>`, `write:<room>`, `read:all` or `write:all`; at least one. Rooms are identity, records,
+    /// ledger, communities, governance, market, deals, disputes, reputation, events.
+    #[schema(value_type = Vec<String>)]
+    pub scopes: BTreeSet<Scope>,
+    /// How many days it lasts: 1 to 366.
+    pub days: u16,
+}
+
+/// A session or an API token that stands, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TokenView {
+    /// Names it.
+    pub id: String,
+    /// What it is called; null of a session.
+    pub label: Option<String>,
+    /// What it is for; null of a session: everything.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub scopes: Option<BTreeSet<Scope>>,
+    /// The device that opened it, and with whose word it ends.
+    #[schema(value_type = String)]
+    pub device: Device,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub created: Stamp,
+    /// When it ends.
+    #[schema(value_type = String)]
+    pub expires: Stamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Hub> {
+    OpenApiRouter::new()
+        .routes(routes!(open_session))
+        .routes(routes!(close_session))
+        .routes(routes!(tokens, make_token))
+        .routes(routes!(end_token))
+}
+
+/// Opens a session for a device: the body is signed by it (`eddsa-jcs-2022`, purpose `authentication`).
+#[utoipa::path(post, path = "/v1/sessions", tag = "identity", request_body = SessionRequest, responses(
+    (status = 201, description = "Lasts twelve hours", body = SessionToken),
+    (status = 401, description = "The proof, the nonce or the device is not good", content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong", content_type = "application/problem+json"),
+))]
+async fn open_session(
+    State(hub): State<Hub>,
+    Json(document): Json<Value>,
+) -> Result<(StatusCode, Json<SessionToken>), Problem> {
+    let asked =
+        SessionRequest::deserialize(&document).map_err(|error| Problem::invalid(error.to_string()))?;
+    if asked.domain != hub.public.domain {
+        return Err(Problem::unauthenticated(format!("domain must be {}", hub.public.domain)).at("/domain"));
+    }
+    if asked.nonce.len() > 64 || !asked.nonce.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(Problem::invalid("nonce must be as GET /v1/sign-in/nonce gave it").at("/nonce"));
+    }
+    let device = proof::verify(&document, proof::AUTHENTICATION).map_err(|error| {
+        let field = match &error {
+            ProofError::Malformed { field, .. } => *field,
+            ProofError::Mismatch { .. } => "/proof/proofValue",
+        };
+        Problem::unauthenticated(error.to_string()).at(field)
+    })?;
+    let now = hub.clock.now_ms();
+    let mut write = hub.db.begin().await.map_err(Error::from)?;
+    let serves = match nonce::expires_at(&hub.key, &asked.nonce, now) {
+        Some(expires_at) => store::use_nonce(write.on(), &asked.nonce, expires_at, now).await?,
+        None => false,
+    };
+    if !serves {
+        return Err(
+            Problem::unauthenticated("the nonce was not issued here, has expired or was used").at("/nonce")
+        );
+    }
+    if store::device_speaks(write.on(), &asked.account, &device).await? != Some(true) {
+        return Err(Problem::unauthenticated(format!(
+            "{device} is not an authorised device of account {}",
+            asked.account
+        ))
+        .at("/account"));
+    }
+    let fresh = Fresh::new(rand::random(), rand::random());
+    let expires_at = now.saturating_add(SESSION_LIFE_MS);
+    let held = Held { id: fresh.id.clone(), device, label: None, scopes: None, created_at: now, expires_at };
+    sessions::open(write.on(), &asked.account, &fresh, &held).await?;
+    write.commit().await.map_err(Error::from)?;
+    Ok((StatusCode::CREATED, Json(shown(fresh, expires_at))))
+}
+
+fn shown(fresh: Fresh, expires_at: i64) -> SessionToken {
+    SessionToken { id: fresh.id, token: fresh.token, expires: Stamp::from_ms(expires_at) }
+}
+
+/// Ends the session or token that is shown.
+#[utoipa::path(delete, path = "/v1/sessions/current", tag = "identity", responses(
+    (status = 204, description = "Ended"),
+    (status = 401, description = "There is no such session", content_type = "application/problem+json"),
+))]
+async fn close_session(State(hub): State<Hub>, caller: Caller) -> Result<StatusCode, Problem> {
+    end(&hub, &caller, &caller.id).await
+}
+
+async fn end(hub: &Hub, caller: &Caller, id: &str) -> Result<StatusCode, Problem> {
+    let mut write = hub.db.begin().await.map_err(Error::from)?;
+    if !sessions::end(write.on(), &caller.account, id).await? {
+        return Err(Problem::not_found("session or token", id));
+    }
+    write.commit().await.map_err(Error::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Your sessions and API tokens, the newest first: at most 16 sessions of each device, and 32 tokens.
+#[utoipa::path(get, path = "/v1/tokens", tag = "identity", responses(
+    (status = 200, description = "All that stand", body = Vec<TokenView>),
+    (status = 401, description = "Sign in first", content_type = "application/problem+json"),
+    (status = 403, description = "This needs a session", content_type = "application/problem+json"),
+))]
+async fn tokens(State(hub): State<Hub>, caller: Caller) -> Result<Json<Vec<TokenView>>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let all = sessions::of(&mut on, &caller.account, hub.clock.now_ms()).await?;
+    let view = |held: Held| TokenView {
+        current: held.id == caller.id,
+        id: held.id,
+        label: held.label,
+        scopes: held.scopes,
+        device: held.device,
+        created: Stamp::from_ms(held.created_at),
+        expires: Stamp::from_ms(held.expires_at),
+    };
+    Ok(Json(all.into_iter().map(view).collect()))
+}
+
+/// Makes an API token for some of what your session may do. The token is shown once.
+#[utoipa::path(post, path = "/v1/tokens", tag = "identity", request_body = TokenRequest, responses(
+    (status = 201, description = "The token, shown once", body = SessionToken),
+    (status = 401, description = "Sign in first", content_type = "application/problem+json"),
+    (status = 403, description = "This needs a session", content_type = "application/problem+json"),
+    (status = 409, description = "There are 32 tokens", content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong", content_type = "application/problem+json"),
+))]
+async fn make_token(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Json(asked): Json<TokenRequest>,
+) -> Result<(StatusCode, Json<SessionToken>), Problem> {
+    check_name(&asked.label, "/label").map_err(|told| Problem::invalid(told.detail).at("/label"))?;
+    if asked.scopes.is_empty() {
+        return Err(Problem::invalid("scopes must name at least one").at("/scopes"));
+    }
+    if !(1..=TOKEN_DAYS_MAX).contains(&asked.days) {
+        let told = format!("days {} must be 1 to {TOKEN_DAYS_MAX}", asked.days);
+        return Err(Problem::invalid(told).at("/days"));
+    }
+    let now = hub.clock.now_ms();
+    let expires_at = now.saturating_add(DAY_MS.saturating_mul(asked.days.into()));
+    let fresh = Fresh::new(rand::random(), rand::random());
+    let held = Held {
+        id: fresh.id.clone(),
+        device: caller.device,
+        label: Some(asked.label),
+        scopes: Some(asked.scopes),
+        created_at: now,
+        expires_at,
+    };
+    let mut write = hub.db.begin().await.map_err(Error::from)?;
+    // The device may have lost its word since the session was looked at.
+    if store::device_speaks(write.on(), &caller.account, &caller.device).await? != Some(true) {
+        return Err(Problem::unauthenticated("the session has ended"));
+    }
+    if !sessions::open(write.on(), &caller.account, &fresh, &held).await? {
+        let told = format!("an account has at most {TOKENS_MAX} tokens: end one first");
+        return Err(Problem::conflict(told).by_rule("tokens_full"));
+    }
+    write.commit().await.map_err(Error::from)?;
+    Ok((StatusCode::CREATED, Json(shown(fresh, expires_at))))
+}
+
+/// Ends one of your sessions or tokens.
+#[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "identity", params(("id" = String, Path)), responses(
+    (status = 204, description = "Ended"),
+    (status = 401, description = "Sign in first", content_type = "application/problem+json"),
+    (status = 403, description = "This needs a session", content_type = "application/problem+json"),
+    (status = 404, description = "You have none with this id", content_type = "application/problem+json"),
+))]
+async fn end_token(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    end(&hub, &caller, &id).await
+}
