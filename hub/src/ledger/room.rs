@@ -219,19 +219,20 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
     Ok(Vec::new())
 }
 
+/// What every record says by which its author gives.
+#[derive(Deserialize)]
+struct Given {
+    asset: Asset,
+    #[serde(with = "dec")]
+    amount: i128,
+}
+
 /// Whether the author has less than a record takes from it, and a limit that allows that.
 pub(crate) async fn needs_credit(on: &mut AnyConnection, record: &Record) -> Result<bool, Error> {
-    let (asset, amount) = match record.kind.as_str() {
-        "transfer@1" => {
-            let TransferBody { asset, amount, .. } = record.body_as()?;
-            (asset, amount)
-        }
-        "hold@1" => {
-            let HoldBody { asset, amount, .. } = record.body_as()?;
-            (asset, amount)
-        }
-        _ => return Ok(false),
-    };
+    if !matches!(record.kind.as_str(), "transfer@1" | "hold@1" | "deposit@1") {
+        return Ok(false);
+    }
+    let Given { asset, amount } = record.body_as()?;
     let key = Key::member(asset, record.account());
     let Some((rules, _)) = store::asset(on, asset).await? else { return Ok(false) };
     let account = store::account(on, &key).await?.unwrap_or_else(|| Account::empty(key));
