@@ -54,10 +54,10 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
             check_name(&record.body_as::<IdentityBody>()?.name, "/body/name")?;
         }
         "profile@1" => record.body_as::<ProfileBody>()?.check()?,
-        "personhood@1" => drop(record.body_as::<Claim>()?),
+        "personhood@1" => record.body_as::<Claim>().map(drop)?,
         "device@1" => drop(record.body_as::<DeviceBody>()?),
         "recovery-rule@1" => drop(record.body_as::<RecoveryRuleBody>()?.rule()?),
-        "recovery@1" | "recovery-veto@1" => drop(record.about()?),
+        "recovery@1" | "recovery-veto@1" => record.about().map(drop)?,
         "recovery-approval@1" | "recovery-end@1" => {
             record.about()?;
             record.body_as::<RecoveryStepBody>()?;
