@@ -159,8 +159,8 @@ impl Reconciler {
             }
         };
         // Deals come in the order of their subjects, each before its case.
-        let asked = questions.iter().take(answers.len());
-        let last = asked.filter(|(_, state)| matches!(state, State::Deal(_))).next_back();
+        let mut asked = questions.iter().take(answers.len());
+        let last = asked.rfind(|(_, state)| matches!(state, State::Deal(_)));
         if answers.len() < questions.len() {
             self.after = last.map(|(subject, _)| subject.clone()).or_else(|| self.before.take());
         }
