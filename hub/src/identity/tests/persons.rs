@@ -143,9 +143,9 @@ async fn a_brightid_nodes_signed_word_makes_a_person() {
         let refused = hub.refuses(&listing(&hub, &anna, "Early")).await;
         assert_eq!((refused.0, refused.1.as_str(), refused.2.as_str()), (403, "access", "personhood"));
         assert_eq!(hub.refuses(&asks()).await.2, "not_a_person");
-        node.set(|known| drop(known.linked.insert(anna.account.to_string(), false)));
+        node.set(|known| known.linked.extend([(anna.account.to_string(), false)]));
         assert_eq!(hub.refuses(&asks()).await.2, "not_a_person");
-        node.set(|known| drop(known.linked.insert(anna.account.to_string(), true)));
+        node.set(|known| known.linked.extend([(anna.account.to_string(), true)]));
         // What the node did not sign, or somebody else did, is not believed, and leaves nothing.
         let before = hub.rows().await;
         let day = 24 * 60 * 60 * 1000;
