@@ -139,7 +139,7 @@ struct Told {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn an_account_is_never_without_a_wallet_and_goes_to_nobody_unasked(happenings in happenings()) {
