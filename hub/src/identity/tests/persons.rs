@@ -380,7 +380,7 @@ async fn credit_is_for_persons() {
             by.record(&hub, "transfer@1", body)
         };
         let hold = json!({
-            "asset": "time_credit", "to": ben.account, "amount": "1", "expires": "2026-12-01T00:00:00Z", "note": "",
+            "asset": "time_credit", "to": ben.account, "amount": "1", "expires": "2027-09-01T00:00:00Z", "note": "",
         });
         assert_eq!(hub.refuses(&pays(&anna, &ben, "1")).await.2, "personhood");
         assert_eq!(hub.refuses(&anna.record(&hub, "hold@1", hold.clone())).await.2, "personhood");
