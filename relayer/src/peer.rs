@@ -138,9 +138,8 @@ impl Peer {
         }
         let client = Client::builder()
             .connect_timeout(Duration::from_secs(5))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| refuse(error.to_string()))?;
+            .redirect(reqwest::redirect::Policy::none());
+        let client = service::http::client(client).map_err(|error| refuse(error.to_string()))?;
         Ok(Self { name, base: base.trim_end_matches('/').to_owned(), key: key.map(str::to_owned), client })
     }
 

@@ -40,11 +40,8 @@ impl Http {
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             return Err("must begin with http:// or https://, and name a host".to_owned());
         }
-        let client = Client::builder()
-            .timeout(timeout)
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|error| error.to_string())?;
+        let client = Client::builder().timeout(timeout).redirect(redirect::Policy::none());
+        let client = crate::http::client(client).map_err(|error| error.to_string())?;
         Ok(Self { client, url, answer_bytes_max })
     }
 

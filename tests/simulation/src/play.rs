@@ -26,8 +26,8 @@ pub struct Played {
     /// Steps that the services took.
     pub steps: u64,
     pub faults: [u64; FAULT_COUNT],
-    /// Everything that was asked, answered, told and committed, as one number.
-    pub trace: u64,
+    /// Everything that was asked, answered, told and committed in each step, as one number.
+    pub trace: Vec<u64>,
     pub blocks: u64,
     pub events: u64,
     pub retracted: u64,
@@ -116,7 +116,7 @@ async fn in_world(seed: u64, shared: &Shared, folder: &std::path::Path) -> Playe
             seed,
             steps,
             faults: world.faults.counts,
-            trace: world.trace,
+            trace: std::mem::take(&mut world.trace),
             blocks: world.chain.view().head(),
             events: crate::oracle::events_up_to(&world.chain, world.chain.view().finalized).len() as u64,
             retracted: indexer.listener.retracted,

@@ -127,7 +127,7 @@ impl Indexer {
             Some(Err(_)) => Came::Failed,
             None => Came::Dead,
         };
-        let app = engine.app();
+        let app = shared.world().app.clone().unwrap();
         loop {
             let path = format!("/v1/feed?after={}&limit=500", self.listener.cursor);
             let page: FeedPage = get(app.clone(), &path).await;

@@ -69,8 +69,8 @@ pub struct World {
     pub app: Option<Router>,
     /// Every transaction that reached a node, or was lost on the way to it.
     pub sent: HashSet<B256>,
-    /// What happened, as one number; the order within a step does not count.
-    pub trace: u64,
+    /// What happened in each step, as one number; the order within a step does not count.
+    pub trace: Vec<u64>,
     in_step: u64,
     dear_until: u64,
     /// Boundaries that were passed.
@@ -113,7 +113,7 @@ impl Shared {
             dead: false,
             app: None,
             sent: HashSet::new(),
-            trace: 0,
+            trace: Vec::new(),
             in_step: 0,
             dear_until: 0,
             points: 0,
@@ -155,8 +155,7 @@ impl World {
 
     /// Lets the world go on for a step.
     pub fn turn(&mut self) {
-        self.trace = digest((self.trace, self.in_step));
-        self.in_step = 0;
+        self.trace.push(std::mem::take(&mut self.in_step));
         self.asked.clear();
         self.step += 1;
         let mut dice = Dice::of((self.seed, "turn", self.step));
@@ -218,8 +217,9 @@ impl World {
         let calls = if batch { asked.as_array_mut().unwrap().split_off(0) } else { vec![asked] };
         // One request of HTTP is answered by one backend.
         let plain: Vec<_> = calls.iter().map(|call| (&call["method"], &call["params"])).collect();
-        let mut dice = self.occasion("rpc", format!("{node} {plain:?}").as_bytes());
-        self.note((node, format!("{plain:?}")));
+        let plain = serde_json::to_vec(&(node, plain)).unwrap();
+        let mut dice = self.occasion("rpc", &plain);
+        self.note(&plain);
         let faults = &mut self.faults;
         for (fault, answer) in [("no answer", None), ("HTTP 502", Some((502, Vec::new())))] {
             if faults.strike(fault, &mut dice) {

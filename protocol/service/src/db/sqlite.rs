@@ -23,6 +23,8 @@ pub(super) async fn connect(url: &str, options: AnyPoolOptions) -> Result<(AnyPo
     } else {
         format!("{url}{}mode=rwc", if url.contains('?') { '&' } else { '?' })
     };
+    // A file does not hang up: nobody is asked whether it still answers.
+    let options = options.test_before_acquire(false);
     let writer = options.clone().max_connections(1).after_connect(|connection, _| {
         Box::pin(async move {
             settle(connection).await?;

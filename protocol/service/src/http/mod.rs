@@ -39,6 +39,17 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 /// The longest that requests under way are waited for at a stop.
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Makes a client of HTTP.
+///
+/// # Errors
+/// The client's own: the machine has no certificates that could be read.
+pub fn client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, reqwest::Error> {
+    #[cfg(feature = "simulation")]
+    return crate::simulation::client(builder);
+    #[cfg(not(feature = "simulation"))]
+    builder.build()
+}
+
 /// Sends a request of ours; in a build for simulations, to the world that the thread is in, if it is in one.
 ///
 /// # Errors
