@@ -269,7 +269,7 @@ impl Following {
                 if !sound {
                     self.backfill.reset();
                     return Err(RpcError::Inconsistent(format!(
-                        "block {} is {} to a node, and another to a quorum",
+                        "block {} is {} to a node, and not that or not final to a quorum",
                         last.number, last.hash
                     ))
                     .into());

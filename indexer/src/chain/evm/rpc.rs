@@ -9,7 +9,10 @@ use alloy::{
     },
     transports::TransportError,
 };
-use protocol::{chain::ChainId, wire::feed::CallOutcome};
+use protocol::{
+    chain::ChainId,
+    wire::{feed::CallOutcome, view::BlockRef},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -182,6 +185,26 @@ impl Rpc {
         };
         let said = self.0.poll(ask).await?;
         Ok(said.into_iter().filter_map(|(at, header)| header.map(|header| (at, header.hash))).collect())
+    }
+
+    /// Whether a block is canonical and final to one who answers both by one batch: at its height, and not above what has the
+    /// tag `finalized`, or else not above `depth` blocks below the newest.
+    pub async fn has_settled(&self, block: BlockRef, depth: Option<u64>) -> Result<bool, RpcError> {
+        let tag = if depth.is_none() { "finalized" } else { "latest" };
+        let asked = [json!(U64::from(block.number)), json!(tag)].into_iter().map(|which| (which, false));
+        let raws: Vec<Option<RawHeader>> = match self.batch(BY_NUMBER, asked).await {
+            Err(RpcError::Unknown { .. }) => return Ok(false),
+            answer => answer?,
+        };
+        let headers: Vec<Option<Header>> =
+            raws.into_iter().map(|raw| raw.map(Header::try_from).transpose()).collect::<Result<_, _>>()?;
+        Ok(match headers.as_slice() {
+            [Some(at), Some(newest)] => {
+                let settled = newest.number.checked_sub(depth.unwrap_or(0));
+                at.block() == block && settled.is_some_and(|settled| settled >= block.number)
+            }
+            _ => false,
+        })
     }
 
     /// The block of a hash.
