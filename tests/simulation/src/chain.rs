@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use alloy::{
@@ -60,6 +60,8 @@ pub struct Block {
     pub hash: B256,
     pub mined: Vec<Mined>,
     pub state: Machine,
+    /// Found by the oracle when it first looks: ids and places of what our contracts told.
+    pub events: OnceLock<Vec<(B256, (u64, u64))>>,
 }
 
 impl Block {
@@ -140,7 +142,7 @@ pub fn seal(parent: Option<&Block>, candidates: &[Arc<Tx>], time: u64, base_fee:
         nonce: B64::ZERO,
         ..Header::default()
     };
-    Block { hash: header.hash_slow(), header, mined, state }
+    Block { hash: header.hash_slow(), header, mined, state, events: OnceLock::new() }
 }
 
 /// The canonical chain at one moment, as a node that has just heard of it tells it.

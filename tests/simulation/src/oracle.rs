@@ -1,6 +1,6 @@
 //! What must hold, whatever happened: found from the chain itself, never from what the services say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use alloy::primitives::B256;
 use protocol::{
@@ -17,7 +17,11 @@ use crate::{
 pub type Place = (u64, u64);
 
 /// Ids of the events of our contracts in a block, with their places.
-pub fn events_of(block: &Block) -> Vec<(B256, Place)> {
+pub fn events_of(block: &Block) -> &[(B256, Place)] {
+    block.events.get_or_init(|| find_events(block))
+}
+
+fn find_events(block: &Block) -> Vec<(B256, Place)> {
     let ours = [SCENE.escrow, SCENE.pools].map(|contract| contract.address.evm().unwrap());
     let logs = block.logs().filter(|(_, _, log)| ours.contains(&log.address));
     logs.map(|(mined, index, _)| {
@@ -30,7 +34,7 @@ pub fn events_of(block: &Block) -> Vec<(B256, Place)> {
 /// Ids of the events of our contracts up to a height, in order.
 pub fn events_up_to(chain: &Chain, number: u64) -> Vec<B256> {
     let blocks = chain.canonical().take_while(|block| block.number() <= number);
-    blocks.flat_map(|block| events_of(block)).map(|(id, _)| id).collect()
+    blocks.flat_map(|block| events_of(block)).map(|(id, _)| *id).collect()
 }
 
 /// Follows a feed as one who relies on it does.
@@ -41,6 +45,8 @@ pub struct Listener {
     told: BTreeMap<B256, Finality>,
     finals: BTreeSet<B256>,
     last_final: Place,
+    /// The greatest height that a chain had.
+    highest: u64,
     /// Final events that were told after later ones: each had been missed when its block was read.
     pub late: u64,
     pub duplicated: u64,
@@ -49,8 +55,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Hears one entry while the chain is as it is.
-    pub fn hear(&mut self, entry: &FeedEntry, chain: &Chain) {
+    /// Hears one entry while the chain is as it is; of `hidden` blocks a node left out what they have.
+    pub fn hear(&mut self, entry: &FeedEntry, chain: &Chain, hidden: &HashSet<B256>) {
         let (id, finality) = (entry.event.id, entry.finality);
         if entry.seq <= self.cursor {
             self.complaints.push(format!("entry {} after {}", entry.seq, self.cursor));
@@ -74,6 +80,10 @@ impl Listener {
             let place = (entry.event.block_number, entry.event.log_index);
             if place < self.last_final {
                 self.late += 1;
+                if !hidden.contains(&entry.event.block_hash) {
+                    self.complaints
+                        .push(format!("entry {}: {id} is told late, and no node hid it", entry.seq));
+                }
             } else {
                 self.last_final = place;
             }
@@ -90,6 +100,30 @@ impl Listener {
         let lost = wanted.difference(&self.finals).count();
         let strange = self.finals.difference(&wanted).count();
         (lost as u64, strange as u64)
+    }
+
+    /// Whether a chain is as long as any before it: what follows a shorter one cannot know whether its node is only late.
+    pub fn is_longest(&mut self, chain: &Chain) -> bool {
+        let head = chain.view().head();
+        self.highest = self.highest.max(head);
+        head == self.highest
+    }
+
+    /// The indexer has nothing left to do and was answered right: it has told what the chain has, but for `hidden` blocks.
+    pub fn rests(&mut self, chain: &Chain, hidden: &HashSet<B256>) {
+        let canonical = || {
+            chain.canonical().flat_map(|block| events_of(block).iter().map(move |(id, _)| (block.hash, *id)))
+        };
+        let known: HashSet<B256> = canonical().map(|(_, id)| id).collect();
+        let is_told = |id: &B256| self.told.get(id).is_some_and(|last| *last != Finality::Retracted);
+        let missing = canonical().filter(|(block, id)| !hidden.contains(block) && !is_told(id)).count();
+        let strange = self.told.keys().filter(|id| is_told(id) && !known.contains(*id)).count();
+        if missing + strange > 0 {
+            self.complaints.push(format!(
+                "nothing is left to do at block {}, {missing} of its chain's events are not told, and {strange} that it does not have",
+                chain.view().head()
+            ));
+        }
     }
 
     /// Whether what was told and not taken back is what the chain has.

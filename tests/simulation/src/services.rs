@@ -122,6 +122,7 @@ impl Indexer {
             return Came::Dead;
         }
         let engine = self.engine.as_mut().unwrap();
+        let before = shared.world().faults.counts;
         let came = match work(shared, "indexer", engine.step()).await {
             Some(Ok(more)) => Came::Done(more),
             Some(Err(_)) => Came::Failed,
@@ -137,10 +138,17 @@ impl Indexer {
             let mut world = shared.world();
             for entry in &page.entries {
                 world.note((entry.seq, entry.event.id, entry.finality));
-                self.listener.hear(entry, &world.chain);
+                let world = &mut *world;
+                self.listener.hear(entry, &world.chain, &world.hidden);
             }
         }
         drop(app);
+        let world = shared.world();
+        let longest = self.listener.is_longest(&world.chain);
+        if came == Came::Done(false) && longest && world.faults.counts == before {
+            self.listener.rests(&world.chain, &world.hidden);
+        }
+        drop(world);
         if came == Came::Dead {
             self.kill(shared);
         }

@@ -67,6 +67,8 @@ pub struct World {
     /// The service that was at work is dead, though a task of it may not know it yet.
     pub dead: bool,
     pub app: Option<Router>,
+    /// Blocks of which a node left out what they have.
+    pub hidden: HashSet<B256>,
     /// Every transaction that reached a node, or was lost on the way to it.
     pub sent: HashSet<B256>,
     /// What happened in each step, as one number; the order within a step does not count.
@@ -112,6 +114,7 @@ impl Shared {
             at_work: false,
             dead: false,
             app: None,
+            hidden: HashSet::new(),
             sent: HashSet::new(),
             trace: Vec::new(),
             in_step: 0,
@@ -310,10 +313,11 @@ impl World {
             }
             let lies = self.liar == Some(node);
             if lies && faults.strike("logs left out", dice) {
-                logs.remove(usize::try_from(dice.below(logs.len() as u64)).unwrap());
+                let log = logs.remove(usize::try_from(dice.below(logs.len() as u64)).unwrap());
+                self.hidden.insert(block_of(&log));
             }
             if lies && faults.strike("logs hidden", dice) {
-                logs.clear();
+                self.hidden.extend(logs.drain(..).map(|log| block_of(&log)));
             }
             if !logs.is_empty() && faults.strike("log twice", dice) {
                 let again = logs[0].clone();
@@ -354,6 +358,10 @@ impl World {
         }
         Some((200, serde_json::to_vec(&answer).unwrap()))
     }
+}
+
+fn block_of(log: &Value) -> B256 {
+    log["blockHash"].as_str().unwrap().parse().unwrap()
 }
 
 impl service::simulation::World for Shared {
