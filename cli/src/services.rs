@@ -26,7 +26,7 @@ pub struct ServiceArgs {
     config: Option<PathBuf>,
     /// Stop when standard input closes
     #[arg(long, hide = true)]
-    with_parent: bool,
+    pub(crate) with_parent: bool,
 }
 
 /// How the local chain is run.
@@ -95,14 +95,6 @@ pub async fn hub(arguments: ServiceArgs) -> Result<()> {
     Ok(hub::run(config, listener, Arc::new(SystemClock), stop).await?)
 }
 
-/// Runs the indexer.
-pub async fn indexer(arguments: ServiceArgs) -> Result<()> {
-    let stop = start(&arguments)?;
-    let config = load::<indexer::config::Config>("indexer", &arguments)?;
-    let listener = listen("indexer", &config.listen).await?;
-    Ok(indexer::run(config, listener, Arc::new(SystemClock), stop).await?)
-}
-
 /// Runs the relayer.
 pub async fn relayer(arguments: ServiceArgs) -> Result<()> {
     let stop = start(&arguments)?;
@@ -126,11 +118,13 @@ fn start(arguments: &ServiceArgs) -> Result<CancellationToken> {
     stop_signal(arguments.with_parent)
 }
 
-fn load<T: Default + Serialize + DeserializeOwned>(section: &str, arguments: &ServiceArgs) -> Result<T> {
+/// Reads a section of the configuration.
+pub fn load<T: Default + Serialize + DeserializeOwned>(section: &str, arguments: &ServiceArgs) -> Result<T> {
     Ok(service::config::load::<T>(section, arguments.config.as_deref())?.value)
 }
 
-async fn listen(section: &str, address: &str) -> Result<TcpListener> {
+/// Takes the address that a section says.
+pub async fn listen(section: &str, address: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("{section}.listen `{address}`: must be an address and a free port of this machine")
     })

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -53,14 +54,25 @@ pub enum ChainError {
 pub struct Indexers {
     client: Client,
     bases: Arc<BTreeMap<ChainId, String>>,
+    key: Key,
+}
+
+/// What the indexers are shown, and nobody else.
+#[derive(Clone)]
+struct Key(Arc<str>);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 impl Indexers {
-    /// Readers of the indexers at these URLs.
+    /// Readers of the indexers at these URLs, which are shown this key where it is not empty.
     ///
     /// # Errors
     /// The system has no TLS to offer.
-    pub fn new(urls: &BTreeMap<ChainId, String>) -> Result<Self, ChainError> {
+    pub fn new(urls: &BTreeMap<ChainId, String>, key: &str) -> Result<Self, ChainError> {
         let client = Client::builder()
             .timeout(WAIT_MAX)
             .redirect(reqwest::redirect::Policy::none())
@@ -68,7 +80,7 @@ impl Indexers {
             .build()
             .map_err(|error| ChainError::Unreachable { path: String::new(), reason: error.to_string() })?;
         let bases = urls.iter().map(|(chain, url)| (*chain, url.trim_end_matches('/').to_owned()));
-        Ok(Self { client, bases: Arc::new(bases.collect()) })
+        Ok(Self { client, bases: Arc::new(bases.collect()), key: Key(key.into()) })
     }
 
     /// The latest about an event of a chain; none when its indexer does not know it.
@@ -150,6 +162,9 @@ impl Indexers {
         };
         let unusable = |reason: String| ChainError::Unusable { path: path.to_owned(), reason };
         let mut request = self.client.request(method, format!("{base}{path}"));
+        if !self.key.0.is_empty() {
+            request = request.bearer_auth(&self.key.0);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

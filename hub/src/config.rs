@@ -23,6 +23,8 @@ pub struct Config {
     /// The hub's indexers, one URL by the CAIP-2 id of each chain that it follows; at most 32. Wallets of these chains may
     /// sign in.
     pub indexers: BTreeMap<ChainId, String>,
+    /// What this hub shows its indexers, for places of its own there: their `call_key`. Empty: nothing.
+    pub indexer_key: String,
     /// What the relayer must show to hand in chain events; at least 16 characters. Empty: nobody may.
     pub relayer_key: String,
     /// The escrow contracts whose deals this hub takes, by CAIP-10; at most 32. Those of its indexers.
@@ -66,6 +68,7 @@ impl Default for Config {
             data: PathBuf::from("data"),
             public_url: "http://127.0.0.1:7401".to_owned(),
             indexers: BTreeMap::new(),
+            indexer_key: String::new(),
             relayer_key: String::new(),
             escrows: Vec::new(),
             arbiters: Vec::new(),

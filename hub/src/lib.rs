@@ -78,7 +78,7 @@ impl Hub {
         let public = config.public().map_err(Error::Config)?;
         let key = own_key(&config.data).await?;
         let db = Db::open(&config.database, SCHEMA).await?;
-        let indexers = Indexers::new(&config.indexers)?;
+        let indexers = Indexers::new(&config.indexers, &config.indexer_key)?;
         let brightid = identity::BrightId::new(&config)?;
         let known = records::log::first_of(&mut *db.reader().acquire().await?, "hub@1").await?;
         let body = serde_json::json!({ "did": public.did });

@@ -88,6 +88,7 @@ pub async fn backfill(
     mut tell: impl FnMut(&[ChainProgress]),
 ) -> Result<Vec<ChainProgress>, Error> {
     let (db, chains) = crate::open(&config, &*clock).await?;
+    let alone = crate::alone(&config, &db).await?;
     let told = feed::store::last_seq(&mut *db.reader().acquire().await?).await?;
     let stop = stop.child_token();
     let shared = Shared::new(db.clone(), chains, clock, stop.clone(), told);
@@ -135,6 +136,7 @@ pub async fn backfill(
         watched
     };
     let (_, watched) = tokio::join!(following, watch);
+    alone.give_up().await;
     db.close().await;
     watched
 }

@@ -1,9 +1,9 @@
 //! `POST /v1/call`: a read-only call of a contract at the chain's newest block, for whoever has no node of his own (the
-//! hub asks contract wallets about signatures by it). At most 16 calls at a time.
+//! hub asks contract wallets about signatures by it). At most 16 calls at a time, and 16 of who bears the key `call_key`.
 
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap};
 use protocol::wire::feed::{Call, CallOutcome};
-use service::http::{Json, Problem};
+use service::http::{Json, Problem, bears};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::shared::{CALLS_AT_ONCE_MAX, Shared};
@@ -22,7 +22,11 @@ const DATA_MAX: usize = 16 * 1024;
         (status = 422, description = "A field breaks a rule", content_type = "application/problem+json"),
         (status = 503, description = "The node does not answer, or too many calls are under way", content_type = "application/problem+json"),
     ))]
-async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Json<CallOutcome>, Problem> {
+async fn call(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Json(call): Json<Call>,
+) -> Result<Json<CallOutcome>, Problem> {
     let Some(chain) = shared.chains.get(&call.to.chain) else {
         let detail = format!("to is on {}, but must be on one of: {}", call.to.chain, shared.chain_names());
         return Err(Problem::invalid(detail).at("/to"));
@@ -31,7 +35,9 @@ async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Js
         let detail = format!("data has {} bytes, but must have at most {DATA_MAX}", call.data.len());
         return Err(Problem::invalid(detail).at("/data"));
     }
-    let Ok(_turn) = shared.calls.try_acquire() else {
+    let (key, own) = &shared.own_calls;
+    let places = if bears(&headers, key) { own } else { &shared.calls };
+    let Ok(_turn) = places.try_acquire() else {
         return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
     };
     let outcome = chain.source.call(&call).await?;
@@ -44,4 +50,52 @@ async fn call(State(shared): State<Shared>, Json(call): Json<Call>) -> Result<Js
         .at("/data"));
     }
     Ok(Json(outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fixture::Chain;
+    use serde_json::json;
+    use service::{clock::SystemClock, db::testing::sqlite};
+
+    use super::*;
+    use crate::{Error, config::Config};
+
+    const KEY: &str = "a hub that is known";
+
+    #[tokio::test]
+    async fn who_bears_the_key_is_called_for_when_every_open_place_is_taken() {
+        let (db, chain) = (sqlite(), Chain::start().await);
+        let config = Config { call_key: KEY.to_owned(), ..crate::testing::config(&chain, &db) };
+        let (db, chains) = crate::open(&config, &SystemClock).await.unwrap();
+        let mut shared = Shared::new(db, chains, Arc::new(SystemClock), Default::default(), 0);
+        shared.own_calls.0 = KEY.into();
+        let taken = shared.calls.clone().acquire_many_owned(CALLS_AT_ONCE_MAX as u32).await.unwrap();
+        let own = shared.own_calls.1.clone();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/call", listener.local_addr().unwrap());
+        let app = crate::app(shared);
+        let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let body = json!({ "to": chain.escrow, "data": "0x" });
+        let ask = async |key: &str| {
+            let request = reqwest::Client::new().post(&url).bearer_auth(key).json(&body);
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!((ask("").await, ask("another").await, ask(KEY).await), (503, 503, 200));
+        let own = own.acquire_many_owned(CALLS_AT_ONCE_MAX as u32).await.unwrap();
+        drop(taken);
+        assert_eq!((ask("").await, ask(KEY).await), (200, 503));
+        drop(own);
+        serving.abort();
+    }
+
+    #[test]
+    fn a_short_key_is_refused_without_being_shown() {
+        let chains = [("eip155:1".parse().unwrap(), crate::config::ChainConfig::default())].into();
+        let refused = Config { call_key: "hunter2".to_owned(), chains, ..Config::default() }.check();
+        let Err(Error::Config { key, value, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!((key.as_str(), value.as_str()), ("call_key", "7 characters"));
+    }
 }

@@ -26,6 +26,9 @@ pub struct Config {
     pub webhooks: Vec<WebhookConfig>,
     /// The stream of NATS JetStream that the feed is brought to, if any.
     pub nats: Option<NatsConfig>,
+    /// Who shows this key as Bearer token (a hub) has places of its own for read-only calls; at least 16 characters. Empty:
+    /// nobody has.
+    pub call_key: String,
 }
 
 impl Default for Config {
@@ -36,6 +39,7 @@ impl Default for Config {
             chains: BTreeMap::new(),
             webhooks: Vec::new(),
             nats: None,
+            call_key: String::new(),
         }
     }
 }
@@ -98,6 +102,7 @@ impl Default for ChainConfig {
 }
 
 const CHAINS_MAX: usize = 32;
+const CALL_KEY_MIN: usize = 16;
 const CONTRACTS_MAX: usize = 64;
 
 impl Config {
@@ -109,6 +114,13 @@ impl Config {
                 key: "chains".to_owned(),
                 value: format!("{} chains", self.chains.len()),
                 rule: "1 to 32 tables [indexer.chains.\"<CAIP-2 id>\"]",
+            });
+        }
+        if !self.call_key.is_empty() && self.call_key.len() < CALL_KEY_MIN {
+            return Err(Error::Config {
+                key: "call_key".to_owned(),
+                value: format!("{} characters", self.call_key.len()),
+                rule: "at least 16 characters, or empty",
             });
         }
         self.chains.iter().try_for_each(|(chain, config)| config.check(*chain))?;

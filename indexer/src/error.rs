@@ -66,6 +66,12 @@ pub enum Error {
         /// In words.
         reason: String,
     },
+    /// Another process works on the database.
+    #[error("{database} is in use by another indexer: stop it first")]
+    InUse {
+        /// Which one, without what may be a password.
+        database: String,
+    },
     /// Another process moved the cursor meanwhile.
     #[error("another indexer writes to this database")]
     Raced,

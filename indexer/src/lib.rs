@@ -34,7 +34,7 @@ mod testing;
 pub mod throughput;
 mod verify;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::Router;
 use futures::{
@@ -44,7 +44,7 @@ use futures::{
 use protocol::chain::ChainId;
 use service::{
     clock::Clock,
-    db::{Db, Schema},
+    db::{Alone, Db, Schema},
     http,
 };
 use tokio::{net::TcpListener, sync::Notify};
@@ -80,6 +80,22 @@ async fn open(config: &Config, clock: &dyn Clock) -> Result<(Db, BTreeMap<ChainI
     Ok((db, chains))
 }
 
+/// How long to wait for whoever had the database before: on PostgreSQL a process that was killed has it a moment longer.
+const ALONE_TRIES: u32 = 20;
+const ALONE_PAUSE: Duration = Duration::from_millis(100);
+
+/// The right to be the only one that works on a database.
+async fn alone(config: &Config, db: &Db) -> Result<Alone, Error> {
+    for _ in 0..ALONE_TRIES {
+        if let Some(alone) = db.alone().await? {
+            return Ok(alone);
+        }
+        tokio::time::sleep(ALONE_PAUSE).await;
+    }
+    let named = config.database.strip_prefix("sqlite:").map(|path| path.split('?').next().unwrap_or(path));
+    Err(Error::InUse { database: named.unwrap_or("the database").to_owned() })
+}
+
 /// Opens a database that is there, without changing anything of it, and refuses one of other chains than the configuration
 /// says; chains that it does not have are none of its.
 async fn open_existing(config: &Config) -> Result<Db, Error> {
@@ -106,6 +122,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     service::telemetry::metrics();
     let (db, chains) = open(&config, &*clock).await?;
+    let alone = alone(&config, &db).await?;
     let told = {
         let mut reader = db.reader().acquire().await?;
         for (_, chain) in chain::store::chains(&mut reader).await? {
@@ -119,6 +136,7 @@ pub async fn run(
     let stop = stop.child_token();
     let mut shared = Shared::new(db.clone(), chains, clock, stop.clone(), told);
     shared.deliveries = delivery::names(&config);
+    shared.own_calls.0 = config.call_key.as_str().into();
     let delivering = join_all(delivery::pumps(&config, &shared)?);
     let following = follow_all(&shared);
     let app = app(shared.clone());
@@ -128,6 +146,7 @@ pub async fn run(
         served
     };
     let (_, _, served) = tokio::join!(following, delivering, serve);
+    alone.give_up().await;
     db.close().await;
     Ok(served?)
 }

@@ -43,6 +43,7 @@ pub async fn reindex(
     mut progress: impl FnMut(Progress),
 ) -> Result<Reindexed, Error> {
     let (db, _) = crate::open(config, clock).await?;
+    let alone = crate::alone(config, &db).await?;
     let now = clock.now_ms();
     let mut write = db.begin().await?;
     let on = write.on();
@@ -87,6 +88,7 @@ pub async fn reindex(
     let row = sqlx::query(count).fetch_one(&mut *on).await?;
     let reindexed = Reindexed { events: row.number("events")?, states: row.number("states")? };
     write.commit().await?;
+    alone.give_up().await;
     db.close().await;
     Ok(reindexed)
 }

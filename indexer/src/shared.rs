@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, chain::source::Source, config::ChainConfig, feed::stream::STREAMS_MAX};
 
-/// Read-only calls at one time.
+/// Read-only calls at one time of everybody, and as many of who bears the key.
 pub(crate) const CALLS_AT_ONCE_MAX: usize = 16;
 
 /// What is known of a chain's nodes since this process started.
@@ -83,6 +83,8 @@ pub(crate) struct Shared {
     /// The newest entry of the feed that is committed: wakes the long polls.
     pub told: Arc<watch::Sender<u64>>,
     pub calls: Arc<Semaphore>,
+    /// The key for places of one's own, and these.
+    pub own_calls: (Arc<str>, Arc<Semaphore>),
     /// Places for streams of the feed.
     pub streams: Arc<Semaphore>,
     /// Names of the configured deliveries.
@@ -104,6 +106,7 @@ impl Shared {
             stop,
             told: Arc::new(watch::Sender::new(told)),
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX)),
+            own_calls: (Arc::default(), Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX))),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             deliveries: Arc::default(),
         }

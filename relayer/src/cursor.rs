@@ -13,7 +13,7 @@ use crate::{error::Error, lease::Lease};
 pub struct Cursor {
     /// The last `seq` that was dealt with; 0 before the first.
     pub position: u64,
-    /// What stood there.
+    /// What stood there; empty where that is not known.
     pub anchor: String,
     /// How often the list was found begun anew.
     pub restarts: u64,
@@ -29,12 +29,18 @@ impl Cursor {
     /// The cursor for a list that was begun anew.
     #[must_use]
     pub fn from_the_start(&self) -> Self {
-        Self { position: 0, anchor: String::new(), restarts: self.restarts.saturating_add(1) }
+        self.back_to(0)
+    }
+
+    /// The cursor to go back to, where the other side lacks what comes after a position.
+    #[must_use]
+    pub fn back_to(&self, position: u64) -> Self {
+        Self { position, anchor: String::new(), restarts: self.restarts.saturating_add(1) }
     }
 
     /// Whether the list still is the one that this cursor points into: `found` is what stands at its position now.
     pub fn holds(&self, found: Option<(u64, &str)>) -> bool {
-        self.position == 0 || found == Some((self.position, self.anchor.as_str()))
+        self.position == 0 || self.anchor.is_empty() || found == Some((self.position, self.anchor.as_str()))
     }
 }
 
@@ -120,6 +126,7 @@ mod tests {
         assert!(!cursor.holds(None), "shorter than the position");
         assert!(!cursor.holds(Some((7, "b"))), "another entry at the position");
         assert!(!cursor.holds(Some((9, "a"))), "the position is gone");
+        assert!(cursor.back_to(3).holds(Some((3, "a"))), "what stands there is not known");
         assert_eq!(cursor.from_the_start(), Cursor { position: 0, anchor: String::new(), restarts: 1 });
     }
 }

@@ -210,5 +210,5 @@ pub fn terms() -> Terms {
 pub fn intent(seq: u64, key: &str, terms: &Terms, action: IntentAction) -> Intent {
     let deadline = terms.deliver_by + 1_000_000;
     let (key, terms, arbiter) = (key.to_owned(), terms.clone(), terms.arbiter);
-    Intent { seq, key, arbiter, terms, action, deadline, asked_by: None }
+    Intent { seq, key, arbiter, terms, action, deadline, asked_by: None, cause: None }
 }

@@ -4,6 +4,7 @@ mod backfill;
 mod check;
 mod pace;
 mod progress;
+mod run;
 mod status;
 
 use std::path::PathBuf;
@@ -17,10 +18,7 @@ use service::clock::SystemClock;
 
 use serde_json::json;
 
-use crate::{
-    commands::Session,
-    services::{self, ServiceArgs},
-};
+use crate::{commands::Session, services::ServiceArgs};
 
 /// For `--help`.
 pub const EXAMPLES: &str = "\
@@ -31,8 +29,8 @@ Examples:
   earnest indexer verify                           does the database say what its own raw logs say? (ends with 3 if not)
   earnest indexer reindex                          decode the raw logs anew, without a chain
 
-Stop the running indexer before `backfill` and `reindex`. `status` and `verify` change nothing; they and `accept` may be
-used beside it.";
+Stop the running indexer before `backfill` and `reindex`, which refuse to work beside it. `status` and `verify` change
+nothing; they and `accept` may be used beside it.";
 
 /// What to do with an indexer; without a verb it is run.
 #[derive(Args, Debug)]
@@ -90,8 +88,8 @@ impl ConfigArg {
 /// Does it.
 pub async fn run(session: &Session, arguments: IndexerArgs) -> Result<()> {
     match arguments.verb {
-        None => services::indexer(arguments.run).await,
-        Some(Verb::Run(arguments)) => services::indexer(arguments).await,
+        None => run::run(arguments.run).await,
+        Some(Verb::Run(arguments)) => run::run(arguments).await,
         Some(Verb::Backfill(file)) => backfill::run(session.output, file.load(session)?).await,
         Some(Verb::Status(arguments)) => status::run(session, arguments).await,
         Some(Verb::Verify(file)) => check::verify(session.output, &file.load(session)?).await,

@@ -1,4 +1,5 @@
-//! Progress of something long: bars on a terminal, a line now and then elsewhere, lines of JSON for scripts.
+//! Progress of something long: bars on a terminal, a line now and then elsewhere, lines of JSON for scripts, lines of the log
+//! for services.
 
 use std::{
     collections::BTreeMap,
@@ -39,9 +40,17 @@ struct Line {
     told: Option<Duration>,
 }
 
+/// What a line is where there is no bar.
+#[derive(Clone, Copy, Debug)]
+enum Lines {
+    Words,
+    Json,
+    Logged,
+}
+
 /// Where it is told: standard error, so that standard output holds the result alone.
 pub struct Progress {
-    json: bool,
+    lines_are: Lines,
     /// What is counted, as in `blocks`.
     unit: &'static str,
     bars: Option<MultiProgress>,
@@ -53,7 +62,28 @@ impl Progress {
     /// Bars where standard error is a terminal and nobody asked for JSON.
     pub fn new(output: Output, unit: &'static str) -> Self {
         let bars = (!output.json && std::io::stderr().is_terminal()).then(MultiProgress::new);
-        Self { json: output.json, unit, bars, started: Instant::now(), lines: BTreeMap::new() }
+        Self::of(if output.json { Lines::Json } else { Lines::Words }, unit, bars)
+    }
+
+    /// These bars.
+    pub fn with(bars: MultiProgress, unit: &'static str) -> Self {
+        Self::of(Lines::Words, unit, Some(bars))
+    }
+
+    /// Lines of the log.
+    pub fn logged(unit: &'static str) -> Self {
+        Self::of(Lines::Logged, unit, None)
+    }
+
+    fn of(lines_are: Lines, unit: &'static str, bars: Option<MultiProgress>) -> Self {
+        Self { lines_are, unit, bars, started: Instant::now(), lines: BTreeMap::new() }
+    }
+
+    /// Takes away what is shown of one thing.
+    pub fn forget(&mut self, name: &str) {
+        if let Some(bar) = self.lines.remove(name).and_then(|line| line.bar) {
+            bar.finish_and_clear();
+        }
     }
 
     /// Tells how far one thing is.
@@ -78,8 +108,8 @@ impl Progress {
             bar.set_message(words(at, line, self.unit));
         } else if line.told.is_none_or(|told| now.saturating_sub(told) >= LINES_EVERY) {
             line.told = Some(now);
-            let text = if self.json {
-                json!({
+            let text = match self.lines_are {
+                Lines::Json => json!({
                     "name": at.name,
                     self.unit: at.done.to_string(),
                     "target": at.target.map(|target| target.to_string()),
@@ -88,9 +118,12 @@ impl Progress {
                     "seconds_left": at.target.and_then(|target| line.pace.seconds_to(target)),
                     "trouble": at.trouble,
                 })
-                .to_string()
-            } else {
-                format!("{}: {}", at.name, words(at, line, self.unit))
+                .to_string(),
+                Lines::Words => format!("{}: {}", at.name, words(at, line, self.unit)),
+                Lines::Logged => {
+                    tracing::info!("{}: {}", at.name, words(at, line, self.unit));
+                    return;
+                }
             };
             // When nobody listens any more, the work goes on.
             let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -11,7 +11,13 @@ use super::{
     pace::grouped,
     progress::{At, Progress},
 };
-use crate::{client::http::Http, commands::Session, output::print, services::stop_signal};
+use crate::{
+    client::http::Http,
+    commands::Session,
+    exit::{Failure, one_line},
+    output::print,
+    services::stop_signal,
+};
 
 /// Which indexer.
 #[derive(Args, Debug)]
@@ -53,8 +59,8 @@ pub async fn run(session: &Session, arguments: StatusArgs) -> Result<()> {
         return Ok(());
     }
     for chain in &status.chains {
-        for fault in &chain.faults {
-            print(&format!("{} {}: {}", chain.chain, fault.kind.name(), fault.detail))?;
+        for line in trust(chain) {
+            print(&format!("{} {line}", chain.chain))?;
         }
     }
     for chain in &status.unfollowed {
@@ -69,6 +75,31 @@ pub async fn run(session: &Session, arguments: StatusArgs) -> Result<()> {
         print(&format!("delivery {}: {} behind{trouble}", delivery.name, grouped(delivery.lag)))?;
     }
     Ok(())
+}
+
+/// Open faults, what is proven, and what to think of each provider.
+fn trust(chain: &ChainStatus) -> Vec<String> {
+    let faults = chain.faults.iter().map(|fault| format!("{}: {}", fault.kind.name(), fault.detail));
+    let mut lines: Vec<String> = faults.collect();
+    let missed = match chain.missed {
+        0 => String::new(),
+        missed => format!("; {} logs had been left out and were added", grouped(missed)),
+    };
+    let proven = chain.proven.map_or_else(
+        || "no block is proven".to_owned(),
+        |block| format!("proven up to {}", grouped(block.number)),
+    );
+    let unproven = chain.unproven.as_ref().map_or_else(String::new, |why| format!("; no further: {why}"));
+    lines.push(format!("{proven}{missed}{unproven}"));
+    lines.extend(chain.providers.iter().map(|provider| {
+        let trusted = if provider.trusted { "trusted" } else { "NOT TRUSTED" };
+        let (failures, lies) = (grouped(provider.failures), grouped(provider.lies));
+        format!(
+            "provider {}: {trusted}, {failures} requests failed, {lies} answers proven wrong",
+            provider.node
+        )
+    }));
+    lines
 }
 
 fn row(chain: &ChainStatus) -> Vec<String> {
@@ -92,22 +123,47 @@ fn row(chain: &ChainStatus) -> Vec<String> {
     ]
 }
 
+/// How far a chain is, on the way that began at `first`.
+pub(super) fn at(first: &IndexerStatus, chain: &ChainStatus) -> At {
+    let from = first.chains.iter().find(|one| one.chain == chain.chain);
+    At {
+        name: chain.chain.to_string(),
+        from: from.map_or(0, |one| one.cursor.number),
+        done: chain.cursor.number,
+        target: chain.head.map(|head| head.number),
+        events: None,
+        trouble: chain.trouble.clone(),
+    }
+}
+
 async fn watch(session: &Session, http: &Http) -> Result<()> {
     let stop = stop_signal(false)?;
     let mut progress = Progress::new(session.output, "blocks");
-    let first: IndexerStatus = http.get("/status").await?;
+    let mut first: Option<IndexerStatus> = None;
     loop {
-        let status: IndexerStatus = http.get("/status").await?;
-        for chain in &status.chains {
-            let from = first.chains.iter().find(|one| one.chain == chain.chain);
-            progress.tell(&At {
-                name: chain.chain.to_string(),
-                from: from.map_or(0, |one| one.cursor.number),
-                done: chain.cursor.number,
-                target: chain.head.map(|head| head.number),
-                events: None,
-                trouble: chain.trouble.clone(),
-            });
+        match http.get::<IndexerStatus>("/status").await {
+            Ok(status) => {
+                progress.forget(http.base());
+                let first = first.get_or_insert_with(|| status.clone());
+                for chain in &status.chains {
+                    progress.tell(&at(first, chain));
+                }
+            }
+            // It is perhaps being started again.
+            Err(error) if matches!(error.downcast_ref(), Some(Failure::Unreachable(_))) => {
+                progress.tell(&At {
+                    name: http.base().to_owned(),
+                    from: 0,
+                    done: 0,
+                    target: None,
+                    events: None,
+                    trouble: Some(one_line(&error)),
+                });
+            }
+            Err(error) => {
+                progress.end();
+                return Err(error);
+            }
         }
         tokio::select! {
             () = stop.cancelled() => {

@@ -29,6 +29,13 @@ CREATE TABLE chain_events (
 ) STRICT;
 CREATE INDEX chain_events_deal ON chain_events (deal);
 
+-- How far a relayer has brought each chain's feed. No record says it: it stands for what the log has.
+CREATE TABLE brought (
+    chain TEXT PRIMARY KEY,
+    feed TEXT NOT NULL,
+    seq INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE intents (
     seq INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,

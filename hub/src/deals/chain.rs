@@ -7,7 +7,7 @@
 use axum::http::StatusCode;
 use protocol::{
     chain::event_id,
-    wire::feed::{ChainEvent, Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
+    wire::feed::{Brought, ChainEvent, Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
 };
 use service::{db::Write, http::Problem};
 use sqlx::AnyConnection;
@@ -41,7 +41,7 @@ fn refused(status: StatusCode, rule: &str, detail: String) -> Error {
 /// An entry that the hub's indexer does not confirm: 425 when the event is not that settled yet, 409 when it does not
 /// know the event, 422 when it says otherwise.
 pub(super) async fn deliver(hub: &Hub, delivery: &Delivery) -> Result<DeliveryReceipt, Error> {
-    let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0 };
+    let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0, has: None };
     for entry in &delivery.entries {
         let count = match take(hub, entry).await? {
             Taken::New => &mut receipt.applied,
@@ -50,7 +50,29 @@ pub(super) async fn deliver(hub: &Hub, delivery: &Delivery) -> Result<DeliveryRe
         };
         *count = count.saturating_add(1);
     }
+    if let Some(told) = &delivery.brought {
+        receipt.has = Some(brought(hub, told).await?);
+    }
     Ok(receipt)
+}
+
+/// Keeps how far the relayer brought a feed, unless this database lacks what the relayer goes on from; answers how far
+/// this database has it.
+async fn brought(hub: &Hub, told: &Brought) -> Result<u64, Error> {
+    let has = store::brought(&mut *hub.db.reader().acquire().await?, told.chain, told.feed).await?;
+    if has < told.after {
+        tracing::error!(
+            chain = %told.chain, has, brought = told.after,
+            "the relayer had brought more of the feed than this database has"
+        );
+        return Ok(has);
+    }
+    if has != told.through {
+        let mut write = hub.db.begin().await?;
+        store::bring(write.on(), told).await?;
+        write.commit().await?;
+    }
+    Ok(told.through)
 }
 
 /// What an entry was to the hub.

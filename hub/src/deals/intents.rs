@@ -3,13 +3,17 @@
 
 use alloy::primitives::B256;
 use protocol::{
+    chain::event_order,
     terms::Terms,
-    wire::intent::{Intent, IntentAction, IntentProgress, ProgressReport},
+    wire::{
+        feed::{ChainEvent, Finality},
+        intent::{Intent, IntentAction, IntentProgress, ProgressReport},
+    },
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row};
 
-use super::store::{Purchase, corrupt, json, text};
+use super::store::{self, Purchase, corrupt, json, text};
 use crate::{error::Error, records::RecordId};
 
 /// An intent as its row keeps it.
@@ -20,6 +24,8 @@ struct Body {
     deadline: u64,
     #[serde(default)]
     asked_by: Option<RecordId>,
+    #[serde(default)]
+    cause: Option<B256>,
 }
 
 /// Publishes an intent unless its key was published before.
@@ -31,7 +37,8 @@ pub(crate) async fn publish(
     action: IntentAction,
     deadline: u64,
 ) -> Result<(), Error> {
-    put(on, key, deal, &Body { terms: terms.clone(), action, deadline, asked_by: None }).await
+    let cause = newest(on, deal).await?;
+    put(on, key, deal, &Body { terms: terms.clone(), action, deadline, asked_by: None, cause }).await
 }
 
 /// Publishes what an account asked for, unless its key was published before.
@@ -43,8 +50,19 @@ pub(super) async fn publish_for(
     action: IntentAction,
     deadline: u64,
 ) -> Result<(), Error> {
-    let body = Body { terms: purchase.terms.clone(), action, deadline, asked_by: Some(account) };
+    // What a party signs follows from its word.
+    let signed = matches!(action, IntentAction::Act { .. });
+    let cause = if signed { None } else { newest(on, purchase.deal).await? };
+    let body = Body { terms: purchase.terms.clone(), action, deadline, asked_by: Some(account), cause };
     put(on, key, purchase.deal, &body).await
+}
+
+/// The newest final event of a deal, in the chain's order.
+async fn newest(on: &mut AnyConnection, deal: B256) -> Result<Option<B256>, Error> {
+    let events = store::events(on, deal).await?;
+    let finals = events.into_iter().filter(|(finality, _)| *finality == Finality::Final);
+    let order = |event: &ChainEvent| event_order(event.chain(), event.block_number, event.log_index);
+    Ok(finals.map(|(_, event)| event).max_by_key(order).map(|event| event.id))
 }
 
 async fn put(on: &mut AnyConnection, key: &str, deal: B256, body: &Body) -> Result<(), Error> {
@@ -78,7 +96,7 @@ pub(super) async fn page(on: &mut AnyConnection, after: u64, limit: i64) -> Resu
     rows.iter()
         .map(|row| {
             let seq: i64 = row.try_get("seq")?;
-            let Body { terms, action, deadline, asked_by } = json(row, "body")?;
+            let Body { terms, action, deadline, asked_by, cause } = json(row, "body")?;
             Ok(Intent {
                 seq: u64::try_from(seq).map_err(corrupt)?,
                 key: row.try_get("key")?,
@@ -87,6 +105,7 @@ pub(super) async fn page(on: &mut AnyConnection, after: u64, limit: i64) -> Resu
                 action,
                 deadline,
                 asked_by: asked_by.map(|account| account.to_string()),
+                cause,
             })
         })
         .collect()

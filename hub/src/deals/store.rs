@@ -2,8 +2,9 @@
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
+    chain::ChainId,
     terms::Terms,
-    wire::feed::{ChainEvent, FeedEntry, Finality},
+    wire::feed::{Brought, ChainEvent, FeedEntry, FeedId, Finality},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -261,6 +262,30 @@ pub(super) async fn keep(on: &mut AnyConnection, deal: B256, entry: &FeedEntry) 
     .bind(finality_name(entry.finality))
     .bind(i64::try_from(entry.seq).map_err(corrupt)?)
     .bind(text(&entry.event)?)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Up to where a feed of a chain was brought; 0 when it is another one that is known, or none.
+pub(super) async fn brought(on: &mut AnyConnection, chain: ChainId, feed: FeedId) -> Result<u64, Error> {
+    let seq: Option<i64> = sqlx::query_scalar("SELECT seq FROM brought WHERE chain = $1 AND feed = $2")
+        .bind(chain.to_string())
+        .bind(feed.to_string())
+        .fetch_optional(on)
+        .await?;
+    u64::try_from(seq.unwrap_or(0)).map_err(corrupt)
+}
+
+/// Keeps up to where a chain's feed was brought.
+pub(super) async fn bring(on: &mut AnyConnection, told: &Brought) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO brought (chain, feed, seq) VALUES ($1, $2, $3)
+         ON CONFLICT (chain) DO UPDATE SET feed = excluded.feed, seq = excluded.seq",
+    )
+    .bind(told.chain.to_string())
+    .bind(told.feed.to_string())
+    .bind(i64::try_from(told.through).map_err(corrupt)?)
     .execute(on)
     .await?;
     Ok(())

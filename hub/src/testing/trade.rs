@@ -22,7 +22,7 @@ use protocol::{
     solana,
     terms::Terms,
     wire::{
-        feed::{Call, CallOutcome, ChainEvent, EventBody, FeedEntry, Finality, RuleBook},
+        feed::{Brought, Call, CallOutcome, ChainEvent, Delivery, EventBody, FeedEntry, Finality, RuleBook},
         view::{MemberList, Pool, PoolMembers, PoolView},
     },
 };
@@ -186,6 +186,12 @@ impl Script {
             log_index: 0,
             body,
         }
+    }
+
+    /// The event that was told last.
+    pub(crate) fn newest(&self) -> ChainEvent {
+        let said = self.said.lock().unwrap();
+        said.entries.values().max_by_key(|entry| entry.seq).expect("an event").event.clone()
     }
 
     /// The indexer tells the event with this finality from now on; the telling is what the relayer would deliver.
@@ -383,6 +389,15 @@ impl Trade {
         self.hub.ask(request.bearer_auth(RELAYER_KEY).json(&json!({ "entries": entries }))).await
     }
 
+    /// The relayer says how far it brought a feed, with nothing to deliver; answers how far the hub has it.
+    pub(crate) async fn brought(&self, told: &Brought) -> u64 {
+        let request = self.hub.request(reqwest::Method::POST, "/v1/chain-events");
+        let delivery = Delivery { entries: Vec::new(), brought: Some(*told) };
+        let answer = self.hub.ask(request.bearer_auth(RELAYER_KEY).json(&delivery)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body["has"].as_str().and_then(|has| has.parse().ok()).expect("how far")
+    }
+
     /// An event of the chain is told as final and delivered.
     pub(crate) async fn final_event(&self, contract: AccountId, body: EventBody) -> ChainEvent {
         let event = self.script.happens(contract, body);
@@ -478,6 +493,15 @@ impl Trade {
     }
 
     /// The intents so far: key and action.
+    /// The event that the intent of this key names as its cause.
+    pub(crate) async fn cause(&self, key: &str) -> Option<B256> {
+        let request = self.hub.request(reqwest::Method::GET, "/v1/intents?after=0&limit=100&wait=0");
+        let page = self.hub.ask(request.bearer_auth(RELAYER_KEY)).await;
+        let intents = page.body["intents"].as_array().unwrap();
+        let wanted = intents.iter().find(|intent| intent["key"] == key).expect("the intent");
+        wanted["cause"].as_str().map(|cause| cause.parse().unwrap())
+    }
+
     pub(crate) async fn intents(&self) -> Vec<(String, Value)> {
         let request = self.hub.request(reqwest::Method::GET, "/v1/intents?after=0&limit=100&wait=0");
         let page = self.hub.ask(request.bearer_auth(RELAYER_KEY)).await;

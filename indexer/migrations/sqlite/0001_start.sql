@@ -70,6 +70,15 @@ CREATE TABLE feed (
 ) STRICT;
 CREATE INDEX feed_chain ON feed (chain, seq);
 
+-- What was taken back of each log, which tells how often it was told.
+CREATE INDEX feed_retracted ON feed (log, seq) WHERE finality = 'retracted';
+
+-- Which feed this is, made with the database: what counts in it counts in no other.
+CREATE TABLE feed_id (
+    id TEXT NOT NULL PRIMARY KEY
+) STRICT;
+INSERT INTO feed_id (id) SELECT '0x' || lower(hex(randomblob(16)));
+
 -- What the canonical events add up to, by subject. `newest` is the number of the newest log about it, `terms` that of the
 -- log which holds a deal's terms (0 for the rest), `state` all else. Buyer, seller (eight bytes of the account, which others
 -- may have as well) and status are for finding deals, and 0 or empty for the rest.

@@ -31,9 +31,10 @@ async fn status(State(shared): State<Shared>) -> Result<Json<IndexerStatus>, Pro
     let mut unfollowed: Vec<ChainId> =
         store::chains(&mut reader).await?.into_iter().map(|(_, id)| id).collect();
     unfollowed.retain(|id| !shared.chains.contains_key(id));
+    let feed_id = feed::store::feed_id(&mut reader).await?;
     let feed = feed::store::last_seq(&mut reader).await?;
     let deliveries = delivery::status(&mut reader, &shared.deliveries).await?;
-    Ok(Json(IndexerStatus { chains, unfollowed, feed, deliveries }))
+    Ok(Json(IndexerStatus { chains, unfollowed, feed_id, feed, deliveries }))
 }
 
 async fn of_chain(on: &mut AnyConnection, chain: &Chain) -> Result<ChainStatus, Error> {

@@ -369,6 +369,56 @@ async fn a_late_event_is_told_as_final_and_fills_its_gap() {
     }
 }
 
+/// dipdup#1320: a reorganisation is decided against what is in the database while newer messages wait to be written. Here
+/// every step names the tip that it was planned for, and is refused whole where that is another one by now.
+#[tokio::test]
+async fn a_step_that_was_planned_for_another_tip_is_refused_whole() {
+    for fresh in on_both().await {
+        let book = Book::open(&fresh).await;
+        book.commit(&book.step(0, 4, 0)).await.unwrap();
+        let (next, back) = (book.step(4, 6, 0), book.back(4, 2));
+        book.commit(&next).await.unwrap();
+        let (tally, entries) = (book.tally().await, book.entries().await);
+        // Both were planned when block 4 was the tip; a fork at a block above the final one is no exception.
+        for late in [&back, &next] {
+            let refused = book.commit(late).await;
+            assert!(matches!(refused, Err(crate::Error::Raced)), "{refused:?}");
+        }
+        assert_eq!((book.tally().await, book.entries().await), (tally, entries), "{:?}", fresh.engine);
+        book.commit(&book.back(6, 2)).await.unwrap();
+        assert_eq!(verified(&book.config).await.differences, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn one_process_at_a_time_works_on_a_database() {
+    for fresh in on_both().await {
+        let chain = Chain::start().await;
+        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        let indexer = Running::on(&chain, &fresh).await;
+        indexer.caught_up(&chain).await;
+        let clock = Arc::new(SystemClock);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = indexer.config.clone();
+        let refused = [
+            crate::run(config.clone(), listener, clock.clone(), Default::default()).await,
+            crate::backfill(config.clone(), clock.clone(), Default::default(), |_| {}).await.map(drop),
+            crate::reindex(&config, &SystemClock, |_| {}).await.map(drop),
+        ];
+        for refused in refused {
+            let said = refused.unwrap_err().to_string();
+            assert!(said.contains("in use by another indexer"), "{:?}: {said}", fresh.engine);
+        }
+        assert_eq!(verified(&config).await.differences, Vec::<String>::new(), "who only reads is let in");
+        // A process that is gone, however it went, is in nobody's way.
+        let config = indexer.kill().await;
+        crate::reindex(&config, &SystemClock, |_| {}).await.unwrap();
+        let ended = crate::backfill(config.clone(), clock, Default::default(), |_| {}).await.unwrap();
+        assert!(ended.iter().all(|chain| chain.reached));
+        Running::start(config).await.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn chains_are_followed_side_by_side_in_one_database() {
     for fresh in on_both().await {

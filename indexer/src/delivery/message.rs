@@ -12,7 +12,8 @@ use crate::{
 /// What a receiver is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// `<chain>/<seq>/<event>`: the same whenever and by whomever it is sent again.
+    /// `<event>/<finality>/<how many times told so>`: the same whenever and by whomever it is sent again, also from a
+    /// database that was read anew.
     pub id: String,
     /// `<chain>.<event's name>.<finality>`.
     pub subject: String,
@@ -31,7 +32,8 @@ struct Body<'a> {
 }
 
 impl Message {
-    pub fn of(entry: &FeedEntry) -> Result<Self, Error> {
+    /// The message of an entry; `times` is how often its event was told at its level, this time included.
+    pub fn of(entry: &FeedEntry, times: u64) -> Result<Self, Error> {
         let event = &entry.event;
         let chain = event.chain();
         let kind = format!("{}.{}", event.body.name(), finality_name(entry.finality));
@@ -42,7 +44,7 @@ impl Message {
             data: entry,
         };
         Ok(Self {
-            id: format!("{chain}/{}/{}", entry.seq, event.id),
+            id: format!("{}/{}/{times}", event.id, finality_name(entry.finality)),
             subject: format!("{chain}.{kind}"),
             body: json(&body)?.into(),
         })

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     Error,
-    feed::select::{Selection, select},
+    feed::{
+        select::{Selection, select},
+        store::times_told,
+    },
     shared::Shared,
 };
 
@@ -126,7 +129,8 @@ impl Pump {
 
     /// None when the service stops meanwhile.
     async fn send(&mut self, entry: &FeedEntry) -> Result<Option<Result<(), Failure>>, Error> {
-        let message = Message::of(entry)?;
+        let times = times_told(&mut *self.shared.db.reader().acquire().await?, entry).await?;
+        let message = Message::of(entry, times)?;
         let (stop, sink) = (&self.shared.stop, &mut self.sink);
         let sending = async {
             match sink {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use protocol::wire::feed::{EventBody, FeedEntry, FeedPage, Finality};
+use protocol::wire::feed::{EventBody, FeedEntry, FeedId, FeedPage, Finality};
 use service::http::{Json, Path, Problem};
 use tokio::time::{Instant, timeout_at};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -49,10 +49,31 @@ pub(super) fn selection(params: &Params) -> Result<Selection, Problem> {
     })
 }
 
+/// Refuses a cursor of another feed, or one beyond the end of this one.
+///
+/// # Errors
+/// 409 by the rule `feed_other` or `feed_end`: whoever has it begins at the start.
+pub(super) fn fits(feed: FeedId, of: Option<FeedId>, after: u64, last: u64) -> Result<(), Problem> {
+    if let Some(of) = of.filter(|of| *of != feed) {
+        let detail =
+            format!("feed is `{of}`, but this one is `{feed}`: it was begun anew, read it from the start");
+        return Err(Problem::conflict(detail).at("feed").by_rule("feed_other"));
+    }
+    if after > last {
+        let detail = format!("after is `{after}`, but the feed `{feed}` ends at {last}: was it begun anew?");
+        return Err(Problem::conflict(detail).at("after").by_rule("feed_end"));
+    }
+    Ok(())
+}
+
+/// What the parameter `feed` must be.
+pub(super) const FEED: &str = "the `feed` of a page: 0x and 32 hexadecimal digits";
+
 /// Entries in the order in which they were told; waits for new ones where there are none and `wait` says so.
 #[utoipa::path(get, path = "/v1/feed", tag = "feed",
     params(
         ("after" = Option<u64>, Query, description = "`cursor` of the page before; 0 where it is missing"),
+        ("feed" = Option<String>, Query, description = "`feed` of the page before: another feed refuses"),
         ("limit" = Option<u32>, Query, description = "1 to 500; 100 where it is missing"),
         ("wait" = Option<u32>, Query, description = "Seconds to wait for an entry, 0 to 25; 0 where it is missing"),
         ("chain" = Option<String>, Query, description = "A CAIP-2 chain: its events alone"),
@@ -61,17 +82,25 @@ pub(super) fn selection(params: &Params) -> Result<Selection, Problem> {
         ("deal" = Option<String>, Query, description = "A deal's id: its events and those of its cases alone"),
     ),
     responses(
-        (status = 200, description = "A `FeedPage`: `entries`, and `cursor` for the next page", body = Object),
+        (status = 200, description = "A `FeedPage`: `entries`, and `feed` and `cursor` for the next page", body = Object),
+        (status = 409, description = "`after` is of another feed: rule `feed_other`, or beyond its end: `feed_end`", content_type = "application/problem+json"),
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
     ))]
 async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedPage>, Problem> {
-    let params = params.only(&[["after", "limit", "wait"].as_slice(), SELECTION].concat())?;
+    let params = params.only(&[["after", "feed", "limit", "wait"].as_slice(), SELECTION].concat())?;
     let selection = selection(&params)?;
     let mut after = params.number("after", (0, i64::MAX.unsigned_abs()), 0)?;
+    let of = params.parsed("feed", FEED)?;
     let limit = params.number("limit", (1, LIMIT_MAX), 100)?;
     let wait = params.number("wait", (0, WAIT_MAX_S), 0)?;
     let until = Instant::now().checked_add(Duration::from_secs(wait)).unwrap_or_else(Instant::now);
     let mut told = shared.told.subscribe();
+    let feed = {
+        let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
+        let feed = store::feed_id(&mut reader).await?;
+        fits(feed, of, after, store::last_seq(&mut reader).await?)?;
+        feed
+    };
     loop {
         told.mark_unchanged();
         let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
@@ -84,7 +113,7 @@ async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedP
             selected.entries.last().map_or(after, |entry| entry.seq)
         };
         if !selected.entries.is_empty() || Instant::now() >= until {
-            return Ok(Json(FeedPage { entries: selected.entries, cursor }));
+            return Ok(Json(FeedPage { feed, entries: selected.entries, cursor }));
         }
         after = cursor;
         if !selected.end {
@@ -94,7 +123,7 @@ async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedP
             // At the end of the wait the page is read once more and answered as it is.
             _ = timeout_at(until, told.changed()) => {}
             () = shared.stop.cancelled() => {
-                return Ok(Json(FeedPage { entries: Vec::new(), cursor }));
+                return Ok(Json(FeedPage { feed, entries: Vec::new(), cursor }));
             }
         }
     }

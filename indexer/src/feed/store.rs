@@ -3,7 +3,7 @@
 use alloy::primitives::{B256, Bytes};
 use protocol::{
     chain::{AccountId, ChainId, event_id},
-    wire::feed::{ChainEvent, FeedEntry, Finality},
+    wire::feed::{ChainEvent, FeedEntry, FeedId, Finality},
 };
 use sqlx::{AnyConnection, any::AnyRow};
 
@@ -32,6 +32,27 @@ pub(super) fn place(ordinal: u32, log_index: u64) -> u64 {
 /// The event's own index of such a place.
 pub(crate) const fn index_of(place: u64) -> u64 {
     place & 0xffff_ffff
+}
+
+/// Which feed this database has.
+pub(crate) async fn feed_id(on: &mut AnyConnection) -> Result<FeedId, Error> {
+    sqlx::query("SELECT id FROM feed_id").fetch_one(on).await?.parsed("id")
+}
+
+/// How often an event was told at the level of an entry, up to that entry: a telling of a level ends with the retraction
+/// of what was told at it or above.
+pub(crate) async fn times_told(on: &mut AnyConnection, entry: &FeedEntry) -> Result<u64, Error> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS times FROM feed JOIN events ON events.number = feed.log \
+         WHERE events.id = $1 AND feed.finality = 'retracted' AND feed.seq < $2 \
+         AND ($3 IN ('seen', 'retracted') OR feed.was = 'final' OR ($3 = 'safe' AND feed.was = 'safe'))",
+    )
+    .bind(entry.event.id.to_vec())
+    .bind(int(entry.seq))
+    .bind(finality_name(entry.finality))
+    .fetch_one(on)
+    .await?;
+    Ok(row.number("times")?.saturating_add(1))
 }
 
 /// The newest entry's position; 0 when there is none.

@@ -11,7 +11,7 @@ use axum::{
     },
 };
 use futures::StreamExt;
-use protocol::wire::feed::FeedEntry;
+use protocol::wire::feed::{FeedEntry, FeedId};
 use service::http::Problem;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, watch},
@@ -20,12 +20,13 @@ use tokio::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    api::{SELECTION, selection},
+    api::{FEED, SELECTION, fits, selection},
     select::{Selection, select},
+    store,
 };
 use crate::{
     Error,
-    params::{Params, parsed},
+    params::{Params, parsed, refused},
     shared::Shared,
 };
 
@@ -39,18 +40,20 @@ const SLOW_MAX: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const PAGE: u64 = 64;
 
-/// Entries as they are told, each with its `seq` as id and itself as data, after `Last-Event-ID` or `after`.
+/// Entries as they are told, each with `<feed>/<seq>` as id and itself as data, after `Last-Event-ID` or `after`.
 #[utoipa::path(get, path = "/v1/feed/stream", tag = "feed",
     params(
         ("after" = Option<u64>, Query, description = "The entry to go on after; 0 where it is missing. `Last-Event-ID` goes before it"),
+        ("feed" = Option<String>, Query, description = "`feed` of a page: another feed refuses"),
         ("chain" = Option<String>, Query, description = "A CAIP-2 chain: its events alone"),
         ("finality" = Option<String>, Query, description = "seen, safe or final: from this level on, with the retractions of what was told at it"),
         ("event" = Option<String>, Query, description = "Names of events, separated by commas"),
         ("deal" = Option<String>, Query, description = "A deal's id: its events and those of its cases alone"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "The entry to go on after"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the entry to go on after, `<feed>/<seq>`"),
     ),
     responses(
         (status = 200, description = "Server-sent events; each one's data is a `FeedEntry`", content_type = "text/event-stream", body = String),
+        (status = 409, description = "The entry is of another feed: rule `feed_other`, or beyond its end: `feed_end`", content_type = "application/problem+json"),
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
         (status = 503, description = "Too many streams are open", content_type = "application/problem+json"),
     ))]
@@ -59,15 +62,18 @@ async fn stream(
     headers: HeaderMap,
     params: Params,
 ) -> Result<impl IntoResponse, Problem> {
-    let params = params.only(&[["after"].as_slice(), SELECTION].concat())?;
+    let params = params.only(&[["after", "feed"].as_slice(), SELECTION].concat())?;
     let selection = selection(&params)?;
     let asked = params.number("after", (0, i64::MAX.unsigned_abs()), 0)?;
-    let after = match headers.get("last-event-id") {
-        Some(value) => {
-            let text = String::from_utf8_lossy(value.as_bytes());
-            parsed("Last-Event-ID", &text, "the seq of an entry")?
-        }
-        None => asked,
+    let (of, after) = match headers.get("last-event-id") {
+        Some(value) => last_id(&String::from_utf8_lossy(value.as_bytes()))?,
+        None => (params.parsed("feed", FEED)?, asked),
+    };
+    let feed = {
+        let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
+        let feed = store::feed_id(&mut reader).await?;
+        fits(feed, of, after, store::last_seq(&mut reader).await?)?;
+        feed
     };
     let place = shared
         .streams
@@ -86,12 +92,19 @@ async fn stream(
         let entry = receiver.recv().await?;
         Some((entry, receiver))
     });
-    let events = events.map(|entry: FeedEntry| {
+    let events = events.map(move |entry: FeedEntry| {
         // An entry is always JSON; a line that is not would only be left out.
         let data = serde_json::to_string(&entry).unwrap_or_default();
-        Ok::<_, Infallible>(Event::default().id(entry.seq.to_string()).data(data))
+        Ok::<_, Infallible>(Event::default().id(format!("{feed}/{}", entry.seq)).data(data))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+/// Feed and position of an entry's id.
+fn last_id(text: &str) -> Result<(Option<FeedId>, u64), Problem> {
+    const RULE: &str = "the id of an entry, <feed>/<seq>";
+    let (feed, seq) = text.split_once('/').ok_or_else(|| refused("Last-Event-ID", text, RULE))?;
+    Ok((Some(parsed("Last-Event-ID", feed, RULE)?), parsed("Last-Event-ID", seq, RULE)?))
 }
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {

@@ -28,9 +28,14 @@ pub enum Finality {
     Retracted,
 }
 
+/// What tells the feed of one database from that of any other: 16 random bytes.
+pub type FeedId = alloy::primitives::FixedBytes<16>;
+
 /// A page of the feed in order of `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedPage {
+    /// Which feed it is of: `seq` counts in this one alone. Made with the indexer's database.
+    pub feed: FeedId,
     /// Entries with `seq` above the asked cursor, ascending.
     pub entries: Vec<FeedEntry>,
     /// Ask for what comes after this next: the last entry's `seq`, or the asked cursor when there is none.
@@ -381,8 +386,28 @@ pub struct RuleBook {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
-    /// What happened, in feed order.
+    /// What happened, in feed order; nothing, to ask how far the hub is.
     pub entries: Vec<FeedEntry>,
+    /// How far the relayer had brought the feed before this, for the hub to keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought: Option<Brought>,
+}
+
+/// How far a relayer has brought a chain's feed to the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Brought {
+    /// The chain whose entries are told.
+    pub chain: ChainId,
+    /// The feed that `after` and `through` count in.
+    pub feed: FeedId,
+    /// What the hub kept before, as far as the relayer knows. A hub that keeps less has lost something since (it was put
+    /// back from a backup) and keeps what it has.
+    #[serde(with = "dec")]
+    pub after: u64,
+    /// The hub has taken every entry up to here.
+    #[serde(with = "dec")]
+    pub through: u64,
 }
 
 /// What the hub did with a [`Delivery`]; entries about nothing of the hub count in neither.
@@ -392,6 +417,9 @@ pub struct DeliveryReceipt {
     pub applied: u32,
     /// Entries it already had.
     pub duplicates: u32,
+    /// Up to where it has the feed of [`Delivery::brought`]; below `through` where it has lost something.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "dec::optional")]
+    pub has: Option<u64>,
 }
 
 /// `POST /v1/call` of the indexer: a read-only call of a contract at the chain's latest block.

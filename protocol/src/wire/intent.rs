@@ -46,6 +46,10 @@ pub struct Intent {
     /// for the steps of a case, which are done for everybody.
     #[serde(default)]
     pub asked_by: Option<String>,
+    /// What it follows from: the id of the newest final event of the deal when the hub came to want it. None for what a
+    /// party signed.
+    #[serde(default)]
+    pub cause: Option<B256>,
 }
 
 impl Intent {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     dec,
-    feed::{Finality, RuleBook},
+    feed::{FeedId, Finality, RuleBook},
     query::DeliveryStatus,
 };
 use crate::{
@@ -302,6 +302,8 @@ pub struct IndexerStatus {
     pub chains: Vec<ChainStatus>,
     /// Chains that the database has rows of and the configuration does not name any more.
     pub unfollowed: Vec<ChainId>,
+    /// Which feed its database has.
+    pub feed_id: FeedId,
     /// The newest entry of the feed; 0 when there is none.
     #[serde(with = "dec")]
     pub feed: u64,

@@ -8,14 +8,14 @@ use std::{
 
 use protocol::{
     chain::ChainId,
-    wire::feed::{Delivery, DeliveryReceipt, FeedEntry, FeedPage},
+    wire::feed::{Brought, Delivery, DeliveryReceipt, FeedEntry, FeedId, FeedPage},
 };
 use serde::Serialize;
 use service::{clock::Clock, db::Db, failpoint};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    model::{ENTRIES_MAX, anchor, lane, part, portions},
+    model::{ENTRIES_MAX, anchor, lane, part, portions, through},
     store,
 };
 use crate::{
@@ -32,9 +32,11 @@ const TASK: &str = "bridge";
 const REFUSED: &str = "refused entries";
 /// The cursor's name.
 const FEED: &str = "feed";
+/// The name of what the hub said last that it has; its anchor is the feed's id.
+const HUB: &str = "hub";
 /// How long the indexer may keep a request open.
 const WAIT: Duration = Duration::from_secs(20);
-/// How often the feed is looked at for having been begun anew.
+/// How often the feed is looked at for having been begun anew, and the hub for having lost something.
 const ANCHOR_EVERY_MS: i64 = 30_000;
 
 /// How far the bridge is.
@@ -67,7 +69,8 @@ pub struct Bridge {
 }
 
 enum Offer {
-    Taken,
+    /// With how far the hub says that it has the feed, where it was asked.
+    Taken(Option<u64>),
     Refused(String),
 }
 
@@ -128,9 +131,9 @@ impl Bridge {
         self.indexer.get(&path, wait).await
     }
 
-    /// Offers entries to the hub.
-    async fn offer(&self, entries: Vec<FeedEntry>) -> Result<Offer, Error> {
-        let delivery = Delivery { entries };
+    /// Offers entries to the hub, and tells it how far the feed was brought before.
+    async fn offer(&self, entries: Vec<FeedEntry>, brought: Option<Brought>) -> Result<Offer, Error> {
+        let delivery = Delivery { entries, brought };
         failpoint::pass(&["relayer.delivery.before"]);
         let answer = self.hub.post::<DeliveryReceipt>("/v1/chain-events", &delivery).await;
         failpoint::pass(&["relayer.delivery.after"]);
@@ -138,12 +141,17 @@ impl Bridge {
             Ok(receipt) => {
                 metrics::counter!("relayer_entries_delivered_total").increment(receipt.applied.into());
                 metrics::counter!("relayer_entries_repeated_total").increment(receipt.duplicates.into());
-                Ok(Offer::Taken)
+                Ok(Offer::Taken(receipt.has))
             }
             Err(PeerError::RefusesContent { reason, .. }) => Ok(Offer::Refused(reason)),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What [`HUB`] holds: up to where the hub has a feed.
+fn kept_by_hub(feed: FeedId, position: u64) -> Cursor {
+    Cursor { position, anchor: feed.to_string(), restarts: 0 }
 }
 
 struct Round<'a> {
@@ -162,6 +170,7 @@ impl Round<'_> {
         let now_ms = bridge.clock.now_ms();
         if self.checked_ms.is_none_or(|checked| now_ms.saturating_sub(checked) >= ANCHOR_EVERY_MS) {
             cursor = self.check_anchor(cursor).await?;
+            cursor = self.check_hub(cursor).await?;
             self.checked_ms = Some(now_ms);
         }
         bridge.at(&cursor, false);
@@ -189,18 +198,77 @@ impl Round<'_> {
         if cursor.position == 0 {
             return Ok(cursor);
         }
-        let page = bridge.page(cursor.position.saturating_sub(1), 1, Duration::ZERO).await?;
-        let found = page.entries.first().map(|entry| (entry.seq, anchor(entry)));
+        let found = match bridge.page(cursor.position.saturating_sub(1), 1, Duration::ZERO).await {
+            Ok(page) => page.entries.first().map(|entry| (entry.seq, anchor(page.feed, entry))),
+            // A feed that ends before the cursor.
+            Err(PeerError::RefusesContent { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
         cursor::check(self.lease, FEED, cursor, found, bridge.clock.now_ms()).await
+    }
+
+    /// What to tell the hub of a feed: up to where it has taken everything.
+    async fn brought(&self, cursor: &Cursor, feed: FeedId) -> Result<Brought, Error> {
+        let reader = self.bridge.db.reader();
+        let hub = cursor::load(reader, HUB).await?;
+        Ok(Brought {
+            chain: self.bridge.chain,
+            feed,
+            after: if hub.anchor == feed.to_string() { hub.position } else { 0 },
+            through: through(cursor.position, store::lowest(reader).await?),
+        })
+    }
+
+    /// Asks the hub how far it has the feed, and goes back to there where that is less than it took.
+    async fn check_hub(&self, cursor: Cursor) -> Result<Cursor, Error> {
+        if cursor.position == 0 {
+            return Ok(cursor);
+        }
+        let feed = self.bridge.page(cursor.position, 1, Duration::ZERO).await?.feed;
+        let brought = self.brought(&cursor, feed).await?;
+        match self.bridge.offer(Vec::new(), Some(brought)).await? {
+            Offer::Taken(Some(has)) if has < brought.through => self.go_back(&cursor, feed, has).await,
+            Offer::Taken(_) => {
+                if brought.after != brought.through {
+                    let now_ms = self.bridge.clock.now_ms();
+                    let mut write = self.lease.begin().await?;
+                    cursor::store(&mut write, HUB, &kept_by_hub(feed, brought.through), now_ms).await?;
+                    write.commit().await?;
+                }
+                Ok(cursor)
+            }
+            Offer::Refused(reason) => Err(PeerError::RefusesContent { peer: "hub", reason }.into()),
+        }
+    }
+
+    /// Everything after `has` is delivered again, for the hub has lost it; what it has it drops.
+    async fn go_back(&self, cursor: &Cursor, feed: FeedId, has: u64) -> Result<Cursor, Error> {
+        tracing::error!(
+            has,
+            delivered = cursor.position,
+            "the hub lacks what it had taken (is it back from a backup?); delivering it again"
+        );
+        metrics::counter!("relayer_list_restarts_total", "list" => HUB).increment(1);
+        let (back, now_ms) = (cursor.back_to(has), self.bridge.clock.now_ms());
+        let mut write = self.lease.begin().await?;
+        store::forget_all(&mut write).await?;
+        cursor::store(&mut write, FEED, &back, now_ms).await?;
+        cursor::store(&mut write, HUB, &kept_by_hub(feed, has), now_ms).await?;
+        write.commit().await?;
+        self.say_refused().await?;
+        Ok(back)
     }
 
     async fn deliver(&self, cursor: &Cursor, page: FeedPage) -> Result<Cursor, Error> {
         let bridge = self.bridge;
         let moved = match page.entries.last() {
-            Some(last) => cursor.at(last.seq, anchor(last)),
+            Some(last) => cursor.at(last.seq, anchor(page.feed, last)),
             None => return Ok(cursor.clone()),
         };
+        let feed = page.feed;
+        let mut brought = Some(self.brought(cursor, feed).await?);
         let mut held = store::held(bridge.db.reader()).await?;
+        let mut hub = None;
         let (pass, mut kept) = part(page.entries, &held);
         let mut refused: Vec<(FeedEntry, String)> = Vec::new();
         for portion in portions(pass, |entry| serde_json::to_vec(entry).map_or(0, |text| text.len())) {
@@ -209,8 +277,16 @@ impl Round<'_> {
             if pass.is_empty() {
                 continue;
             }
-            if let Offer::Refused(_) = bridge.offer(pass.clone()).await? {
-                self.one_by_one(pass, &mut held, &mut kept, &mut refused).await?;
+            match bridge.offer(pass.clone(), brought).await? {
+                Offer::Taken(has) => {
+                    if let Some(told) = brought.take() {
+                        if let Some(has) = has.filter(|has| *has < told.through) {
+                            return self.go_back(cursor, feed, has).await;
+                        }
+                        hub = Some(kept_by_hub(feed, told.through));
+                    }
+                }
+                Offer::Refused(_) => self.one_by_one(pass, &mut held, &mut kept, &mut refused).await?,
             }
         }
         let now_ms = bridge.clock.now_ms();
@@ -225,6 +301,9 @@ impl Round<'_> {
             store::keep(&mut write, entry, None, now_ms).await?;
         }
         cursor::store(&mut write, FEED, &moved, now_ms).await?;
+        if let Some(hub) = hub {
+            cursor::store(&mut write, HUB, &hub, now_ms).await?;
+        }
         write.commit().await?;
         self.say_refused().await?;
         Ok(moved)
@@ -243,7 +322,7 @@ impl Round<'_> {
                 kept.push(entry);
                 continue;
             }
-            if let Offer::Refused(reason) = self.bridge.offer(vec![entry.clone()]).await? {
+            if let Offer::Refused(reason) = self.bridge.offer(vec![entry.clone()], None).await? {
                 held.insert(lane(&entry));
                 refused.push((entry, reason));
             }
@@ -266,10 +345,10 @@ impl Round<'_> {
                 return Ok(Some(first.next_ms));
             }
             for head in heads.iter().filter(|head| head.next_ms <= now_ms) {
-                let offer = bridge.offer(vec![head.entry.clone()]).await?;
+                let offer = bridge.offer(vec![head.entry.clone()], None).await?;
                 let mut write = self.lease.begin().await?;
                 match &offer {
-                    Offer::Taken => store::release(&mut write, head.id).await?,
+                    Offer::Taken(_) => store::release(&mut write, head.id).await?,
                     Offer::Refused(reason) => store::refuse_again(&mut write, head, reason, now_ms).await?,
                 }
                 write.commit().await?;

@@ -121,6 +121,24 @@ pub async fn refuse_again(
     Ok(())
 }
 
+/// Forgets every entry that waits, for they come again from the feed.
+///
+/// # Errors
+/// The database's own.
+pub async fn forget_all(write: &mut Write) -> Result<(), Error> {
+    sqlx::query("DELETE FROM refused_entry").execute(write.on()).await?;
+    Ok(())
+}
+
+/// The lowest `seq` that waits.
+///
+/// # Errors
+/// The database's own.
+pub async fn lowest(reader: &AnyPool) -> Result<Option<u64>, Error> {
+    let seq: Option<i64> = sqlx::query_scalar("SELECT MIN(seq) FROM refused_entry").fetch_one(reader).await?;
+    Ok(seq.and_then(|seq| u64::try_from(seq).ok()))
+}
+
 /// Removes an entry that the hub took after all.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use protocol::{
 };
 use service::db::testing::on_both;
 
-use super::model::{BYTES_MAX, ENTRIES_MAX, lane, part, portions, retry_ms};
+use super::model::{BYTES_MAX, ENTRIES_MAX, lane, part, portions, retry_ms, through};
 use crate::{
     config::Config,
     testing::{MovedClock, Peers, Running, config, entry, until},
@@ -189,9 +189,45 @@ async fn a_feed_begun_anew_is_said_and_delivered_from_the_start() {
     }
 }
 
+#[tokio::test]
+async fn a_hub_put_back_to_an_older_backup_is_brought_what_it_lacks() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let clock: Arc<MovedClock> = Arc::default();
+        peers.refuse(entry(4, 9).event.id);
+        peers.tell((1..=5).map(|seq| entry(seq, if seq == 4 { 9 } else { 1 })));
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+        cursor_at(&relayer, 5).await;
+        // An entry that is refused and taken later, after the backup, is lost with what was taken after it.
+        peers.accept_all();
+        clock.pass_ms(40_000);
+        peers.tell((6..=230).map(|seq| entry(seq, (seq % 7) as u8)));
+        let everything = delivered(&peers, 230).await.into_iter().collect::<BTreeSet<_>>();
+        cursor_at(&relayer, 230).await;
+        clock.pass_ms(40_000);
+        peers.tell([entry(231, 1)]);
+        cursor_at(&relayer, 231).await;
+        peers.put_hub_back(3);
+        clock.pass_ms(40_000);
+        // What wakes the bridge: it would else be asked within one long poll.
+        peers.tell([entry(232, 2)]);
+        delivered(&peers, 232).await;
+        let again: BTreeSet<u64> = seqs(&peers.taken()).into_iter().collect();
+        assert!(again.is_superset(&everything) && again.len() == 232, "{:?}", db.engine);
+        cursor_at(&relayer, 232).await;
+        assert_eq!(relayer.get("/status").await.1["feed"]["restarts"], 1, "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
 #[test]
 fn refused_entries_are_offered_again_at_bounded_pauses() {
     assert_eq!([1, 2, 3, 9, 10, i64::MAX].map(retry_ms), [1_000, 2_000, 4_000, 256_000, 300_000, 300_000]);
+}
+
+#[test]
+fn the_hub_has_everything_before_the_first_entry_that_waits() {
+    assert_eq!([through(9, None), through(9, Some(4)), through(9, Some(12)), through(0, None)], [9, 3, 9, 0]);
 }
 
 #[test]

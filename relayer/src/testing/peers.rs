@@ -16,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use protocol::wire::{
-    feed::{Delivery, DeliveryReceipt, FeedEntry, FeedPage, Finality},
+    feed::{Delivery, DeliveryReceipt, FeedEntry, FeedId, FeedPage, Finality},
     intent::{Intent, IntentPage, ProgressReport},
 };
 use serde::Deserialize;
@@ -31,6 +31,11 @@ struct Sides {
     taken: Vec<FeedEntry>,
     known: HashSet<(B256, Finality)>,
     repeated: usize,
+    /// Up to where the hub has the feed.
+    has: u64,
+    brought_feed: Option<FeedId>,
+    /// Which feed it is.
+    feed: FeedId,
     refused: HashSet<B256>,
     away: bool,
     answers_lost: usize,
@@ -89,7 +94,19 @@ impl Peers {
     }
 
     pub fn begin_feed_anew(&self, entries: impl IntoIterator<Item = FeedEntry>) {
-        self.change(|sides| sides.entries = entries.into_iter().collect());
+        self.change(|sides| {
+            sides.entries = entries.into_iter().collect();
+            sides.feed = FeedId::from(u128::from_be_bytes(sides.feed.0).wrapping_add(1).to_be_bytes());
+        });
+    }
+
+    /// The hub is put back to where it had taken the feed up to `seq` alone.
+    pub fn put_hub_back(&self, seq: u64) {
+        self.change(|sides| {
+            sides.taken.retain(|entry| entry.seq <= seq);
+            sides.known = sides.taken.iter().map(|entry| (entry.event.id, entry.finality)).collect();
+            sides.has = sides.has.min(seq);
+        });
     }
 
     pub fn want(&self, intents: impl IntoIterator<Item = Intent>) {
@@ -169,8 +186,10 @@ async fn page<T: Clone>(
 }
 
 async fn feed(State(served): State<Served>, Query(asked): Query<Asked>) -> Json<FeedPage> {
+    let sides = served.0.clone();
     let (entries, cursor) = page(served, asked, |sides| &sides.entries, |entry| entry.seq).await;
-    Json(FeedPage { entries, cursor })
+    let feed = sides.lock().unwrap().feed;
+    Json(FeedPage { feed, entries, cursor })
 }
 
 async fn intents(State(served): State<Served>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
@@ -201,14 +220,14 @@ async fn take(State(served): State<Served>, headers: HeaderMap, body: Bytes) -> 
         return refused;
     }
     assert!(body.len() <= service::http::BODY_MAX, "a delivery has {} bytes", body.len());
-    let Delivery { entries } = serde_json::from_slice(&body).unwrap();
+    let Delivery { entries, brought } = serde_json::from_slice(&body).unwrap();
     let mut sides = served.0.lock().unwrap();
     if let Some(entry) = entries.iter().find(|entry| sides.refused.contains(&entry.event.id)) {
         let detail = format!("entry {} is refused", entry.seq);
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(serde_json::json!({ "detail": detail })))
             .into_response();
     }
-    let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0 };
+    let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0, has: None };
     for entry in entries {
         if sides.known.insert((entry.event.id, entry.finality)) {
             receipt.applied += 1;
@@ -218,7 +237,17 @@ async fn take(State(served): State<Served>, headers: HeaderMap, body: Bytes) -> 
             sides.repeated += 1;
         }
     }
-    if sides.answers_lost > 0 {
+    if let Some(brought) = brought {
+        let same = sides.brought_feed == Some(brought.feed);
+        let has = if same { sides.has } else { 0 };
+        if has >= brought.after {
+            (sides.has, sides.brought_feed) = (brought.through, Some(brought.feed));
+            receipt.has = Some(brought.through);
+        } else {
+            receipt.has = Some(has);
+        }
+    }
+    if sides.answers_lost > 0 && receipt.applied + receipt.duplicates > 0 {
         sides.answers_lost -= 1;
         return StatusCode::GATEWAY_TIMEOUT.into_response();
     }

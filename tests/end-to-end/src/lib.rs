@@ -123,7 +123,8 @@ impl Folder {
         format!("http://127.0.0.1:{}", self.chain_port)
     }
 
-    fn command(&self) -> Command {
+    /// The binary over the data folder; what to do is still to be said.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(binary());
         command.env("EARNEST_ANVIL", fixture::anvil_binary()).arg("--data").arg(self.data());
         command

@@ -109,6 +109,52 @@ async fn a_relayer_that_lost_its_database_does_nothing_twice() {
     finish(up);
 }
 
+fn until_status(folder: &Folder, purchase: &str, wanted: &str) {
+    let started = Instant::now();
+    loop {
+        let view = folder.done("buyer", &["purchase", "show", purchase]);
+        if view["status"] == wanted {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(120), "{view}");
+    }
+}
+
+#[tokio::test]
+async fn a_hub_from_an_older_backup_is_brought_what_it_lacks() {
+    let folder = Folder::new();
+    let up = started(&folder, &[]);
+    let create = ["listing", "create", "Honey", "--kind", "physical", "--price", "5000000"];
+    let id = |value: Value| value["id"].as_str().expect("an id").to_owned();
+    let listing = id(folder.done("seller", &create));
+    let purchase = id(folder.done("buyer", &["purchase", "offer", &listing]));
+    folder.done("seller", &["purchase", "accept", &purchase]);
+    finish(up);
+    let (database, backup) = (folder.data().join("hub.sqlite"), folder.file("hub.backup"));
+    assert!(!folder.data().join("hub.sqlite-wal").exists(), "a hub that ended leaves one file");
+    std::fs::copy(&database, &backup).expect("a backup");
+
+    let up = started(&folder, &[]);
+    folder.done("buyer", &["deal", "fund", &purchase]);
+    until_status(&folder, &purchase, "funded");
+    folder.done("buyer", &["deal", "release", &purchase]);
+    until_status(&folder, &purchase, "completed");
+    let status = format!("{}/status", folder.relayer());
+    assert_eq!(until(&status, "a status", |_| true).await["feed"]["restarts"], 0);
+    finish(up);
+
+    std::fs::copy(&backup, &database).expect("the old one is back");
+    let up = started(&folder, &[]);
+    until_status(&folder, &purchase, "completed");
+    let told = until(&status, "a status", |_| true).await;
+    assert_eq!(
+        (&told["feed"]["restarts"], &told["feed"]["refused_entries"]),
+        (&1.into(), &0.into()),
+        "{told}"
+    );
+    finish(up);
+}
+
 #[tokio::test]
 async fn another_key_takes_over_and_what_the_old_one_did_stands() {
     let folder = Folder::new();

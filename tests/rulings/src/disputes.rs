@@ -141,6 +141,7 @@ pub async fn prepare(chain: &Chain, count: usize) -> Vec<Intent> {
                 action: IntentAction::SubmitBallots { instance: 0, jury: 0, ballots },
                 deadline: terms.deliver_by + u64::from(terms.ruling),
                 asked_by: None,
+                cause: None,
             });
         }
     }

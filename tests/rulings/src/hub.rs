@@ -18,7 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use protocol::wire::{
-    feed::FeedPage,
+    feed::{FeedId, FeedPage},
     intent::{Intent, IntentPage},
 };
 use serde::Deserialize;
@@ -131,5 +131,5 @@ async fn progress(State(side): State<Arc<Side>>, Json(report): Json<Value>) -> S
 
 async fn feed(Query(asked): Query<Asked>) -> Json<FeedPage> {
     tokio::time::sleep(Duration::from_secs(asked.wait)).await;
-    Json(FeedPage { entries: Vec::new(), cursor: asked.after })
+    Json(FeedPage { feed: FeedId::ZERO, entries: Vec::new(), cursor: asked.after })
 }

@@ -28,7 +28,8 @@ pub struct Hub {
 impl Hub {
     /// Takes entries; each counts once.
     pub fn take(&mut self, delivery: Delivery) -> DeliveryReceipt {
-        let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0 };
+        let has = delivery.brought.map(|brought| brought.through);
+        let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0, has };
         for entry in delivery.entries {
             if !self.known.insert(entry.seq) {
                 receipt.duplicates += 1;
@@ -58,6 +59,7 @@ impl Hub {
             action,
             deadline,
             asked_by: None,
+            cause: None,
         });
     }
 

@@ -1,9 +1,14 @@
 //! The relayer's doors over HTTP, on both engines and both kinds of chain.
 
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
 use alloy::primitives::B256;
 use protocol::{
     chain::ChainId,
-    wire::feed::{ChainEvent, EventBody, Finality},
+    wire::feed::{Brought, ChainEvent, EventBody, FeedId, Finality},
 };
 use serde_json::{Value, json};
 
@@ -95,6 +100,75 @@ async fn what_settles_first_comes_first() {
         let shown = seen["details"]["transactions"].as_array().unwrap();
         let shown: Vec<_> = shown.iter().map(|one| &one["event"]).collect();
         assert_eq!(shown, [&json!(funded.id), &json!(delivered.id)]);
+        trade.hub.end().await;
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Logged {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_final_event_that_leaves_the_chain_is_counted_and_logged() {
+    let logged = Logged::default();
+    let writer = logged.clone();
+    service::telemetry::start_logging_to(move || writer.clone());
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let bought = trade.agree(1).await;
+        let counted = async || -> u64 {
+            let name = format!("hub_final_retracted_total{{chain=\"{}\"}} ", ground.escrow.chain);
+            let answer = trade.hub.request(reqwest::Method::GET, "/metrics").send().await.unwrap();
+            let text = answer.text().await.unwrap();
+            text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(0)
+        };
+        let funded = trade.fund(&bought).await;
+        let before = counted().await;
+        trade.deliver(&[trade.script.tells(&funded, Finality::Retracted)]).await;
+        assert_eq!(counted().await, before + 1);
+        let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        let line = text.lines().find(|line| line.contains(&funded.id.to_string())).expect("a line");
+        assert!(line.contains("ERROR") && line.contains("a final event left the chain"), "{line}");
+        assert!(line.contains(&bought.id.to_string()), "{line}");
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_a_feed_was_brought_is_kept_and_what_is_missing_is_said() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let chain = ground.escrow.chain;
+        let told =
+            |feed: u8, after, through| Brought { chain, feed: FeedId::repeat_byte(feed), after, through };
+        for (feed, after, through, has) in [
+            (1, 0, 7, 7),
+            (1, 7, 9, 9),
+            // The relayer's own database is older.
+            (1, 7, 8, 8),
+            // The hub's is: it kept 8 and was told that it kept more.
+            (1, 9, 12, 8),
+            (1, 8, 12, 12),
+            // Another feed begins anew, and one that goes on where this hub has nothing of it is missing.
+            (2, 0, 3, 3),
+            (3, 5, 6, 0),
+            (2, 3, 4, 4),
+        ] {
+            assert_eq!(trade.brought(&told(feed, after, through)).await, has, "{feed} {after} {through}");
+        }
+        let elsewhere = Brought { chain: "eip155:10".parse().unwrap(), ..told(2, 4, 5) };
+        assert_eq!(trade.brought(&elsewhere).await, 0, "each chain has its own");
         trade.hub.end().await;
     }
 }

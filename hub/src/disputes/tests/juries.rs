@@ -46,6 +46,21 @@ fn next(case: &Value, what: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_step_of_a_case_names_the_event_that_it_follows_from() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let (bought, _) = disputed(&trade, 1).await;
+        let deal = bought.deal;
+        let last = trade.script.newest();
+        let open = trade.cause(&format!("open/{deal}")).await;
+        assert_eq!((last.body.name(), open), ("Disputed", Some(last.id)));
+        let opened = trade.opened(&bought, 0, 0).await;
+        assert_eq!(trade.cause(&format!("draw/{deal}/0/0")).await, Some(opened.id));
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_jury_is_followed_by_a_second_and_the_first_may_still_speak() {
     for (db, ground) in everywhere().await {
         let mut trade = Trade::start(db, ground).await;

@@ -28,7 +28,7 @@ use surfnet::{ENDOWMENT, Surfnet, key, keypair, solana_sdk::signature::Keypair};
 use super::read::Transaction;
 use crate::{
     config::{ChainConfig, Config},
-    testing::{Running, of_chains, verified, with},
+    testing::{Running, node::Node, of_chains, verified, with},
 };
 
 /// A node with a buyer and a seller, and the slot at which everything begins.
@@ -400,4 +400,62 @@ async fn a_websocket_shortens_the_wait() {
         world.funded(deals.get()).await;
     }
     indexer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chains_of_both_kinds_are_followed_side_by_side_in_one_process() {
+    for db in on_both().await {
+        let world = World::start().await;
+        let evm = fixture::Chain::start().await;
+        let (solana_node, evm_node) =
+            (Node::before(&world.net.rpc_url()).await, Node::before(&evm.rpc_url()).await);
+        let behind = |config: Config, node: &Node| {
+            with(config, |chain| chain.rpc_urls = vec![node.url.clone()]).chains
+        };
+        let chains = behind(world.config(&db), &solana_node)
+            .into_iter()
+            .chain(behind(crate::testing::config(&evm, &db), &evm_node));
+        let indexer = Running::start(of_chains(&db, chains)).await;
+        let funded = |feed: &[FeedEntry], chain: ChainId| {
+            let of_it = feed.iter().filter(|entry| entry.event.chain() == chain);
+            of_it.map(|entry| entry.event.id).collect::<HashSet<_>>().len()
+        };
+        let fund = async |salt: u8| {
+            world.funded(salt).await;
+            evm.fund(&evm.terms(1_000, B256::ZERO, salt.into()).await).await;
+        };
+        fund(1).await;
+        fund(2).await;
+        until_told(&indexer, "both", |feed| funded(feed, world.chain) == 2 && funded(feed, evm.chain) == 2)
+            .await;
+
+        // Trouble of one stops not the other, either way round.
+        for (away, back, troubled, other, salt) in [
+            (&solana_node, world.net.rpc_url(), world.chain, evm.chain, 3),
+            (&evm_node, evm.rpc_url(), evm.chain, world.chain, 4),
+        ] {
+            away.becomes(None);
+            indexer.until_on(troubled, "the trouble", |status| status.trouble.is_some()).await;
+            let before = funded(&indexer.feed().await, troubled);
+            fund(salt).await;
+            let feed =
+                until_told(&indexer, "the other", |feed| funded(feed, other) == usize::from(salt)).await;
+            assert_eq!(funded(&feed, troubled), before, "{:?}", db.engine);
+            assert_eq!(indexer.status_of(other).await.trouble, None);
+            away.becomes(Some(&back));
+            until_told(&indexer, "both", |feed| funded(feed, troubled) == usize::from(salt)).await;
+        }
+        evm.mine(3).await;
+        indexer.all_final().await;
+        let feed = indexer.feed().await;
+        assert!(feed.iter().map(|entry| entry.seq).eq(1..=feed.len() as u64), "one seq over both");
+        let config = indexer.stop().await;
+        crate::testing::sound(&config).await;
+        let done = crate::reindex(&config, &service::clock::SystemClock, |_| {}).await.unwrap();
+        assert_eq!(done.states, 8, "{:?}", db.engine);
+        crate::testing::sound(&config).await;
+        let indexer = Running::start(config).await;
+        assert_eq!(indexer.feed().await, feed);
+        indexer.stop().await;
+    }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{SinkExt, StreamExt};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_tungstenite::tungstenite::{self, Message, protocol::WebSocketConfig};
 
 use crate::chain::follow::backoff_ms;
@@ -14,6 +14,8 @@ use crate::chain::follow::backoff_ms;
 const SILENCE: Duration = Duration::from_secs(20);
 /// The longest that connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// A session that lasted so long is one that worked: who closes sooner is come back to ever later.
+const LASTING: Duration = Duration::from_secs(10);
 /// The longest message that is taken, in bytes.
 const MESSAGE_MAX: usize = 1 << 20;
 
@@ -21,8 +23,9 @@ const MESSAGE_MAX: usize = 1 << 20;
 pub(crate) async fn listen(url: &str, account: &str, wake: &Arc<Notify>) {
     let mut failures = 0_u32;
     loop {
-        let ended = session(url, account, wake, &mut failures).await;
-        failures = failures.saturating_add(1);
+        let began = Instant::now();
+        let ended = session(url, account, wake).await;
+        failures = failures_after(failures, began.elapsed());
         // Its words may hold the URL, and the URL a key.
         let reason = match ended {
             Ok(()) => "it ended or is silent".to_owned(),
@@ -34,12 +37,12 @@ pub(crate) async fn listen(url: &str, account: &str, wake: &Arc<Notify>) {
     }
 }
 
-async fn session(
-    url: &str,
-    account: &str,
-    wake: &Arc<Notify>,
-    failures: &mut u32,
-) -> Result<(), tungstenite::Error> {
+/// How many sessions in a row have failed once one has ended that lasted so long.
+fn failures_after(before: u32, lasted: Duration) -> u32 {
+    if lasted >= LASTING { 1 } else { before.saturating_add(1) }
+}
+
+async fn session(url: &str, account: &str, wake: &Arc<Notify>) -> Result<(), tungstenite::Error> {
     let limits =
         WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
     let connecting = tokio_tungstenite::connect_async_with_config(url, Some(limits), true);
@@ -56,7 +59,6 @@ async fn session(
             Ok(None) => return Ok(()),
             Ok(Some(message)) => {
                 asked = false;
-                *failures = 0;
                 if message?.is_text() {
                     wake.notify_one();
                 }
@@ -67,5 +69,24 @@ async fn session(
                 socket.send(Message::Ping(Vec::new().into())).await?;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_closes_at_once_is_come_back_to_ever_later_whatever_it_said() {
+        let mut failures = 0;
+        let pauses: Vec<u64> = (0..9)
+            .map(|_| {
+                failures = failures_after(failures, Duration::from_millis(50));
+                backoff_ms(failures)
+            })
+            .collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
+        assert_eq!(failures_after(failures, LASTING), 1, "a session that worked");
+        assert_eq!(failures_after(u32::MAX, Duration::ZERO), u32::MAX);
     }
 }

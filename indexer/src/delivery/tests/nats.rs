@@ -15,6 +15,7 @@ use tokio::{
 use super::{chain_with, delivered, trade, until};
 use crate::{
     Error,
+    columns::finality_name,
     config::{Config, NatsConfig},
     testing::{DEADLINE, Running, config},
 };
@@ -100,7 +101,7 @@ async fn the_stream_holds_every_entry_once_in_order() {
         assert!(messages.iter().map(|(_, _, entry)| entry).eq(&feed), "{:?}: {messages:?}", db.engine);
         let (subject, id, entry) = &messages[0];
         assert!(subject.starts_with("earnest.eip155:31337.Funded."), "{subject}");
-        assert_eq!(*id, format!("eip155:31337/{}/{}", entry.seq, entry.event.id));
+        assert_eq!(*id, format!("{}/{}/1", entry.event.id, finality_name(entry.finality)));
 
         // Everything is sent once more, by a process that has lost its cursor: the server knows it.
         let config = indexer.stop().await;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alloy::primitives::B256;
 use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
@@ -9,11 +10,16 @@ use axum::{
 use fixture::Chain;
 use protocol::wire::feed::Finality::{Final, Retracted, Safe, Seen};
 use service::{
+    clock::SystemClock,
     db::testing::{on_both, sqlite},
     http::webhook::Secret,
 };
 
-use super::{WebhookConfig, chain_with, delivered, receiver::Receiver, trade, until};
+use super::{
+    WebhookConfig, chain_with, delivered,
+    receiver::{Got, Receiver},
+    trade, until,
+};
 use crate::{
     Error,
     config::Config,
@@ -91,6 +97,70 @@ async fn a_killed_indexer_repeats_nothing_but_ids_that_are_known() {
     }
     assert_eq!(first_times, feed, "in order, and nothing is missing");
     indexer.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_read_anew_tells_a_receiver_what_it_knows_by_the_same_ids() {
+    let (chain, receiver) = (chain_with(2).await, Receiver::start().await);
+    let (first, second) = (sqlite(), sqlite());
+    let indexer = Running::start(to(receiver.webhook(), &chain, &first)).await;
+    delivered(&indexer, &chain).await;
+    // This deal's events are seen before they are final, so that `seq` is another one when they are read again.
+    trade(&chain, 100).await;
+    indexer.caught_up(&chain).await;
+    delivered(&indexer, &chain).await;
+    indexer.stop().await;
+    let told = receiver.got();
+    let finals = |got: &[Got]| -> BTreeMap<String, B256> {
+        let finals = got.iter().filter(|got| got.entry.finality == Final);
+        finals.map(|got| (got.id.clone(), got.entry.event.id)).collect()
+    };
+    let indexer = Running::start(to(receiver.webhook(), &chain, &second)).await;
+    delivered(&indexer, &chain).await;
+    indexer.stop().await;
+    let again = receiver.got().split_off(told.len());
+    assert_eq!(finals(&again), finals(&told));
+    assert_eq!(finals(&again).len(), 6);
+    let seq = |got: &[Got], id: &str| got.iter().find(|got| got.id == id).map(|got| got.entry.seq);
+    assert!(again.iter().any(|got| seq(&told, &got.id) != Some(got.entry.seq)), "some have another seq");
+}
+
+#[tokio::test]
+async fn what_is_told_seen_again_after_it_left_the_chain_has_another_id() {
+    let (db, chain, receiver) = (sqlite(), chain_with(1).await, Receiver::start().await);
+    chain.mine(3).await;
+    let indexer = Running::start(to(receiver.webhook(), &chain, &db)).await;
+    delivered(&indexer, &chain).await;
+    let config = indexer.stop().await;
+    // As a block that leaves and comes back is told.
+    let (db, _) = crate::open(&config, &SystemClock).await.unwrap();
+    let mut write = db.begin().await.unwrap();
+    for (seq, finality, was) in [
+        (3, "retracted", "final"),
+        (4, "seen", "retracted"),
+        (5, "retracted", "seen"),
+        (6, "seen", "retracted"),
+        (7, "final", "seen"),
+    ] {
+        sqlx::query(
+            "INSERT INTO feed (seq, chain, log, finality, was, told_at) \
+             SELECT $1, chain, log, $2, $3, told_at FROM feed WHERE seq = 1",
+        )
+        .bind(seq)
+        .bind(finality)
+        .bind(was)
+        .execute(write.on())
+        .await
+        .unwrap();
+    }
+    write.commit().await.unwrap();
+    db.close().await;
+    let indexer = Running::start(config).await;
+    until(&indexer, "delivery", |delivery| delivery.lag == 0).await;
+    indexer.stop().await;
+    let ids: Vec<String> =
+        receiver.got().iter().map(|got| got.id.split_once('/').unwrap().1.to_owned()).collect();
+    assert_eq!(ids, ["final/1", "final/1", "retracted/1", "seen/2", "retracted/2", "seen/3", "final/2"]);
 }
 
 #[tokio::test]

@@ -3,15 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use fixture::Chain;
-use protocol::wire::feed::{FeedPage, Finality};
-use service::db::testing::sqlite;
+use protocol::wire::{
+    feed::{FeedId, FeedPage, Finality},
+    view::IndexerStatus,
+};
+use service::db::testing::{on_both, sqlite};
 use tokio::sync::Semaphore;
 
 use super::*;
 use crate::testing::{DEADLINE, Running};
 
 /// The first entries of a stream, each with its id.
-async fn first(indexer: &Running, query: &str, last: Option<u64>, count: usize) -> Vec<(u64, FeedEntry)> {
+async fn first(indexer: &Running, query: &str, last: Option<String>, count: usize) -> Vec<(u64, FeedEntry)> {
     let mut request = indexer.http.get(format!("{}/v1/feed/stream{query}", indexer.base));
     if let Some(last) = last {
         request = request.header("Last-Event-ID", last);
@@ -25,12 +28,60 @@ async fn first(indexer: &Running, query: &str, last: Option<u64>, count: usize) 
         while let Some((event, rest)) = text.split_once("\n\n") {
             let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
             if let (Some(id), Some(data)) = (field("id:"), field("data:")) {
-                entries.push((id.parse().unwrap(), serde_json::from_str(data).unwrap()));
+                let seq = id.split_once('/').unwrap().1.parse().unwrap();
+                entries.push((seq, serde_json::from_str(data).unwrap()));
             }
             text = rest.to_owned();
         }
     }
     entries
+}
+
+async fn feed_of(indexer: &Running) -> FeedId {
+    indexer.get::<FeedPage>("/v1/feed").await.feed
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_feed_or_beyond_the_end_is_refused_by_name() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        trade(&chain, 1).await;
+        let indexer = Running::on(&chain, &db).await;
+        indexer.caught_up(&chain).await;
+        let (feed, last) = (feed_of(&indexer).await, indexer.feed().await.len());
+        let status: IndexerStatus = indexer.get("/status").await;
+        assert_eq!(status.feed_id, feed);
+        let (beyond, other) = (last + 1, "0x00000000000000000000000000000000");
+        let stream = |id: String| {
+            let request = indexer.http.get(format!("{}/v1/feed/stream", indexer.base));
+            async move {
+                let answer = request.header("Last-Event-ID", id).send().await.unwrap();
+                (answer.status().as_u16(), answer.text().await.unwrap())
+            }
+        };
+        for ((status, said), rule) in [
+            (indexer.raw(&format!("/v1/feed?after={beyond}&wait=25")).await, "feed_end"),
+            (indexer.raw(&format!("/v1/feed?after=1&feed={other}")).await, "feed_other"),
+            (indexer.raw(&format!("/v1/feed/stream?after={beyond}")).await, "feed_end"),
+            (indexer.raw(&format!("/v1/feed/stream?feed={other}")).await, "feed_other"),
+            (stream(format!("{feed}/{beyond}")).await, "feed_end"),
+            (stream(format!("{other}/1")).await, "feed_other"),
+        ] {
+            assert_eq!(status, 409, "{:?}: {said}", db.engine);
+            assert!(said.contains(rule) && said.contains(&feed.to_string()), "{said}");
+        }
+        let page: FeedPage = indexer.get(&format!("/v1/feed?after={last}&feed={feed}")).await;
+        assert_eq!((page.feed, page.entries.len()), (feed, 0));
+        let config = indexer.stop().await;
+        // It is the same after a restart, and another one in another database.
+        let indexer = Running::start(config).await;
+        assert_eq!(feed_of(&indexer).await, feed);
+        indexer.stop().await;
+        let another = sqlite();
+        let indexer = Running::on(&chain, &another).await;
+        assert_ne!(feed_of(&indexer).await, feed);
+        indexer.stop().await;
+    }
 }
 
 async fn trade(chain: &Chain, salt: u64) {
@@ -51,7 +102,7 @@ async fn a_stream_tells_what_pages_tell_as_it_happens_and_goes_on_after_the_last
     let feed = indexer.feed().await;
     assert!(entries.iter().map(|(_, entry)| entry).eq(&feed[..told + 2]));
     assert!(entries.iter().all(|(id, entry)| *id == entry.seq));
-    let rest = first(&indexer, "?after=1", Some(3), 1).await;
+    let rest = first(&indexer, "?after=1", Some(format!("{}/3", feed_of(&indexer).await)), 1).await;
     assert_eq!(rest[0].1, feed[3], "the last id goes before the parameter");
     indexer.stop().await;
 }

@@ -24,7 +24,11 @@ use service::{
 };
 
 use super::{agrees, told_of};
-use crate::testing::{Running, config, node::Node, verified, with};
+use crate::testing::{
+    Running, config,
+    node::{Node, refuse},
+    verified, with,
+};
 
 fn number(value: &Value) -> Option<u64> {
     u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
@@ -286,5 +290,118 @@ async fn a_reorganisation_deeper_than_finality_is_taken_back_when_the_operator_a
         indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
         let report = verified(&indexer.stop().await).await;
         assert_eq!((report.differences, report.final_retracted), (Vec::new(), 1));
+    }
+}
+
+/// Ghoststake#58: what left the chain is deleted before what replaces it was read, and a node that pruned it cannot give it
+/// back. Here nothing goes before all that replaces it is there.
+#[tokio::test]
+async fn nothing_is_let_go_before_what_replaces_it_was_read() {
+    for db in on_both().await {
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        let node = Node::before(&chain.rpc_url()).await;
+        let indexer = Running::behind(&node, &chain, &db).await;
+        for salt in 0..3 {
+            chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+        }
+        let before = indexer.caught_up(&chain).await;
+        let feed = indexer.feed().await;
+        node.becomes(None);
+        chain.reorg(3).await;
+        // Its second block has a log of ours, which this node does not have any more.
+        let late = chain.terms(1_000, Default::default(), 9).await;
+        chain.fund(&late).await;
+        chain.mine(1).await;
+        node.lies(|request, answer| {
+            if ["eth_getBlockReceipts", "eth_getLogs"]
+                .contains(&request["method"].as_str().unwrap_or_default())
+            {
+                refuse(answer, -32000, "history has been pruned");
+            }
+        });
+        node.becomes(Some(&chain.rpc_url()));
+        let stuck = indexer
+            .until("the trouble", |s| {
+                s.trouble.is_some() && s.head.is_some_and(|head| head.number > before.cursor.number)
+            })
+            .await;
+        assert_eq!((stuck.cursor, indexer.feed().await), (before.cursor, feed), "{:?}", db.engine);
+        node.is_honest();
+        indexer.caught_up(&chain).await;
+        let told = told_of(&indexer.feed().await, "Funded");
+        assert_eq!(
+            told[3..],
+            [[Finality::Retracted; 3].as_slice(), &[Finality::Seen]].concat(),
+            "{:?}",
+            db.engine
+        );
+        agrees(indexer).await;
+    }
+}
+
+/// hyperindex#1027: a node that tells one head and then the other sends the indexer into a loop without an end.
+#[tokio::test]
+async fn a_node_that_flips_between_two_heads_is_followed_and_ends_where_it_ends() {
+    const FLIPS: usize = 6;
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "32"]).await;
+    chain.mine(2).await;
+    let (rpc, at) = (chain.rpc_url(), chain.height().await.to_string());
+    // Another branch on the same blocks, with contracts of its own.
+    let other =
+        Chain::start_with(&["--slots-in-an-epoch", "32", "--fork-url", &rpc, "--fork-block-number", &at])
+            .await;
+    let node = Node::before(&rpc).await;
+    let indexer = Running::behind(&node, &chain, &db).await;
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    indexer.caught_up(&chain).await;
+    for _ in 0..FLIPS {
+        for branch in [&other, &chain] {
+            node.becomes(Some(&branch.rpc_url()));
+            indexer.caught_up(branch).await;
+        }
+    }
+    let told = told_each(&indexer.feed().await);
+    assert_eq!(told.len(), 1, "one log, however often it came and went: {told:?}");
+    let (seen, gone) = ([Finality::Seen], [Finality::Retracted, Finality::Seen].repeat(FLIPS));
+    assert_eq!(told.into_values().next().unwrap(), [seen.as_slice(), &gone].concat());
+    agrees(indexer).await;
+}
+
+/// ponder#1577, ensnode#2312: a restart reads again what it has, or makes its indexes anew for hours.
+#[tokio::test]
+async fn a_restart_asks_little_and_makes_nothing_anew() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        for salt in 0..10 {
+            chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+        }
+        chain.mine(60).await;
+        let node = Node::before(&chain.rpc_url()).await;
+        let indexer = Running::behind(&node, &chain, &db).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+        let feed = indexer.feed().await;
+        let tag = |answer: &reqwest::Response| answer.headers().get("etag").cloned();
+        let before = tag(&indexer.http.get(format!("{}/v1/deals", indexer.base)).send().await.unwrap());
+        let config = indexer.stop().await;
+        let asked: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let noted = asked.clone();
+        node.lies(move |request, _| noted.lock().unwrap().push(request.clone()));
+        let indexer = Running::start(config).await;
+        indexer.caught_up(&chain).await;
+        indexer.until("caught up", |s| s.caught_up).await;
+        let asked = asked.lock().unwrap().clone();
+        let of_logs = |one: &&Value| {
+            ["eth_getLogs", "eth_getBlockReceipts"].contains(&one["method"].as_str().unwrap_or_default())
+        };
+        assert_eq!(asked.iter().filter(of_logs).count(), 0, "no log is read again: {asked:?}");
+        let blocks = asked.iter().filter(|one| one["method"] == "eth_getBlockByNumber");
+        let low = blocks.filter_map(|one| number(&one["params"][0])).filter(|at| *at <= chain.start_block);
+        assert_eq!(low.count(), 0, "nothing begins anew: {asked:?}");
+        let after = tag(&indexer.http.get(format!("{}/v1/deals", indexer.base)).send().await.unwrap());
+        assert_eq!((after, indexer.feed().await), (before, feed), "{:?}", db.engine);
+        agrees(indexer).await;
     }
 }

@@ -8,13 +8,13 @@ use protocol::{
     terms::Terms,
     wire::{
         act::{PartyAct, TimeOut},
-        intent::{Intent, IntentAction, IntentProgress, Outlook, PartySignature},
+        intent::{Intent, IntentAction, IntentProgress, PartySignature},
     },
 };
 use serde_json::Value;
 use service::db::testing::{on_both, sqlite};
 
-use super::world::{World, attempts, show};
+use super::world::{World, attempts, outlook, show};
 use crate::{
     config::Config,
     quota::Quotas,
@@ -46,13 +46,6 @@ fn time_out(world: &World, seq: u64, key: &str, time_out: TimeOut) -> Intent {
     let mut intent = intent(seq, key, &world.terms, IntentAction::TimeOut { time_out });
     intent.asked_by = Some("sam".to_owned());
     intent
-}
-
-async fn outlook(relayer: &Running, intent: &Intent) -> Outlook {
-    let request = reqwest::Client::new().post(format!("{}/v1/estimates", relayer.url));
-    let answer = request.bearer_auth(KEY).json(intent).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    answer.json().await.unwrap()
 }
 
 async fn held(world: &World) -> U256 {
@@ -173,6 +166,47 @@ async fn a_time_out_waits_for_its_second_and_is_sent_once() {
     .await;
     assert_eq!(attempts(&other), Vec::<Value>::new());
     relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_lapse_and_a_reclaim_are_sent_once_when_their_time_has_come() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let disputed_at = world.chain.now().await;
+        let relayer = world.start(world.config(&db)).await;
+        let late = world.chain.terms(1_000, world.pool.id, 2).await;
+        world.chain.fund(&late).await;
+        let mut reclaim = intent(2, "reclaim", &late, IntentAction::TimeOut { time_out: TimeOut::Reclaim });
+        reclaim.asked_by = Some("ann".to_owned());
+        let lapse = time_out(&world, 1, "lapse", TimeOut::Lapse);
+        world.peers.want([lapse.clone(), reclaim.clone()]);
+        for key in ["lapse", "reclaim"] {
+            until("it waits for its time", || async {
+                let shown = show(&relayer, key).await?;
+                shown["reason"].as_str()?.contains("TooEarly").then_some(())
+            })
+            .await;
+        }
+        let balances = async || {
+            let of = |wallet| world.chain.balance(world.chain.address(wallet));
+            (of(BUYER).await, of(SELLER).await)
+        };
+        let before = balances().await;
+        world.until_second(late.deliver_by + 1).await;
+        assert!(outlook(&relayer, &reclaim).await.would_succeed);
+        let shown = world.comes_to(&relayer, "reclaim", "done").await;
+        assert_eq!((attempts(&shown).len(), world.nonce().await), (1, 1), "{:?}", db.engine);
+        assert_eq!(balances().await, (before.0 + U256::from(1_000), before.1));
+        assert_eq!(show(&relayer, "lapse").await.unwrap()["state"], "waiting");
+        world.until_second(disputed_at + u64::from(world.terms.ruling) + 2).await;
+        let shown = world.comes_to(&relayer, "lapse", "done").await;
+        assert_eq!((attempts(&shown).len(), world.nonce().await), (1, 2), "{:?}", db.engine);
+        // Half of it each, as the terms say.
+        assert_eq!(balances().await, (before.0 + U256::from(1_500), before.1 + U256::from(500)));
+        assert_eq!(held(&world).await, U256::ZERO);
+        assert!(outlook(&relayer, &lapse).await.already_done);
+        relayer.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,27 @@ async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_b
 }
 
 #[tokio::test]
+async fn a_database_that_is_lost_while_a_transaction_is_on_its_way_leads_to_one_effect() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let relayer = world.start_pooled(world.config(&db)).await;
+        relayer.kill().await;
+        let empty = service::db::testing::sqlite();
+        let relayer = world.start(world.config(&empty)).await;
+        until("it has the intent again", || async { show(&relayer, "open").await }).await;
+        world.automine(true).await;
+        world.comes_to(&relayer, "open", "done").await;
+        assert_eq!(world.nonce().await, 1, "{:?}: one transaction, one effect", db.engine);
+        assert_eq!(world.case(BlockNumberOrTag::Finalized).await.stage, 1);
+        until("nothing is under way", || async {
+            (relayer.get("/status").await.1["attempts_open"] == 0).then_some(())
+        })
+        .await;
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_stuck_transaction_is_replaced_at_its_nonce_within_the_budget() {
     for db in on_both().await {
         let world = World::new().await;

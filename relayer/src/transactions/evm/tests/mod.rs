@@ -1,4 +1,5 @@
 mod acts;
+mod estimates;
 mod faults;
 mod on_chain;
 mod peers;

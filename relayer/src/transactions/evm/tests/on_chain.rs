@@ -1,6 +1,10 @@
 //! What the relayer brings about when nothing fails, on a real chain and both databases.
 
-use alloy::{primitives::U256, rpc::types::BlockNumberOrTag};
+use alloy::{
+    primitives::{B256, U256},
+    providers::Provider as _,
+    rpc::types::BlockNumberOrTag,
+};
 use fixture::Chain;
 use protocol::{
     evm::{appeal_digest, call, deal_id},
@@ -62,6 +66,30 @@ async fn a_dispute_is_opened_drawn_voted_and_executed() {
         );
         relayer.stop().await;
     }
+}
+
+#[tokio::test]
+async fn from_an_event_to_the_transaction_that_it_led_to() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let (dispute, other) = (B256::repeat_byte(0xd1), world.another(2).await);
+    let mut open = intent(1, "open", &world.terms, IntentAction::OpenCase);
+    open.cause = Some(dispute);
+    world.peers.want([open, intent(2, "two", &other, IntentAction::OpenCase)]);
+    let relayer = world.start(world.config(&db)).await;
+    world.comes_to(&relayer, "open", "done").await;
+    let (_, page) = relayer.get("/v1/intents").await;
+    let led_to: Vec<&Value> = page["intents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|shown| shown["intent"]["cause"] == dispute.to_string())
+        .collect();
+    assert_eq!(led_to.len(), 1, "{page}");
+    let hash: B256 = led_to[0]["attempts"][0]["hash"].as_str().unwrap().parse().unwrap();
+    let receipt = world.chain.provider().get_transaction_receipt(hash).await.unwrap().unwrap();
+    assert!(receipt.status() && receipt.to == Some(fixture::evm(world.chain.pools.address)));
+    relayer.stop().await;
 }
 
 #[tokio::test]

@@ -203,3 +203,31 @@ async fn a_node_without_the_state_of_its_final_block_is_enough() {
         relayer.stop().await;
     }
 }
+
+/// gear-bridges#842: the node loses its pool, a nonce that is cached goes on, and everything behind the hole waits for ever or
+/// is sent twice.
+#[tokio::test]
+async fn a_pool_that_is_lost_is_filled_again_with_the_same_transactions() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let other = world.another(2).await;
+        let relayer = world.start_pooled(world.config(&db)).await;
+        let sent = world.wire.sent();
+        let provider = world.chain.provider();
+        let _: Value = provider.raw_request("anvil_dropAllTransactions".into(), ()).await.unwrap();
+        world.peers.want([intent(2, "two", &other, IntentAction::OpenCase)]);
+        world.signed(&relayer, "two").await;
+        world.automine(true).await;
+        let one = world.comes_to(&relayer, "open", "done").await;
+        let two = world.comes_to(&relayer, "two", "done").await;
+        assert!(
+            world.wire.sent().iter().filter(|raw| **raw == sent[0]).count() > sent.len(),
+            "{:?}",
+            db.engine
+        );
+        assert_eq!((attempts(&one).len(), attempts(&two).len()), (1, 1), "{:?}", db.engine);
+        assert_eq!(nonces(&[one, two]), ["0", "1"].map(str::to_owned).into(), "{:?}", db.engine);
+        assert_eq!(world.nonce().await, 2);
+        relayer.stop().await;
+    }
+}

@@ -16,6 +16,7 @@ use service::db::testing::{on_both, sqlite};
 use super::world::{RELAYS, World, attempts, show};
 use crate::{
     alarm::PAGE_AFTER_MS,
+    config::Config,
     testing::{MovedClock, Operator, PAGE_SECRET, Running, Wire, intent, until},
 };
 
@@ -68,6 +69,61 @@ async fn work_is_spread_over_the_signers_and_who_cannot_pay_is_out_of_turn() {
         }
         let poor = world.chain.address(6).to_string().to_lowercase();
         assert!(!signers(&relayer, &keys).await.contains_key(&poor), "{:?}", db.engine);
+        relayer.ready().await;
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_key_signed_is_sent_without_it_and_done() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let relayer = world.start_cut_off(world.config(&db)).await;
+        relayer.stop().await;
+        let before = world.wire.sent();
+        world.wire.cut(false);
+        let relayer =
+            world.start(Config { private_key: world.key(6).private_key, ..world.config(&db) }).await;
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        assert_eq!(attempts(&shown).len(), 1, "{:?}: the other key signed nothing", db.engine);
+        let sent = world.wire.sent();
+        assert!(sent.len() > before.len() && sent.iter().all(|raw| *raw == sent[0]), "{sent:?}");
+        assert_eq!(world.nonce().await, 1, "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_stuck_without_its_key_pages_and_is_done_when_the_key_is_back() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let operator = Operator::start().await;
+        let with_key = Config {
+            bump_after_ms: 200,
+            page_url: operator.url.clone(),
+            page_secret: PAGE_SECRET.to_owned().into(),
+            ..world.config(&db)
+        };
+        let relayer = world.start_cut_off(with_key.clone()).await;
+        relayer.stop().await;
+        // The key is out of the configuration, blocks come, and none of them takes what it signed.
+        let without = Config { private_key: world.key(6).private_key, ..with_key.clone() };
+        let relayer = world.start(without).await;
+        let shown = world.comes_to(&relayer, "open", "quarantined").await;
+        assert_eq!(attempts(&shown).len(), 1, "{:?}: nothing else was signed", db.engine);
+        let page = until("a page", || async {
+            operator.pages().into_iter().find(|(_, page)| page["type"] == "intent.quarantined")
+        })
+        .await;
+        assert_eq!(page.1["data"]["page"]["key"], "open");
+        let sent = world.wire.sent();
+        assert!(sent.len() > 1 && sent.iter().all(|raw| *raw == sent[0]), "{sent:?}");
+        relayer.stop().await;
+        world.wire.cut(false);
+        let relayer = world.start(with_key).await;
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        let done = attempts(&shown).iter().filter(|one| one["outcome"] == "succeeded").count();
+        assert_eq!((done, world.nonce().await), (1, 1), "{:?}", db.engine);
         relayer.ready().await;
         relayer.stop().await;
     }

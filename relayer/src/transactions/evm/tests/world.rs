@@ -13,14 +13,14 @@ use protocol::{
     chain::{case_id, deal_id},
     evm::{ballot_digest, call, pools::ArbitrationPools},
     terms::Terms,
-    wire::intent::{IntentAction, SignedBallot},
+    wire::intent::{Intent, IntentAction, Outlook, SignedBallot},
 };
 use serde_json::Value;
 use service::db::testing::FreshDb;
 
 use crate::{
     config::{Config, Key},
-    testing::{Peers, Running, Wire, config, intent, until},
+    testing::{KEY, Peers, Running, Wire, config, intent, until},
 };
 
 /// Wallet 3 relays.
@@ -255,4 +255,12 @@ pub async fn show(relayer: &Running, key: &str) -> Option<Value> {
 
 pub fn attempts(shown: &Value) -> Vec<Value> {
     shown["attempts"].as_array().unwrap().clone()
+}
+
+/// What the relayer foretells of an intent.
+pub async fn outlook(relayer: &Running, intent: &Intent) -> Outlook {
+    let request = reqwest::Client::new().post(format!("{}/v1/estimates", relayer.url));
+    let answer = request.bearer_auth(KEY).json(intent).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.json().await.unwrap()
 }

@@ -70,6 +70,42 @@ async fn what_a_party_signed_is_done_once_at_the_relayers_expense() {
 }
 
 #[tokio::test]
+async fn a_lapse_is_sent_once_when_the_time_for_a_ruling_is_over() {
+    let db = sqlite();
+    let world = World::new(1).await;
+    let disputed_at = world.net.now().await;
+    let relayer = world.start(world.config(&db)).await;
+    let mut lapse = intent(1, "lapse", &world.terms, IntentAction::TimeOut { time_out: TimeOut::Lapse });
+    lapse.asked_by = Some("ann".to_owned());
+    world.peers.want([lapse]);
+    until("it waits", || async {
+        let shown = show(&relayer, "lapse").await?;
+        shown["reason"].as_str()?.contains("TooEarly").then_some(())
+    })
+    .await;
+    assert_eq!(world.paid().await, 0);
+    world.past(disputed_at + u64::from(world.terms.ruling)).await;
+    let shown = world.comes_to(&relayer, "lapse", "done").await;
+    assert_eq!((attempts(&shown).len(), world.paid().await, world.remaining().await), (1, 1, 0));
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_fee_above_the_budget_is_foretold_by_name() {
+    let db = sqlite();
+    let world = World::new(1).await;
+    let mut config = world.config(&db);
+    config.fee_budget = 4_999;
+    let relayer = world.start(config).await;
+    let open = intent(1, "open", &world.terms, IntentAction::OpenCase);
+    let request = reqwest::Client::new().post(format!("{}/v1/estimates", relayer.url));
+    let answer = request.bearer_auth(KEY).json(&open).send().await.unwrap();
+    let outlook: Outlook = answer.json().await.unwrap();
+    assert_eq!(outlook.refusal.unwrap().rule, "TooDear");
+    relayer.stop().await;
+}
+
+#[tokio::test]
 async fn a_time_out_waits_for_its_second_and_a_forged_act_is_never_sent() {
     let db = sqlite();
     let world = World::undisputed().await;
