@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use alloy::primitives::Bytes;
 use protocol::{
     chain::ChainId,
     wire::{
@@ -14,7 +15,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
     Error,
-    chain::store::chains,
+    chain::{source::decode, store::chains},
     columns::{Columns, finality_name, int},
     config::Config,
     faults,
@@ -144,6 +145,10 @@ async fn logs_agree(
             let Some(event) = report.unless_damaged(event(row))? else { continue };
             if row.word("id")? != event.id {
                 report.differ(format!("event {}: the id is not that of its place", event.id));
+            }
+            let data = Bytes::copy_from_slice(row.bytes("data")?);
+            if let Err(reason) = decode(event.contract, row.topics("topics")?, data) {
+                report.differ(format!("event {}: {reason}", event.id));
             }
             let subject = subject_of(&event);
             if row.key("subject")? != subject.key() {

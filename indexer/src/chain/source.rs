@@ -6,6 +6,7 @@ use alloy::primitives::{B256, Bytes, Log, LogData};
 use futures::future;
 use protocol::{
     chain::{AccountId, Address, ChainId, Cluster},
+    evm::decode_event,
     solana::{from_key, list_members, program},
     wire::{
         feed::{Call, CallOutcome, EventBody},
@@ -186,7 +187,19 @@ impl Following {
     }
 }
 
-/// The event that was kept as it came from the chain.
+/// The event of a log that is kept. What was judged before it was kept is not judged again.
+///
+/// # Errors
+/// It is none; in words.
+pub(crate) fn read_again(contract: AccountId, topics: Vec<B256>, data: Bytes) -> Result<EventBody, String> {
+    let (ChainId::Eip155(_), Some(address)) = (contract.chain, contract.address.evm()) else {
+        return decode(contract, topics, data);
+    };
+    let log = Log { address, data: LogData::new_unchecked(topics, data) };
+    decode_event(contract, &log).map_err(|error| error.to_string())
+}
+
+/// The event that a log tells, as it came from the chain.
 ///
 /// # Errors
 /// It is none; in words.

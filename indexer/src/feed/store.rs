@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
     Error,
-    chain::source::decode,
+    chain::source::read_again,
     columns::{Columns, finality_name, int},
     states::model::{Subject, subject_of},
 };
@@ -87,7 +87,7 @@ pub(crate) fn event(row: &AnyRow) -> Result<ChainEvent, Error> {
         block_time: row.number("block_time")?,
         transaction,
         log_index,
-        body: decode(contract, row.topics("topics")?, Bytes::copy_from_slice(row.bytes("data")?))
+        body: read_again(contract, row.topics("topics")?, Bytes::copy_from_slice(row.bytes("data")?))
             .map_err(wrong)?,
     })
 }

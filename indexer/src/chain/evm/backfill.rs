@@ -139,7 +139,11 @@ impl Backfill {
                 return Ok(Next::Torn(Box::new(first)));
             }
             match (reading, &mut batch) {
-                (Reading::Events(events), None) => {
+                (Reading::Events(mut events), None) => {
+                    // Others come along: grown by doubling it would take twice as much.
+                    if self.slots.front().is_some_and(Slot::is_finished) {
+                        events.reserve_exact(EVENTS_A_STEP);
+                    }
                     batch = Some(Batch { ends: vec![last], events });
                 }
                 (Reading::Events(events), Some(batch)) => {

@@ -2,8 +2,9 @@
 
 use crate::chain::refusals::Hint;
 
-/// Events that one answer should hold: some 900 bytes of JSON each.
-const EVENTS_AIM: u64 = 1_500;
+/// Events that one answer should hold: some 900 bytes of JSON each, and twice as much when they are decoded. Larger answers take
+/// memory for as many of them as are asked for at one time, and save nothing.
+const EVENTS_AIM: u64 = 500;
 /// Blocks of the first range, before anything is known of how dense events are.
 const FIRST: u64 = 100;
 /// A range grows at most so many times over the one before.
@@ -125,7 +126,7 @@ mod tests {
         assert_eq!(sizer.size(), 500, "nothing in it: it grows, but does not jump");
         sizer.answered(500, 5_000);
         assert_eq!(sizer.size(), EVENTS_AIM / 10, "ten a block");
-        sizer.answered(150, 150 * 10_000);
+        sizer.answered(50, 50 * 10_000);
         assert_eq!(sizer.size(), 1, "never less than a block");
     }
 

@@ -62,7 +62,7 @@ pub enum DbError {
 #[derive(Clone, Debug)]
 pub struct Db {
     engine: Engine,
-    /// The same pool on PostgreSQL.
+    /// Of one connection.
     writer: AnyPool,
     pool: AnyPool,
     turn: Arc<Mutex<()>>,
@@ -104,8 +104,8 @@ impl Db {
             let (writer, readers) = sqlite::connect(url, options).await?;
             (Engine::Sqlite, writer, readers)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let pool = postgres::connect(url, options).await?;
-            (Engine::Postgres, pool.clone(), pool)
+            let (writer, readers) = postgres::connect(url, options).await?;
+            (Engine::Postgres, writer, readers)
         } else {
             return Err(DbError::UnknownEngine(
                 url.split(':').next().unwrap_or_default().chars().take(40).collect(),

@@ -10,8 +10,12 @@ const SETTINGS: [&str; 4] = [
     "idle_in_transaction_session_timeout = '30s'",
 ];
 
-pub(super) async fn connect(url: &str, options: AnyPoolOptions) -> Result<AnyPool, sqlx::Error> {
-    options.max_connections(16).after_connect(|session, _| Box::pin(settle(session))).connect(url).await
+/// The session that writes, and those that read. Writers of a process take turns anyhow; one of many sessions has planned nothing
+/// yet of what another one wrote before, and has to find every page of the server's memory for itself.
+pub(super) async fn connect(url: &str, options: AnyPoolOptions) -> Result<(AnyPool, AnyPool), sqlx::Error> {
+    let options = options.after_connect(|session, _| Box::pin(settle(session)));
+    let writer = options.clone().max_connections(1).connect(url).await?;
+    Ok((writer, options.max_connections(16).connect(url).await?))
 }
 
 /// A client whose machine is gone without a word keeps neither its locks nor its place for longer than half a minute.
