@@ -94,7 +94,7 @@ CREATE TABLE states (
 ) STRICT;
 CREATE INDEX states_buyer ON states (buyer, subject);
 CREATE INDEX states_seller ON states (seller, subject);
-CREATE INDEX states_status ON states (status, subject);
+CREATE INDEX states_open ON states (status, subject) WHERE status <> '' AND status <> 'closed';
 
 CREATE TABLE faults (
     chain      INTEGER NOT NULL,

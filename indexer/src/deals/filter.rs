@@ -88,8 +88,8 @@ impl Listed for Filter {
             (Some(buyer), _, _, _) => Among::Buyer(account_key(&buyer)),
             (_, Some(seller), _, _) => Among::Seller(account_key(&seller)),
             (_, _, Some(party), _) => Among::Party(account_key(&party)),
-            (_, _, _, Some(status)) => Among::Status(status.name()),
-            (None, None, None, None) => Among::All,
+            (None, None, None, None | Some(DealStatus::Closed)) => Among::All,
+            (None, None, None, Some(status)) => Among::Open(status.name()),
         }
     }
 }

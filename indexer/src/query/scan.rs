@@ -26,7 +26,8 @@ pub(crate) enum Among {
     Seller(i64),
     /// Buyer or seller.
     Party(i64),
-    Status(&'static str),
+    /// Of this status, which is not closed: in time nearly all are.
+    Open(&'static str),
 }
 
 /// A part of a room.
@@ -92,8 +93,15 @@ async fn rows<T: Stored>(
         Among::All => of_one(on, between, rows!(""), None, limit).await,
         Among::Buyer(buyer) => of_one(on, between, BUYER, Some((*buyer).into()), limit).await,
         Among::Seller(seller) => of_one(on, between, SELLER, Some((*seller).into()), limit).await,
-        Among::Status(status) => {
-            of_one(on, between, rows!(" AND states.status = $4"), Some((*status).into()), limit).await
+        Among::Open(status) => {
+            of_one(
+                on,
+                between,
+                rows!(" AND states.status = $4 AND states.status <> '' AND states.status <> 'closed'"),
+                Some((*status).into()),
+                limit,
+            )
+            .await
         }
         Among::Party(party) => {
             let mut both: Vec<Row<T>> =

@@ -13,7 +13,7 @@ const PRAGMAS: [&str; 4] = [
 /// Of the connection that writes: a cache in KiB, for with the 2,000 that it comes with a transaction of some thousand rows is
 /// written out and read again while it goes on; and pages after which what was written is moved into the file, for with the
 /// 1,000 that it comes with pages of an index that are written again and again are moved each time. Only what is used is taken.
-const WRITER: [&str; 2] = ["PRAGMA cache_size = -8000", "PRAGMA wal_autocheckpoint = 4000"];
+const WRITER: [&str; 2] = ["PRAGMA cache_size = -8000", "PRAGMA wal_autocheckpoint = 16000"];
 
 /// The connection that writes, and those that read. What a connection remembers of the file is good until another one writes:
 /// one that takes turns with seven others remembers nothing.
