@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<Value> {
     // As the indexer's own writer has them (protocol/service/src/db/sqlite.rs).
     to.execute_batch(&format!(
         "PRAGMA page_size = {page}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-         PRAGMA cache_size = -8000; PRAGMA wal_autocheckpoint = 4000;"
+         PRAGMA cache_size = -8000; PRAGMA wal_autocheckpoint = 16000;"
     ))?;
     let schema = |kind: &str| -> Result<String> {
         let mut all = from.prepare(
