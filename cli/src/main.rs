@@ -17,7 +17,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
     Connection, Session, account, community, config, credential, deal, deploy, device, dispute, identity,
-    ledger, listing, pool, profile, proposal, purchase, relayer, reputation, token, verify,
+    ledger, listing, pool, profile, proposal, purchase, rebuild, relayer, reputation, token, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -79,6 +79,9 @@ enum Command {
     /// The ledger: hours and what else is counted
     #[command(subcommand)]
     Ledger(ledger::Verb),
+    /// Replay a hub's records and compare: are its tables what its records say?
+    #[command(long_about = rebuild::ABOUT, after_help = rebuild::EXAMPLES)]
+    Rebuild(rebuild::RebuildArgs),
     /// Communities and their members
     #[command(subcommand)]
     Community(community::Verb),
@@ -149,6 +152,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Token(verb) => token::run(&session, verb).await,
         Command::Profile(verb) => profile::run(&session, verb).await,
         Command::Ledger(verb) => ledger::run(&session, verb).await,
+        Command::Rebuild(arguments) => rebuild::run(&session, arguments).await,
         Command::Community(verb) => community::run(&session, verb).await,
         Command::Proposal(verb) => proposal::run(&session, verb).await,
         Command::Pool(verb) => pool::run(&session, verb).await,

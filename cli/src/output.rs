@@ -41,6 +41,14 @@ impl Output {
         }
         print_table(table)
     }
+
+    /// After a page for people: how to come to the next one, where there is one.
+    pub fn more(self, next: Option<&str>) -> Result<()> {
+        match next {
+            Some(next) if !self.json => print(&format!("more: --after '{next}'")),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn blank() -> Table {

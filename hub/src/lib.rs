@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use chain::Indexers;
 use config::{Config, PublicUrl};
 pub use error::{Error, Refusal, Step};
-use records::{DeviceKey, Difference, Draft, RecordId, Stamp};
+use records::{DeviceKey, Draft, RecordId, Stamp};
 
 const SCHEMA: Schema = Schema {
     service: "hub",
@@ -75,44 +75,70 @@ impl Hub {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<Self, Error> {
-        let public = config.public().map_err(Error::Config)?;
+        config.public().map_err(Error::Config)?;
         let key = own_key(&config.data).await?;
         let db = Db::open(&config.database, SCHEMA).await?;
-        let indexers = Indexers::new(&config.indexers, &config.indexer_key)?;
-        let brightid = identity::BrightId::new(&config)?;
         let known = records::log::first_of(&mut *db.reader().acquire().await?, "hub@1").await?;
+        if let Some(known) = known {
+            return Self::of(config, clock, stop, db, key, &known.record);
+        }
+        let public = config.public().map_err(Error::Config)?;
         let body = serde_json::json!({ "did": public.did });
         let first = Draft::new("hub@1", None, Stamp::from_ms(clock.now_ms()), body)
             .sign(&key)
             .map_err(|error| Error::Corrupt(error.to_string()))?;
-        let account = match &known {
-            Some(known) if known.record.device == key.device() => known.record.id,
-            Some(known) => {
-                return Err(Error::Config(format!(
-                    "the key in {} is not that of this database's hub, {}",
-                    config.data.display(),
-                    known.record.device
-                )));
-            }
-            None => RecordId::of(&first).map_err(|error| Error::Corrupt(error.to_string()))?,
-        };
-        let hub = Self {
+        let hub = Self::of(config, clock, stop, db, key, &records::Record::read(&first)?)?;
+        records::submit(&hub, &first).await?;
+        Ok(hub)
+    }
+
+    /// Opens the database of a hub that is there, with its key, and changes nothing of either.
+    pub(crate) async fn existing(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let path = config.data.join("hub.key");
+        if !path.exists() {
+            return Err(Error::Config(format!(
+                "there is no {}, the key of this database's hub",
+                path.display()
+            )));
+        }
+        let key = own_key(&config.data).await?;
+        let db = Db::open_existing(&config.database, SCHEMA).await?;
+        let known = records::log::first_of(&mut *db.reader().acquire().await?, "hub@1").await?;
+        let known = known.ok_or_else(|| Error::Config("database: there is no hub in it".to_owned()))?;
+        Self::of(config, clock, CancellationToken::new(), db, key, &known.record)
+    }
+
+    fn of(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+        db: Db,
+        key: DeviceKey,
+        first: &records::Record,
+    ) -> Result<Self, Error> {
+        let public = config.public().map_err(Error::Config)?;
+        if first.device != key.device() {
+            return Err(Error::Config(format!(
+                "the key in {} is not that of this database's hub, {}",
+                config.data.display(),
+                first.device
+            )));
+        }
+        let indexers = Indexers::new(&config.indexers, &config.indexer_key)?;
+        let brightid = identity::BrightId::new(&config)?;
+        Ok(Self {
             db,
             clock,
             config: Arc::new(config),
             public: Arc::new(public),
             key: Arc::new(key),
-            account,
+            account: first.id,
             indexers,
             brightid,
             stop,
             streams: Arc::new(Semaphore::new(outbox::api::STREAMS_MAX)),
             changes: Arc::new(watch::Sender::new(0)),
-        };
-        if known.is_none() {
-            records::submit(&hub, &first).await?;
-        }
-        Ok(hub)
+        })
     }
 
     /// Told after every commit; says nothing of what was committed.
@@ -162,16 +188,21 @@ async fn own_key(folder: &Path) -> Result<DeviceKey, Error> {
     Ok(DeviceKey::from_seed(seed))
 }
 
-/// Shows that every table of current state is what the log says, by replaying it; with `repair`, also makes it so. No hub
-/// may be running on this database.
+/// Shows that every table of current state is what the log says, by replaying it into temporary tables; with `repair`, also
+/// makes it so, in one transaction. A hub may be running on this database; a repair keeps its writers waiting.
 ///
 /// # Errors
-/// The configuration or the database cannot be used, or the log holds what this program cannot replay.
-pub async fn rebuild(config: Config, clock: Arc<dyn Clock>, repair: bool) -> Result<Vec<Difference>, Error> {
-    let hub = Hub::open(config, clock, CancellationToken::new()).await?;
-    let differences = records::replay(&hub, repair).await;
+/// The configuration, the key or the database cannot be used, or the log holds what this program cannot read.
+pub async fn rebuild(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    repair: bool,
+    tell: impl FnMut(records::Progress),
+) -> Result<records::Rebuilt, Error> {
+    let hub = Hub::existing(config, clock).await?;
+    let rebuilt = records::replay(&hub, repair, tell).await;
     hub.db.close().await;
-    differences
+    rebuilt
 }
 
 /// Reads the whole ledger and says where it is not what it must be. A hub may be running on this database.

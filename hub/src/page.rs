@@ -1,40 +1,99 @@
-//! Lists come in pages: `after` is the cursor that the page before gave, `limit` how many at most.
+//! Lists come in pages: `after` is the cursor that the page before gave, `limit` how many at most. Every list reads them here,
+//! beside the filter that is its own.
 
-use serde::{Deserialize, Serialize};
-use service::http::Problem;
+use std::{fmt, str::FromStr};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{Request, request::Parts},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use service::http::{Problem, Query};
 
 /// Entries of a page when the request does not say.
-pub(crate) const LIMIT_DEFAULT: u32 = 50;
+const LIMIT_DEFAULT: u32 = 50;
 /// The most entries of a page.
-pub(crate) const LIMIT_MAX: u32 = 100;
+const LIMIT_MAX: u32 = 100;
 
-/// Where a page begins and how long it is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::IntoParams)]
+/// Where a page begins and how long it is, as every list takes it.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Cursor {
     /// `next` of the page before.
-    pub after: Option<u64>,
+    after: Option<String>,
     /// 1 to 100; 50 when missing.
-    pub limit: Option<u32>,
+    limit: Option<u32>,
 }
 
-impl Cursor {
-    /// As the database counts; none for the first page.
-    pub(crate) fn after(&self) -> Option<i64> {
-        self.after.map(|after| i64::try_from(after).unwrap_or(i64::MAX))
-    }
+/// No filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Everything {}
 
-    /// As the database counts.
-    ///
-    /// # Errors
-    /// 400: out of range.
-    pub(crate) fn limit(&self) -> Result<i64, Problem> {
-        match self.limit.unwrap_or(LIMIT_DEFAULT) {
-            limit @ 1..=LIMIT_MAX => Ok(i64::from(limit)),
-            limit => Err(Problem::malformed(format!("limit {limit} must be 1 to {LIMIT_MAX}")).at("limit")),
-        }
+/// A place in the log or a number of an entry, as a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(pub i64);
+
+impl FromStr for Place {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Beyond the largest place there is nothing either.
+        text.parse::<u64>().map(|place| Self(i64::try_from(place).unwrap_or(i64::MAX)))
     }
+}
+
+/// What a request asks of a list: its filter, and a page of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paged<F = Everything, C = Place> {
+    /// The parameters that are the list's own.
+    pub filter: F,
+    /// What the page comes after; none: the first page.
+    pub after: Option<C>,
+    /// How many entries at most.
+    pub limit: i64,
+}
+
+impl<F> Paged<F> {
+    /// The place that the page comes after; none for the first one.
+    pub(crate) fn place(&self) -> Option<i64> {
+        self.after.map(|Place(place)| place)
+    }
+}
+
+impl<S, F, C> FromRequestParts<S> for Paged<F, C>
+where
+    S: Send + Sync,
+    F: DeserializeOwned,
+    C: FromStr<Err: fmt::Display>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let is_pages = |part: &&str| matches!(part.split('=').next(), Some("after" | "limit"));
+        let query = parts.uri.query().unwrap_or_default().split('&').filter(|part| !part.is_empty());
+        let (pages, own): (Vec<&str>, Vec<&str>) = query.partition(is_pages);
+        let Cursor { after, limit } = read(&pages.join("&")).await?;
+        let filter = read(&own.join("&")).await?;
+        let refuse =
+            |error| Problem::malformed(format!("after is not `next` of a page: {error}")).at("after");
+        let after = after.map(|after| after.parse::<C>().map_err(refuse)).transpose()?;
+        let limit = match limit.unwrap_or(LIMIT_DEFAULT) {
+            limit @ 1..=LIMIT_MAX => i64::from(limit),
+            limit => {
+                return Err(Problem::malformed(format!("limit {limit} must be 1 to {LIMIT_MAX}")).at("limit"));
+            }
+        };
+        Ok(Self { filter, after, limit })
+    }
+}
+
+async fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let request = Request::builder().uri(format!("/?{query}")).body(());
+    let request = request.map_err(|error| Problem::malformed(error.to_string()).at("query"))?;
+    let Query(value) = Query::from_request_parts(&mut request.into_parts().0, &()).await?;
+    Ok(value)
 }
 
 /// A page of a list. A page may be empty and still have a next one: what you may not read is left out.
@@ -42,18 +101,63 @@ impl Cursor {
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
-    /// `after` of the next page, a decimal string; null at the end.
+    /// `after` of the next page; null at the end.
     pub next: Option<String>,
 }
 
 impl<T> Page<T> {
     /// `next`: the cursor of the last entry that was looked at; none when there is nothing more.
-    pub(crate) fn new(items: Vec<T>, next: Option<i64>) -> Self {
-        Self { items, next: next.map(|seq| seq.to_string()) }
+    pub(crate) fn new(items: Vec<T>, next: Option<impl fmt::Display>) -> Self {
+        Self { items, next: next.map(|next| next.to_string()) }
     }
 }
 
 /// The cursor after a page of `found` entries: none when the page was not full.
-pub(crate) fn next(found: usize, limit: i64, last: Option<i64>) -> Option<i64> {
+pub(crate) fn next<C>(found: usize, limit: i64, last: Option<C>) -> Option<C> {
     last.filter(|_| i64::try_from(found).is_ok_and(|found| found >= limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        kind: Option<String>,
+        count: Option<u32>,
+    }
+
+    async fn of<C: FromStr<Err: fmt::Display>>(query: &str) -> Result<Paged<Asked, C>, Problem> {
+        let request = Request::builder().uri(format!("/v1/list{query}")).body(()).unwrap();
+        Paged::from_request_parts(&mut request.into_parts().0, &()).await
+    }
+
+    #[tokio::test]
+    async fn a_list_reads_its_page_and_its_filter() {
+        let asked = |kind: Option<&str>, count| Asked { kind: kind.map(str::to_owned), count };
+        let first = of::<Place>("").await.unwrap();
+        assert_eq!(first, Paged { filter: Asked::default(), after: None, limit: 50 });
+        let page = of("?kind=a%20b&after=7&count=3&&limit=100").await.unwrap();
+        assert_eq!(page, Paged { filter: asked(Some("a b"), Some(3)), after: Some(Place(7)), limit: 100 });
+        let far = of::<Place>("?after=18446744073709551615").await.unwrap();
+        assert_eq!(far.after, Some(Place(i64::MAX)));
+        let named = of::<String>("?after=a%7Cb").await.unwrap();
+        assert_eq!(named.after.as_deref(), Some("a|b"));
+        for (query, field) in [
+            ("?limit=0", "limit"),
+            ("?limit=101", "limit"),
+            ("?limit=x", "query"),
+            ("?limit=1&limit=2", "query"),
+            ("?after=-1", "after"),
+            ("?after=x", "after"),
+            ("?count=x", "query"),
+            ("?colour=green", "query"),
+            ("?kind=a%00b", "query"),
+            ("?%61fter=1", "query"),
+        ] {
+            let problem = serde_json::to_value(of::<Place>(query).await.unwrap_err()).unwrap();
+            assert_eq!((&problem["status"], &problem["field"]), (&400.into(), &field.into()), "{query}");
+        }
+    }
 }

@@ -81,6 +81,13 @@ impl Room {
         )
     }
 
+    /// For how many milliseconds from its `created` on a record of this type is taken; none: for ever. What moves something is
+    /// not lying about for whoever has its bytes. A replay does not ask.
+    pub(crate) fn good_for_ms(kind: &str) -> Option<i64> {
+        let moves = matches!(kind, "transfer@1" | "hold@1" | "capture@1" | "release@1" | "deposit@1");
+        moves.then_some(ledger::GOOD_FOR_MS)
+    }
+
     /// The body's form: every member known, within its limits. Reads nothing.
     pub(crate) fn check(self, record: &Record) -> Result<(), Refusal> {
         match self {

@@ -121,12 +121,30 @@ fn read<T: DeserializeOwned>(
         return serde_json::from_slice(text)
             .with_context(|| format!("{method} {base}{path}: the answer is not what was expected"));
     }
-    Err(anyhow!("{}", problem(status, bytes)))
+    Err(Refused::of(status, bytes).into())
 }
 
-/// Problem details (RFC 9457) in one line: what, which rule, which field.
-fn problem(status: StatusCode, bytes: &[u8]) -> String {
-    let problem: Value = serde_json::from_slice(bytes).unwrap_or_default();
+/// What a service answers when it does not do what it was asked for: problem details (RFC 9457).
+#[derive(Debug, thiserror::Error)]
+#[error("{line}")]
+pub struct Refused {
+    /// In one line: what, which rule, which field.
+    line: String,
+    /// The rule's name.
+    pub rule: Option<String>,
+    /// At which step a record was refused; then nothing of it is kept.
+    pub step: Option<String>,
+}
+
+impl Refused {
+    fn of(status: StatusCode, bytes: &[u8]) -> Self {
+        let problem: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self { line: line(status, &problem), rule: text("rule"), step: text("step") }
+    }
+}
+
+fn line(status: StatusCode, problem: &Value) -> String {
     let text = |name: &str| problem.get(name).and_then(Value::as_str);
     let mut line = text("detail").map_or_else(|| format!("the service answers {status}"), str::to_owned);
     let marks: Vec<String> = [("rule", text("rule")), ("field", text("field"))]

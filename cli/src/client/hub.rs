@@ -14,7 +14,12 @@ use protocol::chain::{AccountId, ChainId};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{http::Http, profile::Profile, wallet::Said};
+use super::{
+    http::Http,
+    kept::{Kept, is_too_old, signed_at},
+    profile::Profile,
+    wallet::Said,
+};
 
 /// The present, as records write it.
 pub fn now() -> Stamp {
@@ -161,6 +166,31 @@ impl Member {
     pub async fn say(&self, draft: &Draft) -> Result<Receipt> {
         let signed = draft.sign(&self.profile.device)?;
         self.hub.submit(&signed).await.with_context(|| format!("{}: {}", self.profile.name, draft.kind))
+    }
+
+    /// Says something that is not to happen twice: what was signed is kept until whoever calls has told the answer and forgets it,
+    /// and the same draft sends the same bytes again meanwhile. One that became too old without an answer is signed anew.
+    pub async fn say_once(&self, draft: &Draft) -> Result<(Receipt, Kept)> {
+        let kept = Kept::of(&self.profile, self.hub.http.base(), draft)?;
+        if let Some(record) = kept.waiting()? {
+            let since = signed_at(&record).map(|at| format!(" at {at}")).unwrap_or_default();
+            eprintln!("earnest: sending again what was signed{since} and not answered");
+            match self.hand_in(&kept, draft, &record).await {
+                Err(error) if is_too_old(&error) => {}
+                answer => return Ok((answer?, kept)),
+            }
+        }
+        let record = draft.sign(&self.profile.device)?;
+        kept.keep(&record)?;
+        Ok((self.hand_in(&kept, draft, &record).await?, kept))
+    }
+
+    async fn hand_in(&self, kept: &Kept, draft: &Draft, record: &Value) -> Result<Receipt> {
+        let answer = self.hub.submit(record).await;
+        if let Err(error) = &answer {
+            kept.heard(error)?;
+        }
+        answer.with_context(|| format!("{}: {}", self.profile.name, draft.kind))
     }
 
     /// A draft in this person's name.

@@ -12,6 +12,7 @@ pub mod dispute;
 pub mod evm;
 pub mod http;
 pub mod hub;
+pub mod kept;
 pub mod openid;
 pub mod profile;
 pub mod reputation;

@@ -153,6 +153,11 @@ impl Profile {
         })
     }
 
+    /// A file of this person.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Writes down what may change: the account and its wallets' words.
     pub fn save(&self) -> Result<()> {
         let card = Card { name: self.name.clone(), account: self.account, words: self.words.clone() };

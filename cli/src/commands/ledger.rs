@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use hub::{
     access::Audience,
     ledger::{
-        CaptureBody, EntryView, HoldBody, ReleaseBody, StandingView, StatementView, TransferBody,
+        CaptureBody, EntryView, HoldBody, HoldView, ReleaseBody, StandingView, StatementView, TransferBody,
         model::{Asset, NotOfTheLedger},
     },
     page::Page,
@@ -46,17 +46,23 @@ pub enum Verb {
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
+    /// Show what is set aside on your accounts, and for you
+    Holds {
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<String>,
+    },
     /// Write all entries of your account to standard output, in the smallest unit
     #[command(after_help = "Example:\n  earnest --as ida ledger export --format csv > hours.csv")]
     Export {
         /// As for `statement`
         #[arg(long, default_value = "time_credit", value_parser = asset)]
         asset: Asset,
-        /// CSV with a line of names, or a JSON list
-        #[arg(long, value_enum, default_value_t = Format::Csv)]
-        format: Format,
+        /// CSV with a line of names, or a JSON list [default: csv, with --json: json]
+        #[arg(long, value_enum)]
+        format: Option<Format>,
     },
-    /// Pay
+    /// Pay. After an answer that was lost, the same again pays once
     #[command(
         after_help = "Example:\n  earnest --as ida ledger pay zQmAccount… 1.5 --note 'an hour and a half of weeding'"
     )]
@@ -169,7 +175,16 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
         Verb::Accounts { after } => accounts(session, after).await,
         Verb::Statement { asset, after, limit } => statement(session, asset, after, limit).await,
-        Verb::Export { asset, format } => export(&session.member().await?, asset, format).await,
+        Verb::Holds { after } => holds(session, after).await,
+        Verb::Export { asset, format } => {
+            let format = match (format, session.output.json) {
+                (Some(Format::Csv), true) => bail!("--format csv: --json asks for JSON: give one of the two"),
+                (Some(format), _) => format,
+                (None, true) => Format::Json,
+                (None, false) => Format::Csv,
+            };
+            export(&session.member().await?, asset, format).await
+        }
         Verb::Pay { to, amount, asset, note } => {
             let member = session.member().await?;
             let amount = read(&member, asset, &amount).await?;
@@ -204,7 +219,7 @@ async fn of(member: &Member, hold: RecordId) -> Result<(Record, HoldBody)> {
     Ok((record, body))
 }
 
-/// Says something that the other party can read.
+/// Says something that the other party can read, once.
 async fn say(
     session: &Session,
     member: &Member,
@@ -219,7 +234,9 @@ async fn say(
         None => draft,
     };
     let name = kind.split('@').next().unwrap_or(kind);
-    session.accepted(name, &member.say(&draft).await?)
+    let (receipt, kept) = member.say_once(&draft).await?;
+    session.accepted(name, &receipt)?;
+    kept.forget()
 }
 
 async fn accounts(session: &Session, after: Option<String>) -> Result<()> {
@@ -239,7 +256,29 @@ async fn accounts(session: &Session, after: Option<String>) -> Result<()> {
             ]
         })
         .collect();
-    session.output.many(&page, &["asset", "unit", "balance", "available", "floor"], rows)
+    session.output.many(&page, &["asset", "unit", "balance", "available", "floor"], rows)?;
+    session.output.more(page.next.as_deref())
+}
+
+async fn holds(session: &Session, after: Option<String>) -> Result<()> {
+    let page: Page<HoldView> =
+        session.member().await?.get(&query("/v1/ledger/holds", &[("after", after)])).await?;
+    let rows = page
+        .items
+        .iter()
+        .map(|one| {
+            vec![
+                one.hold.to_string(),
+                one.side.name().to_owned(),
+                one.other.map(|other| other.to_string()).unwrap_or_default(),
+                shown(one.amount, one.scale),
+                one.unit.clone(),
+                one.expires.to_string(),
+            ]
+        })
+        .collect();
+    session.output.many(&page, &["hold", "you are", "other", "amount", "unit", "expires"], rows)?;
+    session.output.more(page.next.as_deref())
 }
 
 async fn statement(session: &Session, asset: Asset, after: Option<u64>, limit: u32) -> Result<()> {
@@ -259,7 +298,8 @@ async fn statement(session: &Session, asset: Asset, after: Option<u64>, limit: u
             ]
         })
         .collect();
-    session.output.many(&page, &["entry", "at", "type", "amount", "balance", "other"], rows)
+    session.output.many(&page, &["entry", "at", "type", "amount", "balance", "other"], rows)?;
+    session.output.more(page.next.as_deref())
 }
 
 /// A line of the CSV. None of its fields can hold a comma, a quote or a line's end.

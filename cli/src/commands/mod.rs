@@ -15,6 +15,7 @@ pub mod pool;
 pub mod profile;
 pub mod proposal;
 pub mod purchase;
+pub mod rebuild;
 pub mod relayer;
 pub mod reputation;
 pub mod token;

@@ -2,8 +2,8 @@
 
 mod backfill;
 mod check;
-mod pace;
-mod progress;
+pub mod pace;
+pub mod progress;
 mod run;
 mod status;
 

@@ -47,7 +47,8 @@ CREATE TABLE ledger_holds (
     amount TEXT NOT NULL,
     captured TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
-    state TEXT NOT NULL
+    state TEXT NOT NULL,
+    ended_by TEXT
 ) STRICT;
 CREATE INDEX ledger_holds_open ON ledger_holds (expires_at, id) WHERE state = 'open';
 CREATE INDEX ledger_holds_payer ON ledger_holds (payer, id) WHERE state = 'open';

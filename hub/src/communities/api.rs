@@ -8,7 +8,7 @@ use protocol::{
     wire::feed::RuleBook,
 };
 use serde::{Deserialize, Serialize};
-use service::http::{Json, Path, Problem, Query};
+use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -19,7 +19,7 @@ use crate::{
     Hub,
     access::{Reader, Role, may_read},
     error::Error,
-    page::{self, Cursor, Page},
+    page::{self, Cursor, Page, Paged},
     records::{RecordId, Stamp},
 };
 
@@ -130,12 +130,11 @@ fn pool_view(pool: Pool, reader: &Reader, with_members: bool) -> PoolView {
 async fn communities(
     State(hub): State<Hub>,
     reader: Reader,
-    Query(cursor): Query<Cursor>,
+    page: Paged,
 ) -> Result<Json<Page<CommunityView>>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let limit = cursor.limit()?;
-    let found = store::communities(&mut on, cursor.after().unwrap_or(0), limit).await?;
-    let next = page::next(found.len(), limit, found.last().map(|community| community.seq));
+    let found = store::communities(&mut on, page.place().unwrap_or(0), page.limit).await?;
+    let next = page::next(found.len(), page.limit, found.last().map(|community| community.seq));
     let items = found
         .into_iter()
         .filter(|community| may_read(&reader, &community.audience))
@@ -171,15 +170,10 @@ async fn community(
 #[utoipa::path(get, path = "/v1/pools", tag = "communities", params(Cursor), responses(
     (status = 200, description = "Public ones and those of your communities", body = Page<PoolView>),
 ))]
-async fn pools(
-    State(hub): State<Hub>,
-    reader: Reader,
-    Query(cursor): Query<Cursor>,
-) -> Result<Json<Page<PoolView>>, Problem> {
+async fn pools(State(hub): State<Hub>, reader: Reader, page: Paged) -> Result<Json<Page<PoolView>>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let limit = cursor.limit()?;
-    let found = store::pools(&mut on, cursor.after().unwrap_or(0), limit).await?;
-    let next = page::next(found.len(), limit, found.last().map(|pool| pool.seq));
+    let found = store::pools(&mut on, page.place().unwrap_or(0), page.limit).await?;
+    let next = page::next(found.len(), page.limit, found.last().map(|pool| pool.seq));
     let items = found
         .into_iter()
         .filter(|pool| serves(pool, &reader))

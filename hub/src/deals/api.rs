@@ -38,7 +38,7 @@ use crate::{
     access::{Reader, may_read},
     error::Error,
     identity,
-    page::{self, Cursor, Page},
+    page::{self, Cursor, Page, Paged},
     records::{RecordId, Stamp},
 };
 
@@ -306,31 +306,27 @@ struct Asked {
     account: Option<RecordId>,
     /// Only those of this status.
     status: Option<Status>,
-    /// `next` of the page before.
-    after: Option<u64>,
-    /// 1 to 100; 50 when missing.
-    limit: Option<u32>,
 }
 
 /// Your purchases and sales, the newest first.
-#[utoipa::path(get, path = "/v1/purchases", tag = "deals", params(Asked), responses(
+#[utoipa::path(get, path = "/v1/purchases", tag = "deals", params(Asked, Cursor), responses(
     (status = 200, description = "A page", body = Page<PurchaseView>),
     (status = 401, description = "Sign in first", content_type = "application/problem+json"),
 ))]
 async fn purchases(
     State(hub): State<Hub>,
     reader: Reader,
-    Query(Asked { account, status, after, limit }): Query<Asked>,
+    page: Paged<Asked>,
 ) -> Result<Json<Page<PurchaseView>>, Problem> {
     let party =
         reader.account.ok_or_else(|| Problem::unauthenticated("purchases are shown to their parties"))?;
-    let cursor = Cursor { after, limit };
+    let Asked { account, status } = page.filter;
     let filter = Filter {
         party,
         with: account.filter(|with| *with != party),
         status,
-        before: cursor.after().unwrap_or(i64::MAX),
-        limit: cursor.limit()?,
+        before: page.place().unwrap_or(i64::MAX),
+        limit: page.limit,
     };
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let found = store::list(&mut on, &filter).await?;

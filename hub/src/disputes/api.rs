@@ -11,7 +11,7 @@ use protocol::{
     },
 };
 use serde::{Deserialize, Serialize};
-use service::http::{Json, Path, Problem, Query};
+use service::http::{Json, Path, Problem};
 use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -32,7 +32,7 @@ use crate::{
     },
     error::Error,
     identity,
-    page::{Cursor, Page},
+    page::{Page, Paged},
     records::RecordId,
 };
 
@@ -448,19 +448,14 @@ fn ballot_view(ballot: &BallotBody) -> BallotView {
         (status = 200, description = "At most `limit`", body = Page<DutyView>),
         (status = 401, description = "Sign in first", content_type = "application/problem+json"),
     ))]
-async fn cases(
-    State(hub): State<Hub>,
-    reader: Reader,
-    Query(cursor): Query<Cursor>,
-) -> Result<Json<Page<DutyView>>, Problem> {
+async fn cases(State(hub): State<Hub>, reader: Reader, page: Paged) -> Result<Json<Page<DutyView>>, Problem> {
     let account =
         reader.account.ok_or_else(|| Problem::unauthenticated("cases are shown to their jurors"))?;
-    let limit = cursor.limit()?;
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let wallets = identity::wallets_of(&mut on, &account).await?;
     let addresses: Vec<Address> = wallets.iter().map(|wallet| wallet.address).collect();
     let mut items = Vec::new();
-    for held in store::cases_of(&mut on, &addresses, limit).await? {
+    for held in store::cases_of(&mut on, &addresses, page.limit).await? {
         let Some(purchase) = purchases::by_deal(&mut on, held.deal).await? else { continue };
         let pool = room::pool_of(&mut on, &purchase).await?;
         let rules = room::rules(&pool, &purchase);
@@ -484,5 +479,5 @@ async fn cases(
             }
         }
     }
-    Ok(Json(Page::new(items, None)))
+    Ok(Json(Page::new(items, None::<i64>)))
 }

@@ -4,7 +4,7 @@
 use axum::{extract::State as Shared, http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::http::{Json, Path, Problem, Query};
+use service::http::{Json, Path, Problem};
 use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     etag::tagged,
     ledger::{self, StandingView, model::Key},
-    page::{self, Cursor, Page},
+    page::{self, Cursor, Everything, Page, Paged},
     records::{RecordId, Stamp, log},
 };
 
@@ -130,32 +130,6 @@ struct Asked {
     community: Option<RecordId>,
     /// In this state alone.
     state: Option<State>,
-    /// `next` of the page before.
-    after: Option<u64>,
-    /// 1 to 100; 50 when missing.
-    limit: Option<u32>,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Accounts {
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    after: Option<RecordId>,
-    /// 1 to 100; 50 when missing.
-    limit: Option<u32>,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Treasuries {
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    after: Option<Key>,
-    /// 1 to 100; 50 when missing.
-    limit: Option<u32>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
@@ -205,17 +179,17 @@ async fn readable(on: &mut AnyConnection, reader: &Reader, id: RecordId) -> Resu
 }
 
 /// Proposals, oldest first.
-#[utoipa::path(get, path = "/v1/proposals", tag = "governance", params(Asked), responses(
+#[utoipa::path(get, path = "/v1/proposals", tag = "governance", params(Asked, Cursor), responses(
     (status = 200, description = "Those that you may read", body = Page<ProposalView>),
     (status = 400, description = "A parameter cannot be read", content_type = "application/problem+json"),
 ))]
 async fn proposals(
     Shared(hub): Shared<Hub>,
     reader: Reader,
-    Query(asked): Query<Asked>,
+    page: Paged<Asked>,
 ) -> Result<Json<Page<ProposalView>>, Problem> {
-    let cursor = Cursor { after: asked.after, limit: asked.limit };
-    let (after, limit) = (cursor.after().unwrap_or(0), cursor.limit()?);
+    let after = page.place().unwrap_or(0);
+    let Paged { filter: asked, limit, .. } = page;
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let found = store::proposals(&mut on, asked.community, asked.state, after, limit).await?;
     let next = page::next(found.len(), limit, found.last().map(|proposal| proposal.seq));
@@ -246,7 +220,7 @@ async fn proposal(
 }
 
 /// Who may vote on a proposal: who was of its electorate when it opened.
-#[utoipa::path(get, path = "/v1/proposals/{id}/electors", tag = "governance", params(("id" = String, Path), Accounts), responses(
+#[utoipa::path(get, path = "/v1/proposals/{id}/electors", tag = "governance", params(("id" = String, Path), Cursor), responses(
     (status = 200, description = "Accounts", body = Page<String>),
     (status = 404, description = "There is no such proposal, or you may not read it", content_type = "application/problem+json"),
 ))]
@@ -254,15 +228,13 @@ async fn electors(
     Shared(hub): Shared<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-    Query(asked): Query<Accounts>,
+    Paged { after, limit, .. }: Paged<Everything, RecordId>,
 ) -> Result<Json<Page<RecordId>>, Problem> {
-    let limit = Cursor { after: None, limit: asked.limit }.limit()?;
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     readable(&mut on, &reader, id).await?;
-    let items = store::electors_after(&mut on, &id, asked.after, limit).await?;
-    let full = i64::try_from(items.len()).is_ok_and(|found| found >= limit);
-    let next = items.last().filter(|_| full).map(ToString::to_string);
-    Ok(Json(Page { items, next }))
+    let items = store::electors_after(&mut on, &id, after, limit).await?;
+    let next = page::next(items.len(), limit, items.last().copied());
+    Ok(Json(Page::new(items, next)))
 }
 
 /// The ballots of a proposal in the order of the log, those that later ones replace included. While it is open and its ballots
@@ -275,14 +247,14 @@ async fn ballots(
     Shared(hub): Shared<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-    Query(cursor): Query<Cursor>,
+    page: Paged,
 ) -> Result<Json<Page<VoteView>>, Problem> {
-    let (after, limit) = (cursor.after().unwrap_or(0), cursor.limit()?);
+    let (after, limit) = (page.place().unwrap_or(0), page.limit);
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let proposal = readable(&mut on, &reader, id).await?;
     let hidden = proposal.body.ballots == Ballots::Hidden && proposal.state == State::Open;
     if hidden && reader.account.is_none() {
-        return Ok(Json(Page::new(Vec::new(), None)));
+        return Ok(Json(Page::new(Vec::new(), None::<i64>)));
     }
     let of = reader.account.filter(|_| hidden);
     let found = store::ballots(&mut on, &id, of, after, limit).await?;
@@ -331,7 +303,7 @@ async fn settings(
 }
 
 /// What a community's treasury has, in each asset.
-#[utoipa::path(get, path = "/v1/communities/{id}/treasury", tag = "governance", params(("id" = String, Path), Treasuries), responses(
+#[utoipa::path(get, path = "/v1/communities/{id}/treasury", tag = "governance", params(("id" = String, Path), Cursor), responses(
     (status = 200, description = "One account for each asset; a page may be empty and have a next one", body = Page<StandingView>),
     (status = 404, description = "There is no such community, or you may not read it", content_type = "application/problem+json"),
 ))]
@@ -339,11 +311,9 @@ async fn treasury(
     Shared(hub): Shared<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-    Query(asked): Query<Treasuries>,
+    Paged { after, limit, .. }: Paged<Everything, Key>,
 ) -> Result<Json<Page<StandingView>>, Problem> {
-    let limit = Cursor { after: None, limit: asked.limit }.limit()?;
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     community(&mut on, &reader, id).await?;
-    let after = asked.after.map(|after| after.to_string()).unwrap_or_default();
-    Ok(Json(ledger::treasury(&mut on, id, &after, limit).await?))
+    Ok(Json(ledger::treasury(&mut on, id, after, limit).await?))
 }

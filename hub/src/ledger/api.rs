@@ -1,23 +1,24 @@
-//! `GET /v1/ledger/accounts` and `GET /v1/ledger/statement`: what is yours.
+//! `GET /v1/ledger/accounts`, `GET /v1/ledger/statement` and `GET /v1/ledger/holds`: what is yours.
 
 use axum::extract::State;
 use protocol::wire::dec;
 use serde::{Deserialize, Serialize};
-use service::http::{Json, Problem, Query};
+use service::http::{Json, Problem};
 use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    model::{Account, Asset, AssetRules, Entry, Holder, Key, Kind, difference},
+    model::{Account, Asset, AssetRules, Entry, Hold, Holder, Key, Kind, OperationId, difference},
     room::owner,
     rules::EntryKind,
+    sql::view,
     store,
 };
 use crate::{
     Hub,
     access::Reader,
     error::Error,
-    page::{self, Cursor, Page},
+    page::{self, Cursor, Everything, Page, Paged},
     records::{RecordId, Stamp},
 };
 
@@ -105,14 +106,51 @@ pub struct StatementView {
     pub next: Option<String>,
 }
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Accounts {
-    /// `next` of the page before.
-    after: Option<String>,
-    /// 1 to 100; 50 when missing.
-    limit: Option<u32>,
+/// On which side of a hold you are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// It is set aside on your account.
+    Payer,
+    /// It is set aside for you.
+    Payee,
+}
+
+impl Side {
+    /// As JSON writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Payer => "payer",
+            Self::Payee => "payee",
+        }
+    }
+}
+
+/// An open hold as one of its parties sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HoldView {
+    /// The record that made it: what `capture@1` and `release@1` are about.
+    #[schema(value_type = String)]
+    pub hold: RecordId,
+    /// Which side is yours.
+    pub side: Side,
+    /// Whose account is on the other side, where that is a member.
+    #[schema(value_type = Option<String>)]
+    pub other: Option<RecordId>,
+    /// `time_credit`, a CAIP-19 id, or the id of the record that issued it.
+    #[schema(value_type = String)]
+    pub asset: Asset,
+    /// What one is called.
+    pub unit: String,
+    /// Decimals: 150 with scale 2 is 1.50.
+    pub scale: u8,
+    /// How much at most.
+    #[serde(with = "dec")]
+    #[schema(value_type = String)]
+    pub amount: i128,
+    /// From when on it can only expire.
+    #[schema(value_type = String)]
+    pub expires: Stamp,
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -122,14 +160,10 @@ struct Statement {
     /// Of which asset; `time_credit` when missing.
     #[param(value_type = Option<String>)]
     asset: Option<Asset>,
-    /// `next` of the page before.
-    after: Option<u64>,
-    /// 1 to 100; 50 when missing.
-    limit: Option<u32>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new().routes(routes!(accounts)).routes(routes!(statement))
+    OpenApiRouter::new().routes(routes!(accounts)).routes(routes!(statement)).routes(routes!(holds))
 }
 
 fn yours(reader: &Reader) -> Result<RecordId, Problem> {
@@ -161,15 +195,14 @@ fn standing(account: &Account, rules: AssetRules) -> Result<StandingView, Error>
 pub(crate) async fn treasury(
     on: &mut AnyConnection,
     community: RecordId,
-    after: &str,
+    after: Option<Key>,
     limit: i64,
 ) -> Result<Page<StandingView>, Error> {
     let found = store::accounts_of(on, Holder::Record(community), after, limit).await?;
-    let full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
-    let next = found.last().filter(|_| full).map(|(account, _)| account.key.to_string());
+    let next = page::next(found.len(), limit, found.last().map(|(account, _)| account.key));
     let treasuries = found.into_iter().filter(|(account, _)| account.key.kind == Kind::Treasury);
     let items = treasuries.map(|(account, rules)| standing(&account, rules)).collect::<Result<_, _>>()?;
-    Ok(Page { items, next })
+    Ok(Page::new(items, next))
 }
 
 fn entry(entry: Entry) -> EntryView {
@@ -185,28 +218,26 @@ fn entry(entry: Entry) -> EntryView {
 }
 
 /// Your accounts.
-#[utoipa::path(get, path = "/v1/ledger/accounts", tag = "ledger", params(Accounts), responses(
+#[utoipa::path(get, path = "/v1/ledger/accounts", tag = "ledger", params(Cursor), responses(
     (status = 200, description = "One for each asset that you have ever had to do with", body = Page<StandingView>),
     (status = 401, description = "Nobody is signed in", content_type = "application/problem+json"),
 ))]
 async fn accounts(
     State(hub): State<Hub>,
     reader: Reader,
-    Query(query): Query<Accounts>,
+    Paged { after, limit, .. }: Paged<Everything, Key>,
 ) -> Result<Json<Page<StandingView>>, Problem> {
     let holder = Holder::Record(yours(&reader)?);
-    let limit = Cursor { after: None, limit: query.limit }.limit()?;
-    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found = store::accounts_of(&mut on, holder, &query.after.unwrap_or_default(), limit).await?;
-    let full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
-    let next = found.last().filter(|_| full).map(|(account, _)| account.key.to_string());
+    let mut on = view(&hub.db).await?;
+    let found = store::accounts_of(&mut on, holder, after, limit).await?;
+    let next = page::next(found.len(), limit, found.last().map(|(account, _)| account.key));
     let items =
         found.into_iter().map(|(account, rules)| standing(&account, rules)).collect::<Result<_, _>>()?;
-    Ok(Json(Page { items, next }))
+    Ok(Json(Page::new(items, next)))
 }
 
 /// Your account in an asset, entry by entry.
-#[utoipa::path(get, path = "/v1/ledger/statement", tag = "ledger", params(Statement), responses(
+#[utoipa::path(get, path = "/v1/ledger/statement", tag = "ledger", params(Statement, Cursor), responses(
     (status = 200, description = "The account, and its entries from the oldest on", body = StatementView),
     (status = 401, description = "Nobody is signed in", content_type = "application/problem+json"),
     (status = 404, description = "This hub does not count that", content_type = "application/problem+json"),
@@ -214,13 +245,12 @@ async fn accounts(
 async fn statement(
     State(hub): State<Hub>,
     reader: Reader,
-    Query(query): Query<Statement>,
+    page: Paged<Statement>,
 ) -> Result<Json<StatementView>, Problem> {
-    let asset = query.asset.unwrap_or(Asset::TimeCredit);
+    let asset = page.filter.asset.unwrap_or(Asset::TimeCredit);
     let key = Key::member(asset, yours(&reader)?);
-    let cursor = Cursor { after: query.after, limit: query.limit };
-    let (after, limit) = (cursor.after().unwrap_or(0), cursor.limit()?);
-    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let (after, limit) = (page.place().unwrap_or(0), page.limit);
+    let mut on = view(&hub.db).await?;
     let (rules, _) = store::asset(&mut on, asset).await?.ok_or_else(|| Problem::not_found("asset", asset))?;
     let account = store::account(&mut on, &key).await?.unwrap_or_else(|| Account::empty(key));
     let found = store::entries(&mut on, &key, after, limit).await?;
@@ -231,4 +261,37 @@ async fn statement(
         items,
         next: next.map(|next| next.to_string()),
     }))
+}
+
+fn hold_view(yours: RecordId, hold: &Hold, rules: AssetRules) -> HoldView {
+    let (from, to) = (owner(&hold.from), owner(&hold.to));
+    let (side, other) = if from == Some(yours) { (Side::Payer, to) } else { (Side::Payee, from) };
+    HoldView {
+        hold: hold.id.record,
+        side,
+        other,
+        asset: hold.from.asset,
+        unit: rules.unit,
+        scale: rules.scale,
+        amount: hold.amount,
+        expires: Stamp::from_ms(hold.expires_at),
+    }
+}
+
+/// What is set aside on your accounts, and for you.
+#[utoipa::path(get, path = "/v1/ledger/holds", tag = "ledger", params(Cursor), responses(
+    (status = 200, description = "Open holds, in the order of their ids", body = Page<HoldView>),
+    (status = 401, description = "Nobody is signed in", content_type = "application/problem+json"),
+))]
+async fn holds(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Paged { after, limit, .. }: Paged<Everything, OperationId>,
+) -> Result<Json<Page<HoldView>>, Problem> {
+    let yours = yours(&reader)?;
+    let mut on = view(&hub.db).await?;
+    let found = store::holds_of(&mut on, Holder::Record(yours), after, limit).await?;
+    let next = page::next(found.len(), limit, found.last().map(|(hold, _)| hold.id));
+    let items = found.into_iter().map(|(hold, rules)| hold_view(yours, &hold, rules)).collect();
+    Ok(Json(Page::new(items, next)))
 }

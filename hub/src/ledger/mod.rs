@@ -7,7 +7,7 @@
 //! - `verify.rs`: reads everything and says where it is not what it must be
 //! - `room.rs`: what `submit` asks; `timer.rs`: holds whose time is over
 //! - `doors.rs`: what other rooms have posted
-//! - `api.rs`: accounts and statements
+//! - `api.rs`: accounts, statements, open holds
 
 pub(crate) mod api;
 mod doors;
@@ -23,10 +23,10 @@ mod timer;
 mod verify;
 
 pub(crate) use api::treasury;
-pub use api::{EntryView, StandingView, StatementView};
+pub use api::{EntryView, HoldView, Side, StandingView, StatementView};
 pub(crate) use doors::{decided, governor, set_floor, signed};
 pub use room::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody};
-pub(crate) use room::{TABLES, apply, check, needs_credit, say_assets};
+pub(crate) use room::{GOOD_FOR_MS, TABLES, apply, check, needs_credit, say_assets};
 pub(crate) use sql::texts;
 pub(crate) use timer::run as run_timer;
 pub use verify::Verified;

@@ -342,6 +342,8 @@ pub struct Hold {
     pub expires_at: i64,
     /// Where it stands.
     pub state: HoldState,
+    /// The operation that ended it; none while it is open.
+    pub ended_by: Option<OperationId>,
 }
 
 /// A signed integer on an account. Never changed.

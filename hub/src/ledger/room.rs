@@ -27,6 +27,10 @@ use crate::{
 pub(crate) const TABLES: &[&str] =
     &["ledger_assets", "ledger_accounts", "ledger_operations", "ledger_entries", "ledger_holds"];
 
+/// How old a record that moves something may be when it is handed in, in milliseconds: an hour. Enough for a device without a
+/// network for a while and for clocks that are wrong; little for bytes in the wrong hands.
+pub(crate) const GOOD_FOR_MS: i64 = 60 * 60 * 1000;
+
 /// Characters of a note.
 const NOTE_MAX: usize = 280;
 

@@ -182,6 +182,18 @@ impl Needs {
     }
 }
 
+/// Whether an entry of this purpose may be on this account, as to whose issuer's account it is: what is issued comes from the
+/// account of the asset's own issuer and is given back there, and what nobody issues is neither.
+pub fn issues(purpose: Purpose, account: &Key, issuer: Issuer) -> bool {
+    match (purpose, account.kind, issuer) {
+        (Purpose::Issue | Purpose::Redeem, Kind::Issuer, Issuer::Account(who)) => {
+            Holder::Record(who) == account.holder
+        }
+        (Purpose::Issue | Purpose::Redeem, _, Issuer::Nobody | Issuer::Chain) => false,
+        _ => true,
+    }
+}
+
 /// The table: what an entry of this purpose needs on an account of this kind; none where there is no such entry.
 pub const fn needs(purpose: Purpose, kind: Kind, gives: bool) -> Option<Needs> {
     use Kind::{Issuer, Member, Mirror, Treasury};

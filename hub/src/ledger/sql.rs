@@ -1,6 +1,9 @@
 //! What differs between the engines, and many rows in one statement: `$1` is JSON, a list of objects or of texts.
 
-use sqlx::AnyConnection;
+use service::db::Db;
+use sqlx::{Any, AnyConnection, Transaction};
+
+use crate::error::Error;
 
 /// The two types of column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +45,12 @@ pub(super) fn locked(on: &AnyConnection, of: &str) -> String {
     if postgres(on) { format!("FOR UPDATE OF {of}") } else { String::new() }
 }
 
-/// Makes a transaction that has just begun see one state of the database throughout; SQLite's always do.
-pub(super) fn one_view(on: &AnyConnection) -> Option<&'static str> {
-    postgres(on).then_some("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+/// A transaction for reading that sees one state of the database throughout, as SQLite's always do.
+pub(super) async fn view(db: &Db) -> Result<Transaction<'static, Any>, Error> {
+    let mut view = db.reader().begin().await?;
+    if postgres(&view) {
+        let sql = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        sqlx::query(sql).execute(&mut *view).await?;
+    }
+    Ok(view)
 }

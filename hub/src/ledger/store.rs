@@ -49,6 +49,11 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(row: &AnyRow, column: &str) -> Re
     text.parse().map_err(|error| corrupt(format_args!("{column}: {error}")))
 }
 
+fn optional<T: FromStr<Err: Display>>(row: &AnyRow, column: &str) -> Result<Option<T>, Error> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| text.parse().map_err(|error| corrupt(format_args!("{column}: {error}")))).transpose()
+}
+
 /// The one of these whose name is in the column.
 fn named<T: Copy>(
     row: &AnyRow,
@@ -59,6 +64,11 @@ fn named<T: Copy>(
     let text: String = row.try_get(column)?;
     let found = all.iter().copied().find(|one| name(*one) == text);
     found.ok_or_else(|| corrupt(format_args!("{column}: `{text:.60}` is unknown")))
+}
+
+/// A cursor as the database compares it: before all where there is none.
+fn from(after: Option<impl Display>) -> String {
+    after.map(|after| after.to_string()).unwrap_or_default()
 }
 
 fn json(value: &impl Serialize) -> Result<String, Error> {
@@ -93,7 +103,7 @@ pub(super) async fn put_asset(
     Ok(())
 }
 
-fn read_rules(row: &AnyRow) -> Result<AssetRules, Error> {
+pub(super) fn read_rules(row: &AnyRow) -> Result<AssetRules, Error> {
     let text: String = row.try_get("rules")?;
     serde_json::from_str(&text).map_err(corrupt)
 }
@@ -133,7 +143,7 @@ pub(crate) async fn post(on: &mut AnyConnection, batch: &Batch, at: i64) -> Resu
     Ok(posted)
 }
 
-fn read_hold(row: &AnyRow) -> Result<Hold, Error> {
+pub(super) fn read_hold(row: &AnyRow) -> Result<Hold, Error> {
     Ok(Hold {
         id: parsed(row, "id")?,
         purpose: named(row, "purpose", &Purpose::ALL, Purpose::name)?,
@@ -142,11 +152,13 @@ fn read_hold(row: &AnyRow) -> Result<Hold, Error> {
         amount: amount(row, "amount")?,
         captured: amount(row, "captured")?,
         expires_at: row.try_get("expires_at")?,
+        ended_by: optional(row, "ended_by")?,
         state: named(row, "state", &HoldState::ALL, HoldState::name)?,
     })
 }
 
-const HOLD: &str = "SELECT id, purpose, payer, payee, amount, captured, expires_at, state FROM ledger_holds";
+const HOLD: &str =
+    "SELECT id, purpose, payer, payee, amount, captured, expires_at, state, ended_by FROM ledger_holds";
 
 async fn lock_holds(
     on: &mut AnyConnection,
@@ -164,23 +176,60 @@ pub(super) async fn hold(on: &mut AnyConnection, id: &OperationId) -> Result<Opt
     row.as_ref().map(read_hold).transpose()
 }
 
-/// Holds after `after`, in the database's order of their ids.
-pub(super) async fn holds(on: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<Hold>, Error> {
+/// Holds after `after`, in the database's order of their ids, for [`read_hold`].
+pub(super) async fn holds(on: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<AnyRow>, Error> {
     let sql = AssertSqlSafe(format!("{HOLD} WHERE id > $1 ORDER BY id LIMIT $2"));
-    let found = sqlx::query(sql).bind(after).bind(limit).fetch_all(on).await?;
-    found.iter().map(read_hold).collect()
+    Ok(sqlx::query(sql).bind(after).bind(limit).fetch_all(on).await?)
 }
 
-/// Open holds whose time is over at this moment, those first that have been for longest.
-pub(super) async fn over(on: &mut AnyConnection, at: i64, limit: i64) -> Result<Vec<OperationId>, Error> {
+/// Open holds on the accounts of a holder or for them, with what holds for their assets, after `after` in the database's order
+/// of their ids.
+pub(super) async fn holds_of(
+    on: &mut AnyConnection,
+    holder: Holder,
+    after: Option<OperationId>,
+    limit: i64,
+) -> Result<Vec<(Hold, AssetRules)>, Error> {
+    let side = |column: &str| {
+        format!(
+            "SELECT * FROM (
+                 SELECT h.*, s.rules FROM ledger_accounts a JOIN ledger_assets s ON s.asset = a.asset
+                 JOIN ledger_holds h ON h.{column} = a.id
+                 WHERE a.holder = $1 AND h.state = 'open' AND h.id > $2 ORDER BY h.id LIMIT $3) AS {column}s"
+        )
+    };
+    let sql = format!("{} UNION {} ORDER BY id LIMIT $3", side("payer"), side("payee"));
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(holder.to_string())
+        .bind(from(after))
+        .bind(limit)
+        .fetch_all(on)
+        .await?;
+    found.iter().map(|row| Ok((read_hold(row)?, read_rules(row)?))).collect()
+}
+
+/// Where the holds whose time is over were looked through to: when one expired, and its id as the database has it.
+pub(super) type Passed = (i64, String);
+
+/// Open holds whose time is over at this moment and that come after `after`, those first that have been for longest.
+pub(super) async fn over(
+    on: &mut AnyConnection,
+    at: i64,
+    after: &Passed,
+    limit: i64,
+) -> Result<Vec<Passed>, Error> {
     let found = sqlx::query(
-        "SELECT id FROM ledger_holds WHERE state = 'open' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2",
+        "SELECT expires_at, id FROM ledger_holds
+         WHERE state = 'open' AND expires_at <= $1 AND (expires_at > $2 OR (expires_at = $2 AND id > $3))
+         ORDER BY expires_at, id LIMIT $4",
     )
     .bind(at)
+    .bind(after.0)
+    .bind(&after.1)
     .bind(limit)
     .fetch_all(on)
     .await?;
-    found.iter().map(|row| parsed(row, "id")).collect()
+    found.iter().map(|row| Ok((row.try_get("expires_at")?, row.try_get("id")?))).collect()
 }
 
 /// Accounts that are not there yet, without entries.
@@ -263,11 +312,11 @@ pub(super) async fn account(on: &mut AnyConnection, key: &Key) -> Result<Option<
 pub(super) async fn accounts_of(
     on: &mut AnyConnection,
     holder: Holder,
-    after: &str,
+    after: Option<Key>,
     limit: i64,
 ) -> Result<Vec<(Account, AssetRules)>, Error> {
     let sql = AssertSqlSafe(format!("{ACCOUNT} WHERE a.holder = $1 AND a.id > $2 ORDER BY a.id LIMIT $3"));
-    let found = sqlx::query(sql).bind(holder.to_string()).bind(after).bind(limit).fetch_all(on).await?;
+    let found = sqlx::query(sql).bind(holder.to_string()).bind(from(after)).bind(limit).fetch_all(on).await?;
     found.iter().map(|row| Ok((read_account(row)?, read_rules(row)?))).collect()
 }
 
@@ -398,6 +447,7 @@ async fn write_holds(on: &mut AnyConnection, holds: &[Hold]) -> Result<(), Error
         captured: Amount,
         expires_at: i64,
         state: HoldState,
+        ended_by: Option<OperationId>,
     }
     let held: Vec<Held> = holds
         .iter()
@@ -410,6 +460,7 @@ async fn write_holds(on: &mut AnyConnection, holds: &[Hold]) -> Result<(), Error
             captured: Amount(hold.captured),
             expires_at: hold.expires_at,
             state: hold.state,
+            ended_by: hold.ended_by,
         })
         .collect();
     let columns = [
@@ -421,11 +472,13 @@ async fn write_holds(on: &mut AnyConnection, holds: &[Hold]) -> Result<(), Error
         Column::Text("captured"),
         Column::Number("expires_at"),
         Column::Text("state"),
+        Column::Text("ended_by"),
     ];
     let sql = format!(
-        "INSERT INTO ledger_holds (id, purpose, payer, payee, amount, captured, expires_at, state)
-         SELECT r.id, r.purpose, r.payer, r.payee, r.amount, r.captured, r.expires_at, r.state FROM {} WHERE true
-         ON CONFLICT (id) DO UPDATE SET captured = excluded.captured, state = excluded.state",
+        "INSERT INTO ledger_holds (id, purpose, payer, payee, amount, captured, expires_at, state, ended_by)
+         SELECT r.id, r.purpose, r.payer, r.payee, r.amount, r.captured, r.expires_at, r.state, r.ended_by
+         FROM {} WHERE true
+         ON CONFLICT (id) DO UPDATE SET captured = excluded.captured, state = excluded.state, ended_by = excluded.ended_by",
         rows(on, &columns)
     );
     sqlx::query(AssertSqlSafe(sql)).bind(json(&held)?).execute(on).await?;
@@ -439,6 +492,17 @@ pub(super) async fn entries(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Entry>, Error> {
+    let found = entry_rows(on, account, after, limit).await?;
+    found.iter().map(|row| read_entry(row, account)).collect()
+}
+
+/// The same, for [`read_entry`].
+pub(super) async fn entry_rows(
+    on: &mut AnyConnection,
+    account: &Key,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<AnyRow>, Error> {
     let found = sqlx::query(
         "SELECT version, operation, kind, amount, balance, other, at FROM ledger_entries
          WHERE account = $1 AND version > $2 ORDER BY version LIMIT $3",
@@ -448,20 +512,18 @@ pub(super) async fn entries(
     .bind(limit)
     .fetch_all(on)
     .await?;
-    found
-        .iter()
-        .map(|row| {
-            let other: Option<String> = row.try_get("other")?;
-            Ok(Entry {
-                account: *account,
-                version: row.try_get("version")?,
-                operation: parsed(row, "operation")?,
-                kind: named(row, "kind", &EntryKind::ALL, EntryKind::name)?,
-                amount: amount(row, "amount")?,
-                balance: amount(row, "balance")?,
-                other: other.map(|other| other.parse().map_err(corrupt)).transpose()?,
-                at: row.try_get("at")?,
-            })
-        })
-        .collect()
+    Ok(found)
+}
+
+pub(super) fn read_entry(row: &AnyRow, account: &Key) -> Result<Entry, Error> {
+    Ok(Entry {
+        account: *account,
+        version: row.try_get("version")?,
+        operation: parsed(row, "operation")?,
+        kind: named(row, "kind", &EntryKind::ALL, EntryKind::name)?,
+        amount: amount(row, "amount")?,
+        balance: amount(row, "balance")?,
+        other: optional(row, "other")?,
+        at: row.try_get("at")?,
+    })
 }

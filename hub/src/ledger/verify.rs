@@ -1,16 +1,19 @@
 //! Reads the whole ledger, a page at a time, and says where it is not what it must be. It sees one state of the database
-//! throughout, so a hub may be running on it.
+//! throughout, so a hub may be running on it. A cell that cannot be read is a fault like any other: the rest is read on.
 
-use std::collections::BTreeMap;
+mod entries;
+mod log;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use service::db::Db;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::{
-    model::{Account, Asset, HoldState, Key, OperationId, difference, sum},
-    sql::{one_view, texts},
-    store::{amount, corrupt, entries, holds, parsed, read_account},
+    model::{Asset, Hold, HoldState, Key, OperationId, sum},
+    sql::{texts, view},
+    store::{amount, corrupt, holds, parsed, read_account, read_hold, read_rules},
 };
 use crate::error::Error;
 
@@ -43,27 +46,48 @@ impl Verified {
             self.told.push(what);
         }
     }
+
+    /// What was read, or a fault where it cannot be.
+    ///
+    /// # Errors
+    /// The database fails.
+    fn read<T>(&mut self, what: &str, read: Result<T, Error>) -> Result<Option<T>, Error> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(Error::Corrupt(why)) => {
+                self.fault(format!("{what} cannot be read: {why}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn count(all: &mut u64, more: usize) {
     *all = all.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
 }
 
-/// Looks at everything.
+/// Looks at the tables, and at whether the log and they have the same operations.
 ///
 /// # Errors
-/// The database fails, or holds what this program cannot read.
+/// The database fails.
 pub(crate) async fn verify(db: &Db) -> Result<Verified, Error> {
-    let mut view = db.reader().begin().await?;
-    if let Some(sql) = one_view(&view) {
-        sqlx::query(sql).execute(&mut *view).await?;
-    }
+    let mut view = view(db).await?;
+    let mut found = tables(&mut view).await?;
+    log::said(&mut view, &mut found).await?;
+    log::posted(&mut view, &mut found).await?;
+    Ok(found)
+}
+
+/// Looks at the tables alone.
+pub(super) async fn tables(on: &mut AnyConnection) -> Result<Verified, Error> {
     let mut found = Verified::default();
-    accounts(&mut view, &mut found).await?;
-    operations(&mut view, &mut found).await?;
-    every_hold(&mut view, &mut found).await?;
+    assets(on, &mut found).await?;
+    accounts(on, &mut found).await?;
+    operations(on, &mut found).await?;
+    every_hold(on, &mut found).await?;
     for (sql, what) in STRAYS {
-        let strays: i64 = sqlx::query_scalar(sql).fetch_one(&mut *view).await?;
+        let strays: i64 = sqlx::query_scalar(sql).fetch_one(&mut *on).await?;
         if strays > 0 {
             found.fault(format!("{strays} {what}"));
         }
@@ -101,10 +125,32 @@ const STRAYS: [(&str, &str); 5] = [
     ),
 ];
 
-/// Every account with its entries; the balances of each asset sum to zero.
+/// What holds for every asset can be read.
+async fn assets(on: &mut AnyConnection, found: &mut Verified) -> Result<(), Error> {
+    let mut after = String::new();
+    loop {
+        let rows =
+            sqlx::query("SELECT asset, rules FROM ledger_assets WHERE asset > $1 ORDER BY asset LIMIT $2")
+                .bind(&after)
+                .bind(PAGE)
+                .fetch_all(&mut *on)
+                .await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.try_get("asset")?;
+        for row in &rows {
+            let name: String = row.try_get("asset")?;
+            let what = format!("asset {name:.100}");
+            found.read(&what, parsed::<Asset>(row, "asset"))?;
+            found.read(&what, read_rules(row))?;
+        }
+    }
+}
+
+/// Every account with its entries; the balances of each asset sum to zero, where all of them can be read.
 async fn accounts(on: &mut AnyConnection, found: &mut Verified) -> Result<(), Error> {
     let mut after = (String::new(), String::new());
-    let mut asset: Option<(Asset, i128)> = None;
+    // The asset as its column has it, and what its balances come to.
+    let mut asset: Option<(String, Option<i128>)> = None;
     loop {
         let rows = sqlx::query(
             "SELECT asset, id, floor, ceiling, version, balance, earned, spent, held, incoming FROM ledger_accounts
@@ -119,100 +165,60 @@ async fn accounts(on: &mut AnyConnection, found: &mut Verified) -> Result<(), Er
         after = (last.try_get("asset")?, last.try_get("id")?);
         count(&mut found.accounts, rows.len());
         for row in &rows {
-            let account = read_account(row)?;
-            if parsed::<Asset>(row, "asset")? != account.key.asset {
-                found.fault(format!("{}: its row names another asset", account.key));
+            let (name, id): (String, String) = (row.try_get("asset")?, row.try_get("id")?);
+            if asset.as_ref().is_none_or(|(before, _)| *before != name) {
+                balanced(asset.take(), found);
+                asset = Some((name.clone(), Some(0)));
             }
-            let before = match asset {
-                Some((same, before)) if same == account.key.asset => before,
-                other => {
-                    balanced(other, found);
-                    0
+            let account = found.read(&format!("account {id:.250}"), read_account(row))?;
+            if let Some((_, total)) = &mut asset {
+                *total = match (*total, &account) {
+                    (Some(total), Some(account)) => {
+                        let next = sum(total, account.balance);
+                        if next.is_none() {
+                            found.fault(format!("{name}: the balances go beyond 38 digits at {id}"));
+                        }
+                        next
+                    }
+                    _ => None,
+                };
+            }
+            let Some(account) = account else { continue };
+            if name != account.key.asset.to_string() {
+                found.fault(format!("{}: its row names the asset {name:.100}", account.key));
+            }
+            entries::of_account(on, &account, found).await?;
+            for (column, has) in [("payer", account.held), ("payee", account.incoming)] {
+                if has != 0 {
+                    open_holds(on, column, &account.key, has, found).await?;
                 }
-            };
-            let total = sum(before, account.balance).ok_or_else(|| {
-                corrupt(format_args!("{}: the balances go beyond 38 digits", account.key.asset))
-            })?;
-            asset = Some((account.key.asset, total));
-            one_account(on, &account, found).await?;
+            }
         }
     }
     balanced(asset, found);
     Ok(())
 }
 
-fn balanced(asset: Option<(Asset, i128)>, found: &mut Verified) {
-    if let Some((asset, total)) = asset.filter(|(_, total)| *total != 0) {
+fn balanced(asset: Option<(String, Option<i128>)>, found: &mut Verified) {
+    if let Some((asset, Some(total))) = asset
+        && total != 0
+    {
         found.fault(format!("{asset}: the balances sum to {total} and must sum to 0"));
     }
 }
 
-async fn one_account(on: &mut AnyConnection, account: &Account, found: &mut Verified) -> Result<(), Error> {
-    let key = account.key;
-    let mut so_far = Account::empty(key);
-    let mut wrong = false;
-    loop {
-        let page = entries(on, &key, so_far.version, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        count(&mut found.entries, page.len());
-        for entry in page {
-            let Entered { balance, earned, spent } = entered(&so_far, entry.amount).ok_or_else(|| {
-                corrupt(format_args!("{key}: entry {} goes beyond 38 digits", entry.version))
-            })?;
-            let next = so_far.version.saturating_add(1);
-            if (entry.version, entry.balance) != (next, balance) || entry.amount == 0 {
-                wrong = true;
-                found.fault(format!(
-                    "{key}: entry {} of {} leaves {}, and after entry {} with {} comes {next} with {balance}",
-                    entry.version, entry.amount, entry.balance, so_far.version, so_far.balance
-                ));
-            }
-            so_far = Account { version: entry.version, balance: entry.balance, earned, spent, ..so_far };
-        }
-    }
-    let totals = |account: &Account| (account.version, account.balance, account.earned, account.spent);
-    if totals(&so_far) != totals(account) && !wrong {
-        found.fault(format!(
-            "{key}: the account has (version, balance, earned, spent) {:?} and its entries {:?}",
-            totals(account),
-            totals(&so_far)
-        ));
-    }
-    for (column, has) in [("payer", account.held), ("payee", account.incoming)] {
-        if has != 0 {
-            let open = open_holds(on, column, &key).await?;
-            if open != has {
-                found.fault(format!(
-                    "{key}: {has} is set aside as {column}, and its open holds sum to {open}"
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-struct Entered {
-    balance: i128,
-    earned: i128,
-    spent: i128,
-}
-
-fn entered(before: &Account, amount: i128) -> Option<Entered> {
-    let (up, down) = if amount > 0 { (amount, 0) } else { (0, amount) };
-    Some(Entered {
-        balance: sum(before.balance, amount)?,
-        earned: sum(before.earned, up)?,
-        spent: difference(before.spent, down)?,
-    })
-}
-
-async fn open_holds(on: &mut AnyConnection, column: &str, key: &Key) -> Result<i128, Error> {
+/// What open holds say is set aside or coming is what the account has.
+async fn open_holds(
+    on: &mut AnyConnection,
+    column: &str,
+    key: &Key,
+    has: i128,
+    found: &mut Verified,
+) -> Result<(), Error> {
     let sql = format!(
         "SELECT id, amount FROM ledger_holds WHERE {column} = $1 AND state = 'open' AND id > $2 ORDER BY id LIMIT $3"
     );
-    let (mut after, mut total) = (String::new(), 0);
+    let (mut after, mut total) = (String::new(), Some(0));
     loop {
         let rows = sqlx::query(AssertSqlSafe(sql.clone()))
             .bind(key.to_string())
@@ -220,13 +226,28 @@ async fn open_holds(on: &mut AnyConnection, column: &str, key: &Key) -> Result<i
             .bind(PAGE)
             .fetch_all(&mut *on)
             .await?;
-        let Some(last) = rows.last() else { return Ok(total) };
+        let Some(last) = rows.last() else { break };
         after = last.try_get("id")?;
         for row in &rows {
-            total = sum(total, amount(row, "amount")?)
-                .ok_or_else(|| corrupt(format_args!("{key}: the holds go beyond 38 digits")))?;
+            // A hold that cannot be read is told of where all holds are looked at.
+            total = total.and_then(|total| sum(total, amount(row, "amount").ok()?));
         }
     }
+    if total != Some(has) {
+        let total = total.map_or_else(|| "no number".to_owned(), |total| total.to_string());
+        found.fault(format!("{key}: {has} is set aside as {column}, and its open holds sum to {total}"));
+    }
+    Ok(())
+}
+
+/// Rows of entries for the operations of a page.
+async fn entries_of(on: &mut AnyConnection, ids: &[String]) -> Result<Vec<sqlx::any::AnyRow>, Error> {
+    let sql = format!(
+        "SELECT operation, account, version, amount FROM ledger_entries WHERE operation IN {}",
+        texts(on)
+    );
+    let ids = serde_json::to_string(ids).map_err(corrupt)?;
+    Ok(sqlx::query(AssertSqlSafe(sql)).bind(ids).fetch_all(on).await?)
 }
 
 /// The entries of every operation sum to zero in each asset.
@@ -242,46 +263,88 @@ async fn operations(on: &mut AnyConnection, found: &mut Verified) -> Result<(), 
         let Some(last) = ids.last() else { return Ok(()) };
         after.clone_from(last);
         count(&mut found.operations, ids.len());
-        let sql =
-            format!("SELECT operation, account, amount FROM ledger_entries WHERE operation IN {}", texts(on));
-        let ids = serde_json::to_string(&ids).map_err(corrupt)?;
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(ids).fetch_all(&mut *on).await?;
-        let mut sums: BTreeMap<(OperationId, Asset), i128> = BTreeMap::new();
-        for row in &rows {
-            let (operation, account) = (parsed(row, "operation")?, parsed::<Key>(row, "account")?);
-            let total = sums.entry((operation, account.asset)).or_default();
-            *total = sum(*total, amount(row, "amount")?)
-                .ok_or_else(|| corrupt(format_args!("{operation}: goes beyond 38 digits")))?;
+        for id in &ids {
+            let named = id.parse::<OperationId>().map_err(corrupt);
+            found.read(&format!("operation {id:.100}"), named)?;
         }
-        for ((operation, asset), total) in sums.into_iter().filter(|(_, total)| *total != 0) {
-            found.fault(format!("{operation}: its entries in {asset} sum to {total} and must sum to 0"));
+        let mut sums: BTreeMap<(String, Asset), i128> = BTreeMap::new();
+        let mut unclear: BTreeSet<String> = BTreeSet::new();
+        for row in &entries_of(on, &ids).await? {
+            let operation: String = row.try_get("operation")?;
+            // What cannot be read is told of with its account.
+            let read = (parsed::<Key>(row, "account").ok(), amount(row, "amount").ok());
+            let (Some(account), Some(amount)) = read else {
+                unclear.insert(operation);
+                continue;
+            };
+            let total = sums.entry((operation.clone(), account.asset)).or_default();
+            match sum(*total, amount) {
+                Some(next) => *total = next,
+                None => {
+                    unclear.insert(operation);
+                }
+            }
+        }
+        for ((operation, asset), total) in sums {
+            if total != 0 && !unclear.contains(&operation) {
+                found.fault(format!("{operation}: its entries in {asset} sum to {total} and must sum to 0"));
+            }
         }
     }
 }
 
-/// A hold paid at most its amount, and only where it was captured.
+/// A hold paid at most its amount, only where it was captured, and what the operation that ended it entered on both accounts.
 async fn every_hold(on: &mut AnyConnection, found: &mut Verified) -> Result<(), Error> {
     let mut after = String::new();
     loop {
-        let page = holds(on, &after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = last.id.to_string();
-        count(&mut found.holds, page.len());
-        for hold in &page {
-            let paid = hold.state == HoldState::Captured;
-            if hold.amount <= 0
-                || hold.captured < 0
-                || hold.captured > hold.amount
-                || paid != (hold.captured > 0)
-            {
-                found.fault(format!(
-                    "hold {}: {} of {} with {} captured",
-                    hold.id,
-                    hold.state.name(),
-                    hold.amount,
-                    hold.captured
-                ));
-            }
+        let rows = holds(on, &after, PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.try_get("id")?;
+        count(&mut found.holds, rows.len());
+        let mut page = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let id: String = row.try_get("id")?;
+            page.extend(found.read(&format!("hold {id:.100}"), read_hold(row))?);
         }
+        let ends: Vec<String> = page.iter().filter_map(|hold| Some(hold.ended_by?.to_string())).collect();
+        let mut entered: BTreeMap<String, Vec<(String, i128)>> = BTreeMap::new();
+        for row in &entries_of(on, &ends).await? {
+            let Ok(amount) = amount(row, "amount") else { continue };
+            let of: &mut Vec<_> = entered.entry(row.try_get("operation")?).or_default();
+            of.push((row.try_get("account")?, amount));
+        }
+        for hold in &page {
+            one_hold(hold, &entered, found);
+        }
+    }
+}
+
+fn one_hold(hold: &Hold, entered: &BTreeMap<String, Vec<(String, i128)>>, found: &mut Verified) {
+    let (open, paid) = (hold.state == HoldState::Open, hold.state == HoldState::Captured);
+    let Hold { id, amount, captured, .. } = hold;
+    let state = hold.state.name();
+    if *amount <= 0
+        || *captured < 0
+        || captured > amount
+        || paid != (*captured > 0)
+        || open != hold.ended_by.is_none()
+    {
+        let by = hold.ended_by.map_or_else(|| "nothing".to_owned(), |by| by.to_string());
+        found.fault(format!("hold {id}: {state} of {amount} with {captured} captured, ended by {by}"));
+        return;
+    }
+    let Some(by) = hold.ended_by else { return };
+    let mut said = entered.get(&by.to_string()).cloned().unwrap_or_default();
+    said.sort();
+    let given = captured.checked_neg().unwrap_or_default();
+    let mut must = vec![(hold.from.to_string(), given), (hold.to.to_string(), *captured)];
+    if !paid {
+        must.clear();
+    }
+    must.sort();
+    if said != must {
+        found.fault(format!(
+            "hold {id}: {state} with {captured} captured, and {by}, which ended it, entered {said:?}"
+        ));
     }
 }

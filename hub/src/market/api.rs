@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use service::http::{Json, Path, Problem, Query};
+use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -13,7 +13,7 @@ use crate::{
     Hub,
     access::{Reader, may_read},
     error::Error,
-    page::{Cursor, Page},
+    page::{Cursor, Page, Paged},
     records::{RecordId, Stamp},
 };
 
@@ -67,10 +67,6 @@ struct ListingQuery {
     seller: Option<RecordId>,
     /// Found in title, description or tags, whatever the case; at most 100 characters.
     q: Option<String>,
-    /// `next` of the page before.
-    after: Option<u64>,
-    /// 1 to 100; 50 when missing.
-    limit: Option<u32>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
@@ -78,17 +74,17 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
 }
 
 /// Listings that you may read, newest first.
-#[utoipa::path(get, path = "/v1/listings", tag = "market", params(ListingQuery), responses(
+#[utoipa::path(get, path = "/v1/listings", tag = "market", params(ListingQuery, Cursor), responses(
     (status = 200, description = "A page", body = Page<ListingView>),
     (status = 400, description = "A parameter cannot be read", content_type = "application/problem+json"),
 ))]
 async fn listings(
     State(hub): State<Hub>,
     reader: Reader,
-    Query(asked): Query<ListingQuery>,
+    page: Paged<ListingQuery>,
 ) -> Result<Json<Page<ListingView>>, Problem> {
-    let cursor = Cursor { after: asked.after, limit: asked.limit };
-    let limit = cursor.limit()?;
+    let mut before = page.place().unwrap_or(i64::MAX);
+    let Paged { filter: asked, limit, .. } = page;
     if asked.q.as_ref().is_some_and(|q| q.chars().count() > WORDS_MAX) {
         return Err(Problem::malformed(format!("q may have {WORDS_MAX} characters")).at("q"));
     }
@@ -100,7 +96,6 @@ async fn listings(
         q: asked.q.map(|q| q.to_lowercase()),
     };
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let mut before = cursor.after().unwrap_or(i64::MAX);
     let mut items = Vec::new();
     let mut looked_at = 0_i64;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -118,7 +113,7 @@ async fn listings(
         }
         looked_at = looked_at.saturating_add(limit);
         if ended {
-            return Ok(Json(Page::new(items, None)));
+            return Ok(Json(Page::new(items, None::<i64>)));
         }
         if items.len() == wanted || looked_at >= LOOKED_AT_MAX {
             return Ok(Json(Page::new(items, Some(before))));

@@ -57,6 +57,20 @@ pub(crate) async fn first_of(on: &mut AnyConnection, kind: &str) -> Result<Optio
     row.as_ref().map(read).transpose()
 }
 
+/// When the newest entry was received, in Unix milliseconds; 0 without one.
+pub(crate) async fn last_received(on: &mut AnyConnection) -> Result<i64, Error> {
+    let last: Option<i64> = sqlx::query_scalar("SELECT received_at FROM log ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(on)
+        .await?;
+    Ok(last.unwrap_or_default())
+}
+
+/// How many entries there are.
+pub(crate) async fn count(on: &mut AnyConnection) -> Result<u64, Error> {
+    let count: i64 = sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM log").fetch_one(on).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 /// Entries above `after`, ascending.
 pub(crate) async fn page(on: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Accepted>, Error> {
     let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM log WHERE seq > $1 ORDER BY seq LIMIT $2"));

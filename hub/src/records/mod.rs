@@ -8,7 +8,7 @@
 //! - `schema.rs`: size, depth and shape, before anything else is looked at
 //! - `submit.rs`: the one way in
 //! - `log.rs`: the order of everything that was accepted
-//! - `rebuild.rs`: replays the log and compares
+//! - `rebuild.rs`: replays the log and compares; `shadow.rs`: the temporary tables that it fills
 
 pub(crate) mod api;
 mod device;
@@ -18,6 +18,7 @@ pub mod proof;
 mod rebuild;
 mod record;
 mod schema;
+mod shadow;
 mod stamp;
 mod submit;
 #[cfg(test)]
@@ -28,8 +29,8 @@ pub use device::{Device, DeviceKey, KeyError};
 pub use proof::ProofError;
 
 pub(crate) use log::Accepted;
-pub use rebuild::Difference;
 pub(crate) use rebuild::replay;
+pub use rebuild::{Difference, Progress, Rebuilt};
 pub use record::{Draft, Record, RecordError, RecordId};
 pub use schema::{BODY_DEPTH_MAX, RECORD_SIZE_MAX};
 pub(crate) use stamp::text;

@@ -1,90 +1,171 @@
-//! Shows that the projections are what the log says: replays it into emptied tables and compares.
+//! Shows that the projections are what the log says: replays it into temporary tables that stand before the real ones, and
+//! compares the two.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-use service::db::Write;
-use sqlx::{AnyConnection, Column as _, Row as _};
+use service::{db::Write, failpoint};
 
-use super::log;
+use super::{
+    log::{self, Accepted},
+    shadow::Shadow,
+};
 use crate::{Hub, error::Error, rooms::Room};
 
-/// How many entries are read at once.
+/// How many entries of the log are in memory at once.
 const PAGE: i64 = 500;
+/// How many differences are told in words.
+const TOLD_MAX: usize = 100;
 
-/// A table that a replay fills otherwise than it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The table.
-    pub table: &'static str,
-    /// A row that only stands in the table as it was, if any; members in column order.
-    pub before: Option<String>,
-    /// A row that only the replay makes, if any.
-    pub replayed: Option<String>,
+/// What is being done, and how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many entries of the log are replayed.
+    Replayed {
+        /// How many.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
+    /// So many tables are compared.
+    Compared {
+        /// How many.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
 }
 
-/// Rows as text, each with how often it stands there.
-type Rows = BTreeMap<String, u32>;
+/// Where the tables and the log are at odds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// A row that the replay does not make.
+    Kept {
+        /// In which table.
+        table: &'static str,
+        /// Its columns and their values, cut where it is long.
+        row: String,
+    },
+    /// A row that only the replay makes.
+    Replayed {
+        /// In which table.
+        table: &'static str,
+        /// Its columns and their values, cut where it is long.
+        row: String,
+    },
+    /// An entry of the log that was taken once and is refused by the replay, which ends there.
+    Refused {
+        /// Its place in the log.
+        seq: i64,
+        /// Its record's type.
+        kind: String,
+        /// Why.
+        why: String,
+    },
+}
 
-/// Replays everything in one transaction, which is kept when `repair` and undone otherwise. The hub must not be open.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept { table, row } => write!(f, "{table} has, and the log does not say: {row}"),
+            Self::Replayed { table, row } => write!(f, "{table} does not have, and the log says: {row}"),
+            Self::Refused { seq, kind, why } => {
+                write!(f, "entry {seq} of the log, a {kind}, is refused when it is replayed: {why}")
+            }
+        }
+    }
+}
+
+/// What a replay found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// How many entries of the log were replayed.
+    pub records: u64,
+    /// How many tables were compared.
+    pub tables: u64,
+    /// How many rows stand on one side alone (one that was changed is two of them), or 1 for an entry that was refused.
+    pub differences: u64,
+    /// The first of them, at most 100.
+    pub told: Vec<Difference>,
+    /// Whether the tables were made what the log says.
+    pub repaired: bool,
+}
+
+/// Replays and compares, in one transaction: beside whoever else works on the database, or with `repair` in the writer's turn,
+/// where the tables that differ are filled anew. Wherever it ends, nothing of it is left but a whole repair.
 ///
 /// # Errors
-/// The database fails, or an entry of the log that was accepted once is refused now.
-pub(crate) async fn replay(hub: &Hub, repair: bool) -> Result<Vec<Difference>, Error> {
-    let mut write = hub.db.begin().await?;
-    let before = snapshot(write.on()).await?;
-    for table in Room::all_tables() {
-        sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM {table}"))).execute(write.on()).await?;
+/// The database fails, or holds what this program cannot read.
+pub(crate) async fn replay(
+    hub: &Hub,
+    repair: bool,
+    mut tell: impl FnMut(Progress),
+) -> Result<Rebuilt, Error> {
+    let mut write = if repair { hub.db.begin().await? } else { hub.db.aside().await? };
+    let tables: Vec<&'static str> = Room::all_tables().collect();
+    let shadow = Shadow::raise(hub.db.engine(), write.on(), &tables).await?;
+    failpoint::pass(&["hub", "rebuild", "raised"]);
+    let mut found = Rebuilt::default();
+    if let Some(refused) = say_again(hub, &mut write, &mut found.records, &mut tell).await? {
+        found.differences = 1;
+        found.told.push(refused);
+        return Ok(found);
     }
-    say_again(hub, &mut write).await?;
-    let after = snapshot(write.on()).await?;
-    if repair {
+    let mut differing = Vec::new();
+    let total = u64::try_from(tables.len()).unwrap_or(u64::MAX);
+    for table in tables.iter().copied() {
+        let before = found.differences;
+        for replayed in [false, true] {
+            let room = TOLD_MAX.saturating_sub(found.told.len());
+            let (count, rows) = shadow.only_in(write.on(), table, replayed, room).await?;
+            found.differences = found.differences.saturating_add(count);
+            found.told.extend(rows.into_iter().map(|row| {
+                if replayed { Difference::Replayed { table, row } } else { Difference::Kept { table, row } }
+            }));
+        }
+        if found.differences > before {
+            differing.push(table);
+        }
+        found.tables = found.tables.saturating_add(1);
+        tell(Progress::Compared { done: found.tables, total });
+    }
+    failpoint::pass(&["hub", "rebuild", "compared"]);
+    if repair && !differing.is_empty() {
+        shadow.keep(write.on(), &differing).await?;
+        failpoint::pass(&["hub", "rebuild", "kept"]);
         write.commit().await?;
+        found.repaired = true;
     }
-    let only = |rows: &Rows, others: &Rows| {
-        rows.iter().find(|(row, count)| others.get(*row) != Some(count)).map(|(row, _)| row.clone())
-    };
-    Ok(Room::all_tables()
-        .filter_map(|table| {
-            let (was, is) = (before.get(table)?, after.get(table)?);
-            (was != is).then(|| Difference { table, before: only(was, is), replayed: only(is, was) })
-        })
-        .collect())
+    Ok(found)
 }
 
-async fn say_again(hub: &Hub, write: &mut Write) -> Result<(), Error> {
+/// Applies every entry again. Answers the first that is refused.
+async fn say_again(
+    hub: &Hub,
+    write: &mut Write,
+    done: &mut u64,
+    tell: &mut impl FnMut(Progress),
+) -> Result<Option<Difference>, Error> {
+    let total = log::count(write.on()).await?;
     let mut after = 0;
     loop {
         let page = log::page(write.on(), after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { return Ok(None) };
         after = last.seq;
         for accepted in page {
-            let room = Room::of(&accepted.record.kind)
-                .ok_or_else(|| Error::Corrupt(format!("log: no room for {}", accepted.record.kind)))?;
+            let Accepted { seq, ref record, .. } = accepted;
+            let room = Room::of(&record.kind)
+                .ok_or_else(|| Error::Corrupt(format!("log: no room for {}", record.kind)))?;
             // What the hub said because of it is in the log too.
-            drop(room.apply(hub, write, &accepted).await?);
-        }
-    }
-}
-
-async fn snapshot(on: &mut AnyConnection) -> Result<BTreeMap<&'static str, Rows>, Error> {
-    let mut tables = BTreeMap::new();
-    for table in Room::all_tables() {
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM {table}"))).fetch_all(&mut *on).await?;
-        let mut kept = Rows::new();
-        for row in rows {
-            let mut text = String::new();
-            for column in row.columns() {
-                let value = match row.try_get::<Option<i64>, _>(column.ordinal()) {
-                    Ok(number) => number.map(|number| number.to_string()),
-                    Err(_) => row.try_get::<Option<String>, _>(column.ordinal())?,
-                };
-                text.push_str(&format!("{}={value:?} ", column.name()));
+            match room.apply(hub, write, &accepted).await {
+                Ok(_) => *done = done.saturating_add(1),
+                Err(Error::Refused(refusal)) => {
+                    let (kind, why) = (accepted.record.kind, refusal.to_string());
+                    return Ok(Some(Difference::Refused { seq, kind, why }));
+                }
+                Err(error) => return Err(error),
             }
-            let count = kept.entry(text).or_default();
-            *count = count.saturating_add(1);
         }
-        tables.insert(table, kept);
+        tell(Progress::Replayed { done: *done, total });
+        failpoint::pass(&["hub", "rebuild", "page"]);
     }
-    Ok(tables)
 }

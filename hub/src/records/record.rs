@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -198,10 +199,12 @@ impl Record {
     /// The body in its type's form.
     ///
     /// # Errors
-    /// Step `schema`, field `/body`: a member is missing, unknown or of another form.
+    /// Step `schema`, field `/body/…`: a member is missing, unknown or of another form.
     pub fn body_as<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        T::deserialize(&self.body)
-            .map_err(|error| Refusal::schema("body", "/body", format!("{}: {error}", self.kind)))
+        serde_path_to_error::deserialize(&self.body).map_err(|error| {
+            let detail = format!("{}: {}", self.kind, error.inner());
+            Refusal::schema("body", format!("/body{}", member(&error)), detail)
+        })
     }
 
     /// The record this one must speak of.
@@ -213,4 +216,28 @@ impl Record {
             Refusal::schema("about", "/about", format!("{} must name the record it is about", self.kind))
         })
     }
+}
+
+/// Where in a JSON document something is wrong, as a JSON pointer (RFC 6901). A member that is missing or unknown is told by the
+/// words alone, in backticks.
+fn member(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let mut pointer = String::new();
+    for segment in error.path() {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    let told = error.inner().to_string();
+    let named = ["missing field `", "unknown field `"]
+        .iter()
+        .find_map(|words| told.strip_prefix(words)?.split('`').next())
+        .filter(|name| !pointer.ends_with(&format!("/{name}")));
+    if let Some(name) = named {
+        pointer.push_str(&format!("/{name:.60}"));
+    }
+    pointer
 }

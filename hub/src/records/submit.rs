@@ -20,6 +20,8 @@ use crate::{
 
 /// How far ahead of the hub's clock a record may be dated, in milliseconds.
 const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
+/// How far back the hub's clock may step without entries going back with it, in milliseconds.
+const BACK_MAX_MS: i64 = 5 * 60 * 1000;
 /// How many records of the hub may follow from one record.
 const FOLLOW_UPS_MAX: usize = 64;
 
@@ -72,6 +74,16 @@ async fn take(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
             )
             .into());
         }
+        if let Some(limit) = Room::good_for_ms(&record.kind)
+            && record.created.ms() < now.saturating_sub(limit)
+        {
+            let minutes = limit.checked_div(60_000).unwrap_or(limit);
+            let told = format!(
+                "{} is more than {minutes} minutes ago, too old for a {}: sign it anew",
+                record.created, record.kind
+            );
+            return Err(Refusal::schema("too_old", "/created", told).into());
+        }
         // Before any read from outside, so that only those who may speak cause one; decided again below.
         identity::admit(&mut reader, hub, &record, now).await?;
     }
@@ -80,7 +92,7 @@ async fn take(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
     if let Some(accepted) = log::find(write.on(), &record.id).await? {
         return Ok(Submitted { accepted, new: false });
     }
-    let now = hub.clock.now_ms();
+    let now = not_before(log::last_received(write.on()).await?, hub.clock.now_ms());
     identity::admit(write.on(), hub, &record, now).await?;
     identity::use_up_nonce(write.on(), hub, &record, now).await?;
     let accepted = accept(hub, &mut write, room, record, &canonical, facts, now).await?;
@@ -89,6 +101,12 @@ async fn take(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
     failpoint::pass(&["hub", &accepted.record.kind, "after"]);
     hub.wake();
     Ok(Submitted { accepted, new: true })
+}
+
+/// The time of an entry: the clock's, or that of the entry before while the clock stands a little behind it, so that what was over
+/// is not open again. A clock that was far ahead is not believed for ever.
+const fn not_before(last: i64, now: i64) -> i64 {
+    if last > now && last.saturating_sub(now) <= BACK_MAX_MS { last } else { now }
 }
 
 /// The hub says something of its own, signed with its key and under its account.

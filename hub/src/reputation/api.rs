@@ -3,7 +3,7 @@
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::http::{Json, Path, Problem, Query};
+use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{
     Hub,
     access::{Reader, may_read},
     error::Error,
-    page::{self, Cursor, Page},
+    page::{self, Cursor, Page, Paged},
     records::RecordId,
 };
 
@@ -63,10 +63,6 @@ struct Asked {
     /// About this wallet alone: did:pkh.
     #[param(value_type = Option<String>)]
     subject: Option<WalletDid>,
-    /// `next` of the page before.
-    after: Option<u64>,
-    /// 1 to 100; 50 when missing.
-    limit: Option<u32>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
@@ -82,20 +78,18 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
 }
 
 /// Credentials that you may read, oldest first.
-#[utoipa::path(get, path = "/v1/credentials", tag = "reputation", params(Asked), responses(
+#[utoipa::path(get, path = "/v1/credentials", tag = "reputation", params(Asked, Cursor), responses(
     (status = 200, description = "A page", body = Page<CredentialView>),
 ))]
 async fn credentials(
     State(hub): State<Hub>,
     reader: Reader,
-    Query(Asked { subject, after, limit }): Query<Asked>,
+    page: Paged<Asked>,
 ) -> Result<Json<Page<CredentialView>>, Problem> {
-    let cursor = Cursor { after, limit };
-    let limit = cursor.limit()?;
+    let (after, limit) = (page.place().unwrap_or(0), page.limit);
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found =
-        store::page(&mut on, subject.map(|WalletDid(wallet)| wallet), cursor.after().unwrap_or(0), limit)
-            .await?;
+    let wallet = page.filter.subject.map(|WalletDid(wallet)| wallet);
+    let found = store::page(&mut on, wallet, after, limit).await?;
     let next = page::next(found.len(), limit, found.last().map(|held| held.seq));
     let items = found.into_iter().filter(|held| may_read(&reader, &held.audience)).map(Into::into).collect();
     Ok(Json(Page::new(items, next)))

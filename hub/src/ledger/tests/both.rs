@@ -55,7 +55,7 @@ impl Ground {
     }
 
     async fn verify(&self) -> verify::Verified {
-        verify::verify(&self.db).await.unwrap()
+        verify::tables(&mut *self.db.reader().begin().await.unwrap()).await.unwrap()
     }
 
     async fn run(&self, sql: &'static str) {
@@ -192,6 +192,47 @@ async fn postings_at_once_lose_nothing_and_wait_for_one_another() {
     }
 }
 
+/// One hold, and many who would end it in transactions of their own, on PostgreSQL without a writer's turn.
+#[tokio::test]
+async fn of_all_who_end_a_hold_at_once_one_does() {
+    for ground in Ground::on_both().await {
+        for round in 0..12 {
+            let first = 1_000 * (round + 1);
+            ground.post(&set_aside(first, 10, 1_000), 5).await.unwrap();
+            let hold = OperationId::first(record(first));
+            let one = async |nth: u32| {
+                let id = OperationId::first(record(first + nth));
+                let (by, operation) = if nth.is_multiple_of(4) {
+                    (Authority::Account(person(1)), Operation::Release { id, hold })
+                } else {
+                    let amount = i128::from(nth);
+                    (Authority::Account(person(0)), Operation::Capture { id, hold, amount })
+                };
+                let batch = Batch { by, operations: vec![operation] };
+                match ground.fresh.engine {
+                    Engine::Sqlite => ground.post(&batch, 6).await,
+                    Engine::Postgres => {
+                        let mut transaction = ground.db.reader().begin().await.unwrap();
+                        let came = refused(store::post(&mut transaction, &batch, 6).await);
+                        if came.is_ok() {
+                            transaction.commit().await.unwrap();
+                        }
+                        came
+                    }
+                }
+            };
+            let came = join_all((1..=8).map(one)).await;
+            let ended = came.iter().filter(|one| one.is_ok()).count();
+            assert!(
+                ended == 1 && came.iter().all(|one| matches!(one, Ok(_) | Err("hold_ended"))),
+                "{came:?}"
+            );
+        }
+        let found = ground.verify().await;
+        assert_eq!((found.faults, found.operations, found.holds), (0, 24, 12), "{found:?}");
+    }
+}
+
 #[tokio::test]
 async fn verify_finds_whatever_was_done_behind_its_back() {
     for ground in Ground::on_both().await {
@@ -229,6 +270,10 @@ async fn verify_finds_whatever_was_done_behind_its_back() {
             ),
             ("DELETE FROM ledger_entries WHERE version = 9 AND account = {first}", "entry 10"),
             ("DELETE FROM ledger_entries WHERE version >= 29", "its entries"),
+            (
+                "UPDATE ledger_entries SET amount = '+99999999999999999999999999999999999999' WHERE version = 9",
+                "38 digits",
+            ),
             ("UPDATE ledger_accounts SET balance = '{one}' WHERE id = {first}", "the balances sum to"),
             ("UPDATE ledger_accounts SET earned = '{one}' WHERE id = {first}", "its entries"),
             ("UPDATE ledger_accounts SET version = version + 1 WHERE id = {first}", "its entries"),
@@ -245,6 +290,35 @@ async fn verify_finds_whatever_was_done_behind_its_back() {
             ("UPDATE ledger_holds SET captured = '{one}' WHERE state = 'open'", "captured"),
             ("UPDATE ledger_holds SET state = 'released' WHERE state = 'captured'", "released"),
             ("UPDATE ledger_holds SET state = 'expired' WHERE state = 'open'", "open holds sum to"),
+            (
+                "UPDATE ledger_holds SET captured = '{one}' WHERE state = 'captured'",
+                "which ended it, entered",
+            ),
+            ("UPDATE ledger_holds SET ended_by = id WHERE state = 'captured'", "which ended it, entered"),
+            ("UPDATE ledger_holds SET ended_by = id WHERE state = 'open'", "ended by"),
+            // What cannot be read is told of, and the rest is read on.
+            ("UPDATE ledger_accounts SET balance = 'a lot' WHERE id = {first}", "`a lot` is not an amount"),
+            (
+                "UPDATE ledger_entries SET amount = '' WHERE version = 9 AND account = {first}",
+                "entry 9 cannot be read",
+            ),
+            (
+                "UPDATE ledger_entries SET kind = 'gift' WHERE version = 9 AND account = {first}",
+                "`gift` is unknown",
+            ),
+            (
+                "UPDATE ledger_entries SET other = 'me' WHERE version = 9 AND account = {first}",
+                "entry 9 cannot be read",
+            ),
+            ("UPDATE ledger_holds SET purpose = 'fun' WHERE state = 'captured'", "`fun` is unknown"),
+            (
+                "UPDATE ledger_assets SET rules = '{}' WHERE asset = 'time_credit'",
+                "asset time_credit cannot be read",
+            ),
+            (
+                "UPDATE ledger_operations SET id = 'x' WHERE id = (SELECT MIN(operation) FROM ledger_entries)",
+                "operation x cannot",
+            ),
         ] {
             // Undone afterwards: harm is done to copies of the tables.
             for table in crate::ledger::TABLES {
@@ -256,6 +330,10 @@ async fn verify_finds_whatever_was_done_behind_its_back() {
                 found.faults > 0 && found.told.iter().any(|told| told.contains(words)),
                 "{harm}: {found:?}"
             );
+            if harm.starts_with("UPDATE") {
+                let seen = (found.accounts, found.operations, found.holds);
+                assert_eq!(seen, (clean.accounts, clean.operations, clean.holds), "{harm}");
+            }
             for table in crate::ledger::TABLES {
                 ground.run(with(&format!("DELETE FROM {table}"))).await;
                 ground.run(with(&format!("INSERT INTO {table} SELECT * FROM kept_{table}"))).await;

@@ -37,7 +37,7 @@ async fn child(folder: &Path) {
         submit(&hub, record).await.unwrap();
     }
     clock.pass_ms(3_600_000);
-    timer::expire(&hub).await.unwrap();
+    timer::expire(&hub, &mut Default::default(), 100).await.unwrap();
     hub.db.close().await;
 }
 

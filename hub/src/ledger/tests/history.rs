@@ -177,6 +177,13 @@ impl Model {
         let rules = &assets()[&key.asset];
         let account = self.account(key);
         let mirrors = (rules.issuer == Issuer::Chain) == (purpose == Purpose::Mirror);
+        let issued = match (purpose, rules.issuer, key.kind) {
+            (Purpose::Issue | Purpose::Redeem, Issuer::Account(who), Kind::Issuer) => {
+                key.holder == Holder::Record(who)
+            }
+            (Purpose::Issue | Purpose::Redeem, issuer, _) => matches!(issuer, Issuer::Account(_)),
+            _ => true,
+        };
         let word =
             needs(purpose, key.kind, amount < 0).is_some_and(|needs| needs.met(by, &key, rules.issuer));
         let room = if amount < 0 {
@@ -184,7 +191,7 @@ impl Model {
         } else {
             account.ceiling.is_none_or(|top| account.balance + account.incoming + amount <= top)
         };
-        mirrors && word && room && amount != 0
+        mirrors && issued && word && room && amount != 0
     }
 
     fn perform(&mut self, by: Authority, operation: &Operation) -> bool {

@@ -9,6 +9,8 @@ mod both;
 mod crash;
 mod history;
 mod records;
+mod spoken;
+mod timer;
 
 use std::collections::BTreeMap;
 
@@ -169,6 +171,28 @@ fn the_table_is_as_written() {
     }
 }
 
+/// An asset is issued and given back on the account of its own issuer, and one that nobody issues on none.
+#[test]
+fn nothing_is_issued_on_anothers_account() {
+    let says = |who: usize, purpose, asset, holder: usize, amount: i128| {
+        let issuer = Key { asset, kind: Kind::Issuer, holder: Holder::Record(person(holder)) };
+        let legs = [(issuer, -amount), (Key::member(asset, person(who)), amount)];
+        let batch = Batch { by: Authority::Account(person(who)), ..pay(0, &legs) };
+        let Operation::Transfer { id, legs, .. } = batch.operations[0].clone() else { panic!() };
+        let batch = Batch { operations: vec![Operation::Transfer { id, purpose, legs }], ..batch };
+        Memory::new().post(&batch, 0).map_err(|refused| refused.rule())
+    };
+    assert!(says(0, Purpose::Issue, voucher(), 0, 5).unwrap().new);
+    assert_eq!(says(0, Purpose::Issue, voucher(), 1, 5), Err("not_allowed"));
+    assert_eq!(says(1, Purpose::Issue, voucher(), 0, 5), Err("not_yours"));
+    assert_eq!(says(1, Purpose::Redeem, voucher(), 0, -5), Err("below_floor"));
+    assert_eq!(says(1, Purpose::Redeem, voucher(), 1, -5), Err("not_allowed"));
+    for purpose in [Purpose::Issue, Purpose::Redeem] {
+        let amount = if purpose == Purpose::Issue { 5 } else { -5 };
+        assert_eq!(says(0, purpose, Asset::TimeCredit, 0, amount), Err("not_allowed"));
+    }
+}
+
 /// No signature takes from a treasury, whoever's it is.
 #[test]
 fn a_treasury_has_no_key() {
@@ -233,8 +257,16 @@ fn every_bound_is_refused_by_name() {
     for amount in [0, i128::MIN, AMOUNT_MAX + 1] {
         assert_eq!(rule(&pay(0, &[(hours(0), amount), (hours(1), 1)])), "amount", "{amount}");
     }
-    let all = (AMOUNT_MAX, AMOUNT_MAX);
-    assert_eq!(rule(&pay(0, &[(hours(0), all.0), (hours(1), all.1)])), "out_of_range");
+    assert_eq!(rule(&pay(0, &[(hours(0), AMOUNT_MAX), (hours(1), AMOUNT_MAX)])), "unbalanced");
+    // Whatever the order of the legs, they sum to zero, though not all of their sums on the way are within the bound.
+    let (up, down) =
+        ([1, 2].map(|who| (hours(who), AMOUNT_MAX)), [0, 4].map(|who| (hours(who), -AMOUNT_MAX)));
+    for legs in
+        [[up[0], up[1], down[0], down[1]], [down[0], up[0], down[1], up[1]], [down[1], down[0], up[1], up[0]]]
+    {
+        let batch = Batch { by: Authority::Vote, ..pay(0, &legs) };
+        assert!(!["unbalanced", "out_of_range"].contains(&rule(&batch)), "{legs:?}");
+    }
     assert_eq!(rule(&pay(0, &[(hours(0), -AMOUNT_MAX), (hours(1), AMOUNT_MAX)])), "below_floor");
     let other = Key::member(Asset::Issued(record(8)), person(0));
     assert_eq!(rule(&pay(0, &[(other, -1), (Key { holder: hours(1).holder, ..other }, 1)])), "unknown_asset");

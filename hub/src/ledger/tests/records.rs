@@ -68,7 +68,7 @@ async fn hours_go_from_who_signs_to_who_is_named_down_to_the_limit() {
         assert_eq!(refuses(transfer(&ben, "351")).await, told(409, "below_floor", "/body/amount"));
         assert_eq!(refuses(transfer(&ben, "0")).await, told(422, "amount", "/body/amount"));
         assert_eq!(refuses(transfer(&ben, "-5")).await, told(422, "amount", "/body/amount"));
-        assert_eq!(refuses(transfer(&ben, "1.5")).await, told(422, "body", "/body"));
+        assert_eq!(refuses(transfer(&ben, "1.5")).await, told(422, "body", "/body/amount"));
         let huge = "100000000000000000000000000000000000000";
         assert_eq!(refuses(transfer(&ben, huge)).await, told(422, "amount", "/body/amount"));
         assert_eq!(refuses(transfer(&anna, "1")).await, told(422, "same_account", "/body/to"));
@@ -77,7 +77,7 @@ async fn hours_go_from_who_signs_to_who_is_named_down_to_the_limit() {
             body[name] = value;
             body
         };
-        assert_eq!(refuses(with("asset", json!("hours"))).await, told(422, "body", "/body"));
+        assert_eq!(refuses(with("asset", json!("hours"))).await, told(422, "body", "/body/asset"));
         assert_eq!(
             refuses(with("asset", json!("eip155:1/slip44:60"))).await,
             told(422, "unknown_asset", "/body/asset")
@@ -142,6 +142,27 @@ async fn a_hold_is_captured_by_the_payer_or_released_by_the_payee_or_expires() {
             let set = between(&hub, &anna, &ben, "hold@1", hold(&ben, amount, eleven));
             holds.push(hub.say(&set).await);
         }
+        assert_eq!(hub.get("/v1/ledger/holds").await.refusal().0, 401);
+        for (token, side, other) in [(&a, "payer", &ben), (&b, "payee", &anna)] {
+            let first = hub.get_as(token, "/v1/ledger/holds?limit=2").await.body;
+            let next = first["next"].as_str().unwrap().replace('/', "%2F");
+            let rest = hub.get_as(token, &format!("/v1/ledger/holds?limit=2&after={next}")).await.body;
+            let items = [first["items"].as_array().unwrap(), rest["items"].as_array().unwrap()];
+            assert_eq!((items[0].len(), items[1].len(), &rest["next"]), (2, 1, &Value::Null));
+            let mut seen: Vec<Value> = items.into_iter().flatten().cloned().collect();
+            seen.sort_by_key(|one| one["amount"].to_string());
+            let shown = |hold: &RecordId, amount| {
+                json!({
+                    "hold": hold, "side": side, "other": other.account, "asset": "time_credit", "unit": "hour",
+                    "scale": 2, "amount": amount, "expires": eleven,
+                })
+            };
+            let expected: Vec<Value> =
+                holds.iter().zip(["300", "301", "302"]).map(|(hold, amount)| shown(hold, amount)).collect();
+            assert_eq!(seen, expected);
+        }
+        let c = cora.sign_in(&hub).await;
+        assert_eq!(hub.get_as(&c, "/v1/ledger/holds").await.body["items"], json!([]));
         assert_eq!(stands(&hub, &a).await, ["0", "-903", "903", "0"]);
         assert_eq!(stands(&hub, &b).await, ["0", "0", "0", "903"]);
         let more = between(&hub, &anna, &ben, "transfer@1", transfer(&ben, "98"));
@@ -170,6 +191,7 @@ async fn a_hold_is_captured_by_the_payer_or_released_by_the_payee_or_expires() {
         hub.clock.pass_ms(3_600_000);
         let over = async { while stands(&hub, &a).await != ["-250", "-250", "0", "0"] {} };
         tokio::time::timeout(Duration::from_secs(30), over).await.unwrap();
+        assert_eq!(hub.get_as(&a, "/v1/ledger/holds").await.body["items"], json!([]));
         let late = about(&hub, &ben, &anna, "release@1", holds[2], json!({}));
         assert_eq!(hub.refuses(&late).await.2, "hold_ended");
         let said: i64 =
@@ -208,6 +230,77 @@ async fn the_credit_limit_is_what_the_hub_said_last() {
         assert_eq!(hub.refuses(&further).await.2, "below_floor");
         hub.say(&between(&hub, &ben, &anna, "transfer@1", transfer(&anna, "700"))).await;
         assert_eq!(crate::verify_ledger(&hub.config).await.unwrap().faults, 0);
+        hub.end().await;
+    }
+}
+
+/// What was signed long ago moves nothing, whoever has its bytes; what was taken then is still known, and replayed.
+#[tokio::test]
+async fn what_moves_something_is_good_for_an_hour() {
+    const HOUR: i64 = 60 * 60 * 1000;
+    for hub in TestHub::on_both_with(|config| config.time_credit_limit = 1_000).await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let taken = between(&hub, &anna, &ben, "transfer@1", transfer(&ben, "1"));
+        hub.say(&taken).await;
+        let noon = "2026-11-21T14:00:00Z";
+        let set = hub.say(&between(&hub, &anna, &ben, "hold@1", hold(&ben, "5", noon))).await;
+        let in_time = between(&hub, &anna, &ben, "transfer@1", transfer(&ben, "2"));
+        let too_old = [
+            between(&hub, &anna, &ben, "transfer@1", transfer(&ben, "3")),
+            between(&hub, &anna, &ben, "hold@1", hold(&ben, "4", noon)),
+            about(&hub, &anna, &ben, "capture@1", set, json!({ "amount": "5" })),
+            about(&hub, &ben, &anna, "release@1", set, json!({})),
+        ];
+        let other = anna.record(&hub, "community@1", json!({ "name": "Gardens" }));
+        hub.clock.pass_ms(HOUR);
+        hub.say(&in_time).await;
+        hub.clock.pass_ms(1);
+        for record in &too_old {
+            let (status, step, rule, field) = hub.refuses(record).await;
+            assert_eq!(
+                (status, step.as_str(), rule.as_str(), field.as_str()),
+                (422, "schema", "too_old", "/created")
+            );
+        }
+        hub.say(&other).await;
+        hub.clock.pass_ms(HOUR);
+        for known in [&taken, &in_time] {
+            assert_eq!(hub.post("/v1/records", known).await.status, 200);
+        }
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn verify_sees_that_the_log_and_the_tables_have_the_same_operations() {
+    for hub in TestHub::on_both_with(|config| config.time_credit_limit = 1_000).await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let paid = hub.say(&between(&hub, &anna, &ben, "transfer@1", transfer(&ben, "7"))).await;
+        let set = between(&hub, &anna, &ben, "hold@1", hold(&ben, "5", "2026-11-21T11:00:00Z"));
+        let set = hub.say(&set).await;
+        let clean = crate::verify_ledger(&hub.config).await.unwrap();
+        assert_eq!((clean.faults, clean.operations), (0, 2), "{clean:?}");
+        let run = async |sql: String| {
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&hub.eyes).await.unwrap();
+        };
+        for (harm, words, undo) in [
+            (
+                format!("UPDATE ledger_operations SET id = '{paid}/1' WHERE id = '{paid}/0'"),
+                format!("the log has the transfer@1 {paid}, and the ledger no operation of it"),
+                format!("UPDATE ledger_operations SET id = '{paid}/0' WHERE id = '{paid}/1'"),
+            ),
+            (
+                format!("UPDATE log SET id = 'kept' WHERE id = '{set}'"),
+                format!("the ledger has the operation {set}/0, and the log no record of it"),
+                format!("UPDATE log SET id = '{set}' WHERE id = 'kept'"),
+            ),
+        ] {
+            run(harm).await;
+            let found = crate::verify_ledger(&hub.config).await.unwrap();
+            assert!(found.told.contains(&words), "{words}: {found:?}");
+            run(undo).await;
+        }
+        assert_eq!(crate::verify_ledger(&hub.config).await.unwrap(), clean);
         hub.end().await;
     }
 }

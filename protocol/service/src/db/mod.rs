@@ -139,7 +139,23 @@ impl Db {
             Engine::Sqlite => sqlite::begin(&self.writer).await?,
             Engine::Postgres => postgres::begin(&self.writer, self.lock_key).await?,
         };
-        Ok(Write { transaction, service: self.service, _turn: turn })
+        Ok(Write { transaction, service: self.service, _turn: Some(turn) })
+    }
+
+    /// Begins a transaction of a session of its own that waits for nobody, keeps nobody waiting and sees one state of the
+    /// database throughout: for work in temporary tables beside a running service. It is not for committing.
+    ///
+    /// # Errors
+    /// The engine's own.
+    pub async fn aside(&self) -> Result<Write, DbError> {
+        let options = AnyPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(10));
+        let session = options.connect_with((*self.pool.connect_options()).clone()).await?;
+        let mut transaction = session.begin().await?;
+        if self.engine == Engine::Postgres {
+            let one_view = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+            sqlx::query(one_view).execute(&mut *transaction).await?;
+        }
+        Ok(Write { transaction, service: self.service, _turn: None })
     }
 
     /// Closes every connection.
@@ -154,7 +170,7 @@ impl Db {
 pub struct Write {
     transaction: Transaction<'static, Any>,
     service: &'static str,
-    _turn: OwnedMutexGuard<()>,
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Write {

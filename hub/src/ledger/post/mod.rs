@@ -1,132 +1,25 @@
 //! The one posting function: from what was loaded and a batch to what must be written, or a refusal by name. Pure.
 
+mod batch;
+mod refused;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::wire::dec;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use alloy::primitives::I256;
 
 use super::{
     model::{
         AMOUNT_MAX, Account, Asset, AssetRules, Entry, Hold, HoldState, Holder, Issuer, Key, OperationId,
         difference, sum,
     },
-    rules::{Authority, EntryKind, Needs, Purpose, needs},
+    rules::{Authority, EntryKind, Needs, Purpose, issues, needs},
 };
 
-/// The most operations of a batch.
-pub const OPERATIONS_MAX: usize = 64;
-/// The most entries of a transfer.
-pub const LEGS_MAX: usize = 64;
+pub use batch::{Batch, LEGS_MAX, Leg, OPERATIONS_MAX, Operation};
+pub use refused::Refused;
+
 /// How far ahead a hold may expire, in milliseconds: 400 days.
 pub const HOLD_MAX_MS: i64 = 400 * 24 * 60 * 60 * 1000;
-
-/// An amount that goes to an account (above zero) or comes from it (below).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leg {
-    /// The account.
-    pub account: Key,
-    /// Never zero.
-    #[serde(with = "dec")]
-    pub amount: i128,
-}
-
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(clippy::large_enum_variant, reason = "a batch has at most 64")]
-pub enum Operation {
-    /// Moves amounts that sum to zero in each asset.
-    Transfer {
-        /// Its name.
-        id: OperationId,
-        /// What for.
-        purpose: Purpose,
-        /// 2 to [`LEGS_MAX`], each on another account.
-        legs: Vec<Leg>,
-    },
-    /// Sets an amount aside.
-    Hold {
-        /// Its name, and the hold's.
-        id: OperationId,
-        /// What for.
-        purpose: Purpose,
-        /// Who pays.
-        from: Key,
-        /// Who is paid.
-        to: Key,
-        /// Above zero.
-        #[serde(with = "dec")]
-        amount: i128,
-        /// Unix milliseconds from which on it can only expire.
-        expires_at: i64,
-    },
-    /// Pays out of a hold and frees the rest. By the payer, or by a vote.
-    Capture {
-        /// Its name.
-        id: OperationId,
-        /// The hold.
-        hold: OperationId,
-        /// Above zero, at most the hold's.
-        #[serde(with = "dec")]
-        amount: i128,
-    },
-    /// Gives a hold up. By the payee, or by a vote.
-    Release {
-        /// Its name.
-        id: OperationId,
-        /// The hold.
-        hold: OperationId,
-    },
-    /// Ends a hold whose time is over. By the hub.
-    Expire {
-        /// Its name.
-        id: OperationId,
-        /// The hold.
-        hold: OperationId,
-    },
-}
-
-impl Operation {
-    /// Its name.
-    pub const fn id(&self) -> OperationId {
-        match self {
-            Self::Transfer { id, .. }
-            | Self::Hold { id, .. }
-            | Self::Capture { id, .. }
-            | Self::Release { id, .. }
-            | Self::Expire { id, .. } => *id,
-        }
-    }
-
-    /// The hold that it ends.
-    pub const fn ends(&self) -> Option<OperationId> {
-        match self {
-            Self::Capture { hold, .. } | Self::Release { hold, .. } | Self::Expire { hold, .. } => {
-                Some(*hold)
-            }
-            Self::Transfer { .. } | Self::Hold { .. } => None,
-        }
-    }
-
-    /// The accounts that it names itself.
-    pub fn accounts(&self) -> Vec<Key> {
-        match self {
-            Self::Transfer { legs, .. } => legs.iter().map(|leg| leg.account).collect(),
-            Self::Hold { from, to, .. } => vec![*from, *to],
-            Self::Capture { .. } | Self::Release { .. } | Self::Expire { .. } => Vec::new(),
-        }
-    }
-}
-
-/// Operations that happen together or not at all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Batch {
-    /// On whose word.
-    pub by: Authority,
-    /// 1 to [`OPERATIONS_MAX`].
-    pub operations: Vec<Operation>,
-}
 
 /// All that a batch may depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,161 +49,6 @@ pub struct Posted {
     pub holds: Vec<Hold>,
 }
 
-/// Why nothing of a batch happened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// None or too many.
-    #[error("a batch has {0} operations and must have 1 to 64")]
-    Operations(usize),
-    /// Too few or too many.
-    #[error("a transfer has {0} entries and must have 2 to 64")]
-    Legs(usize),
-    /// Zero, beyond the bound, or a hold's below zero.
-    #[error(
-        "the amount {0} must not be zero and at most 38 digits long; of a hold and its capture it is above zero"
-    )]
-    Amount(i128),
-    /// Twice in a transfer, or on both sides of a hold.
-    #[error("the account {0} stands on both sides, or twice")]
-    SameAccount(Box<Key>),
-    /// Not of this hub.
-    #[error("there is no asset {0}")]
-    UnknownAsset(Asset),
-    /// The two sides of a hold.
-    #[error("a hold is of one asset, and these are {0} and {1}")]
-    OtherAsset(Asset, Asset),
-    /// Something would come from nothing.
-    #[error("the entries in {asset} sum to {sum} and must sum to 0")]
-    Unbalanced {
-        /// In which asset.
-        asset: Asset,
-        /// What they sum to.
-        sum: i128,
-    },
-    /// The table has no such entry.
-    #[error("{} may not {} {account}", purpose.name(), if *gives { "take from" } else { "add to" })]
-    NotAllowed {
-        /// What for.
-        purpose: Purpose,
-        /// On which account.
-        account: Box<Key>,
-        /// Whether it gives.
-        gives: bool,
-    },
-    /// It needs somebody else's word.
-    #[error("this needs another word than that of whoever signed: {needs} for {account}")]
-    NotYours {
-        /// Whose.
-        needs: &'static str,
-        /// On which account.
-        account: Box<Key>,
-    },
-    /// Not enough.
-    #[error("{account} has {available} available and may not go below {floor}, so it cannot give {amount}")]
-    BelowFloor {
-        /// On which account.
-        account: Box<Key>,
-        /// The balance without what is held.
-        available: i128,
-        /// How low it may go.
-        floor: i128,
-        /// What it was to give.
-        amount: i128,
-    },
-    /// Too much.
-    #[error("{account} may have {has} already and not more than {ceiling}, so it cannot take {amount}")]
-    AboveCeiling {
-        /// On which account.
-        account: Box<Key>,
-        /// The balance with what holds may bring.
-        has: i128,
-        /// How high it may go.
-        ceiling: i128,
-        /// What it was to take.
-        amount: i128,
-    },
-    /// No number of ours.
-    #[error("{0} would go beyond 38 digits")]
-    OutOfRange(Box<Key>),
-    /// Another content.
-    #[error("the operation {0} is known with another content")]
-    OtherContent(OperationId),
-    /// Twice in a batch.
-    #[error("the operation {0} stands in the batch twice")]
-    Twice(OperationId),
-    /// Some of the batch happened before, and some did not.
-    #[error("the operation {0} is known and others of its batch are not")]
-    PartlyKnown(OperationId),
-    /// No such hold.
-    #[error("there is no hold {0}")]
-    UnknownHold(OperationId),
-    /// Ended before.
-    #[error("the hold {hold} is {} already", state.name())]
-    HoldEnded {
-        /// Which.
-        hold: OperationId,
-        /// How.
-        state: HoldState,
-    },
-    /// Its time is over.
-    #[error("the hold {0} expired at {1} (Unix milliseconds)")]
-    HoldOver(OperationId, i64),
-    /// Its time is not over.
-    #[error("the hold {0} expires at {1} (Unix milliseconds) and not before")]
-    HoldNotOver(OperationId, i64),
-    /// More than was set aside.
-    #[error("the hold {hold} is of {amount}, less than {wanted}")]
-    OverHold {
-        /// Which.
-        hold: OperationId,
-        /// What was set aside.
-        amount: i128,
-        /// What was to be paid.
-        wanted: i128,
-    },
-    /// In the past, or too far ahead.
-    #[error(
-        "a hold must expire later than now and within 400 days, and this one expires at {0} (Unix milliseconds)"
-    )]
-    Expiry(i64),
-}
-
-impl Refused {
-    /// The rule's name.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Operations(_) => "operations",
-            Self::Legs(_) => "legs",
-            Self::Amount(_) => "amount",
-            Self::SameAccount(_) => "same_account",
-            Self::UnknownAsset(_) => "unknown_asset",
-            Self::OtherAsset(..) => "other_asset",
-            Self::Unbalanced { .. } => "unbalanced",
-            Self::NotAllowed { .. } => "not_allowed",
-            Self::NotYours { .. } => "not_yours",
-            Self::BelowFloor { .. } => "below_floor",
-            Self::AboveCeiling { .. } => "above_ceiling",
-            Self::OutOfRange(_) => "out_of_range",
-            Self::OtherContent(_) => "other_content",
-            Self::Twice(_) => "twice",
-            Self::PartlyKnown(_) => "partly_known",
-            Self::UnknownHold(_) => "unknown_hold",
-            Self::HoldEnded { .. } => "hold_ended",
-            Self::HoldOver(..) => "hold_over",
-            Self::HoldNotOver(..) => "hold_not_over",
-            Self::OverHold { .. } => "over_hold",
-            Self::Expiry(_) => "expiry",
-        }
-    }
-}
-
-/// What an operation's name stands for: a second one of the same name must have the same digest.
-fn digest(by: Authority, operation: &Operation) -> String {
-    // Keys and members are written in the order of their declaration.
-    let content = serde_json::to_vec(&(by, operation)).unwrap_or_default();
-    hex::encode(Sha256::digest(content))
-}
-
 /// Decides a batch at a moment (Unix milliseconds). `state` must hold what it names.
 ///
 /// # Errors
@@ -325,7 +63,7 @@ pub fn post(state: State, batch: &Batch, at: i64) -> Result<Posted, Refused> {
         if !names.insert(operation.id()) {
             return Err(Refused::Twice(operation.id()));
         }
-        operations.push((operation.id(), digest(batch.by, operation)));
+        operations.push((operation.id(), operation.digest(batch.by)));
     }
     for (id, digest) in &operations {
         if state.known.get(id).is_some_and(|known| known != digest) {
@@ -383,15 +121,16 @@ impl Working {
                 captured: 0,
                 expires_at,
                 state: HoldState::Open,
+                ended_by: None,
             }),
             Operation::Capture { id, hold, amount } => self.capture(id, hold, amount),
-            Operation::Release { hold, .. } => {
+            Operation::Release { id, hold } => {
                 let ended = self.open(hold)?;
                 self.in_time(&ended)?;
                 self.word(ended.to)?;
-                self.end(ended, HoldState::Released, 0)
+                self.end(ended, HoldState::Released, 0, id)
             }
-            Operation::Expire { hold, .. } => {
+            Operation::Expire { id, hold } => {
                 let ended = self.open(hold)?;
                 if self.at < ended.expires_at {
                     return Err(Refused::HoldNotOver(hold, ended.expires_at));
@@ -399,7 +138,7 @@ impl Working {
                 if self.by != Authority::Hub {
                     return Err(Refused::NotYours { needs: "the hub's", account: Box::new(ended.from) });
                 }
-                self.end(ended, HoldState::Expired, 0)
+                self.end(ended, HoldState::Expired, 0, id)
             }
         }
     }
@@ -420,6 +159,7 @@ impl Working {
         let needs = needs(purpose, account.kind, gives)
             // What mirrors a chain moves with it alone.
             .filter(|_| (issuer == Issuer::Chain) == (purpose == Purpose::Mirror))
+            .filter(|_| issues(purpose, &account, issuer))
             .ok_or_else(|| Refused::NotAllowed { purpose, account: Box::new(account), gives })?;
         if needs.met(self.by, &account, issuer) {
             return Ok(());
@@ -498,7 +238,8 @@ impl Working {
             return Err(Refused::Legs(legs.len()));
         }
         let mut seen = BTreeSet::new();
-        let mut sums: BTreeMap<Asset, i128> = BTreeMap::new();
+        // Wide enough for all legs, so that their order makes no difference.
+        let mut sums: BTreeMap<Asset, I256> = BTreeMap::new();
         for leg in legs {
             if leg.amount == 0 || leg.amount.unsigned_abs() > AMOUNT_MAX.unsigned_abs() {
                 return Err(Refused::Amount(leg.amount));
@@ -506,10 +247,11 @@ impl Working {
             if !seen.insert(leg.account) {
                 return Err(Refused::SameAccount(Box::new(leg.account)));
             }
+            let amount = I256::try_from(leg.amount).map_err(|_| Refused::Amount(leg.amount))?;
             let total = sums.entry(leg.account.asset).or_default();
-            *total = sum(*total, leg.amount).ok_or_else(|| Refused::OutOfRange(Box::new(leg.account)))?;
+            *total = total.saturating_add(amount);
         }
-        if let Some((asset, sum)) = sums.into_iter().find(|(_, sum)| *sum != 0) {
+        if let Some((asset, sum)) = sums.into_iter().find(|(_, sum)| !sum.is_zero()) {
             return Err(Refused::Unbalanced { asset, sum });
         }
         for leg in legs {
@@ -583,7 +325,9 @@ impl Working {
     fn capture(&mut self, id: OperationId, hold: OperationId, amount: i128) -> Result<(), Refused> {
         let ended = self.open(hold)?;
         self.in_time(&ended)?;
-        self.word(ended.from)?;
+        if self.by != Authority::Vote {
+            self.may(ended.purpose, ended.from, true)?;
+        }
         if amount <= 0 {
             return Err(Refused::Amount(amount));
         }
@@ -591,7 +335,7 @@ impl Working {
             return Err(Refused::OverHold { hold, amount: ended.amount, wanted: amount });
         }
         let Hold { from, to, purpose, .. } = ended;
-        self.end(ended, HoldState::Captured, amount)?;
+        self.end(ended, HoldState::Captured, amount, id)?;
         let given = difference(0, amount).ok_or(Refused::Amount(amount))?;
         for (account, amount, other) in [(from, given, to), (to, amount, from)] {
             self.enter(id, EntryKind::of(purpose, amount), Leg { account, amount }, Some(other))?;
@@ -600,7 +344,7 @@ impl Working {
     }
 
     /// Frees what is set aside.
-    fn end(&mut self, hold: Hold, state: HoldState, captured: i128) -> Result<(), Refused> {
+    fn end(&mut self, hold: Hold, state: HoldState, captured: i128, by: OperationId) -> Result<(), Refused> {
         let Hold { id, from, to, amount, .. } = hold;
         let payer = self.account(from);
         payer.held = difference(payer.held, amount).ok_or_else(|| Refused::OutOfRange(Box::new(from)))?;
@@ -608,7 +352,7 @@ impl Working {
         payee.incoming =
             difference(payee.incoming, amount).ok_or_else(|| Refused::OutOfRange(Box::new(to)))?;
         self.held.insert(id);
-        self.state.holds.insert(id, Hold { state, captured, ..hold });
+        self.state.holds.insert(id, Hold { state, captured, ended_by: Some(by), ..hold });
         Ok(())
     }
 }

@@ -1,0 +1,289 @@
+//! The verbs of the ledger as somebody uses them: the built binary, a hub that runs, a chain to sign in on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test code"
+)]
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use service::db::testing::{FreshDb, on_both, sqlite};
+use sqlx::AnyPool;
+use tempfile::TempDir;
+
+fn a_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn until_it_listens(port: u16) {
+    let started = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(started.elapsed() < Duration::from_secs(60), "nobody listens on {port}");
+        thread::yield_now();
+    }
+}
+
+/// A process that ends with this value.
+struct Runs(Child);
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn runs(command: &mut Command) -> Runs {
+    Runs(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// A hub with a chain to sign in on, and the people who use it.
+struct Place {
+    hub_port: u16,
+    chain_port: u16,
+    database: String,
+    _hub: Runs,
+    _chain: Runs,
+    _db: FreshDb,
+    folder: TempDir,
+}
+
+impl Place {
+    fn start(db: FreshDb) -> Self {
+        println!("hub on {:?}", db.engine);
+        let folder = tempfile::tempdir().unwrap();
+        let (hub_port, chain_port) = (a_port(), a_port());
+        let mut anvil = Command::new(fixture::anvil_binary());
+        let chain = runs(anvil.args(["--quiet", "--port", &chain_port.to_string()]));
+        let data = folder.path().join("hub");
+        // Nobody listens on port 1.
+        let config = format!(
+            "[hub]\nlisten = \"127.0.0.1:{hub_port}\"\npublic_url = \"http://127.0.0.1:{hub_port}\"\ndata = {data:?}\n\
+             database = \"{}\"\nindexers = {{ \"eip155:31337\" = \"http://127.0.0.1:1\" }}\ntime_credit_limit = 1000\n",
+            db.url
+        );
+        std::fs::write(folder.path().join("earnest.toml"), config).unwrap();
+        let mut earnest = Command::new(env!("CARGO_BIN_EXE_earnest"));
+        let hub = runs(earnest.args(["hub", "--config"]).arg(folder.path().join("earnest.toml")));
+        until_it_listens(hub_port);
+        until_it_listens(chain_port);
+        Self { hub_port, chain_port, database: db.url.clone(), _hub: hub, _chain: chain, _db: db, folder }
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("earnest.toml").display().to_string()
+    }
+
+    fn profile(&self, who: &str) -> PathBuf {
+        self.folder.path().join("data/profiles").join(who)
+    }
+
+    fn run_at(&self, port: u16, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_earnest"));
+        command.arg("--data").arg(self.folder.path().join("data"));
+        command.args(["--hub", &format!("http://127.0.0.1:{port}")]);
+        command.args(["--rpc", &format!("http://127.0.0.1:{}", self.chain_port)]);
+        command.args(arguments).output().unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.run_at(self.hub_port, arguments)
+    }
+
+    /// What a verb that must succeed prints.
+    fn told(&self, who: &str, verb: &[&str]) -> String {
+        let output = self.run(&[&["--as", who][..], verb].concat());
+        assert!(output.status.success(), "{verb:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, who: &str, verb: &[&str]) -> Value {
+        serde_json::from_str(&self.told(who, &[&["--json"][..], verb].concat())).unwrap()
+    }
+
+    /// The exit code of a verb that must fail, and what it says.
+    fn fails(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "{arguments:?}: {output:?}");
+        (output.status.code().unwrap(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
+    }
+
+    /// The account of somebody who comes now.
+    fn arrives(&self, who: &str) -> String {
+        self.json(who, &["account", "new"])["account"].as_str().unwrap().to_owned()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn id(receipt: &Value) -> String {
+    receipt["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn every_verb_of_the_ledger_does_what_it_says() {
+    sqlx::any::install_default_drivers();
+    for db in on_both().await {
+        let place = Place::start(db);
+        let (anna, ben) = (place.arrives("anna"), place.arrives("ben"));
+        assert_eq!(place.told("anna", &["ledger", "accounts"]).trim(), "none");
+        let paid = id(&place.json("anna", &["ledger", "pay", &ben, "1.5", "--note", "weeding"]));
+        let (code, told) = place.fails(&["--as", "anna", "ledger", "pay", &ben, "9"]);
+        assert!(code == 1 && told.contains("below_floor") && told.contains("/body/amount"), "{told}");
+        assert_eq!(place.json("ben", &["ledger", "accounts"])["items"][0]["balance"], "150");
+        let table = place.told("anna", &["ledger", "accounts"]);
+        assert!(table.contains("-1.5") && table.contains("-10") && !table.contains("more:"), "{table}");
+
+        let page = place.told("anna", &["ledger", "statement", "--limit", "1"]);
+        assert!(page.contains("exchange_debit") && page.contains("more: --after '1'"), "{page}");
+        let rest = place.told("anna", &["ledger", "statement", "--after", "1"]);
+        assert_eq!(rest.trim(), "none");
+        let lines = place.told("ben", &["ledger", "export"]);
+        let line: Vec<&str> = lines.lines().nth(1).unwrap().split(',').collect();
+        assert_eq!(
+            (line[0], &line[2..]),
+            ("1", &["exchange_credit", "150", "150", anna.as_str(), paid.as_str()][..])
+        );
+        let list = place.json("ben", &["ledger", "export"]);
+        assert_eq!((list.as_array().unwrap().len(), &list[0]["record"]), (1, &Value::from(paid)));
+        assert_eq!(place.told("ben", &["ledger", "export", "--format", "json"]).trim(), {
+            let text = place.told("ben", &["--json", "ledger", "export"]);
+            text.trim().to_owned()
+        });
+        let (code, told) = place.fails(&["--as", "ben", "--json", "ledger", "export", "--format", "csv"]);
+        assert!(code == 1 && told.contains("--format csv"), "{told}");
+
+        let tomorrow = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 24 * 60 * 60)
+            .unwrap()
+            .to_string();
+        let set =
+            |amount: &str| id(&place.json("anna", &["ledger", "hold", &ben, amount, "--expires", &tomorrow]));
+        let (first, second) = (set("3"), set("2"));
+        for (who, side, other) in [("anna", "payer", &ben), ("ben", "payee", &anna)] {
+            let held = place.json(who, &["ledger", "holds"]);
+            let mut seen: Vec<(String, i64)> = held["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| {
+                    assert_eq!((&one["side"], &one["other"]), (&side.into(), &other.as_str().into()));
+                    (
+                        one["hold"].as_str().unwrap().to_owned(),
+                        one["amount"].as_str().unwrap().parse().unwrap(),
+                    )
+                })
+                .collect();
+            seen.sort_by_key(|(_, amount)| *amount);
+            assert_eq!(seen, [(second.clone(), 200), (first.clone(), 300)]);
+        }
+        assert!(place.told("ben", &["ledger", "holds"]).contains(&first));
+        place.json("anna", &["ledger", "capture", &first, "2.5"]);
+        place.json("ben", &["ledger", "release", &second]);
+        assert_eq!(place.told("anna", &["ledger", "holds"]).trim(), "none");
+        assert_eq!(place.json("ben", &["ledger", "accounts"])["items"][0]["balance"], "400");
+        assert_eq!(place.profile("anna").join("unanswered").read_dir().unwrap().count(), 0);
+
+        // The hub's own verbs, beside the hub.
+        let path = place.config();
+        let config = ["--config", path.as_str()];
+        let verify = [&["ledger", "verify"][..], &config[..]].concat();
+        let rebuild = [&["rebuild"][..], &config[..]].concat();
+        let verified = place.json("anna", &verify);
+        assert_eq!((&verified["entries"], &verified["faults"]), (&"4".into(), &"0".into()));
+        let rebuilt = place.json("anna", &rebuild);
+        assert_eq!((&rebuilt["differences"], &rebuilt["told"]), (&"0".into(), &Value::Array(Vec::new())));
+        let eyes = AnyPool::connect(&place.database).await.unwrap();
+        let harm = "UPDATE ledger_accounts SET earned = spent WHERE version = 2 AND earned < spent";
+        sqlx::query(harm).execute(&eyes).await.unwrap();
+        let (code, told) = place.fails(&verify);
+        assert!(code == 3 && told.contains("the account has") && told.contains("1 faults"), "{told}");
+        let (code, told) = place.fails(&rebuild);
+        assert!(code == 3 && told.contains("ledger_accounts has, and the log does not say"), "{told}");
+        let repaired = place.json("anna", &[&rebuild[..], &["--repair"]].concat());
+        assert_eq!((&repaired["differences"], &repaired["repaired"]), (&"2".into(), &true.into()));
+        assert_eq!(place.json("anna", &verify), verified);
+        eyes.close().await;
+    }
+}
+
+/// Passes bytes on, and while `deaf` closes instead of passing on what the hub answers to a record.
+fn lossy(to: u16, deaf: Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut hub) = (client.unwrap(), TcpStream::connect(("127.0.0.1", to)).unwrap());
+            let (mut back_from, mut back_to) = (hub.try_clone().unwrap(), client.try_clone().unwrap());
+            let lost = Arc::new(AtomicBool::new(false));
+            let (deaf, losing) = (deaf.clone(), lost.clone());
+            thread::spawn(move || {
+                let mut bytes = [0; 65_536];
+                while let Ok(read @ 1..) = client.read(&mut bytes) {
+                    if deaf.load(Ordering::SeqCst) && bytes.starts_with(b"POST /v1/records") {
+                        losing.store(true, Ordering::SeqCst);
+                    }
+                    if hub.write_all(&bytes[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = hub.shutdown(Shutdown::Both);
+            });
+            thread::spawn(move || {
+                let mut bytes = [0; 65_536];
+                while let Ok(read @ 1..) = back_from.read(&mut bytes) {
+                    if lost.load(Ordering::SeqCst) || back_to.write_all(&bytes[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = back_to.shutdown(Shutdown::Both);
+                let _ = back_from.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn what_was_signed_is_sent_again_until_it_is_answered_and_paid_once() {
+    let place = Place::start(sqlite());
+    let (_, ben) = (place.arrives("anna"), place.arrives("ben"));
+    let deaf = Arc::new(AtomicBool::new(true));
+    let far = lossy(place.hub_port, deaf.clone());
+    let pay = ["--as", "anna", "--json", "ledger", "pay", &ben, "2"];
+    let balance = || place.json("ben", &["ledger", "accounts"])["items"][0]["balance"].clone();
+    let kept = || place.profile("anna").join("unanswered").read_dir().unwrap().count();
+
+    // The hub takes it, and the answer never comes.
+    let output = place.run_at(far, &pay);
+    assert!(!output.status.success(), "{output:?}");
+    assert_eq!((kept(), balance()), (1, "200".into()));
+    deaf.store(false, Ordering::SeqCst);
+    let output = place.run_at(far, &pay);
+    let told = text(&output.stderr);
+    assert!(output.status.success() && told.contains("sending again what was signed at 2"), "{output:?}");
+    assert_eq!((kept(), balance()), (0, "200".into()));
+    // Answered: the same again is another payment.
+    assert!(place.run_at(far, &pay).status.success());
+    assert_eq!((kept(), balance()), (0, "400".into()));
+    // A refusal is an answer, too.
+    let output = place.run_at(far, &["--as", "anna", "ledger", "pay", &ben, "100"]);
+    assert!(text(&output.stderr).contains("below_floor"), "{output:?}");
+    assert_eq!((kept(), balance()), (0, "400".into()));
+}

@@ -1,0 +1,184 @@
+//! Temporary tables of one session with the names of the real ones. A name without a schema means the temporary table first,
+//! on both engines, so whatever writes by names writes there; and they are gone with their transaction or session, however it
+//! ends.
+
+use service::db::Engine;
+use sqlx::{AnyConnection, AssertSqlSafe, Column as _, Row as _, any::AnyRow};
+
+use crate::error::Error;
+
+/// Characters of a value that are shown, and of a row.
+const VALUE_MAX: usize = 120;
+const ROW_MAX: usize = 1_000;
+
+/// The temporary tables stand.
+#[derive(Debug)]
+pub(super) struct Shadow {
+    engine: Engine,
+    /// Where the real tables are, as SQL writes it.
+    real: String,
+}
+
+/// A column and whether it is of the primary key.
+type Columns = Vec<(String, bool)>;
+
+impl Shadow {
+    /// Makes an empty temporary table, with its indexes, for each of these.
+    pub(super) async fn raise(
+        engine: Engine,
+        on: &mut AnyConnection,
+        tables: &[&'static str],
+    ) -> Result<Self, Error> {
+        let real = match engine {
+            Engine::Sqlite => "main".to_owned(),
+            Engine::Postgres => {
+                let schema: String =
+                    sqlx::query_scalar("SELECT CAST(current_schema() AS TEXT)").fetch_one(&mut *on).await?;
+                format!("\"{}\"", schema.replace('"', "\"\""))
+            }
+        };
+        let shadow = Self { engine, real };
+        for table in tables {
+            for sql in shadow.made(on, table).await? {
+                sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
+            }
+        }
+        Ok(shadow)
+    }
+
+    /// The statements that make one.
+    async fn made(&self, on: &mut AnyConnection, table: &str) -> Result<Vec<String>, Error> {
+        if self.engine == Engine::Postgres {
+            return Ok(vec![format!("CREATE TEMP TABLE {table} (LIKE {}.{table} INCLUDING ALL)", self.real)]);
+        }
+        // Tables before their indexes.
+        let written: Vec<String> = sqlx::query_scalar(
+            "SELECT sql FROM main.sqlite_schema WHERE tbl_name = $1 AND sql IS NOT NULL ORDER BY type DESC, name",
+        )
+        .bind(table)
+        .fetch_all(on)
+        .await?;
+        let beginnings = ["CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "];
+        let temporary = |sql: String| {
+            let found = beginnings.iter().find_map(|one| sql.strip_prefix(one).map(|rest| (one, rest)));
+            found
+                .map(|(beginning, rest)| format!("{beginning}temp.{rest}"))
+                .ok_or_else(|| Error::Corrupt(format!("schema: `{sql:.100}` is not of a table or index")))
+        };
+        if written.is_empty() {
+            return Err(Error::Corrupt(format!("schema: there is no table {table}")));
+        }
+        written.into_iter().map(temporary).collect()
+    }
+
+    const fn temporary(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite => "temp",
+            Engine::Postgres => "pg_temp",
+        }
+    }
+
+    async fn columns(&self, on: &mut AnyConnection, table: &str) -> Result<Columns, Error> {
+        let sql = match self.engine {
+            Engine::Sqlite => {
+                format!("SELECT name, pk > 0 AS key FROM pragma_table_info('{table}', 'main') ORDER BY cid")
+            }
+            Engine::Postgres => format!(
+                "SELECT CAST(a.attname AS TEXT) AS name, CAST(CASE WHEN i.indrelid IS NULL THEN 0 ELSE 1 END AS BIGINT) AS key
+                 FROM pg_attribute a LEFT JOIN pg_index i
+                   ON i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey)
+                 WHERE a.attrelid = CAST('{}.{table}' AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
+                 ORDER BY a.attnum",
+                self.real.replace('\'', "''")
+            ),
+        };
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(on).await?;
+        rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get::<i64, _>("key")? != 0))).collect()
+    }
+
+    /// How many rows stand in the real table alone, or in the temporary one alone, and the first `limit` of them as text. The
+    /// engine compares, with the memory that it gives any query.
+    pub(super) async fn only_in(
+        &self,
+        on: &mut AnyConnection,
+        table: &str,
+        temporary: bool,
+        limit: usize,
+    ) -> Result<(u64, Vec<String>), Error> {
+        let columns = self.columns(on, table).await?;
+        let same: Vec<String> = columns
+            .iter()
+            .map(|(name, key)| {
+                let equals = if *key { "=" } else { "IS NOT DISTINCT FROM" };
+                format!("there.\"{name}\" {equals} here.\"{name}\"")
+            })
+            .collect();
+        let (real, shadow) = (format!("{}.{table}", self.real), format!("{}.{table}", self.temporary()));
+        if self.engine == Engine::Postgres && !temporary {
+            // Nobody else looks at how large a temporary table has become.
+            sqlx::query(AssertSqlSafe(format!("ANALYZE {shadow}"))).execute(&mut *on).await?;
+        }
+        let (here, there) = if temporary { (shadow, real) } else { (real, shadow) };
+        let alone = format!(
+            "FROM {here} AS here WHERE NOT EXISTS (SELECT 1 FROM {there} AS there WHERE {})",
+            same.join(" AND ")
+        );
+        let count: i64 =
+            sqlx::query_scalar(AssertSqlSafe(format!("SELECT CAST(COUNT(*) AS BIGINT) {alone}")))
+                .fetch_one(&mut *on)
+                .await?;
+        if count == 0 || limit == 0 {
+            return Ok((u64::try_from(count).unwrap_or(0), Vec::new()));
+        }
+        let order: Vec<String> =
+            columns.iter().filter(|(_, key)| *key).map(|(name, _)| format!("here.\"{name}\"")).collect();
+        let order = if order.is_empty() { String::new() } else { format!("ORDER BY {}", order.join(", ")) };
+        let sql = format!("SELECT here.* {alone} {order} LIMIT {limit}");
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(on).await?;
+        let rows = rows.iter().map(shown).collect::<Result<_, _>>()?;
+        Ok((u64::try_from(count).unwrap_or(0), rows))
+    }
+
+    /// Fills these of the real tables with what the temporary ones have, and takes all temporary ones away.
+    pub(super) async fn keep(&self, on: &mut AnyConnection, tables: &[&'static str]) -> Result<(), Error> {
+        let (real, shadow) = (&self.real, self.temporary());
+        for table in tables {
+            for sql in [
+                format!("DELETE FROM {real}.{table}"),
+                format!("INSERT INTO {real}.{table} SELECT * FROM {shadow}.{table}"),
+            ] {
+                sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
+            }
+        }
+        for table in crate::rooms::Room::all_tables() {
+            let sql = format!("DROP TABLE {shadow}.{table}");
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A row in words.
+fn shown(row: &AnyRow) -> Result<String, Error> {
+    let mut text = String::new();
+    for column in row.columns() {
+        let value = match row.try_get::<Option<i64>, _>(column.ordinal()) {
+            Ok(number) => number.map(|number| number.to_string()),
+            Err(_) => row.try_get::<Option<String>, _>(column.ordinal())?,
+        };
+        let value = value.map_or_else(
+            || "nothing".to_owned(),
+            |value| match value.char_indices().nth(VALUE_MAX) {
+                Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
+                None => value,
+            },
+        );
+        let comma = if text.is_empty() { "" } else { ", " };
+        text.push_str(&format!("{comma}{} = {value}", column.name()));
+        if text.chars().count() > ROW_MAX {
+            text.push_str(", …");
+            break;
+        }
+    }
+    Ok(text)
+}
