@@ -10,6 +10,8 @@
 //! - `api.rs`: accounts, statements, open holds
 
 pub(crate) mod api;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod doors;
 pub mod model;
 pub mod post;

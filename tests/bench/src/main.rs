@@ -1,5 +1,6 @@
 //! The parts of `scripts/bench indexer` that are not the indexer: the chain that all subjects read, what they must make
-//! of it, the yardsticks, and the readers that stop the clock. `docs/benchmarks.md` has the protocol.
+//! of it, the yardsticks, and the readers that stop the clock. `docs/benchmarks.md` has the protocol. And the two sides of
+//! `scripts/bench ledger`.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
@@ -13,6 +14,7 @@
 mod ceiling;
 mod corpus;
 mod generate;
+mod ledger;
 mod live;
 mod naive;
 mod null;
@@ -22,7 +24,7 @@ mod watch;
 
 use clap::Parser;
 
-/// One part of the bench; `scripts/bench indexer` puts them together. Answers are JSON on one line.
+/// One part of a bench; `scripts/bench` puts them together. Answers are JSON on one line.
 #[derive(Parser, Debug)]
 enum Command {
     /// Put the corpus on an empty anvil that mines nothing by itself; answers what every subject must find there
@@ -41,6 +43,12 @@ enum Command {
     Rows(rows::Arguments),
     /// Mine events at a steady pace and measure how long each takes to be seen in a database
     Live(live::Arguments),
+    /// Post transfers by the ledger's own function
+    Ledger(ledger::Arguments),
+    /// Write what those left behind, row by row, as fast as SQLite does
+    LedgerCeiling(ledger::CeilingArguments),
+    /// Post the same transfers by a function in PostgreSQL
+    LedgerFunction(ledger::Arguments),
 }
 
 #[tokio::main]
@@ -55,6 +63,9 @@ async fn main() -> anyhow::Result<()> {
         Command::Watch(arguments) => watch::run(&arguments).await?,
         Command::Rows(arguments) => rows::run(&arguments).await?,
         Command::Live(arguments) => live::run(&arguments).await?,
+        Command::Ledger(arguments) => ledger::ours(&arguments).await?,
+        Command::LedgerCeiling(arguments) => ledger::ceiling(&arguments)?,
+        Command::LedgerFunction(arguments) => ledger::function(&arguments).await?,
     };
     println!("{answer}");
     Ok(())
