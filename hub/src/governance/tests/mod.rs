@@ -7,6 +7,7 @@
 mod ballots;
 mod crash;
 mod effects;
+mod history;
 mod pure;
 
 use std::time::Duration;
