@@ -69,12 +69,12 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let (hub_port, chain_port) = (a_port(), a_port());
         let mut anvil = Command::new(fixture::anvil_binary());
-        let chain = runs(anvil.args(["--quiet", "--port", &chain_port.to_string()]));
+        let chain = runs(anvil.args(["--quiet", "--prune-history", "64", "--port", &chain_port.to_string()]));
         let data = folder.path().join("hub");
         // Nobody listens on port 1.
         let config = format!(
             "[hub]\nlisten = \"127.0.0.1:{hub_port}\"\npublic_url = \"http://127.0.0.1:{hub_port}\"\ndata = {data:?}\n\
-             database = \"{}\"\nindexers = {{ \"eip155:31337\" = \"http://127.0.0.1:1\" }}\ntime_credit_limit = 1000\n",
+             database = \"{}\"\nindexers = {{ \"eip155:31337\" = \"http://127.0.0.1:1\" }}\ntime_credit_limit = 1000\npersonhood = \"open\"\n",
             db.url
         );
         std::fs::write(folder.path().join("earnest.toml"), config).unwrap();

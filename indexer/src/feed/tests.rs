@@ -136,7 +136,7 @@ async fn refusals_name_the_parameter_its_value_and_the_rule() {
         ("/v1/feed?limit=501".to_owned(), 422, "limit", "`501`"),
         ("/v1/feed?wait=26".to_owned(), 422, "wait", "0 to 25"),
         ("/v1/feed?limit=1&limit=2".to_owned(), 422, "limit", "twice"),
-        ("/v1/feed?colour=red".to_owned(), 422, "colour", "after, limit, wait"),
+        ("/v1/feed?colour=red".to_owned(), 422, "colour", "after, feed, limit, wait"),
         ("/v1/deals?status=gone".to_owned(), 422, "status", "funded, delivered"),
         ("/v1/deals?buyer=0x12".to_owned(), 422, "buyer", "CAIP-10"),
         ("/v1/deals?after=7".to_owned(), 422, "after", "64 hexadecimal"),

@@ -53,7 +53,10 @@ pub async fn run(arguments: &Arguments) -> Result<Value> {
             async move {
                 let answer = post.send().await?.error_for_status()?.bytes().await?;
                 let (found, wanted) = (answer.len(), request.answer);
-                anyhow::ensure!(u64::try_from(found)? == wanted, "an answer has {found} bytes, and had {wanted}");
+                anyhow::ensure!(
+                    u64::try_from(found)? == wanted,
+                    "an answer has {found} bytes, and had {wanted}"
+                );
                 anyhow::Ok(found)
             }
         })

@@ -138,7 +138,7 @@ async fn a_final_event_that_leaves_the_chain_is_counted_and_logged() {
         trade.deliver(&[trade.script.tells(&funded, Finality::Retracted)]).await;
         assert_eq!(counted().await, before + 1);
         let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
-        let line = text.lines().find(|line| line.contains(&funded.id.to_string())).expect("a line");
+        let line = text.lines().rfind(|line| line.contains(&funded.id.to_string())).expect("a line");
         assert!(line.contains("ERROR") && line.contains("a final event left the chain"), "{line}");
         assert!(line.contains(&bought.id.to_string()), "{line}");
         trade.hub.end().await;

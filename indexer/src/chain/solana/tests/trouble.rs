@@ -1,7 +1,7 @@
 //! A cluster that goes another way, and nodes that are not to be believed.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -304,51 +304,5 @@ async fn another_node_is_asked_where_one_has_not_come_to_the_slot() {
     world.funded(1).await;
     until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
     indexer.until("the comparison", |s| s.reconciled_at.is_some() && s.alarms.is_empty()).await;
-    agrees(indexer).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slot_without_a_block_keeps_nothing_from_becoming_final() {
-    let world = World::start().await;
-    let db = sqlite();
-    let node = Node::before(&world.net.rpc_url()).await;
-    let config = with(world.config(&db), |chain| chain.rpc_urls = vec![node.url.clone()]);
-    let indexer = Running::start(config).await;
-    let deal = world.deal(B256::ZERO, 1).await;
-    let gone = world.send(&world.funding(&deal)).await;
-    until_told(&indexer, "the deal", |feed| told_of(feed, "Funded") == [Seen]).await;
-    node.lies(move |request, answer| {
-        if request["method"] == "getSignaturesForAddress"
-            && let Some(listed) = answer["result"].as_array_mut()
-        {
-            listed.retain(|one| one["signature"] != json!(gone));
-        }
-    });
-    until_told(&indexer, "the retraction", |feed| told_of(feed, "Funded").contains(&Retracted)).await;
-    // There are blocks in the newest slot and in those with transactions of the program alone.
-    let blocks: Mutex<(Value, Vec<Value>)> = Mutex::default();
-    node.lies(move |request, answer| {
-        let mut blocks = blocks.lock().unwrap();
-        match request["method"].as_str().unwrap_or_default() {
-            "getSlot" if request["params"][0]["commitment"] == "confirmed" => {
-                blocks.0 = answer["result"].clone();
-            }
-            "getSignaturesForAddress" => {
-                blocks
-                    .1
-                    .extend(answer["result"].as_array().into_iter().flatten().map(|one| one["slot"].clone()));
-            }
-            "getBlock" if blocks.0 != request["params"][0] && !blocks.1.contains(&request["params"][0]) => {
-                refuse(answer, -32007, "Slot was skipped, or missing due to ledger jump to recent snapshot");
-            }
-            _ => {}
-        }
-    });
-    world.funded(2).await;
-    until_told(&indexer, "both as final", |feed| {
-        told_of(feed, "Funded").iter().filter(|told| **told == Final).count() == 2
-    })
-    .await;
-    node.is_honest();
     agrees(indexer).await;
 }
