@@ -55,7 +55,7 @@ impl Ground {
     }
 
     async fn verify(&self) -> verify::Verified {
-        verify::tables(&mut *self.db.reader().begin().await.unwrap()).await.unwrap()
+        verify::tables(&mut self.db.reader().begin().await.unwrap()).await.unwrap()
     }
 
     async fn run(&self, sql: &'static str) {
