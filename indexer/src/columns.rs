@@ -56,6 +56,28 @@ pub(crate) fn account_key(account: &AccountId) -> i64 {
     key_of(&address_bytes(&account.address))
 }
 
+/// The address that is these bytes.
+pub(crate) fn address_of(bytes: &[u8]) -> Option<Address> {
+    if let Ok(key) = bytes.try_into() {
+        return Some(Address::Solana(key));
+    }
+    alloy::primitives::Address::try_from(bytes).ok().map(Address::Evm)
+}
+
+/// The transaction that is these bytes.
+pub(crate) fn transaction_of(bytes: &[u8]) -> Option<TransactionId> {
+    if let Ok(signature) = bytes.try_into() {
+        return Some(TransactionId::Solana(signature));
+    }
+    B256::try_from(bytes).ok().map(TransactionId::Evm)
+}
+
+/// The topics that are these bytes.
+pub(crate) fn topics_of(bytes: &[u8]) -> Option<Vec<B256>> {
+    let (topics, rest) = bytes.as_chunks::<32>();
+    rest.is_empty().then(|| topics.iter().map(B256::from).collect())
+}
+
 /// Topics one behind the other.
 pub(crate) fn topics_bytes(topics: &[B256]) -> Vec<u8> {
     topics.iter().flatten().copied().collect()
@@ -81,31 +103,19 @@ pub(crate) trait Columns {
     }
     fn address(&self, column: &'static str) -> Result<Address, Error> {
         let bytes = self.bytes(column)?;
-        if let Ok(key) = bytes.try_into() {
-            return Ok(Address::Solana(key));
-        }
-        let address = alloy::primitives::Address::try_from(bytes);
-        address.map(Address::Evm).map_err(|_| damaged_bytes(column, bytes))
+        address_of(bytes).ok_or_else(|| damaged_bytes(column, bytes))
     }
     fn transaction(&self, column: &'static str) -> Result<TransactionId, Error> {
         let bytes = self.bytes(column)?;
-        if let Ok(signature) = bytes.try_into() {
-            return Ok(TransactionId::Solana(signature));
-        }
-        B256::try_from(bytes).map(TransactionId::Evm).map_err(|_| damaged_bytes(column, bytes))
+        transaction_of(bytes).ok_or_else(|| damaged_bytes(column, bytes))
     }
     fn topics(&self, column: &'static str) -> Result<Vec<B256>, Error> {
         let bytes = self.bytes(column)?;
-        let (topics, rest) = bytes.as_chunks::<32>();
-        if rest.is_empty() {
-            Ok(topics.iter().map(B256::from).collect())
-        } else {
-            Err(damaged_bytes(column, bytes))
-        }
+        topics_of(bytes).ok_or_else(|| damaged_bytes(column, bytes))
     }
 }
 
-fn damaged_bytes(column: &'static str, bytes: &[u8]) -> Error {
+pub(crate) fn damaged_bytes(column: &'static str, bytes: &[u8]) -> Error {
     Error::damaged(column, &hex::encode_prefixed(bytes))
 }
 

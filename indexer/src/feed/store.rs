@@ -2,7 +2,7 @@
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
-    chain::{AccountId, ChainId, event_id},
+    chain::{AccountId, ChainId, TransactionId, event_id},
     wire::feed::{ChainEvent, FeedEntry, FeedId, Finality},
 };
 use sqlx::{AnyConnection, any::AnyRow};
@@ -68,28 +68,58 @@ pub(crate) async fn end(on: &mut AnyConnection) -> Result<(u64, u64), Error> {
     row.map_or(Ok((0, 0)), |row| Ok((row.number("seq")?, row.number("told_at")?)))
 }
 
+/// A log as it is kept.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    pub number: u64,
+    pub contract: AccountId,
+    pub block_number: u64,
+    pub block_hash: B256,
+    pub block_time: u64,
+    pub transaction: TransactionId,
+    /// What the column `log_index` holds.
+    pub place: u64,
+    pub topics: Vec<B256>,
+    pub data: Bytes,
+}
+
+impl Logged {
+    /// The event that it tells.
+    pub fn event(self) -> Result<ChainEvent, Error> {
+        let Self { number, contract, block_number, block_hash, block_time, transaction, place, topics, data } =
+            self;
+        let wrong = |reason| Error::Undecodable { number, reason };
+        let log_index = index_of(place);
+        let id = event_id(contract.chain, block_hash, transaction, log_index);
+        Ok(ChainEvent {
+            id: id.map_err(|error| wrong(error.to_string()))?,
+            contract,
+            block_number,
+            block_hash,
+            block_time,
+            transaction,
+            log_index,
+            body: read_again(contract, topics, data).map_err(wrong)?,
+        })
+    }
+}
+
 /// The event that a row of `logs` tells.
 pub(crate) fn event(row: &AnyRow) -> Result<ChainEvent, Error> {
-    let wrong = |reason| {
-        row.number("number").map_or_else(|error| error, |number| Error::Undecodable { number, reason })
-    };
     let chain =
         row.parsed_or_none("chain")?.ok_or_else(|| Error::damaged("logs.chain", "no chain of ours"))?;
-    let contract = AccountId { chain, address: row.address("contract")? };
-    let (block_hash, transaction) = (row.word("block_hash")?, row.transaction("transaction_hash")?);
-    let log_index = index_of(row.number("log_index")?);
-    let id = event_id(contract.chain, block_hash, transaction, log_index);
-    Ok(ChainEvent {
-        id: id.map_err(|error| wrong(error.to_string()))?,
-        contract,
+    let kept = Logged {
+        number: row.number("number")?,
+        contract: AccountId { chain, address: row.address("contract")? },
         block_number: row.number("block_number")?,
-        block_hash,
+        block_hash: row.word("block_hash")?,
         block_time: row.number("block_time")?,
-        transaction,
-        log_index,
-        body: read_again(contract, row.topics("topics")?, Bytes::copy_from_slice(row.bytes("data")?))
-            .map_err(wrong)?,
-    })
+        transaction: row.transaction("transaction_hash")?,
+        place: row.number("log_index")?,
+        topics: row.topics("topics")?,
+        data: Bytes::copy_from_slice(row.bytes("data")?),
+    };
+    kept.event()
 }
 
 /// The columns of `logs` that [`event`] reads.

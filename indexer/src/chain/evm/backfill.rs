@@ -21,7 +21,7 @@ use crate::{
 
 /// Events that are handed on together at most, but for those of the last range: commits of this size cost least for the memory
 /// that they take.
-const EVENTS_A_STEP: usize = 4_000;
+const EVENTS_A_STEP: usize = 1_500;
 
 /// Ranges of which it is remembered who told them.
 const TOLD_MAX: usize = 4_096;
