@@ -34,7 +34,7 @@ use service::{
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::{Mutex, Semaphore, watch},
     time::{Duration, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -65,6 +65,8 @@ pub(crate) struct Hub {
     pub brightid: Option<identity::BrightId>,
     pub stop: CancellationToken,
     pub streams: Arc<Semaphore>,
+    /// Whose turn it is to take a delivery of a relayer.
+    pub deliveries: Arc<Mutex<()>>,
     changes: Arc<watch::Sender<u64>>,
 }
 
@@ -137,6 +139,7 @@ impl Hub {
             brightid,
             stop,
             streams: Arc::new(Semaphore::new(outbox::api::STREAMS_MAX)),
+            deliveries: Arc::default(),
             changes: Arc::new(watch::Sender::new(0)),
         })
     }

@@ -8,7 +8,7 @@ use sqlx::AnyConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error,
+    Error, Own,
     chain::store::position,
     columns::Columns,
     config::Config,
@@ -79,7 +79,7 @@ async fn progress(on: &mut AnyConnection, chain: &Chain, before: u64) -> Result<
 /// is then. `tell` hears of it four times a second.
 ///
 /// # Errors
-/// The configuration or the database cannot be used, or a chain stands still before a fault for some seconds. Trouble with a
+/// The configuration or the database cannot be used or is lost, or a chain stands still before a fault for some seconds. Trouble with a
 /// chain's nodes ends nothing: it is tried again.
 pub async fn backfill(
     config: Config,
@@ -87,8 +87,8 @@ pub async fn backfill(
     stop: CancellationToken,
     mut tell: impl FnMut(&[ChainProgress]),
 ) -> Result<Vec<ChainProgress>, Error> {
-    let (db, chains) = crate::open(&config, &*clock).await?;
-    let alone = crate::alone(&config, &db).await?;
+    let Own { db, alone, chains } = Own::open(&config, &*clock).await?;
+    feed::store::begin_run(&db).await?;
     let told = feed::store::last_seq(&mut *db.reader().acquire().await?).await?;
     let stop = stop.child_token();
     let shared = Shared::new(db.clone(), chains, clock, stop.clone(), told);
@@ -135,8 +135,8 @@ pub async fn backfill(
         stop.cancel();
         watched
     };
-    let (_, watched) = tokio::join!(following, watch);
+    let (_, watched, kept) = tokio::join!(following, watch, crate::until_lost(&db, &stop));
     alone.give_up().await;
     db.close().await;
-    watched
+    kept.and(watched)
 }

@@ -44,7 +44,7 @@ use futures::{
 use protocol::chain::ChainId;
 use service::{
     clock::Clock,
-    db::{Alone, Db, Schema},
+    db::{Alone, Db, DbError, Schema},
     http,
 };
 use tokio::{net::TcpListener, sync::Notify};
@@ -71,29 +71,50 @@ const SCHEMA: Schema = Schema { service: "indexer", sqlite: &SQLITE, postgres: &
 async fn open(config: &Config, clock: &dyn Clock) -> Result<(Db, BTreeMap<ChainId, Arc<Chain>>), Error> {
     config.check()?;
     let db = Db::open(&config.database, SCHEMA).await?;
+    let chains = register(&db, config, clock).await?;
+    Ok((db, chains))
+}
+
+async fn register(
+    db: &Db,
+    config: &Config,
+    clock: &dyn Clock,
+) -> Result<BTreeMap<ChainId, Arc<Chain>>, Error> {
     let mut chains = BTreeMap::new();
     for (id, config) in &config.chains {
         let contracts: Vec<_> = config.watched(*id).into_iter().collect();
-        let number = chain::store::register(&db, *id, &contracts, config.start_block, clock.now_ms()).await?;
+        let number = chain::store::register(db, *id, &contracts, config.start_block, clock.now_ms()).await?;
         chains.insert(*id, Arc::new(Chain::new(*id, number, config.clone())?));
     }
-    Ok((db, chains))
+    Ok(chains)
 }
 
 /// How long to wait for whoever had the database before: on PostgreSQL a process that was killed has it a moment longer.
 const ALONE_TRIES: u32 = 20;
 const ALONE_PAUSE: Duration = Duration::from_millis(100);
 
-/// The right to be the only one that works on a database.
-async fn alone(config: &Config, db: &Db) -> Result<Alone, Error> {
-    for _ in 0..ALONE_TRIES {
-        if let Some(alone) = db.alone().await? {
-            return Ok(alone);
+/// A database that this process alone works on.
+struct Own {
+    db: Db,
+    alone: Alone,
+    chains: BTreeMap<ChainId, Arc<Chain>>,
+}
+
+impl Own {
+    /// The same as [`open`] with the right to be the only one, before anything of the database is changed.
+    async fn open(config: &Config, clock: &dyn Clock) -> Result<Self, Error> {
+        config.check()?;
+        for _ in 0..ALONE_TRIES {
+            if let Some((db, alone)) = Db::open_alone(&config.database, SCHEMA).await? {
+                let chains = register(&db, config, clock).await?;
+                return Ok(Self { db, alone, chains });
+            }
+            tokio::time::sleep(ALONE_PAUSE).await;
         }
-        tokio::time::sleep(ALONE_PAUSE).await;
+        let named =
+            config.database.strip_prefix("sqlite:").map(|path| path.split('?').next().unwrap_or(path));
+        Err(Error::InUse { database: named.unwrap_or("the database").to_owned() })
     }
-    let named = config.database.strip_prefix("sqlite:").map(|path| path.split('?').next().unwrap_or(path));
-    Err(Error::InUse { database: named.unwrap_or("the database").to_owned() })
 }
 
 /// Opens a database that is there, without changing anything of it, and refuses one of other chains than the configuration
@@ -112,7 +133,8 @@ async fn open_existing(config: &Config) -> Result<Db, Error> {
 /// of one holds up no other.
 ///
 /// # Errors
-/// The configuration or the database cannot be used, or the listener fails. Trouble with a chain's nodes ends nothing:
+/// The configuration or the database cannot be used, the session that has it for this process alone ends, or the listener
+/// fails. Trouble with a chain's nodes ends nothing:
 /// it is in `/status`.
 pub async fn run(
     config: Config,
@@ -121,8 +143,8 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     service::telemetry::metrics();
-    let (db, chains) = open(&config, &*clock).await?;
-    let alone = alone(&config, &db).await?;
+    let Own { db, alone, chains } = Own::open(&config, &*clock).await?;
+    feed::store::begin_run(&db).await?;
     let told = {
         let mut reader = db.reader().acquire().await?;
         for (_, chain) in chain::store::chains(&mut reader).await? {
@@ -145,10 +167,23 @@ pub async fn run(
         stop.cancel();
         served
     };
-    let (_, _, served) = tokio::join!(following, delivering, serve);
+    let watch = until_lost(&db, &stop);
+    let (_, _, served, kept) = tokio::join!(following, delivering, serve, watch);
     alone.give_up().await;
     db.close().await;
-    Ok(served?)
+    served?;
+    kept
+}
+
+/// Stops everything when the database is not this process's any more.
+async fn until_lost(db: &Db, stop: &CancellationToken) -> Result<(), Error> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        () = db.lost() => {
+            stop.cancel();
+            Err(DbError::Lost.into())
+        }
+    }
 }
 
 /// Follows every chain until what is shared stops.

@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Error,
+    Error, Own,
     bulk::ROWS_MAX,
     chain::store::chains,
     columns::{Columns, address_of, damaged_bytes, int, topics_of, transaction_of},
@@ -43,8 +43,7 @@ pub async fn reindex(
     clock: &dyn Clock,
     mut progress: impl FnMut(Progress),
 ) -> Result<Reindexed, Error> {
-    let (db, _) = crate::open(config, clock).await?;
-    let alone = crate::alone(config, &db).await?;
+    let Own { db, alone, .. } = Own::open(config, clock).await?;
     let now = clock.now_ms();
     let mut write = db.begin().await?;
     let on = write.on();

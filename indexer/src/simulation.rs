@@ -22,6 +22,7 @@ impl Engine {
     /// The configuration or the database cannot be used.
     pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let (db, chains) = crate::open(config, &*clock).await?;
+        feed::store::begin_run(&db).await?;
         let told = feed::store::last_seq(&mut *db.reader().acquire().await?).await?;
         let shared = Shared::new(db, chains, clock, CancellationToken::new(), told);
         let follower = |chain| Follower::new(shared.clone(), chain, Arc::new(Notify::new()));

@@ -1,7 +1,8 @@
 //! How far the relayer has read the lists of others: the indexer's feed and the hub's intents.
 //!
-//! A cursor moves in the transaction that makes what it stands for durable. Beside the position it keeps an anchor, the
-//! entry that stood there, so that a list that was begun anew (its database lost) is told from one that has nothing new.
+//! A cursor moves in the transaction that makes what it stands for durable. Beside the position it keeps an anchor, of the feed
+//! who told the entry there and of intents what stood there, so that a list that was begun anew (its database lost) is told from
+//! one that has nothing new.
 
 use service::db::Write;
 use sqlx::AnyPool;
@@ -13,7 +14,7 @@ use crate::{error::Error, lease::Lease};
 pub struct Cursor {
     /// The last `seq` that was dealt with; 0 before the first.
     pub position: u64,
-    /// What stood there; empty where that is not known.
+    /// What tells the entry there from any other; empty where that is not known.
     pub anchor: String,
     /// How often the list was found begun anew.
     pub restarts: u64,
@@ -98,19 +99,24 @@ pub async fn check(
     if cursor.holds(found.as_ref().map(|(seq, anchor)| (*seq, anchor.as_str()))) {
         return Ok(cursor);
     }
-    tracing::error!(
-        list = name,
-        position = cursor.position,
-        expected = cursor.anchor,
-        ?found,
-        "the list was begun anew (its database was lost or replaced); reading it from the start"
-    );
-    metrics::counter!("relayer_list_restarts_total", "list" => name).increment(1);
-    let cursor = cursor.from_the_start();
+    let cursor = begun_anew(name, &cursor);
     let mut write = lease.begin().await?;
     store(&mut write, name, &cursor, now_ms).await?;
     write.commit().await?;
     Ok(cursor)
+}
+
+/// Says that a list was begun anew, and answers the cursor before its first entry.
+#[must_use]
+pub fn begun_anew(name: &'static str, cursor: &Cursor) -> Cursor {
+    tracing::error!(
+        list = name,
+        position = cursor.position,
+        anchor = cursor.anchor,
+        "the list was begun anew (its database was lost or replaced); reading it from the start"
+    );
+    metrics::counter!("relayer_list_restarts_total", "list" => name).increment(1);
+    cursor.from_the_start()
 }
 
 #[cfg(test)]

@@ -98,6 +98,8 @@ pub enum PeerError {
     RefusesContent {
         /// `hub` or `indexer`.
         peer: &'static str,
+        /// The `rule` of the problem details, where the answer is 409 (Conflict).
+        conflict: Option<String>,
         /// Status and detail.
         reason: String,
     },
@@ -202,19 +204,23 @@ impl Peer {
             Verdict::Taken => Ok(body),
             Verdict::Later => Err(PeerError::Away { peer, reason: reason() }),
             Verdict::RefusesSender => Err(PeerError::RefusesSender { peer, reason: reason() }),
-            Verdict::RefusesContent => Err(PeerError::RefusesContent { peer, reason: reason() }),
+            Verdict::RefusesContent => {
+                let conflict = (status == StatusCode::CONFLICT).then(|| member(&body, "rule")).flatten();
+                Err(PeerError::RefusesContent { peer, conflict, reason: reason() })
+            }
         }
     }
 }
 
-/// The `detail` of problem details (RFC 9457), or the beginning of the body.
+/// A text of problem details (RFC 9457), at most 300 characters.
+fn member(body: &[u8], name: &str) -> Option<String> {
+    let problem = serde_json::from_slice::<serde_json::Value>(body).ok()?;
+    Some(problem.get(name)?.as_str()?.chars().take(300).collect())
+}
+
+/// The `detail` of problem details, or the beginning of the body.
 fn detail(body: &[u8]) -> String {
-    let whole = serde_json::from_slice::<serde_json::Value>(body).ok();
-    let text = whole.as_ref().and_then(|problem| problem.get("detail")).and_then(|detail| detail.as_str());
-    text.map_or_else(
-        || String::from_utf8_lossy(body).chars().take(300).collect(),
-        |t| t.chars().take(300).collect(),
-    )
+    member(body, "detail").unwrap_or_else(|| String::from_utf8_lossy(body).chars().take(300).collect())
 }
 
 fn chain_of(error: &dyn std::error::Error) -> String {

@@ -20,18 +20,22 @@ CREATE TABLE purchases (
 CREATE INDEX purchases_buyer ON purchases (buyer, seq);
 CREATE INDEX purchases_seller ON purchases (seller, seq);
 
+-- What the hub holds of each event about one of its deals; `seq` is the record's place in the log that told it last.
 CREATE TABLE chain_events (
     event TEXT PRIMARY KEY,
     deal TEXT NOT NULL,
     finality TEXT NOT NULL,
-    feed_seq INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
     body TEXT NOT NULL
 ) STRICT;
 CREATE INDEX chain_events_deal ON chain_events (deal);
+CREATE INDEX chain_events_unsettled ON chain_events (seq) WHERE finality IN ('seen', 'safe');
 
--- How far a relayer has brought each chain's feed. No record says it: it stands for what the log has.
+-- How far a relayer has brought each chain's feed, and how many of its deliveries something was kept of. No record says it: it
+-- stands for what the log has.
 CREATE TABLE brought (
     chain TEXT PRIMARY KEY,
+    deliveries INTEGER NOT NULL,
     feed TEXT NOT NULL,
     seq INTEGER NOT NULL
 ) STRICT;

@@ -6,7 +6,7 @@
 
 use axum::http::StatusCode;
 use protocol::{
-    chain::event_id,
+    chain::{ChainId, event_id},
     wire::feed::{Brought, ChainEvent, Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
 };
 use service::{db::Write, http::Problem};
@@ -41,7 +41,20 @@ fn refused(status: StatusCode, rule: &str, detail: String) -> Error {
 /// An entry that the hub's indexer does not confirm: 425 when the event is not that settled yet, 409 when it does not
 /// know the event, 422 when it says otherwise.
 pub(super) async fn deliver(hub: &Hub, delivery: &Delivery) -> Result<DeliveryReceipt, Error> {
+    // One that its sender gave up may still be under way.
+    let _turn = hub.deliveries.lock().await;
     let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0, has: None };
+    if let Some(told) = &delivery.brought {
+        let has = store::brought(&mut *hub.db.reader().acquire().await?, told.chain).await?;
+        receipt.has = Some(has);
+        if has.deliveries < told.deliveries {
+            tracing::error!(
+                chain = %told.chain, has = has.deliveries, brought = told.deliveries,
+                "the relayer brought more of the feed than this database has"
+            );
+            return Ok(receipt);
+        }
+    }
     for entry in &delivery.entries {
         let count = match take(hub, entry).await? {
             Taken::New => &mut receipt.applied,
@@ -50,29 +63,59 @@ pub(super) async fn deliver(hub: &Hub, delivery: &Delivery) -> Result<DeliveryRe
         };
         *count = count.saturating_add(1);
     }
-    if let Some(told) = &delivery.brought {
-        receipt.has = Some(brought(hub, told).await?);
+    if let (Some(told), Some(has)) = (&delivery.brought, &mut receipt.has)
+        && !delivery.entries.is_empty()
+    {
+        let ours = receipt.applied > 0 || receipt.duplicates > 0;
+        *has = brought(hub, told, *has, ours).await?;
     }
     Ok(receipt)
 }
 
-/// Keeps how far the relayer brought a feed, unless this database lacks what the relayer goes on from; answers how far
-/// this database has it.
-async fn brought(hub: &Hub, told: &Brought) -> Result<u64, Error> {
-    let has = store::brought(&mut *hub.db.reader().acquire().await?, told.chain, told.feed).await?;
-    if has < told.after {
-        tracing::error!(
-            chain = %told.chain, has, brought = told.after,
-            "the relayer had brought more of the feed than this database has"
-        );
+/// Keeps, after all of it was taken, that a delivery was: whoever has this has the rest. Those about this hub are counted, so that
+/// a database that was put back is behind what the relayer knows, also where an entry is refused and `through` stands still.
+async fn brought(hub: &Hub, told: &Brought, has: Brought, ours: bool) -> Result<Brought, Error> {
+    let goes_on = has.feed == told.feed && has.through <= told.through;
+    if !ours && goes_on && has.through == told.through {
         return Ok(has);
     }
-    if has != told.through {
-        let mut write = hub.db.begin().await?;
-        store::bring(write.on(), told).await?;
-        write.commit().await?;
+    if has.through > 0 && !goes_on {
+        let_go(hub, told.chain).await?;
     }
-    Ok(told.through)
+    let has = Brought { deliveries: has.deliveries.saturating_add(1), ..*told };
+    let mut write = hub.db.begin().await?;
+    store::bring(write.on(), &has).await?;
+    write.commit().await?;
+    Ok(has)
+}
+
+/// Takes back what is not final and unknown to the indexer, whose feed may be another one: it would never be told as retracted.
+/// What happened all the same is told again.
+async fn let_go(hub: &Hub, chain: ChainId) -> Result<(), Error> {
+    let unsettled = store::unsettled(&mut *hub.db.reader().acquire().await?).await?;
+    for event in unsettled.into_iter().filter(|event| event.chain() == chain) {
+        let indexed = hub.indexers.event(chain, event.id).await?;
+        if indexed.is_some_and(|entry| entry.finality != Finality::Retracted) {
+            continue;
+        }
+        let purchase = ours(&mut *hub.db.reader().acquire().await?, &event).await?;
+        if let Some(purchase) = purchase {
+            tracing::warn!(event = %event.id, purchase = %purchase.id, "an event is unknown to another feed");
+            // Of no feed: it has no place there.
+            record(hub, &purchase, &FeedEntry { seq: 0, finality: Finality::Retracted, event }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Says on record what was told of an event of a purchase.
+async fn record(hub: &Hub, purchase: &Purchase, entry: &FeedEntry) -> Result<(), Error> {
+    let body = serde_json::to_value(recordable(entry)).map_err(store::corrupt)?;
+    let now = Stamp::from_ms(hub.clock.now_ms());
+    let draft = Draft::new("chain-event@1", Some(hub.account), now, body)
+        .about(purchase.id)
+        .only_for(purchase.parties());
+    say(hub, &draft).await.map(drop)
 }
 
 /// What an entry was to the hub.
@@ -86,7 +129,6 @@ enum Taken {
 
 async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
     let event = &entry.event;
-    let telling = (entry.finality, entry.seq);
     let (purchase, held) = {
         let mut on = hub.db.reader().acquire().await?;
         (ours(&mut on, event).await?, store::told(&mut on, event.id).await?)
@@ -94,8 +136,8 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
     let Some(purchase) = purchase else { return Ok(Taken::Foreign) };
     // An operator let the indexer go on past what was final: that is on record, and for people to deal with. Nothing that the
     // final event brought about is undone by itself.
-    let undone = held.is_some_and(|held| model::undoes(held, telling));
-    if !undone && !model::supersedes(held, telling) {
+    let undone = held.is_some_and(|held| model::undoes(held, entry.finality));
+    if !undone && !model::supersedes(held, entry.finality) {
         return Ok(Taken::Known);
     }
     let id = event.id;
@@ -127,12 +169,7 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
         tracing::error!(event = %id, purchase = %purchase.id, "a final event left the chain");
         metrics::counter!("hub_final_retracted_total", "chain" => event.chain().to_string()).increment(1);
     }
-    let body = serde_json::to_value(recordable(entry)).map_err(store::corrupt)?;
-    let now = Stamp::from_ms(hub.clock.now_ms());
-    let draft = Draft::new("chain-event@1", Some(hub.account), now, body)
-        .about(purchase.id)
-        .only_for(purchase.parties());
-    say(hub, &draft).await?;
+    record(hub, &purchase, entry).await?;
     Ok(Taken::New)
 }
 
@@ -162,8 +199,8 @@ pub(super) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<(), 
         return Err(store::corrupt(format_args!("chain-event about {about}, which is no purchase")));
     };
     let held = store::told(on, entry.event.id).await?;
-    if model::supersedes(held, (entry.finality, entry.seq)) {
-        store::keep(on, purchase.deal, &entry).await?;
+    if model::supersedes(held, entry.finality) {
+        store::keep(on, purchase.deal, &entry, accepted.seq).await?;
         refold(on, &mut purchase, accepted.received_at).await?;
     }
     Ok(())

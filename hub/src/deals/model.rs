@@ -438,16 +438,18 @@ pub fn compare(delivered: &FeedEntry, indexed: &FeedEntry) -> Told {
 }
 
 /// Whether a telling takes back what was final: it is kept on record and changes nothing.
-pub fn undoes(held: (Finality, u64), told: (Finality, u64)) -> bool {
-    held.0 == Finality::Final && told.0 == Finality::Retracted && told.1 > held.1
+pub fn undoes(held: Finality, told: Finality) -> bool {
+    held == Finality::Final && told == Finality::Retracted
 }
 
-/// Whether a telling changes what the hub holds of an event: `held` is the telling it has, with its place in the feed.
-/// A final telling is never taken back; otherwise the later in the feed counts.
-pub fn supersedes(held: Option<(Finality, u64)>, told: (Finality, u64)) -> bool {
-    match held {
-        None => true,
-        Some((Finality::Final, _)) => false,
-        Some((finality, seq)) => told.0 == Finality::Final || (told.0 != finality && told.1 > seq),
+/// Whether a telling that the indexer confirms ([`compare`]) changes what the hub holds of an event. Levels rise until the event
+/// is taken back, and what is final is never. Places in the feed do not count: those of two feeds, where an indexer's database was
+/// made anew or put back, say nothing of each other.
+pub fn supersedes(held: Option<Finality>, told: Finality) -> bool {
+    use Finality::{Final, Retracted, Safe, Seen};
+    match (held, told) {
+        (None, _) | (Some(Retracted), Seen | Safe | Final) | (Some(Seen | Safe), Final | Retracted) => true,
+        (Some(Seen), told) => told == Safe,
+        (Some(Safe | Final | Retracted), _) => false,
     }
 }

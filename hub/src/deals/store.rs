@@ -238,65 +238,83 @@ pub(super) async fn update(on: &mut AnyConnection, now: &Purchase) -> Result<(),
     Ok(())
 }
 
-/// What the hub holds of an event of one of its deals: how settled, and its place in the feed.
-pub(super) async fn told(on: &mut AnyConnection, event: B256) -> Result<Option<(Finality, u64)>, Error> {
-    let row = sqlx::query("SELECT finality, feed_seq FROM chain_events WHERE event = $1")
+/// How settled an event of one of the hub's deals is to the hub.
+pub(super) async fn told(on: &mut AnyConnection, event: B256) -> Result<Option<Finality>, Error> {
+    let row = sqlx::query("SELECT finality FROM chain_events WHERE event = $1")
         .bind(event.to_string())
         .fetch_optional(on)
         .await?;
-    row.map(|row| {
-        let seq: i64 = row.try_get("feed_seq")?;
-        Ok((finality(&row)?, u64::try_from(seq).map_err(corrupt)?))
-    })
-    .transpose()
+    row.as_ref().map(finality).transpose()
 }
 
-/// Keeps the newest telling of an event of one of the hub's deals.
-pub(super) async fn keep(on: &mut AnyConnection, deal: B256, entry: &FeedEntry) -> Result<(), Error> {
+/// Keeps the newest telling of an event of one of the hub's deals, which has the place `seq` in the log.
+pub(super) async fn keep(
+    on: &mut AnyConnection,
+    deal: B256,
+    entry: &FeedEntry,
+    seq: i64,
+) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO chain_events (event, deal, finality, feed_seq, body) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (event) DO UPDATE SET finality = excluded.finality, feed_seq = excluded.feed_seq",
+        "INSERT INTO chain_events (event, deal, finality, seq, body) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (event) DO UPDATE SET finality = excluded.finality, seq = excluded.seq",
     )
     .bind(entry.event.id.to_string())
     .bind(deal.to_string())
     .bind(finality_name(entry.finality))
-    .bind(i64::try_from(entry.seq).map_err(corrupt)?)
+    .bind(seq)
     .bind(text(&entry.event)?)
     .execute(on)
     .await?;
     Ok(())
 }
 
-/// Up to where a feed of a chain was brought; 0 when it is another one that is known, or none.
-pub(super) async fn brought(on: &mut AnyConnection, chain: ChainId, feed: FeedId) -> Result<u64, Error> {
-    let seq: Option<i64> = sqlx::query_scalar("SELECT seq FROM brought WHERE chain = $1 AND feed = $2")
+/// How far the feed of a chain was brought; zeros where it never was.
+pub(super) async fn brought(on: &mut AnyConnection, chain: ChainId) -> Result<Brought, Error> {
+    let row = sqlx::query("SELECT deliveries, feed, seq FROM brought WHERE chain = $1")
         .bind(chain.to_string())
-        .bind(feed.to_string())
         .fetch_optional(on)
         .await?;
-    u64::try_from(seq.unwrap_or(0)).map_err(corrupt)
+    let Some(row) = row else {
+        return Ok(Brought { chain, deliveries: 0, feed: FeedId::ZERO, through: 0 });
+    };
+    let number = |column| u64::try_from(row.try_get::<i64, _>(column)?).map_err(corrupt);
+    let feed: String = row.try_get("feed")?;
+    Ok(Brought {
+        chain,
+        deliveries: number("deliveries")?,
+        feed: feed.parse().map_err(corrupt)?,
+        through: number("seq")?,
+    })
 }
 
-/// Keeps up to where a chain's feed was brought.
-pub(super) async fn bring(on: &mut AnyConnection, told: &Brought) -> Result<(), Error> {
+/// Keeps how far a chain's feed was brought.
+pub(super) async fn bring(on: &mut AnyConnection, has: &Brought) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO brought (chain, feed, seq) VALUES ($1, $2, $3)
-         ON CONFLICT (chain) DO UPDATE SET feed = excluded.feed, seq = excluded.seq",
+        "INSERT INTO brought (chain, deliveries, feed, seq) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (chain) DO UPDATE SET deliveries = excluded.deliveries, feed = excluded.feed, seq = excluded.seq",
     )
-    .bind(told.chain.to_string())
-    .bind(told.feed.to_string())
-    .bind(i64::try_from(told.through).map_err(corrupt)?)
+    .bind(has.chain.to_string())
+    .bind(i64::try_from(has.deliveries).map_err(corrupt)?)
+    .bind(has.feed.to_string())
+    .bind(i64::try_from(has.through).map_err(corrupt)?)
     .execute(on)
     .await?;
     Ok(())
 }
 
-/// The deal's events with how settled each is, in the order of the feed, without those that were taken back. What is more
+/// The events of all deals that are neither final nor taken back.
+pub(super) async fn unsettled(on: &mut AnyConnection) -> Result<Vec<ChainEvent>, Error> {
+    let query = "SELECT body FROM chain_events WHERE finality IN ('seen', 'safe') ORDER BY seq";
+    let rows = sqlx::query(query).fetch_all(on).await?;
+    rows.iter().map(|row| json(row, "body")).collect()
+}
+
+/// The deal's events with how settled each is, in the order in which they were told, without those that were taken back. What is more
 /// settled comes first, for the feed tells events of a block again as they settle, in their order.
 pub(crate) async fn events(on: &mut AnyConnection, deal: B256) -> Result<Vec<(Finality, ChainEvent)>, Error> {
     let rows = sqlx::query(
         "SELECT finality, body FROM chain_events WHERE deal = $1 AND finality <> 'retracted' \
-             ORDER BY CASE finality WHEN 'final' THEN 0 WHEN 'safe' THEN 1 ELSE 2 END, feed_seq",
+             ORDER BY CASE finality WHEN 'final' THEN 0 WHEN 'safe' THEN 1 ELSE 2 END, seq",
     )
     .bind(deal.to_string())
     .fetch_all(on)

@@ -203,6 +203,11 @@ impl Script {
         entry
     }
 
+    /// The indexer does not know the event any more.
+    pub(crate) fn forgets(&self, event: &ChainEvent) {
+        self.said.lock().unwrap().entries.remove(&event.id);
+    }
+
     /// The contract wallet holds this signature good.
     pub(crate) fn accepts(&self, wallet: Address, hash: B256, signature: &Bytes) {
         self.said.lock().unwrap().accepted.insert((wallet, hash, signature.clone()));
@@ -389,13 +394,13 @@ impl Trade {
         self.hub.ask(request.bearer_auth(RELAYER_KEY).json(&json!({ "entries": entries }))).await
     }
 
-    /// The relayer says how far it brought a feed, with nothing to deliver; answers how far the hub has it.
-    pub(crate) async fn brought(&self, told: &Brought) -> u64 {
+    /// The relayer says how far it brings a feed with an entry, or asks; answers what the hub has.
+    pub(crate) async fn brought(&self, entry: Option<&FeedEntry>, told: &Brought) -> Brought {
         let request = self.hub.request(reqwest::Method::POST, "/v1/chain-events");
-        let delivery = Delivery { entries: Vec::new(), brought: Some(*told) };
+        let delivery = Delivery { entries: entry.cloned().into_iter().collect(), brought: Some(*told) };
         let answer = self.hub.ask(request.bearer_auth(RELAYER_KEY).json(&delivery)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        answer.body["has"].as_str().and_then(|has| has.parse().ok()).expect("how far")
+        serde_json::from_value(answer.body["has"].clone()).expect("how far")
     }
 
     /// An event of the chain is told as final and delivered.

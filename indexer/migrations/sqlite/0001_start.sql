@@ -73,11 +73,13 @@ CREATE INDEX feed_chain ON feed (chain, seq);
 -- What was taken back of each log, which tells how often it was told.
 CREATE INDEX feed_retracted ON feed (log, seq) WHERE finality = 'retracted';
 
--- Which feed this is, made with the database: what counts in it counts in no other.
-CREATE TABLE feed_id (
-    id TEXT NOT NULL PRIMARY KEY
+-- Who told the feed: the processes that worked on this database, each from its first entry on. One that told nothing is
+-- replaced by the next.
+CREATE TABLE runs (
+    first INTEGER NOT NULL PRIMARY KEY,
+    id    TEXT   NOT NULL
 ) STRICT;
-INSERT INTO feed_id (id) SELECT '0x' || lower(hex(randomblob(16)));
+INSERT INTO runs (first, id) SELECT 1, '0x' || lower(hex(randomblob(16)));
 
 -- What the canonical events add up to, by subject. `newest` is the number of the newest log about it, `terms` that of the
 -- log which holds a deal's terms (0 for the rest), `state` all else. Buyer, seller (eight bytes of the account, which others

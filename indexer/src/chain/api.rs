@@ -31,8 +31,8 @@ async fn status(State(shared): State<Shared>) -> Result<Json<IndexerStatus>, Pro
     let mut unfollowed: Vec<ChainId> =
         store::chains(&mut reader).await?.into_iter().map(|(_, id)| id).collect();
     unfollowed.retain(|id| !shared.chains.contains_key(id));
-    let feed_id = feed::store::feed_id(&mut reader).await?;
     let feed = feed::store::last_seq(&mut reader).await?;
+    let feed_id = feed::store::feed_at(&mut reader, feed).await?;
     let deliveries = delivery::status(&mut reader, &shared.deliveries).await?;
     Ok(Json(IndexerStatus { chains, unfollowed, feed_id, feed, deliveries }))
 }

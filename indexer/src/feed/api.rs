@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use protocol::wire::feed::{EventBody, FeedEntry, FeedId, FeedPage, Finality};
 use service::http::{Json, Path, Problem};
+use sqlx::AnyConnection;
 use tokio::time::{Instant, timeout_at};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -49,31 +50,36 @@ pub(super) fn selection(params: &Params) -> Result<Selection, Problem> {
     })
 }
 
-/// Refuses a cursor of another feed, or one beyond the end of this one.
+/// Refuses a cursor at which another feed stood, or one beyond the end of this one. The start of every feed is the same.
 ///
 /// # Errors
-/// 409 by the rule `feed_other` or `feed_end`: whoever has it begins at the start.
-pub(super) fn fits(feed: FeedId, of: Option<FeedId>, after: u64, last: u64) -> Result<(), Problem> {
-    if let Some(of) = of.filter(|of| *of != feed) {
-        let detail =
-            format!("feed is `{of}`, but this one is `{feed}`: it was begun anew, read it from the start");
-        return Err(Problem::conflict(detail).at("feed").by_rule("feed_other"));
-    }
+/// 409 by the rule `feed_other` or `feed_end`: whoever has it begins at the start. The database's own.
+pub(super) async fn fits(on: &mut AnyConnection, of: Option<FeedId>, after: u64) -> Result<(), Problem> {
+    let last = store::last_seq(&mut *on).await?;
     if after > last {
+        let feed = store::feed_at(on, last).await?;
         let detail = format!("after is `{after}`, but the feed `{feed}` ends at {last}: was it begun anew?");
         return Err(Problem::conflict(detail).at("after").by_rule("feed_end"));
+    }
+    let Some(of) = of.filter(|_| after > 0) else { return Ok(()) };
+    let feed = store::feed_at(on, after).await?;
+    if of != feed {
+        let detail = format!(
+            "feed is `{of}`, but entry {after} is of `{feed}`: it was begun anew, read it from the start"
+        );
+        return Err(Problem::conflict(detail).at("feed").by_rule("feed_other"));
     }
     Ok(())
 }
 
 /// What the parameter `feed` must be.
-pub(super) const FEED: &str = "the `feed` of a page: 0x and 32 hexadecimal digits";
+pub(super) const FEED: &str = "the `feed` of the page that `after` is from: 0x and 32 hexadecimal digits";
 
 /// Entries in the order in which they were told; waits for new ones where there are none and `wait` says so.
 #[utoipa::path(get, path = "/v1/feed", tag = "feed",
     params(
         ("after" = Option<u64>, Query, description = "`cursor` of the page before; 0 where it is missing"),
-        ("feed" = Option<String>, Query, description = "`feed` of the page before: another feed refuses"),
+        ("feed" = Option<String>, Query, description = "`feed` of the page before: refused where the feed up to `after` is another one"),
         ("limit" = Option<u32>, Query, description = "1 to 500; 100 where it is missing"),
         ("wait" = Option<u32>, Query, description = "Seconds to wait for an entry, 0 to 25; 0 where it is missing"),
         ("chain" = Option<String>, Query, description = "A CAIP-2 chain: its events alone"),
@@ -83,7 +89,7 @@ pub(super) const FEED: &str = "the `feed` of a page: 0x and 32 hexadecimal digit
     ),
     responses(
         (status = 200, description = "A `FeedPage`: `entries`, and `feed` and `cursor` for the next page", body = Object),
-        (status = 409, description = "`after` is of another feed: rule `feed_other`, or beyond its end: `feed_end`", content_type = "application/problem+json"),
+        (status = 409, description = "The feed up to `after` is another one: rule `feed_other`, or beyond its end: `feed_end`", content_type = "application/problem+json"),
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
     ))]
 async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedPage>, Problem> {
@@ -95,23 +101,19 @@ async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedP
     let wait = params.number("wait", (0, WAIT_MAX_S), 0)?;
     let until = Instant::now().checked_add(Duration::from_secs(wait)).unwrap_or_else(Instant::now);
     let mut told = shared.told.subscribe();
-    let feed = {
-        let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
-        let feed = store::feed_id(&mut reader).await?;
-        fits(feed, of, after, store::last_seq(&mut reader).await?)?;
-        feed
-    };
+    fits(&mut *shared.db.reader().acquire().await.map_err(Error::from)?, of, after).await?;
     loop {
         told.mark_unchanged();
         let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
         let selected = select(&mut reader, after, limit, &selection).await?;
-        drop(reader);
         // Who asks for everything of a chain goes on after an entry, by which it knows the feed again.
         let cursor = if selection.picks() {
             selected.cursor
         } else {
             selected.entries.last().map_or(after, |entry| entry.seq)
         };
+        let feed = store::feed_at(&mut reader, cursor).await?;
+        drop(reader);
         if !selected.entries.is_empty() || Instant::now() >= until {
             return Ok(Json(FeedPage { feed, entries: selected.entries, cursor }));
         }

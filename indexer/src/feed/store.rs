@@ -5,6 +5,7 @@ use protocol::{
     chain::{AccountId, ChainId, TransactionId, event_id},
     wire::feed::{ChainEvent, FeedEntry, FeedId, Finality},
 };
+use service::db::{Db, Engine};
 use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
@@ -34,9 +35,29 @@ pub(crate) const fn index_of(place: u64) -> u64 {
     place & 0xffff_ffff
 }
 
-/// Which feed this database has.
-pub(crate) async fn feed_id(on: &mut AnyConnection) -> Result<FeedId, Error> {
-    sqlx::query("SELECT id FROM feed_id").fetch_one(on).await?.parsed("id")
+/// Who told the entry at a position; of 0, the first one.
+pub(crate) async fn feed_at(on: &mut AnyConnection, seq: u64) -> Result<FeedId, Error> {
+    let run = sqlx::query("SELECT id FROM runs WHERE first <= $1 ORDER BY first DESC LIMIT 1");
+    run.bind(int(seq.max(1))).fetch_one(on).await?.parsed("id")
+}
+
+/// What is told from now on is told by a process of its own. So a database that was put back from a backup, and tells other
+/// things at the same places, has another feed from there on.
+pub(crate) async fn begin_run(db: &Db) -> Result<(), Error> {
+    let insert = match db.engine() {
+        Engine::Sqlite => {
+            "INSERT INTO runs (first, id) VALUES ($1, '0x' || lower(hex(randomblob(16)))) \
+             ON CONFLICT (first) DO UPDATE SET id = excluded.id"
+        }
+        Engine::Postgres => {
+            "INSERT INTO runs (first, id) VALUES ($1, '0x' || replace(gen_random_uuid()::text, '-', '')) \
+             ON CONFLICT (first) DO UPDATE SET id = excluded.id"
+        }
+    };
+    let mut write = db.begin().await?;
+    let first = last_seq(write.on()).await?.saturating_add(1);
+    sqlx::query(insert).bind(int(first)).execute(write.on()).await?;
+    Ok(write.commit().await?)
 }
 
 /// How often an event was told at the level of an entry, up to that entry: a telling of a level ends with the retraction

@@ -40,11 +40,11 @@ const SLOW_MAX: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const PAGE: u64 = 64;
 
-/// Entries as they are told, each with `<feed>/<seq>` as id and itself as data, after `Last-Event-ID` or `after`.
+/// Entries as they are told, each with `<feed>/<seq>` as id (`feed` says who told it) and itself as data, after `Last-Event-ID` or `after`.
 #[utoipa::path(get, path = "/v1/feed/stream", tag = "feed",
     params(
         ("after" = Option<u64>, Query, description = "The entry to go on after; 0 where it is missing. `Last-Event-ID` goes before it"),
-        ("feed" = Option<String>, Query, description = "`feed` of a page: another feed refuses"),
+        ("feed" = Option<String>, Query, description = "`feed` of the page that `after` is from: refused where the feed up to there is another one"),
         ("chain" = Option<String>, Query, description = "A CAIP-2 chain: its events alone"),
         ("finality" = Option<String>, Query, description = "seen, safe or final: from this level on, with the retractions of what was told at it"),
         ("event" = Option<String>, Query, description = "Names of events, separated by commas"),
@@ -53,7 +53,7 @@ const PAGE: u64 = 64;
     ),
     responses(
         (status = 200, description = "Server-sent events; each one's data is a `FeedEntry`", content_type = "text/event-stream", body = String),
-        (status = 409, description = "The entry is of another feed: rule `feed_other`, or beyond its end: `feed_end`", content_type = "application/problem+json"),
+        (status = 409, description = "The feed up to the entry is another one: rule `feed_other`, or beyond its end: `feed_end`", content_type = "application/problem+json"),
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
         (status = 503, description = "Too many streams are open", content_type = "application/problem+json"),
     ))]
@@ -69,12 +69,7 @@ async fn stream(
         Some(value) => last_id(&String::from_utf8_lossy(value.as_bytes()))?,
         None => (params.parsed("feed", FEED)?, asked),
     };
-    let feed = {
-        let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
-        let feed = store::feed_id(&mut reader).await?;
-        fits(feed, of, after, store::last_seq(&mut reader).await?)?;
-        feed
-    };
+    fits(&mut *shared.db.reader().acquire().await.map_err(Error::from)?, of, after).await?;
     let place = shared
         .streams
         .clone()
@@ -92,7 +87,7 @@ async fn stream(
         let entry = receiver.recv().await?;
         Some((entry, receiver))
     });
-    let events = events.map(move |entry: FeedEntry| {
+    let events = events.map(|(feed, entry): (FeedId, FeedEntry)| {
         // An entry is always JSON; a line that is not would only be left out.
         let data = serde_json::to_string(&entry).unwrap_or_default();
         Ok::<_, Infallible>(Event::default().id(format!("{feed}/{}", entry.seq)).data(data))
@@ -119,7 +114,7 @@ struct Tail {
     after: u64,
     /// How long the reader may take nothing.
     patience: Duration,
-    sender: mpsc::Sender<FeedEntry>,
+    sender: mpsc::Sender<(FeedId, FeedEntry)>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -130,8 +125,12 @@ impl Tail {
             self.told.mark_unchanged();
             let mut reader = self.shared.db.reader().acquire().await?;
             let selected = select(&mut reader, self.after, PAGE, &self.selection).await?;
-            drop(reader);
+            let mut entries = Vec::with_capacity(selected.entries.len());
             for entry in selected.entries {
+                entries.push((store::feed_at(&mut reader, entry.seq).await?, entry));
+            }
+            drop(reader);
+            for entry in entries {
                 tokio::select! {
                     () = self.shared.stop.cancelled() => return Ok(()),
                     taken = timeout(self.patience, self.sender.send(entry)) => match taken {

@@ -1,5 +1,5 @@
 //! `ETag`: what is told of deals, cases and pools changes with the feed and with a re-index and with nothing else, so the
-//! feed's id, its end and the newest re-index name the state of all of it.
+//! feed's end, who told it and the newest re-index name the state of all of it.
 
 use axum::{
     extract::{Request, State},
@@ -32,7 +32,7 @@ pub(crate) async fn tagged(
     let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
     let (seq, told_at) = feed::store::end(&mut reader).await?;
     let reindexed_at = reindex::stamp(&mut reader).await?;
-    let feed = feed::store::feed_id(&mut reader).await?;
+    let feed = feed::store::feed_at(&mut reader, seq).await?;
     drop(reader);
     let tag = format!("W/\"{feed}-{seq}-{told_at}-{reindexed_at}\"");
     let known = matches(request.headers(), &tag);

@@ -1,6 +1,6 @@
 //! The indexer's feed: every event of the watched contracts, told again whenever its finality changes.
 //!
-//! `GET /v1/feed?after=<seq>&limit=<1..500>&wait=<0..25 s>&chain=<CAIP-2>&finality=<seen|safe|final>` answers a [`FeedPage`]; `GET /v1/events/{id}` answers one
+//! `GET /v1/feed?after=<seq>&limit=<1..500>&wait=<0..25 s>&feed=<id>&chain=<CAIP-2>&finality=<seen|safe|final>` answers a [`FeedPage`]; `GET /v1/events/{id}` answers one
 //! [`FeedEntry`], the latest about that event.
 
 use alloy::primitives::B256;
@@ -28,13 +28,15 @@ pub enum Finality {
     Retracted,
 }
 
-/// What tells the feed of one database from that of any other: 16 random bytes.
+/// Who told an entry: 16 random bytes, made whenever a process begins to work on an indexer's database. Where the entry at a
+/// position has the id that it had before, the feed up to there is the one that it was. It is another one in a database that
+/// was made anew, or was put back from a backup and told on.
 pub type FeedId = alloy::primitives::FixedBytes<16>;
 
 /// A page of the feed in order of `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedPage {
-    /// Which feed it is of: `seq` counts in this one alone. Made with the indexer's database.
+    /// Who told the entry at `cursor`: goes with it, for `seq` alone does not say of which feed it is.
     pub feed: FeedId,
     /// Entries with `seq` above the asked cursor, ascending.
     pub entries: Vec<FeedEntry>,
@@ -386,26 +388,27 @@ pub struct RuleBook {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
-    /// What happened, in feed order; nothing, to ask how far the hub is.
+    /// What happened, in feed order; nothing, to ask what the hub has.
     pub entries: Vec<FeedEntry>,
-    /// How far the relayer had brought the feed before this, for the hub to keep.
+    /// How far the feed is brought with this, for the hub to keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brought: Option<Brought>,
 }
 
-/// How far a relayer has brought a chain's feed to the hub.
+/// How far a relayer has brought a chain's feed to the hub: what the relayer says, and what the hub has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Brought {
     /// The chain whose entries are told.
     pub chain: ChainId,
-    /// The feed that `after` and `through` count in.
-    pub feed: FeedId,
-    /// What the hub kept before, as far as the relayer knows. A hub that keeps less has lost something since (it was put
-    /// back from a backup) and keeps what it has.
+    /// Deliveries that the hub kept something of: as far as the relayer knows, before this one; in the answer, with this one. A
+    /// hub that counts fewer than the relayer knows of has lost some (it was put back from a backup), and takes nothing.
     #[serde(with = "dec")]
-    pub after: u64,
-    /// The hub has taken every entry up to here.
+    pub deliveries: u64,
+    /// `feed` of the page that the delivery is from.
+    pub feed: FeedId,
+    /// The hub has every entry up to here: what the relayer says comes true with the delivery. Where an entry is refused it stays
+    /// before that.
     #[serde(with = "dec")]
     pub through: u64,
 }
@@ -417,9 +420,9 @@ pub struct DeliveryReceipt {
     pub applied: u32,
     /// Entries it already had.
     pub duplicates: u32,
-    /// Up to where it has the feed of [`Delivery::brought`]; below `through` where it has lost something.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "dec::optional")]
-    pub has: Option<u64>,
+    /// What it has of the feed of the chain of [`Delivery::brought`]; zeros where it has nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has: Option<Brought>,
 }
 
 /// `POST /v1/call` of the indexer: a read-only call of a contract at the chain's latest block.

@@ -302,7 +302,7 @@ pub struct IndexerStatus {
     pub chains: Vec<ChainStatus>,
     /// Chains that the database has rows of and the configuration does not name any more.
     pub unfollowed: Vec<ChainId>,
-    /// Which feed its database has.
+    /// Who told the newest entry: the `feed` that goes with that position.
     pub feed_id: FeedId,
     /// The newest entry of the feed; 0 when there is none.
     #[serde(with = "dec")]

@@ -15,7 +15,7 @@ use service::{clock::Clock, db::Db, failpoint};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    model::{ENTRIES_MAX, anchor, lane, part, portions, through},
+    model::{ENTRIES_MAX, lane, part, portions, through},
     store,
 };
 use crate::{
@@ -30,14 +30,14 @@ use crate::{
 const TASK: &str = "bridge";
 /// The alarm of refused entries, which stays while deliveries of others succeed.
 const REFUSED: &str = "refused entries";
-/// The cursor's name.
+/// The cursor's name; its anchor is `feed` of the page that it is from.
 const FEED: &str = "feed";
-/// The name of what the hub said last that it has; its anchor is the feed's id.
+/// The name of how many deliveries the hub said that it counts.
 const HUB: &str = "hub";
 /// How long the indexer may keep a request open.
 const WAIT: Duration = Duration::from_secs(20);
-/// How often the feed is looked at for having been begun anew, and the hub for having lost something.
-const ANCHOR_EVERY_MS: i64 = 30_000;
+/// How often the hub is asked whether it has lost something, beside every delivery.
+const ASK_EVERY_MS: i64 = 30_000;
 
 /// How far the bridge is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -69,15 +69,15 @@ pub struct Bridge {
 }
 
 enum Offer {
-    /// With how far the hub says that it has the feed, where it was asked.
-    Taken(Option<u64>),
+    /// With what the hub says that it has of the feed, where it was asked.
+    Taken(Option<Brought>),
     Refused(String),
 }
 
 impl Bridge {
     /// Works until `stop`.
     pub async fn run(&self, lease: &Lease, stop: &CancellationToken) {
-        let mut round = Round { bridge: self, lease, checked_ms: None, patient: false };
+        let mut round = Round { bridge: self, lease, asked_ms: None, counts: true, patient: false };
         let mut failures = 0_u32;
         loop {
             let result = tokio::select! {
@@ -91,7 +91,7 @@ impl Bridge {
                 }
                 Err(error) => {
                     failures = failures.saturating_add(1);
-                    round.checked_ms = None;
+                    round.asked_ms = None;
                     self.behind();
                     self.alarms.raise(TASK, error.to_string(), self.clock.now_ms());
                     tokio::select! {
@@ -107,7 +107,7 @@ impl Bridge {
     /// One look at the feed, without waiting for it, and the delivery of what is there.
     #[cfg(feature = "simulation")]
     pub async fn round(&self, lease: &Lease) -> Result<(), Error> {
-        Round { bridge: self, lease, checked_ms: None, patient: false }.once().await
+        Round { bridge: self, lease, asked_ms: None, counts: true, patient: false }.once().await
     }
 
     fn behind(&self) {
@@ -125,13 +125,24 @@ impl Bridge {
         }
     }
 
-    async fn page(&self, after: u64, limit: usize, wait: Duration) -> Result<FeedPage, PeerError> {
-        let chain = self.chain;
-        let path = format!("/v1/feed?chain={chain}&after={after}&limit={limit}&wait={}", wait.as_secs());
-        self.indexer.get(&path, wait).await
+    /// What follows upon a cursor; none where the feed is another one than the cursor's.
+    async fn page(&self, cursor: &Cursor, wait: Duration) -> Result<Option<FeedPage>, PeerError> {
+        let (chain, after, wait_s) = (self.chain, cursor.position, wait.as_secs());
+        let mut path = format!("/v1/feed?chain={chain}&after={after}&limit={ENTRIES_MAX}&wait={wait_s}");
+        if !cursor.anchor.is_empty() {
+            path = format!("{path}&feed={}", cursor.anchor);
+        }
+        match self.indexer.get(&path, wait).await {
+            Err(PeerError::RefusesContent { conflict: Some(rule), .. })
+                if rule == "feed_other" || rule == "feed_end" =>
+            {
+                Ok(None)
+            }
+            page => page.map(Some),
+        }
     }
 
-    /// Offers entries to the hub, and tells it how far the feed was brought before.
+    /// Offers entries to the hub, and tells it how far the feed is brought with them.
     async fn offer(&self, entries: Vec<FeedEntry>, brought: Option<Brought>) -> Result<Offer, Error> {
         let delivery = Delivery { entries, brought };
         failpoint::pass(&["relayer.delivery.before"]);
@@ -149,38 +160,85 @@ impl Bridge {
     }
 }
 
-/// What [`HUB`] holds: up to where the hub has a feed.
-fn kept_by_hub(feed: FeedId, position: u64) -> Cursor {
-    Cursor { position, anchor: feed.to_string(), restarts: 0 }
-}
-
 struct Round<'a> {
     bridge: &'a Bridge,
     lease: &'a Lease,
-    checked_ms: Option<i64>,
+    /// When the hub was asked last, in Unix milliseconds.
+    asked_ms: Option<i64>,
+    /// Whether the hub said, when it was asked last, what it has: an older one cannot.
+    counts: bool,
     /// The first poll does not wait, so that the state is known soon after the start.
     patient: bool,
+}
+
+/// The page that is being delivered, and what came of it.
+struct Brings {
+    feed: FeedId,
+    /// Deliveries that the hub counts.
+    deliveries: u64,
+    /// The first entry that waits, of this page or of those before.
+    lowest: Option<u64>,
+    /// Lanes that are held.
+    held: BTreeSet<String>,
+    /// Entries that wait behind a refused one.
+    kept: Vec<FeedEntry>,
+    /// Refused entries and why.
+    refused: Vec<(FeedEntry, String)>,
+}
+
+impl Brings {
+    fn keep(&mut self, entries: impl IntoIterator<Item = FeedEntry>) {
+        for entry in entries {
+            self.lowest = Some(self.lowest.map_or(entry.seq, |lowest| lowest.min(entry.seq)));
+            self.kept.push(entry);
+        }
+    }
+
+    fn refuse(&mut self, entry: FeedEntry, reason: String) {
+        self.lowest = Some(self.lowest.map_or(entry.seq, |lowest| lowest.min(entry.seq)));
+        self.held.insert(lane(&entry));
+        self.refused.push((entry, reason));
+    }
+}
+
+/// What came of an offer to a hub that counts.
+enum Came {
+    Taken,
+    Refused(String),
+    /// The hub has lost something; this is what it has.
+    Lost(Brought),
 }
 
 impl Round<'_> {
     async fn once(&mut self) -> Result<(), Error> {
         let bridge = self.bridge;
-        let again_ms = self.offer_refused_again().await?;
         let mut cursor = cursor::load(bridge.db.reader(), FEED).await?;
         let now_ms = bridge.clock.now_ms();
-        if self.checked_ms.is_none_or(|checked| now_ms.saturating_sub(checked) >= ANCHOR_EVERY_MS) {
-            cursor = self.check_anchor(cursor).await?;
-            cursor = self.check_hub(cursor).await?;
-            self.checked_ms = Some(now_ms);
+        let due = self.asked_ms.is_none_or(|asked| now_ms.saturating_sub(asked) >= ASK_EVERY_MS);
+        if due && cursor.position > 0 {
+            cursor = self.ask_hub(cursor).await?;
+            self.asked_ms = Some(now_ms);
         }
         bridge.at(&cursor, false);
+        let again_ms = match self.offer_refused_again(&cursor).await? {
+            Ok(again_ms) => again_ms,
+            Err(has) => return self.go_back(&cursor, has).await.map(drop),
+        };
         let wait = match (self.patient, again_ms) {
             (false, _) => Duration::ZERO,
             (true, None) => WAIT,
             (true, Some(at)) => Duration::from_millis(at.saturating_sub(now_ms).try_into().unwrap_or(0))
                 .clamp(Duration::from_secs(1), WAIT),
         };
-        let page = bridge.page(cursor.position, ENTRIES_MAX, wait).await?;
+        let Some(page) = bridge.page(&cursor, wait).await? else {
+            let now_ms = bridge.clock.now_ms();
+            let mut write = self.lease.begin().await?;
+            // What waits comes again, at another place.
+            store::forget_all(&mut write).await?;
+            cursor::store(&mut write, FEED, &cursor::begun_anew(FEED, &cursor), now_ms).await?;
+            write.commit().await?;
+            return self.say_refused().await;
+        };
         self.patient = true;
         in_order(cursor.position, page.entries.iter().map(|entry| entry.seq), page.cursor, "indexer")?;
         if page.entries.is_empty() {
@@ -188,168 +246,179 @@ impl Round<'_> {
             return Ok(());
         }
         bridge.behind();
+        if self.asked_ms.is_none() {
+            // Of nothing there was nothing to ask.
+            let asked = self.ask_hub(cursor.clone()).await?;
+            self.asked_ms = Some(now_ms);
+            if asked != cursor {
+                return Ok(());
+            }
+        }
         let moved = self.deliver(&cursor, page).await?;
         bridge.at(&moved, false);
         Ok(())
     }
 
-    async fn check_anchor(&self, cursor: Cursor) -> Result<Cursor, Error> {
-        let bridge = self.bridge;
-        if cursor.position == 0 {
-            return Ok(cursor);
-        }
-        let found = match bridge.page(cursor.position.saturating_sub(1), 1, Duration::ZERO).await {
-            Ok(page) => page.entries.first().map(|entry| (entry.seq, anchor(page.feed, entry))),
-            // A feed that ends before the cursor.
-            Err(PeerError::RefusesContent { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        cursor::check(self.lease, FEED, cursor, found, bridge.clock.now_ms()).await
-    }
-
-    /// What to tell the hub of a feed: up to where it has taken everything.
-    async fn brought(&self, cursor: &Cursor, feed: FeedId) -> Result<Brought, Error> {
-        let reader = self.bridge.db.reader();
-        let hub = cursor::load(reader, HUB).await?;
-        Ok(Brought {
+    /// Offers entries, the last of which is `last`; to a hub that counts with how far the feed is brought.
+    async fn offer(&self, entries: Vec<FeedEntry>, last: u64, brings: &mut Brings) -> Result<Came, Error> {
+        let told = Brought {
             chain: self.bridge.chain,
-            feed,
-            after: if hub.anchor == feed.to_string() { hub.position } else { 0 },
-            through: through(cursor.position, store::lowest(reader).await?),
-        })
-    }
-
-    /// Asks the hub how far it has the feed, and goes back to there where that is less than it took.
-    async fn check_hub(&self, cursor: Cursor) -> Result<Cursor, Error> {
-        if cursor.position == 0 {
-            return Ok(cursor);
-        }
-        let feed = self.bridge.page(cursor.position, 1, Duration::ZERO).await?.feed;
-        let brought = self.brought(&cursor, feed).await?;
-        match self.bridge.offer(Vec::new(), Some(brought)).await? {
-            Offer::Taken(Some(has)) if has < brought.through => self.go_back(&cursor, feed, has).await,
-            Offer::Taken(_) => {
-                if brought.after != brought.through {
-                    let now_ms = self.bridge.clock.now_ms();
-                    let mut write = self.lease.begin().await?;
-                    cursor::store(&mut write, HUB, &kept_by_hub(feed, brought.through), now_ms).await?;
-                    write.commit().await?;
-                }
-                Ok(cursor)
+            deliveries: brings.deliveries,
+            feed: brings.feed,
+            through: through(last, brings.lowest),
+        };
+        match self.bridge.offer(entries, self.counts.then_some(told)).await? {
+            Offer::Taken(Some(has)) if has.deliveries < told.deliveries => Ok(Came::Lost(has)),
+            Offer::Taken(has) => {
+                brings.deliveries = has.map_or(told.deliveries, |has| has.deliveries);
+                Ok(Came::Taken)
             }
-            Offer::Refused(reason) => Err(PeerError::RefusesContent { peer: "hub", reason }.into()),
+            Offer::Refused(reason) => Ok(Came::Refused(reason)),
         }
     }
 
-    /// Everything after `has` is delivered again, for the hub has lost it; what it has it drops.
-    async fn go_back(&self, cursor: &Cursor, feed: FeedId, has: u64) -> Result<Cursor, Error> {
+    /// Asks the hub what it has, and goes back to there where it counts fewer deliveries than it did. One that cannot say
+    /// is an older one: it is brought everything all the same.
+    async fn ask_hub(&mut self, cursor: Cursor) -> Result<Cursor, Error> {
+        let bridge = self.bridge;
+        let known = cursor::load(bridge.db.reader(), HUB).await?.position;
+        let asked = Brought {
+            chain: bridge.chain,
+            deliveries: known,
+            feed: cursor.anchor.parse().unwrap_or_default(),
+            through: cursor.position,
+        };
+        let has = match bridge.offer(Vec::new(), Some(asked)).await? {
+            Offer::Taken(has) => has,
+            Offer::Refused(reason) => {
+                tracing::debug!(reason, "the hub does not say what it has");
+                None
+            }
+        };
+        if self.counts && has.is_none() {
+            tracing::warn!("the hub does not say what it has of the feed: what it loses will not be noticed");
+        }
+        self.counts = has.is_some();
+        match has {
+            Some(has) if has.deliveries < known => self.go_back(&cursor, has).await,
+            _ => Ok(cursor),
+        }
+    }
+
+    /// Everything that the hub does not have is delivered again, for it has lost something; what it has it drops.
+    async fn go_back(&self, cursor: &Cursor, has: Brought) -> Result<Cursor, Error> {
         tracing::error!(
-            has,
+            has = has.through,
             delivered = cursor.position,
             "the hub lacks what it had taken (is it back from a backup?); delivering it again"
         );
         metrics::counter!("relayer_list_restarts_total", "list" => HUB).increment(1);
-        let (back, now_ms) = (cursor.back_to(has), self.bridge.clock.now_ms());
+        let now_ms = self.bridge.clock.now_ms();
+        let mut back = cursor.back_to(has.through);
+        if has.through > 0 {
+            back.anchor = has.feed.to_string();
+        }
         let mut write = self.lease.begin().await?;
         store::forget_all(&mut write).await?;
         cursor::store(&mut write, FEED, &back, now_ms).await?;
-        cursor::store(&mut write, HUB, &kept_by_hub(feed, has), now_ms).await?;
+        cursor::store(&mut write, HUB, &counted(has.deliveries), now_ms).await?;
         write.commit().await?;
         self.say_refused().await?;
         Ok(back)
     }
 
     async fn deliver(&self, cursor: &Cursor, page: FeedPage) -> Result<Cursor, Error> {
-        let bridge = self.bridge;
-        let moved = match page.entries.last() {
-            Some(last) => cursor.at(last.seq, anchor(page.feed, last)),
-            None => return Ok(cursor.clone()),
+        let reader = self.bridge.db.reader();
+        let moved = cursor.at(page.cursor, page.feed.to_string());
+        let mut brings = Brings {
+            feed: page.feed,
+            deliveries: cursor::load(reader, HUB).await?.position,
+            lowest: store::lowest(reader).await?,
+            held: store::held(reader).await?,
+            kept: Vec::new(),
+            refused: Vec::new(),
         };
-        let feed = page.feed;
-        let mut brought = Some(self.brought(cursor, feed).await?);
-        let mut held = store::held(bridge.db.reader()).await?;
-        let mut hub = None;
-        let (pass, mut kept) = part(page.entries, &held);
-        let mut refused: Vec<(FeedEntry, String)> = Vec::new();
+        let (pass, kept) = part(page.entries, &brings.held);
+        brings.keep(kept);
         for portion in portions(pass, |entry| serde_json::to_vec(entry).map_or(0, |text| text.len())) {
-            let (pass, behind) = part(portion, &held);
-            kept.extend(behind);
-            if pass.is_empty() {
-                continue;
-            }
-            match bridge.offer(pass.clone(), brought).await? {
-                Offer::Taken(has) => {
-                    if let Some(told) = brought.take() {
-                        if let Some(has) = has.filter(|has| *has < told.through) {
-                            return self.go_back(cursor, feed, has).await;
-                        }
-                        hub = Some(kept_by_hub(feed, told.through));
-                    }
-                }
-                Offer::Refused(_) => self.one_by_one(pass, &mut held, &mut kept, &mut refused).await?,
+            let (pass, behind) = part(portion, &brings.held);
+            brings.keep(behind);
+            let Some(last) = pass.last().map(|entry| entry.seq) else { continue };
+            let came = match self.offer(pass.clone(), last, &mut brings).await? {
+                Came::Refused(_) => self.one_by_one(pass, &mut brings).await?,
+                came => came,
+            };
+            if let Came::Lost(has) = came {
+                return self.go_back(cursor, has).await;
             }
         }
-        let now_ms = bridge.clock.now_ms();
+        let now_ms = self.bridge.clock.now_ms();
         let mut write = self.lease.begin().await?;
-        for (entry, reason) in &refused {
+        for (entry, reason) in &brings.refused {
             tracing::error!(seq = entry.seq, event = %entry.event.id, reason, "the hub refuses an entry of the feed");
             metrics::counter!("relayer_entries_refused_total").increment(1);
             store::keep(&mut write, entry, Some(reason), now_ms).await?;
         }
-        kept.sort_by_key(|entry| entry.seq);
-        for entry in &kept {
+        brings.kept.sort_by_key(|entry| entry.seq);
+        for entry in &brings.kept {
             store::keep(&mut write, entry, None, now_ms).await?;
         }
         cursor::store(&mut write, FEED, &moved, now_ms).await?;
-        if let Some(hub) = hub {
-            cursor::store(&mut write, HUB, &hub, now_ms).await?;
-        }
+        cursor::store(&mut write, HUB, &counted(brings.deliveries), now_ms).await?;
         write.commit().await?;
         self.say_refused().await?;
         Ok(moved)
     }
 
     /// Finds the entries that the hub refuses in a portion that it refused as a whole.
-    async fn one_by_one(
-        &self,
-        portion: Vec<FeedEntry>,
-        held: &mut BTreeSet<String>,
-        kept: &mut Vec<FeedEntry>,
-        refused: &mut Vec<(FeedEntry, String)>,
-    ) -> Result<(), Error> {
+    async fn one_by_one(&self, portion: Vec<FeedEntry>, brings: &mut Brings) -> Result<Came, Error> {
         for entry in portion {
-            if held.contains(&lane(&entry)) {
-                kept.push(entry);
+            if brings.held.contains(&lane(&entry)) {
+                brings.keep([entry]);
                 continue;
             }
-            if let Offer::Refused(reason) = self.bridge.offer(vec![entry.clone()], None).await? {
-                held.insert(lane(&entry));
-                refused.push((entry, reason));
+            match self.offer(vec![entry.clone()], entry.seq, brings).await? {
+                Came::Taken => {}
+                Came::Refused(reason) => brings.refuse(entry, reason),
+                lost @ Came::Lost(_) => return Ok(lost),
             }
         }
-        Ok(())
+        Ok(Came::Taken)
     }
 
-    /// Offers the first refused entry of every lane that is due; says when the next one is (Unix milliseconds).
-    async fn offer_refused_again(&self) -> Result<Option<i64>, Error> {
+    /// Offers the first refused entry of every lane that is due; says when the next one is (Unix milliseconds), or what the hub
+    /// has where it has lost something.
+    async fn offer_refused_again(&self, cursor: &Cursor) -> Result<Result<Option<i64>, Brought>, Error> {
         let bridge = self.bridge;
         loop {
             let heads = store::heads(bridge.db.reader()).await?;
             let now_ms = bridge.clock.now_ms();
             let Some(first) = heads.first() else {
                 bridge.alarms.clear(REFUSED);
-                return Ok(None);
+                return Ok(Ok(None));
             };
             if first.next_ms > now_ms {
                 self.say_refused().await?;
-                return Ok(Some(first.next_ms));
+                return Ok(Ok(Some(first.next_ms)));
             }
             for head in heads.iter().filter(|head| head.next_ms <= now_ms) {
-                let offer = bridge.offer(vec![head.entry.clone()], None).await?;
+                let mut brings = Brings {
+                    feed: cursor.anchor.parse().unwrap_or_default(),
+                    deliveries: cursor::load(bridge.db.reader(), HUB).await?.position,
+                    lowest: store::lowest(bridge.db.reader()).await?,
+                    held: BTreeSet::new(),
+                    kept: Vec::new(),
+                    refused: Vec::new(),
+                };
+                let came = self.offer(vec![head.entry.clone()], cursor.position, &mut brings).await?;
                 let mut write = self.lease.begin().await?;
-                match &offer {
-                    Offer::Taken(_) => store::release(&mut write, head.id).await?,
-                    Offer::Refused(reason) => store::refuse_again(&mut write, head, reason, now_ms).await?,
+                match came {
+                    Came::Taken => {
+                        store::release(&mut write, head.id).await?;
+                        cursor::store(&mut write, HUB, &counted(brings.deliveries), now_ms).await?;
+                    }
+                    Came::Refused(reason) => store::refuse_again(&mut write, head, &reason, now_ms).await?,
+                    Came::Lost(has) => return Ok(Err(has)),
                 }
                 write.commit().await?;
             }
@@ -365,4 +434,9 @@ impl Round<'_> {
         }
         Ok(())
     }
+}
+
+/// What [`HUB`] holds.
+fn counted(deliveries: u64) -> Cursor {
+    Cursor { position: deliveries, ..Cursor::default() }
 }

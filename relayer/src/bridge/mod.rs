@@ -4,6 +4,9 @@
 //! by the event's id and finality. A hub that is away is asked for ever, with bounded pauses. An entry that the hub
 //! refuses is kept, said aloud (`/ready` fails) and offered again; the later entries of its lane (its deal) wait behind
 //! it, all others pass.
+//!
+//! Of the indexer the bridge asks for what follows upon an entry of the feed that it knows: in another feed it begins at the
+//! start. The hub counts deliveries: one that counts fewer than it did was put back, and is brought again what it lacks.
 
 mod deliver;
 mod model;
@@ -12,5 +15,5 @@ mod store;
 mod tests;
 
 pub use deliver::{Bridge, Progress};
-pub use model::{anchor, lane};
+pub use model::lane;
 pub use store::{Refused, refused_count};

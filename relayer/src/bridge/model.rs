@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::wire::feed::{EventBody, FeedEntry, FeedId};
+use protocol::wire::feed::{EventBody, FeedEntry};
 
 /// The most entries of one delivery.
 pub const ENTRIES_MAX: usize = 100;
@@ -28,15 +28,10 @@ pub fn lane(entry: &FeedEntry) -> String {
     event.body.deal().map_or_else(|| event.contract.to_string(), |deal| format!("{deal}/{escrow}"))
 }
 
-/// What tells an entry of the feed from any other at its position.
-pub fn anchor(feed: FeedId, entry: &FeedEntry) -> String {
-    format!("{feed}/{}/{:?}", entry.event.id, entry.finality)
-}
-
-/// Up to where the hub has taken everything: `cursor` tells what was delivered or kept, `lowest` is the first that is kept
+/// Up to where the hub has taken everything: `last` tells what was delivered or kept, `lowest` is the first that is kept
 /// and not taken.
-pub fn through(cursor: u64, lowest: Option<u64>) -> u64 {
-    lowest.map_or(cursor, |seq| cursor.min(seq.saturating_sub(1)))
+pub fn through(last: u64, lowest: Option<u64>) -> u64 {
+    lowest.map_or(last, |seq| last.min(seq.saturating_sub(1)))
 }
 
 /// Splits a page into the entries to deliver and those that wait behind a refused one of their lane.

@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use alloy::primitives::{Address, B256};
+use axum::http::StatusCode;
 use proptest::prelude::*;
 use protocol::{
     chain::{AccountId, TransactionId},
@@ -184,6 +185,103 @@ async fn a_feed_begun_anew_is_said_and_delivered_from_the_start() {
         cursor_at(&relayer, 2).await;
         assert_eq!(peers.taken().len(), 6, "{:?}", db.engine);
         assert_eq!(peers.repeated(), 1, "{:?}", db.engine);
+        assert_eq!(relayer.get("/status").await.1["feed"]["restarts"], 1);
+        relayer.stop().await;
+    }
+}
+
+/// The last entries follow at once upon the others, and no more is said to the hub of how far the feed was brought.
+#[tokio::test]
+async fn a_hub_that_lost_its_last_moment_is_brought_that_again() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let clock: Arc<MovedClock> = Arc::default();
+        peers.tell((1..=5).map(|seq| entry(seq, 1)));
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+        cursor_at(&relayer, 5).await;
+        peers.tell((6..=10).map(|seq| entry(seq, 2)));
+        cursor_at(&relayer, 10).await;
+        peers.put_hub_back(5);
+        clock.pass_ms(40_000);
+        peers.tell([entry(11, 3)]);
+        assert_eq!(delivered(&peers, 11).await, (1..=11).collect::<Vec<_>>(), "{:?}", db.engine);
+        assert_eq!(peers.repeated(), 0, "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hub_put_back_while_an_entry_waits_is_brought_all_that_it_lacks() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let clock: Arc<MovedClock> = Arc::default();
+        peers.refuse(entry(2, 9).event.id);
+        peers.tell([entry(1, 1), entry(2, 9), entry(3, 1)]);
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+        cursor_at(&relayer, 3).await;
+        for seq in 4..=8 {
+            peers.tell([entry(seq, 2)]);
+            cursor_at(&relayer, seq).await;
+        }
+        assert_eq!(delivered(&peers, 7).await, [1, 3, 4, 5, 6, 7, 8], "{:?}", db.engine);
+        peers.put_hub_back(4);
+        clock.pass_ms(40_000);
+        peers.tell([entry(9, 2)]);
+        delivered(&peers, 8).await;
+        let taken: BTreeSet<u64> = seqs(&peers.taken()).into_iter().collect();
+        assert_eq!(taken, BTreeSet::from([1, 3, 4, 5, 6, 7, 8, 9]), "{:?}", db.engine);
+        // What was taken at last is lost with its hub's database as well.
+        peers.accept_all();
+        clock.pass_ms(400_000);
+        peers.tell([entry(10, 9)]);
+        delivered(&peers, 10).await;
+        cursor_at(&relayer, 10).await;
+        peers.put_hub_back(8);
+        clock.pass_ms(40_000);
+        peers.tell([entry(11, 1)]);
+        delivered(&peers, 11).await;
+        let taken: BTreeSet<u64> = seqs(&peers.taken()).into_iter().collect();
+        assert_eq!(taken, (1..=11).collect(), "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hub_that_cannot_say_what_it_has_is_brought_everything() {
+    let db = service::db::testing::sqlite();
+    let peers = Peers::start().await;
+    peers.make_hub_old();
+    peers.tell((1..=150).map(|seq| entry(seq, (seq % 7) as u8)));
+    let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), Arc::default()).await;
+    assert_eq!(delivered(&peers, 150).await, (1..=150).collect::<Vec<_>>());
+    cursor_at(&relayer, 150).await;
+    assert_eq!(relayer.get("/status").await.1["feed"]["refused_entries"], 0);
+    relayer.stop().await;
+}
+
+/// A feed that grew past the cursor is another one all the same, and what something before the indexer refuses is none.
+#[tokio::test]
+async fn a_feed_is_begun_anew_by_the_indexers_word_alone() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        peers.tell((1..=5).map(|seq| entry(seq, 1)));
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), Arc::default()).await;
+        cursor_at(&relayer, 5).await;
+        for status in [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::CONFLICT]
+        {
+            peers.refuse_feed(Some(status));
+            if status == StatusCode::PAYLOAD_TOO_LARGE {
+                // Answers the poll that waits.
+                peers.tell([entry(6, 1)]);
+            }
+            relayer.not_ready(&format!("bridge: indexer refuses: {}", status.as_u16())).await;
+        }
+        let (_, status) = relayer.get("/status").await;
+        assert_eq!((&status["feed"]["restarts"], &status["feed"]["cursor"]), (&0.into(), &"6".into()));
+        peers.begin_feed_anew((1..=9).map(|seq| entry(seq, 3)));
+        peers.refuse_feed(None);
+        cursor_at(&relayer, 9).await;
+        assert_eq!(peers.taken().len(), 15, "{:?}", db.engine);
         assert_eq!(relayer.get("/status").await.1["feed"]["restarts"], 1);
         relayer.stop().await;
     }

@@ -16,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use protocol::wire::{
-    feed::{Delivery, DeliveryReceipt, FeedEntry, FeedId, FeedPage, Finality},
+    feed::{Brought, Delivery, DeliveryReceipt, FeedEntry, FeedId, FeedPage, Finality},
     intent::{Intent, IntentPage, ProgressReport},
 };
 use serde::Deserialize;
@@ -31,11 +31,14 @@ struct Sides {
     taken: Vec<FeedEntry>,
     known: HashSet<(B256, Finality)>,
     repeated: usize,
-    /// Up to where the hub has the feed.
-    has: u64,
-    brought_feed: Option<FeedId>,
+    /// What the hub has of the feed, after each delivery, and how many entries it had taken then.
+    has: Vec<(usize, Brought)>,
+    /// The hub is of a version that is not asked what it has.
+    old: bool,
     /// Which feed it is.
     feed: FeedId,
+    /// The indexer answers with this in place of a page.
+    feed_refused: Option<StatusCode>,
     refused: HashSet<B256>,
     away: bool,
     answers_lost: usize,
@@ -65,6 +68,7 @@ struct Asked {
     after: u64,
     limit: usize,
     wait: u64,
+    feed: Option<FeedId>,
 }
 
 impl Peers {
@@ -100,13 +104,23 @@ impl Peers {
         });
     }
 
-    /// The hub is put back to where it had taken the feed up to `seq` alone.
-    pub fn put_hub_back(&self, seq: u64) {
+    /// The hub is put back to where it had taken so many entries.
+    pub fn put_hub_back(&self, count: usize) {
         self.change(|sides| {
-            sides.taken.retain(|entry| entry.seq <= seq);
+            sides.taken.truncate(count);
             sides.known = sides.taken.iter().map(|entry| (entry.event.id, entry.finality)).collect();
-            sides.has = sides.has.min(seq);
+            sides.has.retain(|(taken, _)| *taken <= count);
         });
+    }
+
+    /// The hub is of a version that refuses to be asked what it has.
+    pub fn make_hub_old(&self) {
+        self.change(|sides| sides.old = true);
+    }
+
+    /// The indexer, or what stands before it, answers so in place of a page, or not any more.
+    pub fn refuse_feed(&self, status: Option<StatusCode>) {
+        self.change(|sides| sides.feed_refused = status);
     }
 
     pub fn want(&self, intents: impl IntoIterator<Item = Intent>) {
@@ -185,11 +199,26 @@ async fn page<T: Clone>(
     }
 }
 
-async fn feed(State(served): State<Served>, Query(asked): Query<Asked>) -> Json<FeedPage> {
+async fn feed(State(served): State<Served>, Query(asked): Query<Asked>) -> Response {
     let sides = served.0.clone();
+    {
+        let sides = sides.lock().unwrap();
+        if let Some(status) = sides.feed_refused {
+            return status.into_response();
+        }
+        let rule = match (asked.after, asked.feed) {
+            (0, _) => None,
+            (after, _) if sides.entries.last().is_none_or(|last| after > last.seq) => Some("feed_end"),
+            (_, feed) if feed.is_some_and(|feed| feed != sides.feed) => Some("feed_other"),
+            _ => None,
+        };
+        if let Some(rule) = rule {
+            return (StatusCode::CONFLICT, Json(serde_json::json!({ "rule": rule }))).into_response();
+        }
+    }
     let (entries, cursor) = page(served, asked, |sides| &sides.entries, |entry| entry.seq).await;
     let feed = sides.lock().unwrap().feed;
-    Json(FeedPage { feed, entries, cursor })
+    Json(FeedPage { feed, entries, cursor }).into_response()
 }
 
 async fn intents(State(served): State<Served>, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
@@ -222,12 +251,24 @@ async fn take(State(served): State<Served>, headers: HeaderMap, body: Bytes) -> 
     assert!(body.len() <= service::http::BODY_MAX, "a delivery has {} bytes", body.len());
     let Delivery { entries, brought } = serde_json::from_slice(&body).unwrap();
     let mut sides = served.0.lock().unwrap();
+    if sides.old && brought.is_some() {
+        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+    }
+    let has = brought.map(|told| {
+        let none = Brought { deliveries: 0, feed: FeedId::ZERO, through: 0, ..told };
+        sides.has.last().map_or(none, |(_, has)| *has)
+    });
+    if let (Some(told), Some(has)) = (&brought, has)
+        && has.deliveries < told.deliveries
+    {
+        return Json(DeliveryReceipt { applied: 0, duplicates: 0, has: Some(has) }).into_response();
+    }
     if let Some(entry) = entries.iter().find(|entry| sides.refused.contains(&entry.event.id)) {
         let detail = format!("entry {} is refused", entry.seq);
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(serde_json::json!({ "detail": detail })))
             .into_response();
     }
-    let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0, has: None };
+    let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0, has };
     for entry in entries {
         if sides.known.insert((entry.event.id, entry.finality)) {
             receipt.applied += 1;
@@ -237,15 +278,13 @@ async fn take(State(served): State<Served>, headers: HeaderMap, body: Bytes) -> 
             sides.repeated += 1;
         }
     }
-    if let Some(brought) = brought {
-        let same = sides.brought_feed == Some(brought.feed);
-        let has = if same { sides.has } else { 0 };
-        if has >= brought.after {
-            (sides.has, sides.brought_feed) = (brought.through, Some(brought.feed));
-            receipt.has = Some(brought.through);
-        } else {
-            receipt.has = Some(has);
-        }
+    if let (Some(told), Some(has)) = (brought, has)
+        && receipt.applied + receipt.duplicates > 0
+    {
+        let has = Brought { deliveries: has.deliveries + 1, ..told };
+        let taken = sides.taken.len();
+        sides.has.push((taken, has));
+        receipt.has = Some(has);
     }
     if sides.answers_lost > 0 && receipt.applied + receipt.duplicates > 0 {
         sides.answers_lost -= 1;

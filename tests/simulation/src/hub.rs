@@ -28,7 +28,7 @@ pub struct Hub {
 impl Hub {
     /// Takes entries; each counts once.
     pub fn take(&mut self, delivery: Delivery) -> DeliveryReceipt {
-        let has = delivery.brought.map(|brought| brought.through);
+        let has = delivery.brought;
         let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0, has };
         for entry in delivery.entries {
             if !self.known.insert(entry.seq) {

@@ -149,26 +149,93 @@ async fn a_final_event_that_leaves_the_chain_is_counted_and_logged() {
 async fn how_far_a_feed_was_brought_is_kept_and_what_is_missing_is_said() {
     for (db, ground) in everywhere().await {
         let trade = Trade::start(db, ground).await;
+        let bought = trade.agree(1).await;
         let chain = ground.escrow.chain;
-        let told =
-            |feed: u8, after, through| Brought { chain, feed: FeedId::repeat_byte(feed), after, through };
-        for (feed, after, through, has) in [
-            (1, 0, 7, 7),
-            (1, 7, 9, 9),
-            // The relayer's own database is older.
-            (1, 7, 8, 8),
-            // The hub's is: it kept 8 and was told that it kept more.
-            (1, 9, 12, 8),
-            (1, 8, 12, 12),
-            // Another feed begins anew, and one that goes on where this hub has nothing of it is missing.
-            (2, 0, 3, 3),
-            (3, 5, 6, 0),
-            (2, 3, 4, 4),
+        let told = |deliveries, feed: u8, through| Brought {
+            chain,
+            deliveries,
+            feed: FeedId::repeat_byte(feed),
+            through,
+        };
+        // Somebody else's, which the hub keeps nothing of.
+        let deal = B256::repeat_byte(0x77);
+        let foreign = EventBody::Delivered { deal, delivery: B256::ZERO, count: 2 };
+        let foreign = trade.script.tells(&trade.script.happens(ground.escrow, foreign), Finality::Final);
+        let funded = EventBody::Funded { deal: bought.deal, terms: bought.terms.clone() };
+        let funded = trade.script.happens(ground.escrow, funded);
+        let seen = trade.script.tells(&funded, Finality::Seen);
+        for (entry, said, has) in [
+            // Who asks changes nothing.
+            (None, told(0, 1, 9), told(0, 0, 0)),
+            (Some(&foreign), told(0, 1, 7), told(1, 1, 7)),
+            (Some(&foreign), told(1, 1, 7), told(1, 1, 7)),
+            // Taken, while an entry before it waits.
+            (Some(&seen), told(1, 1, 7), told(2, 1, 7)),
+            // Its answer was lost, and the relayer's own database is older.
+            (Some(&seen), told(1, 1, 7), told(3, 1, 7)),
+            (None, told(3, 1, 8), told(3, 1, 7)),
+            // Another feed begins anew.
+            (Some(&foreign), told(3, 2, 3), told(4, 2, 3)),
+            // The hub's database is older than what the relayer knows it took.
+            (Some(&foreign), told(5, 2, 9), told(4, 2, 3)),
+            (None, told(5, 2, 9), told(4, 2, 3)),
+            (Some(&foreign), told(4, 2, 9), told(5, 2, 9)),
         ] {
-            assert_eq!(trade.brought(&told(feed, after, through)).await, has, "{feed} {after} {through}");
+            assert_eq!(trade.brought(entry, &said).await, has, "{said:?}");
         }
-        let elsewhere = Brought { chain: "eip155:10".parse().unwrap(), ..told(2, 4, 5) };
-        assert_eq!(trade.brought(&elsewhere).await, 0, "each chain has its own");
+        let elsewhere = Brought { chain: "eip155:10".parse().unwrap(), ..told(1, 2, 5) };
+        assert_eq!(trade.brought(None, &elsewhere).await.deliveries, 0, "each chain has its own");
+        trade.hub.end().await;
+    }
+}
+
+/// An indexer's database is put back and tells the same events at other places of its feed, and of one that left the chain
+/// meanwhile nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_begun_anew_is_taken_by_what_it_tells_and_not_by_its_numbers() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let bought = trade.agree(1).await;
+        let (deal, buyer) = (bought.deal, trade.buyer.sign_in(&trade.hub).await);
+        let brought = |feed: u8, through| {
+            let chain = ground.escrow.chain;
+            Brought { chain, deliveries: 0, feed: FeedId::repeat_byte(feed), through }
+        };
+        let at = |seq, mut entry: protocol::wire::feed::FeedEntry| {
+            entry.seq = seq;
+            entry
+        };
+        let funded = EventBody::Funded { deal, terms: bought.terms.clone() };
+        let funded = trade.script.happens(ground.escrow, funded);
+        let entry = at(900, trade.script.tells(&funded, Finality::Final));
+        trade.brought(Some(&entry), &brought(1, 900)).await;
+        let all = EventBody::Released { deal, released: 1000, count: 2 };
+        let released = trade.script.happens(ground.escrow, all.clone());
+        let entry = at(901, trade.script.tells(&released, Finality::Seen));
+        trade.brought(Some(&entry), &brought(1, 901)).await;
+        let provisional = async || trade.view(&buyer, &bought).await["provisional"]["status"].clone();
+        assert_eq!(provisional().await, "confirmed");
+
+        // Taken back at a lower place.
+        let entry = at(12, trade.script.tells(&released, Finality::Retracted));
+        trade.brought(Some(&entry), &brought(2, 12)).await;
+        assert_eq!(provisional().await, Value::Null);
+        let entry = at(13, trade.script.tells(&released, Finality::Seen));
+        trade.brought(Some(&entry), &brought(2, 13)).await;
+        assert_eq!(provisional().await, "confirmed");
+
+        // Who told went on elsewhere and still knows it.
+        let funded = at(14, trade.script.tells(&funded, Finality::Final));
+        trade.brought(Some(&funded), &brought(3, 14)).await;
+        assert_eq!(provisional().await, "confirmed");
+        // Nobody does, in a feed that begins before.
+        trade.script.forgets(&released);
+        trade.brought(Some(&funded), &brought(3, 15)).await;
+        assert_eq!(provisional().await, "confirmed", "the feed goes on");
+        trade.brought(Some(&funded), &brought(3, 1)).await;
+        assert_eq!(provisional().await, Value::Null);
+        trade.final_event(ground.escrow, all).await;
+        assert_eq!(trade.view(&buyer, &bought).await["status"], "completed");
         trade.hub.end().await;
     }
 }

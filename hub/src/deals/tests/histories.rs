@@ -129,15 +129,15 @@ proptest! {
         // Any entry at any time, some twice; then everything once in order, so that nothing stays away for ever.
         let told = order.iter().map(|index| index.get(&feed)).chain(&feed);
 
-        let mut held: HashMap<B256, (Finality, u64, ChainEvent)> = HashMap::new();
+        let mut held: HashMap<B256, (Finality, ChainEvent)> = HashMap::new();
         let mut furthest = 0;
         for entry in told {
-            let before = held.get(&entry.event.id).map(|(finality, seq, _)| (*finality, *seq));
-            if supersedes(before, (entry.finality, entry.seq)) {
-                held.insert(entry.event.id, (entry.finality, entry.seq, entry.event.clone()));
+            let before = held.get(&entry.event.id).map(|(finality, _)| *finality);
+            if supersedes(before, entry.finality) {
+                held.insert(entry.event.id, (entry.finality, entry.event.clone()));
             }
-            let finals = held.values().filter(|(finality, ..)| *finality == Finality::Final);
-            let (position, _) = fold(said, &terms, finals.map(|(.., event)| event));
+            let finals = held.values().filter(|(finality, _)| *finality == Finality::Final);
+            let (position, _) = fold(said, &terms, finals.map(|(_, event)| event));
             // A prefix of the true history, and never back.
             let here = usize::from(position.count);
             prop_assert!(here >= furthest, "{here} after {furthest}");
@@ -148,8 +148,8 @@ proptest! {
                 prop_assert_eq!(position.status, said);
             }
         }
-        let known = held.values().filter(|(finality, ..)| *finality != Finality::Retracted);
-        let (likely, gap) = fold(said, &terms, known.map(|(.., event)| event));
+        let known = held.values().filter(|(finality, _)| *finality != Finality::Retracted);
+        let (likely, gap) = fold(said, &terms, known.map(|(_, event)| event));
         prop_assert_eq!(gap, None);
         prop_assert_eq!(furthest, events.len());
         prop_assert!(at(&likely, states.last().unwrap(), &terms));

@@ -63,7 +63,7 @@ async fn a_cursor_of_another_feed_or_beyond_the_end_is_refused_by_name() {
             (indexer.raw(&format!("/v1/feed?after={beyond}&wait=25")).await, "feed_end"),
             (indexer.raw(&format!("/v1/feed?after=1&feed={other}")).await, "feed_other"),
             (indexer.raw(&format!("/v1/feed/stream?after={beyond}")).await, "feed_end"),
-            (indexer.raw(&format!("/v1/feed/stream?feed={other}")).await, "feed_other"),
+            (indexer.raw(&format!("/v1/feed/stream?after=1&feed={other}")).await, "feed_other"),
             (stream(format!("{feed}/{beyond}")).await, "feed_end"),
             (stream(format!("{other}/1")).await, "feed_other"),
         ] {
@@ -75,13 +75,62 @@ async fn a_cursor_of_another_feed_or_beyond_the_end_is_refused_by_name() {
         let config = indexer.stop().await;
         // It is the same after a restart, and another one in another database.
         let indexer = Running::start(config).await;
-        assert_eq!(feed_of(&indexer).await, feed);
+        let page: FeedPage = indexer.get(&format!("/v1/feed?after={last}&feed={feed}")).await;
+        assert_eq!(page.feed, feed);
         indexer.stop().await;
         let another = sqlite();
         let indexer = Running::on(&chain, &another).await;
-        assert_ne!(feed_of(&indexer).await, feed);
+        indexer.caught_up(&chain).await;
+        assert_eq!(indexer.raw(&format!("/v1/feed?after=1&feed={feed}")).await.0, 409);
+        assert_eq!(indexer.raw(&format!("/v1/feed?after=0&feed={feed}")).await.0, 200, "a start is a start");
         indexer.stop().await;
     }
+}
+
+/// A database from an older backup tells other things at the places that followed.
+#[tokio::test]
+async fn a_database_put_back_has_the_feed_of_the_backup_and_another_after_it() {
+    let (db, chain) = (sqlite(), Chain::start().await);
+    trade(&chain, 1).await;
+    let indexer = Running::on(&chain, &db).await;
+    indexer.caught_up(&chain).await;
+    let kept = indexer.feed().await.len();
+    let shared: FeedPage = indexer.get("/v1/feed").await;
+    let config = indexer.stop().await;
+    let file = db.url.strip_prefix("sqlite:").unwrap();
+    let backup = format!("{file}-backup");
+    std::fs::copy(file, &backup).unwrap();
+
+    let indexer = Running::start(config).await;
+    trade(&chain, 2).await;
+    indexer.caught_up(&chain).await;
+    let lost: FeedPage = indexer.get("/v1/feed").await;
+    let streamed = first(&indexer, &format!("?after={kept}"), None, 1).await;
+    assert!(lost.feed != shared.feed && lost.cursor > shared.cursor);
+    // Whoever read up to the backup goes on over restarts.
+    let page = format!("/v1/feed?after={}&feed={}", shared.cursor, shared.feed);
+    assert_eq!(indexer.get::<FeedPage>(&page).await.feed, lost.feed);
+    let config = indexer.stop().await;
+    std::fs::rename(&backup, file).unwrap();
+
+    let indexer = Running::start(config).await;
+    for salt in 3..7 {
+        trade(&chain, salt).await;
+    }
+    indexer.caught_up(&chain).await;
+    assert!(indexer.feed().await.len() as u64 > lost.cursor, "it grew past the cursor");
+    assert_eq!(indexer.get::<FeedPage>(&page).await.entries[0].seq, shared.cursor + 1);
+    for query in [
+        format!("feed?after={}&feed={}", lost.cursor, lost.feed),
+        format!("feed/stream?after={}&feed={}", lost.cursor, lost.feed),
+    ] {
+        let (status, said) = indexer.raw(&format!("/v1/{query}")).await;
+        assert!(status == 409 && said.contains("feed_other"), "{query}: {said}");
+    }
+    let request = indexer.http.get(format!("{}/v1/feed/stream", indexer.base));
+    let id = format!("{}/{}", lost.feed, streamed[0].0);
+    assert_eq!(request.header("Last-Event-ID", id).send().await.unwrap().status(), 409);
+    indexer.stop().await;
 }
 
 async fn trade(chain: &Chain, salt: u64) {

@@ -6,7 +6,7 @@ use std::fs::{File, TryLockError};
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::Mutex;
 
-use super::{Db, DbError, Engine};
+use super::{Db, DbError, Engine, postgres};
 
 /// The right to be the only one, until it is dropped.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ enum Held {
     File { _file: File },
     /// Locked while it is connected.
     Session(Box<Mutex<AnyConnection>>),
+    /// Locked while the session that writes is connected, which is asked at every write.
+    Writer,
 }
 
 impl Db {
@@ -38,6 +40,18 @@ impl Db {
     }
 }
 
+impl Db {
+    /// The same for a handle whose session that writes holds the lock.
+    pub(super) async fn alone_as_writer(&self) -> Result<Option<Alone>, DbError> {
+        Ok(match self.engine {
+            Engine::Sqlite => lock_file(&self.pool).await?.map(|file| Alone(Held::File { _file: file })),
+            Engine::Postgres => {
+                postgres::hold(&self.writer, self.lock_key ^ 1).await?.then_some(Alone(Held::Writer))
+            }
+        })
+    }
+}
+
 impl Alone {
     /// Whether it still holds.
     ///
@@ -45,12 +59,12 @@ impl Alone {
     /// It does not: the session ended.
     pub async fn check(&self) -> Result<(), DbError> {
         match &self.0 {
-            Held::File { .. } => Ok(()),
+            Held::File { .. } | Held::Writer => Ok(()),
             Held::Session(session) => Ok(session.lock().await.ping().await?),
         }
     }
 
-    /// Gives it up.
+    /// Gives it up; where the session that writes holds it, with [`Db::close`].
     pub async fn give_up(self) {
         if let Held::Session(session) = self.0 {
             // A server that is gone has given it up already.

@@ -19,6 +19,7 @@ use sqlx::{
     migrate::Migrator,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::failpoint;
 
@@ -53,6 +54,9 @@ pub enum DbError {
     /// The engine's own words.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// The session that had the database for itself ended, and with it its lock: another process may have the database.
+    #[error("the session that had the database for this process alone ended")]
+    Lost,
     /// The schema could not be brought up to date.
     #[error("schema: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -68,6 +72,8 @@ pub struct Db {
     turn: Arc<Mutex<()>>,
     service: &'static str,
     lock_key: i64,
+    /// Where writing takes the session that holds the lock: ends when that session did.
+    fence: Option<CancellationToken>,
 }
 
 impl Db {
@@ -78,11 +84,42 @@ impl Db {
     /// An unknown engine, a server that cannot be reached within ten seconds, or a schema newer than this program.
     pub async fn open(url: &str, schema: Schema) -> Result<Self, DbError> {
         let db = Self::connect(url, schema.service).await?;
-        match db.engine {
-            Engine::Sqlite => schema.sqlite.run(&db.writer).await?,
-            Engine::Postgres => schema.postgres.run(&db.writer).await?,
-        }
+        db.migrate(schema).await?;
         Ok(db)
+    }
+
+    /// As [`Db::open`] for the one process that works on the database, which nothing of it is changed before; none where another
+    /// process (or another handle of this one) is that. On PostgreSQL the session that writes holds the lock: once it ends,
+    /// every [`Db::begin`] is [`DbError::Lost`] and [`Db::lost`] comes true, so that nothing is written without the lock. The
+    /// database must be reached directly, or through a proxy that keeps sessions apart.
+    ///
+    /// # Errors
+    /// As [`Db::open`], or the file beside the database cannot be opened.
+    pub async fn open_alone(url: &str, schema: Schema) -> Result<Option<(Self, Alone)>, DbError> {
+        let mut db = Self::connect(url, schema.service).await?;
+        let Some(alone) = db.alone_as_writer().await? else {
+            db.close().await;
+            return Ok(None);
+        };
+        db.fence = Some(CancellationToken::new());
+        db.migrate(schema).await?;
+        Ok(Some((db, alone)))
+    }
+
+    async fn migrate(&self, schema: Schema) -> Result<(), DbError> {
+        match self.engine {
+            Engine::Sqlite => schema.sqlite.run(&self.writer).await?,
+            Engine::Postgres => schema.postgres.run(&self.writer).await?,
+        }
+        Ok(())
+    }
+
+    /// Comes true when the session that had the database for this process alone ended; never of another handle.
+    pub async fn lost(&self) {
+        match &self.fence {
+            Some(fence) => fence.cancelled().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Opens a database that is there and changes nothing of it, whatever its schema.
@@ -113,7 +150,7 @@ impl Db {
         };
         let digest = Sha256::digest(service.as_bytes());
         let lock_key = digest.first_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-        Ok(Self { engine, writer, pool, turn: Arc::default(), service, lock_key })
+        Ok(Self { engine, writer, pool, turn: Arc::default(), service, lock_key, fence: None })
     }
 
     /// Which engine it is.
@@ -129,7 +166,7 @@ impl Db {
     /// Waits for this writer's turn and begins a transaction. Dropping it without [`Write::commit`] undoes it.
     ///
     /// # Errors
-    /// The engine's own.
+    /// The engine's own; [`DbError::Lost`] of a handle of [`Db::open_alone`].
     pub async fn begin(&self) -> Result<Write, DbError> {
         let turn = self.turn.clone().lock_owned().await;
         #[cfg(feature = "simulation")]
@@ -137,7 +174,14 @@ impl Db {
         refused(&[self.service, "begin"])?;
         let transaction = match self.engine {
             Engine::Sqlite => sqlite::begin(&self.writer).await?,
-            Engine::Postgres => postgres::begin(&self.writer, self.lock_key).await?,
+            Engine::Postgres => {
+                let (transaction, holds) = postgres::begin(&self.writer, self.lock_key).await?;
+                if let Some(fence) = self.fence.as_ref().filter(|_| !holds) {
+                    fence.cancel();
+                    return Err(DbError::Lost);
+                }
+                transaction
+            }
         };
         Ok(Write { transaction, service: self.service, _turn: Some(turn) })
     }
