@@ -7,6 +7,8 @@ use crate::{
     Error,
     bulk::{About, about},
     columns::Columns,
+    feed::store::{event, event_columns},
+    states::model::{Subject, subject_of},
 };
 
 /// Opens a fault; one that is open already stays as it is.
@@ -71,17 +73,41 @@ pub(crate) async fn clear(
     Ok(())
 }
 
-/// Clears the faults about missing events that were found at events of the subjects with these keys, at most
+/// Clears the faults about missing events that were found at events of these subjects, at most
 /// [`ROWS_MAX`](crate::bulk::ROWS_MAX).
-pub(crate) async fn clear_gaps(on: &mut AnyConnection, keys: &[i64], now: i64) -> Result<(), Error> {
-    const CLEAR: About = About {
-        sqlite: "UPDATE faults SET cleared_at = $2 WHERE kind = 'count_gap' AND cleared_at IS NULL AND subject IN \
-         (SELECT '0x' || lower(hex(id)) FROM events WHERE subject IN (SELECT value FROM json_each($1)))",
-        postgres: "UPDATE faults SET cleared_at = $2 WHERE kind = 'count_gap' AND cleared_at IS NULL AND subject IN \
-         (SELECT '0x' || encode(id, 'hex') FROM events WHERE subject IN \
-         (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST($1 AS json))))",
+pub(crate) async fn clear_gaps(
+    on: &mut AnyConnection,
+    chain: i64,
+    subjects: &[Subject],
+    now: i64,
+) -> Result<(), Error> {
+    const FOUND: About = About {
+        sqlite: concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM events JOIN logs ON logs.number = events.number \
+             JOIN faults ON faults.subject = '0x' || lower(hex(events.id)) \
+             WHERE faults.kind = 'count_gap' AND faults.cleared_at IS NULL \
+             AND events.subject IN (SELECT value FROM json_each($1))"
+        ),
+        postgres: concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM events JOIN logs ON logs.number = events.number \
+             JOIN faults ON faults.subject = '0x' || encode(events.id, 'hex') \
+             WHERE faults.kind = 'count_gap' AND faults.cleared_at IS NULL AND events.subject IN \
+             (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST($1 AS json)))"
+        ),
     };
-    CLEAR.texts(on, keys)?.bind(now).execute(on).await?;
+    let keys: Vec<i64> = subjects.iter().map(Subject::key).collect();
+    let found = FOUND.texts(&mut *on, &keys)?.fetch_all(&mut *on).await?;
+    for row in &found {
+        let event = event(row)?;
+        // Another subject may have the same key.
+        if subjects.contains(&subject_of(&event)) {
+            clear(&mut *on, chain, FaultKind::CountGap, &event.id.to_string(), now).await?;
+        }
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use alloy::primitives::Bytes;
 use protocol::{
     chain::ChainId,
     wire::{
-        feed::{ChainEvent, Finality},
+        feed::{ChainEvent, EventBody, Finality},
         view::Fault,
     },
 };
@@ -23,6 +23,7 @@ use crate::{
     states::{
         self,
         model::{State, Subject, fold, subject_of},
+        store::found_by,
     },
 };
 
@@ -98,8 +99,8 @@ pub async fn verify(config: &Config, mut progress: impl FnMut(Progress)) -> Resu
     logs_agree(&mut snapshot, &mut report, &mut progress).await?;
     states_agree(&mut snapshot, &mut report).await?;
     feed_agrees(&mut snapshot, &mut report).await?;
-    for (number, chain) in chains(&mut snapshot).await? {
-        let open = faults::open(&mut snapshot, number).await?;
+    for (number, chain) in report.unless_damaged(chains(&mut snapshot).await)?.unwrap_or_default() {
+        let open = report.unless_damaged(faults::open(&mut snapshot, number).await)?.unwrap_or_default();
         report.faults.extend(open.into_iter().map(|fault| (chain, fault)));
     }
     drop(snapshot);
@@ -143,8 +144,12 @@ async fn logs_agree(
                 continue;
             }
             let Some(event) = report.unless_damaged(event(row))? else { continue };
-            if row.word("id")? != event.id {
-                report.differ(format!("event {}: the id is not that of its place", event.id));
+            match row.word("id") {
+                Ok(id) if id == event.id => {}
+                Ok(_) | Err(Error::Damaged { .. }) => {
+                    report.differ(format!("event {}: the id is not that of its place", event.id));
+                }
+                Err(error) => return Err(error),
             }
             let data = Bytes::copy_from_slice(row.bytes("data")?);
             if let Err(reason) = decode(event.contract, row.topics("topics")?, data) {
@@ -196,16 +201,23 @@ fn added_up(events: &[(u64, ChainEvent)]) -> Option<(State, u64)> {
     })
 }
 
+/// The log that holds a deal's terms; 0 for the rest.
+fn terms_of(events: &[(u64, ChainEvent)]) -> u64 {
+    let funding = events.iter().rfind(|(_, event)| matches!(event.body, EventBody::Funded { .. }));
+    funding.map_or(0, |(number, _)| *number)
+}
+
 /// Folds every subject of which a state is stored again, and compares.
 async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(), Error> {
     let mut after = String::new();
+    let numbers = report.unless_damaged(chains(&mut *on).await)?.unwrap_or_default();
     loop {
         let (page, last) = states::store::raw(&mut *on, &after, PAGE).await?;
         let Some(last) = last else { return Ok(()) };
         after = last;
         for stored in page {
             report.states = report.states.saturating_add(1);
-            let about = stored.subject;
+            let Some(about) = report.unless_damaged(stored.subject)? else { continue };
             let Some(events) = told_of(&mut *on, &about, report).await? else { continue };
             match added_up(&events) {
                 None if events.is_empty() => {
@@ -220,6 +232,20 @@ async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(),
                             stored.newest,
                             state.write()?
                         ));
+                    }
+                    let chain = events.last().map(|(_, event)| event.chain());
+                    let chain = numbers.iter().find(|(_, id)| Some(*id) == chain).map(|(number, _)| *number);
+                    let (buyer, seller, status) = found_by(&state);
+                    for (right, column) in [
+                        (chain == Some(stored.chain), "chain"),
+                        (stored.terms == terms_of(&events), "terms"),
+                        (stored.found_by.0 == buyer, "buyer"),
+                        (stored.found_by.1 == seller, "seller"),
+                        (stored.found_by.2 == status, "status"),
+                    ] {
+                        if !right {
+                            report.differ(format!("{about}: {column} is not what its events give"));
+                        }
                     }
                 }
             }
@@ -303,8 +329,9 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
     .fetch_all(on)
     .await?;
     for row in &rows {
-        let was = if row.text("was")?.is_empty() { None } else { Some(row.finality("was")?) };
-        let next = row.finality("finality")?;
+        let was = if row.text("was")?.is_empty() { Ok(None) } else { row.finality("was").map(Some) };
+        let Some(was) = report.unless_damaged(was)? else { continue };
+        let Some(next) = report.unless_damaged(row.finality("finality"))? else { continue };
         if (was, next) == (Some(Finality::Final), Finality::Retracted) {
             report.final_retracted = row.number("entries")?;
         }

@@ -14,7 +14,7 @@ use service::{
     clock::SystemClock,
     db::{
         Db,
-        testing::{FreshDb, on_both, sqlite},
+        testing::{FreshDb, on_both, postgres, sqlite},
     },
 };
 use sqlx::Row;
@@ -28,10 +28,14 @@ use super::{
 use crate::{
     bulk::ROWS_MAX,
     config::{ChainConfig, Config},
-    faults,
+    deals, faults,
     feed::store::{Decoded, Filter, page},
     made,
     shared::Shared,
+    states::{
+        model::{Subject, subject_of},
+        store::{Folding, refold},
+    },
     testing::{Running, node::Node, of_chains, verified, with},
 };
 
@@ -399,7 +403,11 @@ async fn one_process_at_a_time_works_on_a_database() {
         indexer.caught_up(&chain).await;
         let clock = Arc::new(SystemClock);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // It would add a chain.
         let config = indexer.config.clone();
+        let added = config.chains.values().next().unwrap().clone();
+        let more = config.chains.clone().into_iter().chain([(ChainId::Eip155(77), added)]);
+        let config = of_chains(&fresh, more);
         let refused = [
             crate::run(config.clone(), listener, clock.clone(), Default::default()).await,
             crate::backfill(config.clone(), clock.clone(), Default::default(), |_| {}).await.map(drop),
@@ -409,6 +417,11 @@ async fn one_process_at_a_time_works_on_a_database() {
             let said = refused.unwrap_err().to_string();
             assert!(said.contains("in use by another indexer"), "{:?}: {said}", fresh.engine);
         }
+        let config = indexer.config.clone();
+        let database = Db::open_existing(&config.database, crate::SCHEMA).await.unwrap();
+        let chains = store::chains(&mut database.reader().acquire().await.unwrap()).await.unwrap();
+        assert_eq!(chains.len(), 1, "{:?}: nothing is changed by who is refused", fresh.engine);
+        database.close().await;
         assert_eq!(verified(&config).await.differences, Vec::<String>::new(), "who only reads is let in");
         // A process that is gone, however it went, is in nobody's way.
         let config = indexer.kill().await;
@@ -417,6 +430,92 @@ async fn one_process_at_a_time_works_on_a_database() {
         assert!(ended.iter().all(|chain| chain.reached));
         Running::start(config).await.stop().await;
     }
+}
+
+/// The server, or a proxy before it, ends the session that holds the lock.
+#[tokio::test]
+async fn who_lost_the_database_writes_nothing_more_and_ends() {
+    let fresh = postgres().await;
+    let chain = Chain::start().await;
+    let indexer = Running::on(&chain, &fresh).await;
+    indexer.caught_up(&chain).await;
+    let config = indexer.config.clone();
+    let other = Db::open_existing(&config.database, crate::SCHEMA).await.unwrap();
+    sqlx::query(
+        "SELECT CAST(pg_terminate_backend(pid) AS TEXT) FROM pg_locks WHERE locktype = 'advisory' \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+    .execute(other.reader())
+    .await
+    .unwrap();
+    other.close().await;
+    // What it reads it can tell nobody.
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    let ended = indexer.ended().await.to_string();
+    assert!(ended.contains("alone ended"), "{ended}");
+    let again = crate::Own::open(&config, &SystemClock).await.unwrap();
+    assert_eq!(
+        store::position(&mut again.db.reader().acquire().await.unwrap(), 1)
+            .await
+            .unwrap()
+            .map(|p| p.tip.number),
+        Some(chain.height().await - 1)
+    );
+    again.db.close().await;
+}
+
+#[tokio::test]
+async fn a_subject_with_the_key_of_another_is_left_alone() {
+    for fresh in on_both().await {
+        let book = Book::open(&fresh).await;
+        book.commit(&book.step(0, 100, 100)).await.unwrap();
+        let events: Vec<_> = book.entries().await.into_iter().map(|entry| entry.event).collect();
+        let [one, other] = [&events[0], &events[1]].map(subject_of);
+        let Subject::Deal(deal) = one else { panic!("{one}") };
+        let before = {
+            let mut reader = book.db.reader().acquire().await.unwrap();
+            deals::store::transactions(&mut reader, deal).await.unwrap()
+        };
+        assert_eq!(before.len() as u64, made::A_DEAL);
+        let mut write = book.db.begin().await.unwrap();
+        sqlx::query("UPDATE events SET subject = $1").bind(one.key()).execute(write.on()).await.unwrap();
+        let (gap, about) = (FaultKind::CountGap, events[1].id.to_string());
+        faults::raise(write.on(), book.chain, gap, &about, "made up", 1).await.unwrap();
+        write.commit().await.unwrap();
+        // The newest ones are others'.
+        let mut reader = book.db.reader().acquire().await.unwrap();
+        assert_eq!(
+            deals::store::transactions(&mut reader, deal).await.unwrap(),
+            before,
+            "{:?}",
+            fresh.engine
+        );
+        for (subjects, open) in [(vec![one], true), (vec![one, other], false)] {
+            let mut write = book.db.begin().await.unwrap();
+            refold(write.on(), book.chain, &subjects, 3).await.unwrap();
+            let found = faults::is_open(write.on(), book.chain, gap, &about).await.unwrap();
+            assert_eq!(found, open, "{:?}", fresh.engine);
+            write.commit().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn gaps_are_written_as_they_are_found() {
+    let fresh = sqlite();
+    let book = Book::open(&fresh).await;
+    let mut events = made::events(book.escrow, 1..401);
+    events.retain(|decoded| decoded.event.body.name() != "Funded");
+    let mut write = book.db.begin().await.unwrap();
+    let mut folding = Folding::anew(book.chain, 1);
+    for events in events.chunks(ROWS_MAX) {
+        folding.prepare(write.on(), events.iter().map(|decoded| &decoded.event)).await.unwrap();
+        folding.fold((1..).zip(events.iter().map(|decoded| &decoded.event)));
+        assert!(folding.gaps() < 2 * ROWS_MAX, "{}", folding.gaps());
+    }
+    folding.raise(write.on()).await.unwrap();
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM faults").fetch_one(write.on()).await.unwrap();
+    assert_eq!(usize::try_from(count).unwrap(), events.len());
 }
 
 #[tokio::test]

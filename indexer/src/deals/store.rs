@@ -1,6 +1,9 @@
 //! Deals in the database.
 
+use std::collections::VecDeque;
+
 use alloy::primitives::B256;
+use futures::TryStreamExt;
 use protocol::wire::{
     dec,
     feed::EventBody,
@@ -11,7 +14,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
     Error,
-    columns::{Columns, int, json},
+    columns::{Columns, json},
     feed::store::{event, event_columns},
     states::{
         self,
@@ -79,26 +82,27 @@ pub(crate) async fn find(on: &mut AnyConnection, deal: B256) -> Result<Option<De
     Ok(found.map(|(deal, finality)| DealView { deal, finality }))
 }
 
-const TRANSACTIONS_MAX: u64 = 500;
+const TRANSACTIONS_MAX: usize = 500;
 
+/// The newest of a deal, oldest first.
 pub(crate) async fn transactions(on: &mut AnyConnection, deal: B256) -> Result<Vec<DealTransaction>, Error> {
-    let rows = sqlx::query(concat!(
+    let mut rows = sqlx::query(concat!(
         "SELECT logs.finality AS finality, ",
         event_columns!(),
         " FROM events JOIN logs ON logs.number = events.number \
          WHERE events.subject = $1 AND logs.canonical = 1 \
-         ORDER BY logs.block_number DESC, logs.log_index DESC LIMIT $2"
+         ORDER BY logs.block_number DESC, logs.log_index DESC"
     ))
     .bind(Subject::Deal(deal).key())
-    .bind(int(TRANSACTIONS_MAX))
-    .fetch_all(on)
-    .await?;
-    let mut transactions = Vec::with_capacity(rows.len());
-    for row in rows.iter().rev() {
-        let event = event(row)?;
+    .fetch(on);
+    let mut transactions = VecDeque::new();
+    while transactions.len() < TRANSACTIONS_MAX
+        && let Some(row) = rows.try_next().await?
+    {
+        let event = event(&row)?;
         // Another subject may have the same key.
         if subject_of(&event) == Subject::Deal(deal) {
-            transactions.push(DealTransaction {
+            transactions.push_front(DealTransaction {
                 event: event.id,
                 name: event.body.name().to_owned(),
                 transaction: event.transaction,
@@ -108,5 +112,5 @@ pub(crate) async fn transactions(on: &mut AnyConnection, deal: B256) -> Result<V
             });
         }
     }
-    Ok(transactions)
+    Ok(transactions.into())
 }

@@ -100,7 +100,7 @@ pub(crate) struct Folding {
     chain: i64,
     now: i64,
     states: BTreeMap<Subject, Option<Known>>,
-    /// Events before which others are missing, and that in words.
+    /// Events before which others are missing, and that in words; at most twice [`ROWS_MAX`].
     gaps: Vec<(B256, String)>,
     /// Whether nothing is stored yet, so that there is nothing to read.
     anew: bool,
@@ -156,13 +156,16 @@ impl Folding {
         if self.states.len() > STATES_MAX {
             self.write(&mut *on).await?;
         }
+        if self.gaps.len() >= ROWS_MAX {
+            self.raise(&mut *on).await?;
+        }
         let mut subjects: BTreeSet<Subject> = events.into_iter().map(subject_of).collect();
         subjects.remove(&Subject::None);
         self.load(on, subjects).await
     }
 
     /// Folds events that joined the chain and that [`Self::prepare`] was told of, each with the number of its log, in the
-    /// chain's order. What is missing among them is for [`Self::raise`].
+    /// chain's order. What is missing among them is for [`Self::raise`], or the next [`Self::prepare`].
     pub fn fold<'a>(&mut self, events: impl IntoIterator<Item = (u64, &'a ChainEvent)>) {
         for (number, event) in events {
             let subject = subject_of(event);
@@ -180,6 +183,12 @@ impl Folding {
             }
             self.states.insert(subject, after.map(|state| Known { state, newest: number, terms }));
         }
+    }
+
+    /// Gaps that are held.
+    #[cfg(test)]
+    pub const fn gaps(&self) -> usize {
+        self.gaps.len()
     }
 
     /// Opens the faults about events that are missing among those that were folded.
@@ -206,12 +215,7 @@ impl Folding {
             .collect();
         let chain = self.chain;
         let row = |(subject, Known { state, newest, terms }): (Subject, Known)| {
-            let (buyer, seller, status) = match &state {
-                State::Deal(deal) => {
-                    (account_key(&deal.terms.buyer), account_key(&deal.terms.seller), deal.status.name())
-                }
-                State::Case(_) | State::Pool(_) => (0, 0, ""),
-            };
+            let (buyer, seller, status) = found_by(&state);
             Ok([
                 subject.to_string().into(),
                 chain.into(),
@@ -229,6 +233,16 @@ impl Folding {
     }
 }
 
+/// What a state is found by: buyer, seller and status of a deal.
+pub(crate) fn found_by(state: &State) -> (i64, i64, &'static str) {
+    match state {
+        State::Deal(deal) => {
+            (account_key(&deal.terms.buyer), account_key(&deal.terms.seller), deal.status.name())
+        }
+        State::Case(_) | State::Pool(_) => (0, 0, ""),
+    }
+}
+
 /// Folds every subject anew from its canonical events, and judges anew which are missing.
 pub(crate) async fn refold(
     on: &mut AnyConnection,
@@ -238,9 +252,8 @@ pub(crate) async fn refold(
 ) -> Result<(), Error> {
     const FORGET: About = about!("DELETE FROM states WHERE subject IN", "");
     for subjects in subjects.chunks(ROWS_MAX) {
-        let keys: Vec<i64> = subjects.iter().map(Subject::key).collect();
         let names: Vec<String> = subjects.iter().map(ToString::to_string).collect();
-        faults::clear_gaps(&mut *on, &keys, now).await?;
+        faults::clear_gaps(&mut *on, chain, subjects, now).await?;
         faults::clear_differs(&mut *on, chain, &names, now).await?;
         FORGET.texts(on, &names)?.execute(&mut *on).await?;
         let mut folding = Folding::anew(chain, now);
@@ -304,11 +317,17 @@ pub(crate) async fn without(
 /// A state as it is stored.
 #[derive(Debug)]
 pub(crate) struct Raw {
-    pub subject: Subject,
+    /// An error where it cannot be read.
+    pub subject: Result<Subject, Error>,
     pub text: String,
     /// None where it cannot be read.
     pub state: Option<State>,
     pub newest: u64,
+    pub terms: u64,
+    /// `chains.number`.
+    pub chain: i64,
+    /// As [`found_by`].
+    pub found_by: (i64, i64, String),
 }
 
 /// Stored states ascending by subject, after the given one, and the last of these.
@@ -318,7 +337,7 @@ pub(crate) async fn raw(
     limit: u64,
 ) -> Result<(Vec<Raw>, Option<String>), Error> {
     let rows = sqlx::query(concat!(
-        "SELECT ",
+        "SELECT states.chain AS on_chain, states.buyer AS buyer, states.seller AS seller, states.status AS status, ",
         state_columns!(),
         " FROM states LEFT JOIN logs ON logs.number = states.terms \
          WHERE states.subject > $1 ORDER BY states.subject LIMIT $2"
@@ -328,9 +347,17 @@ pub(crate) async fn raw(
     .fetch_all(on)
     .await?;
     let raw = |row: &AnyRow| {
-        let subject: Subject = row.text("subject")?.parse()?;
-        let state = State::read(&subject, row).ok();
-        Ok(Raw { subject, text: row.text("state")?, state, newest: row.number("newest")? })
+        let subject: Result<Subject, Error> = row.text("subject")?.parse();
+        let state = subject.as_ref().ok().and_then(|subject| State::read(subject, row).ok());
+        Ok(Raw {
+            subject,
+            text: row.text("state")?,
+            state,
+            newest: row.number("newest")?,
+            terms: row.number("terms")?,
+            chain: row.key("on_chain")?,
+            found_by: (row.key("buyer")?, row.key("seller")?, row.text("status")?),
+        })
     };
     let last = rows.last().map(|row| row.text("subject")).transpose()?;
     Ok((rows.iter().map(raw).collect::<Result<_, Error>>()?, last))

@@ -96,6 +96,12 @@ impl Running {
         self.config
     }
 
+    /// Waits for its end, and answers why.
+    pub async fn ended(self) -> Error {
+        let ended = tokio::time::timeout(DEADLINE, self.task).await.expect("an end");
+        ended.expect("no panic").expect_err("something ended it")
+    }
+
     /// Ends it where it stands, without a word.
     pub async fn kill(self) -> Config {
         self.task.abort();

@@ -9,7 +9,7 @@ use super::{
     model::Header,
     rpc::{RawLog, Receipt, Rpc},
 };
-use crate::chain::rpc::RpcError;
+use crate::chain::rpc::{Node, RpcError};
 
 /// The logs of the contracts in a block.
 #[derive(Debug, Default)]
@@ -36,16 +36,29 @@ pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -
         return Ok(Proven { logs, hinted: false });
     }
     // Receipts of some chains have kinds or fields of their own, whose root is made otherwise: not their fault.
-    let all = rpc.logs_of(header.hash, &[]).await?;
+    let logs = by_filter(rpc, rpc.0.node().await?, header, contracts).await?;
+    metrics::counter!("indexer_blocks_proven_total", "by" => "bloom").increment(1);
+    Ok(Proven { logs, hinted: true })
+}
+
+/// The logs of the contracts in a block by all of its logs as one node tells them.
+///
+/// # Errors
+/// They do not make up the header's bloom filter.
+pub(super) async fn by_filter(
+    rpc: &Rpc,
+    node: &Node,
+    header: &Header,
+    contracts: &[Address],
+) -> Result<Vec<RawLog>, RpcError> {
+    let all = rpc.logs_by(node, header.hash, &[]).await?;
     if bloom_of(&all) != header.bloom {
         return Err(RpcError::Inconsistent(format!(
             "the logs of block {} do not make up its bloom filter",
             header.hash
         )));
     }
-    metrics::counter!("indexer_blocks_proven_total", "by" => "bloom").increment(1);
-    let logs = all.into_iter().filter(|log| contracts.contains(&log.address)).collect();
-    Ok(Proven { logs, hinted: true })
+    Ok(all.into_iter().filter(|log| contracts.contains(&log.address)).collect())
 }
 
 /// The logs of the contracts in a block by its receipts, of whichever node tells those that make up the header's root. None

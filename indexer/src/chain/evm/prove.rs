@@ -15,7 +15,7 @@ use super::{
     model::Header,
     proof,
     read::{Reading, Watch},
-    rpc::{Rpc, Sealed},
+    rpc::{RawLog, Rpc, Sealed},
 };
 use crate::{
     Error,
@@ -74,6 +74,19 @@ struct Read {
     events: Vec<Decoded>,
     /// The blocks of whose logs the filter alone speaks.
     hinted: BTreeMap<u64, Header>,
+    /// Those of them that differ from what is kept, and of which no quorum tells the same.
+    open: BTreeSet<u64>,
+}
+
+/// What came of comparing what is kept with what is proven.
+#[derive(Debug, Default)]
+struct Compared {
+    /// Logs that were added.
+    missed: u64,
+    /// What is kept that should not be, in words.
+    amiss: Option<String>,
+    /// What cannot be told to be so or not, in words.
+    open: Option<String>,
 }
 
 /// Compares what is kept of some blocks with what is proven of them.
@@ -141,8 +154,20 @@ impl Prover {
             Ok(read) => {
                 self.batch.answered();
                 let last = read.last;
-                let (missed, amiss) = self.compare(ground, backfill, (proven.number, to), read).await?;
-                trust.disproves(ground, amiss.as_deref()).await?;
+                let Compared { missed, amiss, open } =
+                    self.compare(ground, backfill, (proven.number, to), read).await?;
+                // What was disproven may stand in a block of which nothing can be said now.
+                if amiss.is_some() || open.is_none() {
+                    trust.disproves(ground, amiss.as_deref()).await?;
+                }
+                if let Some(detail) = open.filter(|_| amiss.is_none()) {
+                    tracing::warn!(detail, "blocks cannot be proven yet");
+                    self.rpc.0.doubt();
+                    self.rests_until = now.saturating_add(REST_MS);
+                    ground.chain.beat(|pulse| pulse.unproven = Some(detail));
+                    trust.prove(ground, proven, missed).await?;
+                    return Ok(Progress::Idle);
+                }
                 if let Some(detail) = amiss {
                     // Another node may bear out what is kept: what says otherwise is not all proven by hashes.
                     self.rpc.0.doubt();
@@ -210,39 +235,65 @@ impl Prover {
         let logs = proofs.into_iter().flat_map(|(_, proof)| proof.logs).collect();
         let headers = headers.into_iter().map(|header| (header.number, header)).collect();
         match self.watch.decode(logs, &headers)? {
-            Reading::Events(events) => Ok(Read { last, events, hinted }),
+            Reading::Events(events) => Ok(Read { last, events, hinted, open: BTreeSet::new() }),
             Reading::Stuck(stuck) => Err(RpcError::Inconsistent(stuck.detail)),
         }
     }
 
-    /// The receipts of other nodes for blocks that differ from what is kept and of whose logs the filter alone speaks: where
-    /// there are any, they are what counts.
+    /// What is to be believed of blocks that differ from what is kept and of whose logs the filter alone speaks: the receipts of
+    /// whichever node has them, else what a quorum tells alike, else nothing.
     async fn surer(&self, read: &mut Read, differ: &BTreeSet<u64>) {
         for number in differ {
             let Some(header) = read.hinted.get(number).copied() else { continue };
-            let Some(logs) = proof::by_receipts(&self.rpc, &header, &self.watch.addresses).await else {
-                continue;
-            };
-            let headers = BTreeMap::from([(header.number, header)]);
-            if let Ok(Reading::Events(events)) = self.watch.decode(logs, &headers) {
-                read.events.retain(|decoded| decoded.event.block_number != *number);
+            read.events.retain(|decoded| decoded.event.block_number != *number);
+            let logs = proof::by_receipts(&self.rpc, &header, &self.watch.addresses).await;
+            if let Some(events) = logs.and_then(|logs| self.events_of(logs, &header)) {
                 read.events.extend(events);
                 read.hinted.remove(number);
+            } else if let Some(events) = self.agreed(&header).await {
+                read.events.extend(events);
+            } else {
+                read.open.insert(*number);
             }
         }
         read.events.sort_by_key(|decoded| (decoded.event.block_number, decoded.event.log_index));
     }
 
-    /// Repairs what is missing in the blocks after `above` up to `to`, and answers how many logs that were, and in words what
-    /// is kept that should not be. Nothing is added to a block of which something is wrong: its logs may only stand in other
-    /// places there. Who told otherwise lied where the receipts say so.
+    fn events_of(&self, logs: Vec<RawLog>, header: &Header) -> Option<Vec<Decoded>> {
+        match self.watch.decode(logs, &BTreeMap::from([(header.number, *header)])) {
+            Ok(Reading::Events(events)) => Some(events),
+            Ok(Reading::Stuck(_)) | Err(_) => None,
+        }
+    }
+
+    /// The events of a block as a quorum of the nodes tells them alike, each by logs that make up its filter.
+    async fn agreed(&self, header: &Header) -> Option<Vec<Decoded>> {
+        let mut said: Vec<Vec<Decoded>> = Vec::new();
+        for node in self.rpc.0.in_turn() {
+            if self.rpc.0.right(node).await.is_err() {
+                continue;
+            }
+            let logs = proof::by_filter(&self.rpc, node, header, &self.watch.addresses).await;
+            let Some(events) = logs.ok().and_then(|logs| self.events_of(logs, header)) else { continue };
+            let others = said.iter().filter(|other| **other == events).count();
+            if others.saturating_add(1) >= self.rpc.0.quorum {
+                return Some(events);
+            }
+            said.push(events);
+        }
+        None
+    }
+
+    /// Repairs what is missing in the blocks after `above` up to `to`, as it is proven by receipts or told by a quorum. Nothing is
+    /// added to a block of which something is wrong: its logs may only stand in other places there. Who told otherwise lied where
+    /// the receipts say so.
     async fn compare(
         &self,
         ground: &Ground,
         backfill: &Backfill,
         (above, to): (u64, u64),
         mut read: Read,
-    ) -> Result<(u64, Option<String>), Error> {
+    ) -> Result<Compared, Error> {
         let kept = async || {
             let reader = &mut *ground.shared.db.reader().acquire().await?;
             store::kept_between(reader, ground.chain.number, above, to).await
@@ -251,7 +302,13 @@ impl Prover {
             let differ = differences(read.events.clone(), kept().await?).blocks();
             self.surer(&mut read, &differ).await;
         }
-        let Differences { mut missing, wrong, renamed } = differences(read.events, kept().await?);
+        let mut kept = kept().await?;
+        kept.retain(|(block, _), _| !read.open.contains(block));
+        let open = read.open.first().map(|block| {
+            let quorum = self.rpc.0.quorum;
+            format!("block {block}: other logs than are kept make up its filter, and no {quorum} nodes tell the same of it")
+        });
+        let Differences { mut missing, wrong, renamed } = differences(read.events, kept);
         let blocks: BTreeSet<u64> = wrong.iter().map(|(block, _)| *block).collect();
         missing.retain(|decoded| !blocks.contains(&decoded.event.block_number));
         let mut amiss = None;
@@ -294,6 +351,6 @@ impl Prover {
         }
         metrics::counter!("indexer_missed_logs_total", "chain" => ground.chain.id.to_string())
             .increment(missed);
-        Ok((missed, amiss))
+        Ok(Compared { missed, amiss, open })
     }
 }

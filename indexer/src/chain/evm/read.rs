@@ -181,6 +181,14 @@ impl Watch {
                 rpc.0.misled(one.by, words);
             }
         }
+        let told = alike.get(best);
+        let differ = alike.iter().any(|one| told.is_some_and(|told| !told.is(one)));
+        if differ && !verdicts.iter().any(|verdict| matches!(verdict, Verdict::Wrong(_))) {
+            // Nobody is called a liar, but two have told other things and one of them is believed.
+            tracing::warn!(from, to, "nodes tell other logs of a range, and nothing proves which are right");
+            let chain = self.chain.to_string();
+            metrics::counter!("indexer_disputes_unproven_total", "chain" => chain).increment(1);
+        }
         if let Some(Verdict::Wrong(block)) = verdicts.get(best) {
             let Some(right) = verdicts.iter().position(|verdict| *verdict == Verdict::Right) else {
                 // Fewer blocks at once differ less.

@@ -301,12 +301,22 @@ impl Rpc {
 
     /// Logs of the contracts in one block; all logs of the block where none are named.
     pub async fn logs_of(&self, block: B256, contracts: &[Address]) -> Result<Vec<RawLog>, RpcError> {
+        self.logs_by(self.0.node().await?, block, contracts).await
+    }
+
+    /// The same of one node.
+    pub async fn logs_by(
+        &self,
+        node: &Node,
+        block: B256,
+        contracts: &[Address],
+    ) -> Result<Vec<RawLog>, RpcError> {
         let filter = if contracts.is_empty() {
             json!({"blockHash": block})
         } else {
             json!({"blockHash": block, "address": contracts})
         };
-        self.0.ask("eth_getLogs", (filter,)).await
+        self.0.ask_of(node, "eth_getLogs", (filter,)).await
     }
 
     /// Logs of the contracts in a range of blocks as one node tells them, and the headers of its ends in the same batch: a node

@@ -283,6 +283,48 @@ async fn the_filter_alone_accuses_nobody_and_the_receipts_of_any_node_do() {
     }
 }
 
+/// A filter says nothing of data, places or transactions: one node alone could tell whatever makes it up.
+#[tokio::test]
+async fn what_the_filter_alone_hints_at_is_told_when_a_quorum_tells_it_alike() {
+    for db in on_both().await {
+        let chain = Chain::start().await;
+        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        chain.mine(4).await;
+        let (one, other) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let lies = |node: &Node, alone: bool| {
+            node.lies(move |request, answer| {
+                empty_ranges(request, answer);
+                if request["method"] == "eth_getBlockReceipts" {
+                    refuse(answer, -32601, "the method does not exist");
+                }
+                if alone
+                    && request["method"] == "eth_getLogs"
+                    && request["params"][0].get("blockHash").is_some()
+                {
+                    for log in answer["result"].as_array_mut().into_iter().flatten() {
+                        log["logIndex"] = json!("0x7");
+                    }
+                }
+            });
+        };
+        lies(&one, true);
+        lies(&other, false);
+        let config = with(config(&chain, &db), |chain| {
+            chain.rpc_urls = [&one, &other].map(|node| node.url.clone()).to_vec();
+        });
+        let indexer = Running::start(config).await;
+        let doubts = |words: &str| words.contains("no 2 nodes tell the same of it");
+        let status = indexer.until("the doubt", |s| s.unproven.as_deref().is_some_and(doubts)).await;
+        assert_eq!((status.missed, indexer.feed().await), (0, vec![]), "{:?}", db.engine);
+        assert_eq!(status.alarms, [], "{:?}", db.engine);
+        lies(&one, false);
+        let status = indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+        assert_eq!((status.missed, status.unproven), (1, None), "{:?}", db.engine);
+        assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Final], "{:?}", db.engine);
+        agrees(indexer).await;
+    }
+}
+
 #[tokio::test]
 async fn a_majority_that_leaves_out_logs_does_not_outvote_receipts() {
     let chain = Chain::start().await;
@@ -325,5 +367,9 @@ async fn a_majority_that_leaves_out_logs_does_not_outvote_receipts() {
     let status = indexer.until("the head", |s| s.caught_up).await;
     assert_eq!(indexer.feed().await, []);
     assert_eq!(status.providers.iter().map(|p| p.lies).collect::<Vec<_>>(), [0, 0, 0]);
+    let (_, metrics) = indexer.raw("/metrics").await;
+    let name = "indexer_disputes_unproven_total{chain=\"eip155:31337\"} ";
+    let disputes = metrics.lines().find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok());
+    assert!(disputes.is_some_and(|disputes| disputes > 0), "{metrics}");
     agrees(indexer).await;
 }

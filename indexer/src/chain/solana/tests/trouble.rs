@@ -281,6 +281,10 @@ async fn a_deal_that_no_node_tells_of_holds_no_other_up_and_is_a_fault() {
     let [untold, gone] = ids.map(|id| format!("deal/{id}"));
     assert_eq!(faults, [("not_compared", untold), ("state_differs", gone)]);
     assert_eq!(indexer.raw("/ready").await.0, 200);
+    // A restart makes none of it good.
+    let indexer = Running::start(indexer.stop().await).await;
+    let status = indexer.until("a round", |s| s.reconciled_at.is_some()).await;
+    assert_eq!(status.faults.len(), 2, "{:?}", status.faults);
     node.is_honest();
     indexer.until("the agreement", |s| s.alarms.is_empty()).await;
     agrees(indexer).await;
