@@ -130,8 +130,10 @@ impl Following {
         self.trust.warn(ground).await?;
         let position = self.position(ground).await?;
         let now = ground.shared.clock.now_ms();
+        // A head that is not above the tip, as a late machine tells it, says nothing of what is still to be read.
         let goes_on = |look: &Look| {
             self.backfill.is_busy()
+                && look.head.number > position.tip.number
                 && now.saturating_sub(look.at) < LOOK_MS
                 && look.said.finalized.is_some_and(|f| f.number > position.tip.number.saturating_add(1))
         };
@@ -145,7 +147,7 @@ impl Following {
             pulse.polled_at = Some(now);
         });
         let said = self.said(ground, &head).await?;
-        self.up_to_date(&head, said).await?;
+        let head = self.up_to_date(ground, head, said).await?;
         self.look = Some(Look { head, said, at: now });
         let ours = ground.block_at(head.number).await?.map(|block| block.hash);
         ground.measure(&position, head.number);

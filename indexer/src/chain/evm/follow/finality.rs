@@ -114,18 +114,24 @@ impl Following {
     }
 
     /// The present node alone tells the head: one that stands still, below what a quorum says is final, would hold up
-    /// everything. Where there is no other to ask it is waited for.
-    pub(super) async fn up_to_date(&self, head: &Header, said: Settled) -> Result<(), Error> {
+    /// everything. Where there is no other to ask it is waited for. Answers the newest block that is known then.
+    pub(super) async fn up_to_date(
+        &self,
+        ground: &Ground,
+        head: Header,
+        said: Settled,
+    ) -> Result<Header, Error> {
         let Some(finalized) = said.finalized.filter(|finalized| finalized.number > head.number) else {
-            return Ok(());
+            return Ok(head);
         };
         if self.rpc.0.all().count() <= 1 {
-            return Ok(());
+            return Ok(head);
         }
         // The head was read before, and on some chains the newest block is final at once.
         let head = self.rpc.head().await?;
         if head.number >= finalized.number {
-            return Ok(());
+            ground.chain.beat(|pulse| pulse.head = Some(head.block()));
+            return Ok(head);
         }
         Err(RpcError::Inconsistent(format!(
             "the head is {} to a node, and block {} is final",

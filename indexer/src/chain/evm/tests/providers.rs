@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
 };
 
@@ -15,13 +15,20 @@ use protocol::wire::{
     view::{DealDetail, DealStatus, FaultKind},
 };
 use serde_json::{Value, json};
-use service::db::testing::{on_both, sqlite};
+use service::{
+    clock::Clock,
+    db::testing::{on_both, sqlite},
+};
 
 use super::{agrees, told_of};
-use crate::testing::{
-    Running, config,
-    node::{Node, refuse},
-    with,
+use crate::{
+    chain::follow::Ground,
+    shared::Shared,
+    testing::{
+        Running, config,
+        node::{Node, refuse},
+        with,
+    },
 };
 
 /// Tells another hash of every final block than the chain has.
@@ -363,6 +370,59 @@ async fn a_node_that_stands_still_or_is_on_another_fork_holds_nothing_up() {
         indexer.until("its return", |s| s.providers.iter().all(|p| p.trusted) && s.alarms.is_empty()).await;
     }
     agrees(indexer).await;
+}
+
+/// Goes on when it is told to.
+#[derive(Default)]
+struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn a_late_head_does_not_hold_up_the_past_that_is_read() {
+    for nodes in [1, 2] {
+        let db = sqlite();
+        let chain = Chain::start().await;
+        chain.mine(60).await;
+        let (node, other) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let config = with(config(&chain, &db), |chain| {
+            chain.rpc_urls = [&node, &other].iter().take(nodes).map(|node| node.url.clone()).collect();
+            chain.range_blocks_max = 3;
+            chain.reconcile_ms = 600_000;
+        });
+        let clock = Arc::new(Hand::default());
+        let (db, chains) = crate::open(&config, &*clock).await.unwrap();
+        let shared = Shared::new(db, chains, clock.clone(), Default::default(), 0);
+        let followed = shared.chains.values().next().unwrap().clone();
+        let mut source = followed.source.following(&followed.config, followed.id, followed.contracts.clone());
+        let mut ground = Ground { shared, chain: followed, stopped: true };
+        let tip = async |ground: &Ground| ground.position().await.unwrap().unwrap().tip.number;
+        source.tick(&mut ground).await.unwrap();
+        let first = tip(&ground).await;
+        let ours = chain
+            .provider()
+            .raw_request::<_, Value>("eth_getBlockByNumber".into(), (format!("{first:#x}"), false))
+            .await
+            .unwrap();
+
+        // The next look meets a machine that has come as far as the indexer and no further, and whoever looks again another.
+        clock.0.fetch_add(60_000, Ordering::SeqCst);
+        let looks = AtomicUsize::new(0);
+        node.lies(move |request, answer| {
+            if request["params"][0] == "latest" && looks.fetch_add(1, Ordering::SeqCst) == 0 {
+                answer["result"] = ours.clone();
+            }
+        });
+        source.tick(&mut ground).await.unwrap();
+        let second = tip(&ground).await;
+        assert_eq!(second > first, nodes > 1, "of several nodes one is asked again at once");
+        source.tick(&mut ground).await.unwrap();
+        assert!(tip(&ground).await > second, "{nodes} nodes");
+    }
 }
 
 #[tokio::test]
