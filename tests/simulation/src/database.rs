@@ -69,6 +69,11 @@ impl Database {
         run(pool, "DELETE FROM simulated".to_owned()).await;
     }
 
+    /// Changes it behind the service's back.
+    pub async fn run(&self, statement: String) {
+        run(self.pool(), statement).await;
+    }
+
     /// To look into.
     pub fn pool(&self) -> &AnyPool {
         self.pool.as_ref().unwrap()

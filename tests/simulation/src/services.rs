@@ -9,7 +9,7 @@ use axum::{
 };
 use futures::FutureExt as _;
 use indexer::config::ChainConfig;
-use protocol::wire::feed::FeedPage;
+use protocol::wire::feed::{FeedId, FeedPage};
 use relayer::{config::Key, simulation::Task};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -22,6 +22,9 @@ use crate::{
     scene::{CHAIN, SCENE},
     world::{HUB_URL, INDEXER_URL, Killed, Shared, node_url},
 };
+
+/// The name of the feed in every world.
+const FEED: FeedId = FeedId::repeat_byte(0xfe);
 
 /// What came of letting a service work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +114,8 @@ impl Indexer {
             work(shared, "indexer starts", indexer::simulation::Engine::open(&self.config, clock)).await;
         let Some(Ok(engine)) = opened else { return false };
         self.database.prepare().await;
+        // The database names its feed by chance of its own, and what is asked with that name is answered by chance that it decides.
+        self.database.run(format!("UPDATE feed_id SET id = '{FEED}'")).await;
         shared.world().app = Some(engine.app());
         self.engine = Some(engine);
         true
