@@ -154,6 +154,21 @@ impl Config {
 }
 
 impl Config {
+    /// Whether a hub can be begun with it: one that lets only persons take part has somebody who says who is one.
+    ///
+    /// # Errors
+    /// Names the keys and the rule.
+    pub(crate) fn can_serve(&self) -> Result<(), String> {
+        let provider =
+            self.personhood_stand_in || !self.brightid_url.is_empty() || !self.humanity_registries.is_empty();
+        if self.personhood == Personhood::Open || provider {
+            return Ok(());
+        }
+        Err("personhood = \"required\" and nobody says who is a person: set brightid_url, humanity_registries or, on this \
+             machine alone, personhood_stand_in; or personhood = \"open\""
+            .to_owned())
+    }
+
     /// Checks who may say that somebody is a person.
     fn persons(&self, domain: &str) -> Result<(), String> {
         let host = domain.split(':').next().unwrap_or_default();

@@ -78,6 +78,7 @@ impl Hub {
         stop: CancellationToken,
     ) -> Result<Self, Error> {
         config.public().map_err(Error::Config)?;
+        config.can_serve().map_err(Error::Config)?;
         let key = own_key(&config.data).await?;
         let db = Db::open(&config.database, SCHEMA).await?;
         let known = records::log::first_of(&mut *db.reader().acquire().await?, "hub@1").await?;

@@ -153,6 +153,9 @@ impl Room {
         }
     }
 
+    /// What records write to besides projections, and no replay may touch: who is signed in.
+    pub(crate) const BESIDE: [&'static str; 1] = ["sessions"];
+
     /// Every projection table of the hub.
     pub(crate) fn all_tables() -> impl Iterator<Item = &'static str> {
         outbox::TABLES.iter().copied().chain(Self::ALL.iter().flat_map(|room| room.tables().iter().copied()))

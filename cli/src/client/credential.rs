@@ -51,11 +51,11 @@ pub async fn issue(member: &Member, chain: &Chain, purchase: &PurchaseView, form
     let record: Record = member.get(&format!("/v1/records/{word}")).await?;
     let word = identity::word_in(&record)?.ok_or_else(|| anyhow!("{word} carries no wallet's word"))?;
     let device = &member.profile.device;
-    let open: OpenList = member.get("/v1/status/revocation").await?;
-    let base = member.hub.http.base();
-    let base = open.url.rsplit_once("/v1/status/").map_or(base, |(base, _)| base);
     let mut draws = 1;
     loop {
+        let open: OpenList = member.get("/v1/status/revocation").await?;
+        let base = member.hub.http.base();
+        let base = open.url.rsplit_once("/v1/status/").map_or(base, |(base, _)| base);
         let index = status::draw(rand::random());
         let entry = Entry::new(base, Purpose::Revocation, open.list, index);
         let issuing = Issuing { authorisation: Some(word.clone()), status: Some(entry), form };

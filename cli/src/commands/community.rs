@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use hub::{
     access::Role,
-    communities::{CommunityBody, CommunityView, MembershipBody},
+    communities::{CommunityBody, CommunityView, InvitationView, InvitationsView, MembershipBody},
     page::Page,
     records::RecordId,
 };
@@ -26,7 +26,7 @@ pub enum Verb {
         #[arg(value_parser = record_id)]
         id: Option<RecordId>,
     },
-    /// Let an account belong to a community, as a member or a steward
+    /// As a steward: let an account belong to a community. Whoever has not asked for it joins by its own word
     #[command(after_help = "Example:\n  earnest --as ida community add-member zQmCommunity… zQmAccount…")]
     AddMember {
         /// The community
@@ -39,7 +39,19 @@ pub enum Verb {
         #[arg(long, value_enum, default_value_t = As::Member)]
         role: As,
     },
-    /// End an account's membership
+    /// Belong to a community: at once where you are invited, else when a steward or a vote lets you in
+    #[command(after_help = "Example:\n  earnest --as ben community join zQmCommunity…")]
+    Join {
+        /// The community
+        #[arg(value_parser = record_id)]
+        community: RecordId,
+        /// As what
+        #[arg(long, value_enum, default_value_t = As::Member)]
+        role: As,
+    },
+    /// Show memberships that wait for your word, or for that of a community in which you are a steward
+    Invitations,
+    /// End an account's membership, or decline one that waits
     RemoveMember {
         /// The community
         #[arg(value_parser = record_id)]
@@ -57,6 +69,15 @@ pub enum As {
     Member,
     /// Also decides who belongs to it
     Steward,
+}
+
+impl From<As> for Role {
+    fn from(role: As) -> Self {
+        match role {
+            As::Member => Self::Member,
+            As::Steward => Self::Steward,
+        }
+    }
 }
 
 /// Does it.
@@ -86,11 +107,25 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             session.output.many(&community, &["member", "role", "since"], rows)
         }
         Verb::AddMember { community, account, role } => {
-            let role = match role {
-                As::Member => Role::Member,
-                As::Steward => Role::Steward,
+            change(session, community, account, Some(role.into())).await
+        }
+        Verb::Join { community, role } => {
+            let account = session.profile()?.account()?;
+            change(session, community, account, Some(role.into())).await
+        }
+        Verb::Invitations => {
+            let view: InvitationsView = session.member().await?.get("/v1/invitations").await?;
+            let row = |one: &InvitationView| {
+                vec![
+                    one.community.to_string(),
+                    one.account.to_string(),
+                    one.role.name().to_owned(),
+                    one.said_by.name().to_owned(),
+                    one.since.to_string(),
+                ]
             };
-            change(session, community, account, Some(role)).await
+            let rows = view.own.iter().chain(&view.stewarded).map(row).collect();
+            session.output.many(&view, &["community", "account", "as", "said by", "since"], rows)
         }
         Verb::RemoveMember { community, account } => change(session, community, account, None).await,
     }

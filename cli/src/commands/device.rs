@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use hub::{
-    identity::{AccountView, DeviceBody},
+    identity::{AccountView, DeviceBody, silence_statement},
     records::Device,
 };
 
@@ -20,7 +20,7 @@ pub enum Verb {
         /// Its did:key
         device: Device,
     },
-    /// Take a device's word away, with its sessions and tokens
+    /// Take a device's word away, with its sessions and tokens: this one's own, or another's by the word of a wallet of yours
     Revoke {
         /// Its did:key
         device: Device,
@@ -44,7 +44,17 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let word = hub.word_for(&profile, by, device).await?;
             say(session, &DeviceBody::Add(word)).await
         }
-        Verb::Revoke { device } => say(session, &DeviceBody::Revoke(device)).await,
+        Verb::Revoke { device } => {
+            let (hub, profile) = (session.hub()?, session.profile()?);
+            let by = if device == profile.device.device() {
+                None
+            } else {
+                let wallet = hub.controller(&profile, None).await?;
+                let statement = silence_statement(&profile.account()?, &device);
+                Some(hub.word(&profile, wallet, statement).await?)
+            };
+            say(session, &DeviceBody::Revoke { device, by }).await
+        }
     }
 }
 

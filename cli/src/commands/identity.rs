@@ -65,8 +65,12 @@ pub enum Verb {
         #[arg(long, default_value_t = 0)]
         delay_hours: u32,
     },
-    /// Show your recovery rule, the accounts that you guard, and recoveries of them
-    Recoveries,
+    /// Show your recovery rule, the accounts that you guard, and recoveries: your own and theirs, or those of one account
+    Recoveries {
+        /// Yours, or one that you guard
+        #[arg(value_parser = record_id)]
+        account: Option<RecordId>,
+    },
     /// As who has lost everything: write down what a new wallet says, for a guardian to hand in within ten minutes
     #[command(after_help = "Example:\n  earnest --as ida-again identity ask > word.json")]
     Ask {
@@ -142,8 +146,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let body = RecoveryRuleBody { guardians: guardians.clone(), threshold, delay_hours, by };
             say(session, "recovery-rule@1", &body, Some((None, guardians))).await
         }
-        Verb::Recoveries => {
-            let view: RecoveriesView = session.member().await?.get("/v1/recovery").await?;
+        Verb::Recoveries { account } => {
+            let query = account.map(|account| format!("?account={account}")).unwrap_or_default();
+            let view: RecoveriesView = session.member().await?.get(&format!("/v1/recovery{query}")).await?;
             let rows = view
                 .recoveries
                 .iter()

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use hub::{
     access::Scope,
-    identity::{SessionToken, TokenRequest, TokenView},
+    identity::{SessionToken, SignInFields, TokenRequest, TokenView, token_request},
 };
 use serde_json::json;
 
@@ -39,7 +39,8 @@ pub enum Verb {
 
 /// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<()> {
-    let http = session.member().await?.hub.http;
+    let member = session.member().await?;
+    let http = &member.hub.http;
     match verb {
         Verb::List => {
             let all: Vec<TokenView> = http.get("/v1/tokens").await?;
@@ -60,6 +61,10 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         }
         Verb::New { label, scopes, days } => {
             let asked = TokenRequest { label, scopes: scopes.into_iter().collect(), days };
+            let fields: SignInFields = http.get("/v1/sign-in/nonce").await?;
+            let (account, key) = (&member.account, &member.profile.device);
+            let (domain, nonce) = (&fields.domain, &fields.nonce);
+            let asked = token_request(account, domain, nonce, &asked, key, fields.issued_at)?;
             let made: SessionToken = http.post("/v1/tokens", &asked).await?;
             let (id, token, expires) = (made.id.clone(), made.token.clone(), made.expires.to_string());
             session.output.one(&made, &[("id", id), ("token", token), ("ends", expires)])

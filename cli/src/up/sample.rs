@@ -189,6 +189,7 @@ async fn community(market: &Market, members: &[Member]) -> Result<RecordId> {
     let known: Vec<RecordId> = view.members.iter().flatten().map(|member| member.account).collect();
     for member in members.iter().filter(|member| !known.contains(&member.account)) {
         let body = MembershipBody { account: member.account, role: Some(Role::Member) };
+        member.say(&member.draft("membership@1", &body)?.about(community)).await?;
         steward.say(&steward.draft("membership@1", &body)?.about(community)).await?;
     }
     Ok(community)

@@ -17,6 +17,7 @@ CREATE TABLE proposals (
 CREATE INDEX proposals_community ON proposals (community, seq);
 CREATE INDEX proposals_open ON proposals (closes_at, id) WHERE state = 'open';
 CREATE INDEX proposals_open_author ON proposals (community, author) WHERE state = 'open';
+CREATE INDEX proposals_author ON proposals (author, opened_at);
 
 CREATE TABLE electors (
     proposal TEXT NOT NULL,
@@ -28,6 +29,7 @@ CREATE TABLE votes (
     proposal TEXT NOT NULL,
     seq BIGINT NOT NULL,
     account TEXT NOT NULL,
+    device TEXT NOT NULL,
     record TEXT NOT NULL,
     choice TEXT NOT NULL,
     received_at BIGINT NOT NULL,

@@ -120,6 +120,17 @@ CREATE TABLE members (
 ) STRICT;
 CREATE INDEX members_account ON members (account);
 
+-- Memberships that wait for the other side's word: the account's, or that of a steward or a vote.
+CREATE TABLE invitations (
+    community TEXT NOT NULL,
+    account TEXT NOT NULL,
+    role TEXT NOT NULL,
+    said_by TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (community, account)
+) STRICT;
+CREATE INDEX invitations_account ON invitations (account, since);
+
 CREATE TABLE pools (
     arbiter TEXT NOT NULL,
     panel TEXT NOT NULL,

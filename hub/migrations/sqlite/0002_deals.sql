@@ -134,6 +134,7 @@ CREATE TABLE credential_offers (
     code_hash TEXT PRIMARY KEY,
     credential TEXT NOT NULL,
     account TEXT NOT NULL,
+    session TEXT NOT NULL,
     tx_hash TEXT,
     tries INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
@@ -144,6 +145,8 @@ CREATE INDEX credential_offers_expiry ON credential_offers (expires_at);
 CREATE TABLE credential_grants (
     token_hash TEXT PRIMARY KEY,
     credential TEXT NOT NULL,
+    account TEXT NOT NULL,
+    session TEXT NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX credential_grants_expiry ON credential_grants (expires_at);

@@ -157,7 +157,7 @@ pub(crate) fn need(method: &Method, route: &str) -> Need {
         ["records", ..] => Area::Records,
         ["ledger", ..] => Area::Ledger,
         ["proposals", ..] | ["communities", _, "settings" | "treasury"] => Area::Governance,
-        ["communities" | "pools", ..] => Area::Communities,
+        ["communities" | "invitations" | "pools", ..] => Area::Communities,
         ["listings", ..] => Area::Market,
         ["purchases", _, "case"] | ["cases", ..] => Area::Disputes,
         ["purchases", _, "credentials" | "bundle"] => Area::Reputation,

@@ -1,4 +1,4 @@
-//! `GET /v1/communities`, `GET /v1/communities/{id}`, `GET /v1/pools`, `GET /v1/pools/{arbiter}/{panel}`.
+//! `GET /v1/communities`, `GET /v1/communities/{id}`, `GET /v1/invitations`, `GET /v1/pools`, `GET /v1/pools/{arbiter}/{panel}`.
 
 use alloy::primitives::B256;
 use axum::extract::State;
@@ -12,12 +12,12 @@ use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    model::Scope,
-    store::{self, Community, Pool},
+    model::{SaidBy, Scope, Waiting},
+    store::{self, Community, Invitation, Pool},
 };
 use crate::{
     Hub,
-    access::{Reader, Role, may_read},
+    access::{Caller, Reader, Role, may_read},
     error::Error,
     page::{self, Cursor, Page, Paged},
     records::{RecordId, Stamp},
@@ -25,6 +25,8 @@ use crate::{
 
 /// How many members a community is shown with.
 const MEMBERS_MAX: i64 = 1000;
+/// How many memberships that wait are shown in each of two lists.
+const INVITATIONS_MAX: i64 = 100;
 
 /// A community as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -52,6 +54,33 @@ pub struct MemberView {
     /// Since when.
     #[schema(value_type = String)]
     pub since: Stamp,
+}
+
+/// A membership that waits for the other side's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct InvitationView {
+    /// Of which community.
+    #[schema(value_type = String)]
+    pub community: RecordId,
+    /// Whose.
+    #[schema(value_type = String)]
+    pub account: RecordId,
+    /// As what.
+    pub role: Role,
+    /// Who has said so: `account` waits for a steward or a vote, `steward` and `vote` for the account.
+    pub said_by: SaidBy,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub since: Stamp,
+}
+
+/// The memberships that wait and concern you.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct InvitationsView {
+    /// Your own, the newest first, at most 100.
+    pub own: Vec<InvitationView>,
+    /// Those of communities of which you are a steward, the oldest first, at most 100.
+    pub stewarded: Vec<InvitationView>,
 }
 
 /// A pool as the chain had it when a `pool@1` was last taken.
@@ -89,6 +118,7 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new()
         .routes(routes!(communities))
         .routes(routes!(community))
+        .routes(routes!(invitations))
         .routes(routes!(pools))
         .routes(routes!(pool))
 }
@@ -164,6 +194,28 @@ async fn community(
         .map(|(account, role, since)| MemberView { account, role, since: Stamp::from_ms(since) })
         .collect();
     Ok(Json(community_view(found, Some(members))))
+}
+
+/// Memberships that wait for the other side's word: yours, and those of communities of which you are a steward.
+#[utoipa::path(get, path = "/v1/invitations", tag = "communities", responses(
+    (status = 200, description = "What waits", body = InvitationsView),
+    (status = 401, description = "Sign in first", content_type = "application/problem+json"),
+))]
+async fn invitations(State(hub): State<Hub>, caller: Caller) -> Result<Json<InvitationsView>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let view = |(community, account, Waiting { role, said_by }, since): Invitation| InvitationView {
+        community,
+        account,
+        role,
+        said_by,
+        since: Stamp::from_ms(since),
+    };
+    let own = store::invitations_of(&mut on, &caller.account, INVITATIONS_MAX).await?;
+    let stewarded = store::invitations_under(&mut on, &caller.account, INVITATIONS_MAX).await?;
+    Ok(Json(InvitationsView {
+        own: own.into_iter().map(view).collect(),
+        stewarded: stewarded.into_iter().map(view).collect(),
+    }))
 }
 
 /// Pools that serve you, oldest first.

@@ -24,7 +24,8 @@ pub struct CommunityBody {
     pub name: String,
 }
 
-/// `membership@1` about a community.
+/// `membership@1` about a community: by a steward of it, or by the account itself. Whoever does not belong to it yet does so once
+/// both have said it, in whichever order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MembershipBody {
@@ -132,6 +133,84 @@ pub(super) fn keeper_only(owner: Option<RecordId>, author: RecordId, keeper: Add
         let told =
             format!("only the account of its keeper {keeper} declares a pool public; name a community");
         Err(Refusal::access("keeper_only", "/author", told))
+    }
+}
+
+/// By whose word something is said about who belongs to a community.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SaidBy {
+    /// The account's own.
+    Account,
+    /// A steward's.
+    Steward,
+    /// A vote's.
+    Vote,
+}
+
+impl SaidBy {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::Account, Self::Steward, Self::Vote];
+
+    /// As the database and JSON write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Steward => "steward",
+            Self::Vote => "vote",
+        }
+    }
+}
+
+/// A membership that waits for the other side's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// As what.
+    pub role: Role,
+    /// Who has said so.
+    pub said_by: SaidBy,
+}
+
+/// What becomes of a word about who belongs to a community.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The account is this from now on; none: no member. Nothing waits.
+    Role(Option<Role>),
+    /// It waits for the other side's word.
+    Wait(Waiting),
+}
+
+/// What a word brings about: `before` is what the account is, `waiting` what waits, `role` what is said. Nobody is made a member
+/// without their own word, and nobody is one by it alone. `by_vote_only`: stewards admit nobody.
+///
+/// # Errors
+/// Step `access`: what only a steward, or only a vote, may say.
+pub(super) fn change(
+    before: Option<Role>,
+    waiting: Option<Waiting>,
+    role: Option<Role>,
+    said_by: SaidBy,
+    by_vote_only: bool,
+) -> Result<Change, Refusal> {
+    let Some(wanted) = role else { return Ok(Change::Role(None)) };
+    let stewards = |told: &str| Err(Refusal::access("steward_only", "/author", told));
+    match (said_by, before) {
+        (SaidBy::Account, Some(_)) => stewards("belongs to it; what a member is, a steward says"),
+        (SaidBy::Account, None) => match waiting.filter(|one| one.said_by != SaidBy::Account) {
+            Some(Waiting { said_by: SaidBy::Steward, .. }) if by_vote_only => Err(Refusal::access(
+                "by_vote_only",
+                "/author",
+                "was invited by a steward, and votes alone admit by now",
+            )),
+            Some(invited) if wanted <= invited.role => Ok(Change::Role(Some(wanted))),
+            _ if wanted == Role::Member => Ok(Change::Wait(Waiting { role: wanted, said_by })),
+            _ => stewards("nobody has invited it as a steward; ask to be a member"),
+        },
+        (SaidBy::Steward | SaidBy::Vote, Some(_)) => Ok(Change::Role(Some(wanted))),
+        (SaidBy::Steward | SaidBy::Vote, None) => match waiting {
+            Some(Waiting { said_by: SaidBy::Account, .. }) => Ok(Change::Role(Some(wanted))),
+            _ => Ok(Change::Wait(Waiting { role: wanted, said_by })),
+        },
     }
 }
 

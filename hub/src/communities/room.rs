@@ -14,8 +14,8 @@ use service::db::Write;
 
 use super::{
     model::{
-        CommunityBody, MembershipBody, PoolBody, PoolFacts, Scope, keeper_only, leaves_a_steward,
-        steward_only,
+        Change, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, change, keeper_only,
+        leaves_a_steward, steward_only,
     },
     store::{self, Community, Pool},
 };
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &["communities", "members", "pools", "pool_scopes"];
+pub(crate) const TABLES: &[&str] = &["communities", "members", "invitations", "pools", "pool_scopes"];
 
 /// How long to wait for an indexer that has not seen a pool yet, and between two looks.
 const NEWS_WAIT: Duration = Duration::from_secs(3);
@@ -167,16 +167,24 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
         "membership@1" => {
             let community = known(on, &record.about()?).await?;
             let body: MembershipBody = record.body_as()?;
-            let leaves = body.account == author && body.role.is_none();
-            if !leaves {
-                steward_only(store::role_of(on, &community.id, &author).await?, &community.id)?;
+            let role = store::role_of(on, &community.id, &author).await?;
+            // A steward speaks of itself as a steward, but when it leaves.
+            let own = body.account == author && (role != Some(Role::Steward) || body.role.is_none());
+            let said_by = if own { SaidBy::Account } else { SaidBy::Steward };
+            if !own {
+                steward_only(role, &community.id)?;
                 if governance::settings(on, &community.id).await?.members_by_vote != 0 {
                     let told = format!("who belongs to community {} is decided by its votes", community.id);
                     return Err(Refusal::access("by_vote_only", "/author", told).into());
                 }
             }
-            change_member(on, &community.id, &body.account, body.role, *now).await?;
-            json!({ "community": community.id, "account": body.account, "role": body.role })
+            let change = change_member(on, &community.id, &body.account, body.role, said_by, *now).await?;
+            let waits = matches!(change, Change::Wait(_));
+            let told = json!({ "community": community.id, "account": body.account, "role": body.role, "waits": waits });
+            if waits {
+                tell_of_waiting(on, &community.id, &body.account).await?;
+            }
+            told
         }
         _ => {
             let scope = match &record.about {
@@ -211,24 +219,59 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
     Ok(Vec::new())
 }
 
-/// Makes an account what it is from now on in a community that there is; whose word that needs, the caller has asked.
+/// Both sides of a membership that waits learn of it, whoever may read the record.
+async fn tell_of_waiting(
+    on: &mut sqlx::AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+) -> Result<(), Error> {
+    let audience = [Audience::Account(*account), Audience::Community(*community)];
+    outbox::append(on, "invitation", &audience, &json!({ "community": community, "account": account })).await
+}
+
+/// A vote says what an account is from now on in a community that there is; one that is not of it has to say so itself as well.
 ///
 /// # Errors
 /// Step `rule`: there is no such account, or no steward would be left.
-pub(crate) async fn change_member(
+pub(crate) async fn decide_member(
     on: &mut sqlx::AnyConnection,
     community: &RecordId,
     account: &RecordId,
     role: Option<Role>,
     now: i64,
 ) -> Result<(), Error> {
+    if let Change::Wait(_) = change_member(on, community, account, role, SaidBy::Vote, now).await? {
+        tell_of_waiting(on, community, account).await?;
+    }
+    Ok(())
+}
+
+/// What a word brings about; whether it may be said, the caller has asked.
+async fn change_member(
+    on: &mut sqlx::AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+    role: Option<Role>,
+    said_by: SaidBy,
+    now: i64,
+) -> Result<Change, Error> {
     if !identity::account_exists(on, account).await? {
         let told = format!("there is no account {account}");
         return Err(Refusal::rule("unknown_account", "/body/account", told).into());
     }
     let before = store::role_of(on, community, account).await?;
-    leaves_a_steward(before, role, store::stewards(on, community).await?)?;
-    store::set_member(on, community, account, role, now).await
+    let waiting = store::waiting(on, community, account).await?;
+    let by_vote_only = governance::settings(on, community).await?.members_by_vote != 0;
+    let change = change(before, waiting, role, said_by, by_vote_only)?;
+    store::forget_waiting(on, community, account).await?;
+    match change {
+        Change::Role(role) => {
+            leaves_a_steward(before, role, store::stewards(on, community).await?)?;
+            store::set_member(on, community, account, role, now).await?;
+        }
+        Change::Wait(waiting) => store::wait(on, community, account, waiting, now).await?,
+    }
+    Ok(change)
 }
 
 async fn known(on: &mut sqlx::AnyConnection, id: &RecordId) -> Result<Community, Error> {

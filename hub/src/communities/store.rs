@@ -5,7 +5,7 @@ use protocol::chain::AccountId;
 use serde::de::DeserializeOwned;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
-use super::model::{PoolFacts, Roles, Scope};
+use super::model::{PoolFacts, Roles, SaidBy, Scope, Waiting};
 use crate::{
     access::{Audience, Role},
     error::Error,
@@ -124,6 +124,100 @@ pub(crate) async fn set_member(
     };
     query.execute(on).await?;
     Ok(())
+}
+
+/// What waits of an account's membership.
+pub(super) async fn waiting(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+) -> Result<Option<Waiting>, Error> {
+    let row = sqlx::query("SELECT role, said_by FROM invitations WHERE community = $1 AND account = $2")
+        .bind(community.to_string())
+        .bind(account.to_string())
+        .fetch_optional(on)
+        .await?;
+    row.map(|row| {
+        Ok(Waiting { role: role(row.try_get("role")?)?, said_by: said_by(row.try_get("said_by")?)? })
+    })
+    .transpose()
+}
+
+fn said_by(name: &str) -> Result<SaidBy, Error> {
+    let found = SaidBy::ALL.into_iter().find(|one| one.name() == name);
+    found.ok_or_else(|| Error::Corrupt(format!("communities: said by `{name:.20}`")))
+}
+
+/// A membership waits for the other side's word; nothing of it waits before.
+pub(super) async fn wait(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+    waiting: Waiting,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO invitations (community, account, role, said_by, since) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(community.to_string())
+    .bind(account.to_string())
+    .bind(waiting.role.name())
+    .bind(waiting.said_by.name())
+    .bind(now)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Nothing of an account's membership waits any more.
+pub(super) async fn forget_waiting(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+) -> Result<(), Error> {
+    sqlx::query("DELETE FROM invitations WHERE community = $1 AND account = $2")
+        .bind(community.to_string())
+        .bind(account.to_string())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// A membership that waits: community, account, what, since when.
+pub(super) type Invitation = (RecordId, RecordId, Waiting, i64);
+
+const INVITATION: &str = "SELECT community, account, role, said_by, since FROM invitations";
+
+fn invitation(row: &AnyRow) -> Result<Invitation, Error> {
+    let waiting = Waiting { role: role(row.try_get("role")?)?, said_by: said_by(row.try_get("said_by")?)? };
+    Ok((parse(row.try_get("community")?)?, parse(row.try_get("account")?)?, waiting, row.try_get("since")?))
+}
+
+/// The memberships of an account that wait, the newest first.
+pub(super) async fn invitations_of(
+    on: &mut AnyConnection,
+    account: &RecordId,
+    limit: i64,
+) -> Result<Vec<Invitation>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{INVITATION} WHERE account = $1 ORDER BY since DESC, community LIMIT $2"
+    ));
+    let rows = sqlx::query(sql).bind(account.to_string()).bind(limit).fetch_all(on).await?;
+    rows.iter().map(invitation).collect()
+}
+
+/// The memberships that wait in communities of which an account is a steward, the oldest first.
+pub(super) async fn invitations_under(
+    on: &mut AnyConnection,
+    steward: &RecordId,
+    limit: i64,
+) -> Result<Vec<Invitation>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{INVITATION} WHERE community IN (SELECT community FROM members WHERE account = $1 AND role = 'steward')
+         ORDER BY since, community, account LIMIT $2"
+    ));
+    let rows = sqlx::query(sql).bind(steward.to_string()).bind(limit).fetch_all(on).await?;
+    rows.iter().map(invitation).collect()
 }
 
 pub(crate) async fn role_of(

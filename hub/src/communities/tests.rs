@@ -2,7 +2,7 @@ use fixture::Chain;
 use serde_json::{Value, json};
 
 use super::{
-    model::{Roles, keeper_only, leaves_a_steward, steward_only},
+    model::{Change, Roles, Waiting, change, keeper_only, leaves_a_steward, steward_only},
     *,
 };
 use crate::{
@@ -57,6 +57,46 @@ fn only_stewards_decide_and_one_always_stays() {
     }
 }
 
+/// Every word, about whoever is what already, with whatever waits.
+#[test]
+fn nobody_belongs_to_a_community_but_by_both_sides_words() {
+    use Role::{Member, Steward};
+    let roles = [None, Some(Member), Some(Steward)];
+    let waits = SaidBy::ALL
+        .into_iter()
+        .flat_map(|said_by| [Member, Steward].map(|role| Some(Waiting { role, said_by })));
+    let waits: Vec<Option<Waiting>> = waits.chain([None]).collect();
+    for (before, waiting, role, said_by, by_vote_only) in roles
+        .into_iter()
+        .flat_map(|before| waits.iter().map(move |waiting| (before, *waiting)))
+        .flat_map(|(before, waiting)| roles.map(|role| (before, waiting, role)))
+        .flat_map(|(before, waiting, role)| SaidBy::ALL.map(|by| (before, waiting, role, by)))
+        .flat_map(|(before, waiting, role, by)| [false, true].map(|only| (before, waiting, role, by, only)))
+    {
+        let came = change(before, waiting, role, said_by, by_vote_only);
+        let own = said_by == SaidBy::Account;
+        match came {
+            Ok(Change::Role(Some(now))) if before.is_none() => {
+                // Both sides have said it, and nobody is more than what was offered.
+                let other = waiting.unwrap();
+                assert_ne!(own, other.said_by == SaidBy::Account, "{waiting:?} {said_by:?}");
+                assert_eq!(Some(now), role);
+                assert!(!own || now <= other.role);
+                assert!(!(own && by_vote_only && other.said_by == SaidBy::Steward));
+            }
+            Ok(Change::Role(now)) => assert_eq!((now, now.is_some() && own), (role, false)),
+            Ok(Change::Wait(waits)) => {
+                assert_eq!((before, Some(waits.role), waits.said_by), (None, role, said_by));
+                assert!(!(own && waits.role == Steward));
+            }
+            Err(refused) => {
+                assert!(own && role.is_some(), "{refused}");
+                assert!(["steward_only", "by_vote_only"].contains(&refused.rule));
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_steward_says_who_belongs() {
     for hub in TestHub::on_both().await {
@@ -68,6 +108,21 @@ async fn a_steward_says_who_belongs() {
             by.record_about(&hub, "membership@1", gardens, json!({ "account": who, "role": role }))
         };
         hub.say(&member(&anna, ben.account, json!("member"))).await;
+        // Nobody is made a member: his own word is missing.
+        let people = async || {
+            let seen = hub.get(&format!("/v1/communities/{gardens}")).await.body;
+            seen["members"].as_array().unwrap().len()
+        };
+        assert_eq!(people().await, 1);
+        let (annas, bens) = (anna.sign_in(&hub).await, ben.sign_in(&hub).await);
+        let waits = async |token: &str| hub.get_as(token, "/v1/invitations").await.body;
+        let invited = &waits(&bens).await["own"][0];
+        assert_eq!((&invited["community"], &invited["said_by"]), (&json!(gardens), &json!("steward")));
+        assert_eq!(waits(&annas).await["stewarded"][0]["account"], json!(ben.account));
+        assert_eq!(hub.refuses(&member(&ben, ben.account, json!("steward"))).await.2, "steward_only");
+        hub.say(&member(&ben, ben.account, json!("member"))).await;
+        assert_eq!(waits(&annas).await, json!({ "own": [], "stewarded": [] }));
+        assert_eq!(hub.refuses(&member(&ben, ben.account, json!("member"))).await.2, "steward_only");
         let seen = hub.get(&format!("/v1/communities/{gardens}")).await.body;
         assert_eq!(seen["name"], "Gardens");
         let shown: Vec<_> =
@@ -92,9 +147,22 @@ async fn a_steward_says_who_belongs() {
             anna.record_about(&hub, "membership@1", gardens, json!({ "account": ben.account }));
         assert_eq!(hub.refuses(&without_role).await.2, "body");
         // Nobody is kept: a member leaves by itself, and sends nobody else away.
-        hub.say(&member(&anna, cora.account, json!("member"))).await;
+        // Whoever asks first is let in by a steward's word.
+        hub.say(&member(&cora, cora.account, json!("member"))).await;
+        assert_eq!(
+            (people().await, waits(&annas).await["stewarded"][0]["said_by"].clone()),
+            (2, json!("account"))
+        );
         assert_eq!(hub.refuses(&member(&ben, cora.account, Value::Null)).await.2, "steward_only");
+        hub.say(&member(&anna, cora.account, json!("member"))).await;
+        assert_eq!(people().await, 3);
         hub.say(&member(&cora, cora.account, Value::Null)).await;
+        // What was declined, or taken back, waits no more.
+        for (says, undoes) in [(&anna, &cora), (&anna, &anna), (&cora, &cora), (&cora, &anna)] {
+            hub.say(&member(says, cora.account, json!("member"))).await;
+            hub.say(&member(undoes, cora.account, Value::Null)).await;
+            assert_eq!((people().await, waits(&annas).await["stewarded"].clone()), (2, json!([])));
+        }
         // A second steward may let the first one go, and members leave.
         hub.say(&member(&anna, ben.account, json!("steward"))).await;
         hub.say(&member(&ben, anna.account, Value::Null)).await;
@@ -119,7 +187,9 @@ async fn a_closed_community_is_there_for_its_members() {
         assert_eq!(hub.get_as(&bens, &path).await.refusal().0, 404);
         assert_eq!(hub.get("/v1/communities").await.body["items"].as_array().unwrap().len(), 1);
         let body = json!({ "account": ben.account, "role": "member" });
-        hub.say(&anna.record_about(&hub, "membership@1", closed, body)).await;
+        hub.say(&anna.record_about(&hub, "membership@1", closed, body.clone())).await;
+        assert_eq!(hub.get_as(&bens, &path).await.refusal().0, 404);
+        hub.say(&ben.record_about(&hub, "membership@1", closed, body)).await;
         assert_eq!(hub.get_as(&bens, &path).await.status, 200);
         let first = hub.get_as(&bens, "/v1/communities?limit=1").await.body;
         assert_eq!(first["items"][0]["name"], "Closed");

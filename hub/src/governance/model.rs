@@ -19,10 +19,20 @@ use crate::{
 
 /// The most electors of a proposal.
 pub const ELECTORS_MAX: usize = 10_000;
-/// The most ballots of one elector in one proposal; the last one counts.
+/// The most ballots of one device in one proposal; the last one of its elector counts. A device in other hands takes none from the
+/// elector's others.
 pub const BALLOTS_MAX: i64 = 20;
+/// The most ballots of one elector in one proposal, by whichever devices.
+pub const ELECTOR_BALLOTS_MAX: i64 = 100;
 /// The most open proposals of one author in one community.
 pub const OPEN_MAX: i64 = 10;
+/// What counts towards [`DAY_PROPOSALS_MAX`] and [`DAY_ELECTORS_MAX`], in milliseconds: a day.
+pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// The most proposals that one author opens within a day, in all communities together.
+pub const DAY_PROPOSALS_MAX: i64 = 50;
+/// The most electors that the proposals of one author may have within a day, together: for each one the hub keeps a row, and
+/// their ballots are read at the close.
+pub const DAY_ELECTORS_MAX: i64 = 100_000;
 /// The shortest window of a proposal, in milliseconds: a minute.
 pub const WINDOW_MIN_MS: i64 = 60_000;
 /// The longest window of a proposal, in milliseconds: 400 days.
@@ -284,6 +294,25 @@ impl DepositBody {
     }
 }
 
+/// Whether an author may open another proposal, of so many electors, who opened these within a day: how many, with how many electors
+/// together.
+///
+/// # Errors
+/// Step `rule`: one of the two is at its bound.
+pub fn may_open_another(opened: i64, their_electors: i64, electors: i64) -> Result<(), Refusal> {
+    let told = if opened >= DAY_PROPOSALS_MAX {
+        format!("has opened {opened} proposals within a day and may open {DAY_PROPOSALS_MAX}")
+    } else if their_electors.saturating_add(electors) > DAY_ELECTORS_MAX {
+        format!(
+            "has opened proposals with {their_electors} electors within a day: another {electors} are more than \
+             {DAY_ELECTORS_MAX}"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::conflict("too_many_a_day", "/author", told))
+}
+
 impl ProposalBody {
     /// The form: limits, and that rule and effect go together.
     ///
@@ -342,8 +371,13 @@ impl ProposalBody {
             }
             Effect::Setting { setting, value } => {
                 let (least, greatest) = setting.bounds();
-                let (from, to) = value.map(|value| (value, value)).or(median).unwrap_or((least, greatest));
-                if least <= from && to <= greatest {
+                // Narrower ones would decide before anybody votes: whoever proposes does not choose among what.
+                if median.is_some_and(|bounds| bounds != (least, greatest)) {
+                    let told =
+                        format!("a median on {} has its bounds, {least} to {greatest}", setting.name());
+                    return Err(Refusal::schema("median", "/body/rule/needs/median", told));
+                }
+                if value.is_none_or(|value| (least..=greatest).contains(&value)) {
                     return Ok(());
                 }
                 let told = format!("{} must be {least} to {greatest}", setting.name());

@@ -6,7 +6,10 @@ use sqlx::AnyConnection;
 
 use super::{
     effects,
-    model::{BALLOTS_MAX, DepositBody, ELECTORS_MAX, OPEN_MAX, ProposalBody, TallyBody, VoteBody},
+    model::{
+        BALLOTS_MAX, DAY_MS, DepositBody, ELECTOR_BALLOTS_MAX, ELECTORS_MAX, OPEN_MAX, ProposalBody,
+        TallyBody, VoteBody, may_open_another,
+    },
     store::{self, Decision, Proposal},
     table::{self, Action, State},
     tally::{Verdict, counted, digest, tally},
@@ -109,6 +112,9 @@ async fn open(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
         let told = format!("must be 1 to {ELECTORS_MAX} accounts at its opening");
         return Err(Refusal::rule("electorate_size", "/body/electorate", told).into());
     }
+    let count = i64::try_from(electors.len()).unwrap_or(i64::MAX);
+    let (opened, their_electors) = store::opened_since(on, &author, now.saturating_sub(DAY_MS)).await?;
+    may_open_another(opened, their_electors, count)?;
     let proposal = Proposal {
         id: record.id,
         seq: *seq,
@@ -117,7 +123,7 @@ async fn open(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
         body,
         audience: record.audience.clone(),
         opened_at: *now,
-        electors: i64::try_from(electors.len()).unwrap_or(i64::MAX),
+        electors: count,
         state: State::Open,
         decision: None,
     };
@@ -146,8 +152,13 @@ async fn vote(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
             "must be yes, no or abstain; where a median is asked for, a number within its bounds or abstain";
         return Err(Refusal::rule("choice", "/body/choice", told).into());
     }
-    if store::ballots_of(on, &proposal.id, &author).await? >= BALLOTS_MAX {
-        let told = format!("has cast {BALLOTS_MAX} ballots here, which is the most; the last one counts");
+    let (by_device, by_elector) = store::ballots_of(on, &proposal.id, &author, &record.device).await?;
+    if by_device >= BALLOTS_MAX {
+        let told = format!("has cast {BALLOTS_MAX} ballots here, which is the most of a device");
+        return Err(Refusal::conflict("too_many_ballots", "/device", told).into());
+    }
+    if by_elector >= ELECTOR_BALLOTS_MAX {
+        let told = format!("has cast {ELECTOR_BALLOTS_MAX} ballots here, which is the most of an elector");
         return Err(Refusal::conflict("too_many_ballots", "/author", told).into());
     }
     store::vote(on, &proposal.id, &body, accepted).await?;

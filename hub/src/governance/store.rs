@@ -16,7 +16,7 @@ use crate::{
     access::Audience,
     error::{Error, Refusal},
     ledger,
-    records::{Accepted, RecordId},
+    records::{Accepted, Device, RecordId},
 };
 
 /// Why nothing of an effect could happen.
@@ -206,6 +206,23 @@ pub(super) async fn open_of(
     Ok(query.fetch_one(on).await?)
 }
 
+/// How many proposals an author has opened after a moment, and how many electors they have together.
+pub(super) async fn opened_since(
+    on: &mut AnyConnection,
+    author: &RecordId,
+    since: i64,
+) -> Result<(i64, i64), Error> {
+    let row = sqlx::query(
+        "SELECT CAST(COUNT(*) AS BIGINT) AS opened, CAST(COALESCE(SUM(electors), 0) AS BIGINT) AS electors
+         FROM proposals WHERE author = $1 AND opened_at > $2",
+    )
+    .bind(author.to_string())
+    .bind(since)
+    .fetch_one(on)
+    .await?;
+    Ok((row.try_get("opened")?, row.try_get("electors")?))
+}
+
 /// Open proposals whose window is over at this moment, those first whose window has been over for longest.
 pub(super) async fn over(on: &mut AnyConnection, at: i64, limit: i64) -> Result<Vec<RecordId>, Error> {
     let rows = sqlx::query(
@@ -270,11 +287,13 @@ pub(super) async fn vote(
     accepted: &Accepted,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO votes (proposal, seq, account, record, choice, received_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO votes (proposal, seq, account, device, record, choice, received_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(proposal.to_string())
     .bind(accepted.seq)
     .bind(accepted.record.account().to_string())
+    .bind(accepted.record.device.to_string())
     .bind(accepted.record.id.to_string())
     .bind(text(&body.choice)?)
     .bind(accepted.received_at)
@@ -283,15 +302,24 @@ pub(super) async fn vote(
     Ok(())
 }
 
-/// How many ballots an account has cast.
+/// How many ballots an account has cast by a device, and by all of them.
 pub(super) async fn ballots_of(
     on: &mut AnyConnection,
     proposal: &RecordId,
     account: &RecordId,
-) -> Result<i64, Error> {
-    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM votes WHERE proposal = $1 AND account = $2";
-    let query = sqlx::query_scalar(sql).bind(proposal.to_string()).bind(account.to_string());
-    Ok(query.fetch_one(on).await?)
+    device: &Device,
+) -> Result<(i64, i64), Error> {
+    let row = sqlx::query(
+        "SELECT CAST(COALESCE(SUM(CASE WHEN device = $3 THEN 1 ELSE 0 END), 0) AS BIGINT) AS by_device,
+                CAST(COUNT(*) AS BIGINT) AS by_elector
+         FROM votes WHERE proposal = $1 AND account = $2",
+    )
+    .bind(proposal.to_string())
+    .bind(account.to_string())
+    .bind(device.to_string())
+    .fetch_one(on)
+    .await?;
+    Ok((row.try_get("by_device")?, row.try_get("by_elector")?))
 }
 
 /// How many accounts have voted.

@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 use axum::extract::State;
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
-use service::http::{Json, Path, Problem};
+use service::http::{Json, Path, Problem, Query};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{control::Recovery, model::ProfileBody, nonce, personhood, standing, store};
@@ -18,7 +18,7 @@ use crate::{
 
 /// How long a nonce may be used, in milliseconds.
 const NONCE_LIFE_MS: i64 = 10 * 60 * 1000;
-/// The most recoveries, and the most guarded accounts, of an answer.
+/// The most recoveries of one list of an answer, and the most guarded accounts.
 const RECOVERIES_MAX: i64 = 100;
 
 /// What to put into a CAIP-122 message (EIP-4361, or Sign In With Solana) or a session request for this hub.
@@ -146,6 +146,16 @@ pub struct RecoveryView {
     pub ends: Stamp,
 }
 
+/// Which recoveries are asked for.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Those of this account alone: yourself, or an account that you guard.
+    #[param(value_type = Option<String>)]
+    account: Option<RecordId>,
+}
+
 /// Recoveries that concern an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RecoveriesView {
@@ -154,7 +164,8 @@ pub struct RecoveriesView {
     /// The accounts that it guards, at most 100.
     #[schema(value_type = Vec<String>)]
     pub guards: Vec<RecordId>,
-    /// Its own and those of accounts that it guards, the latest end first, at most 100.
+    /// Its own, at most 100, open ones first and otherwise the latest end first; then those of accounts that it guards in the same
+    /// way. Whatever happens to others, the open ones of its own are all there.
     pub recoveries: Vec<RecoveryView>,
 }
 
@@ -245,12 +256,17 @@ async fn persons(State(hub): State<Hub>) -> Json<PersonhoodView> {
     })
 }
 
-/// Your recovery rule, the accounts that you guard, and the recoveries of all of them.
-#[utoipa::path(get, path = "/v1/recovery", tag = "identity", responses(
+/// Your recovery rule, the accounts that you guard, and recoveries: your own and theirs, or those of one account.
+#[utoipa::path(get, path = "/v1/recovery", tag = "identity", params(Which), responses(
     (status = 200, description = "What concerns you", body = RecoveriesView),
     (status = 401, description = "Sign in first", content_type = "application/problem+json"),
+    (status = 404, description = "You do not guard this account", content_type = "application/problem+json"),
 ))]
-async fn recoveries(State(hub): State<Hub>, caller: Caller) -> Result<Json<RecoveriesView>, Problem> {
+async fn recoveries(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Query(Which { account }): Query<Which>,
+) -> Result<Json<RecoveriesView>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let rule = standing::rule(&mut on, &caller.account).await?.map(|rule| RuleView {
         guardians: rule.guardians.into_iter().collect(),
@@ -266,7 +282,19 @@ async fn recoveries(State(hub): State<Hub>, caller: Caller) -> Result<Json<Recov
         stage: recovery.stage.name().to_owned(),
         ends: Stamp::from_ms(recovery.ends_at),
     };
-    let found = standing::recoveries_of(&mut on, &caller.account, RECOVERIES_MAX).await?;
+    let found = match account {
+        Some(account) => {
+            if account != caller.account && !standing::guards(&mut on, &caller.account, &account).await? {
+                return Err(Problem::not_found("account that you guard", account));
+            }
+            standing::recoveries_of(&mut on, &account, RECOVERIES_MAX).await?
+        }
+        None => {
+            let mut own = standing::recoveries_of(&mut on, &caller.account, RECOVERIES_MAX).await?;
+            own.extend(standing::recoveries_guarded_by(&mut on, &caller.account, RECOVERIES_MAX).await?);
+            own
+        }
+    };
     Ok(Json(RecoveriesView {
         rule,
         guards: standing::guarded_by(&mut on, &caller.account, RECOVERIES_MAX).await?,

@@ -14,8 +14,10 @@ use crate::{
 
 /// What an account may gather: everyone can look at it, and the hub asks for each wallet where its owner sits.
 pub(super) const WALLETS_MAX: usize = 16;
-/// Devices, those that were revoked included.
+/// Devices that speak.
 pub(super) const DEVICES_MAX: usize = 128;
+/// How often a guardian may ask for an account within [`ASK_LIFE_MS`].
+pub(super) const ASKS_MAX: usize = 8;
 /// How many may guard an account.
 pub(super) const GUARDIANS_MAX: usize = 8;
 /// The shortest and the longest delay of a recovery, in hours.
@@ -164,8 +166,11 @@ pub(super) enum Act {
         device: Device,
         by: AccountId,
     },
+    /// `signer` says it; of another device than itself by the word of a wallet.
     RevokeDevice {
         device: Device,
+        signer: Device,
+        by: Option<AccountId>,
     },
     SetRule {
         rule: Option<Rule>,
@@ -214,7 +219,9 @@ pub(super) enum Refused {
     OwnWord,
     #[error("{0} is not an authorised device of this account")]
     UnknownDevice(Device),
-    #[error("an account has at most {0} {1}, those that were revoked included")]
+    #[error("a device takes away no word but its own: for {0} a wallet of the account has to speak, in `by`")]
+    DeviceWord(Device),
+    #[error("an account has at most {0} {1}")]
     Full(usize, &'static str),
     #[error("this account can be recovered by nobody: it has no rule")]
     NoRule,
@@ -222,6 +229,10 @@ pub(super) enum Refused {
     NotGuardian(RecordId),
     #[error("{0} has agreed already")]
     AgreedAlready(RecordId),
+    #[error("{0} has asked, and enough have agreed to it: that recovery has to end first")]
+    AskedAlready(RecordId),
+    #[error("{0} has asked {ASKS_MAX} times within 30 days, which is the most")]
+    AskedOften(RecordId),
     #[error("{0} is a wallet of this account already")]
     KnownWallet(AccountId),
     #[error("enough guardians have agreed")]
@@ -243,10 +254,13 @@ impl Refused {
             Self::LastWallet(_) => "wallet_last",
             Self::OwnWord => "wallet_own_word",
             Self::UnknownDevice(_) => "device_unknown",
+            Self::DeviceWord(_) => "device_word",
             Self::Full(..) => "account_full",
             Self::NoRule => "recovery_no_rule",
             Self::NotGuardian(_) => "recovery_guardian",
             Self::AgreedAlready(_) => "recovery_agreed",
+            Self::AskedAlready(_) => "recovery_asked",
+            Self::AskedOften(_) => "recovery_often",
             Self::KnownWallet(_) => "wallet_known",
             Self::Enough => "recovery_enough",
             Self::UnknownRecovery(_) => "recovery_unknown",
@@ -261,13 +275,18 @@ impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         let (rule, detail) = (refused.rule(), refused.to_string());
         match refused {
-            Refused::ForeignWallet(_) | Refused::OwnWord => Self::access(rule, "/body", detail),
+            Refused::ForeignWallet(_) | Refused::OwnWord | Refused::DeviceWord(_) => {
+                Self::access(rule, "/body", detail)
+            }
             Refused::NotGuardian(_) => Self::access(rule, "/author", detail),
             Refused::Threshold => Self::rule(rule, "/body/threshold", detail),
             Refused::UnknownRecovery(_) | Refused::NoRule => Self::rule(rule, "/about", detail),
-            Refused::Closed(_) | Refused::Enough | Refused::AgreedAlready(_) | Refused::TooEarly(_) => {
-                Self::conflict(rule, "/about", detail)
-            }
+            Refused::Closed(_)
+            | Refused::Enough
+            | Refused::AgreedAlready(_)
+            | Refused::AskedAlready(_)
+            | Refused::AskedOften(_)
+            | Refused::TooEarly(_) => Self::conflict(rule, "/about", detail),
             _ => Self::conflict(rule, "/body", detail),
         }
     }
@@ -297,7 +316,8 @@ impl Control {
     }
 
     fn device(&self, device: Device, by: AccountId) -> Result<Change, Refused> {
-        if !self.devices.contains_key(&device) && self.devices.len() >= DEVICES_MAX {
+        let speaking = self.devices.iter().filter(|(one, standing)| standing.speaks && **one != device);
+        if speaking.count() >= DEVICES_MAX {
             return Err(Refused::Full(DEVICES_MAX, "devices"));
         }
         Ok(Change::Device(device, Standing { wallet: Some(by), speaks: true }))
@@ -374,12 +394,20 @@ impl Control {
                 self.controls(*by)?;
                 Ok(vec![self.device(*device, *by)?])
             }
-            Act::RevokeDevice { device } => match self.devices.get(device) {
-                Some(standing) if standing.speaks => {
-                    Ok(vec![Change::Device(*device, Standing { speaks: false, ..*standing })])
+            // Wallets outrank devices: a stolen one silences none of those that its owner brings in.
+            Act::RevokeDevice { device, signer, by } => {
+                match by {
+                    Some(wallet) => self.controls(*wallet)?,
+                    None if device == signer => {}
+                    None => return Err(Refused::DeviceWord(*device)),
                 }
-                _ => Err(Refused::UnknownDevice(*device)),
-            },
+                match self.devices.get(device) {
+                    Some(standing) if standing.speaks => {
+                        Ok(vec![Change::Device(*device, Standing { speaks: false, ..*standing })])
+                    }
+                    _ => Err(Refused::UnknownDevice(*device)),
+                }
+            }
             Act::SetRule { rule, by } => {
                 self.controls(*by)?;
                 rule.as_ref().map_or(Ok(()), Rule::sound)?;
@@ -403,7 +431,8 @@ impl Control {
         }
     }
 
-    /// A guardian who asks again takes back what he asked before, unless enough others agreed to that.
+    /// A guardian who asks again takes back what he asked before. So he has one open at a time; while enough have agreed to
+    /// that one, he asks for no other.
     fn asked(
         &self,
         id: RecordId,
@@ -415,6 +444,14 @@ impl Control {
         let rule = self.guards(guardian)?;
         if self.wallets.contains(&wallet) {
             return Err(Refused::KnownWallet(wallet));
+        }
+        let own = || self.recoveries.values().filter(|one| one.asked_by == guardian);
+        if own().any(|one| one.stage == Stage::Waiting) {
+            return Err(Refused::AskedAlready(guardian));
+        }
+        let since = now.saturating_sub(ASK_LIFE_MS);
+        if own().filter(|one| one.stage.is_open() || one.ends_at > since).count() >= ASKS_MAX {
+            return Err(Refused::AskedOften(guardian));
         }
         let mut changes = Vec::new();
         for (former, one) in &self.recoveries {

@@ -32,13 +32,13 @@ pub(crate) use model::{Authorisation, check_name};
 pub use model::{
     DeviceBody, HubBody, IdentityBody, ProfileBody, RecoveryBody, RecoveryRuleBody, RecoveryStepBody,
     RecoveryVetoBody, WalletAuthorisation, WalletBody, add_statement, revoke_statement, rule_statement,
-    session_request, veto_statement, word_in,
+    session_request, silence_statement, token_request, veto_statement, word_in,
 };
 pub use personhood::Claim;
 pub(crate) use personhood::brightid::{Node as BrightId, signer as brightid_signer};
 pub(crate) use personhood::store::{is_person, proofs};
 pub(crate) use room::{TABLES, admit, apply, check, prepare, use_up_nonce};
-pub(crate) use sessions::caller;
+pub(crate) use sessions::{caller, stands as session_stands};
 pub use siwx::{SignIn, SignInError};
 pub(crate) use store::{account_exists, account_of_wallet, use_nonce, wallets_of};
 pub(crate) use timer::run as run_timer;

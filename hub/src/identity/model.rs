@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     control::{DELAY_HOURS, GUARDIANS_MAX, Rule},
     siwx::{SignIn, SignInError},
+    tokens::TokenRequest,
 };
 use crate::{
     error::Refusal,
@@ -61,7 +62,14 @@ pub enum DeviceBody {
     /// A wallet of the account authorises another device, or one that was revoked.
     Add(WalletAuthorisation),
     /// The device may not speak for the account any more.
-    Revoke(Device),
+    Revoke {
+        /// Which.
+        device: Device,
+        /// Of another device than the one that signs the record: a message of a wallet of the account, whose statement is
+        /// [`silence_statement`].
+        #[serde(deserialize_with = "Option::deserialize")]
+        by: Option<WalletAuthorisation>,
+    },
 }
 
 /// `wallet@1`: which wallets control the account. Signed by an authorised device; the wallets speak in it for themselves.
@@ -176,6 +184,11 @@ pub fn add_statement(account: &RecordId, wallet: &AccountId) -> String {
 /// What a wallet of an account says so that another leaves it.
 pub fn revoke_statement(account: &RecordId, wallet: &AccountId) -> String {
     format!("Take the wallet {wallet} away from my account {account} on Earnest.")
+}
+
+/// What a wallet of an account says so that one of its devices is silent.
+pub fn silence_statement(account: &RecordId, device: &Device) -> String {
+    format!("Let the device {device} speak for my account {account} on Earnest no more.")
 }
 
 /// What a wallet of an account says to set its recovery rule.
@@ -322,7 +335,11 @@ impl Words {
                 DeviceBody::Add(add) => {
                     Self { device: read(&add.message, &add.signature, "/body/add")?, by: None }
                 }
-                DeviceBody::Revoke(_) => Self::default(),
+                DeviceBody::Revoke { by: None, .. } => Self::default(),
+                DeviceBody::Revoke { device, by: Some(by) } => {
+                    let statement = silence_statement(&account, &device);
+                    Self { device: None, by: says(&by, "/body/revoke/by", statement)? }
+                }
             },
             "wallet@1" => match record.body_as::<WalletBody>()? {
                 WalletBody::Add { message, signature, by } => {
@@ -375,7 +392,7 @@ pub fn word_in(record: &Record) -> Result<Option<WalletAuthorisation>, Refusal> 
         },
         "device@1" => match record.body_as()? {
             DeviceBody::Add(word) => Some(word),
-            DeviceBody::Revoke(_) => None,
+            DeviceBody::Revoke { .. } => None,
         },
         "recovery@1" => Some(record.body_as::<RecoveryBody>()?),
         _ => None,
@@ -393,6 +410,25 @@ pub(crate) fn check_name(name: &str, field: &str) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// The body of `POST /v1/tokens`, signed by the session's device; `nonce` and `domain` from `GET /v1/sign-in/nonce`.
+///
+/// # Errors
+/// None that input can cause.
+pub fn token_request(
+    account: &RecordId,
+    domain: &str,
+    nonce: &str,
+    asked: &TokenRequest,
+    key: &DeviceKey,
+    created: Stamp,
+) -> Result<Value, ProofError> {
+    let TokenRequest { label, scopes, days } = asked;
+    let document = json!({
+        "account": account, "domain": domain, "nonce": nonce, "label": label, "scopes": scopes, "days": days,
+    });
+    proof::sign(document, key, proof::AUTHENTICATION, created)
 }
 
 /// The body of `POST /v1/sessions`, signed by the device; `nonce` and `domain` from `GET /v1/sign-in/nonce`.

@@ -227,7 +227,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             if let Act::Begin { wallet, .. } | Act::AddWallet { wallet, .. } = &act {
                 untaken(on, wallet, &record.account()).await?;
             }
-            let control = standing::load(on, &record.account(), None).await?;
+            let control = standing::load(on, &record.account(), None, *now).await?;
             for change in control.decide(&act, *now).map_err(Refusal::from)? {
                 standing::write(on, &record.account(), &change, *now).await?;
             }
@@ -262,7 +262,9 @@ fn change_of(record: &Record) -> Result<Act, Error> {
                 let (by, device) = joins.ok_or_else(missing)?;
                 Act::AddDevice { device, by }
             }
-            DeviceBody::Revoke(device) => Act::RevokeDevice { device },
+            DeviceBody::Revoke { device: silenced, .. } => {
+                Act::RevokeDevice { device: silenced, signer: device, by }
+            }
         },
     })
 }
@@ -328,7 +330,7 @@ async fn recover(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Erro
             (account, act)
         }
     };
-    let control = standing::load(on, &account, record.about.as_ref()).await?;
+    let control = standing::load(on, &account, record.about.as_ref(), *now).await?;
     let changes = control.decide(&act, *now).map_err(Refusal::from)?;
     for change in &changes {
         standing::write(on, &account, change, *now).await?;

@@ -143,6 +143,25 @@ pub(crate) async fn caller(on: &mut AnyConnection, token: &str, now: i64) -> Res
     Ok(Some(Caller { account, device, id, scopes }))
 }
 
+/// Whether a session or token of the account stands: it has neither expired nor ended, and its device speaks.
+pub(crate) async fn stands(
+    on: &mut AnyConnection,
+    id: &str,
+    account: &RecordId,
+    now: i64,
+) -> Result<bool, Error> {
+    let row = sqlx::query(
+        "SELECT s.id FROM sessions s JOIN devices d ON d.account = s.account AND d.device = s.device
+         WHERE s.id = $1 AND s.account = $2 AND s.expires_at > $3 AND d.revoked_at IS NULL",
+    )
+    .bind(id)
+    .bind(account.to_string())
+    .bind(now)
+    .fetch_optional(on)
+    .await?;
+    Ok(row.is_some())
+}
+
 /// All that an account has, the newest first.
 pub(super) async fn of(on: &mut AnyConnection, account: &RecordId, now: i64) -> Result<Vec<Held>, Error> {
     let sql = sqlx::AssertSqlSafe(format!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::{
-    control::{Change, Control, Recovery, Rule, Standing},
+    control::{ASK_LIFE_MS, Change, Control, Recovery, Rule, Standing},
     store::{self, parse},
 };
 use crate::{
@@ -25,31 +25,33 @@ fn listed(accounts: &BTreeSet<RecordId>) -> Result<String, Error> {
     serde_json::to_string(accounts).map_err(corrupt)
 }
 
-/// What an account stands on, with the recoveries that are open and the one that is asked for.
+/// What an account stands on at a moment: the devices that speak, and the recoveries that are open, that ended within the time
+/// for which [`super::control::ASKS_MAX`] holds, and the one that is asked for.
 pub(super) async fn load(
     on: &mut AnyConnection,
     account: &RecordId,
     recovery: Option<&RecordId>,
+    now: i64,
 ) -> Result<Control, Error> {
     let wallets = store::wallets_of(on, account).await?.into_iter().collect();
     let mut devices = BTreeMap::new();
-    let rows = sqlx::query("SELECT device, wallet, revoked_at FROM devices WHERE account = $1")
+    let rows = sqlx::query("SELECT device, wallet FROM devices WHERE account = $1 AND revoked_at IS NULL")
         .bind(account.to_string())
         .fetch_all(&mut *on)
         .await?;
     for row in &rows {
         let device: Device = parse(row.try_get("device")?)?;
         let wallet: Option<String> = row.try_get("wallet")?;
-        let revoked: Option<i64> = row.try_get("revoked_at")?;
         let wallet = wallet.as_deref().map(parse).transpose()?;
-        devices.insert(device, Standing { wallet, speaks: revoked.is_none() });
+        devices.insert(device, Standing { wallet, speaks: true });
     }
     let rows = sqlx::query(
         "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at FROM recoveries
-         WHERE account = $1 AND (stage IN ('asked', 'waiting') OR id = $2)",
+         WHERE account = $1 AND (stage IN ('asked', 'waiting') OR id = $2 OR ends_at > $3)",
     )
     .bind(account.to_string())
     .bind(recovery.map_or_else(String::new, ToString::to_string))
+    .bind(now.saturating_sub(ASK_LIFE_MS))
     .fetch_all(&mut *on)
     .await?;
     let mut recoveries = BTreeMap::new();
@@ -103,23 +105,48 @@ pub(super) async fn recovery(
     row.map(|row| read(&row).map(|(_, account, recovery)| (account, recovery))).transpose()
 }
 
-/// The newest recoveries of an account's own, and of those that it guards: id, account, recovery.
+const RECOVERY: &str =
+    "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at FROM recoveries";
+/// Open ones first: at most one of each guardian of an account, so that ended ones push none out.
+const OPEN_FIRST: &str =
+    "ORDER BY CASE WHEN stage IN ('asked', 'waiting') THEN 0 ELSE 1 END, ends_at DESC, id LIMIT $2";
+
+/// The recoveries of an account, open ones first: id, account, recovery.
 pub(super) async fn recoveries_of(
     on: &mut AnyConnection,
     account: &RecordId,
     limit: i64,
 ) -> Result<Vec<(RecordId, RecordId, Recovery)>, Error> {
-    let rows = sqlx::query(
-        "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at FROM recoveries
-         WHERE account = $1
-            OR account IN (SELECT account FROM guardians WHERE guardian = $1)
-         ORDER BY ends_at DESC, id LIMIT $2",
-    )
-    .bind(account.to_string())
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
+    let sql = sqlx::AssertSqlSafe(format!("{RECOVERY} WHERE account = $1 {OPEN_FIRST}"));
+    let rows = sqlx::query(sql).bind(account.to_string()).bind(limit).fetch_all(on).await?;
     rows.iter().map(read).collect()
+}
+
+/// The recoveries of all the accounts that an account guards, open ones first.
+pub(super) async fn recoveries_guarded_by(
+    on: &mut AnyConnection,
+    guardian: &RecordId,
+    limit: i64,
+) -> Result<Vec<(RecordId, RecordId, Recovery)>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{RECOVERY} WHERE account IN (SELECT account FROM guardians WHERE guardian = $1) {OPEN_FIRST}"
+    ));
+    let rows = sqlx::query(sql).bind(guardian.to_string()).bind(limit).fetch_all(on).await?;
+    rows.iter().map(read).collect()
+}
+
+/// Whether an account guards another one.
+pub(super) async fn guards(
+    on: &mut AnyConnection,
+    guardian: &RecordId,
+    account: &RecordId,
+) -> Result<bool, Error> {
+    let row = sqlx::query("SELECT account FROM guardians WHERE guardian = $1 AND account = $2")
+        .bind(guardian.to_string())
+        .bind(account.to_string())
+        .fetch_optional(on)
+        .await?;
+    Ok(row.is_some())
 }
 
 /// The accounts that an account guards.

@@ -15,9 +15,15 @@ pub(crate) struct Account {
     pub created_at: i64,
     pub profile: Option<ProfileBody>,
     pub wallets: Vec<AccountId>,
-    /// Each with whether it may speak.
+    /// Each with whether it may speak: all that do, then those that were revoked last, 256 together.
     pub devices: Vec<(Device, bool)>,
 }
+
+/// How many devices of an account are shown, twice as many as may speak.
+const DEVICES_SHOWN: i64 = 256;
+/// How long a nonce that has expired is remembered, in milliseconds: a day. The log's time may be ahead of the clock, and a clock
+/// may be set back; what has served must not serve again then.
+const NONCE_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, Error>
 where
@@ -59,8 +65,12 @@ pub(crate) async fn account(on: &mut AnyConnection, id: &RecordId) -> Result<Opt
         return Ok(None);
     };
     let devices =
-        sqlx::query("SELECT device, revoked_at FROM devices WHERE account = $1 ORDER BY added_at, device")
+        sqlx::query(
+            "SELECT device, revoked_at FROM devices WHERE account = $1
+             ORDER BY CASE WHEN revoked_at IS NULL THEN 0 ELSE 1 END, revoked_at DESC, added_at, device LIMIT $2",
+        )
             .bind(id.to_string())
+            .bind(DEVICES_SHOWN)
             .fetch_all(&mut *on)
             .await?
             .iter()
@@ -185,14 +195,17 @@ pub(crate) async fn nonce_used(on: &mut AnyConnection, nonce: &str) -> Result<bo
     Ok(row.is_some())
 }
 
-/// Remembers that a nonce has served, and forgets those that have expired; false when it had served before.
+/// Remembers that a nonce has served, and forgets those that expired a day ago; false when it had served before.
 pub(crate) async fn use_nonce(
     on: &mut AnyConnection,
     nonce: &str,
     expires_at: i64,
     now: i64,
 ) -> Result<bool, Error> {
-    sqlx::query("DELETE FROM used_nonces WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
+    sqlx::query("DELETE FROM used_nonces WHERE expires_at <= $1")
+        .bind(now.saturating_sub(NONCE_KEPT_MS))
+        .execute(&mut *on)
+        .await?;
     let used = sqlx::query(
         "INSERT INTO used_nonces (nonce, expires_at) VALUES ($1, $2) ON CONFLICT (nonce) DO NOTHING",
     )

@@ -7,6 +7,7 @@ use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::http::{Json, Path, Problem};
+use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -53,18 +54,100 @@ pub struct SessionToken {
     pub expires: Stamp,
 }
 
-/// What an API token is to be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// A device's request for an API token: [`super::token_request`] makes it.
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the proof is read where it is verified")]
+struct SignedTokenRequest {
+    #[schema(value_type = String)]
+    account: RecordId,
+    domain: String,
+    nonce: String,
+    /// As in [`TokenRequest`].
+    label: String,
+    #[schema(value_type = Vec<String>)]
+    scopes: BTreeSet<Scope>,
+    days: u16,
+    #[schema(value_type = Object)]
+    proof: Value,
+}
+
+/// What an API token is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRequest {
     /// What it is called: 1 to 80 characters on one line.
     pub label: String,
     /// What it is for: `read:<room>`, `write:<room>`, `read:all` or `write:all`; at least one. Rooms are identity, records,
     /// ledger, communities, governance, market, deals, disputes, reputation, events.
-    #[schema(value_type = Vec<String>)]
     pub scopes: BTreeSet<Scope>,
     /// How many days it lasts: 1 to 366.
     pub days: u16,
+}
+
+/// What a device has signed to be let in: for whom, for which hub, under which nonce.
+struct Said {
+    account: RecordId,
+    domain: String,
+    nonce: String,
+}
+
+fn stale_nonce() -> Problem {
+    Problem::unauthenticated("the nonce was not issued here, has expired or was used").at("/nonce")
+}
+
+impl Said {
+    /// The device that has signed, for this hub, for an account for which it speaks, under a nonce that may serve. Reads alone: whoever
+    /// is nobody here keeps no writer waiting.
+    async fn spoken(&self, hub: &Hub, document: &Value) -> Result<Device, Problem> {
+        if self.domain != hub.public.domain {
+            return Err(
+                Problem::unauthenticated(format!("domain must be {}", hub.public.domain)).at("/domain")
+            );
+        }
+        if self.nonce.len() > 64 || !self.nonce.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(Problem::invalid("nonce must be as GET /v1/sign-in/nonce gave it").at("/nonce"));
+        }
+        let device = proof::verify(document, proof::AUTHENTICATION).map_err(|error| {
+            let field = match &error {
+                ProofError::Malformed { field, .. } => *field,
+                ProofError::Mismatch { .. } => "/proof/proofValue",
+            };
+            Problem::unauthenticated(error.to_string()).at(field)
+        })?;
+        let known = nonce::expires_at(&hub.key, &self.nonce, hub.clock.now_ms()).is_some();
+        let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+        if !known || store::nonce_used(&mut on, &self.nonce).await? {
+            return Err(stale_nonce());
+        }
+        self.speaks(&mut on, &device).await?;
+        Ok(device)
+    }
+
+    async fn speaks(&self, on: &mut AnyConnection, device: &Device) -> Result<(), Problem> {
+        if store::device_speaks(on, &self.account, device).await? == Some(true) {
+            return Ok(());
+        }
+        let told = format!("{device} is not an authorised device of account {}", self.account);
+        Err(Problem::unauthenticated(told).at("/account"))
+    }
+
+    /// Decides again in the writer's turn, and uses the nonce up.
+    async fn stands(
+        &self,
+        hub: &Hub,
+        on: &mut AnyConnection,
+        device: &Device,
+        now: i64,
+    ) -> Result<(), Problem> {
+        let serves = match nonce::expires_at(&hub.key, &self.nonce, now) {
+            Some(expires_at) => store::use_nonce(on, &self.nonce, expires_at, now).await?,
+            None => false,
+        };
+        if !serves {
+            return Err(stale_nonce());
+        }
+        self.speaks(on, device).await
+    }
 }
 
 /// A session or an API token that stands, without its secret.
@@ -110,41 +193,16 @@ async fn open_session(
 ) -> Result<(StatusCode, Json<SessionToken>), Problem> {
     let asked =
         SessionRequest::deserialize(&document).map_err(|error| Problem::invalid(error.to_string()))?;
-    if asked.domain != hub.public.domain {
-        return Err(Problem::unauthenticated(format!("domain must be {}", hub.public.domain)).at("/domain"));
-    }
-    if asked.nonce.len() > 64 || !asked.nonce.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Err(Problem::invalid("nonce must be as GET /v1/sign-in/nonce gave it").at("/nonce"));
-    }
-    let device = proof::verify(&document, proof::AUTHENTICATION).map_err(|error| {
-        let field = match &error {
-            ProofError::Malformed { field, .. } => *field,
-            ProofError::Mismatch { .. } => "/proof/proofValue",
-        };
-        Problem::unauthenticated(error.to_string()).at(field)
-    })?;
+    let SessionRequest { account, domain, nonce, .. } = asked;
+    let said = Said { account, domain, nonce };
+    let device = said.spoken(&hub, &document).await?;
     let now = hub.clock.now_ms();
     let mut write = hub.db.begin().await.map_err(Error::from)?;
-    let serves = match nonce::expires_at(&hub.key, &asked.nonce, now) {
-        Some(expires_at) => store::use_nonce(write.on(), &asked.nonce, expires_at, now).await?,
-        None => false,
-    };
-    if !serves {
-        return Err(
-            Problem::unauthenticated("the nonce was not issued here, has expired or was used").at("/nonce")
-        );
-    }
-    if store::device_speaks(write.on(), &asked.account, &device).await? != Some(true) {
-        return Err(Problem::unauthenticated(format!(
-            "{device} is not an authorised device of account {}",
-            asked.account
-        ))
-        .at("/account"));
-    }
+    said.stands(&hub, write.on(), &device, now).await?;
     let fresh = Fresh::new(rand::random(), rand::random());
     let expires_at = now.saturating_add(SESSION_LIFE_MS);
     let held = Held { id: fresh.id.clone(), device, label: None, scopes: None, created_at: now, expires_at };
-    sessions::open(write.on(), &asked.account, &fresh, &held).await?;
+    sessions::open(write.on(), &account, &fresh, &held).await?;
     write.commit().await.map_err(Error::from)?;
     Ok((StatusCode::CREATED, Json(shown(fresh, expires_at))))
 }
@@ -192,8 +250,9 @@ async fn tokens(State(hub): State<Hub>, caller: Caller) -> Result<Json<Vec<Token
     Ok(Json(all.into_iter().map(view).collect()))
 }
 
-/// Makes an API token for some of what your session may do. The token is shown once.
-#[utoipa::path(post, path = "/v1/tokens", tag = "identity", request_body = TokenRequest, responses(
+/// Makes an API token for some of what your session may do: the body is signed by the session's device, for a session alone does
+/// not outlast itself. The token is shown once.
+#[utoipa::path(post, path = "/v1/tokens", tag = "identity", request_body = SignedTokenRequest, responses(
     (status = 201, description = "The token, shown once", body = SessionToken),
     (status = 401, description = "Sign in first", content_type = "application/problem+json"),
     (status = 403, description = "This needs a session", content_type = "application/problem+json"),
@@ -203,32 +262,43 @@ async fn tokens(State(hub): State<Hub>, caller: Caller) -> Result<Json<Vec<Token
 async fn make_token(
     State(hub): State<Hub>,
     caller: Caller,
-    Json(asked): Json<TokenRequest>,
+    Json(document): Json<Value>,
 ) -> Result<(StatusCode, Json<SessionToken>), Problem> {
-    check_name(&asked.label, "/label").map_err(|told| Problem::invalid(told.detail).at("/label"))?;
-    if asked.scopes.is_empty() {
+    let asked =
+        SignedTokenRequest::deserialize(&document).map_err(|error| Problem::invalid(error.to_string()))?;
+    let SignedTokenRequest { account, domain, nonce, label, scopes, days, .. } = asked;
+    check_name(&label, "/label").map_err(|told| Problem::invalid(told.detail).at("/label"))?;
+    if scopes.is_empty() {
         return Err(Problem::invalid("scopes must name at least one").at("/scopes"));
     }
-    if !(1..=TOKEN_DAYS_MAX).contains(&asked.days) {
-        let told = format!("days {} must be 1 to {TOKEN_DAYS_MAX}", asked.days);
+    if !(1..=TOKEN_DAYS_MAX).contains(&days) {
+        let told = format!("days {days} must be 1 to {TOKEN_DAYS_MAX}");
         return Err(Problem::invalid(told).at("/days"));
     }
+    if account != caller.account {
+        return Err(
+            Problem::unauthenticated(format!("the session is of account {}", caller.account)).at("/account")
+        );
+    }
+    let said = Said { account, domain, nonce };
+    let device = said.spoken(&hub, &document).await?;
+    if device != caller.device {
+        let told = format!("the session is of {}, and {device} has signed", caller.device);
+        return Err(Problem::unauthenticated(told).at("/proof/verificationMethod"));
+    }
     let now = hub.clock.now_ms();
-    let expires_at = now.saturating_add(DAY_MS.saturating_mul(asked.days.into()));
+    let expires_at = now.saturating_add(DAY_MS.saturating_mul(days.into()));
     let fresh = Fresh::new(rand::random(), rand::random());
     let held = Held {
         id: fresh.id.clone(),
-        device: caller.device,
-        label: Some(asked.label),
-        scopes: Some(asked.scopes),
+        device,
+        label: Some(label),
+        scopes: Some(scopes),
         created_at: now,
         expires_at,
     };
     let mut write = hub.db.begin().await.map_err(Error::from)?;
-    // The device may have lost its word since the session was looked at.
-    if store::device_speaks(write.on(), &caller.account, &caller.device).await? != Some(true) {
-        return Err(Problem::unauthenticated("the session has ended"));
-    }
+    said.stands(&hub, write.on(), &device, now).await?;
     if !sessions::open(write.on(), &caller.account, &fresh, &held).await? {
         let told = format!("an account has at most {TOKENS_MAX} tokens: end one first");
         return Err(Problem::conflict(told).by_rule("tokens_full"));

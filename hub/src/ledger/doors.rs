@@ -3,7 +3,7 @@
 use sqlx::AnyConnection;
 
 use super::{
-    model::{Asset, Key, OperationId},
+    model::{Asset, Holder, Key, Kind, OperationId, difference},
     post::{Batch, Leg, Operation, Refused},
     rules::{Authority, Purpose},
     store,
@@ -12,6 +12,9 @@ use crate::{
     error::{Error, Refusal},
     records::RecordId,
 };
+
+/// How many accounts of a holder are read at once.
+const ACCOUNTS_OF_A_PAGE: i64 = 100;
 
 /// Which community governs an asset, if one does.
 ///
@@ -63,6 +66,23 @@ async fn transfer(
 ) -> Result<(), Error> {
     let batch = Batch { by, operations: vec![Operation::Transfer { id, purpose, legs }] };
     store::post(on, &batch, at).await.map(drop)
+}
+
+/// Whether a member has less than nothing in some asset, with what is set aside for others.
+pub(crate) async fn owes(on: &mut AnyConnection, account: &RecordId) -> Result<bool, Error> {
+    let mut after = None;
+    loop {
+        let page = store::accounts_of(on, Holder::Record(*account), after, ACCOUNTS_OF_A_PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(false) };
+        after = Some(last.key);
+        let owing = page
+            .iter()
+            .filter(|(one, _)| one.key.kind == Kind::Member)
+            .any(|(one, _)| difference(one.balance, one.held).is_none_or(|available| available < 0));
+        if owing {
+            return Ok(true);
+        }
+    }
 }
 
 /// Gives an account a floor of its own, by a vote; none: the asset's.

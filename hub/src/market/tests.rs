@@ -220,7 +220,8 @@ async fn listings_are_found_by_what_they_are_and_by_who_may_see_them() {
             (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await, Person::arrive(&hub, 3).await);
         let gardens = hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
         let member = json!({ "account": ben.account, "role": "member" });
-        hub.say(&anna.record_about(&hub, "membership@1", gardens, member)).await;
+        hub.say(&anna.record_about(&hub, "membership@1", gardens, member.clone())).await;
+        hub.say(&ben.record_about(&hub, "membership@1", gardens, member)).await;
         let own = || vec![Audience::Account(anna.account)];
         let list = async |title: &str, changes: Value, audience: Vec<Audience>| {
             let mut body = with(changes);

@@ -102,7 +102,8 @@ pub(crate) async fn replay(
 ) -> Result<Rebuilt, Error> {
     let mut write = if repair { hub.db.begin().await? } else { hub.db.aside().await? };
     let tables: Vec<&'static str> = Room::all_tables().collect();
-    let shadow = Shadow::raise(hub.db.engine(), write.on(), &tables).await?;
+    let written: Vec<&'static str> = tables.iter().copied().chain(Room::BESIDE).collect();
+    let shadow = Shadow::raise(hub.db.engine(), write.on(), &written).await?;
     failpoint::pass(&["hub", "rebuild", "raised"]);
     let mut found = Rebuilt::default();
     if let Some(refused) = say_again(hub, &mut write, &mut found.records, &mut tell).await? {

@@ -150,7 +150,7 @@ impl Shadow {
                 sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
             }
         }
-        for table in crate::rooms::Room::all_tables() {
+        for table in crate::rooms::Room::all_tables().chain(crate::rooms::Room::BESIDE) {
             let sql = format!("DROP TABLE {shadow}.{table}");
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
         }

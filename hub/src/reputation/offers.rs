@@ -1,18 +1,29 @@
 //! Offers that wallets may take up, and access tokens: secrets by their hashes, forgotten when they are over. They are no part of
 //! what the log says.
 
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{deals::store::parsed, error::Error, records::RecordId};
 
 /// The most open offers of an account.
 pub(super) const OPEN_MAX: i64 = 16;
 
+/// What was offered, and by whose word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Offered {
+    /// The id of the `credential@1`.
+    pub credential: RecordId,
+    /// Who offered it.
+    pub account: RecordId,
+    /// The id of the session or token in which that was said.
+    pub session: String,
+}
+
 /// An open offer.
 #[derive(Clone, Debug)]
 pub(super) struct Offer {
-    /// The id of the `credential@1` that is offered.
-    pub credential: RecordId,
+    /// What, by whom.
+    pub offered: Offered,
     /// What code and transaction code hash to, where one is asked for.
     pub tx_hash: Option<String>,
     /// How many wrong ones were given.
@@ -23,8 +34,7 @@ pub(super) struct Offer {
 pub(super) async fn add(
     on: &mut AnyConnection,
     code_hash: &str,
-    credential: &RecordId,
-    account: &RecordId,
+    offered: &Offered,
     tx_hash: Option<&str>,
     expires_at: i64,
     now: i64,
@@ -32,19 +42,20 @@ pub(super) async fn add(
     sqlx::query("DELETE FROM credential_offers WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
     let open: i64 =
         sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM credential_offers WHERE account = $1")
-            .bind(account.to_string())
+            .bind(offered.account.to_string())
             .fetch_one(&mut *on)
             .await?;
     if open >= OPEN_MAX {
         return Ok(false);
     }
     sqlx::query(
-        "INSERT INTO credential_offers (code_hash, credential, account, tx_hash, tries, expires_at)
-         VALUES ($1, $2, $3, $4, 0, $5)",
+        "INSERT INTO credential_offers (code_hash, credential, account, session, tx_hash, tries, expires_at)
+         VALUES ($1, $2, $3, $4, $5, 0, $6)",
     )
     .bind(code_hash)
-    .bind(credential.to_string())
-    .bind(account.to_string())
+    .bind(offered.credential.to_string())
+    .bind(offered.account.to_string())
+    .bind(&offered.session)
     .bind(tx_hash)
     .bind(expires_at)
     .execute(on)
@@ -52,10 +63,18 @@ pub(super) async fn add(
     Ok(true)
 }
 
+fn offered(row: &AnyRow) -> Result<Offered, Error> {
+    Ok(Offered {
+        credential: parsed(row, "credential")?,
+        account: parsed(row, "account")?,
+        session: row.try_get("session")?,
+    })
+}
+
 /// An offer that is open.
 pub(super) async fn find(on: &mut AnyConnection, code_hash: &str, now: i64) -> Result<Option<Offer>, Error> {
     let row = sqlx::query(
-        "SELECT credential, tx_hash, tries FROM credential_offers WHERE code_hash = $1 AND expires_at > $2",
+        "SELECT credential, account, session, tx_hash, tries FROM credential_offers WHERE code_hash = $1 AND expires_at > $2",
     )
     .bind(code_hash)
     .bind(now)
@@ -63,7 +82,7 @@ pub(super) async fn find(on: &mut AnyConnection, code_hash: &str, now: i64) -> R
     .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Offer {
-        credential: parsed(&row, "credential")?,
+        offered: offered(&row)?,
         tx_hash: row.try_get("tx_hash")?,
         tries: row.try_get("tries")?,
     }))
@@ -89,33 +108,39 @@ pub(super) async fn remove(on: &mut AnyConnection, code_hash: &str) -> Result<()
 pub(super) async fn grant(
     on: &mut AnyConnection,
     token_hash: &str,
-    credential: &RecordId,
+    offered: &Offered,
     expires_at: i64,
     now: i64,
 ) -> Result<(), Error> {
     sqlx::query("DELETE FROM credential_grants WHERE expires_at <= $1").bind(now).execute(&mut *on).await?;
-    sqlx::query("INSERT INTO credential_grants (token_hash, credential, expires_at) VALUES ($1, $2, $3)")
-        .bind(token_hash)
-        .bind(credential.to_string())
-        .bind(expires_at)
-        .execute(on)
-        .await?;
+    sqlx::query(
+        "INSERT INTO credential_grants (token_hash, credential, account, session, expires_at)
+         VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(token_hash)
+    .bind(offered.credential.to_string())
+    .bind(offered.account.to_string())
+    .bind(&offered.session)
+    .bind(expires_at)
+    .execute(on)
+    .await?;
     Ok(())
 }
 
-/// The credential that an access token is for.
+/// What an access token is for.
 pub(super) async fn granted(
     on: &mut AnyConnection,
     token_hash: &str,
     now: i64,
-) -> Result<Option<RecordId>, Error> {
-    let row =
-        sqlx::query("SELECT credential FROM credential_grants WHERE token_hash = $1 AND expires_at > $2")
-            .bind(token_hash)
-            .bind(now)
-            .fetch_optional(on)
-            .await?;
-    row.as_ref().map(|row| parsed(row, "credential")).transpose()
+) -> Result<Option<Offered>, Error> {
+    let row = sqlx::query(
+        "SELECT credential, account, session FROM credential_grants WHERE token_hash = $1 AND expires_at > $2",
+    )
+    .bind(token_hash)
+    .bind(now)
+    .fetch_optional(on)
+    .await?;
+    row.as_ref().map(offered).transpose()
 }
 
 /// Ends an access token.

@@ -12,17 +12,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::http::{Json, Problem};
 use sha2::{Digest, Sha256};
+use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     issuance::{
         self, Configuration, GRANT, NONCE_LIFE_MS, OFFER_LIFE_MS, TOKEN_LIFE_MS, TRIES_MAX, TX_CODE_DIGITS,
     },
-    model, offers, store,
+    model,
+    offers::{self, Offered},
+    store::{self, Held},
 };
 use crate::{
     Hub,
-    access::{Reader, may_read},
+    access::{Caller, Reader, may_read},
+    communities,
     error::Error,
     identity,
     records::{RecordId, Stamp},
@@ -153,6 +157,39 @@ fn secret() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
+/// Why a credential cannot be had on somebody's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unofferable {
+    /// The word ended: the session, the token, or what its device may say.
+    #[error("the session of whoever offered it has ended")]
+    Ended,
+    /// There is none, or they may not read it, or it is about no wallet of theirs.
+    #[error("whoever offered it has no such credential about a wallet of theirs")]
+    NotTheirs,
+    /// Its issuer took it back.
+    #[error("the credential is revoked")]
+    Revoked,
+}
+
+/// Whether what is offered may be had at this moment: asked when it is offered, when the token is, and when the credential is.
+async fn offerable(
+    on: &mut AnyConnection,
+    offered: &Offered,
+    now: i64,
+) -> Result<Result<Held, Unofferable>, Error> {
+    let Offered { credential, account, session } = offered;
+    if !identity::session_stands(on, session, account, now).await? {
+        return Ok(Err(Unofferable::Ended));
+    }
+    let reader = Reader { account: Some(*account), roles: communities::roles_of(on, account).await? };
+    let held = store::one(on, credential).await?.filter(|held| may_read(&reader, &held.audience));
+    let Some(held) = held else { return Ok(Err(Unofferable::NotTheirs)) };
+    if identity::account_of_wallet(on, &held.subject).await? != Some(*account) {
+        return Ok(Err(Unofferable::NotTheirs));
+    }
+    Ok(if held.revoked.is_some() { Err(Unofferable::Revoked) } else { Ok(held) })
+}
+
 /// Offers a credential about a wallet of your account to a wallet for credentials, for ten minutes and once.
 #[utoipa::path(post, path = "/v1/credential-offers", tag = "reputation", request_body = OfferRequest, responses(
     (status = 201, description = "The offer", body = Offer),
@@ -162,22 +199,22 @@ fn secret() -> String {
 ))]
 async fn offer(
     State(hub): State<Hub>,
-    reader: Reader,
+    caller: Caller,
     Json(asked): Json<OfferRequest>,
 ) -> Result<(StatusCode, Json<Offer>), Problem> {
-    let account =
-        reader.account.ok_or_else(|| Problem::unauthenticated("POST /v1/sessions opens a session"))?;
     let now = hub.clock.now_ms();
+    let offered = Offered { credential: asked.credential, account: caller.account, session: caller.id };
     let mut write = hub.db.begin().await.map_err(Error::from)?;
-    let held = store::one(write.on(), &asked.credential).await?;
-    let missing = || Problem::not_found("credential about a wallet of yours", asked.credential);
-    let held = held.filter(|held| may_read(&reader, &held.audience)).ok_or_else(missing)?;
-    if identity::account_of_wallet(write.on(), &held.subject).await? != Some(account) {
-        return Err(missing());
-    }
-    if held.revoked.is_some() {
-        return Err(Problem::conflict("the credential is revoked").by_rule("credential_revoked"));
-    }
+    let held = match offerable(write.on(), &offered, now).await? {
+        Ok(held) => held,
+        Err(Unofferable::Revoked) => {
+            return Err(Problem::conflict("the credential is revoked").by_rule("credential_revoked"));
+        }
+        Err(Unofferable::Ended) => return Err(Problem::unauthenticated("the session has ended")),
+        Err(Unofferable::NotTheirs) => {
+            return Err(Problem::not_found("credential about a wallet of yours", asked.credential));
+        }
+    };
     let code = secret();
     let tx_code = asked.tx_code.then(|| {
         let number = u32::from_be_bytes(rand::random()) % 1_000_000;
@@ -187,7 +224,7 @@ async fn offer(
     let tx_hash = tx_code.as_deref().map(|digits| hash(&[&code, digits]));
     let code_hash = hash(&[&code]);
     let tx = tx_hash.as_deref();
-    if !offers::add(write.on(), &code_hash, &held.id, &account, tx, expires, now).await? {
+    if !offers::add(write.on(), &code_hash, &offered, tx, expires, now).await? {
         let told =
             format!("{} offers of yours are open: wait until they are taken up or over", offers::OPEN_MAX);
         return Err(Problem::conflict(told).by_rule("too_many_offers"));
@@ -264,9 +301,13 @@ async fn token(
         }
     }
     offers::remove(write.on(), &code_hash).await?;
+    if let Err(why) = offerable(write.on(), &offer.offered, now).await? {
+        write.commit().await?;
+        return Err(refuse("invalid_grant", why.to_string()));
+    }
     let token = secret();
     let expires = now.saturating_add(TOKEN_LIFE_MS);
-    offers::grant(write.on(), &hash(&[&token]), &offer.credential, expires, now).await?;
+    offers::grant(write.on(), &hash(&[&token]), &offer.offered, expires, now).await?;
     write.commit().await?;
     let told = json!({ "access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFE_MS / 1000 });
     Ok(fresh(StatusCode::OK, &told))
@@ -312,7 +353,8 @@ async fn credential(
     let (holder, nonce) = issuance::check_proof(proof, &hub.public.url, stamp)
         .map_err(|error| refuse("invalid_proof", error.to_string()))?;
     let mut write = hub.db.begin().await?;
-    let id = offers::granted(write.on(), &token_hash, now).await?.ok_or_else(no_token)?;
+    let offered = offers::granted(write.on(), &token_hash, now).await?.ok_or_else(no_token)?;
+    let id = offered.credential;
     let good = match identity::nonce::expires_at(&hub.key, &nonce, now) {
         Some(expires) => identity::use_nonce(write.on(), &nonce, expires, now).await?,
         None => false,
@@ -322,11 +364,9 @@ async fn credential(
             "the nonce was not issued here, has expired or was used: POST /v1/openid/nonce gives another";
         return Err(refuse("invalid_nonce", told));
     }
-    let denied = |told: &str| refuse("credential_request_denied", told);
-    let held = store::one(write.on(), &id).await?.ok_or_else(|| denied("there is no such credential"))?;
-    if held.revoked.is_some() {
-        return Err(denied("the credential was revoked since it was offered"));
-    }
+    let held = offerable(write.on(), &offered, now)
+        .await?
+        .map_err(|why| refuse("credential_request_denied", why.to_string()))?;
     if held.kind != configuration.kind {
         return Err(refuse(
             "unknown_credential_configuration",

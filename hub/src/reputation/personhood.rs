@@ -25,8 +25,12 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new().routes(routes!(credential))
 }
 
-/// Your ProofOfPersonhoodCredential, about the first wallet of your account, good as long as your proof. It does not say under
-/// which name the provider knows you.
+/// How long a credential is good at most, in milliseconds: a day. It has no entry in a status list: it falls by itself, and whoever
+/// is still a person gets another one.
+const LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Your ProofOfPersonhoodCredential, about the first wallet of your account, good for a day and no longer than your proof. It does
+/// not say under which name the provider knows you.
 #[utoipa::path(get, path = "/v1/personhood/credential", tag = "reputation", responses(
     (status = 200, description = "The credential, signed by the hub's did:web", body = Object),
     (status = 401, description = "Sign in first", content_type = "application/problem+json"),
@@ -34,13 +38,15 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
 ))]
 async fn credential(State(hub): State<Hub>, caller: Caller) -> Result<Json<Value>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let proofs = identity::proofs(&mut on, &caller.account, hub.clock.now_ms()).await?;
+    let now = hub.clock.now_ms();
+    let proofs = identity::proofs(&mut on, &caller.account, now).await?;
     let proof = proofs.into_iter().max_by_key(|proof| proof.until);
     let wallets = identity::wallets_of(&mut on, &caller.account).await?;
     let (Some(proof), Some(wallet)) = (proof, wallets.first()) else {
         return Err(Problem::not_found("proof of personhood of", caller.account));
     };
-    let (from, until) = (Stamp::from_ms(proof.proven_at), Stamp::from_ms(proof.until));
+    let from = Stamp::from_ms(now);
+    let until = Stamp::from_ms(proof.until.min(now.saturating_add(LIFE_MS)));
     let document = json!({
         "@context": CONTEXTS,
         "type": ["VerifiableCredential", NAME],

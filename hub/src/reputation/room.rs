@@ -118,7 +118,12 @@ async fn free_entry(on: &mut AnyConnection, entry: Option<&Entry>) -> Result<(En
     if list > open {
         return Err(refuse(format!("list {list} is not open yet: {open} is")).into());
     }
-    if !store::is_free(on, entry.purpose, list, entry.index).await? {
+    // One that half is taken of stays so, or its numbers would tell when and how many.
+    if list < open {
+        let told = format!("half of list {list} is taken: draw in list {open}");
+        return Err(Refusal::conflict("status_taken", STATUS, told).into());
+    }
+    if store::entry(on, entry.purpose, list, entry.index).await?.is_some() {
         let told = format!("entry {} of list {list} is another credential's: draw another one", entry.index);
         return Err(Refusal::conflict("status_taken", STATUS, told).into());
     }
@@ -227,7 +232,7 @@ async fn draw(on: &mut AnyConnection, base: &str, accepted: &Accepted) -> Result
     for salt in 0..64_u8 {
         let drawn = Sha256::digest([accepted.entropy.as_slice(), &[salt]].concat());
         let index = status::draw(drawn.first_chunk().copied().unwrap_or_default());
-        if store::is_free(on, purpose, list, index).await? {
+        if store::entry(on, purpose, list, index).await?.is_none() {
             return Ok(Entry::new(base, purpose, list, index));
         }
     }

@@ -149,24 +149,6 @@ pub(super) async fn open_list(on: &mut AnyConnection, purpose: Purpose) -> Resul
     Ok(if taken < i64::from(TAKEN_MAX) { list } else { list.saturating_add(1) })
 }
 
-/// Whether an entry is free.
-pub(super) async fn is_free(
-    on: &mut AnyConnection,
-    purpose: Purpose,
-    list: u32,
-    index: u32,
-) -> Result<bool, Error> {
-    let row = sqlx::query(
-        "SELECT credential FROM credential_status WHERE purpose = $1 AND list = $2 AND entry = $3",
-    )
-    .bind(purpose.name())
-    .bind(i64::from(list))
-    .bind(i64::from(index))
-    .fetch_optional(on)
-    .await?;
-    Ok(row.is_none())
-}
-
 /// Takes an entry, which the caller has seen to be free, for a credential.
 pub(super) async fn take_entry(
     on: &mut AnyConnection,
@@ -222,23 +204,23 @@ pub(super) async fn revoked(
     Ok((entries, last))
 }
 
-/// Whether the credential of an entry was revoked.
-pub(super) async fn is_revoked(
+/// The credential that has an entry, and whether it was revoked; none where the entry is free.
+pub(super) async fn entry(
     on: &mut AnyConnection,
     purpose: Purpose,
     list: u32,
     index: u32,
-) -> Result<bool, Error> {
+) -> Result<Option<(RecordId, bool)>, Error> {
     let row = sqlx::query(
-        "SELECT credential FROM credential_status
-         WHERE purpose = $1 AND list = $2 AND entry = $3 AND revoked_at IS NOT NULL",
+        "SELECT credential, revoked_at FROM credential_status WHERE purpose = $1 AND list = $2 AND entry = $3",
     )
     .bind(purpose.name())
     .bind(i64::from(list))
     .bind(i64::from(index))
     .fetch_optional(on)
     .await?;
-    Ok(row.is_some())
+    row.map(|row| Ok((parsed(&row, "credential")?, row.try_get::<Option<i64>, _>("revoked_at")?.is_some())))
+        .transpose()
 }
 
 /// What credentials that everyone may read say about a wallet, in the order of the log, at most `limit`.

@@ -60,7 +60,8 @@ pub(super) fn routes() -> OpenApiRouter<Hub> {
 }
 
 /// Verifies a presentation: that the holder signed it for this challenge and domain, and that each credential in it is its
-/// issuer's, in its time, bound to the holder, and not revoked by a list of this hub. Nothing is kept.
+/// issuer's, in its time, bound to the holder, and, where it names an entry of a list of this hub, that the entry is its own and
+/// not revoked. Nothing is kept.
 #[utoipa::path(post, path = "/v1/presentations/verify", tag = "reputation", request_body = PresentationRequest, responses(
     (status = 200, description = "It holds", body = PresentationView),
     (status = 422, description = "It does not; `rule` and `field` say why", content_type = "application/problem+json"),
@@ -82,13 +83,27 @@ async fn verify(
         let place =
             place.filter(|(entry, list)| entry.list == status::url(&hub.public.url, entry.purpose, *list));
         let status = match place {
-            Some((entry, list)) if store::is_revoked(&mut on, entry.purpose, list, entry.index).await? => {
-                let told = format!("credential {at} is revoked: {}", entry.id);
-                let field = format!("/verifiableCredential/{at}");
-                return Err(Problem::invalid(told).by_rule("credential_revoked").at(field));
-            }
-            Some(_) => Some(Standing::Good),
             None => None,
+            Some((entry, list)) => {
+                let refuse = |told: String, rule: &'static str| {
+                    Problem::invalid(told).by_rule(rule).at(format!("/verifiableCredential/{at}"))
+                };
+                // What the hub issues to wallets has the entry of the credential that it is bound to.
+                let record = document.subject.get("record").and_then(Value::as_str);
+                let taken = store::entry(&mut on, entry.purpose, list, entry.index).await?;
+                let taken = taken.filter(|(by, _)| ours && record == Some(by.to_string().as_str()));
+                match taken {
+                    None => {
+                        let told = format!("credential {at} has not the entry that it names: {}", entry.id);
+                        return Err(refuse(told, "credential_status"));
+                    }
+                    Some((_, true)) => {
+                        let told = format!("credential {at} is revoked: {}", entry.id);
+                        return Err(refuse(told, "credential_revoked"));
+                    }
+                    Some((_, false)) => Some(Standing::Good),
+                }
+            }
         };
         credentials.push(ShownView {
             kind: document.kind().to_owned(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{TestHub, Wallet, trade};
 use crate::{
     identity::{SignIn, add_statement, session_request},
-    records::{DeviceKey, Draft, RecordId, Stamp},
+    records::{DeviceKey, Draft, RecordId, Stamp, proof},
 };
 
 /// Somebody with a wallet, a device and an account.
@@ -135,6 +135,18 @@ impl Person {
         let text = |name: &str| fields[name].as_str().unwrap();
         let created = Stamp::from_ms(hub.now());
         session_request(&self.account, text("domain"), text("nonce"), &self.device, created).unwrap()
+    }
+
+    /// What asks for an API token (`label`, `scopes`, `days`), with a fresh nonce.
+    pub(crate) async fn token_request(&self, hub: &TestHub, asked: Value) -> Value {
+        let fields = hub.get("/v1/sign-in/nonce").await.body;
+        let mut document = asked;
+        for name in ["domain", "nonce"] {
+            document[name] = fields[name].clone();
+        }
+        document["account"] = json!(self.account);
+        let created = Stamp::from_ms(hub.now());
+        proof::sign(document, &self.device, proof::AUTHENTICATION, created).unwrap()
     }
 
     /// A session's token.

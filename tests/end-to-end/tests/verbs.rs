@@ -117,6 +117,9 @@ fn people_and_mistakes(folder: &Folder) {
     let buyer = done(folder, "buyer", &["account", "show"]);
     let buyer = buyer["account"].as_str().expect("an account");
     done(folder, "ida", &["community", "add-member", &community, buyer]);
+    let waiting = done(folder, "buyer", &["community", "invitations"]);
+    assert_eq!(waiting["own"][0]["community"], community);
+    done(folder, "buyer", &["community", "join", &community]);
     let members = done(folder, "ida", &["community", "show", &community]);
     let members: Vec<&Value> =
         members["members"].as_array().expect("members").iter().map(|one| &one["account"]).collect();

@@ -14,7 +14,7 @@ use crate::{
         tally::{Ballot, Verdict, digest, tally},
     },
     records::{DeviceKey, Draft, Record, say, submit},
-    testing::StillClock,
+    testing::{StillClock, message, signed},
 };
 
 async fn ballots(hub: &TestHub, token: Option<&str>, proposal: RecordId, query: &str) -> Value {
@@ -326,6 +326,67 @@ async fn an_elector_thinks_again_so_often_and_no_more() {
         assert_eq!((status, rule.as_str()), (409, "too_many_ballots"));
         let now = decided(&hub, proposal).await;
         assert_eq!((&now["result"]["yes"], &now["result"]["voted"]), (&json!(1), &json!(1)));
+        hub.end().await;
+    }
+}
+
+/// A device in other hands takes none of the ballots of the elector's others.
+#[tokio::test]
+async fn ballots_are_counted_by_device_and_by_elector() {
+    for hub in TestHub::on_both().await {
+        let (people, community) = community(&hub, 2).await;
+        let anna = &people[0];
+        let proposal = propose(&hub, anna, community, asked(&hub, json!("text"))).await;
+        let mut devices = Vec::new();
+        for seed in 100..106 {
+            let device = DeviceKey::from_seed([seed; 32]);
+            let text = message(&hub, anna.wallet.address(), &device).await.to_string();
+            let add = json!({ "add": { "message": text, "signature": signed(&anna.wallet, &text) } });
+            hub.say(&anna.record(&hub, "device@1", add)).await;
+            devices.push(Person { wallet: Person::keys(1).0, device, account: anna.account });
+        }
+        for (nth, by) in devices.iter().enumerate().take(5) {
+            for _ in 0..20 {
+                hub.say(&ballot(&hub, by, proposal, json!("no"))).await;
+            }
+            let told = hub.refuses(&ballot(&hub, by, proposal, json!("no"))).await;
+            assert_eq!((told.2.as_str(), told.3.as_str()), ("too_many_ballots", "/device"), "{nth}");
+        }
+        let told = hub.refuses(&ballot(&hub, &devices[5], proposal, json!("yes"))).await;
+        assert_eq!((told.2.as_str(), told.3.as_str()), ("too_many_ballots", "/author"));
+        hub.end().await;
+    }
+}
+
+/// What proposals cost a hub is bounded for each author, wherever they are opened.
+#[tokio::test]
+async fn an_author_opens_so_much_a_day_and_no_more() {
+    for hub in TestHub::on_both().await {
+        let (people, community) = community(&hub, 2).await;
+        let anna = &people[0];
+        let other = hub.say(&anna.record(&hub, "community@1", json!({ "name": "Other gardens" }))).await;
+        let refused = async |wherein: RecordId| {
+            hub.clock.pass_ms(1);
+            let record = anna.record_about(&hub, "proposal@1", wherein, asked(&hub, json!("text")));
+            hub.refuses(&record).await.2
+        };
+        let first = propose(&hub, anna, community, asked(&hub, json!("text"))).await;
+        // As if the community had been larger.
+        let grow = |electors: i64| {
+            sqlx::query("UPDATE proposals SET electors = $1 WHERE id = $2")
+                .bind(electors)
+                .bind(first.to_string())
+                .execute(&hub.eyes)
+        };
+        grow(99_999).await.unwrap();
+        assert_eq!(refused(community).await, "too_many_a_day");
+        propose(&hub, anna, other, asked(&hub, json!("text"))).await;
+        assert_eq!(refused(other).await, "too_many_a_day");
+        // Others are free, and a day later so is she.
+        propose(&hub, &people[1], community, asked(&hub, json!("text"))).await;
+        hub.clock.pass_ms(24 * 3_600_000);
+        propose(&hub, anna, community, asked(&hub, json!("text"))).await;
+        grow(2).await.unwrap();
         hub.end().await;
     }
 }

@@ -108,7 +108,7 @@ async fn accounts_are_adjusted_and_limits_given_by_the_community_that_governs_th
         assert_eq!((&now["state"], treasury(&hub, community).await.as_str()), (&json!("executed"), "40"));
         for (effect, rule) in [
             (adjust("treasury", &[(b, "41")]), "below_floor"),
-            (adjust("issuer", &[(a, "-1021"), (b, "1")]), "below_floor"),
+            (adjust("treasury", &[(a, "-1"), (b, "42")]), "below_floor"),
         ] {
             let now = agreed(&hub, &people, community, effect).await;
             assert_eq!(
@@ -118,6 +118,16 @@ async fn accounts_are_adjusted_and_limits_given_by_the_community_that_governs_th
             );
         }
         assert_eq!((balance(&hub, a).await.0.as_str(), balance(&hub, b).await.0.as_str()), ("20", "90"));
+        // Who gives everything away before the tally owes what is taken, and gives nothing until it is settled.
+        let effect = adjust("treasury", &[(a, "-30")]);
+        let proposal = propose(&hub, b, community, asked(&hub, effect)).await;
+        all_say(&hub, &people, proposal, "yes").await;
+        hub.say(&deposit(&hub, a, community, "1020")).await;
+        assert_eq!(decided(&hub, proposal).await["state"], "executed");
+        assert_eq!(balance(&hub, a).await, ("-1030".to_owned(), "-1000".to_owned()));
+        assert_eq!(hub.refuses(&deposit(&hub, a, community, "1")).await.2, "below_floor");
+        assert_eq!(agreed(&hub, &people, community, pay(a, "1050")).await["state"], "executed");
+        assert_eq!(balance(&hub, a).await.0, "20");
 
         let limit = |who: &Person, limit: Value| json!({ "credit_limit": { "asset": "time_credit", "account": who.account, "limit": limit } });
         let fresh = Person::arrive(&hub, 9).await;
@@ -163,6 +173,14 @@ async fn members_are_admitted_expelled_and_named_stewards() {
             }
             let now = decided(&hub, proposal).await;
             assert_eq!(now["state"], "executed", "{now}");
+            if role == json!("member") {
+                // A vote makes nobody a member who has not said so.
+                assert!(!roles().await.iter().any(|(account, _)| *account == json!(who.account)));
+                let waits = hub.get_as(&who.sign_in(&hub).await, "/v1/invitations").await.body;
+                assert_eq!(waits["own"][0]["said_by"], "vote");
+                let joins = json!({ "account": who.account, "role": role });
+                hub.say(&who.record_about(&hub, "membership@1", community, joins)).await;
+            }
             let stands = roles().await.into_iter().find(|(account, _)| *account == json!(who.account));
             assert_eq!(stands.map_or(Value::Null, |(_, stands)| stands), role);
         }
@@ -252,8 +270,13 @@ async fn a_community_may_leave_its_members_to_its_votes_alone() {
         assert_eq!(hub.refuses(&says(&people[0], &fresh, json!("member"))).await.2, "by_vote_only");
         assert_eq!(hub.refuses(&says(&people[0], &people[1], Value::Null)).await.2, "by_vote_only");
         assert_eq!(hub.refuses(&says(&people[1], &fresh, json!("member"))).await.2, "steward_only");
+        // Whoever asks waits for a vote, and then belongs to it at once.
+        hub.say(&says(&fresh, &fresh, json!("member"))).await;
+        assert_eq!(hub.refuses(&says(&people[0], &fresh, json!("steward"))).await.2, "by_vote_only");
         let admit = json!({ "membership": { "account": fresh.account, "role": "member" } });
         assert_eq!(agreed(&hub, &people, community, admit).await["state"], "executed");
+        let seen = hub.get(&format!("/v1/communities/{community}")).await.body;
+        assert_eq!(seen["members"].as_array().unwrap().len(), 4);
         // Leaving is still everybody's own.
         hub.say(&says(&fresh, &fresh, Value::Null)).await;
         hub.end().await;

@@ -88,6 +88,8 @@ struct Model {
     balances: [i128; PEOPLE],
     floors: [i128; PEOPLE],
     treasury: i128,
+    /// Let in by a vote, and not yet by their own word.
+    invited: BTreeMap<usize, Role>,
     open: Vec<Put>,
     /// What came of every proposal: state, verdict, and how many voted.
     ended: BTreeMap<String, usize>,
@@ -111,7 +113,7 @@ impl Model {
             }
             // Against the treasury: what one loses and what the other gets is not the same.
             Does::Adjusts(loses, gets, amount) => {
-                let can = self.balances[loses] - amount >= self.floors[loses] && self.treasury >= 1;
+                let can = self.treasury >= 1;
                 if can {
                     self.balances[loses] -= amount;
                     self.balances[gets] += amount + 1;
@@ -125,8 +127,9 @@ impl Model {
                 let can = !(falls && self.stewards() == 1);
                 if can {
                     match role {
-                        Some(role) => drop(self.roles.insert(whom, role)),
-                        None => drop(self.roles.remove(&whom)),
+                        Some(role) if before.is_some() => drop(self.roles.insert(whom, role)),
+                        Some(role) => drop(self.invited.insert(whom, role)),
+                        None => drop((self.roles.remove(&whom), self.invited.remove(&whom))),
                     }
                 }
                 can
@@ -216,7 +219,7 @@ async fn vote(hub: &TestHub, people: &[Person], model: &mut Model, step: &Step) 
 }
 
 /// Everything whose window is over, in the order in which windows ended.
-async fn end_what_is_over(hub: &TestHub, model: &mut Model) {
+async fn end_what_is_over(hub: &TestHub, people: &[Person], community: RecordId, model: &mut Model) {
     let now = hub.now();
     let mut over: Vec<Put> = model.open.extract_if(.., |put| put.closes <= now).collect();
     over.sort_by_key(|put| put.closes);
@@ -242,6 +245,13 @@ async fn end_what_is_over(hub: &TestHub, model: &mut Model) {
         );
         assert_eq!(seen["result"]["voted"], json!(last.iter().flatten().count()));
         *model.ended.entry(format!("{state} {}", verdict.as_str().unwrap())).or_default() += 1;
+    }
+    // Who was let in says so as well, and belongs to it then.
+    while let Some((whom, role)) = model.invited.pop_first() {
+        hub.clock.pass_ms(1);
+        let body = json!({ "account": people[whom].account, "role": role });
+        hub.say(&people[whom].record_about(hub, "membership@1", community, body)).await;
+        model.roles.insert(whom, role);
     }
 }
 
@@ -287,6 +297,7 @@ async fn random_histories_go_as_the_simple_community_says_on_both() {
                 balances: [0; PEOPLE],
                 floors: [-1_000; PEOPLE],
                 treasury: 0,
+                invited: BTreeMap::new(),
                 open: Vec::new(),
                 ended: BTreeMap::new(),
             };
@@ -295,12 +306,12 @@ async fn random_histories_go_as_the_simple_community_says_on_both() {
             for _ in 0..STEPS {
                 let step = steps().new_tree(&mut runner).unwrap().current();
                 hub.clock.pass_ms(1);
-                end_what_is_over(&hub, &mut model).await;
+                end_what_is_over(&hub, &people, community, &mut model).await;
                 match step.choice {
                     0..=5 if model.open.len() < 4 => put(&hub, &people, community, &mut model, &step).await,
                     6 => {
                         hub.clock.pass_ms(step.wait);
-                        end_what_is_over(&hub, &mut model).await;
+                        end_what_is_over(&hub, &people, community, &mut model).await;
                     }
                     7..=8 => {
                         hub.clock.pass_ms(1);
@@ -321,7 +332,7 @@ async fn random_histories_go_as_the_simple_community_says_on_both() {
                 }
             }
             hub.clock.pass_ms(200_000);
-            end_what_is_over(&hub, &mut model).await;
+            end_what_is_over(&hub, &people, community, &mut model).await;
             stands(&hub, &people, community, &model).await;
             println!("seed {seed}: {:?}", model.ended);
             let had = |state: &str| model.ended.keys().any(|key| key.starts_with(state));

@@ -39,7 +39,8 @@ async fn community(hub: &TestHub, count: u8) -> (Vec<Person>, RecordId) {
 async fn join(hub: &TestHub, steward: &Person, community: RecordId, who: &Person) {
     hub.clock.pass_ms(1);
     let body = json!({ "account": who.account, "role": "member" });
-    hub.say(&steward.record_about(hub, "membership@1", community, body)).await;
+    hub.say(&steward.record_about(hub, "membership@1", community, body.clone())).await;
+    hub.say(&who.record_about(hub, "membership@1", community, body)).await;
 }
 
 /// A proposal on which everybody votes by majority, openly, for three days.

@@ -8,7 +8,10 @@ use serde_json::json;
 use crate::{
     access::Role,
     governance::{
-        model::{Adjusted, Against, Effect, Payment, ProposalBody, Setting, Settings, WINDOW_MAX_MS},
+        model::{
+            Adjusted, Against, Effect, Payment, ProposalBody, Setting, Settings, WINDOW_MAX_MS,
+            may_open_another,
+        },
         rule::{Absence, Ballots, Choice, Electorate, Needs, Rule, Share},
         table::{Action, State, When, may, when},
         tally::{Ballot, Tally, Verdict, counted, digest, tally},
@@ -353,6 +356,23 @@ fn a_proposal_reads_back_as_it_was_written() {
 }
 
 #[test]
+fn what_an_author_opens_within_a_day_is_bounded() {
+    for (opened, theirs, electors, may) in [
+        (0, 0, 10_000, true),
+        (49, 0, 1, true),
+        (50, 50, 1, false),
+        (9, 90_000, 10_000, true),
+        (9, 90_001, 10_000, false),
+        (10, 100_000, 1, false),
+        (1, i64::MAX, i64::MAX, false),
+    ] {
+        let came = may_open_another(opened, theirs, electors);
+        assert_eq!(came.is_ok(), may, "{opened} {theirs} {electors}");
+        assert!(came.err().is_none_or(|refused| refused.rule == "too_many_a_day"));
+    }
+}
+
+#[test]
 fn the_form_of_a_proposal_is_bounded() {
     let refused = |change: &dyn Fn(&mut ProposalBody)| {
         let mut one = body(Effect::Text, Needs::Majority);
@@ -391,7 +411,11 @@ fn the_form_of_a_proposal_is_bounded() {
         refused(&move |one: &mut ProposalBody| (one.effect, one.rule.needs) = (effect.clone(), needs))
     };
     assert_eq!(by(setting(None), median(1, 100)), None);
-    assert_eq!(by(setting(None), median(0, 100)), told("setting", "/body/effect/setting/value"));
+    // Whoever proposes does not choose among what: a median of 7 to 7 would leave nothing to vote on.
+    for (lowest, highest) in [(0, 100), (7, 7), (1, 99), (2, 100), (100, 100)] {
+        let refused = by(setting(None), median(lowest, highest));
+        assert_eq!(refused, told("median", "/body/rule/needs/median"), "{lowest} to {highest}");
+    }
     assert_eq!(by(setting(Some(5)), median(1, 100)), told("median", "/body/effect"));
     let asset = Asset::TimeCredit;
     let pay = |amount| Effect::TreasuryTransfer { asset, to: who(1), amount, payment: Payment::Reward };

@@ -36,8 +36,8 @@ pub(super) async fn person(
         return if human { humanity(indexers, registry, account).await.map(Some) } else { Ok(None) };
     }
     match ask(indexers, registry, isRegisteredCall { account }).await? {
-        // The first version knows people by their one address.
-        Some(registered) => Ok(registered.then(|| format!("{}", account))),
+        // The first version knows people by their one address, which is the id that the second one gives them.
+        Some(registered) => Ok(registered.then(|| name(FixedBytes::from(account.into_array())))),
         None => Err(unusable(registry, "it answers neither isHuman nor isRegistered")),
     }
 }
@@ -45,9 +45,14 @@ pub(super) async fn person(
 /// The id that stays when a person moves to another address.
 async fn humanity(indexers: &Indexers, registry: AccountId, account: Address) -> Result<String, Error> {
     match ask(indexers, registry, humanityOfCall { account }).await? {
-        Some(id) if id != FixedBytes::<20>::ZERO => Ok(id.to_string()),
+        Some(id) if id != FixedBytes::ZERO => Ok(name(id)),
         _ => Err(unusable(registry, "it names no humanity of a human")),
     }
+}
+
+/// One text for one human, whichever version says it: 0x and 40 digits, the letters small.
+fn name(id: FixedBytes<20>) -> String {
+    format!("0x{}", hex::encode(id))
 }
 
 fn unusable(registry: AccountId, reason: &str) -> Error {

@@ -16,6 +16,7 @@ use crate::{
     Hub,
     error::{Error, Refusal},
     identity::store::account_of_wallet,
+    ledger,
     records::{Accepted, Record},
 };
 
@@ -106,7 +107,7 @@ async fn own(on: &mut AnyConnection, record: &Record, wallet: &AccountId) -> Res
     Err(Refusal::rule("foreign_wallet", "/body/proof_of_humanity/wallet", told).into())
 }
 
-/// Keeps what the provider said, unless the person stands for another account.
+/// Keeps what the provider said, unless the person stands for another account, or stood for one and left a debt with it.
 pub(super) async fn apply(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
     let Accepted { record, received_at: now, .. } = accepted;
     let claim: Claim = record.body_as()?;
@@ -115,11 +116,18 @@ pub(super) async fn apply(on: &mut AnyConnection, accepted: &Accepted) -> Result
         own(on, record, wallet).await?;
     }
     let account = record.account();
-    match store::holder(on, claim.provider(), &unique).await? {
-        Some((other, ends)) if other != account && ends > *now => {
+    if let Some((other, ends)) = store::holder(on, claim.provider(), &unique).await?
+        && other != account
+    {
+        if ends > *now {
             let told = "this person stands for another account of this hub";
-            Err(Refusal::conflict("person_known", "/body", told).into())
+            return Err(Refusal::conflict("person_known", "/body", told).into());
         }
-        _ => store::put(on, claim.provider(), &unique, &account, *now, until).await,
+        // Credit is given to a person: who leaves a debt behind with an account is not given another.
+        if ledger::owes(on, &other).await? {
+            let told = "this person stood for another account of this hub, which has less than nothing: settle that first";
+            return Err(Refusal::conflict("person_owes", "/body", told).into());
+        }
     }
+    store::put(on, claim.provider(), &unique, &account, *now, until).await
 }

@@ -39,6 +39,11 @@ fn act(control: &mut Control, act: &Act, now: i64) -> Result<(), Refused> {
     Ok(())
 }
 
+/// A device takes a word away: its own, or another's by a wallet.
+fn silence(which: usize, signer: usize, by: Option<usize>) -> Act {
+    Act::RevokeDevice { device: device(which), signer: device(signer), by: by.map(wallet) }
+}
+
 fn begun() -> Control {
     let mut control = Control::default();
     act(&mut control, &Act::Begin { wallet: wallet(0), device: device(0) }, 0).unwrap();
@@ -84,7 +89,7 @@ fn the_last_wallet_stays_and_only_wallets_that_stay_speak() {
     );
     assert!(control.devices[&device(1)].speaks && !control.devices[&device(5)].speaks);
     let unknown = Err(Refused::UnknownDevice(device(5)));
-    assert_eq!(act(&mut control, &Act::RevokeDevice { device: device(5) }, 2), unknown);
+    assert_eq!(act(&mut control, &silence(5, 0, Some(1)), 2), unknown);
 }
 
 #[test]
@@ -97,9 +102,15 @@ fn an_account_has_room_for_so_many() {
     let add = |number| Act::AddWallet { wallet: wallet(number), device: device(0), by: wallet(0) };
     assert_eq!(act(&mut control, &add(WALLETS_MAX), 1), Err(Refused::Full(WALLETS_MAX, "wallets")));
     act(&mut control, &add(1), 1).unwrap();
+    // Those that are silent take no place.
+    for _ in 0..2 {
+        for number in 1..DEVICES_MAX {
+            act(&mut control, &Act::AddDevice { device: device(number), by: wallet(0) }, 1).unwrap();
+            act(&mut control, &silence(number, number, None), 1).unwrap();
+        }
+    }
     for number in 1..DEVICES_MAX {
         act(&mut control, &Act::AddDevice { device: device(number), by: wallet(0) }, 1).unwrap();
-        act(&mut control, &Act::RevokeDevice { device: device(number) }, 1).unwrap();
     }
     let full = Err(Refused::Full(DEVICES_MAX, "devices"));
     assert_eq!(act(&mut control, &Act::AddDevice { device: device(200), by: wallet(0) }, 1), full);
@@ -154,7 +165,7 @@ proptest! {
                 0 => Act::AddWallet { wallet: wallet(one), device: device(two), by: wallet(three) },
                 1 => Act::RevokeWallet { wallet: wallet(one), device: device(two), by: wallet(three) },
                 2 => Act::AddDevice { device: device(one), by: wallet(two) },
-                3 => Act::RevokeDevice { device: device(one) },
+                3 => silence(one, two, (wait % 2 == 0).then_some(three)),
                 4 if three > 0 => Act::SetRule {
                     rule: Some(rule(three, u8::try_from(one.min(three - 1) + 1).unwrap())), by: wallet(two),
                 },
@@ -188,8 +199,18 @@ proptest! {
                     prop_assert!(before.wallets.contains(by));
                 }
                 Act::End { .. } => {}
+                // Another device is silenced by a wallet alone.
+                Act::RevokeDevice { device, signer, by } => {
+                    prop_assert!(device == signer || by.is_some());
+                    prop_assert!(by.is_none_or(|by| before.wallets.contains(&by)));
+                    prop_assert_eq!(&before.wallets, &control.wallets);
+                }
                 _ => prop_assert_eq!(&before.wallets, &control.wallets),
             }
+            // Of each guardian one recovery is open, at most.
+            let open = control.recoveries.values().filter(|one| one.stage.is_open());
+            let askers: BTreeSet<_> = open.clone().map(|one| one.asked_by).collect();
+            prop_assert_eq!(askers.len(), open.count());
             match &what {
                 Act::SetRule { .. } => told.values_mut().for_each(|one| one.refused = true),
                 Act::Veto { id, .. } => told.get_mut(id).unwrap().refused = true,
@@ -221,6 +242,37 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_guardian_asks_for_one_at_a_time_and_so_often_a_month() {
+    let mut control = begun();
+    act(&mut control, &Act::SetRule { rule: Some(rule(2, 1)), by: wallet(0) }, 0).unwrap();
+    let ask = |number: usize, guardian: usize| Act::Ask {
+        id: record(100 + number),
+        guardian: record(guardian),
+        wallet: wallet(7),
+        device: device(7),
+    };
+    // Enough agree at once: that one ends before the next.
+    act(&mut control, &ask(0, 0), 1).unwrap();
+    assert_eq!(act(&mut control, &ask(1, 0), 2), Err(Refused::AskedAlready(record(0))));
+    act(&mut control, &ask(2, 1), 2).unwrap();
+    for number in 3..10 {
+        act(
+            &mut control,
+            &Act::Veto { id: record(100 + if number == 3 { 0 } else { number - 1 }), by: wallet(0) },
+            3,
+        )
+        .unwrap();
+        act(&mut control, &ask(number, 0), 3).unwrap();
+    }
+    act(&mut control, &Act::Veto { id: record(109), by: wallet(0) }, 4).unwrap();
+    assert_eq!(act(&mut control, &ask(10, 0), 5), Err(Refused::AskedOften(record(0))));
+    // The other guardian's are his own; and a month later there is room again.
+    act(&mut control, &Act::Veto { id: record(102), by: wallet(0) }, 5).unwrap();
+    act(&mut control, &ask(11, 1), 6).unwrap();
+    act(&mut control, &ask(12, 0), 4 + ASK_LIFE_MS).unwrap();
 }
 
 #[test]

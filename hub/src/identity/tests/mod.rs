@@ -4,11 +4,11 @@ use alloy::primitives::Address;
 use protocol::chain::ChainId;
 use serde_json::{Value, json};
 
-use super::{session_request, siwx::SignIn};
+use super::{session_request, silence_statement, siwx::SignIn};
 use crate::{
     records::{DeviceKey, Draft, Stamp},
     testing::{
-        Person, TestHub, Wallet, Window, message, signed,
+        Person, TestHub, Wallet, Window, message, says as says_it, signed,
         trade::{CHAIN, Ground},
     },
 };
@@ -238,13 +238,26 @@ async fn devices_come_and_go() {
         // Revoked: it speaks no more and its session is over; only the wallet brings it back.
         let token = anna.sign_in(&hub).await;
         assert_eq!(hub.get_as(&token, "/v1/listings").await.status, 200);
-        let revoke = anna.draft(&hub, "device@1", json!({ "revoke": anna.device.device() }));
-        hub.say(&revoke.sign(&phone).unwrap()).await;
+        // A device silences itself alone; another one by the word of a wallet, for this device and this account.
+        let silence = |by: Value, signer: &DeviceKey| {
+            hub.clock.pass_ms(1);
+            let body = json!({ "revoke": { "device": anna.device.device(), "by": by } });
+            anna.draft(&hub, "device@1", body).sign(signer).unwrap()
+        };
+        let told = hub.refuses(&silence(Value::Null, &phone)).await;
+        assert_eq!((told.0, told.2.as_str()), (403, "device_word"));
+        let statement = silence_statement(&anna.account, &anna.device.device());
+        let bens = says_it(&hub, &ben.wallet, statement.clone()).await;
+        assert_eq!(hub.refuses(&silence(bens, &phone)).await.2, "wallet_unknown");
+        let other_device = silence_statement(&anna.account, &phone.device());
+        let of_another = says_it(&hub, &anna.wallet, other_device).await;
+        assert_eq!(hub.refuses(&silence(of_another, &phone)).await.2, "message_statement");
+        hub.say(&silence(says_it(&hub, &anna.wallet, statement.clone()).await, &phone)).await;
         assert_eq!(hub.refuses(&says(&anna.device, "Late")).await.2, "device_revoked");
         assert_eq!(hub.get_as(&token, "/v1/listings").await.refusal().0, 401);
         hub.clock.pass_ms(1);
-        let twice = anna.draft(&hub, "device@1", json!({ "revoke": anna.device.device() }));
-        assert_eq!(hub.refuses(&twice.sign(&phone).unwrap()).await.2, "device_unknown");
+        let twice = silence(says_it(&hub, &anna.wallet, statement).await, &phone);
+        assert_eq!(hub.refuses(&twice).await.2, "device_unknown");
         let word = message_for(&hub, &anna.wallet, &anna.device).await;
         hub.say(&add(&hub, &anna, &anna.device, &word, &anna.wallet)).await;
         hub.say(&says(&anna.device, "Back")).await;
@@ -330,9 +343,10 @@ async fn whoever_asks_for_nonces_fills_nothing() {
             Stamp::from_ms(hub.now()),
         );
         assert_eq!(hub.post("/v1/sessions", &capitals.unwrap()).await.refusal().3, "/nonce");
-        // What has served is forgotten once it could not serve any more.
+        // What has served is forgotten a day after it could not serve any more.
         hub.clock.pass_ms(10 * 60 * 1000);
         assert_eq!(hub.post("/v1/sessions", &request).await.refusal().3, "/nonce");
+        hub.clock.pass_ms(24 * 60 * 60 * 1000);
         anna.sign_in(&hub).await;
         let kept: i64 = sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM used_nonces")
             .fetch_one(&hub.eyes)
@@ -341,6 +355,41 @@ async fn whoever_asks_for_nonces_fills_nothing() {
         assert_eq!(kept, 1);
         hub.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_nonce_serves_once_though_the_log_is_ahead_of_the_clock() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        let request = anna.session_request(&hub).await;
+        assert_eq!(hub.post("/v1/sessions", &request).await.status, 201);
+        // The log is past the nonce's end, and the clock is then set back to before it.
+        hub.clock.pass_ms(10 * 60 * 1000 + 1);
+        hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
+        hub.clock.pass_ms(-2 * 60 * 1000);
+        Person::arrive(&hub, 2).await;
+        assert_eq!(hub.post("/v1/sessions", &request).await.refusal().3, "/nonce");
+        hub.end().await;
+    }
+}
+
+/// Whoever is nobody here is answered while somebody writes.
+#[tokio::test]
+async fn a_session_that_is_refused_keeps_no_writer_waiting() {
+    let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
+    let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+    let used = anna.session_request(&hub).await;
+    assert_eq!(hub.post("/v1/sessions", &used).await.status, 201);
+    let strange = Person { account: anna.account, ..ben }.session_request(&hub).await;
+    let mut writer = hub.eyes.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    sqlx::query("UPDATE accounts SET name = 'Writing'").execute(&mut *writer).await.unwrap();
+    for (request, field) in [(&used, "/nonce"), (&strange, "/account")] {
+        let answer = hub.post("/v1/sessions", request);
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(4), answer).await.unwrap();
+        assert_eq!((answer.refusal().0, answer.refusal().3), (401, field));
+    }
+    writer.rollback().await.unwrap();
+    hub.end().await;
 }
 
 #[tokio::test]
@@ -355,7 +404,7 @@ async fn a_device_keeps_sixteen_sessions_and_loses_them_with_its_word() {
         assert_eq!(hub.get_as(&tokens[0], "/v1/listings").await.status, 401);
         assert_eq!(hub.get_as(&tokens[1], "/v1/listings").await.status, 200);
         let device = anna.device.device();
-        hub.say(&anna.record(&hub, "device@1", json!({ "revoke": device }))).await;
+        hub.say(&anna.record(&hub, "device@1", json!({ "revoke": { "device": device, "by": null } }))).await;
         let message = message(&hub, anna.wallet.address(), &anna.device).await.to_string();
         let add = json!({ "message": message, "signature": signed(&anna.wallet, &message) });
         hub.say(&anna.record(&hub, "device@1", json!({ "add": add }))).await;

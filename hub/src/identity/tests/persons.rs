@@ -27,6 +27,7 @@ use crate::{
 };
 
 const LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const EXPRESSION: &str = "BrightID and Bitu.score>0";
 
 /// What the node knows and how it answers: members of its answers that a test has it say otherwise.
@@ -341,7 +342,13 @@ async fn a_hub_says_whether_it_asks_for_persons() {
         // What the hub says of her, anyone can check by its DID document.
         let said = hub.get_as(&token, "/v1/personhood/credential").await.body;
         assert_eq!(said["credentialSubject"]["id"], json!(format!("did:pkh:{}", anna.wallet_id())));
-        assert_eq!(said["validUntil"], json!(Stamp::from_ms(hub.now() + LIFE_MS)));
+        // It has no entry in a status list, so it is good for a day and asked for again.
+        assert_eq!(said["validUntil"], json!(Stamp::from_ms(hub.now() + DAY_MS)));
+        hub.clock.pass_ms(LIFE_MS - 1);
+        let late = anna.sign_in(&hub).await;
+        let last = hub.get_as(&late, "/v1/personhood/credential").await.body;
+        assert_eq!(last["validUntil"], json!(Stamp::from_ms(hub.now() + 1)));
+        hub.clock.pass_ms(1 - LIFE_MS);
         let document = hub.get("/.well-known/did.json").await.body;
         let method = document["verificationMethod"][0].clone();
         assert_eq!(said["issuer"], document["id"]);
@@ -393,6 +400,77 @@ async fn credit_is_for_persons() {
         assert_eq!(hub.refuses(&pays(&ben, &anna, "1")).await.2, "personhood");
         hub.clock.pass_ms(LIFE_MS);
         assert_eq!(hub.refuses(&pays(&anna, &ben, "501")).await.2, "personhood");
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hub_for_persons_does_not_begin_without_anybody_who_says_who_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = Config {
+        database: format!("sqlite:{}", folder.path().join("hub.sqlite").display()),
+        data: folder.path().join("data"),
+        ..Config::default()
+    };
+    let clock = Arc::new(crate::testing::StillClock::at(START_MS));
+    let begun = crate::run(config, listener, clock, tokio_util::sync::CancellationToken::new());
+    let error = tokio::time::timeout(std::time::Duration::from_secs(20), begun).await.unwrap().unwrap_err();
+    let told = error.to_string();
+    assert!(["personhood", "brightid_url", "open"].iter().all(|word| told.contains(word)), "{told}");
+    assert!(!folder.path().join("data").exists());
+    let stand_in = Config { personhood_stand_in: true, ..Config::default() };
+    let open = Config { personhood: Personhood::Open, ..Config::default() };
+    assert!(stand_in.can_serve().is_ok() && open.can_serve().is_ok());
+}
+
+/// Credit is given to a person, who does not leave it behind with an account.
+#[tokio::test]
+async fn who_owes_with_one_account_is_not_given_another() {
+    let chain = fixture::Chain::start().await;
+    let window = Window::on(&chain).await;
+    let keys: Vec<Address> = (1..3).map(|seed| Person::keys(seed).0.address().evm().unwrap()).collect();
+    // One human: registered with the first version by the first wallet, whose address is her id with the second version,
+    // where she moved to the second wallet.
+    let mut humanity = [0; 32];
+    humanity[..20].copy_from_slice(keys[0].as_slice());
+    let first = chain.deploy(registry(&[("isRegistered(address)", keys[0], yes())])).await;
+    let second = [("isHuman(address)", keys[1], yes()), ("humanityOf(address)", keys[1], humanity)];
+    let second = chain.deploy(registry(&second)).await;
+    let at = |address: Address| AccountId { chain: CHAIN, address: address.into() };
+    let change = |config: &mut Config| {
+        required(config);
+        config.time_credit_limit = 1_000;
+        config.indexers.insert(CHAIN, window.url.clone());
+        config.humanity_registries = vec![at(first), at(second)];
+    };
+    for hub in TestHub::on_both_with(change).await {
+        let (anna, again, carl) =
+            (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await, Person::arrive(&hub, 3).await);
+        let by = |person: &Person, registry: Address| {
+            hub.clock.pass_ms(1);
+            let body = json!({ "registry": at(registry), "wallet": person.wallet_id() });
+            claim(&hub, person, json!({ "proof_of_humanity": body }))
+        };
+        let pays = |by: &Person, to: &Person, amount: &str| {
+            hub.clock.pass_ms(1);
+            let body = json!({ "asset": "time_credit", "to": to.account, "amount": amount, "note": "" });
+            by.record(&hub, "transfer@1", body)
+        };
+        hub.say(&by(&anna, first)).await;
+        hub.say(&pays(&anna, &carl, "900")).await;
+        // By whichever version, she is one person, and one account's at one time.
+        assert_eq!(hub.refuses(&by(&again, second)).await.2, "person_known");
+        hub.clock.pass_ms(LIFE_MS);
+        let told = hub.refuses(&by(&again, second)).await;
+        assert_eq!((told.0, told.2.as_str()), (409, "person_owes"));
+        assert_eq!(hub.refuses(&pays(&again, &carl, "1")).await.2, "personhood");
+        hub.say(&pays(&carl, &anna, "899")).await;
+        assert_eq!(hub.refuses(&by(&again, second)).await.2, "person_owes");
+        hub.say(&pays(&carl, &anna, "1")).await;
+        hub.say(&by(&again, second)).await;
+        hub.say(&pays(&again, &carl, "1000")).await;
+        assert_eq!(hub.refuses(&pays(&anna, &carl, "1")).await.2, "personhood");
         hub.end().await;
     }
 }

@@ -59,6 +59,7 @@ async fn guardians_give_an_account_to_a_new_wallet_after_the_delay() {
         hub.say(&rule(&hub, &anna, &guardians, 2, 24).await).await;
         let old = anna.sign_in(&hub).await;
         let asked = json!({ "label": "kept", "scopes": ["read:all"], "days": 30 });
+        let asked = anna.token_request(&hub, asked).await;
         let kept = hub.post_as(&old, "/v1/tokens", &asked).await.body["token"].as_str().unwrap().to_owned();
         let token = ben.sign_in(&hub).await;
         let view = hub.get_as(&token, "/v1/recovery").await.body;
@@ -131,6 +132,59 @@ async fn a_wallet_vetoes_and_too_few_lapse() {
         reaches(&hub, &token, id, "vetoed").await;
         let view = hub.get_as(&token, "/v1/recovery").await.body;
         assert_eq!((&view["rule"], view["recoveries"].as_array().unwrap().len()), (&json!(null), 3));
+        hub.end().await;
+    }
+}
+
+/// A veto rests on seeing what runs: whatever others do elsewhere, one's own is there.
+#[tokio::test]
+async fn what_runs_against_an_account_is_seen_by_its_owner() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        hub.say(&rule(&hub, &anna, &[ben.account], 1, 24).await).await;
+        let id = hub.say(&ask(&hub, &ben, anna.account, 9).await).await;
+        hub.clock.pass_ms(1);
+        // Who has enough agreement asks for no other meanwhile.
+        assert_eq!(hub.refuses(&ask(&hub, &ben, anna.account, 8).await).await.2, "recovery_asked");
+        // A hundred strangers have made Anna a guardian, and recoveries of them run, and ended, later than hers.
+        let strangers: Vec<_> = (0..101).map(|n| RecordId::of(&json!({ "stranger": n })).unwrap()).collect();
+        for (nth, stranger) in strangers.iter().enumerate() {
+            let stage = if nth % 2 == 0 { "asked" } else { "lapsed" };
+            sqlx::query("INSERT INTO guardians (guardian, account) VALUES ($1, $2)")
+                .bind(anna.account.to_string())
+                .bind(stranger.to_string())
+                .execute(&hub.eyes)
+                .await
+                .unwrap();
+            sqlx::query(
+                "INSERT INTO recoveries (id, account, wallet, device, asked_by, approvals, stage, ends_at)
+                 SELECT $1, $1, wallet, device, asked_by, '[]', $2, $3 FROM recoveries WHERE id = $4",
+            )
+            .bind(stranger.to_string())
+            .bind(stage)
+            .bind(hub.now() + 1_000 * 24 * HOUR_MS)
+            .bind(id.to_string())
+            .execute(&hub.eyes)
+            .await
+            .unwrap();
+        }
+        let token = anna.sign_in(&hub).await;
+        let view = hub.get_as(&token, "/v1/recovery").await.body;
+        let all = view["recoveries"].as_array().unwrap();
+        assert_eq!((&all[0]["id"], all.len()), (&json!(id), 101));
+        let of = |account: RecordId| format!("/v1/recovery?account={account}");
+        let own = hub.get_as(&token, &of(anna.account)).await.body;
+        assert_eq!(own["recoveries"].as_array().unwrap().len(), 1);
+        // A guardian finds any one by its account, and nobody else does.
+        let one = hub.get_as(&token, &of(strangers[100])).await.body;
+        assert_eq!(one["recoveries"][0]["id"], json!(strangers[100]));
+        assert_eq!(hub.get_as(&token, &of(ben.account)).await.refusal().0, 404);
+        sqlx::query("DELETE FROM recoveries WHERE id = account").execute(&hub.eyes).await.unwrap();
+        sqlx::query("DELETE FROM guardians WHERE guardian = $1")
+            .bind(anna.account.to_string())
+            .execute(&hub.eyes)
+            .await
+            .unwrap();
         hub.end().await;
     }
 }

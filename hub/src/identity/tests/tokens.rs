@@ -2,14 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::testing::{Person, TestHub, message, signed};
+use crate::{
+    records::DeviceKey,
+    testing::{Person, TestHub, message, signed},
+};
 
 fn asked(scopes: &[&str]) -> Value {
     json!({ "label": "the bookkeeper", "scopes": scopes, "days": 30 })
 }
 
-async fn make(hub: &TestHub, session: &str, scopes: &[&str]) -> (String, String) {
-    let answer = hub.post_as(session, "/v1/tokens", &asked(scopes)).await;
+async fn make(hub: &TestHub, by: &Person, session: &str, scopes: &[&str]) -> (String, String) {
+    let answer = hub.post_as(session, "/v1/tokens", &by.token_request(hub, asked(scopes)).await).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let text = |name: &str| answer.body[name].as_str().unwrap().to_owned();
     (text("id"), text("token"))
@@ -20,7 +23,7 @@ async fn a_token_does_what_its_scopes_say_until_it_ends() {
     for hub in TestHub::on_both().await {
         let anna = Person::arrive(&hub, 1).await;
         let session = anna.sign_in(&hub).await;
-        let (id, token) = make(&hub, &session, &["read:ledger"]).await;
+        let (id, token) = make(&hub, &anna, &session, &["read:ledger"]).await;
         assert_eq!(hub.get_as(&token, "/v1/ledger/accounts").await.status, 200);
         // Every other room is closed to it, those that strangers may read, too; and so is the making of tokens.
         for path in ["/v1/listings", "/v1/purchases", "/v1/recovery", "/v1/communities"] {
@@ -32,7 +35,7 @@ async fn a_token_does_what_its_scopes_say_until_it_ends() {
         assert_eq!(hub.delete_as(&token, &format!("/v1/tokens/{id}")).await.refusal().0, 403);
         let record = anna.record(&hub, "community@1", json!({ "name": "Gardens" }));
         assert_eq!(hub.post_as(&token, "/v1/records", &record).await.refusal().0, 403);
-        let (_, writing) = make(&hub, &session, &["write:records"]).await;
+        let (_, writing) = make(&hub, &anna, &session, &["write:records"]).await;
         assert_eq!(hub.post_as(&writing, "/v1/records", &record).await.status, 201);
         assert_eq!(hub.get_as(&writing, "/v1/ledger/accounts").await.refusal().0, 403);
         // Listed without its secret, of which only a hash is kept.
@@ -49,7 +52,7 @@ async fn a_token_does_what_its_scopes_say_until_it_ends() {
             sqlx::query_scalar("SELECT secret_hash FROM sessions").fetch_all(&hub.eyes).await.unwrap();
         assert!(kept.iter().all(|hash| hash.len() == 64 && hash != secret));
         // Another's secret, or none, under its id.
-        let (_, other) = make(&hub, &session, &["read:ledger"]).await;
+        let (_, other) = make(&hub, &anna, &session, &["read:ledger"]).await;
         let mixed = format!("{id}.{}", other.split_once('.').unwrap().1);
         for bad in [mixed.as_str(), &id, &format!("{id}."), secret, &"x".repeat(200)] {
             assert_eq!(hub.get_as(bad, "/v1/ledger/accounts").await.refusal().0, 401, "{bad}");
@@ -63,6 +66,48 @@ async fn a_token_does_what_its_scopes_say_until_it_ends() {
         assert_eq!(hub.get_as(&other, "/v1/ledger/accounts").await.status, 200);
         hub.clock.pass_ms(1);
         assert_eq!(hub.get_as(&other, "/v1/ledger/accounts").await.refusal().0, 401);
+        hub.end().await;
+    }
+}
+
+/// A session that is in other hands makes nothing that outlasts it.
+#[tokio::test]
+async fn a_token_asks_for_the_word_of_the_sessions_own_device() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let session = anna.sign_in(&hub).await;
+        let bare = hub.post_as(&session, "/v1/tokens", &asked(&["read:all"])).await;
+        assert_eq!(bare.refusal().0, 422, "{bare:?}");
+        let good = anna.token_request(&hub, asked(&["read:all"])).await;
+        let with = |pointer: &str, value: Value| {
+            let mut changed = good.clone();
+            *changed.pointer_mut(pointer).unwrap() = value;
+            changed
+        };
+        // Another device of hers has to open its own session, and nobody signs for her.
+        let phone = DeviceKey::from_seed([11; 32]);
+        let text = message(&hub, anna.wallet.address(), &phone).await.to_string();
+        let add = json!({ "add": { "message": text, "signature": signed(&anna.wallet, &text) } });
+        hub.say(&anna.record(&hub, "device@1", add)).await;
+        let by_phone = Person { wallet: Person::keys(1).0, device: phone, account: anna.account };
+        for (bad, field) in [
+            (with("/days", json!(366)), "/proof/proofValue"),
+            (with("/scopes", json!(["write:all"])), "/proof/proofValue"),
+            (with("/domain", json!("evil.example")), "/domain"),
+            (with("/account", json!(ben.account)), "/account"),
+            (ben.token_request(&hub, asked(&["read:all"])).await, "/account"),
+            (by_phone.token_request(&hub, asked(&["read:all"])).await, "/proof/verificationMethod"),
+        ] {
+            let answer = hub.post_as(&session, "/v1/tokens", &bad).await;
+            assert_eq!((answer.refusal().0, answer.refusal().3), (401, field), "{bad}");
+        }
+        assert_eq!(hub.post_as(&session, "/v1/tokens", &good).await.status, 201);
+        assert_eq!(hub.post_as(&session, "/v1/tokens", &good).await.refusal().3, "/nonce");
+        // What opens a session makes no token, and the other way round.
+        let request = anna.session_request(&hub).await;
+        assert_eq!(hub.post_as(&session, "/v1/tokens", &request).await.refusal().0, 422);
+        let token = anna.token_request(&hub, asked(&["read:all"])).await;
+        assert_eq!(hub.post("/v1/sessions", &token).await.refusal().0, 422);
         hub.end().await;
     }
 }
@@ -85,15 +130,17 @@ async fn a_token_is_bounded_and_ends_with_its_device() {
             (with("days", json!(367)), "/days"),
             (with("admin", json!(true)), ""),
         ] {
-            let answer = hub.post_as(&session, "/v1/tokens", &bad).await;
+            let signed = anna.token_request(&hub, bad.clone()).await;
+            let answer = hub.post_as(&session, "/v1/tokens", &signed).await;
             assert_eq!((answer.refusal().0, answer.refusal().3), (422, field), "{bad}");
         }
         assert_eq!(hub.post("/v1/tokens", &asked(&["read:ledger"])).await.refusal().0, 401);
         let mut last = String::new();
         for _ in 0..32 {
-            last = make(&hub, &session, &["read:ledger"]).await.1;
+            last = make(&hub, &anna, &session, &["read:ledger"]).await.1;
         }
-        let full = hub.post_as(&session, "/v1/tokens", &asked(&["read:ledger"])).await;
+        let another = anna.token_request(&hub, asked(&["read:ledger"])).await;
+        let full = hub.post_as(&session, "/v1/tokens", &another).await;
         assert_eq!(full.refusal(), (409, "", "tokens_full", ""));
         // Sessions are counted by themselves and push no token out.
         for _ in 0..17 {
@@ -102,7 +149,7 @@ async fn a_token_is_bounded_and_ends_with_its_device() {
         }
         assert_eq!(hub.get_as(&last, "/v1/ledger/accounts").await.status, 200);
         let device = anna.device.device();
-        hub.say(&anna.record(&hub, "device@1", json!({ "revoke": device }))).await;
+        hub.say(&anna.record(&hub, "device@1", json!({ "revoke": { "device": device, "by": null } }))).await;
         assert_eq!(hub.get_as(&last, "/v1/ledger/accounts").await.refusal().0, 401);
         let text = message(&hub, anna.wallet.address(), &anna.device).await.to_string();
         let add = json!({ "message": text, "signature": signed(&anna.wallet, &text) });

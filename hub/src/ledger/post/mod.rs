@@ -9,8 +9,8 @@ use alloy::primitives::I256;
 
 use super::{
     model::{
-        AMOUNT_MAX, Account, Asset, AssetRules, Entry, Hold, HoldState, Holder, Issuer, Key, OperationId,
-        difference, sum,
+        AMOUNT_MAX, Account, Asset, AssetRules, Entry, Hold, HoldState, Holder, Issuer, Key, Kind,
+        OperationId, difference, sum,
     },
     rules::{Authority, EntryKind, Needs, Purpose, issues, needs},
 };
@@ -174,15 +174,16 @@ impl Working {
         Err(Refused::NotYours { needs, account: Box::new(account) })
     }
 
-    /// Whether the account may give so much more (`amount` above zero).
-    fn can_give(&mut self, key: Key, amount: i128) -> Result<(), Refused> {
+    /// Whether the account may give so much more (`amount` above zero). What a vote takes from a member has no floor: one who has
+    /// given everything away in time owes it.
+    fn can_give(&mut self, purpose: Purpose, key: Key, amount: i128) -> Result<(), Refused> {
         let rules = self.rules(key.asset)?.clone();
         let account = self.account(key);
         let out = || Refused::OutOfRange(Box::new(key));
         let available = difference(account.balance, account.held).ok_or_else(out)?;
         let left = difference(available, amount).ok_or_else(out)?;
         let floor = account.floor(&rules);
-        if left < floor {
+        if left < floor && !(purpose == Purpose::Adjustment && key.kind == Kind::Member) {
             return Err(Refused::BelowFloor { account: Box::new(key), available, floor, amount });
         }
         Ok(())
@@ -258,7 +259,7 @@ impl Working {
             self.may(purpose, leg.account, leg.amount < 0)?;
             let amount = leg.amount.checked_abs().ok_or(Refused::Amount(leg.amount))?;
             if leg.amount < 0 {
-                self.can_give(leg.account, amount)?;
+                self.can_give(purpose, leg.account, amount)?;
             } else {
                 self.can_take(leg.account, amount)?;
             }
@@ -287,7 +288,7 @@ impl Working {
         }
         self.may(purpose, from, true)?;
         self.may(purpose, to, false)?;
-        self.can_give(from, amount)?;
+        self.can_give(purpose, from, amount)?;
         self.can_take(to, amount)?;
         let payer = self.account(from);
         payer.held = sum(payer.held, amount).ok_or_else(|| Refused::OutOfRange(Box::new(from)))?;
@@ -316,7 +317,7 @@ impl Working {
     /// Whether it comes on the word of whoever holds the account, or of a vote.
     fn word(&self, account: Key) -> Result<(), Refused> {
         let holder = matches!(self.by, Authority::Account(who) if Holder::Record(who) == account.holder);
-        if self.by == Authority::Vote || (holder && account.kind == super::model::Kind::Member) {
+        if self.by == Authority::Vote || (holder && account.kind == Kind::Member) {
             return Ok(());
         }
         Err(Refused::NotYours { needs: "the holder's, or a vote's", account: Box::new(account) })

@@ -135,12 +135,12 @@ impl Model {
         keys.into_iter().map(|key| self.account(key)).collect()
     }
 
-    /// Nobody is below the floor, above the ceiling, or has made something from nothing.
+    /// Nobody is below the floor but by a vote, above the ceiling, or has made something from nothing.
     pub(super) fn holds_together(&self) {
         let mut sums: BTreeMap<Asset, i128> = BTreeMap::new();
         for account in self.accounts() {
             let floor = account.floor(&assets()[&account.key.asset]);
-            assert!(account.balance - account.held >= floor, "{account:?}");
+            assert!(account.balance - account.held >= floor || self.is_adjusted(account.key), "{account:?}");
             assert!(
                 account.ceiling.is_none_or(|top| account.balance + account.incoming <= top),
                 "{account:?}"
@@ -148,6 +148,17 @@ impl Model {
             *sums.entry(account.key.asset).or_default() += account.balance;
         }
         assert!(sums.values().all(|sum| *sum == 0), "{sums:?}");
+    }
+
+    /// Whether a vote has taken from it.
+    fn is_adjusted(&self, key: Key) -> bool {
+        let takes = |operation: &Operation| match operation {
+            Operation::Transfer { purpose: Purpose::Adjustment, legs, .. } => {
+                legs.iter().any(|leg| leg.account == key && leg.amount < 0)
+            }
+            _ => false,
+        };
+        self.batches.iter().flat_map(|batch| &batch.operations).any(takes)
     }
 
     /// Whether the batch happens: new, known, or not at all.
@@ -187,7 +198,8 @@ impl Model {
         let word =
             needs(purpose, key.kind, amount < 0).is_some_and(|needs| needs.met(by, &key, rules.issuer));
         let room = if amount < 0 {
-            account.balance - account.held + amount >= account.floor(rules)
+            (purpose == Purpose::Adjustment && key.kind == Kind::Member)
+                || account.balance - account.held + amount >= account.floor(rules)
         } else {
             account.ceiling.is_none_or(|top| account.balance + account.incoming + amount <= top)
         };

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     config::Config,
     records::{Difference, Progress, Rebuilt},
-    testing::{Person, START_MS, StillClock, TestHub},
+    testing::{Person, START_MS, StillClock, TestHub, message, signed},
 };
 
 async fn rebuild(hub: &TestHub, repair: bool) -> Rebuilt {
@@ -56,6 +56,34 @@ async fn a_table_that_is_not_what_the_log_says_is_found_and_repaired() {
         assert_eq!(rebuild(&hub, false).await, whole);
         // The repaired tables are those that the hub goes on with.
         hub.say(&anna.record(&hub, "community@1", json!({ "name": "More gardens" }))).await;
+        hub.end().await;
+    }
+}
+
+/// Sessions are no projection: a replay of the moment at which a device lost its word ends none that was opened since.
+#[tokio::test]
+async fn a_replay_and_a_repair_leave_sessions_alone() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
+        let device = anna.device.device();
+        hub.say(&anna.record(&hub, "device@1", json!({ "revoke": { "device": device, "by": null } }))).await;
+        let text = message(&hub, anna.wallet.address(), &anna.device).await.to_string();
+        let add = json!({ "message": text, "signature": signed(&anna.wallet, &text) });
+        hub.say(&anna.record(&hub, "device@1", json!({ "add": add }))).await;
+        let token = anna.sign_in(&hub).await;
+        let before = hub.rows().await;
+        assert_eq!(rebuild(&hub, false).await.differences, 0);
+        assert_eq!(
+            (hub.rows().await, hub.get_as(&token, "/v1/recovery").await.status),
+            (before.clone(), 200)
+        );
+        run(&hub, "UPDATE communities SET name = 'Weeds'").await;
+        assert!(rebuild(&hub, true).await.repaired);
+        assert_eq!((hub.rows().await, hub.get_as(&token, "/v1/recovery").await.status), (before, 200));
+        // The repaired hub goes on with the real tables.
+        let other = anna.sign_in(&hub).await;
+        assert_eq!(hub.get_as(&other, "/v1/recovery").await.status, 200);
         hub.end().await;
     }
 }

@@ -191,6 +191,31 @@ async fn whoever_issued_takes_it_back_and_the_list_shows_it() {
             assert_eq!(trade.hub.get(path).await.status, status);
         }
 
+        // Half of the list is taken: it stays so, and others draw in the next one.
+        let fill = "INSERT INTO credential_status (purpose, list, entry, credential)
+            WITH RECURSIVE n (entry) AS (SELECT 1000 UNION ALL SELECT entry + 1 FROM n WHERE entry < 66533)
+            SELECT 'revocation', 0, entry, 'filled ' || CAST(entry AS TEXT) FROM n";
+        let filled = sqlx::query(fill).execute(&trade.hub.eyes).await.unwrap();
+        assert_eq!(filled.rows_affected() + 2, u64::from(ENTRIES / 2));
+        let bought = trade.agree(3).await;
+        let funded = trade.fund(&bought).await;
+        let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
+        let released = trade.final_event(ground.escrow, released).await;
+        let (position, _) = fold(Status::Created, &bought.terms, [&funded, &released]);
+        let third = |list: u32| {
+            let entry = Entry::new(&trade.hub.config.public_url, Purpose::Revocation, list, 101);
+            let issuing =
+                Issuing { authorisation: Some(word.clone()), status: Some(entry), form: Form::Jose };
+            let (now, device) = (Stamp::from_ms(START_MS), &trade.buyer.device);
+            let made = issue(Kind::TrustedSeller, &bought.terms, &position, issuing, device, now).unwrap();
+            record(&trade, &trade.buyer, &bought, &made)
+        };
+        assert_eq!(trade.hub.refuses(&third(0)).await.2, "status_taken");
+        assert_eq!(trade.hub.refuses(&third(2)).await.2, "credential_status");
+        assert_eq!(trade.hub.get("/v1/status/revocation").await.body["list"], 1);
+        let empty = "DELETE FROM credential_status WHERE credential LIKE 'filled %'";
+        sqlx::query(empty).execute(&trade.hub.eyes).await.unwrap();
+
         let take_back = |person: &Person, reason: &str| {
             person.record_about(&trade.hub, "revocation@1", first.0, json!({ "reason": reason }))
         };

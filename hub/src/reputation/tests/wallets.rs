@@ -9,9 +9,13 @@ use super::{
     issued::{record, word_of},
     *,
 };
-use crate::testing::{
-    Answer,
-    trade::{Trade, everywhere},
+use crate::{
+    records::RecordId,
+    reputation::status::ENTRIES,
+    testing::{
+        Answer,
+        trade::{Trade, everywhere},
+    },
 };
 
 /// A wallet: a key by one of its names, and the issuer that an offer names.
@@ -87,7 +91,7 @@ fn error(answer: &Answer) -> (u16, &str) {
 }
 
 /// A completed deal whose buyer has praised the seller; the praise's record and the seller's session.
-async fn praised(trade: &Trade) -> (crate::records::RecordId, String) {
+async fn praised(trade: &Trade) -> (RecordId, String) {
     let bought = trade.agree(1).await;
     let funded = trade.fund(&bought).await;
     let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
@@ -315,6 +319,98 @@ async fn what_a_wallet_may_not_is_refused_in_the_words_of_the_standard() {
         trade.hub.say(&gone).await;
         let proof = wallet.proof(&trade, &wallet.nonce(&trade).await);
         assert_eq!(error(&wallet.ask(&trade, &third, id, &proof).await), (400, "credential_request_denied"));
+        trade.hub.end().await;
+    }
+}
+
+/// What was offered is looked at again when it is taken up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_ends_with_the_session_the_wallet_and_the_credential() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let (praise, first) = praised(&trade).await;
+        let id = "TrustedSellerCredential_vc+jwt";
+        let answer = offer(&trade, &first, praise, false).await.body;
+        let wallet = Holding::of(&trade, &answer["offer"], DeviceKey::from_seed([77; 32]), false).await;
+        let granted = async |session: &str| {
+            let answer = offer(&trade, session, praise, false).await.body;
+            let token = wallet.token(&trade, &answer["offer"], None).await;
+            assert_eq!(token.status, 200, "{token:?}");
+            token.body["access_token"].as_str().unwrap().to_owned()
+        };
+        let ask = async |token: &str| {
+            let proof = wallet.proof(&trade, &wallet.nonce(&trade).await);
+            wallet.ask(&trade, token, id, &proof).await
+        };
+        // The session in which it was said ends: neither code nor token serve any more; those of another session do.
+        let second = trade.seller.sign_in(&trade.hub).await;
+        let (of_first, of_second) = (granted(&first).await, granted(&second).await);
+        assert_eq!(trade.hub.delete_as(&first, "/v1/sessions/current").await.status, 204);
+        assert_eq!(error(&wallet.token(&trade, &answer["offer"], None).await), (400, "invalid_grant"));
+        assert_eq!(error(&ask(&of_first).await), (400, "credential_request_denied"));
+        assert_eq!(ask(&of_second).await.status, 200);
+        // The wallet leaves the account of whoever offered it.
+        let (open, late) = (offer(&trade, &second, praise, false).await.body, granted(&second).await);
+        let move_to = |account: RecordId| {
+            let sql = "UPDATE wallets SET account = $1 WHERE wallet = $2";
+            sqlx::query(sql)
+                .bind(account.to_string())
+                .bind(trade.seller.wallet_id().to_string())
+                .execute(&trade.hub.eyes)
+        };
+        move_to(trade.buyer.account).await.unwrap();
+        assert_eq!(error(&wallet.token(&trade, &open["offer"], None).await), (400, "invalid_grant"));
+        assert_eq!(error(&ask(&late).await), (400, "credential_request_denied"));
+        move_to(trade.seller.account).await.unwrap();
+        // The credential is revoked.
+        let open = offer(&trade, &second, praise, false).await.body;
+        let gone = trade.buyer.record_about(&trade.hub, "revocation@1", praise, json!({ "reason": "" }));
+        trade.hub.say(&gone).await;
+        assert_eq!(error(&wallet.token(&trade, &open["offer"], None).await), (400, "invalid_grant"));
+        trade.hub.end().await;
+    }
+}
+
+/// A presentation that names an entry of the hub's lists: good is only what the hub issued, with the entry that it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_nobodys_or_anothers_makes_nothing_good() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let (praise, _) = praised(&trade).await;
+        let seed = std::fs::read_to_string(trade.hub.config.data.join("hub.key")).unwrap();
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(seed.trim(), &mut bytes).unwrap();
+        let (hub, stranger) = (DeviceKey::from_seed(bytes), DeviceKey::from_seed([79; 32]));
+        let key = DeviceKey::from_seed([77; 32]);
+        let wallet = Holding {
+            holder: Holder::of_device(key.device()),
+            key,
+            issuer: String::new(),
+            metadata: Value::Null,
+            token_endpoint: String::new(),
+        };
+        let now = Stamp::from_ms(trade.hub.now());
+        let shown = |issuer: &DeviceKey, record: RecordId, entry: u32| {
+            let subject = json!({ "id": wallet.holder.did, "record": record });
+            let subject = subject.as_object().unwrap().clone();
+            let mut document = vc::Document::new("TrustedSellerCredential", issuer.device(), now, subject);
+            document.status = Some(Entry::new(&trade.hub.config.public_url, Purpose::Revocation, 0, entry));
+            let secured = document.secure(Form::DataIntegrity, issuer, now).unwrap();
+            wallet.present(&trade, &[secured], ASKED, Form::DataIntegrity)
+        };
+        let good = verify_at(&trade, &shown(&hub, praise, 4711), ASKED).await;
+        assert_eq!((good.status, &good.body["credentials"][0]["status"]), (200, &json!("good")));
+        for (issuer, record, entry) in [
+            (&hub, praise, 4712),
+            (&hub, trade.buyer.account, 4711),
+            (&hub, praise, ENTRIES),
+            (&stranger, praise, 4711),
+            (&stranger, praise, 4712),
+        ] {
+            let told = verify_at(&trade, &shown(issuer, record, entry), ASKED).await;
+            let field = "/verifiableCredential/0";
+            assert_eq!(told.refusal(), (422, "", "credential_status", field), "{record} {entry}");
+        }
         trade.hub.end().await;
     }
 }
