@@ -24,6 +24,7 @@ mod rooms;
 mod server;
 #[cfg(test)]
 mod testing;
+mod windows;
 
 use std::{path::Path, sync::Arc};
 
@@ -43,6 +44,7 @@ use chain::Indexers;
 use config::{Config, PublicUrl};
 pub use error::{Error, Refusal, Step};
 use records::{DeviceKey, Draft, RecordId, Stamp};
+use windows::{Passing, Windows};
 
 const SCHEMA: Schema = Schema {
     service: "hub",
@@ -55,6 +57,8 @@ const SCHEMA: Schema = Schema {
 pub(crate) struct Hub {
     pub db: Db,
     pub clock: Arc<dyn Clock>,
+    /// The clock as vetoes, votes and holds end by it.
+    pub windows: Windows,
     pub config: Arc<Config>,
     pub public: Arc<PublicUrl>,
     /// The hub's own device key.
@@ -131,6 +135,7 @@ impl Hub {
         let brightid = identity::BrightId::new(&config)?;
         Ok(Self {
             db,
+            windows: Windows::new(clock.clone(), windows::passing()),
             clock,
             config: Arc::new(config),
             public: Arc::new(public),
@@ -230,8 +235,20 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    run_by(config, listener, clock, windows::passing(), stop).await
+}
+
+/// [`run`], where the time that passes is somebody's own.
+async fn run_by(
+    config: Config,
+    listener: TcpListener,
+    clock: Arc<dyn Clock>,
+    passing: Passing,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     service::telemetry::metrics();
-    let hub = Hub::open(config, clock, stop.clone()).await?;
+    let mut hub = Hub::open(config, clock, stop.clone()).await?;
+    hub.windows = Windows::new(hub.clock.clone(), passing);
     ledger::say_assets(&hub).await?;
     let timers = [
         tokio::spawn(disputes::run_timer(hub.clone())),

@@ -31,7 +31,7 @@ pub(crate) async fn run(hub: Hub) {
 pub(super) async fn close(hub: &Hub) -> Result<(), Error> {
     let over = {
         let mut on = hub.db.reader().acquire().await?;
-        store::over(&mut on, hub.clock.now_ms(), AT_ONCE).await?
+        store::over(&mut on, hub.windows.now_ms(), AT_ONCE).await?
     };
     for proposal in over {
         if let Err(error) = tell(hub, &proposal).await {

@@ -26,10 +26,10 @@ pub(crate) async fn run(hub: Hub) {
     }
 }
 
-async fn end(hub: &Hub) -> Result<(), Error> {
+pub(super) async fn end(hub: &Hub) -> Result<(), Error> {
     let over = {
         let mut on = hub.db.reader().acquire().await?;
-        standing::over(&mut on, hub.clock.now_ms(), AT_ONCE).await?
+        standing::over(&mut on, hub.windows.now_ms(), AT_ONCE).await?
     };
     for recovery in over {
         if let Err(error) = tell(hub, recovery).await {

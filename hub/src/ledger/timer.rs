@@ -35,7 +35,7 @@ pub(crate) async fn run(hub: Hub) {
 pub(super) async fn expire(hub: &Hub, passed: &mut Passed, limit: i64) -> Result<(), Error> {
     let over = {
         let mut on = hub.db.reader().acquire().await?;
-        store::over(&mut on, hub.clock.now_ms(), passed, limit).await?
+        store::over(&mut on, hub.windows.now_ms(), passed, limit).await?
     };
     let full = i64::try_from(over.len()).is_ok_and(|found| found >= limit);
     *passed = over.last().filter(|_| full).cloned().unwrap_or_default();

@@ -27,6 +27,7 @@ use crate::{
     config::{Config, Personhood},
     records::RecordId,
     rooms::Room,
+    windows::Passing,
 };
 
 pub(crate) use person::{Person, account, message, says, signed};
@@ -40,21 +41,37 @@ pub(crate) const RELAYER_KEY: &str = "the-relayer-of-the-tests";
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
-pub(crate) struct StillClock(AtomicI64);
+pub(crate) struct StillClock {
+    now: AtomicI64,
+    passed: AtomicI64,
+}
 
 impl StillClock {
     pub(crate) const fn at(ms: i64) -> Self {
-        Self(AtomicI64::new(ms))
+        Self { now: AtomicI64::new(ms), passed: AtomicI64::new(0) }
     }
 
+    /// Time passes.
     pub(crate) fn pass_ms(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.passed.fetch_add(ms, Ordering::SeqCst);
+        self.leap_ms(ms);
+    }
+
+    /// The clock is set to another time.
+    pub(crate) fn leap_ms(&self, ms: i64) {
+        self.now.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// The time that passes.
+    pub(crate) fn passing(self: &Arc<Self>) -> Passing {
+        let clock = self.clone();
+        Arc::new(move || clock.passed.load(Ordering::SeqCst))
     }
 }
 
 impl Clock for StillClock {
     fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.now.load(Ordering::SeqCst)
     }
 }
 
@@ -122,7 +139,9 @@ impl TestHub {
         change(&mut config);
         let clock = Arc::new(StillClock::at(START_MS));
         let stop = CancellationToken::new();
-        let task = tokio::spawn(crate::run(config.clone(), listener, clock.clone(), stop.clone()));
+        let passing = clock.passing();
+        let task =
+            tokio::spawn(crate::run_by(config.clone(), listener, clock.clone(), passing, stop.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         // The connection waits in the listener's queue until the hub is open.
         let ready = client.get(format!("{}/ready", config.public_url)).send().await.unwrap();
@@ -140,7 +159,8 @@ impl TestHub {
         let address = self.config.public_url.trim_start_matches("http://");
         let listener = TcpListener::bind(address).await.unwrap();
         let stop = self.stop.clone();
-        self.task = tokio::spawn(crate::run(self.config.clone(), listener, self.clock.clone(), stop));
+        let (clock, passing) = (self.clock.clone(), self.clock.passing());
+        self.task = tokio::spawn(crate::run_by(self.config.clone(), listener, clock, passing, stop));
         assert_eq!(self.get("/ready").await.status, 200);
     }
 

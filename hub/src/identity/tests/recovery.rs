@@ -1,13 +1,17 @@
 //! Recoveries over HTTP on both engines, ended by the hub's own timer.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::message_for;
 use crate::{
+    Hub,
     access::Audience,
-    identity::{rule_statement, veto_statement},
+    identity::{control::Stage, rule_statement, standing, timer, veto_statement},
     records::{Draft, RecordId, Stamp},
-    testing::{Person, TestHub, says, signed},
+    testing::{Person, StillClock, TestHub, says, signed},
+    windows::Windows,
 };
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -132,6 +136,32 @@ async fn a_wallet_vetoes_and_too_few_lapse() {
         reaches(&hub, &token, id, "vetoed").await;
         let view = hub.get_as(&token, "/v1/recovery").await.body;
         assert_eq!((&view["rule"], view["recoveries"].as_array().unwrap().len()), (&json!(null), 3));
+        hub.end().await;
+    }
+}
+
+/// A clock that is set ahead, by mistake or otherwise, leaves an owner the days that there are for a veto.
+#[tokio::test]
+async fn a_clock_that_leaps_ends_no_window() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        hub.say(&rule(&hub, &anna, &[ben.account], 1, 48).await).await;
+        let id = hub.say(&ask(&hub, &ben, anna.account, 9).await).await;
+        let clock = Arc::new(StillClock::at(hub.now()));
+        let mut beside = Hub::existing(hub.config.clone(), clock.clone()).await.unwrap();
+        beside.windows = Windows::new(clock.clone(), clock.passing());
+        let stage = async || {
+            timer::end(&beside).await.unwrap();
+            let mut eyes = hub.eyes.acquire().await.unwrap();
+            standing::recovery(&mut eyes, &id).await.unwrap().unwrap().1.stage
+        };
+        clock.leap_ms(30 * 24 * HOUR_MS);
+        assert_eq!(stage().await, Stage::Waiting);
+        clock.pass_ms(48 * HOUR_MS - 1);
+        assert_eq!(stage().await, Stage::Waiting);
+        clock.pass_ms(1);
+        assert_eq!(stage().await, Stage::Recovered);
+        beside.db.close().await;
         hub.end().await;
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     ledger::timer,
     records::submit,
     testing::{Person, START_MS, StillClock, TestHub},
+    windows::Windows,
 };
 
 /// Names the folder with the plan of the hub that dies.
@@ -32,7 +33,8 @@ struct Plan {
 async fn child(folder: &Path) {
     let plan: Plan = serde_json::from_slice(&std::fs::read(folder.join("plan")).unwrap()).unwrap();
     let clock = Arc::new(StillClock::at(START_MS));
-    let hub = Hub::open(plan.config, clock.clone(), CancellationToken::new()).await.unwrap();
+    let mut hub = Hub::open(plan.config, clock.clone(), CancellationToken::new()).await.unwrap();
+    hub.windows = Windows::new(clock.clone(), clock.passing());
     for record in &plan.records {
         submit(&hub, record).await.unwrap();
     }

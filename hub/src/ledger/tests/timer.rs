@@ -11,6 +11,7 @@ use crate::{
     ledger::timer::expire,
     records::{Record, submit},
     testing::{Person, START_MS, StillClock, TestHub},
+    windows::Windows,
 };
 
 const HOUR: i64 = 60 * 60 * 1000;
@@ -18,7 +19,9 @@ const HOUR: i64 = 60 * 60 * 1000;
 /// Another process on the hub's database, whose clock is its own.
 async fn beside(hub: &TestHub, ms: i64) -> (Hub, Arc<StillClock>) {
     let clock = Arc::new(StillClock::at(START_MS + ms));
-    (Hub::existing(hub.config.clone(), clock.clone()).await.unwrap(), clock)
+    let mut beside = Hub::existing(hub.config.clone(), clock.clone()).await.unwrap();
+    beside.windows = Windows::new(clock.clone(), clock.passing());
+    (beside, clock)
 }
 
 async fn expired(hub: &TestHub) -> i64 {
