@@ -69,9 +69,11 @@ impl Database {
         run(pool, "DELETE FROM simulated".to_owned()).await;
     }
 
-    /// Changes it behind the service's back.
+    /// Changes it behind the service's back, whatever is refused meanwhile.
     pub async fn run(&self, statement: String) {
+        run(self.pool(), "UPDATE simulated SET place = '-' || place".to_owned()).await;
         run(self.pool(), statement).await;
+        run(self.pool(), "UPDATE simulated SET place = substr(place, 2)".to_owned()).await;
     }
 
     /// To look into.

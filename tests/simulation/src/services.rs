@@ -9,7 +9,7 @@ use axum::{
 };
 use futures::FutureExt as _;
 use indexer::config::ChainConfig;
-use protocol::wire::feed::{FeedId, FeedPage};
+use protocol::wire::feed::FeedPage;
 use relayer::{config::Key, simulation::Task};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -22,9 +22,6 @@ use crate::{
     scene::{CHAIN, SCENE},
     world::{HUB_URL, INDEXER_URL, Killed, Shared, node_url},
 };
-
-/// The name of the feed in every world.
-const FEED: FeedId = FeedId::repeat_byte(0xfe);
 
 /// What came of letting a service work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +71,8 @@ pub struct Indexer {
     pub database: Database,
     engine: Option<indexer::simulation::Engine>,
     pub listener: Listener,
+    /// How often it was started.
+    runs: u64,
 }
 
 /// Asks an app.
@@ -102,7 +101,7 @@ impl Indexer {
             chains: [(CHAIN, chain)].into(),
             ..indexer::config::Config::default()
         };
-        Self { config, database, engine: None, listener: Listener::default() }
+        Self { config, database, engine: None, listener: Listener::default(), runs: 0 }
     }
 
     async fn start(&mut self, shared: &Shared) -> bool {
@@ -114,8 +113,10 @@ impl Indexer {
             work(shared, "indexer starts", indexer::simulation::Engine::open(&self.config, clock)).await;
         let Some(Ok(engine)) = opened else { return false };
         self.database.prepare().await;
-        // The database names its feed by chance of its own, and what is asked with that name is answered by chance that it decides.
-        self.database.run(format!("UPDATE feed_id SET id = '{FEED}'")).await;
+        // A run draws its name by chance of its own, and what is asked with that name is answered by chance that it decides.
+        self.runs += 1;
+        let newest = "first = (SELECT MAX(first) FROM runs)";
+        self.database.run(format!("UPDATE runs SET id = '0x{:032x}' WHERE {newest}", self.runs)).await;
         shared.world().app = Some(engine.app());
         self.engine = Some(engine);
         true
