@@ -42,10 +42,11 @@ pub const FAULTS: [(&str, u32, &str); FAULT_COUNT] = [
     ("peer away", 50_000, "a request to the hub or the indexer"),
     ("peer's answer lost", 30_000, "a request to the hub: it was taken"),
     ("hub refuses", 5_000, "a delivery to the hub"),
+    ("hub put back", 20_000, "a step: the hub knows what it knew up to twenty steps ago"),
 ];
 
 /// How many kinds there are.
-pub const FAULT_COUNT: usize = 29;
+pub const FAULT_COUNT: usize = 30;
 
 /// How often each fault happens in one world, and how often it did.
 #[derive(Clone, Debug)]

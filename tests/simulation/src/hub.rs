@@ -1,6 +1,7 @@
 //! A hub as its relayer knows it: it takes what is told, each telling once, and wants done what follows from what is final.
+//! Put back from a backup, it has lost what came after, and says so.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use alloy::primitives::B256;
 use protocol::{
@@ -8,17 +9,25 @@ use protocol::{
     evm::ballot_digest,
     terms::Terms,
     wire::{
-        feed::{Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
+        feed::{Brought, Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
         intent::{Intent, IntentAction, IntentPage, SignedBallot},
     },
 };
 
-use crate::scene::{SCENE, sign};
+use crate::{
+    dice::Dice,
+    scene::{SCENE, sign},
+};
+
+/// Backups that are kept; one is made in every step.
+const BACKUPS: usize = 20;
 
 /// The hub's memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hub {
     known: HashSet<u64>,
+    /// What was brought of the feed.
+    has: Option<Brought>,
     /// Final events in the order in which they were taken.
     pub finals: Vec<FeedEntry>,
     terms: BTreeMap<B256, Terms>,
@@ -28,8 +37,13 @@ pub struct Hub {
 impl Hub {
     /// Takes entries; each counts once.
     pub fn take(&mut self, delivery: Delivery) -> DeliveryReceipt {
-        let has = delivery.brought;
+        let has =
+            delivery.brought.map(|told| self.has.unwrap_or(Brought { deliveries: 0, through: 0, ..told }));
         let mut receipt = DeliveryReceipt { applied: 0, duplicates: 0, has };
+        if delivery.brought.zip(has).is_some_and(|(told, has)| has.deliveries < told.deliveries) {
+            return receipt;
+        }
+        let brings = !delivery.entries.is_empty();
         for entry in delivery.entries {
             if !self.known.insert(entry.seq) {
                 receipt.duplicates += 1;
@@ -40,6 +54,10 @@ impl Hub {
                 self.follow(&entry.event.body);
                 self.finals.push(entry);
             }
+        }
+        if let Some((told, has)) = delivery.brought.zip(has).filter(|_| brings) {
+            self.has = Some(Brought { deliveries: has.deliveries + 1, ..told });
+            receipt.has = self.has;
         }
         receipt
     }
@@ -96,5 +114,24 @@ impl Hub {
             self.intents.iter().filter(|intent| intent.seq > after).take(limit).cloned().collect();
         let cursor = intents.last().map_or(after, |intent| intent.seq);
         IntentPage { intents, cursor }
+    }
+}
+
+/// What a hub may be put back to.
+#[derive(Debug, Default)]
+pub struct Backups(VecDeque<Hub>);
+
+impl Backups {
+    /// Keeps what the hub knows.
+    pub fn keep(&mut self, hub: &Hub) {
+        self.0.push_front(hub.clone());
+        self.0.truncate(BACKUPS);
+    }
+
+    /// One of them, without those that are newer; none where there is none.
+    pub fn one(&mut self, dice: &mut Dice) -> Option<Hub> {
+        let newer = usize::try_from(dice.below(self.0.len() as u64)).unwrap();
+        self.0.drain(..newer);
+        self.0.front().cloned()
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     chain::{BLOCK_SECONDS, Chain, View},
     dice::{Dice, digest},
     faults::Faults,
-    hub::Hub,
+    hub::{Backups, Hub},
     node::Node,
     people::People,
     scene::SCENE,
@@ -56,6 +56,7 @@ pub struct World {
     pub chain: Chain,
     pub people: People,
     pub hub: Hub,
+    backups: Backups,
     /// The node that lies, if one does.
     pub liar: Option<usize>,
     blocks_max: u64,
@@ -106,6 +107,7 @@ impl Shared {
             chain,
             people: People::default(),
             hub: Hub::default(),
+            backups: Backups::default(),
             liar: None,
             blocks_max: dice.pick(&[10, 50, 1_000]),
             results_max: dice.pick(&[5, 100, 1_000]),
@@ -184,6 +186,14 @@ impl World {
             for _ in 0..blocks {
                 self.chain.mine(&mut dice);
             }
+        }
+        if self.faults.strike("hub put back", &mut dice)
+            && let Some(before) = self.backups.one(&mut dice)
+        {
+            self.hub = before;
+        }
+        if !self.faults.calm {
+            self.backups.keep(&self.hub);
         }
         let blocks = if self.faults.calm {
             2

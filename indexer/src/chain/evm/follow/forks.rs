@@ -52,7 +52,6 @@ impl Following {
                 Some(ours) if ours.hash == oldest.parent && ours.number >= floor => break ours,
                 _ if below.is_none_or(|number| number <= floor) || newest_first.len() >= FORK_DEPTH_MAX => {
                     if let Some(ours) = position.settled.finalized
-                        && self.rpc.0.quorum > 1
                         && self.has_quorum(ground, ours).await?
                     {
                         return Err(RpcError::Inconsistent(format!(

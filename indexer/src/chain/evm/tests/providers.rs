@@ -22,7 +22,8 @@ use service::{
 
 use super::{agrees, told_of};
 use crate::{
-    chain::follow::Ground,
+    chain::{follow::Ground, source::Following},
+    config::Config,
     shared::Shared,
     testing::{
         Running, config,
@@ -382,6 +383,47 @@ impl Clock for Hand {
     }
 }
 
+/// What follows the chain, a tick at a time, and what it stands on.
+async fn by_hand(config: &Config, clock: Arc<Hand>) -> (Following, Ground) {
+    let (db, chains) = crate::open(config, &*clock).await.unwrap();
+    let shared = Shared::new(db, chains, clock, Default::default(), 0);
+    let chain = shared.chains.values().next().unwrap().clone();
+    let source = chain.source.following(&chain.config, chain.id, chain.contracts.clone());
+    (source, Ground { shared, chain, stopped: true })
+}
+
+async fn tip(ground: &Ground) -> u64 {
+    ground.position().await.unwrap().unwrap().tip.number
+}
+
+#[tokio::test]
+async fn a_range_of_a_branch_that_was_left_is_read_again_and_no_alarm() {
+    let db = sqlite();
+    let chain = Chain::start().await;
+    chain.mine(60).await;
+    let node = Node::before(&chain.rpc_url()).await;
+    let config = with(config(&chain, &db), |chain| {
+        chain.rpc_urls = vec![node.url.clone()];
+        chain.range_blocks_max = 3;
+    });
+    let (mut source, mut ground) = by_hand(&config, Arc::default()).await;
+    // The second range begins upon a block that the first does not end with.
+    let second = format!("{:#x}", chain.start_block + 3);
+    node.lies(move |request, answer| {
+        if request["method"] == "eth_getBlockByNumber" && request["params"][0] == second.as_str() {
+            answer["result"]["parentHash"] = json!(B256::repeat_byte(0xbb));
+        }
+    });
+    source.tick(&mut ground).await.unwrap();
+    let first = tip(&ground).await;
+    assert_eq!(first, chain.start_block + 2);
+    let torn = source.tick(&mut ground).await.unwrap_err().to_string();
+    assert!(torn.contains("which a quorum still has") && !ground.stopped, "{torn}");
+    node.is_honest();
+    source.tick(&mut ground).await.unwrap();
+    assert!(tip(&ground).await > first);
+}
+
 #[tokio::test]
 async fn a_late_head_does_not_hold_up_the_past_that_is_read() {
     for nodes in [1, 2] {
@@ -395,12 +437,7 @@ async fn a_late_head_does_not_hold_up_the_past_that_is_read() {
             chain.reconcile_ms = 600_000;
         });
         let clock = Arc::new(Hand::default());
-        let (db, chains) = crate::open(&config, &*clock).await.unwrap();
-        let shared = Shared::new(db, chains, clock.clone(), Default::default(), 0);
-        let followed = shared.chains.values().next().unwrap().clone();
-        let mut source = followed.source.following(&followed.config, followed.id, followed.contracts.clone());
-        let mut ground = Ground { shared, chain: followed, stopped: true };
-        let tip = async |ground: &Ground| ground.position().await.unwrap().unwrap().tip.number;
+        let (mut source, mut ground) = by_hand(&config, clock.clone()).await;
         source.tick(&mut ground).await.unwrap();
         let first = tip(&ground).await;
         let ours = chain
