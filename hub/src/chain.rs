@@ -175,7 +175,8 @@ impl Indexers {
         failpoint::pass(&["hub.indexer", kind_of(path), "after"]);
         let mut answer = answer.map_err(unreachable)?;
         match answer.status() {
-            StatusCode::NOT_FOUND => return Ok(None),
+            // The indexer's own word, not that of something on the way to it.
+            StatusCode::NOT_FOUND if is_problem(&answer) => return Ok(None),
             StatusCode::OK => {}
             status => return Err(unusable(format!("status {status}"))),
         }
@@ -188,6 +189,11 @@ impl Indexers {
         }
         serde_json::from_slice(&bytes).map(Some).map_err(|error| unusable(error.to_string()))
     }
+}
+
+fn is_problem(answer: &reqwest::Response) -> bool {
+    let kind = answer.headers().get(reqwest::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("application/problem+json"))
 }
 
 /// What a path asks for, as fail points name it: `events` of `/v1/events/0x…`.

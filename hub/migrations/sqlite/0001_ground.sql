@@ -46,6 +46,7 @@ CREATE TABLE used_nonces (
     nonce TEXT PRIMARY KEY,
     expires_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX used_nonces_expires ON used_nonces (expires_at);
 
 CREATE TABLE recovery_rules (
     account TEXT PRIMARY KEY,
@@ -126,6 +127,7 @@ CREATE TABLE invitations (
     account TEXT NOT NULL,
     role TEXT NOT NULL,
     said_by TEXT NOT NULL,
+    author TEXT NOT NULL,
     since INTEGER NOT NULL,
     PRIMARY KEY (community, account)
 ) STRICT;

@@ -20,13 +20,15 @@ CREATE TABLE purchases (
 CREATE INDEX purchases_buyer ON purchases (buyer, seq);
 CREATE INDEX purchases_seller ON purchases (seller, seq);
 
--- What the hub holds of each event about one of its deals; `seq` is the record's place in the log that told it last.
+-- What the hub holds of each event about one of its deals; `seq` is the record's place in the log that told it last, `undone`
+-- whether a record says that it left the chain although it was final.
 CREATE TABLE chain_events (
     event TEXT PRIMARY KEY,
     deal TEXT NOT NULL,
     finality TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    body TEXT NOT NULL
+    body TEXT NOT NULL,
+    undone INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX chain_events_deal ON chain_events (deal);
 CREATE INDEX chain_events_unsettled ON chain_events (seq) WHERE finality IN ('seen', 'safe');

@@ -12,7 +12,7 @@ use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    model::{SaidBy, Scope, Waiting},
+    model::{SaidBy, Scope, Waiting, waits_since},
     store::{self, Community, Invitation, Pool},
 };
 use crate::{
@@ -210,8 +210,9 @@ async fn invitations(State(hub): State<Hub>, caller: Caller) -> Result<Json<Invi
         said_by,
         since: Stamp::from_ms(since),
     };
-    let own = store::invitations_of(&mut on, &caller.account, INVITATIONS_MAX).await?;
-    let stewarded = store::invitations_under(&mut on, &caller.account, INVITATIONS_MAX).await?;
+    let since = waits_since(hub.clock.now_ms());
+    let own = store::invitations_of(&mut on, &caller.account, since, INVITATIONS_MAX).await?;
+    let stewarded = store::invitations_under(&mut on, &caller.account, since, INVITATIONS_MAX).await?;
     Ok(Json(InvitationsView {
         own: own.into_iter().map(view).collect(),
         stewarded: stewarded.into_iter().map(view).collect(),

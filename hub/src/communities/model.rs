@@ -162,6 +162,14 @@ impl SaidBy {
     }
 }
 
+/// Milliseconds for which a membership waits for the other side's word: 30 days.
+const WAITS_MS: i64 = 30 * 24 * 3_600_000;
+
+/// Words said at this time or before, in Unix milliseconds, wait no more.
+pub(super) const fn waits_since(now: i64) -> i64 {
+    now.saturating_sub(WAITS_MS)
+}
+
 /// A membership that waits for the other side's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {

@@ -15,7 +15,7 @@ use service::db::Write;
 use super::{
     model::{
         Change, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, change, keeper_only,
-        leaves_a_steward, steward_only,
+        leaves_a_steward, steward_only, waits_since,
     },
     store::{self, Community, Pool},
 };
@@ -178,7 +178,8 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
                     return Err(Refusal::access("by_vote_only", "/author", told).into());
                 }
             }
-            let change = change_member(on, &community.id, &body.account, body.role, said_by, *now).await?;
+            let word = (said_by, &author);
+            let change = change_member(on, &community.id, &body.account, body.role, word, *now).await?;
             let waits = matches!(change, Change::Wait(_));
             let told = json!({ "community": community.id, "account": body.account, "role": body.role, "waits": waits });
             if waits {
@@ -240,19 +241,21 @@ pub(crate) async fn decide_member(
     role: Option<Role>,
     now: i64,
 ) -> Result<(), Error> {
-    if let Change::Wait(_) = change_member(on, community, account, role, SaidBy::Vote, now).await? {
+    if let Change::Wait(_) =
+        change_member(on, community, account, role, (SaidBy::Vote, community), now).await?
+    {
         tell_of_waiting(on, community, account).await?;
     }
     Ok(())
 }
 
-/// What a word brings about; whether it may be said, the caller has asked.
+/// What a word brings about, of whom and as what it is said; whether it may be said, the caller has asked.
 async fn change_member(
     on: &mut sqlx::AnyConnection,
     community: &RecordId,
     account: &RecordId,
     role: Option<Role>,
-    said_by: SaidBy,
+    (said_by, author): (SaidBy, &RecordId),
     now: i64,
 ) -> Result<Change, Error> {
     if !identity::account_exists(on, account).await? {
@@ -260,7 +263,7 @@ async fn change_member(
         return Err(Refusal::rule("unknown_account", "/body/account", told).into());
     }
     let before = store::role_of(on, community, account).await?;
-    let waiting = store::waiting(on, community, account).await?;
+    let waiting = store::waiting(on, community, account, waits_since(now)).await?;
     let by_vote_only = governance::settings(on, community).await?.members_by_vote != 0;
     let change = change(before, waiting, role, said_by, by_vote_only)?;
     store::forget_waiting(on, community, account).await?;
@@ -268,8 +271,11 @@ async fn change_member(
         Change::Role(role) => {
             leaves_a_steward(before, role, store::stewards(on, community).await?)?;
             store::set_member(on, community, account, role, now).await?;
+            if before == Some(Role::Steward) && role != before {
+                store::forget_words_of(on, community, account).await?;
+            }
         }
-        Change::Wait(waiting) => store::wait(on, community, account, waiting, now).await?,
+        Change::Wait(waiting) => store::wait(on, community, account, waiting, author, now).await?,
     }
     Ok(change)
 }

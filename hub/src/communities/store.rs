@@ -126,15 +126,18 @@ pub(crate) async fn set_member(
     Ok(())
 }
 
-/// What waits of an account's membership.
+/// What waits of an account's membership, of words said after `since`.
 pub(super) async fn waiting(
     on: &mut AnyConnection,
     community: &RecordId,
     account: &RecordId,
+    since: i64,
 ) -> Result<Option<Waiting>, Error> {
-    let row = sqlx::query("SELECT role, said_by FROM invitations WHERE community = $1 AND account = $2")
+    let sql = "SELECT role, said_by FROM invitations WHERE community = $1 AND account = $2 AND since > $3";
+    let row = sqlx::query(sql)
         .bind(community.to_string())
         .bind(account.to_string())
+        .bind(since)
         .fetch_optional(on)
         .await?;
     row.map(|row| {
@@ -148,24 +151,40 @@ fn said_by(name: &str) -> Result<SaidBy, Error> {
     found.ok_or_else(|| Error::Corrupt(format!("communities: said by `{name:.20}`")))
 }
 
-/// A membership waits for the other side's word; nothing of it waits before.
+/// A membership waits for the other side's word, by the word of `author`; nothing of it waits before.
 pub(super) async fn wait(
     on: &mut AnyConnection,
     community: &RecordId,
     account: &RecordId,
     waiting: Waiting,
+    author: &RecordId,
     now: i64,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO invitations (community, account, role, said_by, since) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO invitations (community, account, role, said_by, author, since) VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(community.to_string())
     .bind(account.to_string())
     .bind(waiting.role.name())
     .bind(waiting.said_by.name())
+    .bind(author.to_string())
     .bind(now)
     .execute(on)
     .await?;
+    Ok(())
+}
+
+/// Nothing waits any more by the word of one who is no steward any more.
+pub(super) async fn forget_words_of(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    author: &RecordId,
+) -> Result<(), Error> {
+    sqlx::query("DELETE FROM invitations WHERE community = $1 AND author = $2 AND said_by = 'steward'")
+        .bind(community.to_string())
+        .bind(author.to_string())
+        .execute(on)
+        .await?;
     Ok(())
 }
 
@@ -193,30 +212,32 @@ fn invitation(row: &AnyRow) -> Result<Invitation, Error> {
     Ok((parse(row.try_get("community")?)?, parse(row.try_get("account")?)?, waiting, row.try_get("since")?))
 }
 
-/// The memberships of an account that wait, the newest first.
+/// The memberships of an account that wait, of words said after `since`, the newest first.
 pub(super) async fn invitations_of(
     on: &mut AnyConnection,
     account: &RecordId,
+    since: i64,
     limit: i64,
 ) -> Result<Vec<Invitation>, Error> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "{INVITATION} WHERE account = $1 ORDER BY since DESC, community LIMIT $2"
+        "{INVITATION} WHERE account = $1 AND since > $2 ORDER BY since DESC, community LIMIT $3"
     ));
-    let rows = sqlx::query(sql).bind(account.to_string()).bind(limit).fetch_all(on).await?;
+    let rows = sqlx::query(sql).bind(account.to_string()).bind(since).bind(limit).fetch_all(on).await?;
     rows.iter().map(invitation).collect()
 }
 
-/// The memberships that wait in communities of which an account is a steward, the oldest first.
+/// The memberships that wait in communities of which an account is a steward, of words said after `since`, the oldest first.
 pub(super) async fn invitations_under(
     on: &mut AnyConnection,
     steward: &RecordId,
+    since: i64,
     limit: i64,
 ) -> Result<Vec<Invitation>, Error> {
     let sql = sqlx::AssertSqlSafe(format!(
         "{INVITATION} WHERE community IN (SELECT community FROM members WHERE account = $1 AND role = 'steward')
-         ORDER BY since, community, account LIMIT $2"
+         AND since > $2 ORDER BY since, community, account LIMIT $3"
     ));
-    let rows = sqlx::query(sql).bind(steward.to_string()).bind(limit).fetch_all(on).await?;
+    let rows = sqlx::query(sql).bind(steward.to_string()).bind(since).bind(limit).fetch_all(on).await?;
     rows.iter().map(invitation).collect()
 }
 

@@ -174,6 +174,42 @@ async fn a_steward_says_who_belongs() {
 }
 
 #[tokio::test]
+async fn an_invitation_ends_with_the_office_of_who_gave_it_and_after_thirty_days() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben, cora) =
+            (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await, Person::arrive(&hub, 3).await);
+        let gardens = hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
+        let member = |by: &Person, who: &Person, role: Value| {
+            hub.clock.pass_ms(1);
+            by.record_about(&hub, "membership@1", gardens, json!({ "account": who.account, "role": role }))
+        };
+        let people = async || {
+            let seen = hub.get(&format!("/v1/communities/{gardens}")).await.body;
+            seen["members"].as_array().unwrap().len()
+        };
+        hub.say(&member(&anna, &ben, json!("steward"))).await;
+        hub.say(&member(&ben, &ben, json!("steward"))).await;
+        for falls in [Value::Null, json!("member")] {
+            hub.say(&member(&ben, &cora, json!("steward"))).await;
+            hub.say(&member(&anna, &ben, falls)).await;
+            assert_eq!(hub.refuses(&member(&cora, &cora, json!("steward"))).await.2, "steward_only");
+            hub.say(&member(&anna, &ben, json!("steward"))).await;
+            hub.say(&member(&ben, &ben, json!("steward"))).await;
+        }
+
+        let day = 24 * 3_600_000;
+        for (days, joined) in [(30, 2), (29, 3)] {
+            hub.say(&member(&anna, &cora, json!("member"))).await;
+            hub.clock.pass_ms(days * day);
+            hub.say(&member(&cora, &cora, json!("member"))).await;
+            assert_eq!(people().await, joined, "{days} days");
+            hub.say(&member(&cora, &cora, Value::Null)).await;
+        }
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_closed_community_is_there_for_its_members() {
     for hub in TestHub::on_both().await {
         let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);

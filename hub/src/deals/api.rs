@@ -384,7 +384,10 @@ async fn chain_events(
         let told = format!("{} entries; at most {DELIVERY_MAX} are taken at once", delivery.entries.len());
         return Err(Problem::invalid(told).at("/entries"));
     }
-    Ok(Json(chain::deliver(&hub, &delivery).await?))
+    // To its end, also where the relayer does not wait for it: what it asks the indexer would be asked again from the start.
+    let delivered = tokio::spawn(async move { chain::deliver(&hub, &delivery).await });
+    let receipt = delivered.await.map_err(|error| Error::Corrupt(format!("a delivery: {error}")))?;
+    Ok(Json(receipt?))
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::IntoParams)]

@@ -5,6 +5,7 @@
 //! contracts are shared by everybody, and a hub that stored what strangers do there would let them fill its tables.
 
 use axum::http::StatusCode;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::{
     chain::{ChainId, event_id},
     wire::feed::{Brought, ChainEvent, Delivery, DeliveryReceipt, EventBody, FeedEntry, Finality},
@@ -26,6 +27,8 @@ use crate::{
 
 /// The most entries of a delivery.
 pub(super) const DELIVERY_MAX: usize = 100;
+/// Events that the indexer is asked about at one time.
+const ASKED_AT_ONCE: usize = 16;
 
 fn refused(status: StatusCode, rule: &str, detail: String) -> Error {
     Problem::new(status, "delivery", "The delivery is refused at this entry", detail)
@@ -79,7 +82,7 @@ async fn brought(hub: &Hub, told: &Brought, has: Brought, ours: bool) -> Result<
     if !ours && goes_on && has.through == told.through {
         return Ok(has);
     }
-    if has.through > 0 && !goes_on {
+    if has.deliveries > 0 && !goes_on {
         let_go(hub, told.chain).await?;
     }
     let has = Brought { deliveries: has.deliveries.saturating_add(1), ..*told };
@@ -90,14 +93,21 @@ async fn brought(hub: &Hub, told: &Brought, has: Brought, ours: bool) -> Result<
 }
 
 /// Takes back what is not final and unknown to the indexer, whose feed may be another one: it would never be told as retracted.
-/// What happened all the same is told again.
+/// What happened all the same is told again, as final at the latest.
 async fn let_go(hub: &Hub, chain: ChainId) -> Result<(), Error> {
     let unsettled = store::unsettled(&mut *hub.db.reader().acquire().await?).await?;
-    for event in unsettled.into_iter().filter(|event| event.chain() == chain) {
+    let asked = unsettled.into_iter().filter(|event| event.chain() == chain).map(|event| async {
         let indexed = hub.indexers.event(chain, event.id).await?;
-        if indexed.is_some_and(|entry| entry.finality != Finality::Retracted) {
-            continue;
-        }
+        let there = indexed.is_some_and(|entry| entry.finality != Finality::Retracted);
+        Ok::<_, Error>((!there).then_some(event))
+    });
+    // In their order, so that the records stand in it.
+    let left: Vec<ChainEvent> = stream::iter(asked)
+        .buffered(ASKED_AT_ONCE)
+        .try_filter_map(async |left| Ok(left))
+        .try_collect()
+        .await?;
+    for event in left {
         let purchase = ours(&mut *hub.db.reader().acquire().await?, &event).await?;
         if let Some(purchase) = purchase {
             tracing::warn!(event = %event.id, purchase = %purchase.id, "an event is unknown to another feed");
@@ -129,15 +139,16 @@ enum Taken {
 
 async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
     let event = &entry.event;
-    let (purchase, held) = {
+    let (purchase, held, on_record) = {
         let mut on = hub.db.reader().acquire().await?;
-        (ours(&mut on, event).await?, store::told(&mut on, event.id).await?)
+        let held = store::told(&mut on, event.id).await?;
+        (ours(&mut on, event).await?, held, store::is_undone(&mut on, event.id).await?)
     };
     let Some(purchase) = purchase else { return Ok(Taken::Foreign) };
     // An operator let the indexer go on past what was final: that is on record, and for people to deal with. Nothing that the
     // final event brought about is undone by itself.
     let undone = held.is_some_and(|held| model::undoes(held, entry.finality));
-    if !undone && !model::supersedes(held, entry.finality) {
+    if (undone && on_record) || (!undone && !model::supersedes(held, entry.finality)) {
         return Ok(Taken::Known);
     }
     let id = event.id;
@@ -199,6 +210,9 @@ pub(super) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<(), 
         return Err(store::corrupt(format_args!("chain-event about {about}, which is no purchase")));
     };
     let held = store::told(on, entry.event.id).await?;
+    if held.is_some_and(|held| model::undoes(held, entry.finality)) {
+        store::undo(on, entry.event.id).await?;
+    }
     if model::supersedes(held, entry.finality) {
         store::keep(on, purchase.deal, &entry, accepted.seq).await?;
         refold(on, &mut purchase, accepted.received_at).await?;

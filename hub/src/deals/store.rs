@@ -247,6 +247,24 @@ pub(super) async fn told(on: &mut AnyConnection, event: B256) -> Result<Option<F
     row.as_ref().map(finality).transpose()
 }
 
+/// Whether it is on record that a final event left the chain.
+pub(super) async fn is_undone(on: &mut AnyConnection, event: B256) -> Result<bool, Error> {
+    let undone: Option<i64> = sqlx::query_scalar("SELECT undone FROM chain_events WHERE event = $1")
+        .bind(event.to_string())
+        .fetch_optional(on)
+        .await?;
+    Ok(undone == Some(1))
+}
+
+/// It is on record that a final event left the chain.
+pub(super) async fn undo(on: &mut AnyConnection, event: B256) -> Result<(), Error> {
+    sqlx::query("UPDATE chain_events SET undone = 1 WHERE event = $1")
+        .bind(event.to_string())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
 /// Keeps the newest telling of an event of one of the hub's deals, which has the place `seq` in the log.
 pub(super) async fn keep(
     on: &mut AnyConnection,

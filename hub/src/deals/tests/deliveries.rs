@@ -63,6 +63,8 @@ async fn a_deal_moves_by_final_events_and_shows_what_is_seen() {
         // An operator let the indexer go on past what was final: it is on record, and nothing is undone by itself.
         let answer = trade.deliver(&[trade.script.tells(&funded, Finality::Retracted)]).await;
         assert_eq!(answer.body, json!({ "applied": 1, "duplicates": 0 }), "{answer:?}");
+        let answer = trade.deliver(&[trade.script.tells(&funded, Finality::Retracted)]).await;
+        assert_eq!(answer.body, json!({ "applied": 0, "duplicates": 1 }), "on record once: {answer:?}");
         assert_eq!(trade.view(&buyer, &bought).await, seen);
         assert_eq!(trade.intents().await, []);
         trade.hub.end().await;
