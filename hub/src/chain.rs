@@ -200,3 +200,29 @@ fn is_problem(answer: &reqwest::Response) -> bool {
 fn kind_of(path: &str) -> &str {
     path.split(['/', '?']).nth(2).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, http::StatusCode, routing::get};
+    use service::http::Problem;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_indexers_own_word_says_that_something_is_not_there() {
+        let chain = ChainId::Eip155(31_337);
+        let (known, unknown) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let app = Router::new()
+            .route(&format!("/v1/events/{unknown}"), get(async || Problem::not_found("event", 2)))
+            .route(&format!("/v1/events/{known}"), get(async || (StatusCode::NOT_FOUND, "no backend")));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let served = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let indexers = Indexers::new(&BTreeMap::from([(chain, url)]), "").unwrap();
+        assert_eq!(indexers.event(chain, unknown).await.unwrap(), None);
+        let refused = indexers.event(chain, known).await.unwrap_err().to_string();
+        assert!(refused.contains("404"), "{refused}");
+        served.abort();
+    }
+}

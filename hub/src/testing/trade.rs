@@ -14,7 +14,6 @@ use alloy::{
 use axum::{
     Json, Router,
     extract::{Path, State},
-    http::StatusCode,
     routing::{get, post},
 };
 use protocol::{
@@ -27,7 +26,10 @@ use protocol::{
     },
 };
 use serde_json::{Value, json};
-use service::db::testing::{FreshDb, on_both, sqlite};
+use service::{
+    db::testing::{FreshDb, on_both, sqlite},
+    http::Problem,
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{Answer, Person, RELAYER_KEY, START_MS, TestHub, Wallet};
@@ -217,19 +219,19 @@ impl Script {
 async fn event(
     State(said): State<Arc<Mutex<Said>>>,
     Path(id): Path<B256>,
-) -> Result<Json<FeedEntry>, StatusCode> {
-    said.lock().unwrap().entries.get(&id).cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
+) -> Result<Json<FeedEntry>, Problem> {
+    said.lock().unwrap().entries.get(&id).cloned().map(Json).ok_or_else(|| Problem::not_found("event", id))
 }
 
 /// What the hub reads of it is that it is there.
-async fn deal(
-    State(said): State<Arc<Mutex<Said>>>,
-    Path(deal): Path<B256>,
-) -> Result<Json<Value>, StatusCode> {
+async fn deal(State(said): State<Arc<Mutex<Said>>>, Path(deal): Path<B256>) -> Result<Json<Value>, Problem> {
     let said = said.lock().unwrap();
     let mut entries = said.entries.values().filter(|entry| entry.finality != Finality::Retracted);
     let funded = |body: &EventBody| matches!(body, EventBody::Funded { deal: funded, .. } if *funded == deal);
-    entries.find(|entry| funded(&entry.event.body)).map(|_| Json(json!({}))).ok_or(StatusCode::NOT_FOUND)
+    entries
+        .find(|entry| funded(&entry.event.body))
+        .map(|_| Json(json!({})))
+        .ok_or_else(|| Problem::not_found("deal", deal))
 }
 
 async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> Json<CallOutcome> {
@@ -252,8 +254,8 @@ async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> J
 async fn pool(
     State(said): State<Arc<Mutex<Said>>>,
     Path(pool): Path<B256>,
-) -> Result<Json<PoolView>, StatusCode> {
-    let pool = said.lock().unwrap().ground.known(pool).ok_or(StatusCode::NOT_FOUND)?;
+) -> Result<Json<PoolView>, Problem> {
+    let pool = said.lock().unwrap().ground.known(pool).ok_or_else(|| Problem::not_found("pool", pool))?;
     Ok(Json(PoolView { pool, finality: Finality::Final }))
 }
 

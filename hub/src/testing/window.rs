@@ -9,7 +9,6 @@ use alloy::{
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
-    http::StatusCode,
     routing::{get, post},
 };
 use fixture::Chain;
@@ -22,6 +21,7 @@ use protocol::{
     },
 };
 use serde::Deserialize;
+use service::http::Problem;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Serves on a port of its own until it is dropped.
@@ -62,10 +62,10 @@ async fn ask(provider: &DynProvider, to: AccountId, data: Bytes) -> CallOutcome 
     }
 }
 
-async fn read<C: SolCall>(provider: &DynProvider, to: AccountId, call: C) -> Result<C::Return, StatusCode> {
+async fn read<C: SolCall>(provider: &DynProvider, to: AccountId, call: C) -> Result<C::Return, Problem> {
     match ask(provider, to, call.abi_encode().into()).await {
         CallOutcome::Returned { data } => Ok(C::abi_decode_returns(&data).unwrap()),
-        CallOutcome::Reverted { .. } => Err(StatusCode::NOT_FOUND),
+        CallOutcome::Reverted { .. } => Err(Problem::not_found("contract", to)),
     }
 }
 
@@ -83,7 +83,7 @@ async fn pool(
     State(provider): State<DynProvider>,
     Path(pool): Path<B256>,
     Query(Asked { arbiter, .. }): Query<Asked>,
-) -> Result<Json<PoolView>, StatusCode> {
+) -> Result<Json<PoolView>, Problem> {
     let book = read(&provider, arbiter, ArbitrationPools::bookOfCall { pool }).await?;
     let lists = read(&provider, arbiter, ArbitrationPools::listCountCall { pool }).await?;
     let book = RuleBook {
@@ -105,8 +105,8 @@ async fn members(
     State(provider): State<DynProvider>,
     Path(pool): Path<B256>,
     Query(Asked { arbiter, list }): Query<Asked>,
-) -> Result<Json<PoolMembers>, StatusCode> {
-    let list = list.ok_or(StatusCode::BAD_REQUEST)?;
+) -> Result<Json<PoolMembers>, Problem> {
+    let list = list.ok_or_else(|| Problem::invalid("list"))?;
     let members = read(&provider, arbiter, ArbitrationPools::membersOfCall { pool, list }).await?;
     let members = members.into_iter().map(Into::into).collect();
     Ok(Json(PoolMembers { pool, arbiter, list, members }))
