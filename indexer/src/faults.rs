@@ -100,7 +100,7 @@ pub(crate) async fn clear_gaps(
         ),
     };
     let keys: Vec<i64> = subjects.iter().map(Subject::key).collect();
-    let found = FOUND.texts(&mut *on, &keys)?.fetch_all(&mut *on).await?;
+    let found = FOUND.texts(&*on, &keys)?.fetch_all(&mut *on).await?;
     for row in &found {
         let event = event(row)?;
         // Another subject may have the same key.
