@@ -2,8 +2,8 @@
 //! told by its name and by how many commits its service had made before (`service::failpoint`): so they are enumerated by a run
 //! of the market in which nobody dies.
 //!
-//! A few by default; with `EARNEST_CHAOS=each` one of every name, which takes minutes, with `EARNEST_CHAOS=all` every one, which
-//! takes hours, and `EARNEST_CHAOS=<n>` makes n markets of them.
+//! A few by default; with `EARNEST_CHAOS=each` one of every name, with `EARNEST_CHAOS=all` every one, which takes hours, and
+//! `EARNEST_CHAOS=<n>` makes n markets of them.
 #![allow(
     clippy::expect_used,
     clippy::panic,
