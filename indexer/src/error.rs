@@ -62,7 +62,7 @@ pub enum Error {
     #[error("log {number} cannot be decoded: {reason}")]
     Undecodable {
         /// `logs.number`.
-        number: u64,
+        number: i64,
         /// In words.
         reason: String,
     },

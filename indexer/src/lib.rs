@@ -66,8 +66,9 @@ static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 const SCHEMA: Schema = Schema { service: "indexer", sqlite: &SQLITE, postgres: &POSTGRES };
 
-/// Opens the database, gives every configured chain its number there, and refuses one that is followed otherwise than the
+/// Opens the database without being the only one, gives every configured chain its number there, and refuses one that is followed otherwise than the
 /// configuration says.
+#[cfg(any(test, feature = "simulation"))]
 async fn open(config: &Config, clock: &dyn Clock) -> Result<(Db, BTreeMap<ChainId, Arc<Chain>>), Error> {
     config.check()?;
     let db = Db::open(&config.database, SCHEMA).await?;

@@ -41,6 +41,16 @@ pub struct Reindexed {
 pub async fn reindex(
     config: &Config,
     clock: &dyn Clock,
+    progress: impl FnMut(Progress),
+) -> Result<Reindexed, Error> {
+    in_pages(config, clock, PAGE_BYTES, progress).await
+}
+
+/// The same with so many bytes of data in a page at most, but for a page of one log.
+pub(crate) async fn in_pages(
+    config: &Config,
+    clock: &dyn Clock,
+    page_bytes: u64,
     mut progress: impl FnMut(Progress),
 ) -> Result<Reindexed, Error> {
     let Own { db, alone, .. } = Own::open(config, clock).await?;
@@ -57,7 +67,7 @@ pub async fn reindex(
         // What is decoded waits for its turn to be written, and the next is read and decoded meanwhile.
         let (sender, mut pages) = mpsc::channel(PAGES);
         let reader = db.reader().acquire().await?;
-        let reading = AbortOnDropHandle::new(tokio::spawn(read(reader, (chain, id), sender)));
+        let reading = AbortOnDropHandle::new(tokio::spawn(read(reader, (chain, id), page_bytes, sender)));
         let mut folding = Folding::anew(chain, now);
         while let Some(page) = pages.recv().await {
             let Page { events, canonical } = page.await.map_err(std::io::Error::other)??;
@@ -130,7 +140,7 @@ struct Page {
 /// A page that is being decoded.
 type Decoding = JoinHandle<Result<Page, Error>>;
 
-/// Bytes of data that the logs of a page may have, but for a page of one log.
+/// Bytes of data that the logs of a page may have.
 const PAGE_BYTES: u64 = 4 << 20;
 
 /// A page of logs as one JSON text, which costs a fraction of as many rows of so many columns, in the words of each engine; and
@@ -177,12 +187,13 @@ macro_rules! paging {
 }
 
 /// A log: number, block, index, time of its block, hash of its block, transaction, contract, topics, data.
-type Log = (u64, u64, u64, u64, B256, Bytes, Bytes, Bytes, Bytes);
+type Log = (i64, i64, i64, i64, Bytes, Bytes, Bytes, Bytes, Bytes);
 
 /// Reads the logs of a chain, the canonical ones in the chain's order and then the others, and has them decoded.
 async fn read(
     mut on: PoolConnection<Any>,
     (number, chain): (i64, ChainId),
+    page_bytes: u64,
     pages: mpsc::Sender<Decoding>,
 ) -> Result<(), Error> {
     const CANONICAL: Paging =
@@ -190,7 +201,7 @@ async fn read(
     const ORPHANED: Paging = paging!("canonical = 0 AND (number, number) > ($2, $3)", "number");
     for (paging, canonical) in [(CANONICAL, true), (ORPHANED, false)] {
         let page = if on.backend_name() == "PostgreSQL" { paging.postgres } else { paging.sqlite };
-        let mut after = (-1, -1);
+        let mut after = (i64::MIN, i64::MIN);
         let mut rows = ROWS_MAX;
         loop {
             let next = |query, rows| {
@@ -199,7 +210,7 @@ async fn read(
             };
             rows = rows.saturating_mul(2).min(ROWS_MAX);
             while rows > 1
-                && next(paging.bytes, rows).fetch_one(&mut *on).await?.number("bytes")? > PAGE_BYTES
+                && next(paging.bytes, rows).fetch_one(&mut *on).await?.number("bytes")? > page_bytes
             {
                 rows = rows.div_ceil(2);
             }
@@ -214,9 +225,14 @@ async fn read(
             });
             let logs = reading.await.map_err(std::io::Error::other)??;
             let Some(last) = logs.last() else { break };
-            after = if canonical { (int(last.1), int(last.2)) } else { (int(last.0), int(last.0)) };
+            after = if canonical { (last.1, last.2) } else { (last.0, last.0) };
             let decoding = tokio::task::spawn_blocking(move || {
-                let decoded = logs.into_iter().map(|log| Ok((log.0, kept(chain, log)?.event()?)));
+                let decoded = logs.into_iter().map(|log| {
+                    let number = log.0;
+                    let damaged = |error: Error| Error::Undecodable { number, reason: error.to_string() };
+                    let kept = kept(chain, log).map_err(damaged)?;
+                    Ok((kept.number, kept.event()?))
+                });
                 Ok(Page { events: decoded.collect::<Result<_, Error>>()?, canonical })
             });
             if pages.send(decoding).await.is_err() {
@@ -230,18 +246,21 @@ async fn read(
 
 fn kept(chain: ChainId, log: Log) -> Result<Logged, Error> {
     let (number, block_number, place, block_time, block_hash, transaction, contract, topics, data) = log;
+    let hash: &[u8] = &block_hash;
+    let count =
+        |column, value: i64| u64::try_from(value).map_err(|_| Error::damaged(column, &value.to_string()));
     Ok(Logged {
-        number,
+        number: count("number", number)?,
         contract: AccountId {
             chain,
             address: address_of(&contract).ok_or_else(|| damaged_bytes("contract", &contract))?,
         },
-        block_number,
-        block_hash,
-        block_time,
+        block_number: count("block_number", block_number)?,
+        block_hash: B256::try_from(hash).map_err(|_| damaged_bytes("block_hash", hash))?,
+        block_time: count("block_time", block_time)?,
         transaction: transaction_of(&transaction)
             .ok_or_else(|| damaged_bytes("transaction_hash", &transaction))?,
-        place,
+        place: count("log_index", place)?,
         topics: topics_of(&topics).ok_or_else(|| damaged_bytes("topics", &topics))?,
         data,
     })

@@ -10,13 +10,23 @@ use protocol::{
     wire::view::BlockRef,
 };
 use service::{clock::Clock, db::Db};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, chain::source::Source, config::ChainConfig, feed::stream::STREAMS_MAX};
+use crate::{
+    Error,
+    chain::source::Source,
+    config::ChainConfig,
+    feed::{select::Selection, stream::STREAMS_MAX},
+};
 
 /// Read-only calls at one time of everybody, and as many of who bears the key.
 pub(crate) const CALLS_AT_ONCE_MAX: usize = 16;
+
+/// Requests for the feed that wait for an entry at one time.
+pub(crate) const WAITS_MAX: usize = 256;
+/// Of the connections that read (`service::db`), so many look through the feed at one time: the followers of the chains need some.
+pub(crate) const SCANS_AT_ONCE_MAX: usize = 3;
 
 /// What is known of a chain's nodes since this process started.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +97,10 @@ pub(crate) struct Shared {
     pub own_calls: (Arc<str>, Arc<Semaphore>),
     /// Places for streams of the feed.
     pub streams: Arc<Semaphore>,
+    /// Places for requests that wait for an entry.
+    pub waits: Arc<Semaphore>,
+    /// Turns at looking through the feed for what somebody picks of it.
+    pub scans: Arc<Semaphore>,
     /// Names of the configured deliveries.
     pub deliveries: Arc<[String]>,
 }
@@ -108,8 +122,16 @@ impl Shared {
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX)),
             own_calls: (Arc::default(), Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX))),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            waits: Arc::new(Semaphore::new(WAITS_MAX)),
+            scans: Arc::new(Semaphore::new(SCANS_AT_ONCE_MAX)),
             deliveries: Arc::default(),
         }
+    }
+
+    /// The right to look through the feed, where something is to be picked of it.
+    pub async fn turn(&self, selection: &Selection) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        if selection.picks() { self.scans.acquire().await.ok() } else { None }
     }
 
     /// The followed chains as a refusal names them.

@@ -6,7 +6,7 @@ use alloy::primitives::Bytes;
 use protocol::{
     chain::ChainId,
     wire::{
-        feed::{ChainEvent, EventBody, Finality},
+        feed::{ChainEvent, EventBody, FeedId, Finality},
         view::Fault,
     },
 };
@@ -115,7 +115,7 @@ async fn logs_agree(
     progress: &mut impl FnMut(Progress),
 ) -> Result<(), Error> {
     let mut at = Progress::begin(&mut *on).await?;
-    let mut after = 0;
+    let mut after = i64::MIN;
     loop {
         let rows = sqlx::query(concat!(
             "SELECT logs.canonical AS canonical, CASE WHEN events.number IS NULL THEN 0 ELSE 1 END AS kept, \
@@ -124,7 +124,7 @@ async fn logs_agree(
             " FROM logs LEFT JOIN events ON events.number = logs.number \
              WHERE logs.number > $1 ORDER BY logs.number LIMIT $2"
         ))
-        .bind(int(after))
+        .bind(after)
         .bind(int(PAGE))
         .fetch_all(&mut *on)
         .await?;
@@ -133,8 +133,8 @@ async fn logs_agree(
         }
         let mut subjects = BTreeSet::new();
         for row in &rows {
-            after = row.number("number")?;
-            if row.number("kept")? == 0 {
+            after = row.key("number")?;
+            if row.key("kept")? == 0 {
                 report.differ(format!("log {after}: no event is kept of it"));
                 continue;
             }
@@ -159,7 +159,7 @@ async fn logs_agree(
             if row.key("subject")? != subject.key() {
                 report.differ(format!("event {}: the subject is not that of its log", event.id));
             }
-            if row.number("canonical")? == 1 && subject != Subject::None {
+            if row.key("canonical")? == 1 && subject != Subject::None {
                 subjects.insert(subject);
             }
         }
@@ -180,7 +180,7 @@ async fn logs_agree(
     .fetch_all(on)
     .await?;
     for row in &rows {
-        report.differ(format!("event {}: there is no log of it", row.number("number")?));
+        report.differ(format!("event {}: there is no log of it", row.key("number")?));
     }
     Ok(())
 }
@@ -225,7 +225,7 @@ async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(),
                 }
                 None => report.differ(format!("{about}: stored, but its events add up to nothing")),
                 Some((state, newest)) => {
-                    if stored.state.as_ref() != Some(&state) || stored.newest != newest {
+                    if stored.state.as_ref() != Some(&state) || stored.newest != int(newest) {
                         report.differ(format!(
                             "{about}: stored {} of log {}, the events give {} of log {newest}",
                             stored.text,
@@ -238,7 +238,7 @@ async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(),
                     let (buyer, seller, status) = found_by(&state);
                     for (right, column) in [
                         (chain == Some(stored.chain), "chain"),
-                        (stored.terms == terms_of(&events), "terms"),
+                        (stored.terms == int(terms_of(&events)), "terms"),
                         (stored.found_by.0 == buyer, "buyer"),
                         (stored.found_by.1 == seller, "seller"),
                         (stored.found_by.2 == status, "status"),
@@ -274,7 +274,7 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
         words(
             "SELECT seq, last FROM (SELECT seq, COALESCE(LAG(seq) OVER (ORDER BY seq), 0) AS last FROM feed) f \
              WHERE seq <> last + 1 ORDER BY seq LIMIT 100",
-            |row| Ok(format!("feed: after entry {} comes entry {}", row.number("last")?, row.number("seq")?)),
+            |row| Ok(format!("feed: after entry {} comes entry {}", row.key("last")?, row.key("seq")?)),
         ),
         words(
             "SELECT seq, log, was, last FROM (SELECT seq, log, was, \
@@ -283,9 +283,9 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
             |row| {
                 Ok(format!(
                     "feed: entry {} follows upon `{}` of log {}, but before it was told as `{}`",
-                    row.number("seq")?,
+                    row.key("seq")?,
                     row.text("was")?,
-                    row.number("log")?,
+                    row.key("log")?,
                     row.text("last")?
                 ))
             },
@@ -300,9 +300,9 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
             |row| {
                 Ok(format!(
                     "log {}: is {} and canonical is {}, but the feed says {}",
-                    row.number("number")?,
+                    row.key("number")?,
                     row.text("finality")?,
-                    row.number("canonical")?,
+                    row.key("canonical")?,
                     row.text("said")?
                 ))
             },
@@ -313,8 +313,8 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
             |row| {
                 Ok(format!(
                     "feed: entry {} is about log {}, which does not know of it",
-                    row.number("seq")?,
-                    row.number("log")?
+                    row.key("seq")?,
+                    row.key("log")?
                 ))
             },
         ),
@@ -323,6 +323,7 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
             report.differ(words(row)?);
         }
     }
+    runs_agree(&mut *on, report).await?;
     let rows = sqlx::query(
         "SELECT was, finality, MIN(seq) AS seq, COUNT(*) AS entries FROM feed GROUP BY was, finality",
     )
@@ -338,11 +339,38 @@ async fn feed_agrees(on: &mut AnyConnection, report: &mut Report) -> Result<(), 
         if !may_follow(was, next) {
             report.differ(format!(
                 "feed: entry {} tells an event as {} after {}",
-                row.number("seq")?,
+                row.key("seq")?,
                 finality_name(next),
                 was.map_or("nothing", finality_name)
             ));
         }
+    }
+    Ok(())
+}
+
+/// Whether it is known who told each entry.
+async fn runs_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(), Error> {
+    let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) AS last FROM feed").fetch_one(&mut *on).await?;
+    let next = row.key("last")?.saturating_add(1);
+    let mut after = i64::MIN;
+    let mut begun = false;
+    loop {
+        let runs = sqlx::query("SELECT first, id FROM runs WHERE first > $1 ORDER BY first LIMIT $2");
+        let rows = runs.bind(after).bind(int(PAGE)).fetch_all(&mut *on).await?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in &rows {
+            after = row.key("first")?;
+            begun |= after == 1;
+            if !(1..=next).contains(&after) {
+                report.differ(format!("runs: one begins at entry {after}, which is none of 1 to {next}"));
+            }
+            report.unless_damaged(row.parsed::<FeedId>("id"))?;
+        }
+    }
+    if !begun {
+        report.differ("runs: none told the first entry".to_owned());
     }
     Ok(())
 }

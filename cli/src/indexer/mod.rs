@@ -14,7 +14,6 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use indexer::config::Config;
 use protocol::chain::ChainId;
-use service::clock::SystemClock;
 
 use serde_json::json;
 
@@ -96,7 +95,7 @@ pub async fn run(session: &Session, arguments: IndexerArgs) -> Result<()> {
         Some(Verb::Reindex(file)) => check::reindex(session.output, &file.load(session)?).await,
         Some(Verb::Accept(arguments)) => {
             let (config, chain) = (arguments.file.load(session)?, arguments.chain);
-            indexer::accept(&config, chain, arguments.block, &SystemClock).await?;
+            indexer::accept(&config, chain, arguments.block).await?;
             let value = json!({"chain": chain, "block": arguments.block});
             let lines = [("chain", chain.to_string()), ("goes on with", arguments.block.to_string())];
             session.output.one(&value, &lines)

@@ -50,6 +50,11 @@ impl Follower {
     pub async fn run(mut self) {
         let stop = self.ground.shared.stop.clone();
         let mut failures = 0_u32;
+        // What the metrics said of the process before is said again before the first answer of a node, which may never come.
+        self.ground.alive();
+        if let Err(error) = self.ground.alarms().await {
+            self.trouble(&error, 1).await;
+        }
         loop {
             let wait = tokio::select! {
                 () = stop.cancelled() => return,
@@ -225,6 +230,11 @@ impl Ground {
             *told = seq.max(*told);
             new
         });
+        self.alarms().await
+    }
+
+    /// Tells the metrics which faults are open.
+    async fn alarms(&self) -> Result<(), Error> {
         let open = faults::alarms(&mut *self.shared.db.reader().acquire().await?, self.chain.number).await?;
         for kind in FaultKind::ALL {
             self.alarm(kind, open.contains(&kind));
@@ -232,13 +242,18 @@ impl Ground {
         Ok(())
     }
 
+    /// Tells the metrics that the chain was looked at.
+    fn alive(&self) {
+        let seconds = self.shared.clock.now_ms() / 1_000;
+        metrics::gauge!("indexer_alive_seconds", "chain" => self.chain.id.to_string()).set(seconds as f64);
+    }
+
     /// Tells the metrics how far the database is behind the node.
     pub fn measure(&self, position: &Position, head: u64) {
         let chain = self.chain.id.to_string();
         let lag = head.saturating_sub(position.tip.number);
         metrics::gauge!("indexer_lag_blocks", "chain" => chain.clone()).set(lag as f64);
-        let seconds = self.shared.clock.now_ms() / 1_000;
-        metrics::gauge!("indexer_alive_seconds", "chain" => chain.clone()).set(seconds as f64);
+        self.alive();
         let finalized = position.settled.finalized.map_or(0, |block| block.number);
         metrics::gauge!("indexer_finality_lag_blocks", "chain" => chain)
             .set(head.saturating_sub(finalized) as f64);

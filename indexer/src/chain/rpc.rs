@@ -411,9 +411,17 @@ impl Nodes {
         }
     }
 
-    /// What is to be recorded of providers, once.
-    pub fn caught(&self) -> Vec<Caught> {
-        std::mem::take(&mut *self.caught.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What is to be recorded of a provider next.
+    pub fn caught(&self) -> Option<Caught> {
+        self.caught.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
+    }
+
+    /// It is recorded.
+    pub fn recorded(&self, caught: &Caught) {
+        let mut all = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.first() == Some(caught) {
+            all.remove(0);
+        }
     }
 
     /// Does something with a node, for no longer than a request may take; answers what the node said.

@@ -1,4 +1,4 @@
-//! Steps of many events, steps that do not come to their end, late events, re-indexing, and chains side by side.
+//! What is told and taken back, late events, and chains side by side.
 
 use std::{collections::BTreeMap, future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
@@ -38,6 +38,10 @@ use crate::{
     },
     testing::{Running, node::Node, of_chains, verified, with},
 };
+
+mod lock;
+mod reindex;
+mod steps;
 
 /// A database with one chain whose events are made up.
 struct Book {
@@ -147,59 +151,6 @@ async fn cut_short<T>(work: impl Future<Output = T>, polls: usize) -> Option<T> 
 }
 
 #[tokio::test]
-async fn thousands_of_events_are_one_step_and_told_once_where_they_are_final() {
-    for fresh in on_both().await {
-        let book = Book::open(&fresh).await;
-        // The last block is not final yet.
-        let step = Step { headers: vec![made::block(349), made::block(350)], ..book.step(0, 350, 349) };
-        assert!(step.events.len() == 3_500 && 3_500 > 3 * ROWS_MAX, "more than a few statements");
-        assert_eq!(book.commit(&step).await.unwrap(), 3_500);
-        let entries = book.entries().await;
-        assert_eq!(entries.len(), 3_500);
-        for (at, (entry, told)) in entries.iter().zip(&step.events).enumerate() {
-            let finality = if at < 3_490 { Finality::Final } else { Finality::Seen };
-            assert_eq!((entry.finality, &entry.event), (finality, &told.event), "{:?}", fresh.engine);
-        }
-        let states = sqlx::query("SELECT subject FROM states").fetch_all(book.db.reader()).await.unwrap();
-        assert_eq!(states.len(), 3_500_usize.div_ceil(320) * 32, "32 deals at a time, of ten events each");
-        book.agrees().await;
-    }
-}
-
-#[tokio::test]
-async fn a_step_that_is_cut_short_leaves_nothing_and_one_that_fails_neither() {
-    for fresh in on_both().await {
-        let book = Book::open(&fresh).await;
-        book.commit(&book.step(0, 10, 5)).await.unwrap();
-        let derived = book.derived().await;
-        // The last of its events is there already.
-        let mut twice = book.step(10, 130, 90);
-        twice.events.push(made::events(book.escrow, 1..2).remove(0));
-        book.commit(&twice).await.expect_err("an event twice");
-        assert_eq!((book.tally().await, book.derived().await), ([10, 100, 100, 100], derived.clone()));
-        let step = book.step(10, 130, 90);
-        let mut polls = 1;
-        while cut_short(book.commit(&step), polls).await.is_none() {
-            polls += polls / 2 + 1;
-            let tally = book.tally().await;
-            // Cut while it was committed it may have come to its end all the same.
-            if tally[0] != 10 {
-                break;
-            }
-            assert_eq!(
-                (tally, book.derived().await),
-                ([10, 100, 100, 100], derived.clone()),
-                "{polls} polls"
-            );
-        }
-        assert!(polls > 10, "it came to its end in {polls} polls");
-        // What was final by then was told before, and is told as final now.
-        assert_eq!(book.tally().await, [130, 1_350, 1_300, 1_300], "{:?}", fresh.engine);
-        book.agrees().await;
-    }
-}
-
-#[tokio::test]
 async fn what_left_the_chain_and_came_back_is_told_again() {
     for fresh in on_both().await {
         let book = Book::open(&fresh).await;
@@ -292,55 +243,6 @@ async fn gaps(book: &Book) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_reindex_restores_what_the_logs_say() {
-    for fresh in on_both().await {
-        let (book, _) = with_a_gap(&fresh).await;
-        let (before, entries, missing) = (book.derived().await, book.entries().await, gaps(&book).await);
-        assert_eq!(missing.len(), 1);
-        book.alter("UPDATE events SET subject = number").await;
-        book.alter("DELETE FROM states WHERE newest < 500").await;
-        book.alter("UPDATE faults SET cleared_at = 5").await;
-        assert_ne!(book.derived().await, before);
-        let mut seen = Vec::new();
-        let done = crate::reindex(&book.config, &SystemClock, |at| seen.push(at)).await.unwrap();
-        assert_eq!(book.derived().await, before, "{:?}", fresh.engine);
-        assert_eq!(gaps(&book).await, missing);
-        assert_eq!(book.entries().await, entries);
-        assert_eq!(usize::try_from(done.events + done.states).unwrap(), before.len());
-        let last = seen.last().unwrap();
-        assert_eq!((last.done, last.total), (done.events, done.events));
-        book.agrees().await;
-    }
-}
-
-#[tokio::test]
-async fn a_reindex_that_is_cut_short_changes_nothing() {
-    for fresh in on_both().await {
-        let (book, _) = with_a_gap(&fresh).await;
-        book.alter("UPDATE states SET state = replace(state, '\"complete\":true', '\"complete\":false')")
-            .await;
-        let before = book.derived().await;
-        let mut polls = 1;
-        while cut_short(crate::reindex(&book.config, &SystemClock, |_| {}), polls).await.is_none() {
-            polls += polls / 2 + 1;
-            drop(book.db.begin().await.unwrap());
-            let now = book.derived().await;
-            // Cut while it was committed it may have come to its end all the same.
-            if now.len() == before.len() && now != before {
-                break;
-            }
-            assert!(now == before, "{polls} polls on {:?}", fresh.engine);
-        }
-        assert!(polls > 20, "it came to its end in {polls} polls");
-        assert_ne!(book.derived().await, before);
-        book.agrees().await;
-        // And the chain goes on.
-        book.commit(&book.step(145, 160, 145)).await.unwrap();
-        book.agrees().await;
-    }
-}
-
-#[tokio::test]
 async fn a_late_event_is_told_as_final_and_fills_its_gap() {
     for fresh in on_both().await {
         let (book, left_out) = with_a_gap(&fresh).await;
@@ -371,97 +273,6 @@ async fn a_late_event_is_told_as_final_and_fills_its_gap() {
         crate::reindex(&book.config, &SystemClock, |_| {}).await.unwrap();
         assert_eq!(book.derived().await, derived);
     }
-}
-
-/// dipdup#1320: a reorganisation is decided against what is in the database while newer messages wait to be written. Here
-/// every step names the tip that it was planned for, and is refused whole where that is another one by now.
-#[tokio::test]
-async fn a_step_that_was_planned_for_another_tip_is_refused_whole() {
-    for fresh in on_both().await {
-        let book = Book::open(&fresh).await;
-        book.commit(&book.step(0, 4, 0)).await.unwrap();
-        let (next, back) = (book.step(4, 6, 0), book.back(4, 2));
-        book.commit(&next).await.unwrap();
-        let (tally, entries) = (book.tally().await, book.entries().await);
-        // Both were planned when block 4 was the tip; a fork at a block above the final one is no exception.
-        for late in [&back, &next] {
-            let refused = book.commit(late).await;
-            assert!(matches!(refused, Err(crate::Error::Raced)), "{refused:?}");
-        }
-        assert_eq!((book.tally().await, book.entries().await), (tally, entries), "{:?}", fresh.engine);
-        book.commit(&book.back(6, 2)).await.unwrap();
-        assert_eq!(verified(&book.config).await.differences, Vec::<String>::new());
-    }
-}
-
-#[tokio::test]
-async fn one_process_at_a_time_works_on_a_database() {
-    for fresh in on_both().await {
-        let chain = Chain::start().await;
-        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
-        let indexer = Running::on(&chain, &fresh).await;
-        indexer.caught_up(&chain).await;
-        let clock = Arc::new(SystemClock);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // It would add a chain.
-        let config = indexer.config.clone();
-        let added = config.chains.values().next().unwrap().clone();
-        let more = config.chains.clone().into_iter().chain([(ChainId::Eip155(77), added)]);
-        let config = of_chains(&fresh, more);
-        let refused = [
-            crate::run(config.clone(), listener, clock.clone(), Default::default()).await,
-            crate::backfill(config.clone(), clock.clone(), Default::default(), |_| {}).await.map(drop),
-            crate::reindex(&config, &SystemClock, |_| {}).await.map(drop),
-        ];
-        for refused in refused {
-            let said = refused.unwrap_err().to_string();
-            assert!(said.contains("in use by another indexer"), "{:?}: {said}", fresh.engine);
-        }
-        let config = indexer.config.clone();
-        let database = Db::open_existing(&config.database, crate::SCHEMA).await.unwrap();
-        let chains = store::chains(&mut database.reader().acquire().await.unwrap()).await.unwrap();
-        assert_eq!(chains.len(), 1, "{:?}: nothing is changed by who is refused", fresh.engine);
-        database.close().await;
-        assert_eq!(verified(&config).await.differences, Vec::<String>::new(), "who only reads is let in");
-        // A process that is gone, however it went, is in nobody's way.
-        let config = indexer.kill().await;
-        crate::reindex(&config, &SystemClock, |_| {}).await.unwrap();
-        let ended = crate::backfill(config.clone(), clock, Default::default(), |_| {}).await.unwrap();
-        assert!(ended.iter().all(|chain| chain.reached));
-        Running::start(config).await.stop().await;
-    }
-}
-
-/// The server, or a proxy before it, ends the session that holds the lock.
-#[tokio::test]
-async fn who_lost_the_database_writes_nothing_more_and_ends() {
-    let fresh = postgres().await;
-    let chain = Chain::start().await;
-    let indexer = Running::on(&chain, &fresh).await;
-    indexer.caught_up(&chain).await;
-    let config = indexer.config.clone();
-    let other = Db::open_existing(&config.database, crate::SCHEMA).await.unwrap();
-    sqlx::query(
-        "SELECT CAST(pg_terminate_backend(pid) AS TEXT) FROM pg_locks WHERE locktype = 'advisory' \
-         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-    )
-    .execute(other.reader())
-    .await
-    .unwrap();
-    other.close().await;
-    // What it reads it can tell nobody.
-    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
-    let ended = indexer.ended().await.to_string();
-    assert!(ended.contains("alone ended"), "{ended}");
-    let again = crate::Own::open(&config, &SystemClock).await.unwrap();
-    assert_eq!(
-        store::position(&mut again.db.reader().acquire().await.unwrap(), 1)
-            .await
-            .unwrap()
-            .map(|p| p.tip.number),
-        Some(chain.height().await - 1)
-    );
-    again.db.close().await;
 }
 
 #[tokio::test]

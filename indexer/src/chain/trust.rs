@@ -4,7 +4,10 @@ use alloy::primitives::B256;
 use protocol::wire::view::{BlockRef, FaultKind};
 use sqlx::AnyConnection;
 
-use super::{follow::Ground, rpc::Caught};
+use super::{
+    follow::Ground,
+    rpc::{Caught, Nodes},
+};
 use crate::{
     Error,
     columns::{Columns, int},
@@ -175,12 +178,14 @@ impl Trust {
     }
 
     /// Records who was caught lying, and who agrees again.
-    pub async fn record(&self, ground: &Ground, caught: Vec<Caught>) -> Result<(), Error> {
-        for Caught { host, lie } in caught {
+    pub async fn record(&self, ground: &Ground, nodes: &Nodes) -> Result<(), Error> {
+        while let Some(caught) = nodes.caught() {
+            let Caught { host, lie } = &caught;
             match lie {
-                Some(words) => ground.note(FaultKind::ProviderLies, &host, &words).await?,
-                None => ground.clear(FaultKind::ProviderLies, &host).await?,
+                Some(words) => ground.note(FaultKind::ProviderLies, host, words).await?,
+                None => ground.clear(FaultKind::ProviderLies, host).await?,
             }
+            nodes.recorded(&caught);
         }
         Ok(())
     }

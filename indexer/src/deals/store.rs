@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use alloy::primitives::B256;
-use futures::TryStreamExt;
 use protocol::wire::{
     dec,
     feed::EventBody,
@@ -82,35 +81,46 @@ pub(crate) async fn find(on: &mut AnyConnection, deal: B256) -> Result<Option<De
     Ok(found.map(|(deal, finality)| DealView { deal, finality }))
 }
 
-const TRANSACTIONS_MAX: usize = 500;
+const TRANSACTIONS_MAX: u16 = 500;
 
 /// The newest of a deal, oldest first.
 pub(crate) async fn transactions(on: &mut AnyConnection, deal: B256) -> Result<Vec<DealTransaction>, Error> {
-    let mut rows = sqlx::query(concat!(
-        "SELECT logs.finality AS finality, ",
-        event_columns!(),
-        " FROM events JOIN logs ON logs.number = events.number \
-         WHERE events.subject = $1 AND logs.canonical = 1 \
-         ORDER BY logs.block_number DESC, logs.log_index DESC"
-    ))
-    .bind(Subject::Deal(deal).key())
-    .fetch(on);
     let mut transactions = VecDeque::new();
-    while transactions.len() < TRANSACTIONS_MAX
-        && let Some(row) = rows.try_next().await?
-    {
-        let event = event(&row)?;
-        // Another subject may have the same key.
-        if subject_of(&event) == Subject::Deal(deal) {
-            transactions.push_front(DealTransaction {
-                event: event.id,
-                name: event.body.name().to_owned(),
-                transaction: event.transaction,
-                block_number: event.block_number,
-                block_time: event.block_time,
-                finality: row.finality("finality")?,
-            });
+    let mut before = (i64::MAX, i64::MAX);
+    let most = usize::from(TRANSACTIONS_MAX);
+    loop {
+        let rows = sqlx::query(concat!(
+            "SELECT logs.finality AS finality, ",
+            event_columns!(),
+            " FROM events JOIN logs ON logs.number = events.number \
+             WHERE events.subject = $1 AND logs.canonical = 1 AND (logs.block_number, logs.log_index) < ($2, $3) \
+             ORDER BY logs.block_number DESC, logs.log_index DESC LIMIT $4"
+        ))
+        .bind(Subject::Deal(deal).key())
+        .bind(before.0)
+        .bind(before.1)
+        .bind(i64::from(TRANSACTIONS_MAX))
+        .fetch_all(&mut *on)
+        .await?;
+        for row in &rows {
+            let event = event(row)?;
+            // Another subject may have the same key.
+            if subject_of(&event) == Subject::Deal(deal) && transactions.len() < most {
+                transactions.push_front(DealTransaction {
+                    event: event.id,
+                    name: event.body.name().to_owned(),
+                    transaction: event.transaction,
+                    block_number: event.block_number,
+                    block_time: event.block_time,
+                    finality: row.finality("finality")?,
+                });
+            }
+        }
+        match rows.last() {
+            Some(row) if rows.len() == most && transactions.len() < most => {
+                before = (row.key("block_number")?, row.key("log_index")?);
+            }
+            _ => return Ok(transactions.into()),
         }
     }
-    Ok(transactions.into())
 }

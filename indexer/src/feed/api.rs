@@ -18,7 +18,7 @@ use crate::{
     Error,
     columns::finality_name,
     params::{Params, id, refused},
-    shared::Shared,
+    shared::{Shared, WAITS_MAX},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
@@ -91,6 +91,7 @@ pub(super) const FEED: &str = "the `feed` of the page that `after` is from: 0x a
         (status = 200, description = "A `FeedPage`: `entries`, and `feed` and `cursor` for the next page", body = Object),
         (status = 409, description = "The feed up to `after` is another one: rule `feed_other`, or beyond its end: `feed_end`", content_type = "application/problem+json"),
         (status = 422, description = "A parameter breaks a rule", content_type = "application/problem+json"),
+        (status = 503, description = "Too many requests wait for entries", content_type = "application/problem+json"),
     ))]
 async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedPage>, Problem> {
     let params = params.only(&[["after", "feed", "limit", "wait"].as_slice(), SELECTION].concat())?;
@@ -101,9 +102,15 @@ async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedP
     let wait = params.number("wait", (0, WAIT_MAX_S), 0)?;
     let until = Instant::now().checked_add(Duration::from_secs(wait)).unwrap_or_else(Instant::now);
     let mut told = shared.told.subscribe();
+    let busy = || Problem::unavailable(format!("{WAITS_MAX} requests wait for entries; try again later"));
+    let _place = match wait {
+        0 => None,
+        _ => Some(shared.waits.try_acquire().map_err(|_| busy())?),
+    };
     fits(&mut *shared.db.reader().acquire().await.map_err(Error::from)?, of, after).await?;
     loop {
         told.mark_unchanged();
+        let turn = shared.turn(&selection).await;
         let mut reader = shared.db.reader().acquire().await.map_err(Error::from)?;
         let selected = select(&mut reader, after, limit, &selection).await?;
         // Who asks for everything of a chain goes on after an entry, by which it knows the feed again.
@@ -113,7 +120,7 @@ async fn feed(State(shared): State<Shared>, params: Params) -> Result<Json<FeedP
             selected.entries.last().map_or(after, |entry| entry.seq)
         };
         let feed = store::feed_at(&mut reader, cursor).await?;
-        drop(reader);
+        drop((reader, turn));
         if !selected.entries.is_empty() || Instant::now() >= until {
             return Ok(Json(FeedPage { feed, entries: selected.entries, cursor }));
         }

@@ -1,5 +1,7 @@
 //! Events and what was told of them.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::{B256, Bytes};
 use protocol::{
     chain::{AccountId, ChainId, TransactionId, event_id},
@@ -39,6 +41,15 @@ pub(crate) const fn index_of(place: u64) -> u64 {
 pub(crate) async fn feed_at(on: &mut AnyConnection, seq: u64) -> Result<FeedId, Error> {
     let run = sqlx::query("SELECT id FROM runs WHERE first <= $1 ORDER BY first DESC LIMIT 1");
     run.bind(int(seq.max(1))).fetch_one(on).await?.parsed("id")
+}
+
+/// Who told the entries from one position to another, by the first that each of them told.
+pub(crate) async fn runs(on: &mut AnyConnection, from: u64, to: u64) -> Result<BTreeMap<u64, FeedId>, Error> {
+    let runs = sqlx::query(
+        "SELECT first, id FROM runs WHERE first >= (SELECT MAX(first) FROM runs WHERE first <= $1) AND first <= $2",
+    );
+    let rows = runs.bind(int(from)).bind(int(to)).fetch_all(on).await?;
+    rows.iter().map(|row| Ok((row.number("first")?, row.parsed("id")?))).collect()
 }
 
 /// What is told from now on is told by a process of its own. So a database that was put back from a backup, and tells other
@@ -109,7 +120,7 @@ impl Logged {
     pub fn event(self) -> Result<ChainEvent, Error> {
         let Self { number, contract, block_number, block_hash, block_time, transaction, place, topics, data } =
             self;
-        let wrong = |reason| Error::Undecodable { number, reason };
+        let wrong = |reason| Error::Undecodable { number: int(number), reason };
         let log_index = index_of(place);
         let id = event_id(contract.chain, block_hash, transaction, log_index);
         Ok(ChainEvent {

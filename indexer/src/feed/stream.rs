@@ -1,6 +1,6 @@
 //! `GET /v1/feed/stream`: the feed as server-sent events (HTML Living Standard, section 9.2).
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
@@ -123,14 +123,19 @@ impl Tail {
     async fn run(&mut self) -> Result<(), Error> {
         loop {
             self.told.mark_unchanged();
+            let turn = self.shared.turn(&self.selection).await;
             let mut reader = self.shared.db.reader().acquire().await?;
             let selected = select(&mut reader, self.after, PAGE, &self.selection).await?;
-            let mut entries = Vec::with_capacity(selected.entries.len());
+            let ends = selected.entries.first().zip(selected.entries.last());
+            let runs = match ends {
+                Some((first, last)) => store::runs(&mut reader, first.seq, last.seq).await?,
+                None => BTreeMap::new(),
+            };
+            drop((reader, turn));
             for entry in selected.entries {
-                entries.push((store::feed_at(&mut reader, entry.seq).await?, entry));
-            }
-            drop(reader);
-            for entry in entries {
+                let run = runs.range(..=entry.seq).next_back();
+                let (_, feed) = run.ok_or_else(|| Error::damaged("runs", "none told the first entry"))?;
+                let entry = (*feed, entry);
                 tokio::select! {
                     () = self.shared.stop.cancelled() => return Ok(()),
                     taken = timeout(self.patience, self.sender.send(entry)) => match taken {

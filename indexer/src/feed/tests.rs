@@ -1,8 +1,12 @@
 //! The feed on a real chain, over HTTP, on both databases.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fixture::Chain;
+use futures::FutureExt as _;
 use protocol::wire::{
     feed::{
         FeedEntry, FeedPage,
@@ -10,9 +14,17 @@ use protocol::wire::{
     },
     view::{DealDetail, DealStatus},
 };
-use service::db::testing::{on_both, sqlite};
+use service::{
+    clock::SystemClock,
+    db::testing::{FreshDb, on_both, sqlite},
+};
+use tokio::net::TcpListener;
 
-use crate::testing::Running;
+use super::select::Selection;
+use crate::{
+    shared::{SCANS_AT_ONCE_MAX, Shared, WAITS_MAX},
+    testing::{Running, config},
+};
 
 #[tokio::test]
 async fn a_deal_is_told_from_seen_to_final() {
@@ -157,4 +169,43 @@ async fn refusals_name_the_parameter_its_value_and_the_rule() {
         assert!(problem["detail"].as_str().unwrap().contains(words), "{path}: {text}");
     }
     indexer.stop().await;
+}
+
+/// What is shared of an indexer that follows nothing.
+async fn shared(chain: &Chain, db: &FreshDb) -> Shared {
+    let (database, chains) = crate::open(&config(chain, db), &SystemClock).await.unwrap();
+    Shared::new(database, chains, Arc::new(SystemClock), Default::default(), 0)
+}
+
+#[tokio::test]
+async fn no_more_requests_wait_for_entries_than_there_are_places_for() {
+    let (chain, db) = (Chain::start().await, sqlite());
+    let shared = shared(&chain, &db).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let served = tokio::spawn(axum::serve(listener, crate::app(shared.clone())).into_future());
+    let asked = async |path: &str| reqwest::get(format!("{base}{path}")).await.unwrap().status().as_u16();
+    let all = shared.waits.acquire_many(WAITS_MAX.try_into().unwrap()).await.unwrap();
+    assert_eq!(asked("/v1/feed?wait=1").await, 503);
+    assert_eq!(asked("/v1/feed").await, 200, "who does not wait needs no place");
+    drop(all);
+    assert_eq!(asked("/v1/feed?wait=1").await, 200);
+    assert_eq!(shared.waits.available_permits(), WAITS_MAX);
+    served.abort();
+}
+
+#[tokio::test]
+async fn who_looks_through_the_feed_waits_for_a_turn_and_nobody_else() {
+    let (chain, db) = (Chain::start().await, sqlite());
+    let shared = shared(&chain, &db).await;
+    let picks = Selection { names: ["Funded".to_owned()].into(), ..Selection::default() };
+    let mut turns = Vec::new();
+    for _ in 0..SCANS_AT_ONCE_MAX {
+        turns.push(shared.turn(&picks).await);
+    }
+    assert!(turns.iter().all(Option::is_some));
+    assert!(shared.turn(&Selection::default()).now_or_never().is_some_and(|turn| turn.is_none()));
+    assert!(shared.turn(&picks).now_or_never().is_none());
+    turns.pop();
+    assert!(shared.turn(&picks).now_or_never().is_some_and(|turn| turn.is_some()));
 }

@@ -172,7 +172,8 @@ impl Folding {
             if subject == Subject::None {
                 continue;
             }
-            let before = self.states.remove(&subject).flatten();
+            let state = self.states.entry(subject).or_default();
+            let before = state.take();
             let terms = match &event.body {
                 EventBody::Funded { .. } => number,
                 _ => before.as_ref().map_or(0, |known| known.terms),
@@ -181,7 +182,7 @@ impl Folding {
             if let Some(gap) = gap {
                 self.gaps.push((event.id, words(event, gap)));
             }
-            self.states.insert(subject, after.map(|state| Known { state, newest: number, terms }));
+            *state = after.map(|state| Known { state, newest: number, terms });
         }
     }
 
@@ -322,8 +323,8 @@ pub(crate) struct Raw {
     pub text: String,
     /// None where it cannot be read.
     pub state: Option<State>,
-    pub newest: u64,
-    pub terms: u64,
+    pub newest: i64,
+    pub terms: i64,
     /// `chains.number`.
     pub chain: i64,
     /// As [`found_by`].
@@ -353,8 +354,8 @@ pub(crate) async fn raw(
             subject,
             text: row.text("state")?,
             state,
-            newest: row.number("newest")?,
-            terms: row.number("terms")?,
+            newest: row.key("newest")?,
+            terms: row.key("terms")?,
             chain: row.key("on_chain")?,
             found_by: (row.key("buyer")?, row.key("seller")?, row.text("status")?),
         })

@@ -175,6 +175,14 @@ async fn verify_notices_what_was_changed() {
         ("UPDATE feed SET was = 'safe' WHERE seq = 1", "before it was told as ``"),
         ("UPDATE feed SET finality = 'retracted' WHERE seq = 1", "as retracted after nothing"),
         ("UPDATE logs SET told = 0", "which does not know of it"),
+        ("UPDATE logs SET log_index = -1 - log_index", "log_index holds `-"),
+        ("UPDATE states SET newest = -newest", "the events give"),
+        ("UPDATE states SET terms = -1", "terms is not what its events give"),
+        ("UPDATE events SET number = -number", "there is no log of it"),
+        ("UPDATE feed SET log = -1 WHERE seq = 1", "entry 1 is about log -1, which does not know of it"),
+        ("UPDATE runs SET first = 2 WHERE first = 1", "runs: none told the first entry"),
+        ("UPDATE runs SET first = 99 WHERE first = 1", "one begins at entry 99"),
+        ("UPDATE runs SET id = 'x'", "holds `x`"),
     ] {
         for db in on_both().await {
             let indexer = Running::on(&chain, &db).await;

@@ -6,6 +6,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use protocol::wire::view::BlockRef;
+use service::db::Engine;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -19,9 +20,14 @@ use crate::{
     feed::store::Decoded,
 };
 
-/// Events that are handed on together at most, but for those of the last range: commits of this size cost least for the memory
-/// that they take.
-const EVENTS_A_STEP: usize = 1_500;
+/// Events that are handed on together at most, but for those of the last range. What a commit costs is the less an event the
+/// more it has; on SQLite its pages stand in the memory of this process, on PostgreSQL in the server's.
+pub(super) const fn events_a_step(engine: Engine) -> usize {
+    match engine {
+        Engine::Sqlite => 1_500,
+        Engine::Postgres => 4_000,
+    }
+}
 
 /// Ranges of which it is remembered who told them.
 const TOLD_MAX: usize = 4_096;
@@ -108,11 +114,11 @@ impl Backfill {
         !self.slots.is_empty()
     }
 
-    /// What comes after the tip, up to `to`, which is above it.
+    /// What comes after the tip, up to `to`, which is above it; ranges until they have `most` events.
     ///
     /// # Errors
     /// The node did not give the first range. Asked again, it is read again.
-    pub async fn next(&mut self, tip: BlockRef, to: u64) -> Result<Next, RpcError> {
+    pub async fn next(&mut self, tip: BlockRef, to: u64, most: usize) -> Result<Next, RpcError> {
         let from = tip.number.saturating_add(1);
         if self.slots.front().is_some_and(|slot| slot.from != from)
             || self.slots.back().is_some_and(|slot| slot.to > to)
@@ -142,7 +148,7 @@ impl Backfill {
                 (Reading::Events(mut events), None) => {
                     // Others come along: grown by doubling it would take twice as much.
                     if self.slots.front().is_some_and(Slot::is_finished) {
-                        events.reserve_exact(EVENTS_A_STEP);
+                        events.reserve_exact(most);
                     }
                     batch = Some(Batch { ends: vec![last], events });
                 }
@@ -165,7 +171,7 @@ impl Backfill {
             }
             self.told.push_back((first.number, last.number, by));
             self.fill(last.number.saturating_add(1), to);
-            if batch.as_ref().is_some_and(|batch| batch.events.len() >= EVENTS_A_STEP) {
+            if batch.as_ref().is_some_and(|batch| batch.events.len() >= most) {
                 break;
             }
         }

@@ -12,7 +12,7 @@ use protocol::{
 };
 
 use super::{
-    backfill::{Backfill, Batch, Next},
+    backfill::{Backfill, Batch, Next, events_a_step},
     model::{HeadRule, Header, Plan, judge, plan},
     prove::Prover,
     read::{Reading, Watch},
@@ -37,6 +37,8 @@ use crate::{
 const AT_ONCE: usize = 8;
 /// While the final past is read, milliseconds for which one look at the head is good: what is final stays final.
 const LOOK_MS: i64 = 1_000;
+/// How long what was read may wait to be looked at once more while there is something new at every look, in milliseconds.
+const AGAIN_MS: i64 = 2_000;
 
 /// What one look at the chain showed.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,8 @@ pub(crate) struct Following {
     stuck: Option<BlockRef>,
     /// The last look, while the final past is read.
     look: Option<Look>,
+    /// When what was read was last looked at once more, in Unix milliseconds.
+    again_at: i64,
     trust: Trust,
 }
 
@@ -78,6 +82,7 @@ impl Following {
             finality_depth: config.finality_depth,
             stuck: None,
             look: None,
+            again_at: 0,
             trust: Trust::default(),
         }
     }
@@ -102,14 +107,24 @@ impl Following {
             self.rpc.0.turn_after(error);
             self.look = None;
         }
-        self.trust.record(ground, self.rpc.0.caught()).await?;
-        if progress? == Progress::Advanced {
+        self.trust.record(ground, &self.rpc.0).await?;
+        let progress = progress?;
+        let now = ground.shared.clock.now_ms();
+        // Where there is always something new, what was read has its turn all the same.
+        let due = !self.backfill.is_busy() && now.saturating_sub(self.again_at) >= AGAIN_MS;
+        if progress == Progress::Advanced && !due {
             return Ok(Progress::Advanced);
         }
+        self.again_at = now;
+        let again = self.again(ground).await?;
+        Ok(if progress == Progress::Advanced { progress } else { again })
+    }
+
+    /// Looks at what was read once more: proves it, and compares it with what the contracts say.
+    async fn again(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
         if ground.stopped {
             return Ok(Progress::Idle);
         }
-        // What was read is looked at once more when there is nothing new: proven, and compared with what the contracts say.
         let Some(position) = ground.position().await? else { return Ok(Progress::Idle) };
         let Some(finalized) = position.settled.finalized else { return Ok(Progress::Idle) };
         let proven = match &mut self.prover {
@@ -259,7 +274,8 @@ impl Following {
         to: u64,
         said: Settled,
     ) -> Result<Progress, Error> {
-        match self.backfill.next(position.tip, to).await? {
+        let most = events_a_step(ground.shared.db.engine());
+        match self.backfill.next(position.tip, to, most).await? {
             Next::Read(_) if self.trust.disproven => self.stand_still(ground, position).await,
             Next::Read(Batch { ends, events }) => {
                 let Some(last) = ends.last().copied() else { return Ok(Progress::Idle) };

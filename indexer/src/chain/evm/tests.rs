@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use service::db::testing::{on_both, sqlite};
 
 use crate::testing::{
-    Running,
+    Running, config,
     node::{Node, refuse},
     sound, with,
 };
@@ -39,10 +39,10 @@ const BABBLER: &str = "0x6560006000a0006000526006601af3";
 #[tokio::test]
 async fn reorganisations_of_every_depth_are_retracted_and_replaced() {
     for db in on_both().await {
-        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
-        chain.mine(20).await;
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "40"]).await;
         let indexer = Running::on(&chain, &db).await;
-        for depth in 1..=6_u64 {
+        // A step has 32 blocks at most.
+        for depth in [1, 2, 3, 4, 5, 6, 31, 32, 33] {
             let terms = chain.terms(1_000, Default::default(), depth).await;
             let (deal, _) = chain.fund(&terms).await;
             chain.mine(depth - 1).await;
@@ -60,7 +60,7 @@ async fn reorganisations_of_every_depth_are_retracted_and_replaced() {
             assert_eq!(told.finality, Finality::Retracted);
         }
         let feed = indexer.feed().await;
-        assert_eq!(told_of(&feed, "Funded"), [Finality::Seen, Finality::Retracted].repeat(6));
+        assert_eq!(told_of(&feed, "Funded"), [Finality::Seen, Finality::Retracted].repeat(9));
         agrees(indexer).await;
     }
 }
@@ -275,7 +275,12 @@ async fn a_missing_event_of_a_deal_is_a_fault() {
                 logs.remove(1);
             }
         });
-        let indexer = Running::behind(&node, &chain, &db).await;
+        // A proof would find it, and add it.
+        let config = with(config(&chain, &db), |chain| {
+            chain.rpc_urls = vec![node.url.clone()];
+            chain.prove = false;
+        });
+        let indexer = Running::start(config).await;
         let status = indexer.until("the alarm", |s| s.alarms == [FaultKind::CountGap]).await;
         assert!(status.faults[0].detail.contains("number 2 was to come next"), "{:?}", status.faults);
         let detail: DealDetail = indexer.get(&format!("/v1/deals/{deal}")).await;

@@ -75,10 +75,14 @@ fn who_was_accused_before_a_restart_is_distrusted_until_it_agrees() {
     let gone = nodes.suspect(vec!["127.0.0.1:1".to_owned(), "gone.example".to_owned()]);
     assert_eq!(gone, ["gone.example"]);
     assert_eq!(turn(&nodes), Some(1));
-    assert_eq!(nodes.caught(), [], "it is recorded already");
+    assert_eq!(nodes.caught(), None, "it is recorded already");
     nodes.agrees(0);
     assert!(!nodes.nodes[0].health().distrusted);
-    assert_eq!(nodes.caught(), [Caught { host: "127.0.0.1:1".to_owned(), lie: None }]);
+    let caught = Caught { host: "127.0.0.1:1".to_owned(), lie: None };
+    assert_eq!(nodes.caught().as_ref(), Some(&caught));
+    assert_eq!(nodes.caught().as_ref(), Some(&caught), "it is not recorded yet");
+    nodes.recorded(&caught);
+    assert_eq!(nodes.caught(), None);
 }
 
 #[tokio::test]

@@ -17,14 +17,13 @@ use axum::{
     extract::{DefaultBodyLimit, MatchedPath, Request},
     http::{HeaderValue, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use futures::StreamExt as _;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower_http::timeout::TimeoutLayer;
 
 pub use body::Json;
 pub use params::{Path, Query};
@@ -88,8 +87,17 @@ where
             Problem::method_not_allowed(request.method())
         })
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, REQUEST_TIME_MAX))
+        .layer(middleware::from_fn(|request, next| in_time(REQUEST_TIME_MAX, request, next)))
         .layer(middleware::from_fn(move |request, next| measure(service, request, next)))
+}
+
+/// Answers in the place of a handler that takes longer than `most`, and is dropped where it stands.
+async fn in_time(most: Duration, request: Request, next: Next) -> Response {
+    tokio::time::timeout(most, next.run(request)).await.unwrap_or_else(|_| {
+        let seconds = most.as_secs();
+        Problem::unavailable(format!("this took more than {seconds} seconds; try again later"))
+            .into_response()
+    })
 }
 
 async fn measure(service: &'static str, request: Request, next: Next) -> Response {

@@ -1,4 +1,4 @@
-//! What a stop does to requests under way.
+//! What a stop does to requests under way, and what becomes of those that take too long.
 
 use std::{convert::Infallible, future::pending};
 
@@ -8,6 +8,7 @@ use axum::response::{
 };
 use futures::stream;
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+use tower::ServiceExt as _;
 
 use super::*;
 
@@ -55,4 +56,15 @@ async fn a_request_without_end_is_not_waited_for_without_end() {
     stop.cancel();
     timeout(DEADLINE, serving).await.expect("it ends").expect("no panic").expect("no error");
     asking.abort();
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_too_long_is_answered_for() {
+    let most = Duration::from_millis(20);
+    let app = Router::new()
+        .route("/slow", get(pending::<()>))
+        .layer(middleware::from_fn(move |request, next| in_time(most, request, next)));
+    let answer = app.oneshot(Request::get("/slow").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), axum::http::StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
 }

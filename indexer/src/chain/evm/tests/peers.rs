@@ -15,12 +15,9 @@ use protocol::wire::{
     view::FaultKind,
 };
 use serde_json::{Value, json};
-use service::{
-    clock::SystemClock,
-    db::{
-        Engine,
-        testing::{on_both, sqlite},
-    },
+use service::db::{
+    Engine,
+    testing::{on_both, sqlite},
 };
 
 use super::{agrees, told_of};
@@ -247,7 +244,7 @@ async fn a_reorganisation_deeper_than_finality_is_taken_back_when_the_operator_a
         indexer.all_final().await;
         let before = indexer.feed().await;
 
-        let early = crate::accept(&indexer.config, chain.chain, B256::repeat_byte(1), &SystemClock).await;
+        let early = crate::accept(&indexer.config, chain.chain, B256::repeat_byte(1)).await;
         assert!(matches!(early, Err(crate::Error::NothingToAccept { .. })), "{early:?}");
 
         // The finalized block and two below it are replaced. Nodes would never say so of their own: anvil is asked to.
@@ -264,9 +261,7 @@ async fn a_reorganisation_deeper_than_finality_is_taken_back_when_the_operator_a
         let block = frozen.faults.iter().find(|fault| fault.kind == FaultKind::DeepReorg).expect("the fault");
         let block: B256 = block.subject.parse().expect("a block");
         // Another block than the chain's changes nothing.
-        crate::accept(&indexer.config, chain.chain, B256::repeat_byte(7), &SystemClock)
-            .await
-            .expect("it is kept");
+        crate::accept(&indexer.config, chain.chain, B256::repeat_byte(7)).await.expect("it is kept");
         chain.mine(1).await;
         let head = chain.height().await;
         let still = indexer.until("the new head", |s| s.head.is_some_and(|h| h.number == head)).await;
@@ -274,7 +269,7 @@ async fn a_reorganisation_deeper_than_finality_is_taken_back_when_the_operator_a
         // A block of the chain above it does as well.
         let above = still.head.expect("a head").hash;
         let accepted = if db.engine == Engine::Sqlite { block } else { above };
-        crate::accept(&indexer.config, chain.chain, accepted, &SystemClock).await.expect("it is kept");
+        crate::accept(&indexer.config, chain.chain, accepted).await.expect("it is kept");
         indexer.until("going on", |s| s.alarms.is_empty() && s.cursor.number == head).await;
         chain.mine(2).await;
         indexer.caught_up(&chain).await;

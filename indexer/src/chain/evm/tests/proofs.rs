@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use alloy::providers::Provider as _;
 use axum::http::StatusCode;
 use fixture::Chain;
 use protocol::wire::{feed::Finality, view::FaultKind};
@@ -371,5 +372,47 @@ async fn a_majority_that_leaves_out_logs_does_not_outvote_receipts() {
     let name = "indexer_disputes_unproven_total{chain=\"eip155:31337\"} ";
     let disputes = metrics.lines().find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok());
     assert!(disputes.is_some_and(|disputes| disputes > 0), "{metrics}");
+    agrees(indexer).await;
+}
+
+#[tokio::test]
+async fn what_was_read_is_proven_and_compared_while_there_is_always_more_to_read() {
+    const BLOCKS: u64 = 2_000;
+    let db = sqlite();
+    let chain = Chain::start().await;
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    chain.mine(BLOCKS).await;
+    let mut blocks = Vec::new();
+    for number in 1..=BLOCKS {
+        let asked = (format!("{number:#x}"), false);
+        let block: Value =
+            chain.provider().raw_request("eth_getBlockByNumber".into(), asked).await.expect("a block");
+        blocks.push(block);
+    }
+    // Whenever it is asked for its head there is one more block.
+    let node = Node::before(&chain.rpc_url()).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let head = asked.clone();
+    node.lies(move |request, answer| {
+        let at = |below: usize| {
+            blocks[head.load(Ordering::SeqCst).min(blocks.len()).saturating_sub(below)].clone()
+        };
+        match request["params"][0].as_str() {
+            Some("latest") if request["method"] == "eth_getBlockByNumber" => {
+                answer["result"] = at(1);
+                head.fetch_add(1, Ordering::SeqCst);
+            }
+            Some("safe" | "finalized") => answer["result"] = at(3),
+            _ => {}
+        }
+    });
+    let indexer = Running::behind(&node, &chain, &db).await;
+    indexer
+        .until("a proof and a comparison", |s| {
+            s.proven.is_some_and(|block| block.number > 1) && s.reconciled_at.is_some()
+        })
+        .await;
+    let asked = asked.load(Ordering::SeqCst);
+    assert!(asked < usize::try_from(BLOCKS).unwrap(), "it came to an end of what there is to read");
     agrees(indexer).await;
 }

@@ -202,19 +202,23 @@ async fn a_reorganisation_while_the_past_is_read_is_followed() {
 }
 
 #[tokio::test]
-async fn a_reorganisation_of_three_hundred_blocks_is_followed() {
+async fn reorganisations_of_hundreds_of_blocks_are_followed() {
     let db = sqlite();
     let chain = Chain::start_with(&["--slots-in-an-epoch", "400"]).await;
     chain.mine(20).await;
     let indexer = Running::on(&chain, &db).await;
-    let (deal, _) = chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
-    chain.mine(299).await;
-    indexer.caught_up(&chain).await;
-    assert_eq!(indexer.raw(&format!("/v1/deals/{deal}")).await.0, 200);
-    chain.reorg(300).await;
-    chain.mine(1).await;
-    indexer.caught_up(&chain).await;
-    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen, Finality::Retracted]);
+    // Below what is final 256 blocks are kept.
+    for depth in [255, 256, 257, 300] {
+        let (deal, _) = chain.fund(&chain.terms(1_000, Default::default(), depth).await).await;
+        chain.mine(depth - 1).await;
+        indexer.caught_up(&chain).await;
+        assert_eq!(indexer.raw(&format!("/v1/deals/{deal}")).await.0, 200);
+        chain.reorg(depth).await;
+        chain.mine(1).await;
+        indexer.caught_up(&chain).await;
+        assert_eq!(indexer.raw(&format!("/v1/deals/{deal}")).await.0, 404, "depth {depth}");
+    }
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen, Finality::Retracted].repeat(4));
     agrees(indexer).await;
 }
 
