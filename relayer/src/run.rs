@@ -101,6 +101,7 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
         db: db.clone(),
         clock: clock.clone(),
         chain: config.chain,
+        steps_day_cost: config.quotas.steps_day_cost,
         signers: manager.signers(),
         alarms: alarms.clone(),
         progress: Arc::default(),

@@ -18,9 +18,12 @@ use crate::{
     bridge::{self, Progress},
     error::Error,
     intents::State,
-    outbox,
+    outbox, quota,
     transactions::{self, Seen, Standing},
 };
+
+/// The alarm of steps of cases that cost much together.
+const DEAR_STEPS: &str = "cost of cases";
 
 /// What `/status` needs.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub struct Status {
     pub clock: Arc<dyn Clock>,
     /// The chain by CAIP-2.
     pub chain: protocol::chain::ChainId,
+    /// What steps of cases may cost in a day before that is said, in billionths of the coin.
+    pub steps_day_cost: u64,
     /// Who pays.
     pub signers: Vec<protocol::chain::Address>,
     /// What is wrong.
@@ -50,6 +55,9 @@ struct Report {
     intents: BTreeMap<State, i64>,
     attempts_open: i64,
     oldest_intent_age_ms: i64,
+    /// What steps of cases that were signed in the last day may cost, in billionths of the coin.
+    #[serde(with = "protocol::wire::dec")]
+    steps_day_cost: u64,
     /// What is still to be told to the hub and the operator.
     outbox: i64,
     /// None before the first look at the chain; so with the next.
@@ -115,6 +123,7 @@ async fn report(status: &Status) -> Result<Report, Error> {
         intents: standing.intents.iter().copied().collect(),
         attempts_open: standing.attempts_open,
         oldest_intent_age_ms: standing.oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
+        steps_day_cost: quota::of_steps(reader, now_ms).await?,
         outbox: outbox::waiting(&status.db).await?,
         latest_block: seen.as_ref().map(|seen| seen.latest.to_string()),
         final_block: seen.as_ref().map(|seen| seen.finalized.to_string()),
@@ -139,7 +148,7 @@ fn lag_ms(progress: &Progress, now_ms: i64) -> i64 {
     progress.behind_since_ms.map_or(0, |since| now_ms.saturating_sub(since))
 }
 
-/// Renews every gauge.
+/// Renews every gauge, and says what the numbers alone tell.
 ///
 /// # Errors
 /// The database's own.
@@ -155,6 +164,17 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
     }
     gauge("relayer_attempts_open", report.attempts_open);
     gauge("relayer_oldest_intent_age_seconds", report.oldest_intent_age_ms / 1_000);
+    gauge("relayer_steps_day_cost_gwei", i64::try_from(report.steps_day_cost).unwrap_or(i64::MAX));
+    // What they cost stops none of them, and is not spent in silence.
+    if report.steps_day_cost > status.steps_day_cost {
+        let most = status.steps_day_cost;
+        let words = format!(
+            "steps of cases may cost more in a day than quotas.steps_day_cost: {most} billionths of a coin"
+        );
+        status.alarms.raise(DEAR_STEPS, words, status.clock.now_ms());
+    } else {
+        status.alarms.clear(DEAR_STEPS);
+    }
     gauge("relayer_alarms", i64::try_from(report.alarms.len()).unwrap_or(i64::MAX));
     gauge("relayer_outbox", report.outbox);
     for signer in &report.signers {

@@ -22,7 +22,8 @@ CREATE TABLE refused_entry (
 CREATE INDEX refused_entry_lane ON refused_entry (lane, id);
 
 -- What the hub wants done, once each by business key, and how far it is. `settled` tells the final block as of which it
--- was over, `asked_by` the account in whose name it is done.
+-- was over, `asked_by` the account in whose name it is done, `time_out` of
+-- a time-out the deal and which.
 CREATE TABLE intent (
     id               INTEGER NOT NULL PRIMARY KEY,
     key              TEXT   NOT NULL UNIQUE,
@@ -35,11 +36,13 @@ CREATE TABLE intent (
     updated_ms       INTEGER NOT NULL,
     settled_block    INTEGER,
     settled_hash     TEXT,
-    asked_by         TEXT
+    asked_by         TEXT,
+    time_out         TEXT
 ) STRICT;
 CREATE INDEX intent_settled ON intent (settled_block);
 CREATE INDEX intent_state ON intent (state, id);
 CREATE INDEX intent_asked_by ON intent (asked_by, state);
+CREATE INDEX intent_time_out ON intent (time_out);
 
 -- Every transaction that was ever signed, before it was first sent: the call that an intent asks for, the cancelling of
 -- one at its nonce, or the filling of a nonce that nothing else has (of no intent). `signed_block` is the newest block then.
@@ -86,7 +89,7 @@ CREATE TABLE unread_intent (
     received_ms INTEGER NOT NULL
 ) STRICT;
 
--- What was signed in whose name in the last day, and what it may cost, in billionths of a coin. Of a slot (signer and nonce,
+-- What was signed in whose name in the last day (steps of cases: in nobody's), and what it may cost, in billionths of a coin. Of a slot (signer and nonce,
 -- or a signature) only one transaction can be in a block.
 CREATE TABLE charge (
     slot    TEXT   NOT NULL PRIMARY KEY,

@@ -9,4 +9,4 @@ mod tests;
 
 pub use fetch::Fetcher;
 pub use model::{State, admit};
-pub use store::{Kept, get, get_all, list, open, receive};
+pub use store::{Kept, get, get_all, list, open, receive, same_under_way};

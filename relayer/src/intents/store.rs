@@ -1,6 +1,9 @@
 //! The table of intents.
 
-use protocol::{chain::TransactionId, wire::intent::Intent};
+use protocol::{
+    chain::{self, TransactionId},
+    wire::intent::{Intent, IntentAction},
+};
 use service::db::Write;
 use sqlx::AnyPool;
 
@@ -74,8 +77,8 @@ pub async fn receive(
         Err(reason) => (State::Failed, reason.as_str()),
     };
     let inserted = sqlx::query(
-        "INSERT INTO intent (id, key, body, state, reason, refused_at_block, done_by, received_ms, updated_ms, asked_by)
-         VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM intent), $1, $2, $3, $4, NULL, NULL, $5, $5, $6)
+        "INSERT INTO intent (id, key, body, state, reason, refused_at_block, done_by, received_ms, updated_ms, asked_by, time_out)
+         VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM intent), $1, $2, $3, $4, NULL, NULL, $5, $5, $6, $7)
          ON CONFLICT (key) DO NOTHING",
     )
     .bind(&intent.key)
@@ -84,10 +87,29 @@ pub async fn receive(
     .bind(reason)
     .bind(now_ms)
     .bind(&intent.asked_by)
+    .bind(time_out(intent))
     .execute(write.on())
     .await?
     .rows_affected();
     Ok(if inserted == 1 { Received::New } else { Received::Known })
+}
+
+/// What is the same for all who ask for one time-out of a deal.
+fn time_out(intent: &Intent) -> Option<String> {
+    let IntentAction::TimeOut { time_out } = &intent.action else { return None };
+    chain::deal_id(&intent.terms).ok().map(|deal| format!("{deal}/{}", time_out.name()))
+}
+
+/// Whether a transaction for the time-out that an intent is for is on its way for another intent.
+///
+/// # Errors
+/// The database's own.
+pub async fn same_under_way(reader: &AnyPool, kept: &Kept) -> Result<bool, Error> {
+    let Some(time_out) = time_out(&kept.intent) else { return Ok(false) };
+    let same = sqlx::query(
+        "SELECT id FROM intent WHERE time_out = $1 AND id <> $2 AND state IN ('attempted', 'mined') LIMIT 1",
+    );
+    Ok(same.bind(time_out).bind(kept.id).fetch_optional(reader).await?.is_some())
 }
 
 /// Keeps an intent that cannot be read, for a version that can.

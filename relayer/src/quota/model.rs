@@ -42,6 +42,8 @@ pub struct Quotas {
     pub in_flight: u64,
     /// What a signer keeps for the steps of cases.
     pub reserve: u64,
+    /// What steps of cases may cost in a day before that is said. It stops none.
+    pub steps_day_cost: u64,
 }
 
 impl Default for Quotas {
@@ -58,6 +60,7 @@ impl Default for Quotas {
             total_day_cost: BILLION.saturating_mul(2),
             in_flight: 8,
             reserve: BILLION / 50,
+            steps_day_cost: BILLION.saturating_mul(2),
         }
     }
 }
@@ -101,6 +104,13 @@ pub struct Over {
     pub wanted: u64,
 }
 
+impl Over {
+    /// Whether it is one of all accounts together.
+    pub fn concerns_all(&self) -> bool {
+        self.rule == "in_flight" || self.rule.starts_with("total_")
+    }
+}
+
 impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Nothing that changes from look to look: these words are kept, and told to the hub whenever they change.
@@ -131,7 +141,8 @@ impl Quotas {
         refuse("quotas.total_hour_cost", self.total_hour_cost, LIMIT_MAX)?;
         refuse("quotas.total_day_cost", self.total_day_cost, LIMIT_MAX)?;
         refuse("quotas.in_flight", self.in_flight, COUNT_MAX)?;
-        refuse("quotas.reserve", self.reserve, LIMIT_MAX)
+        refuse("quotas.reserve", self.reserve, LIMIT_MAX)?;
+        refuse("quotas.steps_day_cost", self.steps_day_cost, LIMIT_MAX)
     }
 
     /// Whether one more transaction that may cost so much is within all of them.

@@ -1,7 +1,7 @@
 //! What was signed in whose name, in the transaction that stores the signature.
 
 use service::db::Write;
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AnyPool};
 
 use super::model::{Over, Quotas, Use, Used};
 use crate::{error::Error, intents::Kept};
@@ -9,18 +9,24 @@ use crate::{error::Error, intents::Kept};
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
+/// The account of steps of cases, which are done for everybody.
+const NOBODY: &str = "";
+/// The most that is noted for one step of a case, in billionths: a million of them still add up to an integer of a database.
+const STEP_MAX: u64 = 1_000_000_000_000;
+
 fn column(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 async fn window(on: &mut AnyConnection, account: &str, since_ms: i64) -> Result<Use, Error> {
     // A sum of so many integers may not fit one: it is added up here.
-    let rows: Vec<(i64,)> =
-        sqlx::query_as("SELECT cost FROM charge WHERE at_ms > $1 AND ($2 = '' OR account = $2)")
-            .bind(since_ms)
-            .bind(account)
-            .fetch_all(on)
-            .await?;
+    let rows: Vec<(i64,)> = sqlx::query_as(
+        "SELECT cost FROM charge WHERE at_ms > $1 AND account <> '' AND ($2 = '' OR account = $2)",
+    )
+    .bind(since_ms)
+    .bind(account)
+    .fetch_all(on)
+    .await?;
     let cost = |(cost,): &(i64,)| u64::try_from(*cost).unwrap_or_default();
     Ok(Use {
         count: u64::try_from(rows.len()).unwrap_or(u64::MAX),
@@ -57,7 +63,7 @@ pub async fn used(on: &mut AnyConnection, account: &str, now_ms: i64) -> Result<
 
 /// Charges an intent's account for a transaction that may cost so much, in billionths; unless that is over a quota, which
 /// is then answered and nothing charged. `slot` is what only one transaction of can be in a block: signer and nonce, or its
-/// signature. What nobody asked for costs nobody.
+/// signature. Steps of cases are noted and held to no quota.
 ///
 /// # Errors
 /// As [`used`].
@@ -69,7 +75,8 @@ pub async fn charge(
     cost: u64,
     now_ms: i64,
 ) -> Result<Option<Over>, Error> {
-    let Some(account) = &kept.intent.asked_by else { return Ok(None) };
+    let account = kept.intent.asked_by.as_deref().unwrap_or(NOBODY);
+    let cost = if account == NOBODY { cost.min(STEP_MAX) } else { cost };
     sqlx::query("DELETE FROM charge WHERE at_ms <= $1")
         .bind(now_ms.saturating_sub(DAY_MS))
         .execute(write.on())
@@ -88,17 +95,36 @@ pub async fn charge(
     Ok(None)
 }
 
+/// What the steps of cases that were signed in the last day may cost, in billionths.
+///
+/// # Errors
+/// As [`used`].
+pub async fn of_steps(reader: &AnyPool, now_ms: i64) -> Result<u64, Error> {
+    let sum: i64 = sqlx::query_scalar(
+        "SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM charge WHERE account = $1 AND at_ms > $2",
+    )
+    .bind(NOBODY)
+    .bind(now_ms.saturating_sub(DAY_MS))
+    .fetch_one(reader)
+    .await?;
+    Ok(u64::try_from(sum).unwrap_or_default())
+}
+
 /// A transaction is replaced by a dearer one of the same slot. No quota holds that up: what is stuck holds up everything
 /// behind it, and what one intent may cost is bounded by its budget.
 ///
 /// # Errors
 /// As [`used`].
 pub async fn raise(write: &mut Write, slot: &str, cost: u64) -> Result<(), Error> {
-    sqlx::query("UPDATE charge SET cost = $1 WHERE slot = $2 AND cost < $1")
-        .bind(column(cost))
-        .bind(slot)
-        .execute(write.on())
-        .await?;
+    sqlx::query(
+        "UPDATE charge SET cost = CASE WHEN account = '' AND $1 > $3 THEN $3 ELSE $1 END
+         WHERE slot = $2 AND cost < CASE WHEN account = '' AND $1 > $3 THEN $3 ELSE $1 END",
+    )
+    .bind(column(cost))
+    .bind(slot)
+    .bind(column(STEP_MAX))
+    .execute(write.on())
+    .await?;
     Ok(())
 }
 

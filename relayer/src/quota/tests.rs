@@ -8,7 +8,7 @@ use service::{
     db::{Db, Write, testing::on_both},
 };
 
-use super::{Quotas, Use, Used, billionths, charge, over, raise};
+use super::{Quotas, Use, Used, billionths, charge, of_steps, over, raise, used};
 use crate::{
     intents::{self, Kept, State},
     run::SCHEMA,
@@ -30,6 +30,7 @@ const TIGHT: Quotas = Quotas {
     total_day_cost: 300,
     in_flight: 2,
     reserve: 0,
+    steps_day_cost: 0,
 };
 
 #[test]
@@ -195,8 +196,23 @@ async fn an_account_has_only_so_many_intents_under_way_and_steps_of_cases_are_fr
         };
         let nothing = Quotas { account_hour: 0, total_hour: 0, ..TIGHT };
         let now_ms = service::clock::Clock::now_ms(&SystemClock);
-        assert_eq!(charge(&mut write, &nothing, &step, "s", u64::MAX, now_ms).await.unwrap(), None);
-        drop(write);
+        assert_eq!(charge(&mut write, &nothing, &step, "s", 7, now_ms).await.unwrap(), None);
+        raise(&mut write, "s", 9).await.unwrap();
+        assert_eq!(used(write.on(), "", now_ms).await.unwrap().total_day, Use::default(), "nobody's");
+        write.commit().await.unwrap();
+        assert_eq!(of_steps(db.reader(), now_ms).await.unwrap(), 9);
+        assert_eq!(of_steps(db.reader(), now_ms + 24 * HOUR).await.unwrap(), 0);
+        let mut write = db.begin().await.unwrap();
+        for slot in ["t", "u"] {
+            assert_eq!(charge(&mut write, &nothing, &step, slot, u64::MAX, now_ms).await.unwrap(), None);
+            raise(&mut write, slot, u64::MAX).await.unwrap();
+        }
+        write.commit().await.unwrap();
+        assert_eq!(
+            of_steps(db.reader(), now_ms).await.unwrap(),
+            2_000_000_000_009,
+            "no one of them fills it"
+        );
         db.close().await;
     }
 }

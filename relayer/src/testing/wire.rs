@@ -46,10 +46,16 @@ struct Ways {
     fate: Fate,
     forgetful: bool,
     blind: bool,
+    /// Of this transaction alone it knows nothing, and says of every other that it is final.
+    lost: Option<String>,
     /// It does not serve this method.
     lacks: Option<&'static str>,
     /// It never answers calls of this method that say this.
     silent: Option<(&'static str, String)>,
+    /// It answers nothing.
+    away: bool,
+    /// Another node than at first answers at its address.
+    other: Option<String>,
     /// It counts so many transactions of every account.
     nonces: Option<u64>,
     sent: Vec<String>,
@@ -79,6 +85,16 @@ impl Wire {
         look(&mut self.state.lock().unwrap())
     }
 
+    /// Whether every call is lost.
+    pub fn away(&self, away: bool) {
+        self.state(|ways| ways.away = away);
+    }
+
+    /// The node at this address answers from now on.
+    pub fn lead_to(&self, rpc_url: String) {
+        self.state(|ways| ways.other = Some(rpc_url));
+    }
+
     /// Whether transactions are lost.
     pub fn cut(&self, cut: bool) {
         self.fate(if cut { Fate::Lost } else { Fate::Arrive });
@@ -93,6 +109,11 @@ impl Wire {
     /// transaction on Solana.
     pub fn forget(&self, forgetful: bool) {
         self.state(|ways| ways.forgetful = forgetful);
+    }
+
+    /// The node knows nothing of this transaction on Solana, and says of every other that it is final.
+    pub fn lose(&self, signature: &str) {
+        self.state(|ways| ways.lost = Some(signature.to_owned()));
     }
 
     /// Whether the node knows no receipt, as one that lags.
@@ -169,13 +190,13 @@ impl Forward {
     }
 }
 
-async fn pass_on(State(forward): State<Forward>, body: Bytes) -> Response {
+async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     let call: Value = serde_json::from_slice(&body).unwrap();
     let (id, method) = (&call["id"], call["method"].as_str().unwrap());
     let answered =
         |result: Value| Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
     let mut fate = Fate::Arrive;
-    let (silent, lacks, blind, forgetful, nonces) = {
+    let (silent, lacks, blind, forgetful, nonces, away, lost) = {
         let mut ways = forward.state.lock().unwrap();
         *ways.asked.entry(method.to_owned()).or_default() += 1;
         if ["eth_sendRawTransaction", "sendTransaction"].contains(&method) {
@@ -186,8 +207,31 @@ async fn pass_on(State(forward): State<Forward>, body: Bytes) -> Response {
             *silent == method && call["params"].to_string().to_lowercase().contains(saying)
         });
         ways.unanswered += usize::from(silent);
-        (silent, ways.lacks == Some(method), ways.blind, ways.forgetful, ways.nonces)
+        if let Some(other) = &ways.other {
+            forward.to.clone_from(other);
+        }
+        (
+            silent,
+            ways.lacks == Some(method),
+            ways.blind,
+            ways.forgetful,
+            ways.nonces,
+            ways.away,
+            ways.lost.clone(),
+        )
     };
+    if away {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
+    if let (Some(lost), "getSignatureStatuses") = (&lost, method) {
+        let known =
+            json!({ "slot": 1, "confirmations": null, "err": null, "confirmationStatus": "finalized" });
+        let status =
+            |signature: &Value| if signature.as_str() == Some(lost) { Value::Null } else { known.clone() };
+        let mut answer = forward.ask(&call).await;
+        answer["result"]["value"] = call["params"][0].as_array().unwrap().iter().map(status).collect();
+        return Json(answer).into_response();
+    }
     if silent {
         return std::future::pending().await;
     }

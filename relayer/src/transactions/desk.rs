@@ -12,7 +12,7 @@ use service::{
     db::{Db, Write},
 };
 
-use super::{model::Step, resolve::Resolution, store};
+use super::{model::Step, resolve::Resolution, store, turns::Turns};
 use crate::{
     alarm::Alarms,
     error::Error,
@@ -34,23 +34,17 @@ pub struct Desk<'a> {
     pub lease: &'a Lease,
     /// Where to say what is wrong.
     pub alarms: &'a Alarms,
+    /// Whose turn it is of those that somebody asked for.
+    pub turns: Turns,
     clock: &'a dyn Clock,
     poll_ms: i64,
     resend_after_ms: i64,
     due_ms: HashMap<i64, i64>,
     sent_ms: HashMap<TransactionId, i64>,
     final_block: Option<(u64, String)>,
-    turns: HashMap<Queue, i64>,
+    in_doubt: bool,
+    without_room: i64,
     objections: HashMap<i64, u32>,
-}
-
-/// Intents of which a round looks at some alone, in turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Queue {
-    /// What somebody asked for.
-    Asked,
-    /// Steps of cases for which no signer has room.
-    WithoutRoom,
 }
 
 impl<'a> Desk<'a> {
@@ -75,7 +69,9 @@ impl<'a> Desk<'a> {
             due_ms,
             sent_ms,
             final_block: None,
-            turns: HashMap::new(),
+            in_doubt: false,
+            without_room: 0,
+            turns: Turns::default(),
             objections: HashMap::new(),
         }
     }
@@ -91,22 +87,18 @@ impl<'a> Desk<'a> {
     }
 
     /// Forgets the intents that are not open any more.
-    pub fn keep_only(&mut self, open: &[i64]) {
-        let open: HashSet<i64> = open.iter().copied().collect();
+    pub fn keep_only(&mut self, open: impl Iterator<Item = i64>) {
+        let open: HashSet<i64> = open.collect();
         self.due_ms.retain(|id, _| open.contains(id));
         self.objections.retain(|id, _| open.contains(id));
     }
 
-    /// Turns the ids of a queue (ascending) so that the one after the last that had its turn is the first.
-    pub fn in_turn(&self, queue: Queue, ids: &mut [i64]) {
-        let last = self.turns.get(&queue).copied().unwrap_or_default();
-        let after = ids.partition_point(|id| *id <= last);
+    /// Takes of the steps of cases for which no signer has room (ascending) the next few, in turn.
+    pub fn in_turn(&mut self, ids: &mut Vec<i64>, few: usize) {
+        let after = ids.partition_point(|id| *id <= self.without_room);
         ids.rotate_left(after);
-    }
-
-    /// Notes that an intent of a queue has its turn now.
-    pub fn took_turn(&mut self, queue: Queue, id: i64) {
-        self.turns.insert(queue, id);
+        ids.truncate(few);
+        self.without_room = ids.last().copied().unwrap_or(self.without_room);
     }
 
     /// Notes whether a node objected to an intent; how often in a row it has.
@@ -153,6 +145,12 @@ impl<'a> Desk<'a> {
         self.final_block = Some((number, hash));
     }
 
+    /// Whether the chain seems to have taken back what was final: until that is known nothing is over. Else what is over as of
+    /// the chain that may be the right one would hide what was over as of the one before.
+    pub const fn doubts(&mut self, in_doubt: bool) {
+        self.in_doubt = in_doubt;
+    }
+
     /// Begins a transaction in which this process provably holds the lease.
     ///
     /// # Errors
@@ -169,6 +167,19 @@ impl<'a> Desk<'a> {
         self.apply(None, kept, Resolution::Wait { reason, refused_at_block: None }).await
     }
 
+    /// Leaves an intent where it is that cannot be tried at the moment. By which block it was refused before is remembered
+    /// until it is tried again.
+    ///
+    /// # Errors
+    /// As [`Desk::begin`].
+    pub async fn held_up(&mut self, kept: &Kept, reason: String) -> Result<(), Error> {
+        if kept.refused_at_block.is_none() {
+            return self.stay(kept, reason).await;
+        }
+        self.later(kept);
+        Ok(())
+    }
+
     /// Writes what was decided, in the transaction in which the attempts were settled, where there was any.
     ///
     /// # Errors
@@ -180,6 +191,9 @@ impl<'a> Desk<'a> {
         resolution: Resolution,
     ) -> Result<(), Error> {
         let key = &kept.intent.key;
+        if self.in_doubt && matches!(resolution, Resolution::Finish { .. } | Resolution::Fail { .. }) {
+            return Ok(());
+        }
         match resolution {
             Resolution::Wait { reason, refused_at_block } => {
                 self.later(kept);

@@ -10,7 +10,12 @@ use serde::Serialize;
 use sqlx::AnyPool;
 
 use super::{desk::Desk, evm, solana};
-use crate::{config::Config, error::Error, intents::Kept};
+use crate::{
+    config::Config,
+    error::Error,
+    intents::Kept,
+    quota::{self, Over, Quotas},
+};
 
 /// Why the node gave no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +155,25 @@ impl Manager {
         }
     }
 
-    /// Does what is next about intents, as of the last look; answers what came of each where that concerns it alone.
+    /// How much is done in whose name.
+    pub const fn quotas(&self) -> &Quotas {
+        match self {
+            Self::Evm(manager) => manager.quotas(),
+            Self::Solana(manager) => manager.quotas(),
+        }
+    }
+
+    /// The quota that any transaction of an intent's account would exceed now, by what needs no node.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn over_quota(&self, desk: &Desk<'_>, kept: &Kept) -> Result<Option<Over>, Error> {
+        let mut reader = desk.db.reader().acquire().await?;
+        quota::over(&mut reader, self.quotas(), kept, 1, desk.now_ms()).await
+    }
+
+    /// Does what is next about intents, as of the last look; answers what came of each where that concerns it alone. `why` says
+    /// what keeps those that wait from being signed for, where something does: then only what became of them is looked at.
     ///
     /// # Errors
     /// The node does not answer at all; the lease is lost; the database's own.
@@ -158,13 +181,14 @@ impl Manager {
         &mut self,
         desk: &mut Desk<'_>,
         all: &[Kept],
+        why: Option<&str>,
     ) -> Result<Vec<Result<(), Error>>, Error> {
         match self {
-            Self::Evm(manager) => manager.pursue(desk, all).await,
+            Self::Evm(manager) => manager.pursue(desk, all, why).await,
             Self::Solana(manager) => {
                 let mut results = Vec::with_capacity(all.len());
                 for kept in all {
-                    match manager.pursue(desk, kept).await {
+                    match manager.pursue(desk, kept, why).await {
                         Err(error) if !error.concerns_one() => return Err(error),
                         result => results.push(result),
                     }

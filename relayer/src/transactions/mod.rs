@@ -22,6 +22,7 @@ mod solana;
 mod store;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod worker;
 
 pub use api::routes;

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -13,15 +13,17 @@ use std::{
 use alloy::{
     rpc::{
         client::RpcClient,
-        json_rpc::{RequestPacket, ResponsePacket, ResponsePayload},
+        json_rpc::{Id, Request, RequestPacket, ResponsePacket, ResponsePayload, RpcError},
     },
     transports::{TransportError, TransportErrorKind, TransportFut},
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
+use protocol::chain::ChainId;
 use service::{failpoint, rpc::Http};
 use tokio::{sync::Semaphore, time::Instant};
 use tower::Service as _;
 
+use super::ChainError;
 use crate::{config::Config, error::Error};
 
 /// The longest one node may take to answer.
@@ -42,10 +44,79 @@ const BROADCASTS: [&str; 2] = ["eth_sendRawTransaction", "sendTransaction"];
 /// JSON-RPC's code for a revert, by the execution API.
 const REVERTED: i64 = 3;
 
+/// How a node names the chain that it serves, and which it must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// By the configuration.
+    pub chain: ChainId,
+    /// The JSON-RPC method, which takes nothing and answers text.
+    pub method: &'static str,
+    /// Reads that; none where it names no chain.
+    pub read: fn(&str) -> Option<ChainId>,
+}
+
+/// One node.
+#[derive(Clone, Debug)]
+struct Node {
+    http: Http,
+    identity: Option<Identity>,
+    /// Whether it served the right chain since it last failed.
+    right: Arc<AtomicBool>,
+}
+
+impl Node {
+    /// Asks a node that serves the right chain. After a failure that is looked at again: another process may answer at its
+    /// address then.
+    async fn call(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        let answer = async {
+            if !self.right.load(Ordering::Relaxed) {
+                self.check().await?;
+                self.right.store(true, Ordering::Relaxed);
+            }
+            self.http.clone().call(packet).await
+        };
+        let answer = answer.await;
+        if answer.is_err() {
+            self.right.store(false, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn check(&self) -> Result<(), TransportError> {
+        let Some(Identity { chain, method, read }) = self.identity else { return Ok(()) };
+        let request = Request::new(method, Id::Number(0), Vec::<()>::new());
+        let request = request.serialize().map_err(RpcError::ser_err)?;
+        let ResponsePacket::Single(answer) = self.http.clone().call(request.into()).await? else {
+            return Err(TransportErrorKind::custom_str(&format!("{method}: many answers to one question")));
+        };
+        let served = match answer.payload {
+            ResponsePayload::Success(text) => {
+                serde_json::from_str::<String>(text.get()).ok().and_then(|text| read(&text))
+            }
+            ResponsePayload::Failure(error) => {
+                return Err(TransportErrorKind::custom_str(&format!("{method}: {error}")));
+            }
+        };
+        match served {
+            Some(served) if served == chain => Ok(()),
+            Some(served) => {
+                let other = ChainError::OtherChain { wanted: chain, found: served.to_string() };
+                tracing::error!(node = self.host(), %other, "a node of another chain");
+                Err(TransportErrorKind::custom_str(&other.to_string()))
+            }
+            None => Err(TransportErrorKind::custom_str(&format!("{method}: the answer names no chain"))),
+        }
+    }
+
+    fn host(&self) -> String {
+        self.http.host()
+    }
+}
+
 /// The nodes, and whose turn it is.
 #[derive(Clone, Debug)]
 struct Nodes {
-    nodes: Arc<[Http]>,
+    nodes: Arc<[Node]>,
     turn: Arc<AtomicUsize>,
     /// Which are asked nothing.
     mute: Rests,
@@ -77,14 +148,17 @@ impl Rests {
     }
 }
 
-/// A client for the nodes of the configuration; nothing is sent yet. No error of it repeats more of an address than the host.
+/// A client for the nodes of the configuration; nothing is sent yet. Each is asked nothing and handed nothing before it has named
+/// its chain, where that has a name. No error of it repeats more of an address than the host.
 ///
 /// # Errors
 /// A URL is not http or https.
-pub fn client(config: &Config) -> Result<RpcClient, Error> {
+pub fn client(config: &Config, identity: Option<Identity>) -> Result<RpcClient, Error> {
     let refuse = |reason| Error::Config { key: "rpc_urls", reason };
     let nodes = config.rpc_urls.iter().map(|url| Http::new(url, CALL_TIME, config.answer_bytes_max));
     let nodes: Vec<Http> = nodes.collect::<Result<_, _>>().map_err(refuse)?;
+    let nodes: Vec<Node> =
+        nodes.into_iter().map(|http| Node { http, identity, right: Arc::default() }).collect();
     if nodes.is_empty() {
         return Err(refuse("there must be at least one".to_owned()));
     }
@@ -105,7 +179,7 @@ impl Nodes {
         let first = self.turn.load(Ordering::Relaxed);
         let mut unknown = None;
         let mut objection = None;
-        let mut failure = None;
+        let mut failures = Vec::new();
         let everybody_rests = (0..count).all(|at| self.mute.has(at));
         for offset in 0..count {
             let turn = first.wrapping_add(offset);
@@ -145,14 +219,13 @@ impl Nodes {
                         Ordering::Relaxed,
                         Ordering::Relaxed,
                     );
-                    failure = failure.or(Some(named(node, &error)));
+                    failures.push(format!("{}: {error}", node.host()));
                 }
             }
         }
-        match (unknown.or(objection), failure) {
-            (Some(answer), _) => Ok(answer),
-            (None, Some(error)) => Err(error),
-            (None, None) => Err(TransportErrorKind::custom_str("there is no node")),
+        match unknown.or(objection) {
+            Some(answer) => Ok(answer),
+            None => Err(TransportErrorKind::custom_str(&failures.join("; "))),
         }
     }
 
@@ -263,7 +336,7 @@ fn knows_none(answer: &ResponsePacket) -> bool {
     found.is_null() || statuses.is_some_and(|statuses| statuses.iter().any(serde_json::Value::is_null))
 }
 
-fn named(node: &Http, error: &TransportError) -> TransportError {
+fn named(node: &Node, error: &TransportError) -> TransportError {
     TransportErrorKind::custom_str(&format!("{}: {error}", node.host()))
 }
 

@@ -62,19 +62,64 @@ impl FromStr for Outcome {
     }
 }
 
-/// The intents that are not over: their ids, and whether somebody asked for them. Steps of cases first, each kind in the
-/// order of arrival.
+/// The intents that are not over, by their ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Those with a transaction that may still have an effect, and whether somebody asked for them, in the order of arrival.
+    /// What may be signed at one time bounds them, and nothing else may: each must be watched.
+    pub under_way: Vec<(i64, bool)>,
+    /// Steps of cases that wait, in the order of arrival.
+    pub steps: Vec<i64>,
+    /// What somebody asked for and waits, with its account: of each account the oldest.
+    pub asked: Vec<(String, i64)>,
+    /// Whether more wait than are here.
+    pub more: bool,
+}
+
+impl Open {
+    /// All of them.
+    pub fn ids(&self) -> impl Iterator<Item = i64> {
+        let under_way = self.under_way.iter().map(|(id, _)| *id);
+        under_way.chain(self.steps.iter().copied()).chain(self.asked.iter().map(|(_, id)| *id))
+    }
+}
+
+/// The intents that are not over; of steps of cases that wait, and of what somebody asked for and waits, at most `limit` each.
 ///
 /// # Errors
 /// The database's own.
-pub async fn open_ids(reader: &AnyPool) -> Result<Vec<(i64, bool)>, Error> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT id, CAST(CASE WHEN asked_by IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM intent WHERE state IN ('waiting', 'attempted', 'mined', 'quarantined')
-         ORDER BY CASE WHEN asked_by IS NULL THEN 0 ELSE 1 END, id LIMIT 10000",
-    )
+pub async fn open(reader: &AnyPool, limit: usize) -> Result<Open, Error> {
+    const UNDER_WAY: &str = "SELECT id FROM intent WHERE state IN ('attempted', 'mined')
+         UNION SELECT intent FROM attempt WHERE outcome = 'open' AND intent IS NOT NULL
+         UNION SELECT intent FROM solana_attempt WHERE outcome = 'open'";
+    let rows: Vec<(i64, i64)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "SELECT id, CAST(CASE WHEN asked_by IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM intent WHERE id IN ({UNDER_WAY}) ORDER BY id"
+    )))
     .fetch_all(reader)
     .await?;
-    Ok(rows.into_iter().map(|(id, asked)| (id, asked == 1)).collect())
+    let under_way = rows.into_iter().map(|(id, asked)| (id, asked == 1)).collect();
+    // One more than is wanted tells that there are more.
+    let one_more = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let mut steps: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "SELECT id FROM intent WHERE state IN ('waiting', 'quarantined') AND asked_by IS NULL AND id NOT IN ({UNDER_WAY})
+         ORDER BY id LIMIT $1"
+    )))
+    .bind(one_more)
+    .fetch_all(reader)
+    .await?;
+    let mut asked: Vec<(String, i64)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "SELECT asked_by, id FROM (
+             SELECT asked_by, id, ROW_NUMBER() OVER (PARTITION BY asked_by ORDER BY id) AS place FROM intent
+             WHERE state IN ('waiting', 'quarantined') AND asked_by IS NOT NULL AND id NOT IN ({UNDER_WAY})
+         ) AS waiting ORDER BY place, id LIMIT $1"
+    )))
+    .bind(one_more)
+    .fetch_all(reader)
+    .await?;
+    let more = steps.len() > limit || asked.len() > limit;
+    steps.truncate(limit);
+    asked.truncate(limit);
+    Ok(Open { under_way, steps, asked, more })
 }
 
 /// How things stand.

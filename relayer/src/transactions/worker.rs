@@ -9,21 +9,27 @@ use service::{clock::Clock, db::Db};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    desk::{Desk, Queue},
+    desk::Desk,
     manager::{ChainError, Manager, Seen},
     resolve::Resolution,
-    store,
+    store::{self, Open},
 };
-use crate::{alarm::Alarms, error::Error, intents, lease::Lease};
+use crate::{alarm::Alarms, error::Error, intents, lease::Lease, quota::Over};
 
 /// The task's name in alarms and metrics.
 const TASK: &str = "transactions";
 /// The alarm of intents that a person has to look at.
 const QUARANTINED: &str = "quarantined intents";
+/// The alarm of more intents that wait than a round takes note of.
+const WAITING: &str = "waiting intents";
 /// How many intents are worked on at one time.
 const AT_ONCE: usize = 16;
-/// How many intents a round looks at for which there is no room.
-const WITHOUT_ROOM: usize = 4;
+/// How many intents of each kind a round looks at that cannot be signed for: for want of room, or of quota.
+const HELD_UP: usize = 4;
+/// The most intents that wait of which a round takes note, of steps of cases and of what somebody asked for each.
+pub(super) const WAITING_MAX: usize = 10_000;
+/// Why a time-out waits that another account asked for as well.
+const SAME: &str = "the same time-out is on its way, asked for by another account";
 /// After how many objections of the node in a row a round is given up.
 const OBJECTIONS_MAX: u32 = 3;
 /// After how many objections in a row to what somebody asked for that has failed.
@@ -93,20 +99,31 @@ impl Worker {
     pub async fn round(&self, manager: &mut Manager, desk: &mut Desk<'_>) -> Result<(), Error> {
         let seen = manager.look(desk).await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        let open = store::open_ids(self.db.reader()).await?;
-        desk.keep_only(&open.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-        let (under_way, waiting): (Vec<_>, Vec<_>) = open.into_iter().partition(|(id, _)| manager.holds(*id));
-        let (asked, steps): (Vec<_>, Vec<_>) =
-            waiting.into_iter().filter(|(id, _)| !desk.rests(*id)).partition(|(_, asked)| *asked);
-        let ids = |of: Vec<(i64, bool)>| of.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        let mut open = store::open(self.db.reader(), WAITING_MAX).await?;
+        desk.keep_only(open.ids());
+        self.say_waiting(&open);
+        open.steps.retain(|id| !desk.rests(*id));
+        open.asked.retain(|(_, id)| !desk.rests(*id));
         let mut objections = Objections::default();
-        for some in ids(under_way).chunks(AT_ONCE) {
+        let under_way: Vec<i64> = open.under_way.iter().map(|(id, _)| *id).collect();
+        for some in under_way.chunks(AT_ONCE) {
             self.work_on(manager, desk, some, &mut objections).await?;
         }
-        self.steps(manager, desk, ids(steps), &mut objections).await?;
-        self.asked(manager, desk, ids(asked)).await?;
+        self.steps(manager, desk, open.steps, &mut objections).await?;
+        self.asked(manager, desk, open.asked).await?;
         self.say_quarantined().await?;
         objections.first.map_or(Ok(()), Err)
+    }
+
+    /// More than are taken note of is nothing that goes on by itself: somebody floods, or nothing is done.
+    fn say_waiting(&self, open: &Open) {
+        if open.more {
+            let words =
+                format!("more than {WAITING_MAX} intents wait: the oldest of each account are looked at");
+            self.alarms.raise(WAITING, words, self.clock.now_ms());
+        } else {
+            self.alarms.clear(WAITING);
+        }
     }
 
     /// Works on some intents; what a node or a signer says against one is noted with it.
@@ -118,7 +135,7 @@ impl Worker {
         objections: &mut Objections,
     ) -> Result<(), Error> {
         let all = intents::get_all(self.db.reader(), ids).await?;
-        let results = manager.pursue(desk, &all).await?;
+        let results = manager.pursue(desk, &all, None).await?;
         for (kept, result) in all.iter().zip(results) {
             match result {
                 Ok(()) => objections.in_a_row = 0,
@@ -148,40 +165,48 @@ impl Worker {
             let some: Vec<i64> = ids.drain(..room).collect();
             self.work_on(manager, desk, &some, objections).await?;
         }
-        desk.in_turn(Queue::WithoutRoom, &mut ids);
-        ids.truncate(WITHOUT_ROOM);
-        if let Some(last) = ids.last() {
-            desk.took_turn(Queue::WithoutRoom, *last);
-            self.work_on(manager, desk, &ids, objections).await?;
-        }
-        Ok(())
+        desk.in_turn(&mut ids, HELD_UP);
+        if ids.is_empty() { Ok(()) } else { self.work_on(manager, desk, &ids, objections).await }
     }
 
-    /// Looks at what somebody asked for and nothing is signed for yet, in turn, for as long as the time between rounds. What a
-    /// node says against it holds up nothing else.
+    /// Looks at what somebody asked for and nothing is signed for yet, the accounts in turn, for as long as the time between
+    /// rounds. An account that is over a quota is out of line for this round. What a node says against one holds up nothing else.
     async fn asked(
         &self,
         manager: &mut Manager,
         desk: &mut Desk<'_>,
-        mut ids: Vec<i64>,
+        waiting: Vec<(String, i64)>,
     ) -> Result<(), Error> {
         let begun = tokio::time::Instant::now();
-        desk.in_turn(Queue::Asked, &mut ids);
-        let mut without_room = 0_usize;
-        for id in ids {
+        let mut line = desk.turns.line(waiting);
+        let mut held_up = 0_usize;
+        while let Some((account, id)) = line.next() {
             if begun.elapsed() >= self.poll_interval {
                 break;
             }
-            if manager.room(desk, true) == 0 {
-                without_room = without_room.saturating_add(1);
-            }
-            if without_room > WITHOUT_ROOM {
+            let all = intents::get_all(self.db.reader(), &[id]).await?;
+            let Some(kept) = all.first() else { continue };
+            let over = manager.over_quota(desk, kept).await?;
+            let no_room = manager.room(desk, true) == 0;
+            held_up = held_up.saturating_add(usize::from(over.is_some() || no_room));
+            // What is in everybody's way is in the way of the next one too.
+            if held_up > HELD_UP && (no_room || over.as_ref().is_some_and(Over::concerns_all)) {
                 break;
             }
-            desk.took_turn(Queue::Asked, id);
-            let all = intents::get_all(self.db.reader(), &[id]).await?;
-            let results = manager.pursue(desk, &all).await?;
-            let (Some(kept), Some(result)) = (all.first(), results.into_iter().next()) else { continue };
+            desk.turns.took(&account, id);
+            let why = match &over {
+                Some(over) => Some(over.to_string()),
+                None => intents::same_under_way(self.db.reader(), kept).await?.then(|| SAME.to_owned()),
+            };
+            if over.is_some() {
+                line.leave(&account);
+                if held_up > HELD_UP {
+                    desk.held_up(kept, why.unwrap_or_default()).await?;
+                    continue;
+                }
+            }
+            let results = manager.pursue(desk, &all, why.as_deref()).await?;
+            let Some(result) = results.into_iter().next() else { continue };
             match result {
                 Ok(()) => {
                     desk.objected(id, false);

@@ -4,7 +4,7 @@ use alloy::{
     consensus::BlockHeader as _,
     eips::{BlockId, BlockNumberOrTag},
     network::{BlockResponse as _, Ethereum, TransactionBuilder as _},
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, B256, Bytes, U64, U256},
     providers::{Provider as _, RootProvider, utils::eip1559_default_estimator},
     rpc::{client::RpcClient, types::TransactionRequest},
     transports::{RpcError, TransportError},
@@ -15,7 +15,10 @@ use super::fees::Market;
 use crate::{
     config::Config,
     error::Error,
-    transactions::{ChainError, nodes},
+    transactions::{
+        ChainError,
+        nodes::{self, Identity},
+    },
 };
 
 /// From how many blocks the usual price is taken, and which part of their transactions (in percent) paid less.
@@ -84,7 +87,8 @@ impl Chain {
                 reason: format!("{} is not an EVM chain", config.chain),
             });
         };
-        Ok(Self::over(nodes::client(config)?, id, config.finality_depth))
+        let identity = Identity { chain: config.chain, method: "eth_chainId", read: named };
+        Ok(Self::over(nodes::client(config, Some(identity))?, id, config.finality_depth))
     }
 
     /// The chain of this id over any client. `finality_depth` as in the configuration.
@@ -99,19 +103,6 @@ impl Chain {
     /// The chain id to sign for.
     pub const fn id(&self) -> u64 {
         self.id
-    }
-
-    /// Whether the node serves the chain of the configuration.
-    ///
-    /// # Errors
-    /// It does not, or does not answer.
-    pub async fn check(&self) -> Result<(), ChainError> {
-        let found = self.provider.get_chain_id().await.map_err(self.failed("eth_chainId"))?;
-        if found == self.id {
-            Ok(())
-        } else {
-            Err(ChainError::OtherChain { wanted: ChainId::Eip155(self.id), found: format!("eip155:{found}") })
-        }
     }
 
     /// The newest block that is final, and the newest. The final one is read first, so that a receipt that is missing
@@ -292,6 +283,11 @@ impl Chain {
             },
         }
     }
+}
+
+/// The chain of this id, in hexadecimal.
+fn named(id: &str) -> Option<ChainId> {
+    id.parse::<U64>().ok().map(|id| ChainId::Eip155(id.to()))
 }
 
 fn request(from: Address, to: Address, data: Bytes) -> TransactionRequest {

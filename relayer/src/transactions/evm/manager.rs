@@ -26,6 +26,7 @@ use crate::{
         doubt::Doubts,
         manager::{Seen, SeenSigner},
         store as intent_store,
+        worker::WAITING_MAX,
     },
 };
 
@@ -93,7 +94,6 @@ pub struct Manager {
     pub(super) unexplained: Doubts<i64, B256>,
     /// The final block up to which what is over was checked.
     pub(super) checked_at: Option<Block>,
-    checked: bool,
     sight: Option<Sight>,
     /// What the chain asks, once a round asked for it: none where no node tells it.
     pub(super) market: Option<Option<Market>>,
@@ -143,7 +143,6 @@ impl Manager {
             unexplained: Doubts::default(),
             doubted: BTreeSet::new(),
             checked_at: None,
-            checked: false,
             sight: None,
             market: None,
             dear: AllDear::new(),
@@ -156,6 +155,11 @@ impl Manager {
         }
     }
 
+    /// How much is done in whose name.
+    pub const fn quotas(&self) -> &Quotas {
+        &self.rules.quotas
+    }
+
     /// Who pays.
     pub fn signers(&self) -> Vec<chain::Address> {
         self.signers.iter().map(|signer| signer.address().into()).collect()
@@ -166,26 +170,23 @@ impl Manager {
     /// # Errors
     /// The node does not answer, or serves another chain; the database's own.
     pub async fn look(&mut self, desk: &mut Desk<'_>) -> Result<Seen, Error> {
-        if !self.checked {
-            self.chain.check().await?;
-            self.checked = true;
-        }
         let (mut sight, mut attempts) = self.see(desk).await?;
         let reserved = self.doubt(desk, &mut sight).await?;
         desk.settles_at(sight.finalized.number, sight.finalized.hash.to_string());
         if self.reopen(desk, &sight).await? {
             attempts = store::open_attempts(desk.db.reader()).await?;
         }
-        let open = intent_store::open_ids(desk.db.reader()).await?;
-        let asked: BTreeSet<i64> = open.iter().filter(|(_, asked)| *asked).map(|(id, _)| *id).collect();
+        let open = intent_store::open(desk.db.reader(), WAITING_MAX).await?;
+        let asked: BTreeSet<i64> =
+            open.under_way.iter().filter(|(_, asked)| *asked).map(|(id, _)| *id).collect();
         self.flights = reserved
             .into_iter()
             .map(|(address, reserved)| (address, Flight::new(reserved, sight.nonce_latest(address))))
             .collect();
         self.sort(desk, attempts, &asked);
-        let all: BTreeSet<i64> = open.iter().map(|(id, _)| *id).collect();
-        let waiting: BTreeSet<bool> =
-            open.iter().filter(|(id, _)| !self.holds(*id)).map(|(_, asked)| *asked).collect();
+        let all: BTreeSet<i64> = open.ids().collect();
+        let waiting = [(false, open.steps.is_empty()), (true, open.asked.is_empty())];
+        let waiting = waiting.into_iter().filter(|(_, none)| !none).map(|(asked, _)| asked).collect();
         self.forget_dear(&sight, &all, &waiting);
         self.market = None;
         self.fill_gaps(desk, &sight).await?;

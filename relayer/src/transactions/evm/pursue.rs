@@ -17,7 +17,7 @@ use super::{
     manager::{AT_ONCE, Manager, Sight},
     sign::{Draft, Signer, sign},
     store::{self, Attempt, Kind},
-    wait::Waiting,
+    wait::{HeldUp, Waiting},
     watch::UnderWay,
 };
 use crate::{
@@ -43,7 +43,8 @@ enum Before {
 }
 
 impl Manager {
-    /// Does what is next about intents, as of the last look; answers what came of each where that concerns it alone.
+    /// Does what is next about intents, as of the last look; answers what came of each where that concerns it alone. `why` as of
+    /// the manager of any chain.
     ///
     /// # Errors
     /// The node does not answer at all; the lease is lost; the database's own.
@@ -51,15 +52,19 @@ impl Manager {
         &mut self,
         desk: &mut Desk<'_>,
         all: &[Kept],
+        why: Option<&str>,
     ) -> Result<Vec<Result<(), Error>>, Error> {
         let Some(sight) = self.sight() else { return Ok(all.iter().map(|_| Ok(())).collect()) };
         let mut held_up = [None, None];
         for asked in [false, true] {
             let any = |kept: &Kept| !self.holds(kept.id) && kept.intent.asked_by.is_some() == asked;
             if all.iter().any(any)
-                && let Some(why) = held_up.get_mut(usize::from(asked))
+                && let Some(held_up) = held_up.get_mut(usize::from(asked))
             {
-                *why = self.held_up(desk, asked).await;
+                *held_up = match why {
+                    Some(why) => Some(HeldUp::ByRule(why.to_owned())),
+                    None => self.held_up(desk, asked).await,
+                };
             }
         }
         let why = |kept: &Kept| held_up.get(usize::from(kept.intent.asked_by.is_some()))?.as_ref();

@@ -28,14 +28,16 @@ impl Manager {
     ///
     /// # Errors
     /// The node does not answer; the lease is lost; the database's own.
-    pub(super) async fn reopen(&mut self, desk: &Desk<'_>, sight: &Sight) -> Result<bool, Error> {
+    pub(super) async fn reopen(&mut self, desk: &mut Desk<'_>, sight: &Sight) -> Result<bool, Error> {
         let mut attempts = Vec::new();
         for signer in self.signers.clone() {
             let (address, nonce) = (signer.address(), sight.nonce_latest(signer.address()));
             attempts.extend(store::regressed(desk.db.reader(), address, nonce).await?);
         }
         let gone = self.gone(desk, sight).await?;
-        if attempts.is_empty() && gone.is_empty() {
+        let nothing = attempts.is_empty() && gone.is_empty();
+        desk.doubts(!nothing);
+        if nothing {
             self.regressions.forget(&());
             self.checked_at = Some(sight.finalized);
             return Ok(false);
@@ -82,7 +84,8 @@ impl Manager {
         Ok(write.commit().await?)
     }
 
-    /// The intents that were over as of blocks that are not in the chain any more, the latest first.
+    /// The intents that were over as of blocks that are not in the chain any more, the latest first. As nothing is over while
+    /// there is a doubt, all before one whose block is still there are of the same chain.
     async fn gone(&self, desk: &Desk<'_>, sight: &Sight) -> Result<Vec<i64>, Error> {
         if self.checked_at == Some(sight.finalized) {
             return Ok(Vec::new());

@@ -59,6 +59,8 @@ pub(super) enum HeldUp {
     TooDear(String),
     /// No node tells what it asks.
     Untold,
+    /// A quota, or that the same is on its way.
+    ByRule(String),
 }
 
 /// A transaction that is to be signed.
@@ -187,13 +189,12 @@ impl Manager {
             }
             (Resolution::Wait { .. }, None, Some(why)) if facts.effect_latest == Effect::Absent => {
                 let reason = match why {
-                    HeldUp::NoRoom(reason) | HeldUp::TooDear(reason) => reason.as_str(),
+                    HeldUp::NoRoom(reason) | HeldUp::TooDear(reason) | HeldUp::ByRule(reason) => {
+                        reason.as_str()
+                    }
                     HeldUp::Untold => UNTOLD,
                 };
-                // By which block it was refused before is remembered until it is tried again.
-                if kept.refused_at_block.is_none() {
-                    desk.stay(kept, reason.to_owned()).await?;
-                }
+                desk.held_up(kept, reason.to_owned()).await?;
                 match why {
                     // It is next as soon as there is room.
                     HeldUp::NoRoom(_) => desk.soon(kept),
@@ -205,7 +206,7 @@ impl Manager {
                         );
                         desk.later(kept);
                     }
-                    HeldUp::Untold => desk.later(kept),
+                    HeldUp::Untold | HeldUp::ByRule(_) => desk.later(kept),
                 }
                 Ok(None)
             }

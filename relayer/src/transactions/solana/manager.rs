@@ -102,6 +102,11 @@ impl Manager {
         })
     }
 
+    /// How much is done in whose name.
+    pub const fn quotas(&self) -> &Quotas {
+        &self.rules.quotas
+    }
+
     /// Who pays.
     pub fn signers(&self) -> Vec<Address> {
         self.signers.iter().map(|signer| solana::from_key(&solana::key_of(signer))).collect()
@@ -167,7 +172,7 @@ impl Manager {
         desk.keep_sent(|transaction| {
             self.attempts.values().flatten().any(|attempt| attempt.signature == *transaction)
         });
-        let idle = intent_store::open_ids(desk.db.reader()).await?.is_empty();
+        let idle = intent_store::open(desk.db.reader(), 1).await?.ids().next().is_none();
         self.poor.retain(|signer, had| !idle && balances.get(signer).is_none_or(|has| has <= had));
         self.say_poor(desk);
         let seen = signers.iter().map(|signer| {
@@ -185,15 +190,15 @@ impl Manager {
         self.attempts.contains_key(&intent)
     }
 
-    /// Does what is next about an intent.
+    /// Does what is next about an intent. `why` as of the manager of any chain.
     ///
     /// # Errors
     /// The node does not answer; the lease is lost; the database's own.
-    pub async fn pursue(&mut self, desk: &mut Desk<'_>, kept: &Kept) -> Result<(), Error> {
+    pub async fn pursue(&mut self, desk: &mut Desk<'_>, kept: &Kept, why: Option<&str>) -> Result<(), Error> {
         let Some(sight) = self.sight.clone() else { return Ok(()) };
         let attempts = self.attempts.remove(&kept.id).unwrap_or_default();
         if attempts.is_empty() {
-            self.wait(desk, &sight, kept).await
+            self.wait(desk, &sight, kept, why).await
         } else {
             self.watch(desk, &sight, kept, &attempts).await
         }

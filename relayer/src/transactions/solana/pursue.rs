@@ -52,6 +52,7 @@ impl Manager {
         desk: &mut Desk<'_>,
         sight: &Sight,
         kept: &Kept,
+        why: Option<&str>,
     ) -> Result<(), Error> {
         let before = store::attempts(desk.db.reader(), kept.id).await?;
         let sent = before.iter().any(|attempt| attempt.outcome == Outcome::Succeeded);
@@ -65,7 +66,11 @@ impl Manager {
             Effect::Absent | Effect::Unreadable(_) => None,
         };
         let tried = match &latest {
-            Ok(snapshot) if effect_latest == Effect::Absent && snapshot.time <= kept.intent.deadline => {
+            Ok(snapshot)
+                if effect_latest == Effect::Absent
+                    && snapshot.time <= kept.intent.deadline
+                    && why.is_none() =>
+            {
                 Some(self.try_out(sight, kept, snapshot).await?)
             }
             _ => None,
@@ -100,6 +105,12 @@ impl Manager {
             (Resolution::Sign, Some((signer, plan, units))) => {
                 self.first(desk, kept, &before, &signer, (&plan, units)).await
             }
+            (Resolution::Wait { reason, refused_at_block }, _) => match why {
+                Some(why) if facts.effect_latest == Effect::Absent => {
+                    desk.held_up(kept, why.to_owned()).await
+                }
+                _ => desk.apply(None, kept, Resolution::Wait { reason, refused_at_block }).await,
+            },
             (resolution, _) => desk.apply(None, kept, resolution).await,
         }
     }

@@ -47,24 +47,29 @@ impl Manager {
             return Ok(());
         }
         self.audit.looked_ms = Some(now_ms);
-        let over = store::over_since(desk.db.reader(), now_ms.saturating_sub(AUDITED_MS)).await?;
-        if over.is_empty() {
-            return Ok(());
-        }
-        let signatures: Vec<String> = over.iter().map(|attempt| attempt.signature.to_string()).collect();
-        let (slot, statuses) = self.node.statuses(&signatures).await?;
-        // A node that is behind knows nothing of them.
-        if slot < finality.slot {
-            return Ok(());
-        }
+        let since_ms = now_ms.saturating_sub(AUDITED_MS);
         let mut gone = HashMap::new();
-        for (attempt, _) in over.iter().zip(statuses).filter(|(_, status)| status.is_none()) {
-            let looks = self.audit.gone.get(&attempt.signature).copied().unwrap_or(0).saturating_add(1);
-            if looks >= LOOKS {
-                self.open(desk, attempt).await?;
-            } else {
-                gone.insert(attempt.signature, looks);
+        let mut page = store::over_since(desk.db.reader(), since_ms, None).await?;
+        while let Some(last) = page.last().cloned() {
+            let signatures: Vec<String> = page.iter().map(|attempt| attempt.signature.to_string()).collect();
+            let (slot, statuses) = self.node.statuses(&signatures).await?;
+            // A node that is behind knows nothing of them.
+            if slot < finality.slot {
+                return Ok(());
             }
+            for (attempt, _) in page.iter().zip(statuses).filter(|(_, status)| status.is_none()) {
+                let looks = self.audit.gone.get(&attempt.signature).copied().unwrap_or(0).saturating_add(1);
+                if looks >= LOOKS {
+                    self.open(desk, attempt).await?;
+                } else {
+                    gone.insert(attempt.signature, looks);
+                }
+            }
+            page = if page.len() < store::PAGE {
+                Vec::new()
+            } else {
+                store::over_since(desk.db.reader(), since_ms, Some(&last)).await?
+            };
         }
         self.audit.gone = gone;
         Ok(())

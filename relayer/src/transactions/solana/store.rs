@@ -97,16 +97,30 @@ pub async fn attempts(reader: &AnyPool, intent: i64) -> Result<Vec<Attempt>, Err
     rows.into_iter().map(read).collect()
 }
 
-/// The transactions signed since a time (Unix milliseconds) that a final block holds, the latest first; at most 256.
+/// The most transactions of one page.
+pub const PAGE: usize = 256;
+
+/// The transactions signed since a time (Unix milliseconds) that a final block holds, the latest first: the first page, or the
+/// one after a transaction; at most [`PAGE`].
 ///
 /// # Errors
 /// As [`open_attempts`].
-pub async fn over_since(reader: &AnyPool, since_ms: i64) -> Result<Vec<Attempt>, Error> {
+pub async fn over_since(
+    reader: &AnyPool,
+    since_ms: i64,
+    after: Option<&Attempt>,
+) -> Result<Vec<Attempt>, Error> {
+    let (signed_ms, signature) =
+        after.map_or((i64::MAX, String::new()), |last| (last.signed_ms, last.signature.to_string()));
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM solana_attempt WHERE outcome IN ('succeeded', 'reverted') AND signed_ms >= $1
-         ORDER BY signed_ms DESC LIMIT 256"
+             AND (signed_ms < $2 OR (signed_ms = $2 AND signature > $3))
+         ORDER BY signed_ms DESC, signature LIMIT $4"
     )))
     .bind(since_ms)
+    .bind(signed_ms)
+    .bind(signature)
+    .bind(i64::try_from(PAGE).unwrap_or(i64::MAX))
     .fetch_all(reader)
     .await?;
     rows.into_iter().map(read).collect()

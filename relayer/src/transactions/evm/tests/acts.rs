@@ -210,6 +210,34 @@ async fn a_lapse_and_a_reclaim_are_sent_once_when_their_time_has_come() {
 }
 
 #[tokio::test]
+async fn a_lapse_that_both_parties_want_is_one_transaction() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let disputed_at = world.chain.now().await;
+        let relayer = world.start(world.config(&db)).await;
+        let mut other = time_out(&world, 2, "lapse/ann", TimeOut::Lapse);
+        other.asked_by = Some("ann".to_owned());
+        world.automine(false).await;
+        world.peers.want([time_out(&world, 1, "lapse/sam", TimeOut::Lapse), other]);
+        world.until_second(disputed_at + u64::from(world.terms.ruling) + 2).await;
+        until("the other waits", || async {
+            let (sam, ann) = (show(&relayer, "lapse/sam").await?, show(&relayer, "lapse/ann").await?);
+            let same =
+                |one: &Value| one["reason"].as_str().unwrap().contains("the same time-out is on its way");
+            (same(&sam) || same(&ann)).then_some(())
+        })
+        .await;
+        world.automine(true).await;
+        for key in ["lapse/sam", "lapse/ann"] {
+            world.comes_to(&relayer, key, "done").await;
+        }
+        assert_eq!(world.nonce().await, 1, "{:?}", db.engine);
+        assert_eq!(held(&world).await, U256::ZERO);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_over_a_quota_waits_by_name_and_holds_no_ruling_up() {
     for db in on_both().await {
         let world = World::new().await;

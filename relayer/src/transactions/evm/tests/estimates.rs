@@ -14,10 +14,11 @@ use service::db::testing::sqlite;
 
 use super::{
     super::case::payee_gas,
-    world::{World, attempts, outlook},
+    world::{World, attempts, outlook, show},
 };
 use crate::{
     config::Config,
+    quota::Quotas,
     testing::{KEY, Running, intent, until},
 };
 
@@ -130,5 +131,24 @@ async fn four_estimates_are_made_at_one_time_and_the_next_is_told_to_come_again(
         (ask().await.ok()?.status() == 200).then_some(())
     })
     .await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn what_steps_of_cases_cost_together_is_said_and_stops_none() {
+    let db = sqlite();
+    let world = World::new().await;
+    let quotas = Quotas { steps_day_cost: 1, ..Quotas::default() };
+    let relayer = world.start(Config { quotas, ..world.config(&db) }).await;
+    world.want_open();
+    world.comes_to(&relayer, "open", "done").await;
+    relayer.not_ready("quotas.steps_day_cost").await;
+    let (_, status) = relayer.get("/status").await;
+    let cost: u64 = status["steps_day_cost"].as_str().unwrap().parse().unwrap();
+    let shown = show(&relayer, "open").await.unwrap();
+    let number = |name: &str| attempts(&shown)[0][name].as_str().unwrap().parse::<u128>().unwrap();
+    assert_eq!(u128::from(cost), (number("gas") * number("max_fee")).div_ceil(1_000_000_000));
+    world.peers.want([intent(2, "draw", &world.terms, IntentAction::DrawJury { instance: 0, jury: 0 })]);
+    world.comes_to(&relayer, "draw", "done").await;
     relayer.stop().await;
 }

@@ -5,12 +5,13 @@ use alloy::{
     providers::{Provider as _, ext::AnvilApi as _},
     rpc::types::BlockNumberOrTag,
 };
+use fixture::Chain;
 use protocol::{evm::call, wire::intent::IntentAction};
 use serde_json::Value;
 use service::db::testing::on_both;
 
 use super::world::{RELAYS, World, attempts, show};
-use crate::testing::{intent, until};
+use crate::testing::{Wire, intent, until};
 
 #[tokio::test]
 async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_bytes() {
@@ -220,6 +221,45 @@ async fn another_chain_is_refused() {
     relayer.stop().await;
 }
 
+/// One address of several leads to another chain, where every signer is new and no block is known.
+#[tokio::test]
+async fn a_node_of_another_chain_is_asked_nothing() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let other = Chain::start_with(&["--chain-id", "1"]).await;
+    let second = Wire::to(other.rpc_url()).await;
+    let mut config = world.config(&db);
+    config.rpc_urls.push(second.url.clone());
+    world.want_open();
+    let relayer = world.start(config).await;
+    world.comes_to(&relayer, "open", "done").await;
+    world.wire.away(true);
+    relayer.not_ready("RPC endpoint serves eip155:1, not eip155:31337").await;
+    for head in 1..=4 {
+        other.mine(1).await;
+        let asked = second.asked("eth_chainId");
+        until(&format!("it looked at head {head}"), || async {
+            (second.asked("eth_chainId") > asked + 1).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(show(&relayer, "open").await.unwrap()["state"], "done");
+    // Who was right before it failed may be another one after that.
+    let asked = world.wire.asked("eth_getTransactionCount");
+    world.wire.lead_to(other.rpc_url());
+    world.wire.away(false);
+    let before = world.wire.asked("eth_chainId");
+    until("it is asked its name again", || async {
+        (world.wire.asked("eth_chainId") > before + 1).then_some(())
+    })
+    .await;
+    assert_eq!(world.wire.asked("eth_getTransactionCount"), asked);
+    world.wire.lead_to(world.chain.rpc_url());
+    relayer.ready().await;
+    assert_eq!((second.asked("eth_getTransactionCount"), second.sent().len()), (0, 0));
+    relayer.stop().await;
+}
+
 #[tokio::test]
 async fn an_arbiter_that_is_no_pool_needs_a_person() {
     let db = service::db::testing::sqlite();
@@ -246,7 +286,7 @@ async fn the_address_of_the_node_is_not_shown() {
     let mut config = world.config(&db);
     config.rpc_urls = vec!["http://127.0.0.1:9/v2/my-own-key".to_owned()];
     let relayer = world.start(config).await;
-    let said = relayer.not_ready("transactions: RPC eth_chainId").await;
+    let said = relayer.not_ready("transactions: RPC eth_getBlockByNumber").await;
     assert!(!said.contains("my-own-key"), "{said}");
     relayer.stop().await;
 }

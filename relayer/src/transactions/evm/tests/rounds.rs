@@ -14,19 +14,29 @@ use alloy::{
     network::TxSigner,
     primitives::{Address, Signature, U256},
     providers::Provider as _,
-    rpc::types::TransactionRequest,
+    rpc::types::{BlockNumberOrTag, TransactionRequest},
     signers::local::PrivateKeySigner,
+};
+use protocol::{
+    evm::{act_digest, call},
+    wire::{
+        act::PartyAct,
+        intent::{IntentAction, PartySignature},
+    },
 };
 use service::db::{
     Db,
-    testing::{FreshDb, sqlite},
+    testing::{FreshDb, on_both, sqlite},
 };
 
 use super::world::{RELAYS, World};
 use crate::{
+    config::Config,
+    intents::{self, State},
     lease::Lease,
-    run::prepare,
-    testing::{MovedClock, until},
+    quota::Quotas,
+    run::{SCHEMA, prepare},
+    testing::{MovedClock, intent, terms, until},
     transactions::{
         Desk,
         evm::{
@@ -36,6 +46,7 @@ use crate::{
             store::{Attempt, Kind, open_attempts},
         },
         manager::Manager,
+        store,
         worker::Worker,
     },
 };
@@ -86,7 +97,11 @@ struct Rounds {
 
 impl Rounds {
     async fn new(world: &World, db: &FreshDb, signers: Vec<Signer>) -> Self {
-        let (config, clock) = (world.config(db), Arc::new(MovedClock::default()));
+        Self::by(world.config(db), signers).await
+    }
+
+    async fn by(config: Config, signers: Vec<Signer>) -> Self {
+        let clock = Arc::new(MovedClock::default());
         let (mut crew, status) = prepare(&config, clock.clone()).await.unwrap();
         let manager = evm::Manager::over(Chain::new(&config).unwrap(), signers, &config);
         crew.worker.manager = Manager::Evm(Box::new(manager));
@@ -102,6 +117,17 @@ impl Rounds {
 
     async fn open(&self) -> Vec<Attempt> {
         open_attempts(self.db.reader()).await.unwrap()
+    }
+
+    /// How far all intents are, in the order of arrival.
+    async fn states(&self) -> Vec<State> {
+        let all = intents::list(self.db.reader(), None, 0, 1_000).await.unwrap();
+        all.into_iter().map(|kept| kept.state).collect()
+    }
+
+    /// Why an intent is where it is.
+    async fn reason(&self, id: i64) -> String {
+        intents::get(self.db.reader(), id).await.unwrap().unwrap().reason
     }
 
     async fn nonces(&self) -> Vec<u64> {
@@ -211,4 +237,119 @@ async fn holes_of_one_signer_are_filled_while_another_cannot_sign() {
         .collect();
     assert_eq!(filled, [(other, 0)]);
     assert!(worker.alarms.ready().unwrap_err().contains("the key is moody"));
+}
+
+#[tokio::test]
+async fn what_is_over_meanwhile_does_not_hide_what_the_chain_took_back() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.chain.mine(6).await;
+    let old = world.another(2).await;
+    world.call(5, call::open(&old).unwrap()).await;
+    world.chain.mine(6).await;
+    world.call(5, call::open(&world.terms).unwrap()).await;
+    let at = world.chain.height().await;
+    world.chain.mine(6).await;
+    world.want_open();
+    let rounds = Rounds::new(&world, &db, vec![Arc::new(key(&world, RELAYS))]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_eq!(rounds.states().await, [State::Done]);
+
+    world.chain.reorg(world.chain.height().await - at + 1).await;
+    // Somebody did this one long before: it could be over at once, as of a block of the new branch.
+    world.peers.want([intent(2, "old", &old, IntentAction::OpenCase)]);
+    rounds.crew.fetcher.once(&rounds.lease, Duration::ZERO).await.unwrap();
+    for _ in 0..2 {
+        world.chain.mine(1).await;
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        assert_eq!(
+            rounds.states().await,
+            [State::Done, State::Waiting],
+            "nothing is over while there is a doubt"
+        );
+    }
+    world.chain.mine(1).await;
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_ne!(rounds.states().await[0], State::Done, "it is opened again");
+    for _ in 0..8 {
+        world.chain.mine(1).await;
+        rounds.clock.pass_ms(60_000);
+        worker.round(&mut manager, &mut desk).await.unwrap();
+    }
+    assert_eq!(rounds.states().await, [State::Done, State::Done]);
+    assert_eq!((world.nonce().await, world.case(BlockNumberOrTag::Finalized).await.stage), (1, 1));
+}
+
+#[tokio::test]
+async fn an_account_that_is_over_a_quota_keeps_nobody_else_waiting_and_the_node_from_nothing() {
+    let (db, world) = (sqlite(), World::funded().await);
+    let release = |account: &str, seq: u64| {
+        let act = PartyAct::Release { total: u128::from(seq) };
+        let digest = act_digest(&world.terms, world.chain.account(1).address, &act).unwrap();
+        let signed = vec![PartySignature {
+            party: world.chain.account(1).address,
+            signature: world.chain.sign(1, digest),
+        }];
+        let mut intent =
+            intent(seq, &format!("{account}/{seq}"), &world.terms, IntentAction::Act { act, signed });
+        intent.asked_by = Some(account.to_owned());
+        intent
+    };
+    world.peers.want((1..=40).map(|seq| release("ann", seq)).chain((41..=43).map(|seq| release("zoe", seq))));
+    world.automine(false).await;
+    let quotas = Quotas { account_hour: 2, ..Quotas::default() };
+    // A round has the time for all of them.
+    let config = Config { quotas, poll_interval_ms: 60_000, ..world.config(&db) };
+    let rounds = Rounds::by(config, vec![Arc::new(key(&world, RELAYS))]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    let open: Vec<Option<i64>> = rounds.open().await.iter().map(|attempt| attempt.intent).collect();
+    assert_eq!(open, [Some(1), Some(41), Some(2), Some(42)], "in turn");
+    assert_eq!(world.wire.asked("eth_estimateGas"), 4, "of those over a quota none is tried");
+    assert_eq!(rounds.reason(3).await, "over quota account_hour: 2 allowed");
+    assert_eq!(rounds.reason(4).await, "", "one a round says it");
+
+    // The next round begins with who had no turn.
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_eq!(rounds.reason(4).await, "over quota account_hour: 2 allowed");
+    assert_eq!((rounds.reason(5).await.as_str(), world.wire.asked("eth_estimateGas")), ("", 4));
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_watched_however_many_wait_and_the_oldest_of_each_account_are_looked_at() {
+    for fresh in on_both().await {
+        let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
+        let mut write = db.begin().await.unwrap();
+        let accounts =
+            [Some("ann"); 5].into_iter().chain([Some("bob"), None, None, None, Some("ann"), Some("bob")]);
+        for (seq, account) in (1_u64..).zip(accounts) {
+            let mut one = intent(seq, &format!("k{seq}"), &terms(), IntentAction::OpenCase);
+            one.asked_by = account.map(str::to_owned);
+            intents::receive(&mut write, &one, &Ok(()), 0).await.unwrap();
+        }
+        sqlx::query("UPDATE intent SET state = 'mined' WHERE id IN (9, 10)")
+            .execute(write.on())
+            .await
+            .unwrap();
+        sqlx::query("UPDATE intent SET state = 'quarantined' WHERE id IN (3, 11)")
+            .execute(write.on())
+            .await
+            .unwrap();
+        sqlx::query(
+            "INSERT INTO attempt (hash, intent, kind, signer, nonce, raw, gas, max_fee, priority_fee, outcome, signed_ms, signed_block)
+             VALUES ('h', 11, 'call', 's', 0, '', 0, '', '', 'open', 0, 0)",
+        )
+        .execute(write.on())
+        .await
+        .unwrap();
+        write.commit().await.unwrap();
+        let of = |account: &str, id| (account.to_owned(), id);
+        let open = store::open(db.reader(), 3).await.unwrap();
+        assert_eq!(open.under_way, [(9, false), (10, true), (11, true)]);
+        assert_eq!((open.steps, open.more), (vec![7, 8], true));
+        assert_eq!(open.asked, [of("ann", 1), of("bob", 6), of("ann", 2)]);
+        let open = store::open(db.reader(), 6).await.unwrap();
+        assert_eq!((open.asked.len(), open.more), (6, false));
+        db.close().await;
+    }
 }

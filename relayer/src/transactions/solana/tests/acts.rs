@@ -8,6 +8,7 @@ use protocol::{
         intent::{Intent, IntentAction, Outlook, PartySignature},
     },
 };
+use serde_json::Value;
 use service::db::testing::{on_both, sqlite};
 use surfnet::{keypair, solana_sdk::signature::Signer as _};
 
@@ -88,6 +89,39 @@ async fn a_lapse_is_sent_once_when_the_time_for_a_ruling_is_over() {
     let shown = world.comes_to(&relayer, "lapse", "done").await;
     assert_eq!((attempts(&shown).len(), world.paid().await, world.remaining().await), (1, 1, 0));
     relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_lapse_that_both_parties_want_is_one_transaction() {
+    for db in on_both().await {
+        let world = World::new(1).await;
+        let disputed_at = world.net.now().await;
+        let relayer = world.start(world.config(&db)).await;
+        let wanted = [(1, "ann"), (2, "sam")].map(|(seq, account)| {
+            let action = IntentAction::TimeOut { time_out: TimeOut::Lapse };
+            let mut lapse = intent(seq, &format!("lapse/{account}"), &world.terms, action);
+            lapse.asked_by = Some(account.to_owned());
+            lapse
+        });
+        world.past(disputed_at + u64::from(world.terms.ruling)).await;
+        // What is sent is lost, so that the first is under way for as long as is wanted.
+        world.wire.cut(true);
+        world.peers.want(wanted);
+        until("the other waits for the first", || async {
+            let (ann, sam) = (show(&relayer, "lapse/ann").await?, show(&relayer, "lapse/sam").await?);
+            let waits =
+                |one: &Value| one["reason"].as_str().unwrap().contains("the same time-out is on its way");
+            (waits(&ann) || waits(&sam)).then_some(())
+        })
+        .await;
+        world.wire.cut(false);
+        for key in ["lapse/ann", "lapse/sam"] {
+            world.comes_to(&relayer, key, "done").await;
+        }
+        assert_eq!((world.paid().await, world.remaining().await), (1, 0), "{:?}", db.engine);
+        relayer.ready().await;
+        relayer.stop().await;
+    }
 }
 
 #[tokio::test]

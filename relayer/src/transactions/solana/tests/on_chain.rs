@@ -2,15 +2,24 @@
 
 use alloy::primitives::B256;
 use protocol::{
-    chain::Address,
+    chain::{Address, TransactionId},
     solana::state::Stage,
     wire::intent::{IntentAction, IntentProgress},
 };
 use serde_json::Value;
-use service::db::testing::{on_both, sqlite};
+use service::db::{
+    Db,
+    testing::{on_both, sqlite},
+};
 
-use super::world::{JURY_TIME, World, attempts, list, show};
-use crate::testing::{intent, until};
+use super::{
+    super::store,
+    world::{JURY_TIME, World, attempts, list, show},
+};
+use crate::{
+    run::SCHEMA,
+    testing::{intent, until},
+};
 
 const DRAW: IntentAction = IntentAction::DrawJury { instance: 0, jury: 0 };
 
@@ -257,7 +266,7 @@ async fn the_address_of_the_node_is_not_shown_and_another_cluster_is_refused() {
     let mut config = world.config(&db);
     config.rpc_urls = vec!["http://127.0.0.1:9/v2/my-own-key".to_owned()];
     let relayer = world.start(config.clone()).await;
-    let said = relayer.not_ready("transactions: RPC getGenesisHash").await;
+    let said = relayer.not_ready("transactions: RPC getMultipleAccounts").await;
     assert!(!said.contains("my-own-key"), "{said}");
     relayer.stop().await;
     config.chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".parse().unwrap();
@@ -293,6 +302,42 @@ async fn a_block_that_is_rolled_back_and_a_cluster_that_forgets_open_what_they_t
     world.wire.forget(false);
     let again = world.comes_to(&relayer, "open", "done").await;
     assert_eq!((attempts(&again).len(), world.paid().await), (1, 1), "one effect, and no other transaction");
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn every_transaction_of_the_last_hour_is_looked_at_however_many_there_are() {
+    let db = sqlite();
+    let world = World::new(1).await;
+    let clock: std::sync::Arc<crate::testing::MovedClock> = Default::default();
+    let relayer = crate::testing::Running::start(world.config(&db), clock.clone()).await;
+    world.peers.want([
+        intent(1, "open", &world.terms, IntentAction::OpenCase),
+        intent(2, "draw", &world.terms, DRAW),
+    ]);
+    world.comes_to(&relayer, "draw", "done").await;
+    world.comes_to(&relayer, "open", "done").await;
+    // Later ones, by which a page is full.
+    let beside = Db::open(&db.url, SCHEMA).await.unwrap();
+    let mut write = beside.begin().await.unwrap();
+    let mut later = store::attempts(beside.reader(), 2).await.unwrap().remove(0);
+    for n in 0..256_u64 {
+        let mut signature = [1; 64];
+        signature[..8].copy_from_slice(&n.to_be_bytes());
+        later.signature = TransactionId::Solana(signature);
+        later.signed_ms += i64::from(n % 3 == 0);
+        store::store_attempt(&mut write, &later).await.unwrap();
+    }
+    write.commit().await.unwrap();
+    beside.close().await;
+    let first = show(&relayer, "open").await.unwrap();
+    world.wire.lose(first["done_by"].as_str().unwrap());
+    until("it is opened again", || async {
+        clock.pass_ms(5_000);
+        let shown = show(&relayer, "open").await?;
+        (shown["state"] != "done").then_some(())
+    })
+    .await;
     relayer.stop().await;
 }
 
