@@ -102,6 +102,12 @@ provers() {
   programs "${PROVERS%/bin}" scripts/analysis/proofs.txt
 }
 
+# schemathesis: sets SCHEMATHESIS to the program that scripts/analysis/api.txt names.
+schemathesis() {
+  SCHEMATHESIS="$HOME/.cache/earnest/schemathesis/bin/schemathesis"
+  programs "${SCHEMATHESIS%/bin/*}" scripts/analysis/api.txt
+}
+
 # programs VENV REQUIREMENTS: a venv of its own with exactly these Python packages.
 programs() {
   local venv=$1 requirements=$2 wanted

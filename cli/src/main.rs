@@ -16,8 +16,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
-    Connection, Session, account, community, config, credential, deal, deploy, device, dispute, identity,
-    ledger, listing, pool, profile, proposal, purchase, rebuild, relayer, reputation, token, verify,
+    Connection, Session, account, community, config, credential, deal, deploy, device, dispute, grievance,
+    identity, ledger, listing, pool, profile, proposal, purchase, rebuild, relayer, reputation, token,
+    verify,
 };
 
 const EXAMPLES: &str = "\
@@ -88,6 +89,9 @@ enum Command {
     /// Proposals: what communities decide
     #[command(subcommand)]
     Proposal(proposal::Verb),
+    /// Grievances: disputes of a community's members, mediated and before drawn juries
+    #[command(subcommand)]
+    Grievance(grievance::Verb),
     /// Arbitration pools
     #[command(subcommand)]
     Pool(pool::Verb),
@@ -155,6 +159,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Rebuild(arguments) => rebuild::run(&session, arguments).await,
         Command::Community(verb) => community::run(&session, verb).await,
         Command::Proposal(verb) => proposal::run(&session, verb).await,
+        Command::Grievance(verb) => grievance::run(&session, verb).await,
         Command::Pool(verb) => pool::run(&session, verb).await,
         Command::Listing(verb) => listing::run(&session, verb).await,
         Command::Purchase(verb) => purchase::run(&session, verb).await,

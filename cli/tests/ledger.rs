@@ -1,4 +1,4 @@
-//! The verbs of the ledger as somebody uses them: the built binary, a hub that runs, a chain to sign in on.
+//! The verbs of the ledger, and those of grievances, as somebody uses them: the built binary, a hub that runs, a chain to sign in on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -221,6 +221,47 @@ async fn every_verb_of_the_ledger_does_what_it_says() {
         assert_eq!(place.json("anna", &verify), verified);
         eyes.close().await;
     }
+}
+
+#[test]
+fn a_grievance_is_filed_mediated_and_settled_by_its_verbs() {
+    let place = Place::start(sqlite());
+    place.arrives("steward");
+    let (anna, ben) = (place.arrives("anna"), place.arrives("ben"));
+    let community = id(&place.json("steward", &["community", "create", "Gardens"]));
+    for (who, account) in [("anna", &anna), ("ben", &ben)] {
+        place.json("steward", &["community", "add-member", &community, account]);
+        place.json(who, &["community", "join", &community]);
+    }
+    let paid = id(&place.json("anna", &["ledger", "pay", &ben, "1.5"]));
+    let filing = ["--about", &paid, "--against", &ben, "--remedy", "reversal"];
+    let filed = [&["grievance", "file", &community, "trade", "Not weeded"][..], &filing[..]].concat();
+    let grievance = id(&place.json("anna", &filed));
+    let (code, told) = place.fails(&[&["--as", "anna"][..], &filed[..]].concat());
+    assert!(code == 1 && told.contains("already_open") && told.contains("/body/subject"), "{told}");
+    let list = place.told("steward", &["grievance", "list", "--state", "filed"]);
+    assert!(list.contains(&grievance) && list.contains("Not weeded"), "{list}");
+    let on = |verb: &'static str| ["grievance", verb, &grievance];
+    place.json("steward", &on("take"));
+    let picture = place.folder.path().join("bed.jpg");
+    std::fs::write(&picture, "a bed").unwrap();
+    let shows = ["Half of it.", "--uri", "https://example.org/bed.jpg", "--file", picture.to_str().unwrap()];
+    place.json("ben", &[&on("evidence")[..], &shows[..]].concat());
+    let (code, told) = place.fails(&[&["--as", "anna"][..], &on("accept")[..]].concat());
+    assert!(code == 1 && told.contains("nobody has proposed"), "{told}");
+    let (code, told) = place.fails(&[&["--as", "steward"][..], &on("propose")[..]].concat());
+    assert!(code == 2 && told.contains("--give-back"), "{told}");
+    place.json("steward", &[&on("propose")[..], &["--give-back", "0.75", "--reason", "Half."]].concat());
+    for who in ["anna", "ben"] {
+        place.json(who, &on("accept"));
+    }
+    assert_eq!(place.json("ben", &["ledger", "accounts"])["items"][0]["balance"], "75");
+    let shown = place.told("ben", &on("show"));
+    assert!(shown.contains("resolved") && shown.contains("settled") && shown.contains("\"75\""), "{shown}");
+    let steps = place.json("anna", &on("steps")).to_string();
+    // SHA-256 of the file.
+    let hash = "1c3e4841315ea957362f6c96b56aef3cb2518473bbe331c494560edecba8916d";
+    assert!(steps.contains(hash) && steps.contains("partial_adjustment"), "{steps}");
 }
 
 /// Passes bytes on, and while `deaf` closes instead of passing on what the hub answers to a record.

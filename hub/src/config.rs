@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 
-use crate::{identity::brightid_signer, records::RecordId};
+use crate::{identity::brightid_signer, limits, records::RecordId};
 
 /// Everything that a hub can be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,14 @@ pub struct Config {
     pub brightid_signers: Vec<String>,
     /// Proof of Humanity registries, by CAIP-10, on chains of its indexers; at most 8.
     pub humanity_registries: Vec<AccountId>,
+    /// How many requests a minute an account may make by its sessions and tokens; as many at once. 0: no limit.
+    pub requests_per_account: u32,
+    /// How many requests a minute may come without a session or token from one address of version 4, or one network of 64 bits of
+    /// version 6; as many at once. 0: no limit.
+    pub requests_per_address: u32,
+    /// Addresses or networks of the proxies before this hub, whose `X-Forwarded-For` is believed; at most 16. Empty: who connects
+    /// is who asks.
+    pub trusted_proxies: Vec<String>,
     /// Whether everybody who says so is a person. For a market on one machine: `public_url` must be 127.0.0.1 or localhost.
     pub personhood_stand_in: bool,
 }
@@ -79,6 +87,9 @@ impl Default for Config {
             brightid_app: String::new(),
             brightid_signers: Vec::new(),
             humanity_registries: Vec::new(),
+            requests_per_account: 1_200,
+            requests_per_address: 600,
+            trusted_proxies: Vec::new(),
             personhood_stand_in: false,
         }
     }
@@ -145,6 +156,7 @@ impl Config {
             return Err(refuse("must be a scheme, a host and perhaps a port, with nothing after it"));
         }
         self.persons(domain)?;
+        limits::proxies(&self.trusted_proxies)?;
         Ok(PublicUrl {
             url: self.public_url.clone(),
             domain: domain.to_owned(),
@@ -204,7 +216,51 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Config;
+    use crate::testing::noise::{edited, edits};
+
+    /// A file with every kind of value.
+    const FILE: &str = r#"
+[hub]
+listen = "127.0.0.1:7401"
+database = "sqlite:data/hub.sqlite"
+data = "data"
+public_url = "https://hub.example:8443"
+indexers = { "eip155:1" = "http://a", "solana:EarnestLoca1Net11111111111111111" = "https://b" }
+relayer_key = "0123456789abcdef"
+escrows = ["eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"]
+arbiters = []
+time_credit_limit = 1000
+personhood = "open"
+requests_per_account = 0
+requests_per_address = 4294967295
+trusted_proxies = ["10.0.0.0/8", "::1"]
+personhood_stand_in = false
+"#;
+
+    fn load(file: &[u8]) -> Option<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("earnest.toml");
+        std::fs::write(&path, file).unwrap();
+        service::config::load::<Config>("hub", Some(&path)).ok().map(|loaded| loaded.value)
+    }
+
+    proptest! {
+        /// What a changed file still says is what it says when it is written down; whether it can be used is said in words.
+        #[test]
+        fn a_file_that_is_read_reads_back(edits in edits(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(load(FILE.as_bytes()).unwrap().public().is_ok());
+            for file in [edited(FILE.as_bytes(), &edits), bytes] {
+                if let Some(config) = load(&file) {
+                    let written = serde_json::to_value(&config).unwrap();
+                    prop_assert_eq!(&serde_json::from_value::<Config>(written).unwrap(), &config);
+                    let _ = (config.public(), config.can_serve());
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_public_url_is_a_scheme_a_host_and_perhaps_a_port() {

@@ -1,7 +1,7 @@
 //! The hub: the economy of Earnest. Records are the truth, rooms give them meaning.
 //!
 //! `records` (what is said, and the one way in), `identity` (who says it), `access` (who may read it), `ledger` (who has
-//! what), `governance` (what is decided), `outbox` (who is told), `communities` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
+//! what), `governance` (what is decided), `outbox` (who is told), `communities`, `grievances` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
 //! a hub: building and signing a record, writing a sign-in message, checking a proof.
 
 pub mod access;
@@ -13,9 +13,13 @@ pub mod disputes;
 mod error;
 mod etag;
 pub mod governance;
+pub mod grievances;
+mod idempotency;
 pub mod identity;
 pub mod ledger;
+mod limits;
 pub mod market;
+mod openapi;
 mod outbox;
 pub mod page;
 pub mod records;
@@ -43,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use chain::Indexers;
 use config::{Config, PublicUrl};
 pub use error::{Error, Refusal, Step};
+use limits::Limits;
 use records::{DeviceKey, Draft, RecordId, Stamp};
 use windows::{Passing, Windows};
 
@@ -59,6 +64,8 @@ pub(crate) struct Hub {
     pub clock: Arc<dyn Clock>,
     /// The clock as vetoes, votes and holds end by it.
     pub windows: Windows,
+    /// How often somebody may ask.
+    pub limits: Arc<Limits>,
     pub config: Arc<Config>,
     pub public: Arc<PublicUrl>,
     /// The hub's own device key.
@@ -71,6 +78,8 @@ pub(crate) struct Hub {
     pub streams: Arc<Semaphore>,
     /// Whose turn it is to take a delivery of a relayer.
     pub deliveries: Arc<Mutex<()>>,
+    /// Requests with a key of idempotency that are being answered.
+    pub under_way: idempotency::UnderWay,
     changes: Arc<watch::Sender<u64>>,
 }
 
@@ -136,6 +145,7 @@ impl Hub {
         Ok(Self {
             db,
             windows: Windows::new(clock.clone(), windows::passing()),
+            limits: Arc::new(Limits::new(&config, &windows::passing()).map_err(Error::Config)?),
             clock,
             config: Arc::new(config),
             public: Arc::new(public),
@@ -146,6 +156,7 @@ impl Hub {
             stop,
             streams: Arc::new(Semaphore::new(outbox::api::STREAMS_MAX)),
             deliveries: Arc::default(),
+            under_way: idempotency::UnderWay::default(),
             changes: Arc::new(watch::Sender::new(0)),
         })
     }
@@ -248,6 +259,7 @@ async fn run_by(
 ) -> Result<(), Error> {
     service::telemetry::metrics();
     let mut hub = Hub::open(config, clock, stop.clone()).await?;
+    hub.limits = Arc::new(Limits::new(&hub.config, &passing).map_err(Error::Config)?);
     hub.windows = Windows::new(hub.clock.clone(), passing);
     ledger::say_assets(&hub).await?;
     let timers = [
@@ -255,6 +267,7 @@ async fn run_by(
         tokio::spawn(identity::run_timer(hub.clone())),
         tokio::spawn(ledger::run_timer(hub.clone())),
         tokio::spawn(governance::run_timer(hub.clone())),
+        tokio::spawn(grievances::run_timer(hub.clone())),
     ];
     let served = service::http::serve(listener, server::app(&hub), stop).await;
     hub.stop.cancel();

@@ -8,7 +8,7 @@ use service::db::Write;
 use crate::{
     Hub, communities, deals, disputes,
     error::{Error, Refusal},
-    governance, identity, ledger, market, outbox,
+    governance, grievances, identity, ledger, market, outbox,
     records::{Accepted, Draft, Record},
     reputation,
 };
@@ -24,6 +24,8 @@ pub(crate) enum Room {
     Communities,
     /// Proposals, ballots, tallies and what they decide.
     Governance,
+    /// Disputes of members, mediated and before juries.
+    Grievances,
     /// Listings.
     Market,
     /// Purchases, what their parties ask for, and the chain's events about them.
@@ -35,11 +37,12 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Identity,
         Self::Ledger,
         Self::Communities,
         Self::Governance,
+        Self::Grievances,
         Self::Market,
         Self::Deals,
         Self::Disputes,
@@ -63,6 +66,7 @@ impl Room {
             "asset@1" | "transfer@1" | "hold@1" | "capture@1" | "release@1" | "expiry@1" => Self::Ledger,
             "community@1" | "membership@1" | "pool@1" => Self::Communities,
             "proposal@1" | "vote@1" | "tally@1" | "deposit@1" => Self::Governance,
+            "grievance@1" | "grievance-step@1" | "grievance-timeout@1" => Self::Grievances,
             "listing@1" => Self::Market,
             "purchase@1" | "acceptance@1" | "withdrawal@1" | "act@1" | "standing@1" | "chain-event@1" => {
                 Self::Deals
@@ -77,7 +81,14 @@ impl Room {
     pub(crate) fn is_the_hubs(kind: &str) -> bool {
         matches!(
             kind,
-            "hub@1" | "recovery-end@1" | "asset@1" | "expiry@1" | "tally@1" | "chain-event@1" | "due@1"
+            "hub@1"
+                | "recovery-end@1"
+                | "asset@1"
+                | "expiry@1"
+                | "tally@1"
+                | "grievance-timeout@1"
+                | "chain-event@1"
+                | "due@1"
         )
     }
 
@@ -95,6 +106,7 @@ impl Room {
             Self::Ledger => ledger::check(record),
             Self::Communities => communities::check(record),
             Self::Governance => governance::check(record),
+            Self::Grievances => grievances::check(record),
             Self::Market => market::check(record),
             Self::Deals => deals::check(record),
             Self::Disputes => disputes::check(record),
@@ -110,7 +122,7 @@ impl Room {
             Self::Deals => deals::prepare(hub, record).await,
             Self::Reputation => reputation::prepare(hub, record).await,
             Self::Disputes => disputes::prepare(hub, record).await,
-            Self::Ledger | Self::Governance | Self::Market => Ok(Value::Null),
+            Self::Ledger | Self::Governance | Self::Grievances | Self::Market => Ok(Value::Null),
         }
     }
 
@@ -127,6 +139,7 @@ impl Room {
             Self::Ledger => ledger::apply(write, accepted).await,
             Self::Communities => communities::apply(write, accepted).await,
             Self::Governance => governance::apply(hub, write, accepted).await,
+            Self::Grievances => grievances::apply(hub, write, accepted).await,
             Self::Market => market::apply(write, accepted).await,
             Self::Deals if accepted.record.kind == "chain-event@1" => {
                 deals::apply(write, accepted).await?;
@@ -146,6 +159,7 @@ impl Room {
             Self::Ledger => ledger::TABLES,
             Self::Communities => communities::TABLES,
             Self::Governance => governance::TABLES,
+            Self::Grievances => grievances::TABLES,
             Self::Market => market::TABLES,
             Self::Deals => deals::TABLES,
             Self::Disputes => disputes::TABLES,

@@ -1,7 +1,5 @@
 //! Every route of the hub in one router, with its OpenAPI description.
 
-use std::sync::LazyLock;
-
 use axum::{Json, Router, extract::State, http::header, middleware, response::IntoResponse};
 use serde_json::{Value, json};
 use utoipa::OpenApi as _;
@@ -9,8 +7,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
-    Hub, access, communities, deals, disputes, governance, identity, ledger, market, outbox, records,
-    reputation,
+    Hub, access, communities, deals, disputes, governance, grievances, identity, ledger, market, openapi,
+    outbox, records, reputation,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -22,7 +20,7 @@ use crate::{
 struct Description;
 
 /// Every described route.
-fn described() -> OpenApiRouter<Hub> {
+pub(crate) fn described() -> OpenApiRouter<Hub> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(records::api::routes())
         .merge(identity::api::routes())
@@ -30,6 +28,7 @@ fn described() -> OpenApiRouter<Hub> {
         .merge(ledger::api::routes())
         .merge(communities::api::routes())
         .merge(governance::api::routes())
+        .merge(grievances::api::routes())
         .merge(market::api::routes())
         .merge(deals::api::routes())
         .merge(disputes::api::routes())
@@ -37,7 +36,7 @@ fn described() -> OpenApiRouter<Hub> {
         .merge(reputation::personhood::routes())
         .merge(outbox::api::routes())
         .routes(routes!(did_document))
-        .routes(routes!(openapi))
+        .routes(routes!(description))
 }
 
 /// The whole service.
@@ -54,14 +53,12 @@ pub(crate) fn app(hub: &Hub) -> Router {
 
 /// This description. A page to browse it is at `/docs`.
 #[utoipa::path(get, path = "/openapi.json", tag = "hub", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
-async fn openapi() -> impl IntoResponse {
-    static DESCRIPTION: LazyLock<utoipa::openapi::OpenApi> =
-        LazyLock::new(|| described().split_for_parts().1);
-    Json(&*DESCRIPTION)
+async fn description() -> impl IntoResponse {
+    Json(openapi::description())
 }
 
 /// The hub's DID document (did:web): the key that signs its records and credentials.
-#[utoipa::path(get, path = "/.well-known/did.json", tag = "hub", responses((status = 200, description = "DID document", body = Object)))]
+#[utoipa::path(get, path = "/.well-known/did.json", tag = "hub", responses((status = 200, description = "DID document", body = Object, content_type = "application/did+json")))]
 async fn did_document(State(hub): State<Hub>) -> impl IntoResponse {
     let did = &hub.public.did;
     let method = hub.verification_method();

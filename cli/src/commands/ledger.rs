@@ -165,7 +165,7 @@ pub fn path(asset: Asset, after: Option<u64>, limit: u32) -> String {
 }
 
 /// An amount as its asset counts it.
-async fn read(member: &Member, asset: Asset, amount: &str) -> Result<i128> {
+pub async fn read(member: &Member, asset: Asset, amount: &str) -> Result<i128> {
     let statement: StatementView = member.get(&path(asset, None, 1)).await?;
     units(amount, statement.account.scale)
 }

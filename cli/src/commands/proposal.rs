@@ -177,7 +177,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let body = ProposalBody {
                 title,
                 text,
-                electorate: Electorate { roles },
+                electorate: Electorate::Roles(roles),
                 rule: Rule { quorum, needs },
                 ballots: if hidden { Ballots::Hidden } else { Ballots::Open },
                 closes: closes.unwrap_or_else(|| Stamp::from_ms(now().ms().saturating_add(WINDOW_MS))),
@@ -444,7 +444,7 @@ mod tests {
             author: id,
             title: "A shed".to_owned(),
             text: None,
-            electorate: Electorate { roles: vec![Role::Member] },
+            electorate: Electorate::Roles(vec![Role::Member]),
             rule: Rule { quorum: "1/2".parse().unwrap(), needs: Needs::Majority },
             ballots: Ballots::Open,
             effect: Effect::Text,

@@ -104,6 +104,18 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_device ON sessions (account, device);
 
+-- Answers to requests with an Idempotency-Key, sealed, until they expire. Not what the log says.
+CREATE TABLE idempotency_keys (
+    key_hash TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    request TEXT NOT NULL,
+    status BIGINT NOT NULL,
+    answer TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX idempotency_keys_account ON idempotency_keys (account);
+CREATE INDEX idempotency_keys_expires ON idempotency_keys (expires_at);
+
 CREATE TABLE communities (
     id TEXT PRIMARY KEY,
     seq BIGINT NOT NULL UNIQUE,

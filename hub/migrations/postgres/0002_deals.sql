@@ -153,17 +153,22 @@ CREATE TABLE credential_grants (
 );
 CREATE INDEX credential_grants_expiry ON credential_grants (expires_at);
 
--- What parties signed to have done. A settlement has the same key for both.
+-- What parties signed to have done. A settlement has the same key for both. `author` is the account, `deadline` the Unix second
+-- up to which it is tried.
 CREATE TABLE acts (
     id TEXT PRIMARY KEY,
     deal TEXT NOT NULL,
     key TEXT NOT NULL,
     party TEXT NOT NULL,
+    author TEXT NOT NULL,
+    what TEXT NOT NULL,
+    deadline BIGINT NOT NULL,
     body TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     UNIQUE (key, party)
 );
 CREATE INDEX acts_deal ON acts (deal, created_at);
+CREATE INDEX acts_author ON acts (author, deadline);
 
 -- Which time-outs the hub is to send for whom.
 CREATE TABLE standing (

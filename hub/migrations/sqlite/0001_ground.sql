@@ -104,6 +104,18 @@ CREATE TABLE sessions (
 ) STRICT;
 CREATE INDEX sessions_device ON sessions (account, device);
 
+-- Answers to requests with an Idempotency-Key, sealed, until they expire. Not what the log says.
+CREATE TABLE idempotency_keys (
+    key_hash TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    request TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    answer TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX idempotency_keys_account ON idempotency_keys (account);
+CREATE INDEX idempotency_keys_expires ON idempotency_keys (expires_at);
+
 CREATE TABLE communities (
     id TEXT PRIMARY KEY,
     seq INTEGER NOT NULL UNIQUE,

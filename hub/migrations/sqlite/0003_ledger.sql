@@ -53,3 +53,10 @@ CREATE TABLE ledger_holds (
 CREATE INDEX ledger_holds_open ON ledger_holds (expires_at, id) WHERE state = 'open';
 CREATE INDEX ledger_holds_payer ON ledger_holds (payer, id) WHERE state = 'open';
 CREATE INDEX ledger_holds_payee ON ledger_holds (payee, id) WHERE state = 'open';
+
+-- What was undone, once each, and by which operation.
+CREATE TABLE ledger_reversals (
+    reversed TEXT PRIMARY KEY,
+    operation TEXT NOT NULL UNIQUE,
+    amount TEXT NOT NULL
+) STRICT;

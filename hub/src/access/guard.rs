@@ -1,12 +1,14 @@
 //! The one place where tokens are looked at: before every route of the hub.
 
+use std::net::SocketAddr;
+
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request, State},
+    extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use service::http::Problem;
+use service::http::{Problem, bears};
 
 use super::{
     model::Reader,
@@ -17,26 +19,51 @@ use crate::{Hub, communities, error::Error, identity};
 /// The longest token that is looked at.
 const TOKEN_MAX: usize = 128;
 
-/// Finds out who is asking and whether the token is for this route; the handler finds [`Caller`] in the request.
-pub(crate) async fn guard(State(hub): State<Hub>, mut request: Request, next: Next) -> Response {
+/// Finds out who is asking, counts it, and sees whether the token is for this route; the handler finds [`Caller`] in the request.
+pub(crate) async fn guard(State(hub): State<Hub>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let need = need(request.method(), route);
-    if need != Need::Nothing {
-        match caller(&hub, request.headers(), need).await {
-            Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
-            Ok(None) => {}
-            Err(problem) => return problem.into_response(),
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+    let known = if need == Need::Nothing { Ok(None) } else { known(&hub, request.headers()).await };
+    let counted = match &known {
+        // The relayer asks as often as the chain wants it.
+        _ if bears(request.headers(), &hub.config.relayer_key) => None,
+        Ok(Some(caller)) => hub.limits.account(caller.account),
+        Ok(None) | Err(_) => hub.limits.address(peer, request.headers()),
+    };
+    let mut response = match counted.and_then(|counted| counted.refusal()) {
+        Some(problem) => problem.into_response(),
+        None => pass(known, need, request, next).await,
+    };
+    if let Some(counted) = counted {
+        counted.tell(response.headers_mut());
+    }
+    response
+}
+
+async fn pass(
+    known: Result<Option<Caller>, Problem>,
+    need: Need,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match known {
+        Err(problem) => return problem.into_response(),
+        Ok(None) => {}
+        Ok(Some(caller)) => {
+            if let Err(told) = allows(&caller, need) {
+                return Problem::forbidden(told).by_rule("scope").into_response();
+            }
+            request.extensions_mut().insert(caller);
         }
     }
     next.run(request).await
 }
 
-async fn caller(hub: &Hub, headers: &HeaderMap, need: Need) -> Result<Option<Caller>, Problem> {
+async fn known(hub: &Hub, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     let Some(token) = bearer(headers)? else { return Ok(None) };
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let caller = identity::caller(&mut on, token, hub.clock.now_ms()).await?.ok_or_else(no_session)?;
-    allows(&caller, need).map_err(|told| Problem::forbidden(told).by_rule("scope"))?;
-    Ok(Some(caller))
+    identity::caller(&mut on, token, hub.clock.now_ms()).await?.ok_or_else(no_session).map(Some)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

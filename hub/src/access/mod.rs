@@ -13,7 +13,5 @@ mod tests;
 pub(crate) use guard::guard;
 pub use model::{Audience, Reader, Role, may_read};
 pub(crate) use person::persons_only;
-pub(crate) use scope::Caller;
 pub use scope::{Area, Scope};
-#[cfg(test)]
-pub(crate) use scope::{Need, need};
+pub(crate) use scope::{Caller, Need, need};

@@ -20,6 +20,8 @@ pub enum Area {
     Communities,
     /// Proposals and votes.
     Governance,
+    /// Disputes of members.
+    Grievances,
     /// Listings.
     Market,
     /// Purchases.
@@ -34,12 +36,13 @@ pub enum Area {
 
 impl Area {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Identity,
         Self::Records,
         Self::Ledger,
         Self::Communities,
         Self::Governance,
+        Self::Grievances,
         Self::Market,
         Self::Deals,
         Self::Disputes,
@@ -55,6 +58,7 @@ impl Area {
             Self::Ledger => "ledger",
             Self::Communities => "communities",
             Self::Governance => "governance",
+            Self::Grievances => "grievances",
             Self::Market => "market",
             Self::Deals => "deals",
             Self::Disputes => "disputes",
@@ -158,6 +162,7 @@ pub(crate) fn need(method: &Method, route: &str) -> Need {
         ["ledger", ..] => Area::Ledger,
         ["proposals", ..] | ["communities", _, "settings" | "treasury"] => Area::Governance,
         ["communities" | "invitations" | "pools", ..] => Area::Communities,
+        ["grievances", ..] => Area::Grievances,
         ["listings", ..] => Area::Market,
         ["purchases", _, "case"] | ["cases", ..] => Area::Disputes,
         ["purchases", _, "credentials" | "bundle"] => Area::Reputation,

@@ -249,6 +249,26 @@ pub(crate) async fn decide_member(
     Ok(())
 }
 
+/// An account that has asked to belong to a community again, by its own signed word, does so as a member by a ruling.
+///
+/// # Errors
+/// As [`decide_member`].
+pub(crate) async fn restore_member(
+    on: &mut sqlx::AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+    now: i64,
+) -> Result<(), Error> {
+    if store::role_of(on, community, account).await?.is_some() {
+        return Ok(());
+    }
+    store::forget_waiting(on, community, account).await?;
+    for word in [(SaidBy::Account, account), (SaidBy::Vote, community)] {
+        change_member(on, community, account, Some(Role::Member), word, now).await?;
+    }
+    Ok(())
+}
+
 /// What a word brings about, of whom and as what it is said; whether it may be said, the caller has asked.
 async fn change_member(
     on: &mut sqlx::AnyConnection,

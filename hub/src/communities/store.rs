@@ -255,6 +255,37 @@ pub(crate) async fn role_of(
     name.as_deref().map(role).transpose()
 }
 
+/// Since when an account belongs to a community without a break, in Unix milliseconds; none: it does not.
+pub(crate) async fn member_since(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+) -> Result<Option<i64>, Error> {
+    let sql = "SELECT since FROM members WHERE community = $1 AND account = $2";
+    let query = sqlx::query_scalar(sql).bind(community.to_string()).bind(account.to_string());
+    Ok(query.fetch_optional(on).await?)
+}
+
+/// Who belongs to a community since this moment (Unix milliseconds) or longer, after `after` in the database's order of their ids.
+pub(crate) async fn members_since(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    since: i64,
+    after: Option<RecordId>,
+    limit: i64,
+) -> Result<Vec<RecordId>, Error> {
+    let rows = sqlx::query(
+        "SELECT account FROM members WHERE community = $1 AND since <= $2 AND account > $3 ORDER BY account LIMIT $4",
+    )
+    .bind(community.to_string())
+    .bind(since)
+    .bind(after.map(|after| after.to_string()).unwrap_or_default())
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| parse(row.try_get("account")?)).collect()
+}
+
 /// What the account is in which community.
 pub(crate) async fn roles_of(on: &mut AnyConnection, account: &RecordId) -> Result<Roles, Error> {
     let rows = sqlx::query("SELECT community, role FROM members WHERE account = $1")

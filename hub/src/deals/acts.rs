@@ -16,6 +16,8 @@ use super::{position::Position, status::Status};
 pub const SIGNATURE_MAX: usize = 1_024;
 /// The most acts of one party about one deal.
 pub const ACTS_MAX: i64 = 100;
+/// The most acts of one account that may still be tried, over all its deals.
+pub const OPEN_ACTS_MAX: i64 = 1_000;
 /// For how long the relayer goes on trying what has no end of its own, in seconds.
 pub const PATIENCE: u64 = 366 * 86_400;
 
@@ -84,6 +86,9 @@ pub enum Refusal {
     /// Too many of one party.
     #[error("a party may hand in {ACTS_MAX} acts about a deal")]
     TooManyActs,
+    /// Too many of one account.
+    #[error("an account may have {OPEN_ACTS_MAX} acts that are still tried, over all its deals")]
+    TooManyOpenActs,
     /// Too long.
     #[error("signature has {0} bytes; at most {SIGNATURE_MAX} are allowed")]
     SignatureTooLong(usize),
@@ -106,6 +111,7 @@ impl Refusal {
             Self::NothingMoves(_) => "nothing_moves",
             Self::KnownAct => "known_act",
             Self::TooManyActs => "too_many_acts",
+            Self::TooManyOpenActs => "too_many_open_acts",
             Self::SignatureTooLong(_) => "signature_too_long",
             Self::InvalidSignature(_) => "invalid_signature",
         }
@@ -115,7 +121,7 @@ impl Refusal {
     pub const fn field(&self) -> &'static str {
         match self {
             Self::NotYours(_) | Self::KnownAct => "/body/act",
-            Self::NotOpen { .. } | Self::TooManyActs => "/about",
+            Self::NotOpen { .. } | Self::TooManyActs | Self::TooManyOpenActs => "/about",
             Self::Metered(_) | Self::Twice(_) => "/body/time_outs",
             Self::SignatureExpired(_) => "/body/act/valid_until",
             Self::UriTooLong(_) => "/body/act/uri",

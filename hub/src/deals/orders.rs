@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row};
 
 use super::{
-    acts::{self, ACTS_MAX, ActBody, Asked, PATIENCE, StandingBody},
+    acts::{self, ACTS_MAX, ActBody, Asked, OPEN_ACTS_MAX, PATIENCE, StandingBody},
     intents,
     position::Position,
     store::{self, Purchase, corrupt, json, parsed, text},
@@ -38,7 +38,8 @@ impl From<acts::Refusal> for Refusal {
             acts::Refusal::NotOpen { .. }
             | acts::Refusal::NothingMoves(_)
             | acts::Refusal::KnownAct
-            | acts::Refusal::TooManyActs => Self::conflict(rule, field, detail),
+            | acts::Refusal::TooManyActs
+            | acts::Refusal::TooManyOpenActs => Self::conflict(rule, field, detail),
             _ => Self::rule(rule, field, detail),
         }
     }
@@ -103,17 +104,20 @@ pub(super) async fn act(
     if count(on, purchase, party).await? >= ACTS_MAX {
         return Err(Refusal::from(acts::Refusal::TooManyActs).into());
     }
+    if open(on, record.account(), now).await? >= OPEN_ACTS_MAX {
+        return Err(Refusal::from(acts::Refusal::TooManyOpenActs).into());
+    }
     let signed = acts::signature(&purchase.terms, party, &body).map_err(Refusal::from)?;
     if signed != Signed::ByKey && accepts != Some(true) {
         let told = format!("it is not {party}'s over this {} of deal {}", body.act.name(), purchase.deal);
         return Err(Refusal::from(acts::Refusal::InvalidSignature(told)).into());
     }
-    add(on, purchase, &key, party, &body, accepted).await?;
+    let deadline = body.act.valid_until().unwrap_or_else(|| now.saturating_add(PATIENCE));
+    add(on, purchase, &key, (party, deadline), &body, accepted).await?;
     let ActBody { act, signature } = body;
     let mut signed = before;
     signed.push(PartySignature { party: party.address, signature });
     if act.signers(&purchase.terms, party.address).len() == signed.len() {
-        let deadline = act.valid_until().unwrap_or_else(|| now.saturating_add(PATIENCE));
         let action = IntentAction::Act { act, signed };
         intents::publish_for(on, record.account(), &key, purchase, action, deadline).await?;
     }
@@ -280,22 +284,40 @@ async fn count(on: &mut AnyConnection, purchase: &Purchase, party: AccountId) ->
         .await?)
 }
 
+/// How many acts of an account may still be tried: those about deals that are not over, and withdrawals. `now` in Unix seconds.
+async fn open(on: &mut AnyConnection, account: RecordId, now: u64) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM acts a JOIN purchases p ON p.deal = a.deal
+         WHERE a.author = $1 AND a.deadline >= $2 AND (a.what = 'withdraw' OR p.status NOT IN ('completed', 'refunded'))",
+    )
+    .bind(account.to_string())
+    .bind(i64::try_from(now).unwrap_or(i64::MAX))
+    .fetch_one(on)
+    .await?)
+}
+
 async fn add(
     on: &mut AnyConnection,
     purchase: &Purchase,
     key: &str,
-    party: AccountId,
+    (party, deadline): (AccountId, u64),
     body: &ActBody,
     accepted: &Accepted,
 ) -> Result<(), Error> {
-    sqlx::query("INSERT INTO acts (id, deal, key, party, body, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
-        .bind(accepted.record.id.to_string())
-        .bind(purchase.deal.to_string())
-        .bind(key)
-        .bind(party.address.to_string())
-        .bind(text(body)?)
-        .bind(accepted.received_at)
-        .execute(on)
-        .await?;
+    sqlx::query(
+        "INSERT INTO acts (id, deal, key, party, author, what, deadline, body, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(accepted.record.id.to_string())
+    .bind(purchase.deal.to_string())
+    .bind(key)
+    .bind(party.address.to_string())
+    .bind(accepted.record.account().to_string())
+    .bind(body.act.name())
+    .bind(i64::try_from(deadline).unwrap_or(i64::MAX))
+    .bind(text(body)?)
+    .bind(accepted.received_at)
+    .execute(on)
+    .await?;
     Ok(())
 }

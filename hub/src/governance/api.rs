@@ -9,8 +9,9 @@ use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    model::{Effect, Setting},
+    model::Effect,
     rule::{Ballots, Electorate, Rule},
+    settings::Setting,
     store::{self, Proposal, corrupt},
     table::State,
     tally::Tally,

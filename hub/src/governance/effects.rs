@@ -5,19 +5,19 @@ use sqlx::{AnyConnection, Connection as _};
 use super::{
     model::{Against, Effect, Payment},
     store::{self, Proposal, Unexecuted},
-    tally::Tally,
+    tally::{Tally, Verdict},
 };
 use crate::{
     communities,
     error::{Error, Refusal},
-    identity,
+    grievances, identity,
     ledger::{
         self,
         model::{Asset, Holder, Key, Kind, OperationId},
         post::Leg,
         rules::Purpose,
     },
-    records::{Accepted, RecordId},
+    records::{Accepted, Draft, RecordId},
 };
 
 /// Whether the community may decide on this at all.
@@ -30,7 +30,7 @@ pub(super) async fn possible(
     effect: &Effect,
 ) -> Result<(), Error> {
     match effect {
-        Effect::Text | Effect::Setting { .. } => Ok(()),
+        Effect::Text | Effect::Setting { .. } | Effect::Ruling { .. } => Ok(()),
         Effect::Membership { account, .. } => known(on, account, "membership/account").await,
         Effect::TreasuryTransfer { asset, to, .. } => {
             ledger::governor(on, *asset).await?;
@@ -67,22 +67,33 @@ async fn governs(on: &mut AnyConnection, community: &RecordId, asset: Asset) -> 
     Err(Refusal::rule("not_governed", "/body/effect", told).into())
 }
 
-/// Does it. Answers why where nothing could be done.
+/// Does it, where the verdict is to. Answers why where nothing could be done, and what the hub says because of it.
 pub(super) async fn execute(
+    hub: RecordId,
     on: &mut AnyConnection,
     proposal: &Proposal,
     result: &Tally,
     accepted: &Accepted,
-) -> Result<Option<Unexecuted>, Error> {
+) -> Result<(Option<Unexecuted>, Vec<Draft>), Error> {
+    if let Effect::Ruling { grievance } = &proposal.body.effect {
+        // A grievance goes on whatever its jury has said.
+        let voters = store::voters(on, &proposal.id).await?;
+        let vote = (grievance, &proposal.id);
+        let done = grievances::ruled(hub, on, vote, result, &voters, accepted).await?;
+        return Ok((done.refused.map(Unexecuted::from), done.drafts));
+    }
+    if result.verdict != Verdict::Accepted {
+        return Ok((None, Vec::new()));
+    }
     let mut inner = on.begin().await?;
     match perform(&mut inner, proposal, result, accepted).await {
         Ok(()) => {
             inner.commit().await?;
-            Ok(None)
+            Ok((None, Vec::new()))
         }
         Err(Error::Refused(refusal)) => {
             inner.rollback().await?;
-            Ok(Some(refusal.into()))
+            Ok((Some(refusal.into()), Vec::new()))
         }
         Err(error) => Err(error),
     }
@@ -99,7 +110,7 @@ async fn perform(
     let own = |asset, kind| Key { asset, kind, holder: Holder::Record(*community) };
     possible(on, community, &proposal.body.effect).await?;
     match &proposal.body.effect {
-        Effect::Text => Ok(()),
+        Effect::Text | Effect::Ruling { .. } => Ok(()),
         Effect::AdminAdjustment { asset, entries, against } => {
             let other = own(
                 *asset,

@@ -2,7 +2,7 @@
 //! typed effect. How it is built and what comes next: `docs/governance.md`.
 //!
 //! - `rule.rs`: electorates, rules, what a ballot may say
-//! - `model.rs`: bodies, effects, and what a community's settings ask of a proposal
+//! - `model.rs`: bodies, effects, and what a community's settings ask of a proposal; `settings.rs`: what they are
 //! - `tally.rs`: from ballots to a result, pure
 //! - `table.rs`: where a proposal stands and what may be done
 //! - `room.rs`: what `submit` asks; `effects.rs`: what an acceptance does; `timer.rs`: proposals whose window is over
@@ -14,14 +14,17 @@ mod effects;
 pub mod model;
 mod room;
 pub mod rule;
+pub mod settings;
 mod store;
 pub mod table;
 pub mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timer;
 
 pub use api::{ProposalView, SettingView, UnexecutedView, VoteView};
 pub(crate) use room::{TABLES, apply, check};
 pub(crate) use store::settings;
+#[cfg(test)]
+pub(crate) use timer::close;
 pub(crate) use timer::run as run_timer;

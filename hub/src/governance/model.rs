@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     rule::{Ballots, Choice, Electorate, Needs, Rule},
+    settings::{Setting, Settings},
     tally::Tally,
 };
 use crate::{
@@ -43,91 +44,6 @@ pub const ADJUSTED_MAX: usize = 32;
 const TEXT_MAX: usize = 10_000;
 /// Characters of the note to a deposit.
 const NOTE_MAX: usize = 280;
-
-/// Something of a community that a vote sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Setting {
-    /// The shortest window of a proposal with an effect, in seconds.
-    WindowMinSeconds,
-    /// The lowest quorum of a proposal with an effect, in hundredths.
-    QuorumMinPercent,
-    /// The lowest share of yes that accepts a proposal with an effect, in hundredths; 50 is a majority.
-    ApprovalMinPercent,
-    /// 1: nobody but a vote admits, expels and names stewards; 0: a steward may, too.
-    MembersByVote,
-}
-
-impl Setting {
-    /// Every one of them.
-    pub const ALL: [Self; 4] =
-        [Self::WindowMinSeconds, Self::QuorumMinPercent, Self::ApprovalMinPercent, Self::MembersByVote];
-
-    /// As the database and JSON write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::WindowMinSeconds => "window_min_seconds",
-            Self::QuorumMinPercent => "quorum_min_percent",
-            Self::ApprovalMinPercent => "approval_min_percent",
-            Self::MembersByVote => "members_by_vote",
-        }
-    }
-
-    /// The least and the greatest value.
-    pub const fn bounds(self) -> (i64, i64) {
-        match self {
-            Self::WindowMinSeconds => (60, 31 * 24 * 60 * 60),
-            Self::QuorumMinPercent => (1, 100),
-            Self::ApprovalMinPercent => (50, 100),
-            Self::MembersByVote => (0, 1),
-        }
-    }
-
-    /// What holds until a vote sets it.
-    pub const fn first(self) -> i64 {
-        match self {
-            Self::WindowMinSeconds => 3 * 24 * 60 * 60,
-            Self::QuorumMinPercent | Self::ApprovalMinPercent => 50,
-            Self::MembersByVote => 0,
-        }
-    }
-}
-
-/// What a community's votes have set, and the first values of what none has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// See [`Setting::WindowMinSeconds`].
-    pub window_min_seconds: i64,
-    /// See [`Setting::QuorumMinPercent`].
-    pub quorum_min_percent: i64,
-    /// See [`Setting::ApprovalMinPercent`].
-    pub approval_min_percent: i64,
-    /// See [`Setting::MembersByVote`].
-    pub members_by_vote: i64,
-}
-
-impl Settings {
-    /// From what is kept of each; none where no vote has set it.
-    pub fn of(set: impl Fn(Setting) -> Option<i64>) -> Self {
-        let value = |setting: Setting| set(setting).unwrap_or_else(|| setting.first());
-        Self {
-            window_min_seconds: value(Setting::WindowMinSeconds),
-            quorum_min_percent: value(Setting::QuorumMinPercent),
-            approval_min_percent: value(Setting::ApprovalMinPercent),
-            members_by_vote: value(Setting::MembersByVote),
-        }
-    }
-
-    /// The value of one.
-    pub const fn of_setting(&self, setting: Setting) -> i64 {
-        match setting {
-            Setting::WindowMinSeconds => self.window_min_seconds,
-            Setting::QuorumMinPercent => self.quorum_min_percent,
-            Setting::ApprovalMinPercent => self.approval_min_percent,
-            Setting::MembersByVote => self.members_by_vote,
-        }
-    }
-}
 
 /// Where the other side of an adjustment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,6 +128,11 @@ pub enum Effect {
         /// Its value, within the setting's bounds; null: the median of the ballots.
         #[serde(with = "dec::optional")]
         value: Option<i64>,
+    },
+    /// What a jury decides of a grievance. Only the hub proposes it, to that grievance's jury.
+    Ruling {
+        /// Which.
+        grievance: RecordId,
     },
 }
 
@@ -321,11 +242,23 @@ impl ProposalBody {
     pub fn check(&self) -> Result<(), Refusal> {
         identity::check_name(&self.title, "/body/title")?;
         long(&self.text, TEXT_MAX, "/body/text")?;
-        let roles = &self.electorate.roles;
-        let once: BTreeSet<Role> = roles.iter().copied().collect();
-        if roles.is_empty() || once.len() != roles.len() {
-            let told = "must name member, steward or both, each once";
-            return Err(Refusal::schema("roles", "/body/electorate/roles", told));
+        match (&self.electorate, &self.effect) {
+            (Electorate::Roles(roles), effect) => {
+                let once: BTreeSet<Role> = roles.iter().copied().collect();
+                if roles.is_empty() || once.len() != roles.len() {
+                    let told = "must name member, steward or both, each once";
+                    return Err(Refusal::schema("roles", "/body/electorate/roles", told));
+                }
+                if matches!(effect, Effect::Ruling { .. }) {
+                    let told = "only the jury of a grievance rules on it";
+                    return Err(Refusal::schema("ruling", "/body/effect", told));
+                }
+            }
+            (Electorate::Jury(jury), Effect::Ruling { grievance }) if jury == grievance => {}
+            (Electorate::Jury(_), _) => {
+                let told = "a jury decides on nothing but the grievance that it sits on";
+                return Err(Refusal::schema("ruling", "/body/effect", told));
+            }
         }
         match self.rule.needs {
             Needs::Supermajority(share) if !share.is_more_than_half() => {
@@ -347,7 +280,7 @@ impl ProposalBody {
             _ => None,
         };
         match (median, &self.effect) {
-            (Some(_), Effect::Text | Effect::Setting { value: None, .. }) => {}
+            (Some(_), Effect::Text | Effect::Ruling { .. } | Effect::Setting { value: None, .. }) => {}
             (Some(_), _) => {
                 let told =
                     "a median decides a number: the effect must be text, or a setting whose value is null";
@@ -361,7 +294,7 @@ impl ProposalBody {
             (None, _) => {}
         }
         match &self.effect {
-            Effect::Text | Effect::Membership { .. } => Ok(()),
+            Effect::Text | Effect::Membership { .. } | Effect::Ruling { .. } => Ok(()),
             Effect::AdminAdjustment { entries, .. } => check_entries(entries),
             Effect::TreasuryTransfer { amount, .. } => {
                 within(*amount, 1, "/body/effect/treasury_transfer/amount")

@@ -1,5 +1,7 @@
 //! What `submit` asks of this room.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use service::db::Write;
 use sqlx::AnyConnection;
@@ -10,15 +12,17 @@ use super::{
         BALLOTS_MAX, DAY_MS, DepositBody, ELECTOR_BALLOTS_MAX, ELECTORS_MAX, OPEN_MAX, ProposalBody,
         TallyBody, VoteBody, may_open_another,
     },
+    rule::Electorate,
     store::{self, Decision, Proposal},
     table::{self, Action, State},
-    tally::{Verdict, counted, digest, tally},
+    tally::{counted, digest, tally},
 };
 use crate::{
     Hub,
-    access::Audience,
+    access::{Audience, Role},
     communities,
     error::{Error, Refusal},
+    grievances,
     ledger::{
         self,
         model::{Holder, Key, Kind, OperationId},
@@ -36,8 +40,12 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
     record.about()?;
     match record.kind.as_str() {
         "proposal@1" => {
-            record.body_as::<ProposalBody>()?.check()?;
-            shown_to_the_community(record)
+            let body: ProposalBody = record.body_as()?;
+            body.check()?;
+            match body.electorate {
+                Electorate::Roles(_) => shown_to_the_community(record),
+                Electorate::Jury(_) => Ok(()),
+            }
         }
         "deposit@1" => {
             record.body_as::<DepositBody>()?.check()?;
@@ -70,17 +78,31 @@ fn shown_to_the_community(record: &Record) -> Result<(), Refusal> {
 
 pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
     let (on, record) = (write.on(), &accepted.record);
-    if record.kind != "tally@1" && record.device == hub.key.device() {
-        let told = format!("{} is said by members' own devices, never by the hub's", record.kind);
-        return Err(Refusal::access("never_hub_signed", "/device", told).into());
-    }
+    by_whom_it_may(hub, record)?;
     match record.kind.as_str() {
         "proposal@1" => open(on, accepted).await?,
         "vote@1" => vote(on, accepted).await?,
         "deposit@1" => deposit(on, accepted).await?,
-        _ => close(on, accepted).await?,
+        _ => return close(hub.account, on, accepted).await,
     }
     Ok(Vec::new())
+}
+
+/// Tallies and what juries are asked are the hub's to say; nothing else is.
+fn by_whom_it_may(hub: &Hub, record: &Record) -> Result<(), Refusal> {
+    let asks_a_jury = record.kind == "proposal@1"
+        && matches!(record.body_as::<ProposalBody>()?.electorate, Electorate::Jury(_));
+    let hubs = asks_a_jury || record.kind == "tally@1";
+    match (hubs, record.device == hub.key.device()) {
+        (false, true) => {
+            let told = format!("{} is said by members' own devices, never by the hub's", record.kind);
+            Err(Refusal::access("never_hub_signed", "/device", told))
+        }
+        (true, false) => {
+            Err(Refusal::access("hub_only", "/device", "only the hub itself asks the jury of a grievance"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The author is of the community.
@@ -99,22 +121,13 @@ async fn belongs(on: &mut AnyConnection, record: &Record) -> Result<RecordId, Er
 
 async fn open(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
     let Accepted { record, received_at: now, seq, .. } = accepted;
-    let (community, author) = (belongs(on, record).await?, record.account());
+    let (community, author) = (record.about()?, record.account());
     let body: ProposalBody = record.body_as()?;
-    body.may_open(&store::settings(on, &community).await?, *now)?;
-    effects::possible(on, &community, &body.effect).await?;
-    if store::open_of(on, &community, &author).await? >= OPEN_MAX {
-        let told = format!("has {OPEN_MAX} open proposals in this community, which is the most");
-        return Err(Refusal::conflict("too_many_open", "/author", told).into());
-    }
-    let electors = communities::with_roles(on, &community, &body.electorate.roles, ELECTORS_MAX).await?;
-    if electors.is_empty() || electors.len() > ELECTORS_MAX {
-        let told = format!("must be 1 to {ELECTORS_MAX} accounts at its opening");
-        return Err(Refusal::rule("electorate_size", "/body/electorate", told).into());
-    }
+    let electors = match &body.electorate {
+        Electorate::Jury(grievance) => grievances::seated(on, grievance, &record.id).await?,
+        Electorate::Roles(roles) => asked_by_a_member(on, accepted, &body, roles).await?,
+    };
     let count = i64::try_from(electors.len()).unwrap_or(i64::MAX);
-    let (opened, their_electors) = store::opened_since(on, &author, now.saturating_sub(DAY_MS)).await?;
-    may_open_another(opened, their_electors, count)?;
     let proposal = Proposal {
         id: record.id,
         seq: *seq,
@@ -129,6 +142,32 @@ async fn open(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
     };
     store::open(on, &proposal, &electors).await?;
     tell(on, &proposal, State::Open).await
+}
+
+/// Who votes on what a member asks of the community, where the member may ask it.
+async fn asked_by_a_member(
+    on: &mut AnyConnection,
+    accepted: &Accepted,
+    body: &ProposalBody,
+    roles: &[Role],
+) -> Result<BTreeSet<RecordId>, Error> {
+    let Accepted { record, received_at: now, .. } = accepted;
+    let (community, author) = (belongs(on, record).await?, record.account());
+    body.may_open(&store::settings(on, &community).await?, *now)?;
+    effects::possible(on, &community, &body.effect).await?;
+    if store::open_of(on, &community, &author).await? >= OPEN_MAX {
+        let told = format!("has {OPEN_MAX} open proposals in this community, which is the most");
+        return Err(Refusal::conflict("too_many_open", "/author", told).into());
+    }
+    let electors = communities::with_roles(on, &community, roles, ELECTORS_MAX).await?;
+    if electors.is_empty() || electors.len() > ELECTORS_MAX {
+        let told = format!("must be 1 to {ELECTORS_MAX} accounts at its opening");
+        return Err(Refusal::rule("electorate_size", "/body/electorate", told).into());
+    }
+    let count = i64::try_from(electors.len()).unwrap_or(i64::MAX);
+    let (opened, their_electors) = store::opened_since(on, &author, now.saturating_sub(DAY_MS)).await?;
+    may_open_another(opened, their_electors, count)?;
+    Ok(electors)
 }
 
 async fn known(on: &mut AnyConnection, record: &Record) -> Result<Proposal, Error> {
@@ -184,7 +223,7 @@ pub(super) async fn count(on: &mut AnyConnection, proposal: &Proposal) -> Result
     })
 }
 
-async fn close(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
+async fn close(hub: RecordId, on: &mut AnyConnection, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
     let Accepted { record, received_at: now, .. } = accepted;
     let proposal = known(on, record).await?;
     table::may(proposal.state, Action::Tally, *now, proposal.body.closes.ms())?;
@@ -193,14 +232,12 @@ async fn close(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error>
         return Err(Refusal::conflict("other_tally", "/body", "is not what the ballots come to").into());
     }
     let result = said.result;
-    let unexecuted = match result.verdict {
-        Verdict::Accepted => effects::execute(on, &proposal, &result, accepted).await?,
-        _ => None,
-    };
+    let (unexecuted, drafts) = effects::execute(hub, on, &proposal, &result, accepted).await?;
     let state = State::decided(result.verdict, unexecuted.is_none());
     let decision = Decision { record: record.id, result, at: *now, unexecuted };
     store::decide(on, &proposal.id, state, &decision).await?;
-    tell(on, &proposal, state).await
+    tell(on, &proposal, state).await?;
+    Ok(drafts)
 }
 
 /// From a member to the community's treasury, which only a vote takes from.

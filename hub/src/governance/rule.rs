@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use protocol::wire::dec;
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Role, records::text};
+use crate::{
+    access::Role,
+    records::{RecordId, text},
+};
 
 /// The largest denominator of a share.
 const DENOMINATOR_MAX: u32 = 1_000_000;
@@ -76,18 +79,23 @@ impl FromStr for Share {
 
 text!(Share);
 
-/// Who may vote: everybody who is one of these in the community when the proposal opens.
+/// Who may vote, as it is when the proposal opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Electorate {
-    /// At least one; each once.
-    pub roles: Vec<Role>,
+#[serde(rename_all = "snake_case")]
+pub enum Electorate {
+    /// Everybody who is one of these in the community: at least one; each once.
+    Roles(Vec<Role>),
+    /// The jury that sits on this grievance. Only the hub opens such a proposal.
+    Jury(RecordId),
 }
 
 impl Electorate {
     /// Whether it is everybody who belongs to the community.
     pub fn is_everybody(&self) -> bool {
-        [Role::Member, Role::Steward].iter().all(|role| self.roles.contains(role))
+        match self {
+            Self::Roles(roles) => [Role::Member, Role::Steward].iter().all(|role| roles.contains(role)),
+            Self::Jury(_) => false,
+        }
     }
 }
 

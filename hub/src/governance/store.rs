@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
 use super::{
-    model::{ProposalBody, Setting, Settings, VoteBody},
+    model::{ProposalBody, VoteBody},
+    settings::{Setting, Settings},
     table::State,
     tally::{Ballot, Tally},
 };
@@ -320,6 +321,15 @@ pub(super) async fn ballots_of(
     .fetch_one(on)
     .await?;
     Ok((row.try_get("by_device")?, row.try_get("by_elector")?))
+}
+
+/// Who has voted.
+pub(super) async fn voters(on: &mut AnyConnection, proposal: &RecordId) -> Result<BTreeSet<RecordId>, Error> {
+    let rows = sqlx::query("SELECT DISTINCT account FROM votes WHERE proposal = $1")
+        .bind(proposal.to_string())
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(|row| parsed(row, "account")).collect()
 }
 
 /// How many accounts have voted.

@@ -28,7 +28,7 @@ pub(crate) async fn run(hub: Hub) {
 }
 
 /// Says what has been decided.
-pub(super) async fn close(hub: &Hub) -> Result<(), Error> {
+pub(crate) async fn close(hub: &Hub) -> Result<(), Error> {
     let over = {
         let mut on = hub.db.reader().acquire().await?;
         store::over(&mut on, hub.windows.now_ms(), AT_ONCE).await?

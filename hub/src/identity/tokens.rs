@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::http::{Json, Path, Problem};
@@ -20,6 +20,7 @@ use crate::{
     Hub,
     access::{Caller, Scope},
     error::Error,
+    idempotency::IdempotencyKey,
     records::{Device, ProofError, RecordId, Stamp, proof},
 };
 
@@ -47,7 +48,8 @@ struct SessionRequest {
 pub struct SessionToken {
     /// Names it where it is listed and ended.
     pub id: String,
-    /// To be sent as `Authorization: Bearer <token>`. The hub keeps only its hash.
+    /// To be sent as `Authorization: Bearer <token>`. The hub keeps its hash, and the token itself, sealed, for a day where the
+    /// request had an `Idempotency-Key`.
     pub token: String,
     /// When it ends.
     #[schema(value_type = String)]
@@ -96,9 +98,8 @@ fn stale_nonce() -> Problem {
 }
 
 impl Said {
-    /// The device that has signed, for this hub, for an account for which it speaks, under a nonce that may serve. Reads alone: whoever
-    /// is nobody here keeps no writer waiting.
-    async fn spoken(&self, hub: &Hub, document: &Value) -> Result<Device, Problem> {
+    /// The device that has signed, for this hub.
+    fn signed(&self, hub: &Hub, document: &Value) -> Result<Device, Problem> {
         if self.domain != hub.public.domain {
             return Err(
                 Problem::unauthenticated(format!("domain must be {}", hub.public.domain)).at("/domain")
@@ -107,20 +108,24 @@ impl Said {
         if self.nonce.len() > 64 || !self.nonce.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(Problem::invalid("nonce must be as GET /v1/sign-in/nonce gave it").at("/nonce"));
         }
-        let device = proof::verify(document, proof::AUTHENTICATION).map_err(|error| {
+        proof::verify(document, proof::AUTHENTICATION).map_err(|error| {
             let field = match &error {
                 ProofError::Malformed { field, .. } => *field,
                 ProofError::Mismatch { .. } => "/proof/proofValue",
             };
             Problem::unauthenticated(error.to_string()).at(field)
-        })?;
+        })
+    }
+
+    /// Whether the device speaks for the account under a nonce that may serve. Reads alone: whoever is nobody here keeps no writer
+    /// waiting.
+    async fn may_serve(&self, hub: &Hub, device: &Device) -> Result<(), Problem> {
         let known = nonce::expires_at(&hub.key, &self.nonce, hub.clock.now_ms()).is_some();
         let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
         if !known || store::nonce_used(&mut on, &self.nonce).await? {
             return Err(stale_nonce());
         }
-        self.speaks(&mut on, &device).await?;
-        Ok(device)
+        self.speaks(&mut on, device).await
     }
 
     async fn speaks(&self, on: &mut AnyConnection, device: &Device) -> Result<(), Problem> {
@@ -182,29 +187,46 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
 }
 
 /// Opens a session for a device: the body is signed by it (`eddsa-jcs-2022`, purpose `authentication`).
-#[utoipa::path(post, path = "/v1/sessions", tag = "identity", request_body = SessionRequest, responses(
+#[utoipa::path(post, path = "/v1/sessions", tag = "identity", params(IdempotencyKey), request_body = SessionRequest, responses(
     (status = 201, description = "Lasts twelve hours", body = SessionToken),
+    (status = 400, description = "Not JSON, or no key of idempotency", content_type = "application/problem+json"),
     (status = 401, description = "The proof, the nonce or the device is not good", content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong", content_type = "application/problem+json"),
+    (status = 409, description = "The request with this key is being answered, or 256 answers are kept", content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong, or the key came with another request", content_type = "application/problem+json"),
 ))]
 async fn open_session(
     State(hub): State<Hub>,
+    key: IdempotencyKey,
     Json(document): Json<Value>,
-) -> Result<(StatusCode, Json<SessionToken>), Problem> {
+) -> Result<Response, Problem> {
     let asked =
         SessionRequest::deserialize(&document).map_err(|error| Problem::invalid(error.to_string()))?;
     let SessionRequest { account, domain, nonce, .. } = asked;
     let said = Said { account, domain, nonce };
-    let device = said.spoken(&hub, &document).await?;
+    let device = said.signed(&hub, &document)?;
+    // Who does not speak for the account hears nothing about its keys.
+    said.speaks(&mut *hub.db.reader().acquire().await.map_err(Error::from)?, &device).await?;
+    let once = key.of(&hub, account, &document)?;
     let now = hub.clock.now_ms();
+    if let Some(answer) = once.answered_before(&hub).await? {
+        return Ok(answer);
+    }
+    if let Err(refused) = said.may_serve(&hub, &device).await {
+        // The first of two may have been answered since.
+        return once.answered_before(&hub).await?.ok_or(refused);
+    }
     let mut write = hub.db.begin().await.map_err(Error::from)?;
+    if let Some(answer) = once.answered(write.on(), now).await? {
+        return Ok(answer);
+    }
     said.stands(&hub, write.on(), &device, now).await?;
     let fresh = Fresh::new(rand::random(), rand::random());
     let expires_at = now.saturating_add(SESSION_LIFE_MS);
     let held = Held { id: fresh.id.clone(), device, label: None, scopes: None, created_at: now, expires_at };
     sessions::open(write.on(), &account, &fresh, &held).await?;
+    let answer = once.answer(write.on(), now, StatusCode::CREATED, &shown(fresh, expires_at)).await?;
     write.commit().await.map_err(Error::from)?;
-    Ok((StatusCode::CREATED, Json(shown(fresh, expires_at))))
+    Ok(answer)
 }
 
 fn shown(fresh: Fresh, expires_at: i64) -> SessionToken {
@@ -252,18 +274,19 @@ async fn tokens(State(hub): State<Hub>, caller: Caller) -> Result<Json<Vec<Token
 
 /// Makes an API token for some of what your session may do: the body is signed by the session's device, for a session alone does
 /// not outlast itself. The token is shown once.
-#[utoipa::path(post, path = "/v1/tokens", tag = "identity", request_body = SignedTokenRequest, responses(
+#[utoipa::path(post, path = "/v1/tokens", tag = "identity", params(IdempotencyKey), request_body = SignedTokenRequest, responses(
     (status = 201, description = "The token, shown once", body = SessionToken),
     (status = 401, description = "Sign in first", content_type = "application/problem+json"),
     (status = 403, description = "This needs a session", content_type = "application/problem+json"),
-    (status = 409, description = "There are 32 tokens", content_type = "application/problem+json"),
-    (status = 422, description = "The form is wrong", content_type = "application/problem+json"),
+    (status = 409, description = "There are 32 tokens; or the request with this key is being answered, or 256 answers are kept", content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong, or the key came with another request", content_type = "application/problem+json"),
 ))]
 async fn make_token(
     State(hub): State<Hub>,
     caller: Caller,
+    key: IdempotencyKey,
     Json(document): Json<Value>,
-) -> Result<(StatusCode, Json<SessionToken>), Problem> {
+) -> Result<Response, Problem> {
     let asked =
         SignedTokenRequest::deserialize(&document).map_err(|error| Problem::invalid(error.to_string()))?;
     let SignedTokenRequest { account, domain, nonce, label, scopes, days, .. } = asked;
@@ -281,12 +304,20 @@ async fn make_token(
         );
     }
     let said = Said { account, domain, nonce };
-    let device = said.spoken(&hub, &document).await?;
+    let device = said.signed(&hub, &document)?;
     if device != caller.device {
         let told = format!("the session is of {}, and {device} has signed", caller.device);
         return Err(Problem::unauthenticated(told).at("/proof/verificationMethod"));
     }
+    let once = key.of(&hub, account, &document)?;
     let now = hub.clock.now_ms();
+    if let Some(answer) = once.answered_before(&hub).await? {
+        return Ok(answer);
+    }
+    if let Err(refused) = said.may_serve(&hub, &device).await {
+        // The first of two may have been answered since.
+        return once.answered_before(&hub).await?.ok_or(refused);
+    }
     let expires_at = now.saturating_add(DAY_MS.saturating_mul(days.into()));
     let fresh = Fresh::new(rand::random(), rand::random());
     let held = Held {
@@ -298,13 +329,17 @@ async fn make_token(
         expires_at,
     };
     let mut write = hub.db.begin().await.map_err(Error::from)?;
+    if let Some(answer) = once.answered(write.on(), now).await? {
+        return Ok(answer);
+    }
     said.stands(&hub, write.on(), &device, now).await?;
     if !sessions::open(write.on(), &caller.account, &fresh, &held).await? {
         let told = format!("an account has at most {TOKENS_MAX} tokens: end one first");
         return Err(Problem::conflict(told).by_rule("tokens_full"));
     }
+    let answer = once.answer(write.on(), now, StatusCode::CREATED, &shown(fresh, expires_at)).await?;
     write.commit().await.map_err(Error::from)?;
-    Ok((StatusCode::CREATED, Json(shown(fresh, expires_at))))
+    Ok(answer)
 }
 
 /// Ends one of your sessions or tokens.

@@ -1,10 +1,13 @@
 //! What other rooms have posted: each call is one batch of one operation, in the caller's transaction.
 
+use std::collections::BTreeSet;
+
 use sqlx::AnyConnection;
 
 use super::{
-    model::{Asset, Holder, Key, Kind, OperationId, difference},
+    model::{Asset, Holder, Key, Kind, Moved, OperationId, difference},
     post::{Batch, Leg, Operation, Refused},
+    reversals,
     rules::{Authority, Purpose},
     store,
 };
@@ -54,6 +57,31 @@ pub(crate) async fn signed(
     at: i64,
 ) -> Result<(), Error> {
     transfer(on, Authority::Account(author), id, purpose, legs, at).await
+}
+
+/// What an operation moved from one account to one other, and by which it was reversed; none where it cannot be.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn moved(on: &mut AnyConnection, id: OperationId) -> Result<Option<Moved>, Error> {
+    let mut found = reversals::moved(on, &BTreeSet::from([id])).await?;
+    reversals::mark(on, &mut found).await?;
+    Ok(found.remove(&id))
+}
+
+/// Gives back what an operation moved, in part or as a whole, by a ruling. The transaction must be undone when this fails.
+///
+/// # Errors
+/// As [`decided`]; `reversed` where it was before.
+pub(crate) async fn reversed(
+    on: &mut AnyConnection,
+    id: OperationId,
+    reversed: OperationId,
+    amount: i128,
+    at: i64,
+) -> Result<(), Error> {
+    let operations = vec![Operation::Reverse { id, reversed, amount }];
+    store::post(on, &Batch { by: Authority::Vote, operations }, at).await.map(drop)
 }
 
 async fn transfer(

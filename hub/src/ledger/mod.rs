@@ -3,7 +3,7 @@
 //! - `model.rs`: assets, accounts, entries, holds
 //! - `rules.rs`: what may move where, and on whose word, as a table
 //! - `post.rs`: the one posting function, pure
-//! - `store.rs`, `sql.rs`: loading, locking, writing
+//! - `store.rs`, `reversals.rs`, `sql.rs`: loading, locking, writing
 //! - `verify.rs`: reads everything and says where it is not what it must be
 //! - `room.rs`: what `submit` asks; `timer.rs`: holds whose time is over
 //! - `doors.rs`: what other rooms have posted
@@ -15,6 +15,7 @@ pub mod bench;
 mod doors;
 pub mod model;
 pub mod post;
+mod reversals;
 mod room;
 pub mod rules;
 mod sql;
@@ -26,7 +27,7 @@ mod verify;
 
 pub(crate) use api::treasury;
 pub use api::{EntryView, HoldView, Side, StandingView, StatementView};
-pub(crate) use doors::{decided, governor, owes, set_floor, signed};
+pub(crate) use doors::{decided, governor, moved, owes, reversed, set_floor, signed};
 pub use room::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody};
 pub(crate) use room::{GOOD_FOR_MS, TABLES, apply, check, needs_credit, say_assets};
 pub(crate) use sql::texts;

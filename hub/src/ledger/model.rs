@@ -346,6 +346,46 @@ pub struct Hold {
     pub ended_by: Option<OperationId>,
 }
 
+/// What an operation moved, all of it from one account to one other, so that it can be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Who gave.
+    pub from: Key,
+    /// Who received.
+    pub to: Key,
+    /// How much; above 0.
+    pub amount: i128,
+    /// The operation that has reversed it; an operation is reversed once, in part or as a whole.
+    pub reversed_by: Option<OperationId>,
+}
+
+impl Moved {
+    /// From the entries of one operation; none where they are not one amount from one account to one other, or undo something
+    /// themselves.
+    pub fn of(entries: &[(Key, super::rules::EntryKind, i128)]) -> Option<Self> {
+        let [one, other] = entries else { return None };
+        let ((from, kind, given), (to, _, amount)) = if one.2 < 0 { (*one, *other) } else { (*other, *one) };
+        let fair = given.checked_neg() == Some(amount) && amount > 0 && from.asset == to.asset && from != to;
+        (fair && kind != super::rules::EntryKind::Reversal).then_some(Self {
+            from,
+            to,
+            amount,
+            reversed_by: None,
+        })
+    }
+}
+
+/// That an operation undid another one, in part or as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    /// The one that did.
+    pub operation: OperationId,
+    /// The one that is undone.
+    pub reversed: OperationId,
+    /// How much of it; above 0 and at most what it moved.
+    pub amount: i128,
+}
+
 /// A signed integer on an account. Never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

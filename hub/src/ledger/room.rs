@@ -24,8 +24,14 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] =
-    &["ledger_assets", "ledger_accounts", "ledger_operations", "ledger_entries", "ledger_holds"];
+pub(crate) const TABLES: &[&str] = &[
+    "ledger_assets",
+    "ledger_accounts",
+    "ledger_operations",
+    "ledger_entries",
+    "ledger_holds",
+    "ledger_reversals",
+];
 
 /// How old a record that moves something may be when it is handed in, in milliseconds: an hour. Enough for a device without a
 /// network for a while and for clocks that are wrong; little for bytes in the wrong hands.
@@ -98,10 +104,13 @@ impl From<Refused> for Refusal {
             Refused::BelowFloor { .. } | Refused::AboveCeiling { .. } | Refused::OutOfRange(_) => {
                 Self::conflict(rule, "/body/amount", detail)
             }
-            Refused::HoldEnded { .. } | Refused::HoldOver(..) | Refused::HoldNotOver(..) => {
-                Self::conflict(rule, "/about", detail)
+            Refused::HoldEnded { .. }
+            | Refused::HoldOver(..)
+            | Refused::HoldNotOver(..)
+            | Refused::Reversed { .. } => Self::conflict(rule, "/about", detail),
+            Refused::Amount(_) | Refused::OverHold { .. } | Refused::OverMoved { .. } => {
+                Self::rule(rule, "/body/amount", detail)
             }
-            Refused::Amount(_) | Refused::OverHold { .. } => Self::rule(rule, "/body/amount", detail),
             Refused::Expiry(_) => Self::rule(rule, "/body/expires", detail),
             Refused::UnknownAsset(_) | Refused::OtherAsset(..) | Refused::NotAllowed { .. } => {
                 Self::rule(rule, "/body/asset", detail)

@@ -14,6 +14,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use super::{
     model::{Account, Asset, AssetRules, Entry, Hold, HoldState, Holder, Key, OperationId},
     post::{Batch, Posted, State, post as decide},
+    reversals,
     rules::{EntryKind, Purpose},
     sql::{Column, locked, rows, texts},
 };
@@ -55,7 +56,7 @@ fn optional<T: FromStr<Err: Display>>(row: &AnyRow, column: &str) -> Result<Opti
 }
 
 /// The one of these whose name is in the column.
-fn named<T: Copy>(
+pub(super) fn named<T: Copy>(
     row: &AnyRow,
     column: &str,
     all: &[T],
@@ -71,12 +72,12 @@ fn from(after: Option<impl Display>) -> String {
     after.map(|after| after.to_string()).unwrap_or_default()
 }
 
-fn json(value: &impl Serialize) -> Result<String, Error> {
+pub(super) fn json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(corrupt)
 }
 
 /// An amount in a row of a statement.
-struct Amount(i128);
+pub(super) struct Amount(pub(super) i128);
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -130,13 +131,21 @@ pub(crate) async fn post(on: &mut AnyConnection, batch: &Batch, at: i64) -> Resu
     let ends: BTreeSet<OperationId> =
         batch.operations.iter().filter_map(super::post::Operation::ends).collect();
     let holds = if ends.is_empty() { BTreeMap::new() } else { lock_holds(on, &ends).await? };
+    let undone: BTreeSet<OperationId> =
+        batch.operations.iter().filter_map(super::post::Operation::reverses).collect();
+    let mut moved = if undone.is_empty() { BTreeMap::new() } else { reversals::moved(on, &undone).await? };
     let mut keys: BTreeSet<Key> =
         batch.operations.iter().flat_map(super::post::Operation::accounts).collect();
     keys.extend(holds.values().flat_map(|hold| [hold.from, hold.to]));
+    keys.extend(moved.values().flat_map(|moved| [moved.from, moved.to]));
     open(on, &keys).await?;
     let (accounts, assets) = lock_accounts(on, &keys).await?;
+    if !moved.is_empty() {
+        // Whoever reverses the same has locked the same accounts, so what it did is seen here.
+        reversals::mark(on, &mut moved).await?;
+    }
     let known = known(on, batch).await?;
-    let posted = decide(State { assets, accounts, holds, known }, batch, at).map_err(Refusal::from)?;
+    let posted = decide(State { assets, accounts, holds, moved, known }, batch, at).map_err(Refusal::from)?;
     if posted.new {
         write(on, &posted).await?;
     }
@@ -347,6 +356,9 @@ async fn write(on: &mut AnyConnection, posted: &Posted) -> Result<(), Error> {
     write_accounts(on, &posted.accounts).await?;
     if !posted.holds.is_empty() {
         write_holds(on, &posted.holds).await?;
+    }
+    if !posted.reversals.is_empty() {
+        reversals::write(on, &posted.reversals).await?;
     }
     Ok(())
 }

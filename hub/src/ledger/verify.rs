@@ -3,6 +3,7 @@
 
 mod entries;
 mod log;
+mod reversals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,6 +87,7 @@ pub(super) async fn tables(on: &mut AnyConnection) -> Result<Verified, Error> {
     accounts(on, &mut found).await?;
     operations(on, &mut found).await?;
     every_hold(on, &mut found).await?;
+    reversals::every(on, &mut found).await?;
     for (sql, what) in STRAYS {
         let strays: i64 = sqlx::query_scalar(sql).fetch_one(&mut *on).await?;
         if strays > 0 {
@@ -97,7 +99,7 @@ pub(super) async fn tables(on: &mut AnyConnection) -> Result<Verified, Error> {
 
 /// What no page of the others looks at. Open holds on accounts that have nothing held or nothing coming are among them,
 /// because only accounts that have are added up.
-const STRAYS: [(&str, &str); 5] = [
+const STRAYS: [(&str, &str); 6] = [
     (
         "SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_entries e
          WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = e.account)",
@@ -122,6 +124,11 @@ const STRAYS: [(&str, &str); 5] = [
         "SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_holds h WHERE state = 'open' AND NOT EXISTS (
              SELECT 1 FROM ledger_accounts a WHERE a.id = h.payee AND a.incoming <> '+00000000000000000000000000000000000000')",
         "open holds are for an account that has nothing coming",
+    ),
+    (
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_entries e WHERE kind = 'reversal'
+         AND NOT EXISTS (SELECT 1 FROM ledger_reversals r WHERE r.operation = e.operation)",
+        "entries reverse something, and nothing says what",
     ),
 ];
 

@@ -1,3 +1,4 @@
+mod noise;
 mod rebuild;
 
 use proptest::prelude::*;

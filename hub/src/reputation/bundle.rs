@@ -400,7 +400,9 @@ fn credentials(
             .iter()
             .find(|list| list.get("id").and_then(Value::as_str) == Some(entry.list.as_str()));
         let taken_back = records.iter().any(|other| {
-            other.kind == "revocation@1" && other.about == Some(record.id) && other.author == record.author
+            // The hub takes one back because of a grievance against it.
+            let by = other.author == record.author || other.device == hub;
+            other.kind == "revocation@1" && other.about == Some(record.id) && by
         });
         match list.map(|list| status::look(entry, list, hub, made)) {
             Some(Ok((standing, since))) => {

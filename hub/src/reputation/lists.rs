@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Hub> {
 
 /// The list for new credentials. Draw an entry at random; where `credential@1` is refused by the rule `status_taken`, draw
 /// another one.
-#[utoipa::path(get, path = "/v1/status/{purpose}", tag = "reputation", params(("purpose" = Purpose, Path)), responses(
+#[utoipa::path(get, path = "/v1/status/{purpose}", tag = "reputation", params(("purpose" = inline(Purpose), Path)), responses(
     (status = 200, description = "The list", body = OpenList),
     (status = 400, description = "No such purpose", content_type = "application/problem+json"),
 ))]
@@ -48,7 +48,7 @@ async fn open_list(State(hub): State<Hub>, Path(purpose): Path<Purpose>) -> Resu
 /// A list as a credential signed by the hub (Bitstring Status List v1.0). It tells the same, to the byte, until an entry of it
 /// is revoked or the hour is over, and is good for a day.
 #[utoipa::path(get, path = "/v1/status/{purpose}/{list}", tag = "reputation",
-    params(("purpose" = Purpose, Path), ("list" = u32, Path)), responses(
+    params(("purpose" = inline(Purpose), Path), ("list" = u32, Path)), responses(
     (status = 200, description = "The list; with an ETag", body = Object, content_type = "application/vc"),
     (status = 304, description = "You have it"),
     (status = 404, description = "There is none", content_type = "application/problem+json"),

@@ -28,6 +28,7 @@ use crate::{
     access::{Caller, Reader, may_read},
     communities,
     error::Error,
+    idempotency::IdempotencyKey,
     identity,
     records::{RecordId, Stamp},
 };
@@ -191,20 +192,26 @@ async fn offerable(
 }
 
 /// Offers a credential about a wallet of your account to a wallet for credentials, for ten minutes and once.
-#[utoipa::path(post, path = "/v1/credential-offers", tag = "reputation", request_body = OfferRequest, responses(
+#[utoipa::path(post, path = "/v1/credential-offers", tag = "reputation", params(IdempotencyKey), request_body = OfferRequest, responses(
     (status = 201, description = "The offer", body = Offer),
     (status = 401, description = "Sign in first", content_type = "application/problem+json"),
     (status = 404, description = "There is no such credential about a wallet of yours", content_type = "application/problem+json"),
-    (status = 409, description = "It is revoked, or sixteen offers of yours are open", content_type = "application/problem+json"),
+    (status = 409, description = "It is revoked, or sixteen offers of yours are open; or the request with this key is being answered, or 256 answers are kept", content_type = "application/problem+json"),
+    (status = 422, description = "The form is wrong, or the key came with another request", content_type = "application/problem+json"),
 ))]
 async fn offer(
     State(hub): State<Hub>,
     caller: Caller,
+    key: IdempotencyKey,
     Json(asked): Json<OfferRequest>,
-) -> Result<(StatusCode, Json<Offer>), Problem> {
+) -> Result<Response, Problem> {
+    let once = key.of(&hub, caller.account, &asked)?;
     let now = hub.clock.now_ms();
     let offered = Offered { credential: asked.credential, account: caller.account, session: caller.id };
     let mut write = hub.db.begin().await.map_err(Error::from)?;
+    if let Some(answer) = once.answered(write.on(), now).await? {
+        return Ok(answer);
+    }
     let held = match offerable(write.on(), &offered, now).await? {
         Ok(held) => held,
         Err(Unofferable::Revoked) => {
@@ -229,11 +236,13 @@ async fn offer(
             format!("{} offers of yours are open: wait until they are taken up or over", offers::OPEN_MAX);
         return Err(Problem::conflict(told).by_rule("too_many_offers"));
     }
-    write.commit().await.map_err(Error::from)?;
     let offer = issuance::offer(&hub.public.url, held.kind, &code, tx_code.is_some());
     let query = serde_urlencoded::to_string([("credential_offer", offer.to_string())]).unwrap_or_default();
     let uri = format!("openid-credential-offer://?{query}");
-    Ok((StatusCode::CREATED, Json(Offer { offer, uri, tx_code, expires: Stamp::from_ms(expires) })))
+    let offer = Offer { offer, uri, tx_code, expires: Stamp::from_ms(expires) };
+    let answer = once.answer(write.on(), now, StatusCode::CREATED, &offer).await?;
+    write.commit().await.map_err(Error::from)?;
+    Ok(answer)
 }
 
 /// What this hub issues to wallets, and where (OpenID4VCI 1.0, section 12.2).

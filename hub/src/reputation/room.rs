@@ -11,7 +11,7 @@ use super::{
     kinds::Part,
     model::{self, Facts, Issuing, Kind},
     status::{self, ENTRIES, Entry, Purpose},
-    store,
+    store::{self, Held},
 };
 use crate::{
     Hub,
@@ -19,7 +19,7 @@ use crate::{
     deals::store::{self as purchases, Purchase, corrupt},
     error::{Error, Refusal},
     identity,
-    records::{Accepted, Draft, Record, Stamp},
+    records::{Accepted, Draft, Record, RecordId, Stamp},
 };
 
 /// See [`crate::rooms::Room::tables`].
@@ -143,7 +143,7 @@ async fn events(on: &mut AnyConnection, purchase: &Purchase) -> Result<Vec<FeedE
 pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
     let on = write.on();
     if accepted.record.kind == "revocation@1" {
-        return revoke(on, accepted).await;
+        return revoke(hub, on, accepted).await;
     }
     let record = &accepted.record;
     let about = record.about()?;
@@ -205,23 +205,54 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
     Ok(Vec::new())
 }
 
-/// Its issuer takes a credential back for good. It stays the one of its kind for its outcome.
-async fn revoke(on: &mut AnyConnection, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
+/// Its issuer takes a credential back for good, or the hub because of a grievance. It stays the one of its kind for its outcome.
+async fn revoke(hub: &Hub, on: &mut AnyConnection, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
     let record = &accepted.record;
     let about = record.about()?;
-    let found = store::one(on, &about).await?.filter(|held| held.issuer == record.account());
+    let by_the_hub = record.account() == hub.account;
+    let found = store::one(on, &about).await?;
+    let found = found.filter(|held| by_the_hub || held.issuer == record.account());
     let Some(held) = found else {
         let told = format!("there is no credential {about} that you issued");
         return Err(Refusal::access("not_the_issuer", "/about", told).into());
     };
-    if let Some(by) = held.revoked {
-        let told = format!("{by} has revoked it");
-        return Err(Refusal::conflict("credential_revoked", "/about", told).into());
-    }
+    not_revoked(&held)?;
     store::revoke(on, &about, accepted).await?;
     let told = json!({ "credential": about, "purchase": held.purchase, "revoked": record.id });
     crate::outbox::append(on, "credential", &held.audience, &told).await?;
     Ok(Vec::new())
+}
+
+fn not_revoked(held: &Held) -> Result<(), Refusal> {
+    match held.revoked {
+        None => Ok(()),
+        Some(by) => {
+            let told = format!("{by} has revoked it");
+            Err(Refusal::conflict("credential_revoked", "/about", told))
+        }
+    }
+}
+
+/// What the hub says to take a credential back for good, because of the grievance that is named, in the place of its issuer.
+///
+/// # Errors
+/// Step `rule`: there is no such credential, or it is revoked already.
+pub(crate) async fn revocation(
+    on: &mut AnyConnection,
+    hub: RecordId,
+    credential: &RecordId,
+    grievance: &RecordId,
+    now: i64,
+) -> Result<Draft, Error> {
+    let Some(held) = store::one(on, credential).await? else {
+        let told = format!("there is no credential {credential}");
+        return Err(Refusal::rule("unknown_credential", "/body/subject", told).into());
+    };
+    not_revoked(&held)?;
+    let body = RevocationBody { reason: format!("grievance {grievance}") };
+    let body = serde_json::to_value(body).map_err(corrupt)?;
+    let draft = Draft::new("revocation@1", Some(hub), Stamp::from_ms(now), body);
+    Ok(draft.about(*credential).only_for(held.audience))
 }
 
 /// A free entry for a credential of the hub, drawn by randomness that nobody knew before.

@@ -2,6 +2,7 @@
 //! that stands still until it is moved, and a window on a real chain in the indexer's place.
 #![allow(clippy::arithmetic_side_effects, reason = "test code")]
 
+pub(crate) mod noise;
 mod person;
 pub(crate) mod trade;
 mod wallet;
@@ -15,7 +16,10 @@ use std::sync::{
 use serde_json::Value;
 use service::{
     clock::Clock,
-    db::testing::{FreshDb, on_both},
+    db::{
+        Engine,
+        testing::{FreshDb, on_both},
+    },
 };
 use sqlx::AnyPool;
 use tempfile::TempDir;
@@ -97,6 +101,8 @@ pub(crate) struct TestHub {
     pub config: Config,
     pub clock: Arc<StillClock>,
     client: reqwest::Client,
+    /// Where its database is.
+    pub engine: Engine,
     /// A look at the database past the hub.
     pub eyes: AnyPool,
     stop: CancellationToken,
@@ -134,6 +140,8 @@ impl TestHub {
                 .into(),
             relayer_key: RELAYER_KEY.to_owned(),
             personhood: Personhood::Open,
+            requests_per_account: 0,
+            requests_per_address: 0,
             ..Config::default()
         };
         change(&mut config);
@@ -147,7 +155,8 @@ impl TestHub {
         let ready = client.get(format!("{}/ready", config.public_url)).send().await.unwrap();
         assert_eq!(ready.status().as_u16(), 200);
         let eyes = AnyPool::connect(&db.url).await.unwrap();
-        Self { config, clock, client, eyes, stop, task, _folder: folder, _db: db }
+        let engine = db.engine;
+        Self { config, clock, client, engine, eyes, stop, task, _folder: folder, _db: db }
     }
 
     /// Stops the hub, lets this much time pass, and starts it again on the same database and port.
@@ -224,7 +233,7 @@ impl TestHub {
     /// How many rows every table has that a record could change.
     pub(crate) async fn rows(&self) -> Vec<(&'static str, i64)> {
         let mut rows = Vec::new();
-        for table in Room::all_tables().chain(["log", "used_nonces", "sessions"]) {
+        for table in Room::all_tables().chain(["log", "used_nonces", "sessions", "idempotency_keys"]) {
             let sql = sqlx::AssertSqlSafe(format!("SELECT CAST(COUNT(*) AS BIGINT) FROM {table}"));
             rows.push((table, sqlx::query_scalar(sql).fetch_one(&self.eyes).await.unwrap()));
         }

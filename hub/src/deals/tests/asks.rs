@@ -52,6 +52,43 @@ async fn comes(trade: &Trade, key: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_may_have_only_so_many_acts_that_are_still_tried_over_all_its_deals() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let (first, second) = (trade.agree(1).await, trade.agree(2).await);
+        trade.fund(&first).await;
+        trade.fund(&second).await;
+        let release = |total| PartyAct::Release { total };
+        let buys =
+            async |total| trade.hub.refuses(&signed(&trade, &trade.buyer, &second, &release(total))).await.2;
+        // As if they had been handed in over many deals.
+        let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO acts (id, deal, key, party, author, what, deadline, body, created_at)
+             SELECT 'many/' || CAST(i AS TEXT), $1, 'many', 'p/' || CAST(i AS TEXT), $2, 'deliver', $3, '', 0 FROM n";
+        let (deal, author) = (first.deal.to_string(), trade.buyer.account.to_string());
+        let many = sqlx::query(many).bind(deal).bind(author).bind(LATER as i64);
+        many.execute(&trade.hub.eyes).await.unwrap();
+        assert_eq!(buys(1).await, "too_many_open_acts");
+        let refund = signed(&trade, &trade.seller, &second, &PartyAct::Refund { total: 1 });
+        trade.hub.say(&refund).await;
+        let change = async |sql: &'static str| {
+            sqlx::query(sql).execute(&trade.hub.eyes).await.unwrap();
+        };
+        change("UPDATE acts SET deadline = 1 WHERE id = 'many/7'").await;
+        trade.hub.say(&signed(&trade, &trade.buyer, &second, &release(1))).await;
+        assert_eq!(buys(2).await, "too_many_open_acts");
+        // What is over leaves nothing to try but withdrawals.
+        let all = EventBody::Released { deal: first.deal, released: 1_000, count: 2 };
+        trade.final_event(ground.escrow, all).await;
+        trade.hub.say(&signed(&trade, &trade.buyer, &second, &release(2))).await;
+        change("UPDATE acts SET what = 'withdraw' WHERE key = 'many'").await;
+        assert_eq!(buys(3).await, "too_many_open_acts");
+        change("DELETE FROM acts WHERE key = 'many'").await;
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_party_signs_is_asked_of_the_relayer_in_its_name_and_once() {
     for (db, ground) in everywhere().await {
         let trade = Trade::start(db, ground).await;

@@ -215,6 +215,11 @@ async fn a_community_sets_its_own_rules_by_a_value_or_by_the_median() {
                 ("quorum_min_percent", quorum),
                 ("approval_min_percent", approval),
                 ("members_by_vote", "0"),
+                ("mediation_seconds", "604800"),
+                ("mediator_authority", "1000"),
+                ("jury_size", "5"),
+                ("jury_seconds", "345600"),
+                ("juror_reward", "0"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec()

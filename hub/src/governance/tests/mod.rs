@@ -24,7 +24,7 @@ use crate::{
 const WINDOW_MS: i64 = 3 * 24 * 3_600_000;
 
 /// A community of so many people; the first is its steward.
-async fn community(hub: &TestHub, count: u8) -> (Vec<Person>, RecordId) {
+pub(crate) async fn community(hub: &TestHub, count: u8) -> (Vec<Person>, RecordId) {
     let mut people = Vec::new();
     for seed in 1..=count {
         people.push(Person::arrive(hub, seed).await);
@@ -36,7 +36,7 @@ async fn community(hub: &TestHub, count: u8) -> (Vec<Person>, RecordId) {
     (people, id)
 }
 
-async fn join(hub: &TestHub, steward: &Person, community: RecordId, who: &Person) {
+pub(crate) async fn join(hub: &TestHub, steward: &Person, community: RecordId, who: &Person) {
     hub.clock.pass_ms(1);
     let body = json!({ "account": who.account, "role": "member" });
     hub.say(&steward.record_about(hub, "membership@1", community, body.clone())).await;
@@ -44,7 +44,7 @@ async fn join(hub: &TestHub, steward: &Person, community: RecordId, who: &Person
 }
 
 /// A proposal on which everybody votes by majority, openly, for three days.
-fn asked(hub: &TestHub, effect: Value) -> Value {
+pub(crate) fn asked(hub: &TestHub, effect: Value) -> Value {
     json!({
         "title": "A shed",
         "text": "Where the tools are dry.",
@@ -67,7 +67,7 @@ async fn propose(hub: &TestHub, who: &Person, community: RecordId, body: Value) 
     hub.say(&who.record_about(hub, "proposal@1", community, body)).await
 }
 
-fn ballot(hub: &TestHub, who: &Person, proposal: RecordId, choice: Value) -> Value {
+pub(crate) fn ballot(hub: &TestHub, who: &Person, proposal: RecordId, choice: Value) -> Value {
     hub.clock.pass_ms(1);
     ballot_now(hub, who, proposal, choice)
 }
@@ -110,7 +110,7 @@ async fn decided(hub: &TestHub, proposal: RecordId) -> Value {
 }
 
 /// Everybody agrees, and the window ends.
-async fn agreed(hub: &TestHub, people: &[Person], community: RecordId, effect: Value) -> Value {
+pub(crate) async fn agreed(hub: &TestHub, people: &[Person], community: RecordId, effect: Value) -> Value {
     let proposal = propose(hub, &people[0], community, asked(hub, effect)).await;
     all_say(hub, people, proposal, "yes").await;
     decided(hub, proposal).await

@@ -8,11 +8,9 @@ use serde_json::json;
 use crate::{
     access::Role,
     governance::{
-        model::{
-            Adjusted, Against, Effect, Payment, ProposalBody, Setting, Settings, WINDOW_MAX_MS,
-            may_open_another,
-        },
+        model::{Adjusted, Against, Effect, Payment, ProposalBody, WINDOW_MAX_MS, may_open_another},
         rule::{Absence, Ballots, Choice, Electorate, Needs, Rule, Share},
+        settings::{Setting, Settings},
         table::{Action, State, When, may, when},
         tally::{Ballot, Tally, Verdict, counted, digest, tally},
     },
@@ -311,7 +309,7 @@ fn body(effect: Effect, needs: Needs) -> ProposalBody {
     ProposalBody {
         title: "A shed".to_owned(),
         text: String::new(),
-        electorate: Electorate { roles: vec![Role::Member, Role::Steward] },
+        electorate: Electorate::Roles(vec![Role::Member, Role::Steward]),
         rule: rule("1/2", needs),
         ballots: Ballots::Open,
         closes: Stamp::from_ms(4 * 24 * 3_600_000),
@@ -384,9 +382,12 @@ fn the_form_of_a_proposal_is_bounded() {
     assert_eq!(refused(&|one| one.title = String::new()), told("name", "/body/title"));
     assert_eq!(refused(&|one| one.text = "é".repeat(10_000)), None);
     assert_eq!(refused(&|one| one.text = "é".repeat(10_001)), told("length", "/body/text"));
-    assert_eq!(refused(&|one| one.electorate.roles.clear()), told("roles", "/body/electorate/roles"));
     assert_eq!(
-        refused(&|one| one.electorate.roles = vec![Role::Member; 2]),
+        refused(&|one| one.electorate = Electorate::Roles(Vec::new())),
+        told("roles", "/body/electorate/roles")
+    );
+    assert_eq!(
+        refused(&|one| one.electorate = Electorate::Roles(vec![Role::Member; 2])),
         told("roles", "/body/electorate/roles")
     );
     let half = Needs::Supermajority(share("1/2"));
@@ -468,7 +469,10 @@ fn nobody_gives_an_effect_easier_rules_than_the_communitys_own() {
     assert_eq!(refused(&first, &|_| ()), None);
     assert_eq!(refused(&first, &|one| one.closes = Stamp::from_ms(3 * day)), None);
     assert_eq!(refused(&first, &|one| one.closes = Stamp::from_ms(3 * day - 1)), Some("window"));
-    assert_eq!(refused(&first, &|one| one.electorate.roles = vec![Role::Steward]), Some("electorate"));
+    assert_eq!(
+        refused(&first, &|one| one.electorate = Electorate::Roles(vec![Role::Steward])),
+        Some("electorate")
+    );
     assert_eq!(refused(&first, &|one| one.rule.quorum = share("49/100")), Some("quorum"));
     assert_eq!(refused(&first, &|one| one.rule.needs = Needs::Unanimous(Absence::Agrees)), None);
     let strict = Settings { approval_min_percent: 67, ..first };
@@ -488,7 +492,7 @@ fn nobody_gives_an_effect_easier_rules_than_the_communitys_own() {
     let text = |ms: i64| {
         let mut one = body(Effect::Text, Needs::Majority);
         one.rule.quorum = share("0/1");
-        one.electorate.roles = vec![Role::Steward];
+        one.electorate = Electorate::Roles(vec![Role::Steward]);
         one.closes = Stamp::from_ms(ms);
         one.may_open(&strict, 0).err().map(|refusal| refusal.rule)
     };

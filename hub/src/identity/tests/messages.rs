@@ -7,7 +7,11 @@ use protocol::chain::{AccountId, ChainId};
 use super::super::siwx::{Demands, SignIn};
 use crate::{
     records::{Device, DeviceKey},
-    testing::{account, trade::CHAIN},
+    testing::{
+        account,
+        noise::{edited_text, edits, text},
+        trade::CHAIN,
+    },
 };
 
 const WALLET: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
@@ -183,6 +187,16 @@ proptest! {
         let text: String = letters.into_iter().collect();
         if let Ok(message) = text.parse::<SignIn>() {
             prop_assert_eq!(message.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_read_is_written_as_it_was(sol: bool, edits in edits(), other in text()) {
+        for text in [edited_text(&if sol { solana() } else { full() }, &edits), other] {
+            if let Ok(message) = text.parse::<SignIn>() {
+                prop_assert_eq!(message.to_string(), text);
+                let _ = message.device();
+            }
         }
     }
 

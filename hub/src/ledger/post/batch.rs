@@ -71,6 +71,16 @@ pub enum Operation {
         /// The hold.
         hold: OperationId,
     },
+    /// Gives back what another operation moved, in part or as a whole; an operation is reversed once. By a vote.
+    Reverse {
+        /// Its name.
+        id: OperationId,
+        /// What it undoes: a transfer from one account to one other, or a capture.
+        reversed: OperationId,
+        /// Above zero, at most what that moved.
+        #[serde(with = "dec")]
+        amount: i128,
+    },
     /// Ends a hold whose time is over. By the hub.
     Expire {
         /// Its name.
@@ -88,6 +98,7 @@ impl Operation {
             | Self::Hold { id, .. }
             | Self::Capture { id, .. }
             | Self::Release { id, .. }
+            | Self::Reverse { id, .. }
             | Self::Expire { id, .. } => *id,
         }
     }
@@ -98,7 +109,15 @@ impl Operation {
             Self::Capture { hold, .. } | Self::Release { hold, .. } | Self::Expire { hold, .. } => {
                 Some(*hold)
             }
-            Self::Transfer { .. } | Self::Hold { .. } => None,
+            Self::Transfer { .. } | Self::Hold { .. } | Self::Reverse { .. } => None,
+        }
+    }
+
+    /// The operation that it undoes.
+    pub const fn reverses(&self) -> Option<OperationId> {
+        match self {
+            Self::Reverse { reversed, .. } => Some(*reversed),
+            _ => None,
         }
     }
 
@@ -107,7 +126,9 @@ impl Operation {
         match self {
             Self::Transfer { legs, .. } => legs.iter().map(|leg| leg.account).collect(),
             Self::Hold { from, to, .. } => vec![*from, *to],
-            Self::Capture { .. } | Self::Release { .. } | Self::Expire { .. } => Vec::new(),
+            Self::Capture { .. } | Self::Release { .. } | Self::Reverse { .. } | Self::Expire { .. } => {
+                Vec::new()
+            }
         }
     }
 }

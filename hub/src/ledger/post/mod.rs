@@ -9,8 +9,8 @@ use alloy::primitives::I256;
 
 use super::{
     model::{
-        AMOUNT_MAX, Account, Asset, AssetRules, Entry, Hold, HoldState, Holder, Issuer, Key, Kind,
-        OperationId, difference, sum,
+        AMOUNT_MAX, Account, Asset, AssetRules, Entry, Hold, HoldState, Holder, Issuer, Key, Kind, Moved,
+        OperationId, Reversal, difference, sum,
     },
     rules::{Authority, EntryKind, Needs, Purpose, issues, needs},
 };
@@ -30,6 +30,8 @@ pub struct State {
     pub accounts: BTreeMap<Key, Account>,
     /// The holds that the batch ends.
     pub holds: BTreeMap<OperationId, Hold>,
+    /// What the operations moved that the batch reverses; without those that cannot be.
+    pub moved: BTreeMap<OperationId, Moved>,
     /// Which of the batch's operations are known, with the digest of their content.
     pub known: BTreeMap<OperationId, String>,
 }
@@ -47,6 +49,8 @@ pub struct Posted {
     pub accounts: Vec<Account>,
     /// The holds that began or ended, as they stand now.
     pub holds: Vec<Hold>,
+    /// What was undone.
+    pub reversals: Vec<Reversal>,
 }
 
 /// Decides a batch at a moment (Unix milliseconds). `state` must hold what it names.
@@ -84,17 +88,19 @@ pub fn post(state: State, batch: &Batch, at: i64) -> Result<Posted, Refused> {
         changed: BTreeSet::new(),
         held: BTreeSet::new(),
         entries: Vec::new(),
+        reversals: Vec::new(),
     };
     for operation in &batch.operations {
         working.perform(operation)?;
     }
-    let Working { state, changed, held, entries, .. } = working;
+    let Working { state, changed, held, entries, reversals, .. } = working;
     Ok(Posted {
         new: true,
         operations,
         entries,
         accounts: changed.iter().filter_map(|key| state.accounts.get(key).cloned()).collect(),
         holds: held.iter().filter_map(|id| state.holds.get(id).cloned()).collect(),
+        reversals,
     })
 }
 
@@ -106,6 +112,7 @@ struct Working {
     changed: BTreeSet<Key>,
     held: BTreeSet<OperationId>,
     entries: Vec<Entry>,
+    reversals: Vec<Reversal>,
 }
 
 impl Working {
@@ -130,6 +137,7 @@ impl Working {
                 self.word(ended.to)?;
                 self.end(ended, HoldState::Released, 0, id)
             }
+            Operation::Reverse { id, reversed, amount } => self.reverse(id, reversed, amount),
             Operation::Expire { id, hold } => {
                 let ended = self.open(hold)?;
                 if self.at < ended.expires_at {
@@ -174,8 +182,9 @@ impl Working {
         Err(Refused::NotYours { needs, account: Box::new(account) })
     }
 
-    /// Whether the account may give so much more (`amount` above zero). What a vote takes from a member has no floor: one who has
-    /// given everything away in time owes it.
+    /// Whether the account may give so much more (`amount` above zero). What a vote adjusts on a member's account has no floor: one
+    /// who has given everything away in time owes it. A ruling's reversal has one, for any community may rule: what a payee could owe
+    /// beyond its limit the payer would have out of nothing.
     fn can_give(&mut self, purpose: Purpose, key: Key, amount: i128) -> Result<(), Refused> {
         let rules = self.rules(key.asset)?.clone();
         let account = self.account(key);
@@ -183,7 +192,8 @@ impl Working {
         let available = difference(account.balance, account.held).ok_or_else(out)?;
         let left = difference(available, amount).ok_or_else(out)?;
         let floor = account.floor(&rules);
-        if left < floor && !(purpose == Purpose::Adjustment && key.kind == Kind::Member) {
+        let owed = purpose == Purpose::Adjustment && key.kind == Kind::Member;
+        if left < floor && !owed {
             return Err(Refused::BelowFloor { account: Box::new(key), available, floor, amount });
         }
         Ok(())
@@ -238,6 +248,9 @@ impl Working {
         if legs.len() < 2 || legs.len() > LEGS_MAX {
             return Err(Refused::Legs(legs.len()));
         }
+        if purpose == Purpose::Reversal {
+            return Err(Refused::NamesNothing);
+        }
         let mut seen = BTreeSet::new();
         // Wide enough for all legs, so that their order makes no difference.
         let mut sums: BTreeMap<Asset, I256> = BTreeMap::new();
@@ -277,6 +290,9 @@ impl Working {
         if amount <= 0 || amount > AMOUNT_MAX {
             return Err(Refused::Amount(amount));
         }
+        if purpose == Purpose::Reversal {
+            return Err(Refused::NamesNothing);
+        }
         if from == to {
             return Err(Refused::SameAccount(Box::new(from)));
         }
@@ -296,6 +312,34 @@ impl Working {
         payee.incoming = sum(payee.incoming, amount).ok_or_else(|| Refused::OutOfRange(Box::new(to)))?;
         self.held.insert(id);
         self.state.holds.insert(id, hold);
+        Ok(())
+    }
+
+    /// The opposite of what an operation moved, up to its amount.
+    fn reverse(&mut self, id: OperationId, reversed: OperationId, amount: i128) -> Result<(), Refused> {
+        let Some(moved) = self.state.moved.get(&reversed).cloned() else {
+            return Err(Refused::NotReversible(reversed));
+        };
+        if let Some(by) = moved.reversed_by {
+            return Err(Refused::Reversed { reversed, by });
+        }
+        if amount <= 0 {
+            return Err(Refused::Amount(amount));
+        }
+        if amount > moved.amount {
+            return Err(Refused::OverMoved { reversed, amount: moved.amount, wanted: amount });
+        }
+        let Moved { from, to, .. } = moved;
+        self.may(Purpose::Reversal, to, true)?;
+        self.may(Purpose::Reversal, from, false)?;
+        self.can_give(Purpose::Reversal, to, amount)?;
+        self.can_take(from, amount)?;
+        let given = difference(0, amount).ok_or(Refused::Amount(amount))?;
+        for (account, amount, other) in [(to, given, from), (from, amount, to)] {
+            self.enter(id, EntryKind::Reversal, Leg { account, amount }, Some(other))?;
+        }
+        self.state.moved.insert(reversed, Moved { reversed_by: Some(id), ..moved });
+        self.reversals.push(Reversal { operation: id, reversed, amount });
         Ok(())
     }
 

@@ -119,6 +119,32 @@ pub enum Refused {
         /// What was to be paid.
         wanted: i128,
     },
+    /// Its purpose is reversal, and it names nothing that it reverses.
+    #[error("a reversal names the operation that it reverses")]
+    NamesNothing,
+    /// Nothing that can be undone.
+    #[error(
+        "{0} is no operation that moved one amount from one account to one other, or it is a reversal itself"
+    )]
+    NotReversible(OperationId),
+    /// Undone before, in part or as a whole.
+    #[error("the operation {reversed} is reversed already, by {by}")]
+    Reversed {
+        /// Which.
+        reversed: OperationId,
+        /// By which.
+        by: OperationId,
+    },
+    /// More than it moved.
+    #[error("the operation {reversed} moved {amount}, less than {wanted}")]
+    OverMoved {
+        /// Which.
+        reversed: OperationId,
+        /// What it moved.
+        amount: i128,
+        /// What was to be given back.
+        wanted: i128,
+    },
     /// In the past, or too far ahead.
     #[error(
         "a hold must expire later than now and within 400 days, and this one expires at {0} (Unix milliseconds)"
@@ -150,6 +176,10 @@ impl Refused {
             Self::HoldOver(..) => "hold_over",
             Self::HoldNotOver(..) => "hold_not_over",
             Self::OverHold { .. } => "over_hold",
+            Self::NamesNothing => "names_nothing",
+            Self::NotReversible(_) => "not_reversible",
+            Self::Reversed { .. } => "reversed",
+            Self::OverMoved { .. } => "over_moved",
             Self::Expiry(_) => "expiry",
         }
     }

@@ -233,6 +233,36 @@ async fn of_all_who_end_a_hold_at_once_one_does() {
     }
 }
 
+/// One transfer, and many who would undo it in transactions of their own, on PostgreSQL without a writer's turn.
+#[tokio::test]
+async fn of_all_who_reverse_a_transfer_at_once_one_does() {
+    for ground in Ground::on_both().await {
+        for round in 1..=12 {
+            let first = 1_000 * round;
+            ground.post(&pay(first, &[(hours(0), -10), (hours(1), 10)]), 5).await.unwrap();
+            let one = async |nth: u32| {
+                let batch = give_back(first + nth, first, i128::from(nth));
+                match ground.fresh.engine {
+                    Engine::Sqlite => ground.post(&batch, 6).await,
+                    Engine::Postgres => {
+                        let mut transaction = ground.db.reader().begin().await.unwrap();
+                        let came = refused(store::post(&mut transaction, &batch, 6).await);
+                        if came.is_ok() {
+                            transaction.commit().await.unwrap();
+                        }
+                        came
+                    }
+                }
+            };
+            let came = join_all((1..=8).map(one)).await;
+            let done = came.iter().filter(|one| one.is_ok()).count();
+            assert!(done == 1 && came.iter().all(|one| matches!(one, Ok(_) | Err("reversed"))), "{came:?}");
+        }
+        let found = ground.verify().await;
+        assert_eq!((found.faults, found.operations), (0, 24), "{found:?}");
+    }
+}
+
 #[tokio::test]
 async fn verify_finds_whatever_was_done_behind_its_back() {
     for ground in Ground::on_both().await {
@@ -246,10 +276,11 @@ async fn verify_finds_whatever_was_done_behind_its_back() {
         let capture = Operation::Capture { id: OperationId::first(record(200)), hold, amount: 7 };
         let by = Authority::Account(person(0));
         ground.post(&Batch { by, operations: vec![capture] }, 5).await.unwrap();
+        ground.post(&give_back(300, 200, 3), 5).await.unwrap();
         let clean = ground.verify().await;
         assert_eq!(
             (clean.faults, clean.accounts, clean.entries, clean.operations, clean.holds),
-            (0, 3, 92, 35, 4)
+            (0, 3, 94, 36, 4)
         );
 
         let one = "+00000000000000000000000000000000000001";
@@ -296,6 +327,10 @@ async fn verify_finds_whatever_was_done_behind_its_back() {
             ),
             ("UPDATE ledger_holds SET ended_by = id WHERE state = 'captured'", "which ended it, entered"),
             ("UPDATE ledger_holds SET ended_by = id WHERE state = 'open'", "ended by"),
+            ("UPDATE ledger_reversals SET amount = '{one}'", "gives back 1"),
+            ("UPDATE ledger_reversals SET reversed = operation", "which moved {}"),
+            ("DELETE FROM ledger_reversals", "nothing says what"),
+            ("UPDATE ledger_reversals SET amount = 'some'", "`some` is not an amount"),
             // What cannot be read is told of, and the rest is read on.
             ("UPDATE ledger_accounts SET balance = 'a lot' WHERE id = {first}", "`a lot` is not an amount"),
             (

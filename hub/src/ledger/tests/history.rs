@@ -1,6 +1,6 @@
 //! Random histories, and a ledger that is too simple to be wrong: a list of all that ever moved, added up at every look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub(super) struct Step {
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..24_u8, 0..4_usize, 0..3_usize, 0..3_usize, 0..120_i64, any::<u8>(), 0..400_i64).prop_map(
+    let step = (0..25_u8, 0..4_usize, 0..3_usize, 0..3_usize, 0..120_i64, any::<u8>(), 0..400_i64).prop_map(
         |(choice, who, whom, asset, amount, odd, wait)| Step {
             choice,
             who,
@@ -96,6 +96,10 @@ pub(super) struct Model {
     journal: Vec<(Key, i128)>,
     holds: BTreeMap<OperationId, Set>,
     done: BTreeMap<OperationId, (Authority, Operation)>,
+    /// What moved one amount from one account to one other: who gave, who received, how much.
+    moved: BTreeMap<OperationId, (Key, Key, i128)>,
+    /// What was undone.
+    undone: BTreeSet<OperationId>,
     /// Every batch that was accepted.
     pub batches: Vec<Batch>,
     limits: BTreeMap<Key, Account>,
@@ -135,7 +139,7 @@ impl Model {
         keys.into_iter().map(|key| self.account(key)).collect()
     }
 
-    /// Nobody is below the floor but by a vote, above the ceiling, or has made something from nothing.
+    /// Nobody is below the floor but by a vote or a ruling, above the ceiling, or has made something from nothing.
     pub(super) fn holds_together(&self) {
         let mut sums: BTreeMap<Asset, i128> = BTreeMap::new();
         for account in self.accounts() {
@@ -156,6 +160,7 @@ impl Model {
             Operation::Transfer { purpose: Purpose::Adjustment, legs, .. } => {
                 legs.iter().any(|leg| leg.account == key && leg.amount < 0)
             }
+            Operation::Reverse { reversed, .. } => self.moved[reversed].1 == key,
             _ => false,
         };
         self.batches.iter().flat_map(|batch| &batch.operations).any(takes)
@@ -173,10 +178,25 @@ impl Model {
             return None;
         }
         let (moved, holds, expired) = (self.journal.len(), self.holds.clone(), self.expired);
+        let undone = self.undone.clone();
         if !batch.operations.iter().all(|operation| self.perform(batch.by, operation)) {
             self.journal.truncate(moved);
-            (self.holds, self.expired) = (holds, expired);
+            (self.holds, self.expired, self.undone) = (holds, expired, undone);
             return None;
+        }
+        for operation in &batch.operations {
+            match operation {
+                Operation::Transfer { id, legs, .. } if legs.len() == 2 => {
+                    let (gives, takes) = if legs[0].amount < 0 { (0, 1) } else { (1, 0) };
+                    let moved = (legs[gives].account, legs[takes].account, legs[takes].amount);
+                    self.moved.insert(*id, moved);
+                }
+                Operation::Capture { id, hold, amount } => {
+                    let set = &self.holds[hold];
+                    self.moved.insert(*id, (set.from, set.to, *amount));
+                }
+                _ => {}
+            }
         }
         self.done.extend(batch.operations.iter().map(|one| (one.id(), content(one))));
         self.operations += batch.operations.len() as u64;
@@ -223,10 +243,23 @@ impl Model {
                 let fair = sums.values().all(|sum| *sum == 0) && keys.len() == legs.len() && legs.len() >= 2;
                 let allowed = legs.iter().all(|leg| self.may(by, *purpose, leg.account, leg.amount));
                 self.journal.extend(legs.iter().map(|leg| (leg.account, leg.amount)));
-                fair && allowed
+                fair && allowed && *purpose != Purpose::Reversal
+            }
+            Operation::Reverse { reversed, amount, .. } => {
+                let Some((from, to, moved)) = self.moved.get(reversed).copied() else { return false };
+                let fair = (1..=moved).contains(amount) && self.undone.insert(*reversed);
+                let allowed = fair
+                    && self.may(by, Purpose::Reversal, to, -amount)
+                    && self.may(by, Purpose::Reversal, from, *amount);
+                self.journal.extend([(to, -amount), (from, *amount)]);
+                allowed
             }
             Operation::Hold { id, purpose, from, to, amount, expires_at } => {
-                let fair = from.asset == to.asset && from != to && *amount > 0 && *expires_at > self.now;
+                let fair = from.asset == to.asset
+                    && from != to
+                    && *amount > 0
+                    && *expires_at > self.now
+                    && *purpose != Purpose::Reversal;
                 let allowed =
                     fair && self.may(by, *purpose, *from, -amount) && self.may(by, *purpose, *to, *amount);
                 let set = Set {
@@ -370,6 +403,21 @@ impl Model {
             }
             19 | 20 => (of_hold(|set| set.from), Operation::Capture { id, hold: held, amount: amount / 2 }),
             21 => (of_hold(|set| set.to), Operation::Release { id, hold: held }),
+            24 => {
+                // One that was not undone, mostly; at times what never was or cannot be.
+                let left: Vec<_> = self.moved.iter().filter(|(id, _)| !self.undone.contains(id)).collect();
+                let nth = usize::from(step.odd) * 31 + step.who;
+                let (reversed, most) = match (step.odd % 8, self.moved.iter().nth(nth % 97)) {
+                    (2, Some((id, moved))) => (*id, moved.2),
+                    (3, _) => (self.done.keys().nth(nth % 97).copied().unwrap_or(held), amount),
+                    _ if left.is_empty() => (held, amount),
+                    _ => (*left[nth % left.len()].0, left[nth % left.len()].1.2),
+                };
+                let by = if step.odd % 16 == 5 { me } else { Authority::Vote };
+                // A part, all of it, or one too much.
+                let amount = [most, most / 2, most + 1, amount.min(most)][step.who];
+                (by, Operation::Reverse { id, reversed, amount })
+            }
             _ => {
                 let due = self
                     .holds

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use proptest::{collection::vec, prelude::*, strategy::ValueTree as _};
 
 use super::{
-    model::{AMOUNT_MAX, Account, Asset, Hold, HoldState, Holder, Issuer, Key, Kind, OperationId},
+    model::{AMOUNT_MAX, Account, Asset, Hold, HoldState, Holder, Issuer, Key, Kind, Moved, OperationId},
     post::{Batch, HOLD_MAX_MS, LEGS_MAX, Leg, OPERATIONS_MAX, Operation, Posted, Refused, State, post},
     rules::{Authority, EntryKind, Needs, Purpose, needs},
 };
@@ -29,6 +29,7 @@ struct Memory {
     accounts: BTreeMap<Key, Account>,
     holds: BTreeMap<OperationId, Hold>,
     known: BTreeMap<OperationId, String>,
+    reversals: BTreeMap<OperationId, OperationId>,
     /// Every entry of every account, in order.
     entries: Vec<super::model::Entry>,
 }
@@ -42,7 +43,18 @@ impl Memory {
     }
 
     fn post(&mut self, batch: &Batch, at: i64) -> Result<Posted, Refused> {
+        let moved = batch.operations.iter().filter_map(Operation::reverses).filter_map(|id| {
+            let entries: Vec<_> = self
+                .entries
+                .iter()
+                .filter(|entry| entry.operation == id)
+                .map(|entry| (entry.account, entry.kind, entry.amount))
+                .collect();
+            let reversed_by = self.reversals.get(&id).copied();
+            Some((id, Moved { reversed_by, ..Moved::of(&entries)? }))
+        });
         let state = State {
+            moved: moved.collect(),
             assets: assets(),
             accounts: self.accounts.clone(),
             holds: self.holds.clone(),
@@ -53,6 +65,7 @@ impl Memory {
         self.holds.extend(posted.holds.iter().map(|hold| (hold.id, hold.clone())));
         self.known.extend(posted.operations.iter().cloned());
         self.entries.extend(posted.entries.iter().cloned());
+        self.reversals.extend(posted.reversals.iter().map(|one| (one.reversed, one.operation)));
         Ok(posted)
     }
 
@@ -131,6 +144,10 @@ fn histories_are_full_of_things() {
         "hold_over",
         "hold_not_over",
         "expiry",
+        "names_nothing",
+        "not_reversible",
+        "reversed",
+        "over_moved",
     ] {
         assert!(refused.get(rule).is_some_and(|times| *times >= 3), "{rule}: {refused:?}");
     }
@@ -218,6 +235,55 @@ fn pay(number: u32, legs: &[(Key, i128)]) -> Batch {
         by: Authority::Account(person(0)),
         operations: vec![Operation::Transfer { id, purpose: Purpose::Exchange, legs }],
     }
+}
+
+/// By a ruling, so much of what record `of` moved.
+fn give_back(number: u32, of: u32, amount: i128) -> Batch {
+    let (id, reversed) = (OperationId::first(record(number)), OperationId::first(record(of)));
+    Batch { by: Authority::Vote, operations: vec![Operation::Reverse { id, reversed, amount }] }
+}
+
+/// A ruling gives back up to what was moved, once, from who has it.
+#[test]
+fn a_reversal_happens_once_up_to_the_amount_and_above_the_floor() {
+    let mut ledger = Memory::new();
+    let mut says = |batch: &Batch| ledger.post(batch, 0).map(|_| ()).map_err(|refused| refused.rule());
+    says(&pay(1, &[(hours(0), -100), (hours(1), 100)])).unwrap();
+    says(&pay(2, &[(hours(0), -100), (hours(1), 60), (hours(2), 40)])).unwrap();
+    // The payee gives everything away, down to its limit.
+    let away = Batch { by: Authority::Account(person(1)), ..pay(3, &[(hours(1), -660), (hours(2), 660)]) };
+    says(&away).unwrap();
+    for (batch, rule) in [
+        (Batch { by: Authority::Account(person(1)), ..give_back(4, 1, 100) }, "not_yours"),
+        (Batch { by: Authority::Hub, ..give_back(4, 1, 100) }, "not_yours"),
+        (give_back(4, 1, 0), "amount"),
+        (give_back(4, 1, -1), "amount"),
+        (give_back(4, 1, 101), "over_moved"),
+        (give_back(4, 2, 1), "not_reversible"),
+        (give_back(4, 9, 1), "not_reversible"),
+    ] {
+        assert_eq!(says(&batch), Err(rule));
+    }
+    assert_eq!(says(&give_back(4, 1, 70)), Err("below_floor"));
+    let again = Batch { by: Authority::Account(person(2)), ..pay(8, &[(hours(2), -70), (hours(1), 70)]) };
+    says(&again).unwrap();
+    says(&give_back(4, 1, 70)).unwrap();
+    // The same again is known; what is left of it is not given back by another.
+    says(&give_back(4, 1, 70)).unwrap();
+    assert_eq!(says(&give_back(5, 1, 30)), Err("reversed"));
+    assert_eq!(says(&give_back(5, 4, 70)), Err("not_reversible"));
+    let more = Batch { by: Authority::Account(person(1)), ..pay(6, &[(hours(1), -1), (hours(2), 1)]) };
+    assert_eq!(says(&more), Err("below_floor"));
+    let unnamed = pay(7, &[(hours(1), -1), (hours(0), 1)]);
+    let Operation::Transfer { id, legs, .. } = unnamed.operations[0].clone() else { panic!() };
+    let operations = vec![Operation::Transfer { id, purpose: Purpose::Reversal, legs }];
+    assert_eq!(says(&Batch { by: Authority::Vote, operations }), Err("names_nothing"));
+    assert_eq!(ledger.accounts[&hours(0)].balance, -130);
+    assert_eq!(
+        (ledger.accounts[&hours(1)].balance, ledger.entries.last().unwrap().kind),
+        (-500, EntryKind::Reversal)
+    );
+    ledger.continuous();
 }
 
 fn set_aside(number: u32, amount: i128, expires_at: i64) -> Batch {

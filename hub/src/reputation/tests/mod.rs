@@ -1,6 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 mod issued;
+mod noise;
 mod told;
 mod wallets;
 

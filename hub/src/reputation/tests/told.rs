@@ -9,6 +9,8 @@ use super::{
     *,
 };
 use crate::{
+    governance::tests::join,
+    grievances::tests::{complaint, does, file, shown},
     records::{Device, RecordId},
     testing::trade::{Bought, Trade, everywhere},
 };
@@ -203,6 +205,61 @@ async fn a_ruling_that_its_ballots_do_not_make_is_found() {
         let answer = trade.hub.get_as(&buyer, &format!("/v1/purchases/{}/bundle", bought.id)).await;
         let bundle: Bundle = serde_json::from_value(answer.body).unwrap();
         assert_eq!(failed(&check(&bundle, device_of(&trade).await)), ["ruling"]);
+        trade.hub.end().await;
+    }
+}
+
+/// What a community's members agree on, or their jury rules, takes a credential back as its issuer would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grievance_takes_a_credential_back() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let (hub, steward) = (&trade.hub, &trade.jurors[0]);
+        let community = hub.say(&steward.record(hub, "community@1", json!({ "name": "Gardens" }))).await;
+        for person in [&trade.buyer, &trade.seller] {
+            join(hub, steward, community, person).await;
+        }
+        for (entry, taken_back) in [(1_u8, false), (2, true)] {
+            let (said, bought) = praise(&trade, entry, u32::from(entry)).await;
+            let body = complaint("attestation", "revocation", said, &trade.buyer);
+            let grievance = file(hub, &trade.seller, community, body).await;
+            does(hub, steward, grievance, json!("take")).await;
+            let uphold = json!({ "propose": { "outcome": "upheld", "reason": "" } });
+            let proposal = does(hub, steward, grievance, uphold).await;
+            let accept = json!({ "accept": { "proposal": proposal } });
+            does(hub, &trade.seller, grievance, accept.clone()).await;
+            let own = trade.buyer.record_about(hub, "revocation@1", said, json!({ "reason": "" }));
+            let mut by = None;
+            if taken_back {
+                by = Some(hub.say(&own).await);
+            }
+            does(hub, &trade.buyer, grievance, accept).await;
+            let seen = hub.get(&format!("/v1/credentials/{said}")).await.body;
+            let revoked: RecordId = seen["revoked"].as_str().unwrap().parse().unwrap();
+            let record = hub.get(&format!("/v1/records/{revoked}")).await.body;
+            if let Some(by) = by {
+                assert_eq!(revoked, by);
+            } else {
+                assert_eq!(record["body"]["reason"], json!(format!("grievance {grievance}")));
+                assert_ne!(record["author"], json!(trade.buyer.account));
+            }
+            // A file of the deal shows that it was taken back, and by whom.
+            let token = trade.buyer.sign_in(hub).await;
+            let bundle = hub.get_as(&token, &format!("/v1/purchases/{}/bundle", bought.id)).await.body;
+            let bundle: Bundle = serde_json::from_value(bundle).unwrap();
+            let checks = check(&bundle, device_of(&trade).await);
+            assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+            assert!(found(&checks, "status").detail.starts_with("revoked"));
+            let resolution = shown(hub, steward, grievance).await["resolution"].clone();
+            let rule = if taken_back { json!("credential_revoked") } else { Value::Null };
+            assert_eq!(
+                (&resolution["outcome"], &resolution["unexecuted"]["rule"]),
+                (&json!("upheld"), &rule)
+            );
+            if !taken_back {
+                assert_eq!(hub.refuses(&own).await.2, "credential_revoked");
+            }
+        }
         trade.hub.end().await;
     }
 }

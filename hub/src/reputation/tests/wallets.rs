@@ -14,7 +14,7 @@ use crate::{
     reputation::status::ENTRIES,
     testing::{
         Answer,
-        trade::{Trade, everywhere},
+        trade::{Ground, Trade, everywhere},
     },
 };
 
@@ -113,6 +113,26 @@ async fn offer(trade: &Trade, session: &str, credential: impl serde::Serialize, 
     let body = json!({ "credential": credential, "tx_code": tx_code });
     let request = trade.hub.request(reqwest::Method::POST, "/v1/credential-offers").bearer_auth(session);
     trade.hub.ask(request.json(&body)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_asked_for_again_is_the_same_offer() {
+    let trade = Trade::start(service::db::testing::sqlite(), Ground::EVM).await;
+    let (praise, session) = praised(&trade).await;
+    let ask = async |key: &str, tx_code: bool| {
+        let body = json!({ "credential": praise, "tx_code": tx_code });
+        let request = trade.hub.request(reqwest::Method::POST, "/v1/credential-offers").bearer_auth(&session);
+        trade.hub.ask(request.header("idempotency-key", key).json(&body)).await
+    };
+    let first = ask("k", true).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert_eq!(ask("k", true).await.body, first.body);
+    assert_eq!(ask("k", false).await.refusal().2, "idempotency_key_reused");
+    let open = "SELECT CAST(COUNT(*) AS BIGINT) FROM credential_offers";
+    let open: i64 = sqlx::query_scalar(open).fetch_one(&trade.hub.eyes).await.unwrap();
+    assert_eq!(open, 1);
+    assert_ne!(ask("k2", true).await.body, first.body);
+    trade.hub.end().await;
 }
 
 async fn verify_at(trade: &Trade, presentation: &Value, asked: Asked<'_>) -> Answer {

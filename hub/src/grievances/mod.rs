@@ -1,0 +1,26 @@
+//! Disputes of a community's members that are not about a deal on a chain: what was paid in the ledger, credentials, memberships,
+//! and what members say. A steward mediates; what is not settled goes to a jury of members drawn by lot, whose decision is a vote
+//! of the governance room. The path and its bounds: `docs/grievances.md`.
+//!
+//! - `table.rs`: where a grievance stands and what may be done, by whom
+//! - `model.rs`: bodies, what a grievance may be about, what may come of it
+//! - `jury.rs`: the draw, a jury's rule, and what its ballots come to
+//! - `room.rs`: what `submit` asks; `rulings.rs`: juries, and what an outcome does; `timer.rs`: grievances whose time is over
+//! - `store.rs`: grievances, who has a part in them, what was done
+//! - `api.rs`: grievances and their steps
+
+pub(crate) mod api;
+pub mod jury;
+pub mod model;
+mod room;
+mod rulings;
+mod store;
+pub mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+mod timer;
+
+pub use api::{GrievanceView, JuryVoteView, ProposedView, ResolutionView, StepView, UndoneView};
+pub(crate) use room::{TABLES, apply, check};
+pub(crate) use rulings::{ruled, seated};
+pub(crate) use timer::run as run_timer;

@@ -1,0 +1,426 @@
+//! Bodies, what a grievance may be about, and what may come of it. Pure.
+
+use protocol::wire::dec;
+use serde::{Deserialize, Serialize};
+
+use super::table::State;
+use crate::{
+    access::Role,
+    error::Refusal,
+    governance::settings::Settings,
+    identity,
+    ledger::model::{AMOUNT_MAX, Asset, Holder, Key, Kind as AccountKind, Moved},
+    records::RecordId,
+};
+
+/// The most open grievances of one complainant, in all communities together.
+pub const OPEN_MAX: i64 = 5;
+/// The most that one complainant files within [`DAY_MS`].
+pub const DAY_MAX: i64 = 10;
+/// What counts towards [`DAY_MAX`], in milliseconds: a day.
+pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// The most pieces of evidence of one party in one grievance.
+pub const EVIDENCE_MAX: i64 = 20;
+/// The most proposals of a mediator in one grievance.
+pub const PROPOSALS_MAX: i64 = 10;
+/// The most juries of one grievance.
+pub const JURIES_MAX: i64 = 3;
+/// The most jurors who step aside in one grievance and are replaced.
+pub const RECUSED_MAX: i64 = 50;
+/// All of what was moved, as a jury's ballots name it: ten-thousandths.
+pub const SHARES: i64 = 10_000;
+
+/// Characters of a complaint, of evidence, and of a reason.
+const TEXT_MAX: usize = 4_000;
+/// Characters of an address.
+const URI_MAX: usize = 500;
+
+/// What a grievance is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = GrievanceKind)]
+pub enum Kind {
+    /// What a member has done for the community, or says so.
+    Contribution,
+    /// Something that one member paid another.
+    Trade,
+    /// A credential, or another word of a member about somebody.
+    Attestation,
+    /// Who belongs to the community.
+    Membership,
+}
+
+impl Kind {
+    /// Every one of them.
+    pub const ALL: [Self; 4] = [Self::Contribution, Self::Trade, Self::Attestation, Self::Membership];
+
+    /// As the database and JSON write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Contribution => "contribution",
+            Self::Trade => "trade",
+            Self::Attestation => "attestation",
+            Self::Membership => "membership",
+        }
+    }
+}
+
+/// What the complainant asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// That it is said who is right; nothing else happens.
+    Statement,
+    /// That what was paid is given back, all of it or a part.
+    Reversal,
+    /// That the credential is revoked.
+    Revocation,
+    /// To belong to the community again.
+    Restoration,
+    /// That the respondent belongs to it no more.
+    Removal,
+}
+
+impl Remedy {
+    /// Every one of them.
+    pub const ALL: [Self; 5] =
+        [Self::Statement, Self::Reversal, Self::Revocation, Self::Restoration, Self::Removal];
+
+    /// As JSON writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Statement => "statement",
+            Self::Reversal => "reversal",
+            Self::Revocation => "revocation",
+            Self::Restoration => "restoration",
+            Self::Removal => "removal",
+        }
+    }
+
+    /// Whether this may come of it.
+    pub const fn takes(self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Rejected => true,
+            Outcome::Upheld => !matches!(self, Self::Reversal),
+            Outcome::PartialAdjustment { .. } | Outcome::VoidTransaction => matches!(self, Self::Reversal),
+        }
+    }
+}
+
+/// What comes of a grievance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    /// The complainant is right, and what was asked for is done.
+    Upheld,
+    /// Nothing is done.
+    Rejected,
+    /// A part of what was paid is given back.
+    PartialAdjustment {
+        /// How much, in the smallest unit: above zero and less than what was paid.
+        #[serde(with = "dec")]
+        #[schema(value_type = String)]
+        amount: i128,
+    },
+    /// All of it is given back.
+    VoidTransaction,
+}
+
+impl Outcome {
+    /// What it is to give back so much of `moved`.
+    pub const fn of_amount(amount: i128, moved: i128) -> Self {
+        if amount <= 0 {
+            Self::Rejected
+        } else if amount >= moved {
+            Self::VoidTransaction
+        } else {
+            Self::PartialAdjustment { amount }
+        }
+    }
+
+    /// How much of `moved` is given back; none where nothing is.
+    pub const fn gives_back(self, moved: i128) -> Option<i128> {
+        match self {
+            Self::Upheld | Self::Rejected => None,
+            Self::PartialAdjustment { amount } => Some(amount),
+            Self::VoidTransaction => Some(moved),
+        }
+    }
+}
+
+/// How a grievance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Both parties accepted what the mediator proposed.
+    Settled,
+    /// A jury ruled.
+    Ruled,
+    /// The complainant took it back.
+    Withdrawn,
+    /// No jury could be drawn, or none decided: nothing has changed, and it may be filed again.
+    Undecided,
+}
+
+/// The body of `grievance@1` about a community.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrievanceBody {
+    /// What it is of.
+    pub kind: Kind,
+    /// The record that it is about: a `transfer@1` or `capture@1`, a `credential@1`, a `membership@1`, a `community@1` for its
+    /// founder's membership, or another record of the respondent.
+    pub subject: RecordId,
+    /// Whom it is against.
+    pub respondent: RecordId,
+    /// What is asked for.
+    pub remedy: Remedy,
+    /// 1 to 80 characters on one line.
+    pub title: String,
+    /// At most 4,000 characters.
+    pub text: String,
+}
+
+/// What somebody does about a grievance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Step {
+    /// A steward takes it up as its mediator.
+    Take,
+    /// A party shows something.
+    Evidence {
+        /// At most 4,000 characters.
+        text: String,
+        /// Where it is, at most 500 characters; null: the text is all.
+        #[serde(deserialize_with = "Option::deserialize")]
+        uri: Option<String>,
+        /// SHA-256 of what is there, 64 hexadecimal digits; null: not said.
+        #[serde(deserialize_with = "Option::deserialize")]
+        sha256: Option<String>,
+    },
+    /// The mediator proposes what is to come of it.
+    Propose {
+        /// What.
+        outcome: Outcome,
+        /// Why, at most 4,000 characters.
+        reason: String,
+    },
+    /// A party accepts the proposal.
+    Accept {
+        /// The step that proposed it: nobody accepts what they have not seen.
+        proposal: RecordId,
+    },
+    /// A party rejects the proposal.
+    Reject,
+    /// The mediator, or a juror before the vote, declares a conflict of interest.
+    Conflict {
+        /// In words, at most 4,000 characters; may be empty.
+        reason: String,
+    },
+    /// The mediator declares that the matter is the whole community's.
+    CommunityWide,
+    /// The complainant takes the complaint back.
+    Withdraw,
+}
+
+/// The body of `grievance-step@1` about a grievance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepBody {
+    /// What is done.
+    pub step: Step,
+}
+
+/// The body of the hub's `grievance-timeout@1` about a grievance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutBody {
+    /// In which state its time is over.
+    pub state: State,
+}
+
+fn long(text: &str, most: usize, field: &str) -> Result<(), Refusal> {
+    let length = text.chars().count();
+    if length <= most {
+        return Ok(());
+    }
+    Err(Refusal::schema("length", field, format!("has {length} characters and may have {most}")))
+}
+
+impl GrievanceBody {
+    /// The form, and that kind and remedy go together.
+    ///
+    /// # Errors
+    /// Step `schema`.
+    pub fn check(&self) -> Result<(), Refusal> {
+        identity::check_name(&self.title, "/body/title")?;
+        long(&self.text, TEXT_MAX, "/body/text")?;
+        let fits = match self.remedy {
+            Remedy::Statement => true,
+            Remedy::Reversal => matches!(self.kind, Kind::Trade | Kind::Contribution),
+            Remedy::Revocation => self.kind == Kind::Attestation,
+            Remedy::Restoration | Remedy::Removal => self.kind == Kind::Membership,
+        };
+        if fits {
+            return Ok(());
+        }
+        let told = format!("a grievance of kind {} has no remedy {}", self.kind.name(), self.remedy.name());
+        Err(Refusal::schema("remedy", "/body/remedy", told))
+    }
+}
+
+impl Step {
+    /// The form.
+    ///
+    /// # Errors
+    /// Step `schema`.
+    pub fn check(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Evidence { text, uri, sha256 } => {
+                long(text, TEXT_MAX, "/body/step/evidence/text")?;
+                long(uri.as_deref().unwrap_or_default(), URI_MAX, "/body/step/evidence/uri")?;
+                let hex = |text: &String| text.len() == 64 && text.bytes().all(|one| one.is_ascii_hexdigit());
+                if sha256.as_ref().is_none_or(hex) {
+                    return Ok(());
+                }
+                let told = "must be 64 hexadecimal digits";
+                Err(Refusal::schema("sha256", "/body/step/evidence/sha256", told))
+            }
+            Self::Propose { outcome, reason } => {
+                long(reason, TEXT_MAX, "/body/step/propose/reason")?;
+                match outcome {
+                    Outcome::PartialAdjustment { amount } if !(1..=AMOUNT_MAX).contains(amount) => {
+                        let field = "/body/step/propose/outcome/partial_adjustment/amount";
+                        Err(Refusal::schema("amount", field, format!("{amount} must be 1 to {AMOUNT_MAX}")))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::Conflict { reason } => long(reason, TEXT_MAX, "/body/step/conflict/reason"),
+            Self::Take | Self::Accept { .. } | Self::Reject | Self::CommunityWide | Self::Withdraw => Ok(()),
+        }
+    }
+
+    /// As lists name it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Take => "take",
+            Self::Evidence { .. } => "evidence",
+            Self::Propose { .. } => "propose",
+            Self::Accept { .. } => "accept",
+            Self::Reject => "reject",
+            Self::Conflict { .. } => "conflict",
+            Self::CommunityWide => "community_wide",
+            Self::Withdraw => "withdraw",
+        }
+    }
+}
+
+/// What was paid, between two members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paid {
+    /// In what.
+    pub asset: Asset,
+    /// Who paid.
+    pub payer: RecordId,
+    /// Who was paid.
+    pub payee: RecordId,
+    /// How much; above zero.
+    #[serde(with = "dec")]
+    pub amount: i128,
+}
+
+impl Paid {
+    /// Of an operation between members; none of any other.
+    pub fn of(moved: &Moved) -> Option<Self> {
+        let member = |key: &Key| match (key.kind, key.holder) {
+            (AccountKind::Member, Holder::Record(id)) => Some(id),
+            _ => None,
+        };
+        let (payer, payee) = (member(&moved.from)?, member(&moved.to)?);
+        Some(Self { asset: moved.from.asset, payer, payee, amount: moved.amount })
+    }
+}
+
+/// What the hub knows of the record that a grievance is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Who said it.
+    pub author: RecordId,
+    /// When the hub took it, in Unix milliseconds.
+    pub at: i64,
+    /// What it paid.
+    pub paid: Option<Paid>,
+    /// Whose membership of the community it is about, and as what it makes them belong to it.
+    pub member: Option<(RecordId, Option<Role>)>,
+}
+
+impl Subject {
+    /// Whether a complainant may file this about it.
+    ///
+    /// # Errors
+    /// Step `rule`: `subject`, `respondent`, `remedy`.
+    pub fn may_file(&self, body: &GrievanceBody, complainant: RecordId) -> Result<(), Refusal> {
+        let subject = |told: &str| {
+            let told = format!("{} is a {}: {told}", body.subject, self.kind);
+            Err(Refusal::rule("subject", "/body/subject", told))
+        };
+        let parties = [complainant, body.respondent];
+        match body.kind {
+            Kind::Trade if self.paid.is_none() => {
+                return subject("a trade is about a transfer@1 or capture@1 between members");
+            }
+            Kind::Membership if self.member.is_none() => {
+                return subject("about a membership is a membership@1 of the community, or its community@1");
+            }
+            _ => {}
+        }
+        if body.remedy == Remedy::Revocation && self.kind != "credential@1" {
+            return subject("only a credential@1 can be revoked");
+        }
+        let concerned = match (self.paid, self.member) {
+            (Some(paid), _) => [paid.payer, paid.payee],
+            (None, Some((member, _))) => [self.author, member],
+            (None, None) => [self.author, self.author],
+        };
+        let both = self.paid.is_none() || concerned.iter().all(|one| parties.contains(one));
+        if complainant == body.respondent || !concerned.contains(&body.respondent) || !both {
+            let told = format!("{} is not whom {} can be against", body.respondent, body.subject);
+            return Err(Refusal::rule("respondent", "/body/respondent", told));
+        }
+        let asked = match (body.remedy, self.paid, self.member) {
+            (Remedy::Reversal, paid, _) => paid.is_some_and(|paid| paid.payer == complainant),
+            (Remedy::Restoration, _, Some((member, role))) => member == complainant && role.is_none(),
+            (Remedy::Removal, _, Some((member, role))) => member == body.respondent && role.is_some(),
+            (Remedy::Restoration | Remedy::Removal, _, None) => false,
+            (Remedy::Statement | Remedy::Revocation, ..) => true,
+        };
+        if asked {
+            return Ok(());
+        }
+        let told = match body.remedy {
+            Remedy::Reversal => "a reversal is asked for by whoever paid",
+            Remedy::Restoration => "a restoration is asked for by whom the membership@1 has removed",
+            _ => "a removal is of whom the record has made a member",
+        };
+        Err(Refusal::rule("remedy", "/body/remedy", told))
+    }
+
+    /// Whether it is more than a mediator may bring to an end in a community where these settings hold: hours above the mediator's
+    /// authority, anything that is not counted in hours, and who belongs to the community where only votes decide that.
+    pub fn is_above_mediation(&self, remedy: Remedy, settings: &Settings) -> bool {
+        match (remedy, self.paid) {
+            (Remedy::Reversal, Some(Paid { asset: Asset::TimeCredit, amount, .. })) => {
+                amount > i128::from(settings.mediator_authority)
+            }
+            (Remedy::Reversal, _) => true,
+            (Remedy::Restoration | Remedy::Removal, _) => settings.members_by_vote != 0,
+            (Remedy::Statement | Remedy::Revocation, _) => false,
+        }
+    }
+}

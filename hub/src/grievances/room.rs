@@ -1,0 +1,425 @@
+//! What `submit` asks of this room.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use service::db::Write;
+use sqlx::AnyConnection;
+
+use super::{
+    model::{
+        DAY_MAX, DAY_MS, EVIDENCE_MAX, Ending, GrievanceBody, Kind, OPEN_MAX, Outcome, PROPOSALS_MAX, Paid,
+        RECUSED_MAX, Remedy, Step, StepBody, Subject, TimeoutBody,
+    },
+    rulings::{self, Resolving},
+    store::{self, Grievance, Part, Proposed},
+    table::{self, Action, Actor, Effect, State},
+};
+use crate::{
+    Hub,
+    access::{Audience, Reader, Role, may_read},
+    communities::{self, CommunityBody, MembershipBody},
+    error::{Error, Refusal},
+    governance,
+    ledger::{self, model::OperationId},
+    outbox,
+    records::{Accepted, Draft, Record, RecordId, log},
+};
+
+/// See [`crate::rooms::Room::tables`].
+pub(crate) const TABLES: &[&str] = &["grievances", "grievance_people", "grievance_steps"];
+
+/// How many stewards are told of a grievance that is filed.
+const TOLD_MAX: usize = 100;
+
+pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
+    record.about()?;
+    match record.kind.as_str() {
+        "grievance@1" => record.body_as::<GrievanceBody>()?.check()?,
+        "grievance-step@1" => record.body_as::<StepBody>()?.step.check()?,
+        _ => return record.body_as::<TimeoutBody>().map(drop),
+    }
+    // Who has a part in it is not known when it is signed, and changes.
+    if record.audience == [Audience::Account(record.account())] {
+        return Ok(());
+    }
+    let told = "a grievance is shown to whoever has a part in it: name only yourself, account:<your id>";
+    Err(Refusal::schema("grievance_audience", "/audience", told))
+}
+
+pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
+    let (on, record) = (write.on(), &accepted.record);
+    if record.kind == "grievance-timeout@1" {
+        return time_out(hub, on, accepted).await;
+    }
+    if record.device == hub.key.device() {
+        let told = format!("{} is said by members' own devices, never by the hub's", record.kind);
+        return Err(Refusal::access("never_hub_signed", "/device", told).into());
+    }
+    if record.kind == "grievance@1" {
+        file(on, accepted).await?;
+        return Ok(Vec::new());
+    }
+    step(hub.account, on, accepted).await
+}
+
+async fn file(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
+    let Accepted { record, received_at: now, seq, .. } = accepted;
+    let (community, complainant) = (record.about()?, record.account());
+    if communities::community(on, &community).await?.is_none() {
+        let told = format!("there is no community {community}");
+        return Err(Refusal::rule("unknown_community", "/about", told).into());
+    }
+    let body: GrievanceBody = record.body_as()?;
+    belongs(on, &community, &complainant, body.remedy).await?;
+    let subject = subject(on, &community, &body, &complainant).await?;
+    subject.may_file(&body, complainant)?;
+    answers_to(on, &community, &body, &subject).await?;
+    may_file_another(on, &body, &complainant, *now).await?;
+    let settings = governance::settings(on, &community).await?;
+    let above = subject.is_above_mediation(body.remedy, &settings);
+    let mut grievance = Grievance {
+        id: record.id,
+        seq: *seq,
+        community,
+        complainant,
+        body,
+        subject,
+        filed_at: *now,
+        state: if above { State::Escalated } else { State::Filed },
+        due_at: Some(now.saturating_add(settings.mediation_seconds.saturating_mul(1000))),
+        proposed: None,
+        accepted: None,
+        juries: 0,
+        vote: None,
+        resolution: None,
+    };
+    store::add(on, &grievance).await?;
+    if above {
+        rulings::draw(on, &mut grievance, &settings, accepted).await?;
+        store::put(on, &grievance).await?;
+        return tell(on, &grievance, &[]).await;
+    }
+    let stewards = communities::with_roles(on, &community, &[Role::Steward], TOLD_MAX).await?;
+    let stewards: Vec<Audience> = stewards.into_iter().map(Audience::Account).collect();
+    tell(on, &grievance, &stewards).await
+}
+
+/// The complainant is of the community, or asks to be again.
+async fn belongs(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    complainant: &RecordId,
+    remedy: Remedy,
+) -> Result<(), Error> {
+    let role = communities::role_of(on, community, complainant).await?;
+    match (remedy == Remedy::Restoration, role.is_some()) {
+        (true, true) => {
+            let told = format!("belongs to community {community}, so nothing is to be restored");
+            Err(Refusal::conflict("still_member", "/author", told).into())
+        }
+        (false, false) => {
+            let told = format!("does not belong to community {community}");
+            Err(Refusal::access("members_only", "/author", told).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The respondent is of the community, and was when it did what the grievance is about: who joins answers to its juries for what
+/// comes after. Who removed a member answers for that wherever they are.
+async fn answers_to(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    body: &GrievanceBody,
+    subject: &Subject,
+) -> Result<(), Error> {
+    if body.remedy == Remedy::Restoration {
+        return Ok(());
+    }
+    let since = communities::member_since(on, community, &body.respondent).await?;
+    let told = match since {
+        None => format!("{} does not belong to community {community}", body.respondent),
+        Some(since) if body.kind != Kind::Membership && since > subject.at => format!(
+            "{} has joined community {community} after {}, and answers to it for what came later",
+            body.respondent, body.subject
+        ),
+        Some(_) => return Ok(()),
+    };
+    Err(Refusal::rule("not_of_this_community", "/body/respondent", told).into())
+}
+
+/// The record that a grievance is about, where the complainant may read it.
+async fn subject(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    body: &GrievanceBody,
+    complainant: &RecordId,
+) -> Result<Subject, Error> {
+    let unknown = || {
+        let told = format!("there is no record {}", body.subject);
+        Refusal::rule("unknown_subject", "/body/subject", told)
+    };
+    let found = log::find(on, &body.subject).await?.ok_or_else(unknown)?;
+    let said = &found.record;
+    let member = match said.kind.as_str() {
+        "membership@1" if said.about == Some(*community) => {
+            let MembershipBody { account, role } = said.body_as()?;
+            Some((account, role))
+        }
+        "community@1" if said.id == *community => {
+            said.body_as::<CommunityBody>()?;
+            Some((said.account(), Some(Role::Steward)))
+        }
+        _ => None,
+    };
+    let reader = Reader { account: Some(*complainant), roles: communities::roles_of(on, complainant).await? };
+    let concerned = said.account() == *complainant || member.is_some_and(|(who, _)| who == *complainant);
+    if !concerned && !may_read(&reader, &said.audience) {
+        return Err(unknown().into());
+    }
+    let moved = match said.kind.as_str() {
+        "transfer@1" | "capture@1" => ledger::moved(on, OperationId::first(said.id)).await?,
+        _ => None,
+    };
+    if let Some(by) = moved.as_ref().and_then(|moved| moved.reversed_by)
+        && body.remedy == Remedy::Reversal
+    {
+        let told = format!("{} is reversed already, by {by}", body.subject);
+        return Err(Refusal::conflict("reversed", "/body/subject", told).into());
+    }
+    Ok(Subject {
+        kind: said.kind.clone(),
+        author: said.account(),
+        at: found.received_at,
+        paid: moved.as_ref().and_then(Paid::of),
+        member,
+    })
+}
+
+/// Nobody has more open at once, files more in a day, or asks twice for what was decided.
+async fn may_file_another(
+    on: &mut AnyConnection,
+    body: &GrievanceBody,
+    complainant: &RecordId,
+    now: i64,
+) -> Result<(), Error> {
+    let (open, filed) = store::filed_by(on, complainant, now.saturating_sub(DAY_MS)).await?;
+    if open >= OPEN_MAX {
+        let told = format!("has {OPEN_MAX} open grievances, which is the most");
+        return Err(Refusal::conflict("too_many_open", "/author", told).into());
+    }
+    if filed >= DAY_MAX {
+        let told = format!("has filed {DAY_MAX} grievances within a day, which is the most");
+        return Err(Refusal::conflict("too_many_a_day", "/author", told).into());
+    }
+    for earlier in store::about(on, &body.subject, complainant).await? {
+        let ending = earlier.resolution.as_ref().map(|resolution| resolution.ending);
+        if matches!(ending, Some(Ending::Withdrawn | Ending::Undecided)) {
+            continue;
+        }
+        let (rule, how) = if ending.is_none() { ("already_open", "open") } else { ("decided", "decided") };
+        let told = format!("{} is about this already, and {how}", earlier.id);
+        return Err(Refusal::conflict(rule, "/body/subject", told).into());
+    }
+    Ok(())
+}
+
+/// As whom somebody acts; nobody else learns whether there is such a grievance.
+async fn actor(
+    on: &mut AnyConnection,
+    grievance: &Grievance,
+    people: &BTreeMap<RecordId, Part>,
+    who: &RecordId,
+) -> Result<Option<Actor>, Error> {
+    if let Some(part) = people.get(who) {
+        return Ok(part.actor());
+    }
+    let concerned = grievance.subject.member.is_some_and(|(member, _)| member == *who);
+    let role = communities::role_of(on, &grievance.community, who).await?;
+    Ok((role == Some(Role::Steward) && !concerned).then_some(Actor::Steward))
+}
+
+async fn known(on: &mut AnyConnection, record: &Record) -> Result<Grievance, Error> {
+    let about = record.about()?;
+    store::one(on, &about).await?.ok_or_else(|| unknown(&about).into())
+}
+
+fn unknown(id: &RecordId) -> Refusal {
+    Refusal::rule(
+        "unknown_grievance",
+        "/about",
+        format!("there is no grievance {id} in which you have a part"),
+    )
+}
+
+async fn step(hub: RecordId, on: &mut AnyConnection, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
+    let Accepted { record, received_at: now, .. } = accepted;
+    let (mut grievance, author) = (known(on, record).await?, record.account());
+    let people = store::people(on, &grievance.id).await?;
+    let who = actor(on, &grievance, &people, &author).await?.ok_or_else(|| unknown(&grievance.id))?;
+    let StepBody { step } = record.body_as()?;
+    let name = step.name();
+    let action = action(&step, &grievance, &author)?;
+    let (to, effect) = table::may(grievance.state, action, who, *now, grievance.due_at)?;
+    within(on, &step, &grievance, &people, &author).await?;
+    let settings = governance::settings(on, &grievance.community).await?;
+    grievance.state = to;
+    let mut drafts = Vec::new();
+    match step {
+        Step::Take => store::set_part(on, &grievance.id, &author, Part::Mediator).await?,
+        Step::Propose { outcome, .. } => {
+            grievance.proposed = Some(Proposed { record: record.id, outcome });
+            grievance.accepted = None;
+        }
+        Step::Accept { .. } => grievance.accepted = Some(author),
+        Step::Withdraw => {
+            let resolving = Resolving { ending: Ending::Withdrawn, outcome: None };
+            rulings::resolve(hub, on, &mut grievance, resolving, accepted).await?;
+        }
+        Step::Conflict { .. } if effect == Effect::Replace => {
+            store::set_part(on, &grievance.id, &author, Part::Recused).await?;
+        }
+        Step::Evidence { .. } | Step::Reject | Step::Conflict { .. } | Step::CommunityWide => {}
+    }
+    match effect {
+        Effect::Draw => rulings::draw(on, &mut grievance, &settings, accepted).await?,
+        Effect::Replace => rulings::replace(on, &grievance, accepted).await?,
+        Effect::Execute => {
+            let outcome = grievance.proposed.map(|proposed| proposed.outcome);
+            let resolving = Resolving { ending: Ending::Settled, outcome };
+            drafts = rulings::resolve(hub, on, &mut grievance, resolving, accepted).await?.drafts;
+        }
+        Effect::None | Effect::OpenVote => {}
+    }
+    store::add_step(on, &grievance.id, name, accepted).await?;
+    store::put(on, &grievance).await?;
+    tell(on, &grievance, &[]).await?;
+    Ok(drafts)
+}
+
+fn action(step: &Step, grievance: &Grievance, author: &RecordId) -> Result<Action, Refusal> {
+    Ok(match step {
+        Step::Take => Action::Take,
+        Step::Evidence { .. } => Action::Show,
+        Step::Propose { .. } => Action::Propose,
+        Step::Accept { .. } => match grievance.accepted {
+            Some(by) if by == *author => {
+                let told = "has accepted the proposal, and the other party has not yet";
+                return Err(Refusal::conflict("already_accepted", "/author", told));
+            }
+            Some(_) => Action::Agree,
+            None => Action::Accept,
+        },
+        Step::Reject => Action::Reject,
+        Step::Conflict { .. } => Action::Conflict,
+        Step::CommunityWide => Action::CommunityWide,
+        Step::Withdraw => Action::Withdraw,
+    })
+}
+
+/// What a step may say here, beyond its form.
+async fn within(
+    on: &mut AnyConnection,
+    step: &Step,
+    grievance: &Grievance,
+    people: &BTreeMap<RecordId, Part>,
+    author: &RecordId,
+) -> Result<(), Error> {
+    let most = |what: &str, most: i64| {
+        let told = format!("has taken {most} steps {what} here, which is the most");
+        Error::from(Refusal::conflict("too_many_steps", "/author", told))
+    };
+    match step {
+        Step::Evidence { .. } => {
+            if store::steps_of(on, &grievance.id, author, step.name()).await? >= EVIDENCE_MAX {
+                return Err(most("evidence", EVIDENCE_MAX));
+            }
+            Ok(())
+        }
+        Step::Propose { outcome, .. } => {
+            if store::steps_of(on, &grievance.id, author, step.name()).await? >= PROPOSALS_MAX {
+                return Err(most("propose", PROPOSALS_MAX));
+            }
+            let paid = grievance.subject.paid.map_or(0, |paid| paid.amount);
+            let fits = grievance.body.remedy.takes(*outcome)
+                && !matches!(outcome, Outcome::PartialAdjustment { amount } if *amount >= paid);
+            if fits {
+                return Ok(());
+            }
+            let told = format!(
+                "the remedy is {}: it takes rejected, and upheld or, of what was paid, void_transaction or a \
+                 partial_adjustment below {paid}",
+                grievance.body.remedy.name()
+            );
+            Err(Refusal::rule("outcome", "/body/step/propose/outcome", told).into())
+        }
+        Step::Accept { proposal } if grievance.proposed.is_none_or(|one| one.record != *proposal) => {
+            let told = format!("{proposal} is not what is proposed now");
+            Err(Refusal::conflict("other_proposal", "/body/step/accept/proposal", told).into())
+        }
+        Step::Conflict { .. } => {
+            let recused = store::with_part(people, Part::Recused).len();
+            if i64::try_from(recused).is_ok_and(|recused| recused < RECUSED_MAX) {
+                return Ok(());
+            }
+            let told = format!("{RECUSED_MAX} jurors have stepped aside, which is the most: abstain");
+            Err(Refusal::conflict("too_many_recused", "/about", told).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn time_out(hub: &Hub, on: &mut AnyConnection, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
+    let Accepted { record, received_at: now, .. } = accepted;
+    let mut grievance = known(on, record).await?;
+    let TimeoutBody { state } = record.body_as()?;
+    if grievance.state != state {
+        let told = format!("the grievance is {} and not {}", grievance.state.name(), state.name());
+        return Err(Refusal::conflict("not_now", "/body/state", told).into());
+    }
+    let people = store::people(on, &grievance.id).await?;
+    let jurors = store::with_part(&people, Part::Juror);
+    let action = match state {
+        State::Escalated if jurors.is_empty() => Action::NobodyLeft,
+        State::Escalated => Action::Seat,
+        _ => Action::Expire,
+    };
+    let (to, effect) = table::may(state, action, Actor::Hub, *now, grievance.due_at)?;
+    let settings = governance::settings(on, &grievance.community).await?;
+    grievance.state = to;
+    let mut drafts = Vec::new();
+    match effect {
+        Effect::Draw => rulings::draw(on, &mut grievance, &settings, accepted).await?,
+        Effect::OpenVote => {
+            grievance.due_at = None;
+            grievance.vote = None;
+            drafts.push(rulings::ask(hub.account, &grievance, &people, &settings, *now)?);
+        }
+        _ => {
+            let resolving = Resolving { ending: Ending::Undecided, outcome: None };
+            rulings::resolve(hub.account, on, &mut grievance, resolving, accepted).await?;
+        }
+    }
+    store::put(on, &grievance).await?;
+    tell(on, &grievance, &[]).await?;
+    Ok(drafts)
+}
+
+/// Whoever has a part in it learns how it stands.
+pub(super) async fn tell(
+    on: &mut AnyConnection,
+    grievance: &Grievance,
+    others: &[Audience],
+) -> Result<(), Error> {
+    let people = store::people(on, &grievance.id).await?;
+    let mut audience: Vec<Audience> = people
+        .iter()
+        .filter(|(_, part)| **part != Part::Recused)
+        .map(|(account, _)| Audience::Account(*account))
+        .collect();
+    audience.extend(others);
+    let data =
+        json!({ "grievance": grievance.id, "community": grievance.community, "state": grievance.state });
+    outbox::append(on, "grievance", &audience, &data).await
+}

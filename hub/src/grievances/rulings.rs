@@ -1,0 +1,294 @@
+//! Juries, and what an outcome does, in the transaction of the record that decides it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{AnyConnection, Connection as _};
+
+use super::{
+    jury::{self, Draw},
+    model::{Ending, JURIES_MAX, Outcome, Remedy},
+    room::tell,
+    store::{self, Grievance, Part, Resolution, Undone, Vote, corrupt},
+    table::{self, Action, Actor, State},
+};
+use crate::{
+    access::Audience,
+    communities,
+    error::{Error, Refusal},
+    governance::{
+        self,
+        model::{Effect, ProposalBody},
+        rule::{Ballots, Electorate},
+        settings::Settings,
+        tally::Tally,
+    },
+    ledger::{
+        self,
+        model::{Asset, Holder, Key, Kind, OperationId},
+        post::Leg,
+        rules::Purpose,
+    },
+    records::{Accepted, Draft, RecordId, Stamp},
+    reputation,
+};
+
+/// How many members are offered for a jury at once.
+const PAGE: i64 = 1_000;
+
+/// How a grievance ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Resolving {
+    pub ending: Ending,
+    pub outcome: Option<Outcome>,
+}
+
+/// What came of doing an outcome.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done {
+    /// Why nothing of it could be done, where that is so.
+    pub refused: Option<Refusal>,
+    /// What the hub says because of it.
+    pub drafts: Vec<Draft>,
+}
+
+/// How long jurors may step aside, in milliseconds: a quarter of the time that a jury sits.
+const fn aside_ms(settings: &Settings) -> i64 {
+    settings.jury_seconds.saturating_mul(250)
+}
+
+/// How long the vote of a jury is open, in milliseconds: the rest of it.
+const fn vote_ms(settings: &Settings) -> i64 {
+    settings.jury_seconds.saturating_mul(750)
+}
+
+/// Draws a jury, by the entropy of this entry of the log.
+pub(super) async fn draw(
+    on: &mut AnyConnection,
+    grievance: &mut Grievance,
+    settings: &Settings,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    store::dismiss(on, &grievance.id).await?;
+    grievance.juries = grievance.juries.saturating_add(1);
+    grievance.due_at = Some(accepted.received_at.saturating_add(aside_ms(settings)));
+    seat(on, grievance, usize::try_from(settings.jury_size).unwrap_or(1), accepted).await
+}
+
+/// Draws one in the place of a juror who has stepped aside; nobody where nobody is left.
+pub(super) async fn replace(
+    on: &mut AnyConnection,
+    grievance: &Grievance,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    seat(on, grievance, 1, accepted).await
+}
+
+/// Seats so many members who belonged to the community when the grievance was filed and have no part in it, nor had one but on an
+/// earlier jury.
+async fn seat(
+    on: &mut AnyConnection,
+    grievance: &Grievance,
+    places: usize,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    let people = store::people(on, &grievance.id).await?;
+    let has_part = |part: Part| part != Part::Former;
+    let mut excluded: BTreeSet<RecordId> =
+        people.iter().filter(|(_, part)| has_part(**part)).map(|(account, _)| *account).collect();
+    excluded.extend(grievance.subject.member.map(|(member, _)| member));
+    excluded.extend(grievance.subject.paid.into_iter().flat_map(|paid| [paid.payer, paid.payee]));
+    let mut draw = Draw::new(accepted.entropy, places, &excluded);
+    let mut after = None;
+    loop {
+        let page =
+            communities::members_since(on, &grievance.community, grievance.filed_at, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(*last);
+        page.iter().copied().for_each(|candidate| draw.offer(candidate));
+    }
+    for juror in draw.drawn() {
+        store::set_part(on, &grievance.id, &juror, Part::Juror).await?;
+    }
+    Ok(())
+}
+
+/// What the hub proposes to a jury, which whoever has a part may read.
+pub(super) fn ask(
+    hub: RecordId,
+    grievance: &Grievance,
+    people: &BTreeMap<RecordId, Part>,
+    settings: &Settings,
+    now: i64,
+) -> Result<Draft, Error> {
+    let rule = jury::rule(grievance.body.remedy).ok_or_else(|| corrupt("a jury has no rule"))?;
+    let body = ProposalBody {
+        title: grievance.body.title.clone(),
+        text: String::new(),
+        electorate: Electorate::Jury(grievance.id),
+        rule,
+        ballots: Ballots::Hidden,
+        closes: Stamp::from_ms(now.saturating_add(vote_ms(settings))),
+        effect: Effect::Ruling { grievance: grievance.id },
+    };
+    let audience = people
+        .iter()
+        .filter(|(_, part)| part.actor().is_some())
+        .map(|(account, _)| Audience::Account(*account))
+        .collect();
+    let body = serde_json::to_value(body).map_err(corrupt)?;
+    let draft = Draft::new("proposal@1", Some(hub), Stamp::from_ms(now), body);
+    Ok(draft.about(grievance.community).only_for(audience))
+}
+
+/// The electors of a jury's vote that opens by this proposal.
+///
+/// # Errors
+/// Step `rule`: there is no grievance whose jury is to vote now.
+pub(crate) async fn seated(
+    on: &mut AnyConnection,
+    id: &RecordId,
+    proposal: &RecordId,
+) -> Result<BTreeSet<RecordId>, Error> {
+    let found = store::one(on, id).await?;
+    let Some(mut grievance) = found.filter(|one| one.state == State::Voting && one.vote.is_none()) else {
+        let told = format!("there is no grievance {id} whose jury is to vote now");
+        return Err(Refusal::conflict("not_voting", "/body/electorate/jury", told).into());
+    };
+    grievance.vote = Some(Vote { proposal: *proposal, reward: None, unrewarded: None });
+    store::put(on, &grievance).await?;
+    Ok(store::with_part(&store::people(on, id).await?, Part::Juror))
+}
+
+/// What comes of a jury's vote.
+///
+/// # Errors
+/// The database fails, or the grievance waits for no such vote.
+pub(crate) async fn ruled(
+    hub: RecordId,
+    on: &mut AnyConnection,
+    (id, proposal): (&RecordId, &RecordId),
+    tally: &Tally,
+    voters: &BTreeSet<RecordId>,
+    accepted: &Accepted,
+) -> Result<Done, Error> {
+    let found = store::one(on, id).await?;
+    let vote = found.as_ref().and_then(|one| one.vote.clone()).filter(|vote| vote.proposal == *proposal);
+    let (Some(mut grievance), Some(vote)) = (found, vote) else {
+        return Err(corrupt(format_args!("{id} waits for no vote {proposal}")));
+    };
+    let paid = grievance.subject.paid.map(|paid| paid.amount);
+    let outcome = jury::outcome(grievance.body.remedy, paid, tally);
+    let action = match outcome {
+        Some(_) => Action::Rule,
+        None if grievance.juries < JURIES_MAX => Action::Hang,
+        None => Action::GiveUp,
+    };
+    let (to, _) = table::may(grievance.state, action, Actor::Hub, accepted.received_at, grievance.due_at)?;
+    grievance.state = to;
+    let settings = governance::settings(on, &grievance.community).await?;
+    let (reward, unrewarded) =
+        reward(on, &grievance.community, settings.juror_reward, voters, accepted).await?;
+    grievance.vote = Some(Vote { reward, unrewarded, ..vote });
+    let mut done = Done::default();
+    if action == Action::Hang {
+        draw(on, &mut grievance, &settings, accepted).await?;
+    } else {
+        let ending = if outcome.is_some() { Ending::Ruled } else { Ending::Undecided };
+        done = resolve(hub, on, &mut grievance, Resolving { ending, outcome }, accepted).await?;
+    }
+    store::put(on, &grievance).await?;
+    tell(on, &grievance, &[]).await?;
+    Ok(done)
+}
+
+/// Ends it and does what was decided, all of it or nothing; the decision stands in any case.
+pub(super) async fn resolve(
+    hub: RecordId,
+    on: &mut AnyConnection,
+    grievance: &mut Grievance,
+    Resolving { ending, outcome }: Resolving,
+    accepted: &Accepted,
+) -> Result<Done, Error> {
+    let mut done = Done::default();
+    if let Some(outcome) = outcome {
+        let mut inner = on.begin().await?;
+        match perform(hub, &mut inner, grievance, outcome, accepted).await {
+            Ok(drafts) => {
+                inner.commit().await?;
+                done.drafts = drafts;
+            }
+            Err(Error::Refused(refusal)) => {
+                inner.rollback().await?;
+                done.refused = Some(refusal);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    grievance.state = State::Resolved;
+    grievance.due_at = None;
+    let unexecuted = done.refused.as_ref().map(Undone::from);
+    grievance.resolution = Some(Resolution { ending, outcome, at: accepted.received_at, unexecuted });
+    Ok(done)
+}
+
+async fn perform(
+    hub: RecordId,
+    on: &mut AnyConnection,
+    grievance: &Grievance,
+    outcome: Outcome,
+    accepted: &Accepted,
+) -> Result<Vec<Draft>, Error> {
+    let Grievance { community, complainant, body, subject, .. } = grievance;
+    let at = accepted.received_at;
+    if let Some(amount) = subject.paid.and_then(|paid| outcome.gives_back(paid.amount)) {
+        let (id, reversed) = (OperationId::first(accepted.record.id), OperationId::first(body.subject));
+        ledger::reversed(on, id, reversed, amount, at).await?;
+        return Ok(Vec::new());
+    }
+    match (outcome, body.remedy) {
+        (Outcome::Rejected, _) | (Outcome::Upheld, Remedy::Statement) => {}
+        (Outcome::Upheld, Remedy::Revocation) => {
+            return Ok(vec![reputation::revocation(on, hub, &body.subject, &grievance.id, at).await?]);
+        }
+        (Outcome::Upheld, Remedy::Restoration) => {
+            communities::restore_member(on, community, complainant, at).await?;
+        }
+        (Outcome::Upheld, Remedy::Removal) => {
+            communities::decide_member(on, community, &body.respondent, None, at).await?;
+        }
+        (_, remedy) => return Err(corrupt(format_args!("{outcome:?} came of a {}", remedy.name()))),
+    }
+    Ok(Vec::new())
+}
+
+/// The community's treasury pays each juror who has voted, or nobody: what, and why not.
+async fn reward(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    each: i64,
+    voters: &BTreeSet<RecordId>,
+    accepted: &Accepted,
+) -> Result<(Option<i64>, Option<Undone>), Error> {
+    if each <= 0 || voters.is_empty() {
+        return Ok((Some(0), None));
+    }
+    let treasury = Key { asset: Asset::TimeCredit, kind: Kind::Treasury, holder: Holder::Record(*community) };
+    let amount = i128::from(each);
+    let total = voters.iter().fold(0_i128, |total, _| total.saturating_sub(amount));
+    let mut legs = vec![Leg { account: treasury, amount: total }];
+    legs.extend(voters.iter().map(|voter| Leg { account: Key::member(Asset::TimeCredit, *voter), amount }));
+    // Beside the outcome's own operation.
+    let id = OperationId { record: accepted.record.id, part: 1 };
+    let mut inner = on.begin().await?;
+    match ledger::decided(&mut inner, id, Purpose::Reward, legs, accepted.received_at).await {
+        Ok(()) => {
+            inner.commit().await?;
+            Ok((Some(each), None))
+        }
+        Err(Error::Refused(refusal)) => {
+            inner.rollback().await?;
+            Ok((Some(0), Some(Undone::from(&refusal))))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,101 @@
+//! A hub that dies while it seats a jury, or says what the jury has ruled, at every boundary. This test starts itself as another
+//! process, the hub that dies.
+
+use std::{path::Path, process::Command, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{
+    Hub,
+    config::Config,
+    governance::{self, tests::ballot},
+    grievances::timer,
+    records::Stamp,
+    testing::StillClock,
+};
+
+/// Names the folder with the configuration of the hub that dies, and the time that it has.
+const CHILD: &str = "EARNEST_TEST_GRIEVANCES_CHILD";
+const NAME: &str = "grievances::tests::crash::a_hub_that_dies_has_gone_on_with_a_grievance_or_not";
+/// Before the seating is committed, and after it.
+const SEATING: [(&str, i64); 2] = [("hub.commit.before:1", 0), ("hub.commit.after:1", 1)];
+/// In the middle of the reward's posting and of the reversal's, when all is written, and when it is committed.
+const RULING: [(&str, i64); 4] = [
+    ("hub.ledger.half:1", 0),
+    ("hub.ledger.half:2", 0),
+    ("hub.commit.before:1", 0),
+    ("hub.commit.after:1", 1),
+];
+
+async fn child(folder: &Path) {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let config: Config = serde_json::from_str(&read("config")).unwrap();
+    let clock = Arc::new(StillClock::at(read("now").parse().unwrap()));
+    let hub = Hub::open(config, clock, CancellationToken::new()).await.unwrap();
+    timer::go_on(&hub).await.unwrap();
+    governance::close(&hub).await.unwrap();
+    hub.db.close().await;
+}
+
+/// Whether it came to its end.
+async fn lives(folder: &Path, now: i64, dies_at: &str) -> bool {
+    std::fs::write(folder.join("now"), now.to_string()).unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder).env("EARNEST_ABORT_AT", dies_at);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || told.contains("aborting at"), "{told}");
+    output.status.success()
+}
+
+#[tokio::test]
+async fn a_hub_that_dies_has_gone_on_with_a_grievance_or_not() {
+    if let Some(folder) = std::env::var_os(CHILD) {
+        return child(Path::new(&folder)).await;
+    }
+    for (hub, people, community) in grounds(4, &[("jury_size", "1"), ("juror_reward", "5")]).await {
+        let [_, payer, payee, _] = &people[..] else { panic!() };
+        hub.clock.pass_ms(1);
+        let deposit = json!({ "asset": "time_credit", "amount": "5", "note": "" });
+        hub.say(&payer.record_about(&hub, "deposit@1", community, deposit)).await;
+        let transfer = pay(&hub, payer, payee, "1500").await;
+        let grievance = file(&hub, payer, community, complaint("trade", "reversal", transfer, payee)).await;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config"), serde_json::to_vec(&hub.config).unwrap()).unwrap();
+        let count =
+            async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&hub.eyes).await.unwrap() };
+        let moment = |text: &Value| text.as_str().unwrap().parse::<Stamp>().unwrap().ms();
+        let due = moment(&shown(&hub, payer, grievance).await["due"]);
+        let before = count("SELECT CAST(COUNT(*) AS BIGINT) FROM proposals").await;
+        for (point, done) in SEATING {
+            assert!(!lives(folder.path(), due, point).await, "{point}");
+            let said =
+                count("SELECT CAST(COUNT(*) AS BIGINT) FROM log WHERE kind = 'grievance-timeout@1'").await;
+            let asked = count("SELECT CAST(COUNT(*) AS BIGINT) FROM proposals").await - before;
+            let voting =
+                count("SELECT CAST(COUNT(*) AS BIGINT) FROM grievances WHERE state = 'voting'").await;
+            assert_eq!((said, asked, voting), (done, done, done), "{point}");
+        }
+        let seen = shown(&hub, payer, grievance).await;
+        let vote: RecordId = seen["vote"]["proposal"].as_str().unwrap().parse().unwrap();
+        let juror = people.iter().find(|one| json!(one.account) == seen["jurors"][0]).unwrap();
+        hub.say(&ballot(&hub, juror, vote, json!({ "number": "10000" }))).await;
+        let token = juror.sign_in(&hub).await;
+        let closes = moment(&hub.get_as(&token, &format!("/v1/proposals/{vote}")).await.body["closes"]);
+        let posted = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_operations").await;
+        for (point, done) in RULING {
+            assert!(!lives(folder.path(), closes, point).await, "{point}");
+            let resolved =
+                count("SELECT CAST(COUNT(*) AS BIGINT) FROM grievances WHERE state = 'resolved'").await;
+            let reversed = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_reversals").await;
+            let more = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_operations").await - posted;
+            assert_eq!((resolved, reversed, more), (done, done, 2 * done), "{point}");
+            assert_eq!(crate::verify_ledger(&hub.config).await.unwrap().faults, 0, "{point}");
+        }
+        // Nothing is left to do, so there is nothing to die at.
+        assert!(lives(folder.path(), closes, RULING[2].0).await);
+        assert_eq!((balance(&hub, payer).await, balance(&hub, juror).await), ("-5".into(), "5".into()));
+        sound(hub).await;
+    }
+}

@@ -1,0 +1,472 @@
+//! Random histories of grievances over real records, on both engines, beside a simple community in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+
+use super::*;
+use crate::governance::tests::ballot;
+
+const STEPS: usize = 700;
+const PEOPLE: usize = 9;
+/// The first ones.
+const STEWARDS: usize = 2;
+const JURY: usize = 3;
+const REWARD: i128 = 3;
+const LIMIT: i128 = 5_000;
+/// As the settings have them.
+const MEDIATION_MS: i64 = 3_600_000;
+const ASIDE_MS: i64 = 1_000_000;
+const VOTE_MS: i64 = 3_000_000;
+
+#[derive(Clone, Debug)]
+struct Random {
+    choice: u8,
+    who: usize,
+    whom: usize,
+    amount: i128,
+    nth: prop::sample::Index,
+    odd: u8,
+    wait: i64,
+}
+
+fn steps() -> impl Strategy<Value = Random> {
+    let people = (0..PEOPLE, 1..PEOPLE, 1..1_400_i128);
+    (0..24_u8, people, any::<prop::sample::Index>(), any::<u8>(), 1..2_500_000_i64).prop_map(
+        |(choice, (who, whom, amount), nth, odd, wait)| Random {
+            choice,
+            who,
+            whom: (who + whom) % PEOPLE,
+            amount,
+            nth,
+            odd,
+            wait,
+        },
+    )
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Filed,
+    Mediation,
+    Proposed,
+    Escalated,
+    Voting,
+    Resolved,
+}
+
+impl Stage {
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    id: RecordId,
+    parties: [usize; 2],
+    amount: i128,
+    filed: i64,
+    /// Whether what was paid is asked back.
+    back: bool,
+    stage: Stage,
+    due: i64,
+    mediator: Option<usize>,
+    /// The step, and how much it gives back; none: upheld.
+    proposal: Option<(RecordId, Option<i128>)>,
+    accepted: Option<usize>,
+    jurors: BTreeSet<usize>,
+    recused: BTreeSet<usize>,
+    juries: u32,
+    vote: Option<RecordId>,
+    /// Who has voted, how often, and the last number: a share, or 1 for yes and 0 for no; none: an abstention.
+    ballots: BTreeMap<usize, (u32, Option<i64>)>,
+    /// How it ended, and how much was given back.
+    ended: Option<(&'static str, Option<i128>)>,
+    /// Whether the payee had not got what was to be given back.
+    unexecuted: bool,
+}
+
+/// The simple community.
+struct Model {
+    balances: [i128; PEOPLE],
+    cases: Vec<Case>,
+    seen: BTreeMap<&'static str, u32>,
+}
+
+impl Model {
+    fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    fn end(&mut self, nth: usize, how: &'static str, back: Option<i128>) {
+        let case = &mut self.cases[nth];
+        (case.stage, case.ended) = (Stage::Resolved, Some((how, back)));
+        let ([payer, payee], back) = (case.parties, back.unwrap_or(0));
+        case.unexecuted = back > 0 && self.balances[payee] - back < -LIMIT;
+        if case.unexecuted {
+            self.saw("unexecuted");
+        } else {
+            self.balances[payer] += back;
+            self.balances[payee] -= back;
+        }
+        self.saw(how);
+    }
+
+    /// What the last ballots come to: none where the jury is hung; how much is given back; where nothing was to be, whether it is upheld.
+    fn counted(case: &Case) -> Option<(Option<i128>, bool)> {
+        if case.ballots.len() * 2 < case.jurors.len() {
+            return None;
+        }
+        let mut numbers: Vec<i64> = case.ballots.values().filter_map(|(_, number)| *number).collect();
+        numbers.sort_unstable();
+        if numbers.is_empty() {
+            return None;
+        }
+        if case.back {
+            let share = i128::from(numbers[(numbers.len() - 1) / 2]);
+            let back = (case.amount * share + 9_999) / 10_000;
+            return Some((Some(back), back > 0));
+        }
+        let yes = numbers.iter().filter(|number| **number == 1).count();
+        Some((None, yes * 2 > numbers.len()))
+    }
+}
+
+fn account(people: &[Person], account: &Value) -> usize {
+    people.iter().position(|one| json!(one.account) == *account).unwrap()
+}
+
+/// Waits until the hub is where the model is, and takes over whom it has drawn.
+async fn same(hub: &TestHub, people: &[Person], case: &mut Case) {
+    let token = people[case.parties[0]].sign_in(hub).await;
+    let path = format!("/v1/grievances/{}", case.id);
+    let there = async {
+        loop {
+            let seen = hub.get_as(&token, &path).await.body;
+            if seen["state"] == json!(case.stage.name()) && seen["juries"] == json!(case.juries) {
+                return seen;
+            }
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(60), there).await;
+    let seen = seen.unwrap_or_else(|_| panic!("the hub never came to {case:?}"));
+    let jurors: BTreeSet<usize> =
+        seen["jurors"].as_array().unwrap().iter().map(|one| account(people, one)).collect();
+    let mut out: BTreeSet<usize> = case.parties.into_iter().chain(case.mediator).collect();
+    out.extend(&case.recused);
+    if case.stage == Stage::Escalated {
+        assert!(out.is_disjoint(&jurors), "{jurors:?} {case:?}");
+        assert_eq!(jurors.len(), JURY.min(PEOPLE - out.len()), "{case:?}");
+        case.jurors = jurors;
+    } else if case.stage == Stage::Voting {
+        assert_eq!(jurors, case.jurors);
+        case.vote = Some(seen["vote"]["proposal"].as_str().unwrap().parse().unwrap());
+    }
+    if let Some((how, back)) = case.ended {
+        assert_eq!(seen["resolution"]["ending"], json!(how), "{case:?}");
+        let expected = if case.unexecuted { json!("below_floor") } else { Value::Null };
+        assert_eq!(seen["resolution"]["unexecuted"]["rule"], expected);
+        let outcome = &seen["resolution"]["outcome"];
+        match (how, case.back, back) {
+            ("withdrawn" | "undecided", ..) => assert_eq!(*outcome, Value::Null),
+            (_, true, Some(0)) | (_, false, None) => {
+                assert!(["upheld", "rejected"].map(Value::from).contains(outcome))
+            }
+            (_, true, Some(back)) if back == case.amount => assert_eq!(*outcome, json!("void_transaction")),
+            (_, true, Some(back)) => {
+                assert_eq!(outcome["partial_adjustment"]["amount"], json!(back.to_string()))
+            }
+            other => panic!("{other:?} {case:?}"),
+        }
+    }
+}
+
+/// Whatever is over goes on.
+async fn go_on(hub: &TestHub, people: &[Person], model: &mut Model) {
+    let now = hub.now();
+    for nth in 0..model.cases.len() {
+        let case = &mut model.cases[nth];
+        if case.stage == Stage::Resolved || case.due > now {
+            continue;
+        }
+        match case.stage {
+            Stage::Filed | Stage::Mediation | Stage::Proposed => {
+                (case.stage, case.juries, case.due) = (Stage::Escalated, 1, now + ASIDE_MS);
+                model.saw("expired");
+            }
+            Stage::Escalated if case.jurors.is_empty() => model.end(nth, "undecided", None),
+            Stage::Escalated => {
+                (case.stage, case.due) = (Stage::Voting, now + VOTE_MS);
+                case.ballots.clear();
+            }
+            _ => {
+                for juror in case.ballots.keys() {
+                    model.balances[*juror] += REWARD;
+                }
+                match Model::counted(case) {
+                    Some((back, _)) => model.end(nth, "ruled", back),
+                    None if case.juries < 3 => {
+                        (case.stage, case.juries, case.due) =
+                            (Stage::Escalated, case.juries + 1, now + ASIDE_MS);
+                        model.saw("hung");
+                    }
+                    None => model.end(nth, "undecided", None),
+                }
+            }
+        }
+        same(hub, people, &mut model.cases[nth]).await;
+    }
+}
+
+async fn file_one(hub: &TestHub, people: &[Person], community: RecordId, model: &mut Model, random: &Random) {
+    let (payer, payee, amount) = (random.who, random.whom, random.amount);
+    if model.balances[payer] - amount < -LIMIT {
+        return;
+    }
+    let transfer = pay(hub, &people[payer], &people[payee], &amount.to_string()).await;
+    model.balances[payer] -= amount;
+    model.balances[payee] += amount;
+    let back = !random.odd.is_multiple_of(3);
+    let body = complaint("trade", if back { "reversal" } else { "statement" }, transfer, &people[payee]);
+    let record = own(hub, &people[payer], "grievance@1", community, body);
+    let open = |case: &&Case| case.parties[0] == payer && case.stage != Stage::Resolved;
+    if model.cases.iter().filter(open).count() == 5 {
+        assert_eq!(hub.refuses(&record).await.2, "too_many_open");
+        return;
+    }
+    let today = |case: &&Case| case.parties[0] == payer && case.filed > hub.now() - 86_400_000;
+    if model.cases.iter().filter(today).count() == 10 {
+        assert_eq!(hub.refuses(&record).await.2, "too_many_a_day");
+        return;
+    }
+    let id = hub.say(&record).await;
+    let above = back && amount > 1_000;
+    let now = hub.now();
+    model.saw(if above { "above" } else { "filed" });
+    let mut case = Case {
+        id,
+        parties: [payer, payee],
+        amount,
+        filed: now,
+        back,
+        stage: if above { Stage::Escalated } else { Stage::Filed },
+        due: now + if above { ASIDE_MS } else { MEDIATION_MS },
+        mediator: None,
+        proposal: None,
+        accepted: None,
+        jurors: BTreeSet::new(),
+        recused: BTreeSet::new(),
+        juries: u32::from(above),
+        vote: None,
+        ballots: BTreeMap::new(),
+        ended: None,
+        unexecuted: false,
+    };
+    same(hub, people, &mut case).await;
+    model.cases.push(case);
+}
+
+/// Mostly whoever may, at times whoever comes by.
+fn somebody(case: &Case, random: &Random) -> usize {
+    let jurors: Vec<usize> = case.jurors.iter().copied().collect();
+    let right = match random.choice {
+        4..=6 => Some(random.who % STEWARDS),
+        7..=9 | 14 => case.mediator,
+        15 | 0..=3 | 19..=22 if case.stage >= Stage::Escalated => {
+            jurors.get(random.who % jurors.len().max(1)).copied()
+        }
+        _ => Some(case.parties[random.who % 2]),
+    };
+    right.filter(|_| !random.odd.is_multiple_of(8)).unwrap_or(random.who)
+}
+
+async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Random) {
+    if model.cases.is_empty() {
+        return;
+    }
+    let live: Vec<usize> =
+        (0..model.cases.len()).filter(|nth| model.cases[*nth].stage != Stage::Resolved).collect();
+    let nth = if live.is_empty() || random.odd.is_multiple_of(16) {
+        random.nth.index(model.cases.len())
+    } else {
+        live[random.nth.index(live.len())]
+    };
+    let case = model.cases[nth].clone();
+    // Mostly what comes next where the case stands.
+    let fitting = match case.stage {
+        Stage::Filed => [4, 4, 4, 17],
+        Stage::Mediation => [7, 7, 7, [14, 15][random.who % 2]],
+        Stage::Proposed => [10, 10, 10, 16],
+        Stage::Escalated => [15, 18, 18, 18],
+        Stage::Voting | Stage::Resolved => [random.choice; 4],
+    };
+    let fits = random.odd % 4 != 1;
+    let choice = if fits { fitting[usize::from(random.odd / 4) % 4] } else { random.choice };
+    let random = &Random { choice, ..random.clone() };
+    let who = somebody(&case, random);
+    let (party, mediates) = (case.parties.contains(&who), case.mediator == Some(who));
+    let mediated = matches!(case.stage, Stage::Mediation | Stage::Proposed);
+    let open = mediated || case.stage == Stage::Filed;
+    let back = [0, random.amount.min(case.amount), case.amount][random.who % 3];
+    let outcome = match back {
+        _ if !case.back => json!("upheld"),
+        0 => json!("rejected"),
+        _ if back == case.amount => json!("void_transaction"),
+        _ => json!({ "partial_adjustment": { "amount": back.to_string() } }),
+    };
+    let last = case.proposal.map_or(case.id, |(id, _)| id);
+    let (what, may) = match random.choice {
+        4..=6 => (json!("take"), case.stage == Stage::Filed && who < STEWARDS && !party),
+        7..=9 => (json!({ "propose": { "outcome": outcome, "reason": "" } }), mediated && mediates),
+        10..=13 => (
+            json!({ "accept": { "proposal": last } }),
+            case.stage == Stage::Proposed && party && case.accepted != Some(who),
+        ),
+        14 => (json!("community_wide"), mediated && mediates),
+        15 => (
+            json!({ "conflict": { "reason": "" } }),
+            (mediated && mediates) || (case.stage == Stage::Escalated && case.jurors.contains(&who)),
+        ),
+        16 => (json!("reject"), case.stage == Stage::Proposed && party),
+        17 => (json!("withdraw"), open && case.parties[0] == who && random.odd < 128),
+        _ => (evidence("this"), (open || case.stage == Stage::Escalated) && party),
+    };
+    if random.choice == 17 && open && case.parties[0] == who && !may {
+        return;
+    }
+    let record = step(hub, &people[who], case.id, what);
+    if !may {
+        drop(hub.refuses(&record).await);
+        model.saw("refused");
+        return;
+    }
+    let said = hub.say(&record).await;
+    let (now, one) = (hub.now(), &mut model.cases[nth]);
+    let escalates = |one: &mut Case| (one.stage, one.juries, one.due) = (Stage::Escalated, 1, now + ASIDE_MS);
+    match random.choice {
+        4..=6 => (one.stage, one.mediator) = (Stage::Mediation, Some(who)),
+        7..=9 => {
+            (one.stage, one.proposal, one.accepted) =
+                (Stage::Proposed, Some((said, case.back.then_some(back))), None);
+        }
+        10..=13 if one.accepted.is_none() => one.accepted = Some(who),
+        10..=13 => {
+            let back = one.proposal.unwrap().1;
+            model.end(nth, "settled", back);
+        }
+        15 if one.stage == Stage::Escalated => {
+            one.recused.insert(who);
+            model.saw("recused");
+        }
+        14 | 15 => {
+            escalates(one);
+            model.saw("declared");
+        }
+        16 => {
+            escalates(one);
+            model.saw("rejected");
+        }
+        17 => model.end(nth, "withdrawn", None),
+        _ => {}
+    }
+    same(hub, people, &mut model.cases[nth]).await;
+}
+
+async fn votes(hub: &TestHub, people: &[Person], model: &mut Model, random: &Random) {
+    let voting: Vec<usize> =
+        (0..model.cases.len()).filter(|nth| model.cases[*nth].stage == Stage::Voting).collect();
+    if voting.is_empty() {
+        return;
+    }
+    let case = &mut model.cases[voting[random.nth.index(voting.len())]];
+    let who = somebody(case, random);
+    let number = match (random.odd % 5, case.back) {
+        (0, _) => None,
+        (odd, false) => Some(i64::from(odd % 2)),
+        (1, true) => Some(0),
+        (2, true) => Some(10_000),
+        (_, true) => Some(random.wait % 10_001),
+    };
+    let choice = match (number, case.back) {
+        (None, _) => json!("abstain"),
+        (Some(share), true) => json!({ "number": share.to_string() }),
+        (Some(yes), false) => json!(if yes == 1 { "yes" } else { "no" }),
+    };
+    let record = ballot(hub, &people[who], case.vote.unwrap(), choice);
+    if !case.jurors.contains(&who) {
+        assert_eq!(hub.refuses(&record).await.2, "electors_only");
+    } else if case.ballots.get(&who).is_none_or(|(times, _)| *times < 20) {
+        hub.say(&record).await;
+        let last = case.ballots.entry(who).or_default();
+        *last = (last.0 + 1, number);
+    }
+}
+
+/// One history for each 500 of `PROPTEST_CASES`, at least one.
+fn histories() -> u8 {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<u32>().ok());
+    cases.map_or(1, |cases| u8::try_from(cases / 500).unwrap_or(u8::MAX).max(1))
+}
+
+#[tokio::test]
+async fn random_histories_go_as_the_simple_community_says_on_both() {
+    let settings =
+        [("mediation_seconds", "3600"), ("jury_size", "3"), ("jury_seconds", "4000"), ("juror_reward", "3")];
+    for seed in 0..histories() {
+        for (hub, people, community) in grounds(u8::try_from(PEOPLE).unwrap(), &settings).await {
+            let steward = json!({ "account": people[1].account, "role": "steward" });
+            hub.say(&people[0].record_about(&hub, "membership@1", community, steward)).await;
+            let mut model = Model { balances: [0; PEOPLE], cases: Vec::new(), seen: BTreeMap::new() };
+            let deposit = json!({ "asset": "time_credit", "amount": "4000", "note": "" });
+            hub.say(&people[8].record_about(&hub, "deposit@1", community, deposit)).await;
+            model.balances[8] = -4_000;
+            let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.wrapping_add(5); 32]);
+            let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+            for _ in 0..STEPS {
+                let random = steps().new_tree(&mut runner).unwrap().current();
+                // Every moment is another one, and whatever was over before has gone on.
+                hub.clock.pass_ms(5);
+                go_on(&hub, &people, &mut model).await;
+                let live = model.cases.iter().filter(|case| case.stage != Stage::Resolved).count();
+                match random.choice {
+                    0..=3 if live < 7 => file_one(&hub, &people, community, &mut model, &random).await,
+                    23 => {
+                        hub.clock.pass_ms(random.wait);
+                        go_on(&hub, &people, &mut model).await;
+                    }
+                    0..=3 | 19..=22 => votes(&hub, &people, &mut model, &random).await,
+                    _ => act(&hub, &people, &mut model, &random).await,
+                }
+            }
+            while model.cases.iter().any(|case| case.stage != Stage::Resolved) {
+                hub.clock.pass_ms(MEDIATION_MS);
+                go_on(&hub, &people, &mut model).await;
+            }
+            for (nth, person) in people.iter().enumerate() {
+                assert_eq!(balance(&hub, person).await, model.balances[nth].to_string(), "{nth}");
+            }
+            println!("seed {seed}: {} grievances, {:?}", model.cases.len(), model.seen);
+            for what in [
+                "filed",
+                "above",
+                "settled",
+                "ruled",
+                "withdrawn",
+                "expired",
+                "hung",
+                "recused",
+                "declared",
+                "rejected",
+                "refused",
+            ] {
+                assert!(model.seen.get(what).is_some_and(|times| *times >= 2), "{what}: {:?}", model.seen);
+            }
+            sound(hub).await;
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Buckets by themselves, and over HTTP with a clock that stands still until it is moved.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use service::db::testing::sqlite;
+
+use super::*;
+use crate::testing::{Person, RELAYER_KEY, TestHub};
+
+/// Status, `RateLimit`, `RateLimit-Policy`, `Retry-After`.
+async fn told(request: reqwest::RequestBuilder) -> (u16, [String; 3]) {
+    let answer = request.send().await.unwrap();
+    let header = |name: &str| {
+        answer.headers().get(name).map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
+    };
+    (answer.status().as_u16(), ["ratelimit", "ratelimit-policy", "retry-after"].map(header))
+}
+
+fn left(status: u16, limit: &str, policy: &str, retry: &str) -> (u16, [String; 3]) {
+    (status, [limit, policy, retry].map(str::to_owned))
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let hub = TestHub::start(sqlite(), |config| config.requests_per_address = 3).await;
+    let ask = || told(hub.request(Method::GET, "/v1/listings"));
+    let policy = "\"address\";q=3;w=60";
+    for remaining in [2, 1, 0] {
+        let limit = format!("\"address\";r={remaining};t=20");
+        assert_eq!(ask().await, left(200, &limit, policy, ""));
+    }
+    assert_eq!(ask().await, left(429, "\"address\";r=0;t=20", policy, "20"));
+    let refused = hub.get("/v1/listings").await;
+    assert_eq!(refused.refusal(), (429, "", "address", ""));
+    assert_eq!(refused.body["type"], "/problems/too-many-requests");
+    // What is refused does not count; one is given back after a third of a minute.
+    hub.clock.pass_ms(19_500);
+    assert_eq!(ask().await, left(429, "\"address\";r=0;t=1", policy, "1"));
+    hub.clock.pass_ms(500);
+    assert_eq!(ask().await, left(200, "\"address\";r=0;t=20", policy, ""));
+    assert_eq!(ask().await.0, 429);
+    // A clock that is set changes nothing; after a minute the bucket is full, and not more than that.
+    hub.clock.leap_ms(3_600_000);
+    assert_eq!(ask().await.0, 429);
+    hub.clock.pass_ms(3_600_000);
+    for status in [200, 200, 200, 429] {
+        assert_eq!(ask().await.0, status);
+    }
+    // The shell's own answers are for whoever watches.
+    for path in ["/health", "/ready", "/metrics"] {
+        assert_eq!(told(hub.request(Method::GET, path)).await, left(200, "", "", ""));
+    }
+    hub.end().await;
+}
+
+#[tokio::test]
+async fn an_account_is_counted_apart_from_its_address_and_the_relayer_not_at_all() {
+    let hub = TestHub::start(sqlite(), |config| {
+        config.requests_per_account = 2;
+        config.requests_per_address = 20;
+    })
+    .await;
+    let anna = Person::arrive(&hub, 1).await;
+    let (one, two) = (anna.sign_in(&hub).await, anna.sign_in(&hub).await);
+    let ben = Person::arrive(&hub, 2).await.sign_in(&hub).await;
+    let ask = |token: String| told(hub.request(Method::GET, "/v1/ledger/accounts").bearer_auth(token));
+    let policy = "\"account\";q=2;w=60";
+    // All sessions of an account together.
+    assert_eq!(ask(one.clone()).await, left(200, "\"account\";r=1;t=30", policy, ""));
+    assert_eq!(ask(two.clone()).await, left(200, "\"account\";r=0;t=30", policy, ""));
+    assert_eq!(ask(one.clone()).await, left(429, "\"account\";r=0;t=30", policy, "30"));
+    assert_eq!(hub.get_as(&two, "/v1/ledger/accounts").await.refusal().2, "account");
+    assert_eq!(ask(ben).await.0, 200);
+    // Tokens that are none are counted where they come from.
+    let mut refused = Vec::new();
+    while refused.last() != Some(&429) {
+        assert!(refused.len() < 20, "{refused:?}");
+        refused.push(ask("no.token".to_owned()).await.0);
+    }
+    assert!(refused.iter().rev().skip(1).all(|status| *status == 401) && refused.len() > 1, "{refused:?}");
+    assert_eq!(hub.get("/v1/listings").await.refusal().2, "address");
+    for _ in 0..30 {
+        let poll = hub.request(Method::GET, "/v1/intents").bearer_auth(RELAYER_KEY);
+        assert_eq!(told(poll).await, left(200, "", "", ""));
+    }
+    assert_eq!(hub.get_as("not-the-relayer", "/v1/intents").await.refusal().2, "address");
+    hub.end().await;
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_who_asks_and_nobody_else_does() {
+    let by = async |hub: &TestHub, forwarded: &str| {
+        let request = hub.request(Method::GET, "/v1/listings").header("x-forwarded-for", forwarded);
+        told(request).await.0
+    };
+    let hub = TestHub::start(sqlite(), |config| {
+        config.requests_per_address = 1;
+        config.trusted_proxies = vec!["127.0.0.0/8".to_owned(), "10.0.0.1".to_owned()];
+    })
+    .await;
+    assert_eq!(by(&hub, "203.0.113.1").await, 200);
+    assert_eq!(by(&hub, "203.0.113.1").await, 429);
+    // What stands before the last that is not trusted is anybody's word.
+    assert_eq!(by(&hub, "198.51.100.9, 203.0.113.1").await, 429);
+    assert_eq!(by(&hub, "203.0.113.1, 10.0.0.1").await, 429);
+    assert_eq!(by(&hub, "203.0.113.2, 10.0.0.1").await, 200);
+    // One network of 64 bits is one.
+    assert_eq!(by(&hub, "2001:db8:1:2::1").await, 200);
+    assert_eq!(by(&hub, "[2001:db8:1:2:ffff::2]:4711").await, 429);
+    assert_eq!(by(&hub, "2001:db8:1:3::1").await, 200);
+    // What cannot be read is the proxy's own.
+    assert_eq!(by(&hub, "unknown").await, 200);
+    assert_eq!(by(&hub, "somebody").await, 429);
+    hub.end().await;
+
+    let hub = TestHub::start(sqlite(), |config| config.requests_per_address = 1).await;
+    assert_eq!(by(&hub, "203.0.113.1").await, 200);
+    assert_eq!(by(&hub, "203.0.113.2").await, 429);
+    hub.end().await;
+}
+
+/// A limit and the milliseconds that have passed.
+fn limit(per_minute: u32) -> (Limit<u32>, Arc<AtomicI64>) {
+    let passed = Arc::new(AtomicI64::new(0));
+    let at = passed.clone();
+    let passing: Passing = Arc::new(move || at.load(Ordering::SeqCst));
+    (Limit::new("address", per_minute, &passing).unwrap(), passed)
+}
+
+#[test]
+fn however_many_ask_no_more_buckets_are_kept_than_there_is_room_for() {
+    let (limit, passed) = limit(2);
+    let room = u32::try_from(KEPT_MAX).unwrap();
+    for of in 0..room {
+        assert!(!limit.count(of).refused);
+    }
+    // Two more share what is left, and those who have a bucket keep it.
+    assert!(!limit.count(room).refused && !limit.count(room + 1).refused);
+    assert!(limit.count(room + 2).refused);
+    assert!(!limit.count(7).refused && limit.count(7).refused);
+    // Those that are full again make room.
+    passed.store(30_000, Ordering::SeqCst);
+    assert!(!limit.count(room + 3).refused && !limit.count(room + 3).refused);
+    assert!(limit.count(room + 3).refused);
+    assert!(limit.limiter.into_state_store().kept.into_inner().unwrap().of.len() < 10);
+}
+
+#[test]
+fn the_largest_limit_and_the_longest_time_are_counted() {
+    let (limit, passed) = limit(u32::MAX);
+    for at in [0, i64::MIN, i64::MAX, i64::MAX] {
+        passed.store(at, Ordering::SeqCst);
+        let counted = limit.count(1);
+        assert!(!counted.refused && counted.remaining > u32::MAX - 10, "{counted:?}");
+    }
+}
+
+#[tokio::test]
+async fn proxies_are_addresses_or_networks() {
+    let of = |texts: &[&str]| {
+        let trusted_proxies = texts.iter().map(|text| (*text).to_owned()).collect();
+        Config { trusted_proxies, ..Config::default() }.public()
+    };
+    assert!(of(&["10.0.0.0/8", "::1", "2001:db8::/32"]).is_ok());
+    for bad in ["", "proxy.example", "10.0.0.0/33", "10.0.0.1:80", "0.0.0.0/0", "::/0", "::ffff:10.0.0.0/104"]
+    {
+        assert!(of(&[bad]).unwrap_err().contains("trusted_proxies"), "{bad}");
+    }
+    assert!(of(&["::1"; 17]).unwrap_err().contains("17"));
+    let wrong: Value = json!({ "requests_per_account": -1 });
+    assert!(serde_json::from_value::<Config>(wrong).is_err());
+}

@@ -1,0 +1,234 @@
+//! Credentials, tokens, presentations, proofs of possession, status lists and bundles after changes that nobody meant.
+
+use std::io::Write as _;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use flate2::{Compression, write::GzEncoder};
+use proptest::{collection::vec, sample::Index};
+use service::db::testing::sqlite;
+use tokio::runtime::Runtime;
+
+use super::{
+    super::{
+        bundle::{Bundle, Verdict, check},
+        issuance,
+        jose::{self, Holder, Token},
+        presentation::{self, Asked},
+        status,
+    },
+    issued::{record, word_of},
+    *,
+};
+use crate::{
+    records::Device,
+    testing::{
+        noise::{edited, edited_text, edits, grafted, grafts, json as any_json, text},
+        trade::{Ground, Trade},
+    },
+};
+
+const ASKED: Asked<'static> = Asked { challenge: "n-0S6_WzA2Mj", domain: "https://shop.example" };
+
+fn now() -> Stamp {
+    Stamp::from_ms(START_MS)
+}
+
+fn in_form(form: Form, kind: Kind) -> Value {
+    let story = Story::completed();
+    let (by, entry) = (device(1), Entry::new("https://hub.example", Purpose::Revocation, 0, 7));
+    let issuing = Issuing { authorisation: Some(word(1, &by)), status: Some(entry), form };
+    issue(kind, &story.terms, &story.position(), issuing, &by, now()).unwrap()
+}
+
+/// Everything that looks at a document that somebody shows; none of it may stop.
+fn looked_at(document: &Value) {
+    if let Ok((credential, _)) = read(document) {
+        let _ = wallet_question(&credential);
+        let _ = verify(document, &Story::completed().facts());
+    }
+    let _ = (vc::open(document), vc::signer(document), vc::unsecured(document));
+    let _ = presentation::verify(document, ASKED, now());
+    if let Ok(entry) = serde_json::from_value::<Entry>(document["credentialStatus"].clone()) {
+        let _ = (entry.check(), entry.number(), status::look(&entry, document, device(9).device(), now()));
+        let written = serde_json::to_value(&entry).unwrap();
+        assert_eq!(serde_json::from_value::<Entry>(written).ok().as_ref(), Some(&entry));
+    }
+    if let Ok(device) = jose::device_of(document) {
+        assert_eq!(jose::device_of(&jose::jwk(&device)).ok(), Some(device));
+    }
+}
+
+/// Everything that looks at a text that somebody shows.
+fn read_as_token(text: &str) {
+    for typ in ["vc+jwt", "vp+jwt", "openid4vci-proof+jwt"] {
+        let _ = Token::read(text, typ);
+        let _ = jose::verify(text, typ);
+    }
+    let _ = issuance::check_proof(text, "https://hub.example", now());
+    if let Ok(holder) = Holder::of_did(text) {
+        assert_eq!(holder.did, text);
+        assert_eq!(Holder::of_method(&holder.method()).ok(), Some(holder));
+    }
+    let _ = (Holder::of_method(text), Device::of_verification_method(text));
+}
+
+proptest! {
+    #[test]
+    fn no_document_stops_who_looks_at_it(grafts in grafts(), edits in edits(), other in any_json(), list: bool) {
+        let good = if list {
+            status::issue("https://hub.example/v1/status/revocation/0", Purpose::Revocation, &[7], START_MS, &device(9), START_MS).unwrap()
+        } else {
+            in_form(Form::DataIntegrity, Kind::TrustedSeller)
+        };
+        let changed = grafted(&good, &grafts);
+        // Signed again, so that what is behind the signature is looked at.
+        if let Some(members) = changed.as_object().filter(|members| members.contains_key("proof")) {
+            let mut unsigned = members.clone();
+            unsigned.remove("proof");
+            if let Ok(signed) = proof::sign(Value::Object(unsigned), &device(if list { 9 } else { 1 }), ASSERTION, now()) {
+                looked_at(&signed);
+                if list {
+                    let entry = Entry::new("https://hub.example", Purpose::Revocation, 0, 7);
+                    let _ = status::look(&entry, &signed, device(9).device(), now());
+                }
+            }
+        }
+        looked_at(&changed);
+        looked_at(&other);
+        if let Ok(edited) = serde_json::from_slice(&edited(&serde_json::to_vec(&good).unwrap(), &edits)) {
+            looked_at(&edited);
+        }
+    }
+
+    #[test]
+    fn no_text_stops_who_looks_at_it(edits in edits(), other in text(), by_jwk: bool, at in any::<Index>()) {
+        let key = device(3);
+        let did = if by_jwk { jose::did_jwk(&key.device()) } else { key.device().to_string() };
+        let holder = Holder::of_did(&did).unwrap();
+        let proof = issuance::prove(&holder, "https://hub.example", "abcdefgh", &key, now()).unwrap();
+        assert!(issuance::check_proof(&proof, "https://hub.example", now()).is_ok());
+        let token = in_form(Form::Jose, Kind::TrustedSeller).as_str().unwrap().to_owned();
+        let good = [proof, token, did, holder.method()];
+        let changed = edited_text(&good[at.index(good.len())], &edits);
+        for text in [changed, other] {
+            read_as_token(&text);
+            looked_at(&Value::String(text));
+        }
+    }
+
+    /// Header and payload of a token are anything at all, under a signature that holds.
+    #[test]
+    fn no_claims_stop_who_looks_at_them(header in any_json(), payload in any_json(), grafts in grafts()) {
+        let key = device(3);
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let token = |header: &Value, payload: &Value| {
+            let said = format!("{}.{}", part(header), part(payload));
+            format!("{said}.{}", URL_SAFE_NO_PAD.encode(key.sign(said.as_bytes())))
+        };
+        let good = json!({ "alg": "EdDSA", "typ": "vp+jwt", "kid": key.device().verification_method() });
+        let claims = json!({ "iss": key.device(), "aud": "https://shop.example", "nonce": "n-0S6_WzA2Mj", "iat": 1, "exp": 2,
+            "type": ["VerifiablePresentation"], "verifiableCredential": [in_form(Form::Jose, Kind::TrustedSeller)] });
+        for text in [token(&good, &payload), token(&header, &claims), token(&good, &grafted(&claims, &grafts))] {
+            read_as_token(&text);
+            looked_at(&Value::String(text));
+        }
+    }
+}
+
+/// The bundle of a deal with a credential, and the hub's device.
+async fn bundle() -> (Value, Device) {
+    let trade = Trade::start(sqlite(), Ground::EVM).await;
+    let bought = trade.agree(1).await;
+    let funded = trade.fund(&bought).await;
+    let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
+    let released = trade.final_event(trade.ground.escrow, released).await;
+    let (position, _) = fold(Status::Created, &bought.terms, [&funded, &released]);
+    let issuing = Issuing {
+        authorisation: Some(word_of(&trade, &trade.buyer).await),
+        status: Some(Entry::new(&trade.hub.config.public_url, Purpose::Revocation, 0, 7)),
+        form: Form::DataIntegrity,
+    };
+    let by = &trade.buyer.device;
+    let praise = issue(Kind::TrustedSeller, &bought.terms, &position, issuing, by, now()).unwrap();
+    trade.hub.say(&record(&trade, &trade.buyer, &bought, &praise)).await;
+    let session = trade.buyer.sign_in(&trade.hub).await;
+    let told = trade.hub.get_as(&session, &format!("/v1/purchases/{}/bundle", bought.id)).await.body;
+    let did = trade.hub.get("/.well-known/did.json").await.body;
+    let key = did["verificationMethod"][0]["publicKeyMultibase"].as_str().unwrap();
+    let hub = format!("did:key:{key}").parse().unwrap();
+    trade.hub.end().await;
+    (told, hub)
+}
+
+#[test]
+fn a_bundle_that_was_changed_is_looked_at_to_its_end_and_fails() {
+    let (good, hub) = Runtime::new().unwrap().block_on(bundle());
+    let whole: Bundle = serde_json::from_value(good.clone()).unwrap();
+    let fails = |bundle: &Bundle| check(bundle, hub).iter().any(|one| one.verdict == Verdict::Fails);
+    assert!(!fails(&whole));
+    let bytes = serde_json::to_vec(&good).unwrap();
+    proptest!(|(grafts in grafts(), edits in edits())| {
+        let read = serde_json::from_slice(&edited(&bytes, &edits)).ok();
+        for changed in [read, Some(grafted(&good, &grafts))].into_iter().flatten() {
+            if let Ok(bundle) = serde_json::from_value::<Bundle>(changed) {
+                let written = serde_json::to_value(&bundle).unwrap();
+                prop_assert_eq!(&serde_json::from_value::<Bundle>(written).unwrap(), &bundle);
+                // Without its list a credential's standing is not told; whatever else differs is noticed.
+                let found = check(&bundle, hub);
+                let lists = whole.status_lists.iter().all(|list| bundle.status_lists.contains(list));
+                let same = bundle.records == whole.records && bundle.log == whole.log;
+                let told = found.iter().any(|one| one.check.starts_with("status") && one.verdict == Verdict::Holds);
+                prop_assert!(fails(&bundle) || (same && (lists || !told)), "{:?}", found);
+            }
+        }
+    });
+}
+
+/// What this process has had of memory at most, in bytes.
+#[cfg(target_os = "linux")]
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// A list that would inflate to seven hundred times what was sent is refused before it does.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_list_is_not_inflated_without_end() {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..16 {
+        gzip.write_all(&zeros).unwrap();
+    }
+    let packed = gzip.finish().unwrap();
+    let url = "https://hub.example/v1/status/revocation/0";
+    let mut list = status::issue(url, Purpose::Revocation, &[], START_MS, &device(9), START_MS).unwrap();
+    let encoded = format!("u{}", URL_SAFE_NO_PAD.encode(packed));
+    list["credentialSubject"]["encodedList"] = json!(encoded);
+    list.as_object_mut().unwrap().remove("proof");
+    let list = proof::sign(list, &device(9), ASSERTION, now()).unwrap();
+    let entry = Entry::new("https://hub.example", Purpose::Revocation, 0, 7);
+    let before = peak();
+    let refused = status::look(&entry, &list, device(9).device(), now()).unwrap_err().to_string();
+    assert!(refused.contains("encodedList"), "{refused}");
+    assert!(peak() - before < 4 << 20, "{} bytes", peak() - before);
+}
+
+proptest! {
+    #[test]
+    fn no_encoded_list_stops_who_looks_at_it(bytes in vec(any::<u8>(), 0..400), edits in edits()) {
+        let url = "https://hub.example/v1/status/revocation/0";
+        let mut list = status::issue(url, Purpose::Revocation, &[3], START_MS, &device(9), START_MS).unwrap();
+        let good = list["credentialSubject"]["encodedList"].as_str().unwrap().to_owned();
+        let packed = URL_SAFE_NO_PAD.decode(good.trim_start_matches('u')).unwrap();
+        list.as_object_mut().unwrap().remove("proof");
+        for packed in [edited(&packed, &edits), bytes] {
+            let mut changed = list.clone();
+            changed["credentialSubject"]["encodedList"] = json!(format!("u{}", URL_SAFE_NO_PAD.encode(packed)));
+            let changed = proof::sign(changed, &device(9), ASSERTION, now()).unwrap();
+            let entry = Entry::new("https://hub.example", Purpose::Revocation, 0, 3);
+            let _ = status::look(&entry, &changed, device(9).device(), now());
+        }
+    }
+}

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Puts the hub's OpenAPI description to the hub itself by Schemathesis:  scripts/api_test.py EARNEST SCHEMATHESIS [--long]
+
+A market of `earnest up` is asked by nobody, by somebody with a token, and by its relayer: valid requests, near misses and what no route knows.
+Nothing may answer 5xx, and every answer must be one that the description has: status, content type, headers, form of the body. Ids of things
+that are there are taken from the hub, so that it is not only asked for what it does not have.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import urllib.error
+import urllib.request
+
+# All that Schemathesis knows, but that a request of the right form must be granted: most ids of the right form are of nothing.
+CHECKS = ["--checks", "all", "--exclude-checks", "positive_data_acceptance"]
+# Requests of each operation that are made up, beside those for each of its parameters.
+SHORT, LONG = 12, 300
+# The stream of events has no end that a request could wait for.
+NEVER = ["--exclude-path", "/v1/events"]
+START_WAIT = 300
+
+
+class Market:
+    """`earnest up`, with both of its trades done."""
+
+    def __init__(self, binary, folder):
+        self.binary, self.data, self.log = binary, folder / "data", (folder / "up.log").open("w+")
+
+    def __enter__(self):
+        command = [self.binary, "up", "--data", self.data]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
+        until = time.monotonic() + START_WAIT
+        while not (self.data / "last-run.json").exists():
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.__exit__()
+                self.log.seek(0)
+                sys.exit(f"api_test: the market does not start:\n{self.log.read()}")
+            time.sleep(0.2)
+        self.hub = tomllib.loads((self.data / "earnest.toml").read_text())["hub"]
+        self.url = self.hub["public_url"]
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+    def says(self, who, *arguments):
+        """What the command line answers to somebody."""
+        command = [self.binary, "--json", "--hub", self.url, "--data", self.data, "--as", who, *arguments]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        return json.loads(done.stdout)
+
+    def get(self, path, token=None):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=headers)) as answer:
+            return json.load(answer)
+
+
+def known(market, token):
+    """{path: {parameter: value}} of what is there, so that an answer is more than that there is none."""
+
+    def first(name, more=""):
+        """The newest of a list of which there is more."""
+        for one in market.get(f"/v1/{name}", token)["items"]:
+            with contextlib.suppress(urllib.error.HTTPError):
+                market.get(f"/v1/{name}/{one['id']}{more}", token)
+                return one["id"]
+        sys.exit(f"api_test: nothing answers at /v1/{name}/{{id}}{more}")
+
+    pool = market.get("/v1/pools", token)["items"][0]
+    community, purchase, credential = first("communities"), first("purchases"), first("credentials")
+    told = market.get(f"/v1/credentials/{credential}", token)
+    return {
+        "/v1/records/{id}": {"id": first("listings")},
+        "/v1/accounts/{id}": {"id": market.get(f"/v1/purchases/{purchase}", token)["buyer"]},
+        "/v1/listings/{id}": {"id": first("listings")},
+        "/v1/communities/{id}": {"id": community},
+        "/v1/communities/{id}/settings": {"id": community},
+        "/v1/communities/{id}/treasury": {"id": community},
+        "/v1/purchases/{id}": {"id": purchase},
+        "/v1/purchases/{id}/case": {"id": first("purchases", "/case")},
+        "/v1/purchases/{id}/credentials": {"id": first("purchases", "/credentials")},
+        "/v1/purchases/{id}/bundle": {"id": first("purchases", "/bundle")},
+        "/v1/credentials/{id}": {"id": credential},
+        "/v1/reputation/{subject}": {"subject": told["subject"]},
+        "/v1/status/{purpose}/{list}": {"purpose": "revocation", "list": 0},
+        "/v1/pools/{arbiter}/{panel}": {"arbiter": pool["arbiter"], "panel": pool["panel"]},
+    }
+
+
+def settings(operations, where):
+    """The configuration of Schemathesis that takes these parameters."""
+    lines = []
+    for path, parameters in operations.items():
+        pairs = ", ".join(f"{json.dumps(f'{where}.{name}')} = {json.dumps(value)}" for name, value in parameters.items())
+        lines += ["[[operations]]", f"include-path = {json.dumps(path)}", f"parameters = {{ {pairs} }}"]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    arguments = [argument for argument in sys.argv[1:] if argument != "--long"]
+    if len(arguments) != 2:
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    binary, schemathesis = arguments
+    examples = LONG if "--long" in sys.argv else SHORT
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        with Market(pathlib.Path(binary).absolute(), folder) as market:
+            token = market.says("buyer", "token", "new", "api", "--scope", "read:all", "--scope", "write:all")["token"]
+            operations = known(market, token)
+            # Who may ask for intents need not wait for them.
+            polls = {"/v1/intents": {"wait": 0}}
+            bearer = lambda key: ["--header", f"Authorization: Bearer {key}"]
+            passes = [
+                ("nobody", {}, "path", NEVER),
+                ("somebody", operations, "path", [*NEVER, "--exclude-tag", "relayer", *bearer(token)]),
+                ("the relayer", polls, "query", ["--include-tag", "relayer", *bearer(market.hub["relayer_key"])]),
+            ]
+            failed = 0
+            for who, parameters, where, more in passes:
+                (folder / "schemathesis.toml").write_text(settings(parameters, where))
+                command = [
+                    schemathesis, "--config-file", folder / "schemathesis.toml", "run", f"{market.url}/openapi.json",
+                    *CHECKS, "--max-examples", str(examples), "--seed", os.environ.get("EARNEST_SEED", "1"),
+                    "--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--no-color", "--warnings", "off",
+                    "--request-timeout", "35", "--suppress-health-check", "all", "--generation-database", "none", *more,
+                ]
+                print(f"api: asked by {who}", flush=True)
+                done = subprocess.run([str(part) for part in command], cwd=folder)
+                failed += done.returncode != 0
+        return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
