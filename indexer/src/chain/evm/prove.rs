@@ -176,10 +176,11 @@ impl Prover {
                     trust.prove(ground, proven, missed).await?;
                     return Ok(Progress::Idle);
                 }
+                // Whoever sees how far it is proven sees no doubt of before.
+                ground.chain.beat(|pulse| pulse.unproven = None);
                 trust.prove(ground, last, missed).await?;
                 let chain = ground.chain.id.to_string();
                 metrics::gauge!("indexer_proven_block", "chain" => chain).set(last.number as f64);
-                ground.chain.beat(|pulse| pulse.unproven = None);
                 if missed == 0 {
                     self.rpc.0.proved();
                 }

@@ -362,17 +362,15 @@ async fn a_node_that_counts_wrongly_jams_no_signer() {
     let relayer = world.start(world.config(&db)).await;
     world.comes_to(&relayer, &keys[0], "done").await;
     let (terms, keys) = (world.another(21).await, ["open/21".to_owned()]);
+    // Heads that came before the lie would be heads that it was seen at.
+    world.looked(&relayer).await;
     world.wire.count(Some(1_000));
     world.peers.want([intent(21, &keys[0], &terms, IntentAction::OpenCase)]);
     relayer.not_ready("the chain counts 1000 transactions").await;
     until("it has arrived", || async { show(&relayer, &keys[0]).await }).await;
     // At one head after the other it is believed no sooner than at the third.
     world.chain.mine(1).await;
-    let head = world.chain.height().await.to_string();
-    until("it looked again", || async {
-        (relayer.get("/status").await.1["latest_block"] == head.as_str()).then_some(())
-    })
-    .await;
+    world.looked(&relayer).await;
     assert_eq!(attempts(&show(&relayer, &keys[0]).await.unwrap()), Vec::<serde_json::Value>::new());
     world.wire.count(None);
     let shown = world.comes_to(&relayer, &keys[0], "done").await;

@@ -182,6 +182,15 @@ impl World {
         .await;
     }
 
+    /// Waits until the relayer has looked at the newest block.
+    pub async fn looked(&self, relayer: &Running) {
+        let head = self.chain.height().await.to_string();
+        until("it has looked at the newest block", || async {
+            (relayer.get("/status").await.1["latest_block"] == head.as_str()).then_some(())
+        })
+        .await;
+    }
+
     /// Waits for an intent's state while blocks come.
     pub async fn comes_to(&self, relayer: &Running, key: &str, state: &str) -> Value {
         until(&format!("{key} is {state}"), || async {
