@@ -48,14 +48,14 @@ impl Clock for MovedClock {
     }
 }
 
-/// Waits until `condition` answers something; a minute at most.
+/// Waits until `condition` answers something; two minutes at most.
 pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        assert!(Instant::now() < deadline, "not within two minutes: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -39,8 +39,9 @@ async fn status(State(shared): State<Shared>) -> Result<Json<IndexerStatus>, Pro
 
 async fn of_chain(on: &mut AnyConnection, chain: &Chain) -> Result<ChainStatus, Error> {
     let position = store::position(&mut *on, chain.number).await?;
-    let pulse = chain.pulse();
     let trust = trust::row(&mut *on, chain.number).await?;
+    // After the row: what is cleared before that is written is not shown beside it.
+    let pulse = chain.pulse();
     let cursor = position.map_or(BlockRef { number: 0, hash: Default::default() }, |p| p.tip);
     Ok(ChainStatus {
         chain: chain.id,

@@ -13,7 +13,8 @@ use crate::{
 };
 
 const COMPLETED: [&str; 3] = ["Funded", "Delivered", "Released"];
-const DISPUTED: [&str; 6] = ["Funded", "Disputed", "CaseOpened", "JuryDrawn", "Ruled", "RulingAccepted"];
+/// What the chain says of a deal that a jury ends.
+pub const DISPUTED: [&str; 6] = ["Funded", "Disputed", "CaseOpened", "JuryDrawn", "Ruled", "RulingAccepted"];
 
 /// One chain of a market.
 struct Side<'a> {
@@ -54,7 +55,7 @@ pub async fn check(folder: &Folder) {
             assert_eq!(told(&side, deal).await, names, "the indexer's final events of the {status} deal");
             on_chain += names.len();
             let purchase = trade["purchase"].as_str().expect("a purchase");
-            let view = json(&folder.verb(&["--as", "buyer", "--json", "purchase", "show", purchase]).stdout);
+            let view = settled(folder, purchase, names);
             assert_eq!(view["status"], status);
             let told = view["details"]["transactions"].as_array().expect("transactions");
             let told_names: Vec<&str> =
@@ -73,6 +74,24 @@ pub async fn check(folder: &Folder) {
     let signer: alloy::signers::local::PrivateKeySigner = wallet.trim().parse().expect("a key");
     let sent = provider.get_transaction_count(signer.address()).await.expect("a nonce");
     assert_eq!(sent, 3, "transactions of the relayer");
+}
+
+/// The purchase, once all of these events are told to the hub as final: the status follows from the payout, and what stands
+/// behind that in its transaction is taken after it.
+///
+/// # Panics
+/// A minute passes before.
+pub fn settled(folder: &Folder, purchase: &str, names: &[&str]) -> Value {
+    let started = std::time::Instant::now();
+    loop {
+        let view = json(&folder.verb(&["--as", "buyer", "--json", "purchase", "show", purchase]).stdout);
+        let told = view["details"]["transactions"].as_array().expect("transactions");
+        let finals = told.iter().filter(|event| event["finality"] == "final");
+        if finals.map(|event| event["name"].as_str().expect("a name")).eq(names.iter().copied()) {
+            return view;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{names:?}: {view}");
+    }
 }
 
 /// What the indexer tells as final of a deal, in its order.

@@ -55,8 +55,9 @@ deaths! {
     after_the_first_broadcast: "hub=hub.credential@1.before:2", "indexer=indexer.head.read:30", "relayer=relayer.broadcast.after:1";
     after_the_draw: "hub=hub.evidence@1.before:2", "indexer=indexer.commit.before:20", "relayer=relayer.broadcast.after:2";
     after_the_ballots: "hub=hub.ballot@1.after:2", "indexer=indexer.logs.read:6", "relayer=relayer.broadcast.after:3";
-    before_a_delivery: "relayer=relayer.delivery.before:9";
-    after_a_delivery: "relayer=relayer.delivery.after:14";
+    // However many blocks come in one delivery, the trades wait for more than these.
+    before_a_delivery: "relayer=relayer.delivery.before:5";
+    after_a_delivery: "relayer=relayer.delivery.after:6";
 }
 
 #[derive(Clone, Copy, Debug)]

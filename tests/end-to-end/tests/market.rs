@@ -159,7 +159,7 @@ fn check_credentials(folder: &Folder, report: &Value) {
 async fn interrupting_stops_everything_and_one_folder_holds_one_market() {
     let folder = Folder::new();
     let mut up = folder.up(&[], &[]);
-    up.wait_for("start the relayer (", Duration::from_secs(60));
+    up.wait_for("start the relayer (", TRADES_WAIT);
     let second = folder.verb(&["up", "--once"]);
     assert_eq!(second.status.code(), Some(1));
     let told = String::from_utf8_lossy(&second.stderr).into_owned();
@@ -174,7 +174,7 @@ async fn interrupting_stops_everything_and_one_folder_holds_one_market() {
 async fn nothing_outlives_a_killed_supervisor() {
     let folder = Folder::new();
     let mut up = folder.up(&[], &[]);
-    up.wait_for("start the relayer (", Duration::from_secs(60));
+    up.wait_for("start the relayer (", TRADES_WAIT);
     up.kill();
     let started = std::time::Instant::now();
     while anything_runs_over(&folder.data()) {

@@ -181,7 +181,7 @@ async fn both_chains_have_the_same_trades_and_another_start_is_another_solana_ch
     assert!(!anything_runs_over(&folder.data()), "something was left running");
 
     let mut again = folder.up(&["--solana"], &[]);
-    again.wait_for("the contracts of earlier runs are there", Duration::from_secs(60));
-    again.wait_for("it is another chain than that of the last run", Duration::from_secs(60));
-    again.wait_for("start the solana-relayer (", Duration::from_secs(60));
+    again.wait_for("the contracts of earlier runs are there", TRADES_WAIT);
+    again.wait_for("it is another chain than that of the last run", TRADES_WAIT);
+    again.wait_for("start the solana-relayer (", TRADES_WAIT);
 }

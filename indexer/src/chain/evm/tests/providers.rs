@@ -317,9 +317,12 @@ async fn a_block_that_one_node_made_up_is_never_final() {
             }
         });
     }
-    // All of them hold back what is new, so that the next look shows final blocks above the tip.
-    let looks = indexer.until("a look", |s| s.polled_at.is_some()).await.polled_at;
-    indexer.until("another", |s| s.polled_at > looks).await;
+    // All of them hold back what is new, so that the next look shows final blocks above the tip. Who begins a third look has
+    // come to the end of the second: by then each has said what is final.
+    let mut looks = indexer.until("a look", |s| s.polled_at.is_some()).await.polled_at;
+    for which in ["another", "a third"] {
+        looks = indexer.until(which, |s| s.polled_at > looks).await.polled_at;
+    }
     chain.mine(12).await;
     phase.store(LYING, Ordering::SeqCst);
     indexer.until("the lie", |s| s.providers[0].lies > 0).await;

@@ -192,8 +192,11 @@ async fn a_lapse_and_a_reclaim_are_sent_once_when_their_time_has_come() {
             (of(BUYER).await, of(SELLER).await)
         };
         let before = balances().await;
+        // What is sent is lost for now: else the relayer may be quicker than the question.
+        world.wire.cut(true);
         world.until_second(late.deliver_by + 1).await;
         assert!(outlook(&relayer, &reclaim).await.would_succeed);
+        world.wire.cut(false);
         let shown = world.comes_to(&relayer, "reclaim", "done").await;
         assert_eq!((attempts(&shown).len(), world.nonce().await), (1, 1), "{:?}", db.engine);
         assert_eq!(balances().await, (before.0 + U256::from(1_000), before.1));

@@ -294,8 +294,11 @@ async fn the_operator_is_paged_by_what_is_signed_and_once() {
         assert_eq!(page.1["data"]["chain"], "eip155:31337");
         relayer.not_ready("1 intents need a person").await;
         clock.pass_ms(PAGE_AFTER_MS);
-        let page = until("a page about the alarm", || async { about("alarm.raised").pop() }).await;
-        assert_eq!(page.1["data"]["page"]["task"], "quarantined intents", "{:?}", db.engine);
+        until("a page about the alarm", || async {
+            let pages = about("alarm.raised");
+            pages.iter().any(|page| page.1["data"]["page"]["task"] == "quarantined intents").then_some(())
+        })
+        .await;
         relayer.stop().await;
         let relayer = Running::start(config, clock).await;
         relayer.not_ready("1 intents need a person").await;
@@ -349,8 +352,8 @@ async fn a_node_that_hangs_is_waited_for_once_and_not_with_every_transaction() {
     }
     // It is handed each of them all the same.
     assert_eq!((world.wire.sent().len(), hanging.unanswered()), (4, 4));
-    // As long as one call of a node may take.
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    // Twice as long as one call of a node may take; with every transaction it would be four times.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     relayer.stop().await;
 }
 

@@ -280,7 +280,7 @@ async fn the_address_of_the_node_is_not_shown_and_another_cluster_is_refused() {
 #[tokio::test]
 async fn a_block_that_is_rolled_back_and_a_cluster_that_forgets_open_what_they_took_back() {
     let db = sqlite();
-    let world = World::new(1).await;
+    let world = World::unhurried(1).await;
     let clock: std::sync::Arc<crate::testing::MovedClock> = Default::default();
     let relayer = crate::testing::Running::start(world.config(&db), clock.clone()).await;
     world.peers.want([intent(1, "open", &world.terms, IntentAction::OpenCase)]);
