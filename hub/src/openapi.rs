@@ -81,10 +81,16 @@ fn say_more(operation: &mut Map<String, Value>, method: &Method, path: &str) {
     let tag = operation.get("tags").and_then(|tags| tags.get(0)).and_then(Value::as_str);
     let of_relayer = tag == Some("relayer");
     let token = need(method, path) != Need::Nothing;
-    if of_relayer {
-        operation.insert("security".to_owned(), json!([{ "relayer": [] }]));
-    } else if token {
-        operation.insert("security".to_owned(), json!([{}, { "session": [] }]));
+    // A route that refuses strangers says so itself; of the others 401 is only for a token that does not stand.
+    let refuses_strangers = operation.get("responses").is_some_and(|told| told.get("401").is_some());
+    let security = match (of_relayer, token, refuses_strangers) {
+        (true, ..) => Some(json!([{ "relayer": [] }])),
+        (false, true, true) => Some(json!([{ "session": [] }])),
+        (false, true, false) => Some(json!([{}, { "session": [] }])),
+        (false, false, _) => None,
+    };
+    if let Some(security) = security {
+        operation.insert("security".to_owned(), security);
     }
     let more = [
         (asked || body, "400", "The request cannot be read"),
@@ -150,6 +156,7 @@ mod tests {
         assert!(count > 200, "{count}");
         let security = |path: &str, method: &str| description()["paths"][path][method]["security"].clone();
         assert_eq!(security("/v1/listings", "get"), json!([{}, { "session": [] }]));
+        assert_eq!(security("/v1/ledger/statement", "get"), json!([{ "session": [] }]));
         assert_eq!(security("/v1/intents", "get"), json!([{ "relayer": [] }]));
         assert_eq!(security("/v1/sessions", "post"), Value::Null);
     }

@@ -84,7 +84,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use crate::{access, testing::TestHub};
+    use crate::{access, records::RecordId, testing::TestHub};
 
     /// `METHOD /path` of everything that docs/architecture.md lists for the hub.
     fn documented() -> BTreeSet<String> {
@@ -129,6 +129,62 @@ mod tests {
             let detail = answer.body["detail"].as_str().unwrap_or_default();
             assert!(!detail.starts_with("no path") && answer.status != 405, "{route}: {answer:?}");
         }
+        hub.end().await;
+    }
+
+    /// What refuses whoever has no session.
+    const FOR_SESSIONS: [&str; 16] = [
+        "DELETE /v1/sessions/current",
+        "DELETE /v1/tokens/{id}",
+        "GET /v1/cases",
+        "GET /v1/grievances",
+        "GET /v1/grievances/{id}",
+        "GET /v1/grievances/{id}/steps",
+        "GET /v1/invitations",
+        "GET /v1/ledger/accounts",
+        "GET /v1/ledger/holds",
+        "GET /v1/ledger/statement",
+        "GET /v1/personhood/credential",
+        "GET /v1/purchases",
+        "GET /v1/recovery",
+        "GET /v1/tokens",
+        "POST /v1/credential-offers",
+        "POST /v1/tokens",
+    ];
+
+    #[tokio::test]
+    async fn who_has_no_session_is_refused_where_the_description_says_so_and_nowhere_else() {
+        let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
+        let description = hub.get("/openapi.json").await.body;
+        // Something of the right form in the place of every parameter, so that nothing else is refused first.
+        let id = RecordId::of(&json!({ "what": "nothing" })).unwrap().to_string();
+        let filled = |path: &str| -> String {
+            let fill = |part: &str| if part.starts_with('{') { id.clone() } else { part.to_owned() };
+            path.split('/').map(fill).collect::<Vec<_>>().join("/")
+        };
+        let mut required = BTreeSet::new();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let route = format!("{} {path}", method.to_uppercase());
+                let security = &operation["security"];
+                // The stream of events has no end that could be waited for.
+                if route == "GET /v1/events" || security.is_null() || *security == json!([{ "relayer": [] }])
+                {
+                    continue;
+                }
+                let request = hub.request(method.to_uppercase().parse().unwrap(), &filled(path));
+                let answer = hub.ask(request).await;
+                if *security == json!([{ "session": [] }]) {
+                    assert_eq!(answer.refusal().0, 401, "{route}: {answer:?}");
+                    assert_eq!(answer.body["type"], "/problems/unauthenticated", "{route}");
+                    required.insert(route);
+                } else {
+                    assert_eq!(*security, json!([{}, { "session": [] }]), "{route}");
+                    assert_ne!(answer.status, 401, "{route}: {answer:?}");
+                }
+            }
+        }
+        assert_eq!(required, BTreeSet::from(FOR_SESSIONS.map(str::to_owned)));
         hub.end().await;
     }
 
