@@ -1,4 +1,4 @@
-//! The posting function on a database, with no record around it: for `scripts/bench ledger` alone.
+//! The posting function on a database, with no record around it: for `scripts/bench ledger` and `scripts/bench api` alone.
 
 use service::db::Db;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{SCHEMA, error::Error, records::RecordId};
 
-/// A ledger in which nobody lacks credit.
+/// A ledger: one of its own, in which nobody lacks credit, or a hub's.
 #[derive(Clone, Debug)]
 pub struct Ledger(Db);
 
@@ -33,6 +33,14 @@ impl Ledger {
         store::put_asset(write.on(), Asset::TimeCredit, &rules, &record).await?;
         write.commit().await?;
         Ok(Self(db))
+    }
+
+    /// Opens the database of a hub, in which time credits are what the hub says of them.
+    ///
+    /// # Errors
+    /// The database is not there or cannot be opened.
+    pub async fn of_hub(url: &str) -> Result<Self, Error> {
+        Ok(Self(Db::open_existing(url, SCHEMA).await?))
     }
 
     /// Posts a batch in a transaction of its own, at a moment in Unix milliseconds: in the writers' turn, or on PostgreSQL beside

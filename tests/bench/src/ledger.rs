@@ -21,7 +21,7 @@ use sqlx::{Connection as _, PgConnection};
 /// Post transfers.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// The database, empty
+    /// The database, empty but for a hub's own
     #[arg(long)]
     url: String,
     /// How many transfers
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Members among whom they go
     #[arg(long, default_value_t = 1_000)]
     accounts: usize,
+    /// One of them, by the id of its account, where the database is that of a hub
+    #[arg(long)]
+    member: Option<RecordId>,
 }
 
 /// Write what a ledger left behind.
@@ -65,8 +68,11 @@ struct Transfer {
 /// The same for every side: payer, payee and amount by a simple generator.
 fn transfers(arguments: &Arguments) -> Result<Vec<Vec<Transfer>>> {
     let name = |what: &str, number: usize| RecordId::of(&json!({ what: number }));
-    let people: Vec<RecordId> =
+    let mut people: Vec<RecordId> =
         (0..arguments.accounts).map(|number| name("account", number)).collect::<Result<_, _>>()?;
+    if let (Some(member), Some(first)) = (arguments.member, people.first_mut()) {
+        *first = member;
+    }
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |below: usize| {
         state ^= state << 13;
@@ -132,7 +138,10 @@ pub async fn ours(arguments: &Arguments) -> Result<Value> {
         one_payer(batch);
     }
     let shares = shared(batches.iter().map(batch).collect(), arguments.clients);
-    let ledger = Ledger::open(&arguments.url).await?;
+    let ledger = match arguments.member {
+        Some(_) => Ledger::of_hub(&arguments.url).await?,
+        None => Ledger::open(&arguments.url).await?,
+    };
     let beside = arguments.clients > 1;
     let began = Instant::now();
     try_join_all(shares.iter().map(|share| {

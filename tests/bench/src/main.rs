@@ -1,6 +1,6 @@
 //! The parts of `scripts/bench indexer` that are not the indexer: the chain that all subjects read, what they must make
 //! of it, the yardsticks, and the readers that stop the clock. `docs/benchmarks.md` has the protocol. And the two sides of
-//! `scripts/bench ledger`.
+//! `scripts/bench ledger`, and what `scripts/bench api` asks the hub by and beside.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
@@ -11,6 +11,7 @@
     reason = "a program of the tests: it stops where something is not as it must be"
 )]
 
+mod api;
 mod ceiling;
 mod corpus;
 mod generate;
@@ -49,6 +50,12 @@ enum Command {
     LedgerCeiling(ledger::CeilingArguments),
     /// Post the same transfers by a function in PostgreSQL
     LedgerFunction(ledger::Arguments),
+    /// Sign in to a hub; answers the account and the session's token
+    ApiMember(api::MemberArguments),
+    /// Answer pages of a statement without a hub, until it is killed
+    ApiBare(api::BareArguments),
+    /// Ask for one page again and again by several connections
+    ApiLoad(api::LoadArguments),
 }
 
 #[tokio::main]
@@ -66,6 +73,9 @@ async fn main() -> anyhow::Result<()> {
         Command::Ledger(arguments) => ledger::ours(&arguments).await?,
         Command::LedgerCeiling(arguments) => ledger::ceiling(&arguments)?,
         Command::LedgerFunction(arguments) => ledger::function(&arguments).await?,
+        Command::ApiMember(arguments) => api::member(&arguments).await?,
+        Command::ApiBare(arguments) => api::bare(&arguments).await?,
+        Command::ApiLoad(arguments) => api::load(&arguments).await?,
     };
     println!("{answer}");
     Ok(())
