@@ -3,13 +3,15 @@
 
 A market of `earnest up` is asked by nobody, by somebody with a token, and by its relayer: valid requests, near misses and what no route knows.
 Nothing may answer 5xx, and every answer must be one that the description has: status, content type, headers, form of the body. Ids of things
-that are there are taken from the hub, so that it is not only asked for what it does not have.
+that are there are taken from the hub, so that it is not only asked for what it does not have. Every operation of the description must have been
+asked, and granted at least once (2xx) but for those that are listed with the reason why not.
 """
 
 import contextlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,8 +25,34 @@ CHECKS = ["--checks", "all", "--exclude-checks", "positive_data_acceptance"]
 # Requests of each operation that are made up, beside those for each of its parameters.
 SHORT, LONG = 12, 300
 # The stream of events has no end that a request could wait for.
-NEVER = ["--exclude-path", "/v1/events"]
+STREAM = "/v1/events"
+NEVER = ["--exclude-path", STREAM]
 START_WAIT = 300
+ANSWERS = pathlib.Path(__file__).resolve().parent / "analysis/api_answers.py"
+
+SIGNED = "wants a body that somebody has signed"
+SESSION = "wants a session, and a token is asked with"
+NONE = "this market has none"
+# Operations that are refused whatever is made up, and why. The tests of the rooms have them granted.
+REFUSED = {
+    "POST /v1/records": SIGNED,
+    "POST /v1/sessions": SIGNED,
+    "POST /v1/presentations/verify": SIGNED,
+    "GET /v1/tokens": SESSION,
+    "POST /v1/tokens": SESSION,
+    "DELETE /v1/tokens/{id}": SESSION,
+    "DELETE /v1/sessions/current": SESSION,
+    "GET /v1/proposals/{id}": NONE,
+    "GET /v1/proposals/{id}/electors": NONE,
+    "GET /v1/proposals/{id}/ballots": NONE,
+    "GET /v1/grievances/{id}": NONE,
+    "GET /v1/grievances/{id}/steps": NONE,
+    "POST /v1/credential-offers": "wants the id of a credential about the buyer's wallet",
+    "POST /v1/openid/token": "wants the code of an offer",
+    "POST /v1/openid/credential": "wants the token for such a code",
+    "POST /v1/chain-events": "wants what a chain says",
+    "POST /v1/intents/progress": "wants the key of an intent",
+}
 
 
 class Market:
@@ -104,6 +132,51 @@ def settings(operations, where):
     return "\n".join(lines) + "\n"
 
 
+def operations_of(description, relayers):
+    """`METHOD /path` of what is asked, the relayer's or everybody else's; both for none."""
+    return {
+        f"{method.upper()} {path}"
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+        if path != STREAM and relayers in (None, "relayer" in operation.get("tags", []))
+    }
+
+
+def answered(file):
+    """{operation: statuses} of what was written down."""
+    answers = {}
+    for line in file.read_text().splitlines() if file.exists() else []:
+        status, operation = line.split(" ", 1)
+        answers.setdefault(operation, set()).add(int(status))
+    return answers
+
+
+def hollow(who, wanted, answers):
+    """How many of the operations that somebody should have asked were not."""
+    missing = sorted(wanted - answers.keys())
+    print(f"api: {who} asked {len(wanted) - len(missing)} of {len(wanted)} operations", flush=True)
+    for operation in missing:
+        print(f"api: FAILED: {who} did not ask {operation}", flush=True)
+    return len(missing)
+
+
+def ungranted(wanted, answers):
+    """How many operations were granted to nobody and are not listed as refused, or are listed and not there."""
+    failed = 0
+    for operation in sorted(wanted):
+        statuses = answers.get(operation, set())
+        granted = any(200 <= status < 300 for status in statuses)
+        if granted and operation in REFUSED:
+            print(f"api: {operation} was granted, though it is listed as refused: {REFUSED[operation]}", flush=True)
+        elif not granted and operation not in REFUSED:
+            print(f"api: FAILED: {operation} was never granted, only {sorted(statuses)}", flush=True)
+            failed += 1
+    for operation in sorted(REFUSED.keys() - wanted):
+        print(f"api: FAILED: {operation} is listed as refused, and the description has it not", flush=True)
+        failed += 1
+    return failed
+
+
 def main():
     arguments = [argument for argument in sys.argv[1:] if argument != "--long"]
     if len(arguments) != 2:
@@ -120,12 +193,15 @@ def main():
             polls = {"/v1/intents": {"wait": 0}}
             bearer = lambda key: ["--header", f"Authorization: Bearer {key}"]
             passes = [
-                ("nobody", {}, "path", NEVER),
-                ("somebody", operations, "path", [*NEVER, "--exclude-tag", "relayer", *bearer(token)]),
-                ("the relayer", polls, "query", ["--include-tag", "relayer", *bearer(market.hub["relayer_key"])]),
+                ("nobody", None, {}, "path", NEVER),
+                ("somebody", False, operations, "path", [*NEVER, "--exclude-tag", "relayer", *bearer(token)]),
+                ("the relayer", True, polls, "query", ["--include-tag", "relayer", *bearer(market.hub["relayer_key"])]),
             ]
-            failed = 0
-            for who, parameters, where, more in passes:
+            description = market.get("/openapi.json")
+            # In the folder where Schemathesis runs, which is where it looks for modules.
+            shutil.copy(ANSWERS, folder)
+            failed, all_answers = 0, {}
+            for who, relayers, parameters, where, more in passes:
                 (folder / "schemathesis.toml").write_text(settings(parameters, where))
                 command = [
                     schemathesis, "--config-file", folder / "schemathesis.toml", "run", f"{market.url}/openapi.json",
@@ -134,8 +210,16 @@ def main():
                     "--request-timeout", "35", "--suppress-health-check", "all", "--generation-database", "none", *more,
                 ]
                 print(f"api: asked by {who}", flush=True)
-                done = subprocess.run([str(part) for part in command], cwd=folder)
+                file = folder / "answers"
+                file.unlink(missing_ok=True)
+                told = {"SCHEMATHESIS_HOOKS": ANSWERS.stem, "EARNEST_API_ANSWERS": str(file)}
+                done = subprocess.run([str(part) for part in command], cwd=folder, env=os.environ | told)
                 failed += done.returncode != 0
+                answers = answered(file)
+                failed += hollow(who, operations_of(description, relayers), answers)
+                for operation, statuses in answers.items():
+                    all_answers.setdefault(operation, set()).update(statuses)
+            failed += ungranted(operations_of(description, None), all_answers)
         return 1 if failed else 0
 
 
