@@ -14,7 +14,7 @@ use super::{
     model::Reader,
     scope::{Caller, Need, allows, need},
 };
-use crate::{Hub, communities, error::Error, identity};
+use crate::{Hub, communities, error::Error, identity, limits::Counted};
 
 /// The longest token that is looked at.
 const TOKEN_MAX: usize = 128;
@@ -23,22 +23,50 @@ const TOKEN_MAX: usize = 128;
 pub(crate) async fn guard(State(hub): State<Hub>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let need = need(request.method(), route);
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-    let known = if need == Need::Nothing { Ok(None) } else { known(&hub, request.headers()).await };
+    let origin = hub.limits.origin(peer(&request), request.headers());
+    // The relayer asks as often as the chain wants it.
+    let unlimited = bears(request.headers(), &hub.config.relayer_key);
+    let shown = if need == Need::Nothing { Ok(None) } else { bearer(request.headers()) };
+    let known = match shown {
+        Ok(Some(token)) => {
+            // Before the database is asked, so that tokens that do not stand keep it busy as often as an address may ask and no more.
+            let counted = if unlimited { None } else { hub.limits.token(origin) };
+            if let Some(answer) = counted.and_then(refused) {
+                return answer;
+            }
+            let known = find(&hub, token).await;
+            if counted.is_some() && known.is_ok() {
+                hub.limits.stood(origin);
+            }
+            known.map(Some)
+        }
+        Ok(None) => Ok(None),
+        Err(problem) => Err(problem),
+    };
     let counted = match &known {
-        // The relayer asks as often as the chain wants it.
-        _ if bears(request.headers(), &hub.config.relayer_key) => None,
+        _ if unlimited => None,
         Ok(Some(caller)) => hub.limits.account(caller.account),
-        Ok(None) | Err(_) => hub.limits.address(peer, request.headers()),
+        Ok(None) | Err(_) => hub.limits.address(origin),
     };
-    let mut response = match counted.and_then(|counted| counted.refusal()) {
-        Some(problem) => problem.into_response(),
-        None => pass(known, need, request, next).await,
-    };
+    if let Some(answer) = counted.and_then(refused) {
+        return answer;
+    }
+    let mut response = pass(known, need, request, next).await;
     if let Some(counted) = counted {
         counted.tell(response.headers_mut());
     }
     response
+}
+
+fn peer(request: &Request) -> Option<SocketAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer)
+}
+
+/// The answer to one request too many.
+fn refused(counted: Counted) -> Option<Response> {
+    let mut response = counted.refusal()?.into_response();
+    counted.tell(response.headers_mut());
+    Some(response)
 }
 
 async fn pass(
@@ -60,10 +88,9 @@ async fn pass(
     next.run(request).await
 }
 
-async fn known(hub: &Hub, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
-    let Some(token) = bearer(headers)? else { return Ok(None) };
+async fn find(hub: &Hub, token: &str) -> Result<Caller, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    identity::caller(&mut on, token, hub.clock.now_ms()).await?.ok_or_else(no_session).map(Some)
+    identity::caller(&mut on, token, hub.clock.now_ms()).await?.ok_or_else(no_session)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

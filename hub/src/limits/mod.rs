@@ -6,7 +6,7 @@ use std::{
     hash::Hash,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -33,6 +33,8 @@ const PROXIES_MAX: usize = 16;
 pub(crate) struct Limits {
     account: Option<Limit<RecordId>>,
     address: Option<Limit<IpAddr>>,
+    /// Of tokens that do not stand.
+    tokens: Option<Limit<IpAddr>>,
     proxies: Vec<IpNet>,
 }
 
@@ -45,6 +47,7 @@ impl Limits {
         Ok(Self {
             account: Limit::new("account", config.requests_per_account, passing),
             address: Limit::new("address", config.requests_per_address, passing),
+            tokens: Limit::new("address", config.requests_per_address, passing),
             proxies: proxies(&config.trusted_proxies)?,
         })
     }
@@ -54,11 +57,27 @@ impl Limits {
         Some(self.account.as_ref()?.count(account))
     }
 
-    /// Counts a request of nobody that is known, by where it came from. None where addresses have no limit.
-    pub(crate) fn address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<Counted> {
-        let limit = self.address.as_ref()?;
+    /// Where a request comes from, as it is counted.
+    pub(crate) fn origin(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> IpAddr {
         let peer = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
-        Some(limit.count(network(client(peer, headers, &self.proxies))))
+        network(client(peer, headers, &self.proxies))
+    }
+
+    /// Counts a request of nobody that is known. None where addresses have no limit.
+    pub(crate) fn address(&self, origin: IpAddr) -> Option<Counted> {
+        Some(self.address.as_ref()?.count(origin))
+    }
+
+    /// Counts a token as one that does not stand, before the database is asked about it. None where addresses have no limit.
+    pub(crate) fn token(&self, origin: IpAddr) -> Option<Counted> {
+        Some(self.tokens.as_ref()?.count(origin))
+    }
+
+    /// Takes back that a token was counted: it stands.
+    pub(crate) fn stood(&self, origin: IpAddr) {
+        if let Some(limit) = &self.tokens {
+            limit.give_back(origin);
+        }
     }
 }
 
@@ -124,10 +143,28 @@ impl Clock for Passed {
 }
 
 /// Buckets by whose they are: the moment at which each is full.
+#[derive(Clone)]
 struct Buckets<K> {
     /// How long one request takes to be given back.
     interval: u64,
-    kept: Mutex<Kept<K>>,
+    kept: Arc<Mutex<Kept<K>>>,
+}
+
+impl<K> Buckets<K> {
+    fn kept(&self) -> MutexGuard<'_, Kept<K>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash> Buckets<K> {
+    /// Fills a bucket by one request. One that is not kept is full, or is that of all for whom there is no room.
+    fn give_back(&self, key: &K) {
+        let mut kept = self.kept();
+        let Kept { of, others, .. } = &mut *kept;
+        if let Some(full_at) = of.get_mut(key).or(others.as_mut()) {
+            *full_at = Nanos::from(full_at.as_u64().saturating_sub(self.interval));
+        }
+    }
 }
 
 struct Kept<K> {
@@ -144,7 +181,7 @@ impl<K: Copy + Eq + Hash> StateStore for Buckets<K> {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         if let Some(full_at) = kept.of.get_mut(key) {
             let (told, next) = measure(Some(*full_at))?;
             *full_at = next;
@@ -172,6 +209,7 @@ impl<K: Copy + Eq + Hash> StateStore for Buckets<K> {
 struct Limit<K: Copy + Eq + Hash> {
     name: &'static str,
     quota: NonZeroU32,
+    buckets: Buckets<K>,
     limiter: RateLimiter<K, Buckets<K>, Passed, StateInformationMiddleware>,
 }
 
@@ -181,10 +219,14 @@ impl<K: Copy + Eq + Hash> Limit<K> {
         let quota = NonZeroU32::new(per_minute)?;
         let interval = WINDOW.checked_div(per_minute)?;
         let rate = Quota::with_period(interval)?.allow_burst(quota);
-        let kept = Mutex::new(Kept { of: HashMap::new(), others: None, swept: 0 });
+        let kept = Arc::new(Mutex::new(Kept { of: HashMap::new(), others: None, swept: 0 }));
         let buckets = Buckets { interval: u64::try_from(interval.as_nanos()).ok()?, kept };
-        let limiter = RateLimiter::new(rate, buckets, Passed(passing.clone()));
-        Some(Self { name, quota, limiter })
+        let limiter = RateLimiter::new(rate, buckets.clone(), Passed(passing.clone()));
+        Some(Self { name, quota, buckets, limiter })
+    }
+
+    fn give_back(&self, of: K) {
+        self.buckets.give_back(&of);
     }
 
     fn count(&self, of: K) -> Counted {

@@ -93,6 +93,34 @@ async fn an_account_is_counted_apart_from_its_address_and_the_relayer_not_at_all
 }
 
 #[tokio::test]
+async fn tokens_that_do_not_stand_are_looked_up_as_often_as_an_address_may_ask() {
+    let hub = TestHub::start(sqlite(), |config| config.requests_per_address = 20).await;
+    let session = Person::arrive(&hub, 1).await.sign_in(&hub).await;
+    let ask = |token: &str| told(hub.request(Method::GET, "/v1/ledger/accounts").bearer_auth(token));
+    // One that stands takes nothing from the address.
+    for _ in 0..50 {
+        assert_eq!(ask(&session).await, left(200, "", "", ""));
+    }
+    let mut refused = Vec::new();
+    for _ in 0..20 {
+        refused.push(ask("no.token").await.0);
+    }
+    assert!(refused.contains(&401) && refused.last() == Some(&429), "{refused:?}");
+    // Now none is looked up, and so nobody knows whether one stands.
+    let policy = "\"address\";q=20;w=60";
+    assert_eq!(ask(&session).await, left(429, "\"address\";r=0;t=3", policy, "3"));
+    assert_eq!(ask("no.token").await, left(429, "\"address\";r=0;t=3", policy, "3"));
+    let poll = hub.request(Method::GET, "/v1/intents").bearer_auth(RELAYER_KEY);
+    assert_eq!(told(poll).await.0, 200);
+    // One more may be looked up, and as it stands, another one after it.
+    hub.clock.pass_ms(3_000);
+    for _ in 0..50 {
+        assert_eq!(ask(&session).await, left(200, "", "", ""));
+    }
+    hub.end().await;
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_says_who_asks_and_nobody_else_does() {
     let by = async |hub: &TestHub, forwarded: &str| {
         let request = hub.request(Method::GET, "/v1/listings").header("x-forwarded-for", forwarded);
@@ -147,7 +175,26 @@ fn however_many_ask_no_more_buckets_are_kept_than_there_is_room_for() {
     passed.store(30_000, Ordering::SeqCst);
     assert!(!limit.count(room + 3).refused && !limit.count(room + 3).refused);
     assert!(limit.count(room + 3).refused);
-    assert!(limit.limiter.into_state_store().kept.into_inner().unwrap().of.len() < 10);
+    assert!(limit.buckets.kept().of.len() < 10);
+}
+
+#[test]
+fn what_is_given_back_is_there_once() {
+    let (limit, passed) = limit(2);
+    for _ in 0..5 {
+        assert!(!limit.count(1).refused);
+        limit.give_back(1);
+    }
+    assert!(!limit.count(1).refused && !limit.count(1).refused && limit.count(1).refused);
+    limit.give_back(1);
+    assert!(!limit.count(1).refused && limit.count(1).refused);
+    // A bucket is never more than full.
+    passed.store(60_000, Ordering::SeqCst);
+    limit.give_back(1);
+    limit.give_back(2);
+    for of in [1, 2] {
+        assert!(!limit.count(of).refused && !limit.count(of).refused && limit.count(of).refused);
+    }
 }
 
 #[test]
