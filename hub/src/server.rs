@@ -45,10 +45,15 @@ pub(crate) fn app(hub: &Hub) -> Router {
     let routes = routes.route_layer(middleware::from_fn_with_state(hub.clone(), access::guard));
     let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let db = hub.db.clone();
-    service::http::shell("hub", routes.with_state(hub.clone()).merge(Router::from(docs)), move || {
-        let db = db.clone();
-        async move { sqlx::query("SELECT 1").execute(db.reader()).await.map(drop).map_err(|e| e.to_string()) }
-    })
+    let served = service::http::shell(
+        "hub",
+        routes.with_state(hub.clone()).merge(Router::from(docs)),
+        move || {
+            let db = db.clone();
+            async move { sqlx::query("SELECT 1").execute(db.reader()).await.map(drop).map_err(|e| e.to_string()) }
+        },
+    );
+    served.layer(middleware::from_fn_with_state(hub.clone(), access::strays))
 }
 
 /// This description. A page to browse it is at `/docs`.

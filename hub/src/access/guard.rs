@@ -1,10 +1,10 @@
-//! The one place where tokens are looked at: before every route of the hub.
+//! The one place where tokens are looked at: before every route of the hub. And what is no route's is counted here.
 
 use std::net::SocketAddr;
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -52,6 +52,30 @@ pub(crate) async fn guard(State(hub): State<Hub>, request: Request, next: Next) 
         return answer;
     }
     let mut response = pass(known, need, request, next).await;
+    if let Some(counted) = counted {
+        counted.tell(response.headers_mut());
+    }
+    response
+}
+
+/// Counts by its address what no route answers: an unknown path before it is answered, and then a method that the path has not.
+pub(crate) async fn strays(State(hub): State<Hub>, request: Request, next: Next) -> Response {
+    if bears(request.headers(), &hub.config.relayer_key) {
+        return next.run(request).await;
+    }
+    let origin = hub.limits.origin(peer(&request), request.headers());
+    let unknown = request.extensions().get::<MatchedPath>().is_none();
+    let mut counted = if unknown { hub.limits.address(origin) } else { None };
+    if let Some(answer) = counted.and_then(refused) {
+        return answer;
+    }
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        counted = hub.limits.address(origin);
+        if let Some(answer) = counted.and_then(refused) {
+            return answer;
+        }
+    }
     if let Some(counted) = counted {
         counted.tell(response.headers_mut());
     }

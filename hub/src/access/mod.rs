@@ -10,7 +10,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use guard::guard;
+pub(crate) use guard::{guard, strays};
 pub use model::{Audience, Reader, Role, may_read};
 pub(crate) use person::persons_only;
 pub use scope::{Area, Scope};

@@ -121,6 +121,31 @@ async fn tokens_that_do_not_stand_are_looked_up_as_often_as_an_address_may_ask()
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_counted_too() {
+    let hub = TestHub::start(sqlite(), |config| config.requests_per_address = 3).await;
+    let policy = "\"address\";q=3;w=60";
+    let none_left = left(429, "\"address\";r=0;t=20", policy, "20");
+    for (method, path, status, remaining) in
+        [("GET", "/v1/nothing", 404, 2), ("PUT", "/v1/records", 405, 1), ("POST", "/nothing", 404, 0)]
+    {
+        let limit = format!("\"address\";r={remaining};t=20");
+        assert_eq!(
+            told(hub.request(method.parse().unwrap(), path)).await,
+            left(status, &limit, policy, ""),
+            "{path}"
+        );
+    }
+    for (method, path) in [("GET", "/v1/nothing"), ("PUT", "/v1/records"), ("GET", "/v1/listings")] {
+        assert_eq!(told(hub.request(method.parse().unwrap(), path)).await, none_left, "{path}");
+    }
+    // Pages for people, and the relayer.
+    assert_eq!(told(hub.request(Method::GET, "/docs/")).await, left(200, "", "", ""));
+    let lost = hub.request(Method::GET, "/v1/nothing").bearer_auth(RELAYER_KEY);
+    assert_eq!(told(lost).await, left(404, "", "", ""));
+    hub.end().await;
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_says_who_asks_and_nobody_else_does() {
     let by = async |hub: &TestHub, forwarded: &str| {
         let request = hub.request(Method::GET, "/v1/listings").header("x-forwarded-for", forwarded);
