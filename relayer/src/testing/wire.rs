@@ -50,6 +50,8 @@ struct Ways {
     lost: Option<String>,
     /// It does not serve this method.
     lacks: Option<&'static str>,
+    /// What it answers to calls of this method is changed by this.
+    wrong: Option<(&'static str, fn(&mut Value))>,
     /// It never answers calls of this method that say this.
     silent: Option<(&'static str, String)>,
     /// It answers nothing.
@@ -131,6 +133,16 @@ impl Wire {
         self.state(|ways| ways.lacks = method);
     }
 
+    /// Changes whatever the node answers to calls of this method, but for nothing.
+    pub fn mistake(&self, method: &'static str, how: fn(&mut Value)) {
+        self.state(|ways| ways.wrong = Some((method, how)));
+    }
+
+    /// What the node answers is right again.
+    pub fn is_right(&self) {
+        self.state(|ways| ways.wrong = None);
+    }
+
     /// How many calls it never answered.
     pub fn unanswered(&self) -> usize {
         self.state(|ways| ways.unanswered)
@@ -196,7 +208,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     let answered =
         |result: Value| Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
     let mut fate = Fate::Arrive;
-    let (silent, lacks, blind, forgetful, nonces, away, lost) = {
+    let (silent, lacks, blind, forgetful, nonces, away, lost, wrong) = {
         let mut ways = forward.state.lock().unwrap();
         *ways.asked.entry(method.to_owned()).or_default() += 1;
         if ["eth_sendRawTransaction", "sendTransaction"].contains(&method) {
@@ -218,6 +230,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
             ways.nonces,
             ways.away,
             ways.lost.clone(),
+            ways.wrong.filter(|(wrong, _)| *wrong == method),
         )
     };
     if away {
@@ -250,6 +263,13 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
         _ => {}
     }
     if forgetful && let Some(answer) = forward.forgotten(&call).await {
+        return Json(answer).into_response();
+    }
+    if let Some((_, how)) = wrong {
+        let mut answer = forward.ask(&call).await;
+        if answer["result"].is_object() {
+            how(&mut answer["result"]);
+        }
         return Json(answer).into_response();
     }
     let answer = forward.client.post(&forward.to).header(header::CONTENT_TYPE, "application/json").body(body);

@@ -156,14 +156,21 @@ impl Chain {
     /// The hash of the block that stands at a height now; none above the head.
     ///
     /// # Errors
-    /// The node does not answer.
+    /// The node does not answer, or with a block of another height: that says nothing about this one.
     pub async fn hash_at(&self, number: u64) -> Result<Option<B256>, ChainError> {
         let block = self
             .provider
             .get_block_by_number(number.into())
             .await
             .map_err(self.failed("eth_getBlockByNumber"))?;
-        Ok(block.map(|block| block.header().hash))
+        let Some(block) = block else { return Ok(None) };
+        let header = block.header();
+        if header.number() != number {
+            let reason =
+                format!("block {number} was asked for, and one of another height, {}, came", header.number());
+            return Err(ChainError::Rpc { method: "eth_getBlockByNumber", reason });
+        }
+        Ok(Some(header.hash))
     }
 
     /// Reads one block's header.
@@ -184,19 +191,25 @@ impl Chain {
     /// The receipt of a transaction that is in the chain now.
     ///
     /// # Errors
-    /// The node does not answer.
+    /// The node does not answer, or with the receipt of another transaction: that says nothing about this one.
     pub async fn receipt(&self, hash: B256) -> Result<Option<Receipt>, ChainError> {
         let receipt = self
             .provider
             .get_transaction_receipt(hash)
             .await
             .map_err(self.failed("eth_getTransactionReceipt"))?;
-        Ok(receipt.and_then(|receipt| {
-            Some(Receipt {
-                block_number: receipt.block_number?,
-                block_hash: receipt.block_hash?,
-                success: receipt.status(),
-            })
+        let Some(receipt) = receipt else { return Ok(None) };
+        if receipt.transaction_hash != hash {
+            let reason = format!(
+                "that of {hash} was asked for, and that of another transaction, {}, came",
+                receipt.transaction_hash
+            );
+            return Err(ChainError::Rpc { method: "eth_getTransactionReceipt", reason });
+        }
+        Ok(receipt.block_number.zip(receipt.block_hash).map(|(block_number, block_hash)| Receipt {
+            block_number,
+            block_hash,
+            success: receipt.status(),
         }))
     }
 

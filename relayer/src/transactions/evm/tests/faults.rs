@@ -324,3 +324,38 @@ async fn a_receipt_that_is_missing_at_one_head_is_no_fact() {
         relayer.stop().await;
     }
 }
+
+/// A machine that mixes up its answers says nothing about what it was asked: neither that something is there nor that it is gone.
+#[tokio::test]
+async fn an_answer_about_another_transaction_or_block_is_no_answer() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    world.wire.mistake("eth_getTransactionReceipt", |receipt| {
+        receipt["transactionHash"] = B256::repeat_byte(7).to_string().into();
+    });
+    world.want_open();
+    let relayer = world.start(world.config(&db)).await;
+    until("it says so", || async {
+        let shown = show(&relayer, "open").await?;
+        shown["reason"].as_str()?.contains("that of another transaction").then_some(())
+    })
+    .await;
+    world.chain.mine(6).await;
+    let head = world.chain.height().await.to_string();
+    until("it looked", || async {
+        (relayer.get("/status").await.1["latest_block"] == head.as_str()).then_some(())
+    })
+    .await;
+    let shown = show(&relayer, "open").await.unwrap();
+    assert_eq!((&shown["state"], attempts(&shown).len()), (&"attempted".into(), 1));
+    world.wire.is_right();
+    let shown = world.comes_to(&relayer, "open", "done").await;
+    assert_eq!((&shown["done_by"], world.nonce().await), (&attempts(&shown)[0]["hash"], 1));
+    relayer.stop().await;
+
+    let node = crate::transactions::evm::chain::Chain::new(&world.config(&db)).unwrap();
+    assert!(node.hash_at(3).await.unwrap().is_some());
+    world.wire.mistake("eth_getBlockByNumber", |block| block["number"] = "0x1".into());
+    let refused = node.hash_at(3).await.unwrap_err().to_string();
+    assert!(refused.contains("block 3 was asked for"), "{refused}");
+}
