@@ -191,7 +191,12 @@ impl<'a> Desk<'a> {
         resolution: Resolution,
     ) -> Result<(), Error> {
         let key = &kept.intent.key;
-        if self.in_doubt && matches!(resolution, Resolution::Finish { .. } | Resolution::Fail { .. }) {
+        // Nor is a transaction over: what is signed anew as of the one chain would be a second one on the other.
+        let ends = matches!(
+            resolution,
+            Resolution::Finish { .. } | Resolution::Fail { .. } | Resolution::Release { .. }
+        );
+        if self.in_doubt && ends {
             return Ok(());
         }
         match resolution {

@@ -282,6 +282,40 @@ async fn what_is_over_meanwhile_does_not_hide_what_the_chain_took_back() {
 }
 
 #[tokio::test]
+async fn what_reverted_is_not_signed_anew_while_what_was_final_is_in_doubt() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.chain.mine(6).await;
+    let other = world.another(2).await;
+    world.call(5, call::open(&world.terms).unwrap()).await;
+    let at = world.chain.height().await;
+    world.chain.mine(6).await;
+    world.want_open();
+    let rounds = Rounds::new(&world, &db, vec![Arc::new(key(&world, RELAYS))]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    world.wire.cut(true);
+    world.peers.want([intent(2, "other", &other, IntentAction::OpenCase)]);
+    rounds.crew.fetcher.once(&rounds.lease, Duration::ZERO).await.unwrap();
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_eq!(rounds.states().await, [State::Done, State::Attempted]);
+
+    // What was final goes; on the new branch the dispute ends before the case of the other one is opened.
+    world.chain.reorg(world.chain.height().await - at + 1).await;
+    world.chain.refund(&other, 1_000).await;
+    let raw = rounds.open().await[0].raw.clone();
+    let sent = world.chain.provider().send_raw_transaction(&raw).await.unwrap();
+    assert!(!sent.get_receipt().await.unwrap().status());
+    world.chain.mine(4).await;
+    for _ in 0..3 {
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        assert_eq!(rounds.states().await[1], State::Attempted, "nothing is over while there is a doubt");
+        world.chain.mine(1).await;
+    }
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_eq!(rounds.states().await[1], State::Waiting, "the chain is believed");
+}
+
+#[tokio::test]
 async fn an_account_that_is_over_a_quota_keeps_nobody_else_waiting_and_the_node_from_nothing() {
     let (db, world) = (sqlite(), World::funded().await);
     let release = |account: &str, seq: u64| {
