@@ -100,14 +100,18 @@ fn time_out(intent: &Intent) -> Option<String> {
     chain::deal_id(&intent.terms).ok().map(|deal| format!("{deal}/{}", time_out.name()))
 }
 
-/// Whether a transaction for the time-out that an intent is for is on its way for another intent.
+/// Whether a transaction for the time-out that an intent is for is on its way for another intent, be that quarantined or not.
 ///
 /// # Errors
 /// The database's own.
 pub async fn same_under_way(reader: &AnyPool, kept: &Kept) -> Result<bool, Error> {
     let Some(time_out) = time_out(&kept.intent) else { return Ok(false) };
     let same = sqlx::query(
-        "SELECT id FROM intent WHERE time_out = $1 AND id <> $2 AND state IN ('attempted', 'mined') LIMIT 1",
+        "SELECT id FROM intent WHERE time_out = $1 AND id <> $2 AND (
+             state IN ('attempted', 'mined')
+             OR EXISTS (SELECT 1 FROM attempt WHERE attempt.intent = intent.id AND attempt.outcome = 'open')
+             OR EXISTS (SELECT 1 FROM solana_attempt WHERE solana_attempt.intent = intent.id AND solana_attempt.outcome = 'open')
+         ) LIMIT 1",
     );
     Ok(same.bind(time_out).bind(kept.id).fetch_optional(reader).await?.is_some())
 }

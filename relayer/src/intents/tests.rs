@@ -3,12 +3,18 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256};
 use protocol::{
     chain::ChainId,
-    wire::intent::{Intent, IntentAction, IntentProgress, SignedBallot},
+    wire::{
+        act::TimeOut,
+        intent::{Intent, IntentAction, IntentProgress, SignedBallot},
+    },
 };
-use service::db::testing::on_both;
+use service::db::{Db, testing::on_both};
 
-use super::{State, admit, model::KEY_MAX};
-use crate::testing::{Peers, Running, config, intent, terms, until};
+use super::{Kept, State, admit, list, model::KEY_MAX, receive, same_under_way};
+use crate::{
+    run::SCHEMA,
+    testing::{Peers, Running, config, intent, terms, until},
+};
 
 const NO_NODE: &str = "http://127.0.0.1:9";
 const SIGNER: &str = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
@@ -138,5 +144,46 @@ async fn an_intent_that_cannot_be_read_holds_up_no_other_and_is_read_when_it_can
         })
         .await;
         relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_time_out_whose_transaction_may_still_be_mined_holds_back_the_other_partys() {
+    for fresh in on_both().await {
+        let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
+        let mut write = db.begin().await.unwrap();
+        for (seq, account) in [(1, "ann"), (2, "sam")] {
+            let lapse = IntentAction::TimeOut { time_out: TimeOut::Lapse };
+            let mut lapse = intent(seq, &format!("lapse/{account}"), &terms(), lapse);
+            lapse.asked_by = Some(account.to_owned());
+            receive(&mut write, &lapse, &Ok(()), 0).await.unwrap();
+        }
+        write.commit().await.unwrap();
+        let all: Vec<Kept> = list(db.reader(), None, 0, 10).await.unwrap();
+        let held_back = async || {
+            let of = |kept| same_under_way(db.reader(), kept);
+            (of(&all[0]).await.unwrap(), of(&all[1]).await.unwrap())
+        };
+        let run = async |statement: &'static str| {
+            let mut write = db.begin().await.unwrap();
+            sqlx::query(statement).execute(write.on()).await.unwrap();
+            write.commit().await.unwrap();
+        };
+        assert_eq!(held_back().await, (false, false), "{:?}", fresh.engine);
+        run("UPDATE intent SET state = 'attempted' WHERE id = 1").await;
+        assert_eq!(held_back().await, (false, true), "{:?}", fresh.engine);
+        run("UPDATE intent SET state = 'quarantined' WHERE id = 1").await;
+        assert_eq!(held_back().await, (false, false), "nothing of it is under way");
+        run("INSERT INTO attempt (hash, intent, kind, signer, nonce, raw, gas, max_fee, priority_fee, outcome, signed_ms, signed_block)
+             VALUES ('h', 1, 'call', 's', 0, '', 0, '', '', 'open', 0, 0)")
+        .await;
+        assert_eq!(held_back().await, (false, true), "{:?}", fresh.engine);
+        run("UPDATE attempt SET outcome = 'replaced'").await;
+        assert_eq!(held_back().await, (false, false), "{:?}", fresh.engine);
+        run("INSERT INTO solana_attempt (signature, intent, signer, raw, blockhash, last_valid_height, units, unit_price, fee, outcome, signed_ms)
+             VALUES ('h', 1, 's', '', '', 0, 0, 0, 0, 'open', 0)")
+        .await;
+        assert_eq!(held_back().await, (false, true), "{:?}", fresh.engine);
+        db.close().await;
     }
 }
