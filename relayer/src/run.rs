@@ -106,6 +106,7 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
         alarms: alarms.clone(),
         progress: Arc::default(),
         seen: Arc::new(Mutex::new(None)),
+        over_quota: Arc::default(),
     };
     for task in ["bridge", "intents", "transactions"] {
         alarms.raise(task, "starting", clock.now_ms());
@@ -135,6 +136,7 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
             resend_after_ms: i64::try_from(config.resend_after_ms).unwrap_or(i64::MAX),
             alarms: alarms.clone(),
             seen: status.seen.clone(),
+            over_quota: status.over_quota.clone(),
         },
         messenger: Messenger { db: db.clone(), clock: clock.clone(), hub, pager, alarms: alarms.clone() },
     };

@@ -44,6 +44,8 @@ pub struct Status {
     pub progress: Arc<Mutex<Progress>>,
     /// The last look at the chain.
     pub seen: Arc<Mutex<Option<Seen>>>,
+    /// How many accounts are out of line, by the quota that each is over.
+    pub over_quota: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +60,8 @@ struct Report {
     /// What steps of cases that were signed in the last day may cost, in billionths of the coin.
     #[serde(with = "protocol::wire::dec")]
     steps_day_cost: u64,
+    /// How many accounts are out of line, by the quota that each is over.
+    over_quota: BTreeMap<&'static str, u64>,
     /// What is still to be told to the hub and the operator.
     outbox: i64,
     /// None before the first look at the chain; so with the next.
@@ -103,6 +107,7 @@ async fn report(status: &Status) -> Result<Report, Error> {
     let now_ms = status.clock.now_ms();
     let progress = status.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let seen = status.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let over_quota = status.over_quota.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let reader = status.db.reader();
     let (refused_entries, _) = bridge::refused_count(reader).await?;
     let standing = transactions::standing(reader).await?;
@@ -124,6 +129,7 @@ async fn report(status: &Status) -> Result<Report, Error> {
         attempts_open: standing.attempts_open,
         oldest_intent_age_ms: standing.oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
         steps_day_cost: quota::of_steps(reader, now_ms).await?,
+        over_quota,
         outbox: outbox::waiting(&status.db).await?,
         latest_block: seen.as_ref().map(|seen| seen.latest.to_string()),
         final_block: seen.as_ref().map(|seen| seen.finalized.to_string()),

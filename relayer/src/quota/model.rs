@@ -105,9 +105,9 @@ pub struct Over {
 }
 
 impl Over {
-    /// Whether it is one of all accounts together.
+    /// Whether it is in the way of everybody: one of all accounts together that has no room for anything.
     pub fn concerns_all(&self) -> bool {
-        self.rule == "in_flight" || self.rule.starts_with("total_")
+        self.wanted <= 1 && (self.rule == "in_flight" || self.rule.starts_with("total_"))
     }
 }
 

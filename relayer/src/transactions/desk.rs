@@ -12,7 +12,7 @@ use service::{
     db::{Db, Write},
 };
 
-use super::{model::Step, resolve::Resolution, store, turns::Turns};
+use super::{holds::Holds, model::Step, resolve::Resolution, store, turns::Turns};
 use crate::{
     alarm::Alarms,
     error::Error,
@@ -20,6 +20,7 @@ use crate::{
     lease::Lease,
     outbox::{self, Item},
     page::Page,
+    quota::Over,
 };
 
 /// The longest an intent that waits is not looked at.
@@ -36,6 +37,8 @@ pub struct Desk<'a> {
     pub alarms: &'a Alarms,
     /// Whose turn it is of those that somebody asked for.
     pub turns: Turns,
+    /// Whose turn it is not, for they are over a quota.
+    pub holds: Holds,
     clock: &'a dyn Clock,
     poll_ms: i64,
     resend_after_ms: i64,
@@ -72,6 +75,7 @@ impl<'a> Desk<'a> {
             in_doubt: false,
             without_room: 0,
             turns: Turns::default(),
+            holds: Holds::default(),
             objections: HashMap::new(),
         }
     }
@@ -91,6 +95,22 @@ impl<'a> Desk<'a> {
         let open: HashSet<i64> = open.collect();
         self.due_ms.retain(|id, _| open.contains(id));
         self.objections.retain(|id, _| open.contains(id));
+    }
+
+    /// Forgets the accounts of which nothing waits any more; `asked` is what waits.
+    pub fn keep_accounts(&mut self, asked: &[(String, i64)]) {
+        let waits: HashSet<&str> = asked.iter().map(|(account, _)| account.as_str()).collect();
+        self.turns.keep_only(|account| waits.contains(account));
+        self.holds.keep_only(|account| waits.contains(account));
+    }
+
+    /// Takes the account of an intent out of line, which is over a quota that is in nobody else's way. `priced` as of
+    /// [`Holds::put`].
+    pub fn hold(&mut self, kept: &Kept, over: Over, priced: bool) {
+        let Some(account) = kept.intent.asked_by.as_deref().filter(|_| !over.concerns_all()) else { return };
+        let now_ms = self.now_ms();
+        let until_ms = now_ms.saturating_add(self.pause_ms(kept));
+        self.holds.put(account, over, priced, (now_ms, until_ms));
     }
 
     /// Takes of the steps of cases for which no signer has room (ascending) the next few, in turn.
@@ -119,9 +139,12 @@ impl<'a> Desk<'a> {
 
     /// Looks at an intent that waits the less often the longer it has waited.
     pub fn later(&mut self, kept: &Kept) {
+        self.due_ms.insert(kept.id, self.now_ms().saturating_add(self.pause_ms(kept)));
+    }
+
+    fn pause_ms(&self, kept: &Kept) -> i64 {
         let waited_ms = self.now_ms().saturating_sub(kept.received_ms);
-        let pause = (waited_ms / 16).clamp(0, LOOK_EVERY_MAX_MS).max(self.poll_ms);
-        self.due_ms.insert(kept.id, self.now_ms().saturating_add(pause));
+        (waited_ms / 16).clamp(0, LOOK_EVERY_MAX_MS).max(self.poll_ms)
     }
 
     /// Looks at an intent in every round.

@@ -163,13 +163,16 @@ impl Manager {
         }
     }
 
-    /// The quota that any transaction of an intent's account would exceed now, by what needs no node.
+    /// The quota that a transaction of an intent's account would exceed now, by what needs no node: the numbers, and what the
+    /// last one of it that was too dear would have cost.
     ///
     /// # Errors
     /// The database's own.
     pub async fn over_quota(&self, desk: &Desk<'_>, kept: &Kept) -> Result<Option<Over>, Error> {
+        let account = kept.intent.asked_by.as_deref();
+        let cost = account.map_or(1, |account| desk.holds.cost(account, desk.now_ms()));
         let mut reader = desk.db.reader().acquire().await?;
-        quota::over(&mut reader, self.quotas(), kept, 1, desk.now_ms()).await
+        quota::over(&mut reader, self.quotas(), kept, cost, desk.now_ms()).await
     }
 
     /// Does what is next about intents, as of the last look; answers what came of each where that concerns it alone. `why` says

@@ -13,6 +13,7 @@ mod case;
 mod desk;
 mod doubt;
 mod evm;
+mod holds;
 mod manager;
 mod model;
 mod nodes;

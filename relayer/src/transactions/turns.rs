@@ -18,12 +18,11 @@ pub struct Line(VecDeque<(String, VecDeque<i64>)>);
 impl Turns {
     /// The line of those that wait, each with its account: it begins behind the last account that had a turn, and with each
     /// account behind its last intent.
-    pub fn line(&mut self, waiting: Vec<(String, i64)>) -> Line {
+    pub fn line(&self, waiting: Vec<(String, i64)>) -> Line {
         let mut all: HashMap<String, Vec<i64>> = HashMap::new();
         for (account, id) in waiting {
             all.entry(account).or_default().push(id);
         }
-        self.intents.retain(|account, _| all.contains_key(account));
         let mut line: Vec<(String, Vec<i64>)> = all.into_iter().collect();
         line.sort();
         let after = line.partition_point(|(account, _)| *account <= self.account);
@@ -40,8 +39,23 @@ impl Turns {
 
     /// Notes that an intent of an account has its turn.
     pub fn took(&mut self, account: &str, id: i64) {
+        self.passed(account);
+        self.looked(account, id);
+    }
+
+    /// Notes that an account had its turn, and that nothing came of it.
+    pub fn passed(&mut self, account: &str) {
         account.clone_into(&mut self.account);
+    }
+
+    /// Notes that an intent was looked at while it was not its account's turn.
+    pub fn looked(&mut self, account: &str, id: i64) {
         self.intents.insert(account.to_owned(), id);
+    }
+
+    /// Forgets the accounts of which nothing waits.
+    pub fn keep_only(&mut self, waits: impl Fn(&str) -> bool) {
+        self.intents.retain(|account, _| waits(account));
     }
 }
 
@@ -54,6 +68,11 @@ impl Line {
             return Some((account, id));
         }
         None
+    }
+
+    /// The next intent of each account.
+    pub fn firsts(self) -> Vec<(String, i64)> {
+        self.0.into_iter().filter_map(|(account, ids)| Some((account, *ids.front()?))).collect()
     }
 
     /// Takes an account out of the line.
@@ -90,8 +109,15 @@ mod tests {
         assert_eq!(line.next(), Some(("ann".to_owned(), 2)));
         line.leave("ann");
         assert_eq!(all(line), [5, 6, 7]);
+        let firsts = turns.line(waiting()).firsts();
+        assert_eq!(firsts.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [2, 5, 6]);
+        // Whose turn it is stays as it was where one is only looked at, and where nothing came of a turn its intents' does.
+        turns.looked("ann", 2);
+        turns.passed("bob");
+        assert_eq!(all(turns.line(waiting())), [6, 3, 5, 7, 4, 1, 2]);
         // Of an account of which nothing waits nothing is kept.
-        assert_eq!(all(turns.line(vec![("bob".to_owned(), 5)])), [5]);
+        turns.passed("cid");
+        turns.keep_only(|account| account == "bob");
         assert_eq!(all(turns.line(waiting())), [1, 5, 6, 2, 7, 3, 4]);
     }
 }

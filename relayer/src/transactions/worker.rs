@@ -1,6 +1,7 @@
 //! The task that works on intents.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +15,12 @@ use super::{
     resolve::Resolution,
     store::{self, Open},
 };
-use crate::{alarm::Alarms, error::Error, intents, lease::Lease, quota::Over};
+use crate::{
+    alarm::Alarms,
+    error::Error,
+    intents::{self, Kept, State},
+    lease::Lease,
+};
 
 /// The task's name in alarms and metrics.
 const TASK: &str = "transactions";
@@ -51,6 +57,8 @@ pub struct Worker {
     pub alarms: Arc<Alarms>,
     /// The last look at the chain, for `/status`.
     pub seen: Arc<Mutex<Option<Seen>>>,
+    /// How many accounts are out of line, by the quota that each is over, for `/status`.
+    pub over_quota: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
 
 impl Worker {
@@ -101,6 +109,7 @@ impl Worker {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         let mut open = store::open(self.db.reader(), WAITING_MAX).await?;
         desk.keep_only(open.ids());
+        desk.keep_accounts(&open.asked);
         self.say_waiting(&open);
         open.steps.retain(|id| !desk.rests(*id));
         open.asked.retain(|(_, id)| !desk.rests(*id));
@@ -170,15 +179,16 @@ impl Worker {
     }
 
     /// Looks at what somebody asked for and nothing is signed for yet, the accounts in turn, for as long as the time between
-    /// rounds. An account that is over a quota is out of line for this round. What a node says against one holds up nothing else.
+    /// rounds. An account that is over a quota is out of line until that may have room for it; of these a few are looked at.
     async fn asked(
         &self,
         manager: &mut Manager,
         desk: &mut Desk<'_>,
         waiting: Vec<(String, i64)>,
     ) -> Result<(), Error> {
-        let begun = tokio::time::Instant::now();
-        let mut line = desk.turns.line(waiting);
+        let (begun, now_ms) = (tokio::time::Instant::now(), desk.now_ms());
+        let in_line = waiting.iter().filter(|(account, _)| !desk.holds.rests(account, now_ms));
+        let mut line = desk.turns.line(in_line.cloned().collect());
         let mut held_up = 0_usize;
         while let Some((account, id)) = line.next() {
             if begun.elapsed() >= self.poll_interval {
@@ -187,42 +197,83 @@ impl Worker {
             let all = intents::get_all(self.db.reader(), &[id]).await?;
             let Some(kept) = all.first() else { continue };
             let over = manager.over_quota(desk, kept).await?;
-            let no_room = manager.room(desk, true) == 0;
-            held_up = held_up.saturating_add(usize::from(over.is_some() || no_room));
-            // What is in everybody's way is in the way of the next one too.
-            if held_up > HELD_UP && (no_room || over.as_ref().is_some_and(Over::concerns_all)) {
-                break;
+            if let Some(over) = over.filter(|over| !over.concerns_all()) {
+                line.leave(&account);
+                desk.turns.passed(&account);
+                desk.hold(kept, over, false);
+                desk.held_up(kept, over.to_string()).await?;
+                // It is the next of its account that is looked at.
+                desk.soon(kept);
+                continue;
             }
+            if over.is_some() || manager.room(desk, true) == 0 {
+                held_up = held_up.saturating_add(1);
+                // What is in everybody's way is in the way of the next one too.
+                if held_up > HELD_UP {
+                    break;
+                }
+            }
+            desk.holds.release(&account);
             desk.turns.took(&account, id);
             let why = match &over {
                 Some(over) => Some(over.to_string()),
                 None => intents::same_under_way(self.db.reader(), kept).await?.then(|| SAME.to_owned()),
             };
-            if over.is_some() {
+            self.work_on_asked(manager, desk, kept, why.as_deref()).await?;
+            if over.is_some() || desk.holds.has(&account) {
                 line.leave(&account);
-                if held_up > HELD_UP {
-                    desk.held_up(kept, why.unwrap_or_default()).await?;
-                    continue;
-                }
-            }
-            let results = manager.pursue(desk, &all, why.as_deref()).await?;
-            let Some(result) = results.into_iter().next() else { continue };
-            match result {
-                Ok(()) => {
-                    desk.objected(id, false);
-                }
-                Err(Error::Chain(error @ ChainError::Objects { .. })) => {
-                    let reason = error.to_string();
-                    if desk.objected(id, true) >= ASKED_OBJECTIONS_MAX {
-                        desk.apply(None, kept, Resolution::Fail { reason }).await?;
-                    } else {
-                        desk.stay(kept, reason).await?;
-                    }
-                }
-                Err(error) => desk.stay(kept, error.to_string()).await?,
             }
         }
+        self.out_of_line(manager, desk, waiting).await?;
+        *self.over_quota.lock().unwrap_or_else(PoisonError::into_inner) = desk.holds.by_quota();
         Ok(())
+    }
+
+    /// Looks at what waits of some accounts that are out of line, in turn: another may have done it, or its deadline have passed.
+    async fn out_of_line(
+        &self,
+        manager: &mut Manager,
+        desk: &mut Desk<'_>,
+        mut waiting: Vec<(String, i64)>,
+    ) -> Result<(), Error> {
+        waiting.retain(|(account, _)| desk.holds.has(account));
+        let firsts = desk.turns.line(waiting).firsts();
+        for (account, id, over) in desk.holds.next(firsts, HELD_UP) {
+            desk.turns.looked(&account, id);
+            let all = intents::get_all(self.db.reader(), &[id]).await?;
+            // It may have been signed for, or be over, since the round began.
+            let waits = |kept: &&Kept| matches!(kept.state, State::Waiting | State::Quarantined);
+            let Some(kept) = all.first().filter(waits) else { continue };
+            self.work_on_asked(manager, desk, kept, Some(&over.to_string())).await?;
+        }
+        Ok(())
+    }
+
+    /// Works on what somebody asked for; what a node says against it holds up nothing else. `why` as of the manager's.
+    async fn work_on_asked(
+        &self,
+        manager: &mut Manager,
+        desk: &mut Desk<'_>,
+        kept: &Kept,
+        why: Option<&str>,
+    ) -> Result<(), Error> {
+        let results = manager.pursue(desk, std::slice::from_ref(kept), why).await?;
+        match results.into_iter().next() {
+            None => Ok(()),
+            Some(Ok(())) => {
+                desk.objected(kept.id, false);
+                Ok(())
+            }
+            Some(Err(Error::Chain(error @ ChainError::Objects { .. }))) => {
+                let reason = error.to_string();
+                if desk.objected(kept.id, true) >= ASKED_OBJECTIONS_MAX {
+                    desk.apply(None, kept, Resolution::Fail { reason }).await
+                } else {
+                    desk.stay(kept, reason).await
+                }
+            }
+            Some(Err(error)) => desk.stay(kept, error.to_string()).await,
+        }
     }
 
     async fn say_quarantined(&self) -> Result<(), Error> {

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     error::Error,
     intents::{Kept, State},
-    outbox, quota,
+    outbox,
+    quota::{self, Over},
     transactions::{
         ChainError, acts,
         desk::Desk,
@@ -246,6 +247,7 @@ impl Manager {
                 quota::over(&mut reader, &self.rules.quotas, kept, charge, desk.now_ms()).await?
             };
             if let Some(over) = over {
+                desk.hold(kept, over, true);
                 desk.stay(kept, over.to_string()).await?;
                 return Ok(None);
             }
@@ -327,7 +329,8 @@ impl Manager {
             for (_, attempt) in lines.iter().flatten().rev() {
                 self.stays_down(attempt.signer, attempt.nonce);
             }
-            return desk.stay(kept, over).await;
+            desk.hold(kept, over, true);
+            return desk.stay(kept, over.to_string()).await;
         }
         let sending: Vec<_> = lines.iter().map(|line| self.send_line(line)).collect();
         join_all(sending).await;
@@ -374,7 +377,7 @@ impl Manager {
         &self,
         desk: &Desk<'_>,
         lines: &[Vec<(Planned<'a>, Attempt)>],
-    ) -> Result<Option<(&'a Kept, String)>, Error> {
+    ) -> Result<Option<(&'a Kept, Over)>, Error> {
         let mut write = desk.begin().await?;
         for (planned, attempt) in lines.iter().flatten() {
             let (kept, now_ms) = (planned.kept, attempt.signed_ms);
@@ -389,7 +392,7 @@ impl Manager {
             let (quotas, slot) = (&self.rules.quotas, slot(attempt));
             if let Some(over) = quota::charge(&mut write, quotas, kept, &slot, planned.charge, now_ms).await?
             {
-                return Ok(Some((kept, over.to_string())));
+                return Ok(Some((kept, over)));
             }
             store::store_attempt(&mut write, attempt).await?;
             intent_store::step(&mut write, kept, Step::Sign, "", None, now_ms).await?;

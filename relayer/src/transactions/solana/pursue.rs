@@ -184,6 +184,7 @@ impl Manager {
             quota::over(&mut reader, &self.rules.quotas, kept, fee, desk.now_ms()).await?
         };
         if let Some(over) = over {
+            desk.hold(kept, over, true);
             return desk.stay(kept, over.to_string()).await;
         }
         let blockhash = self.node.blockhash().await?;
@@ -207,6 +208,7 @@ impl Manager {
         let over = quota::charge(&mut write, quotas, kept, &slot, attempt.fee, attempt.signed_ms).await?;
         if let Some(over) = over {
             drop(write);
+            desk.hold(kept, over, true);
             return desk.stay(kept, over.to_string()).await;
         }
         store::store_attempt(&mut write, &attempt).await?;

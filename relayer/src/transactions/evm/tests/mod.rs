@@ -3,6 +3,7 @@ mod estimates;
 mod faults;
 mod on_chain;
 mod peers;
+mod quotas;
 mod rounds;
 mod rules;
 mod signers;

@@ -88,10 +88,10 @@ impl TxSigner<Signature> for Moody {
 }
 
 /// A relayer whose rounds a test makes.
-struct Rounds {
+pub struct Rounds {
     lease: Lease,
-    db: Db,
-    clock: Arc<MovedClock>,
+    pub db: Db,
+    pub clock: Arc<MovedClock>,
     crew: crate::run::Crew,
 }
 
@@ -100,7 +100,7 @@ impl Rounds {
         Self::by(world.config(db), signers).await
     }
 
-    async fn by(config: Config, signers: Vec<Signer>) -> Self {
+    pub async fn by(config: Config, signers: Vec<Signer>) -> Self {
         let clock = Arc::new(MovedClock::default());
         let (mut crew, status) = prepare(&config, clock.clone()).await.unwrap();
         let manager = evm::Manager::over(Chain::new(&config).unwrap(), signers, &config);
@@ -110,23 +110,23 @@ impl Rounds {
         Self { lease, db: status.db, clock, crew }
     }
 
-    fn begin(&self) -> (&Worker, Manager, Desk<'_>) {
+    pub fn begin(&self) -> (&Worker, Manager, Desk<'_>) {
         let (manager, desk) = self.crew.worker.begin(&self.lease);
         (&self.crew.worker, manager, desk)
     }
 
-    async fn open(&self) -> Vec<Attempt> {
+    pub async fn open(&self) -> Vec<Attempt> {
         open_attempts(self.db.reader()).await.unwrap()
     }
 
     /// How far all intents are, in the order of arrival.
-    async fn states(&self) -> Vec<State> {
+    pub async fn states(&self) -> Vec<State> {
         let all = intents::list(self.db.reader(), None, 0, 1_000).await.unwrap();
         all.into_iter().map(|kept| kept.state).collect()
     }
 
     /// Why an intent is where it is.
-    async fn reason(&self, id: i64) -> String {
+    pub async fn reason(&self, id: i64) -> String {
         intents::get(self.db.reader(), id).await.unwrap().unwrap().reason
     }
 
@@ -135,7 +135,7 @@ impl Rounds {
     }
 }
 
-fn key(world: &World, wallet: usize) -> PrivateKeySigner {
+pub fn key(world: &World, wallet: usize) -> PrivateKeySigner {
     world.chain.wallets[wallet].clone()
 }
 
