@@ -1,4 +1,5 @@
-//! What keeps the relayer from being ready, each reason under the name of the task that has it.
+//! What keeps the relayer from being ready, each reason under the name of the task that has it; and what an operator should know
+//! of while it does all its work.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,10 +21,11 @@ pub struct Alarm {
 /// reason to wake anybody.
 pub const PAGE_AFTER_MS: i64 = 60_000;
 
-/// The alarms that are on.
+/// The alarms and notices that are on.
 #[derive(Debug, Default)]
 pub struct Alarms {
     on: Mutex<BTreeMap<&'static str, Alarm>>,
+    notices: Mutex<BTreeMap<&'static str, Alarm>>,
     paged: Mutex<BTreeSet<&'static str>>,
 }
 
@@ -50,21 +52,37 @@ impl Alarms {
         self.paged.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
     }
 
+    fn noticed(&self) -> MutexGuard<'_, BTreeMap<&'static str, Alarm>> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Turns a task's alarm on, or changes its reason; logged when it is new.
     pub fn raise(&self, task: &'static str, reason: impl Into<String>, now_ms: i64) {
         let reason = reason.into();
-        let mut held = self.held();
-        match held.get_mut(task) {
-            Some(alarm) if alarm.reason == reason => {}
-            Some(alarm) => {
-                tracing::warn!(task, reason, "alarm");
-                alarm.reason = reason;
-            }
-            None => {
-                tracing::warn!(task, reason, "alarm");
-                held.insert(task, Alarm { reason, since_ms: now_ms });
-            }
+        if turn_on(&mut self.held(), task, &reason, now_ms) {
+            tracing::warn!(task, reason, "alarm");
         }
+    }
+
+    /// Says something that keeps nothing from being done, or changes its reason; logged when it is new. It is in `/status` and
+    /// `/metrics`, leaves `/ready` as it is, and pages nobody.
+    pub fn notice(&self, about: &'static str, reason: impl Into<String>, now_ms: i64) {
+        let reason = reason.into();
+        if turn_on(&mut self.noticed(), about, &reason, now_ms) {
+            tracing::warn!(about, reason, "notice");
+        }
+    }
+
+    /// Takes a notice back.
+    pub fn forget(&self, about: &'static str) {
+        if self.noticed().remove(about).is_some() {
+            tracing::info!(about, "notice is over");
+        }
+    }
+
+    /// All notices that are on.
+    pub fn notices(&self) -> BTreeMap<&'static str, Alarm> {
+        self.noticed().clone()
     }
 
     /// Turns a task's alarm off.
@@ -97,6 +115,16 @@ impl Alarms {
     }
 }
 
+/// Whether that is new.
+fn turn_on(all: &mut BTreeMap<&'static str, Alarm>, name: &'static str, reason: &str, now_ms: i64) -> bool {
+    let alarm = all.entry(name).or_insert(Alarm { reason: String::new(), since_ms: now_ms });
+    if alarm.reason == reason {
+        return false;
+    }
+    reason.clone_into(&mut alarm.reason);
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +139,19 @@ mod tests {
         assert_eq!(alarms.ready(), Err("bridge: hub refuses the key".to_owned()));
         alarms.clear("bridge");
         assert_eq!(alarms.ready(), Ok(()));
+    }
+
+    #[test]
+    fn a_notice_is_said_and_keeps_nobody_from_being_ready() {
+        let alarms = Alarms::default();
+        alarms.notice("cost of cases", "dear", 5);
+        alarms.notice("cost of cases", "dearer", 9);
+        let said = alarms.notices();
+        assert_eq!((said["cost of cases"].reason.as_str(), said["cost of cases"].since_ms), ("dearer", 5));
+        assert_eq!((alarms.ready(), alarms.all().len()), (Ok(()), 0));
+        assert!(alarms.unpaged(i64::MAX).is_empty());
+        alarms.forget("cost of cases");
+        assert!(alarms.notices().is_empty());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
     transactions::{self, Seen, Standing},
 };
 
-/// The alarm of steps of cases that cost much together.
+/// The notice of steps of cases that cost much together.
 const DEAR_STEPS: &str = "cost of cases";
 
 /// What `/status` needs.
@@ -53,6 +53,8 @@ struct Report {
     chain: String,
     database: &'static str,
     alarms: BTreeMap<&'static str, Alarm>,
+    /// What is worth knowing and keeps nothing from being done.
+    notices: BTreeMap<&'static str, Alarm>,
     feed: Feed,
     intents: BTreeMap<State, i64>,
     attempts_open: i64,
@@ -119,6 +121,7 @@ async fn report(status: &Status) -> Result<Report, Error> {
             Engine::Postgres => "postgres",
         },
         alarms: status.alarms.all(),
+        notices: status.alarms.notices(),
         feed: Feed {
             cursor: progress.cursor.to_string(),
             lag_ms: lag_ms(&progress, now_ms),
@@ -177,11 +180,12 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
         let words = format!(
             "steps of cases may cost more in a day than quotas.steps_day_cost: {most} billionths of a coin"
         );
-        status.alarms.raise(DEAR_STEPS, words, status.clock.now_ms());
+        status.alarms.notice(DEAR_STEPS, words, status.clock.now_ms());
     } else {
-        status.alarms.clear(DEAR_STEPS);
+        status.alarms.forget(DEAR_STEPS);
     }
     gauge("relayer_alarms", i64::try_from(report.alarms.len()).unwrap_or(i64::MAX));
+    gauge("relayer_notices", i64::try_from(status.alarms.notices().len()).unwrap_or(i64::MAX));
     gauge("relayer_outbox", report.outbox);
     for signer in &report.signers {
         if let Some(gap) = signer.nonce_gap {

@@ -26,7 +26,7 @@ use crate::{
 const TASK: &str = "transactions";
 /// The alarm of intents that a person has to look at.
 const QUARANTINED: &str = "quarantined intents";
-/// The alarm of more intents that wait than a round takes note of.
+/// The notice of more intents that wait than a round takes note of.
 const WAITING: &str = "waiting intents";
 /// How many intents are worked on at one time.
 const AT_ONCE: usize = 16;
@@ -129,9 +129,9 @@ impl Worker {
         if open.more {
             let words =
                 format!("more than {WAITING_MAX} intents wait: the oldest of each account are looked at");
-            self.alarms.raise(WAITING, words, self.clock.now_ms());
+            self.alarms.notice(WAITING, words, self.clock.now_ms());
         } else {
-            self.alarms.clear(WAITING);
+            self.alarms.forget(WAITING);
         }
     }
 

@@ -142,8 +142,14 @@ async fn what_steps_of_cases_cost_together_is_said_and_stops_none() {
     let relayer = world.start(Config { quotas, ..world.config(&db) }).await;
     world.want_open();
     world.comes_to(&relayer, "open", "done").await;
-    relayer.not_ready("quotas.steps_day_cost").await;
-    let (_, status) = relayer.get("/status").await;
+    let status = until("it is said", || async {
+        let (_, status) = relayer.get("/status").await;
+        let said = status["notices"]["cost of cases"]["reason"].as_str()?.contains("quotas.steps_day_cost");
+        said.then_some(status)
+    })
+    .await;
+    // All of its work is done.
+    relayer.ready().await;
     let cost: u64 = status["steps_day_cost"].as_str().unwrap().parse().unwrap();
     let shown = show(&relayer, "open").await.unwrap();
     let number = |name: &str| attempts(&shown)[0][name].as_str().unwrap().parse::<u128>().unwrap();
