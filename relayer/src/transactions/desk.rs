@@ -39,6 +39,9 @@ pub struct Desk<'a> {
     pub turns: Turns,
     /// Whose turn it is not, for they are over a quota.
     pub holds: Holds,
+    /// Whether a quota of all accounts together stood in the way of everything that somebody asked for, when something of it was
+    /// last to be signed for.
+    pub all_held: bool,
     clock: &'a dyn Clock,
     poll_ms: i64,
     resend_after_ms: i64,
@@ -76,6 +79,7 @@ impl<'a> Desk<'a> {
             without_room: 0,
             turns: Turns::default(),
             holds: Holds::default(),
+            all_held: false,
             objections: HashMap::new(),
         }
     }

@@ -213,6 +213,7 @@ impl Worker {
                     break;
                 }
             }
+            desk.all_held = over.is_some();
             desk.holds.release(&account);
             desk.turns.took(&account, id);
             let why = match &over {

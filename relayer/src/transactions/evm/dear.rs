@@ -66,14 +66,15 @@ impl Manager {
         }
     }
 
-    /// Forgets what is over: intents that are not `open` any more, nonces that the chain has, and what the next one would cost
-    /// where none is `waiting`, of those that somebody asked for or of the others.
-    pub(super) fn forget_dear(&mut self, sight: &Sight, open: &BTreeSet<i64>, waiting: &BTreeSet<bool>) {
+    /// Forgets what is over: intents that are not `priced` any more (they are over, or a quota holds them up), nonces that the
+    /// chain has, and what the next one would cost where none is `waiting` for that, of those that somebody asked for or of the
+    /// others.
+    pub(super) fn forget_dear(&mut self, sight: &Sight, priced: &BTreeSet<i64>, waiting: &BTreeSet<bool>) {
         let untold = !waiting.is_empty() || self.market == Some(None);
         self.dear.retain(|what, _| match what {
             Dear::Untold => untold,
             Dear::Next { asked } => waiting.contains(asked),
-            Dear::Intent(id) => open.contains(id),
+            Dear::Intent(id) => priced.contains(id),
             Dear::Nonce(signer, nonce) => *nonce >= sight.nonce_latest(*signer),
         });
     }

@@ -185,9 +185,16 @@ impl Manager {
             .collect();
         self.sort(desk, attempts, &asked);
         let all: BTreeSet<i64> = open.ids().collect();
-        let waiting = [(false, open.steps.is_empty()), (true, open.asked.is_empty())];
+        // What a quota holds up waits for no price.
+        let held = |account: &str| desk.all_held || desk.holds.has(account);
+        let (held, asked): (Vec<_>, Vec<_>) = open.asked.iter().partition(|(account, _)| held(account));
+        let priced: BTreeSet<i64> = {
+            let held: BTreeSet<i64> = held.into_iter().map(|(_, id)| *id).collect();
+            all.difference(&held).copied().collect()
+        };
+        let waiting = [(false, open.steps.is_empty()), (true, asked.is_empty())];
         let waiting = waiting.into_iter().filter(|(_, none)| !none).map(|(asked, _)| asked).collect();
-        self.forget_dear(&sight, &all, &waiting);
+        self.forget_dear(&sight, &priced, &waiting);
         self.market = None;
         self.fill_gaps(desk, &sight).await?;
         self.say_dear(desk);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alloy::providers::ext::AnvilApi as _;
 use protocol::{
     evm::act_digest,
     wire::{
@@ -121,4 +122,31 @@ async fn of_those_over_a_quota_each_is_looked_at_in_its_turn() {
     }
     assert_eq!(rounds.states().await[..4], [State::Waiting; 4]);
     assert_eq!(world.wire.asked("eth_estimateGas"), 0);
+}
+
+#[tokio::test]
+async fn a_price_is_no_alarm_where_a_quota_holds_up_all_that_it_is_too_high_for() {
+    let total = Quotas { total_hour: 1, ..Quotas::default() };
+    for quotas in [Quotas { account_hour: 1, ..Quotas::default() }, total] {
+        let (db, world) = (sqlite(), World::funded().await);
+        world.peers.want((1..=2).map(|seq| release(&world, "ann", seq)));
+        world.chain.provider().anvil_set_next_block_base_fee_per_gas(4_000_000_000).await.unwrap();
+        world.chain.mine(1).await;
+        let config = Config { max_fee_per_gas: 2_000_000_000, ..world.config(&db) };
+        let rounds = rounds(&world, config, quotas).await;
+        let (worker, mut manager, mut desk) = rounds.begin();
+        let dear = || worker.alarms.all().contains_key("price");
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        assert!(dear());
+        rounds.clock.pass_ms(RESTED_MS);
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        assert!(dear(), "they wait for nothing but the price");
+        charge(&rounds, "ann", 1).await;
+        for _ in 0..2 {
+            rounds.clock.pass_ms(RESTED_MS);
+            worker.round(&mut manager, &mut desk).await.unwrap();
+        }
+        assert!(!dear(), "{quotas:?}");
+        assert!(rounds.reason(1).await.contains("over quota"), "{quotas:?}");
+    }
 }
