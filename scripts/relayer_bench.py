@@ -35,6 +35,11 @@ def figures():
     for name, run in (("", fair), ("chaos_", chaos)):
         made.append(figure(f"{name}lost_intents", run["lost_intents"], "intents", 0))
         made.append(figure(f"{name}double_effects", run["ledger"]["double_effects"], "intents", 0))
+    # A reorganisation may bring back what another transaction was signed for meanwhile: only fair weather has an aim.
+    made += [
+        figure("extra_transactions", ledger["extra_transactions"], "transactions", 0),
+        figure("chaos_extra_transactions", chaos["ledger"]["extra_transactions"], "transactions"),
+    ]
     happened = chaos["happened"]
     chaos_blocks = chaos["intent_to_final_blocks"]
     made += [

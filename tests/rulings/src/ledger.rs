@@ -22,6 +22,9 @@ pub struct Ledger {
     pub without_effect: u64,
     /// Intents for which more than one transaction succeeded, or whose ruling was accepted more than once.
     pub double_effects: u64,
+    /// Transactions for an intent beyond its first, whether they reverted or not: the contracts refuse their effect, and they cost
+    /// gas. What cancels one or fills a nonce is none.
+    pub extra_transactions: u64,
     /// Intents whose ruling is not in a final block.
     pub missing: Vec<String>,
     /// Wei paid.
@@ -34,11 +37,22 @@ pub struct Ledger {
     pub gas_each: u64,
 }
 
-/// Reads every block from `from` on.
+/// How many of so many transactions for each intent are beyond its first.
+fn beyond_first(each: impl IntoIterator<Item = u64>) -> u64 {
+    each.into_iter().map(|count| count.saturating_sub(1)).sum()
+}
+
+/// Reads every block from `from` on. `calls` tells which intent a transaction was signed for.
 ///
 /// # Panics
 /// The node does not answer.
-pub async fn read(provider: &DynProvider, signers: &[Address], from: u64, intents: &[Intent]) -> Ledger {
+pub async fn read(
+    provider: &DynProvider,
+    signers: &[Address],
+    from: u64,
+    intents: &[Intent],
+    calls: &BTreeMap<B256, String>,
+) -> Ledger {
     let last = provider.get_block_number().await.expect("the node answers");
     let finalized = provider.get_block_by_number(BlockNumberOrTag::Finalized).await;
     let finalized = finalized.expect("the node answers").expect("a final block").header.number;
@@ -46,6 +60,7 @@ pub async fn read(provider: &DynProvider, signers: &[Address], from: u64, intent
     let mut senders: BTreeMap<B256, u64> = BTreeMap::new();
     let mut rulings: BTreeMap<B256, u64> = BTreeMap::new();
     let mut final_rulings: BTreeSet<B256> = BTreeSet::new();
+    let mut mined: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut gas, mut successes) = (0_u64, 0_u64);
     for number in from..=last {
         let block = provider.get_block_by_number(number.into()).await.expect("the node answers");
@@ -68,6 +83,9 @@ pub async fn read(provider: &DynProvider, signers: &[Address], from: u64, intent
             if !signers.contains(&receipt.from) {
                 continue;
             }
+            if let Some(intent) = calls.get(&receipt.transaction_hash) {
+                *mined.entry(intent).or_default() += 1;
+            }
             let used = u128::from(receipt.gas_used);
             let paid = used * receipt.effective_gas_price;
             ledger.transactions += 1;
@@ -88,6 +106,7 @@ pub async fn read(provider: &DynProvider, signers: &[Address], from: u64, intent
             }
         }
     }
+    ledger.extra_transactions = beyond_first(mined.into_values());
     ledger.gas_each = gas.checked_div(successes).unwrap_or(0);
     for intent in intents {
         let deal = deal_id(&intent.terms).expect("terms of this chain");
@@ -98,4 +117,16 @@ pub async fn read(provider: &DynProvider, signers: &[Address], from: u64, intent
         }
     }
     ledger
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_transaction_of_an_intent_is_no_extra_one() {
+        assert_eq!(beyond_first([]), 0);
+        assert_eq!(beyond_first([1, 1, 1]), 0);
+        assert_eq!(beyond_first([1, 3, 0, 2]), 3);
+    }
 }

@@ -203,11 +203,11 @@ async fn main() {
     let deadline = Instant::now() + TAIL;
     let heard = watch(&hub, count, deadline).await;
     said("nothing is awaited any more");
-    let replacements = relayer::replacements(&listen).await;
+    let told = relayer::told(&listen).await;
     relayer.stop();
     drop(relayer);
     let signers: Vec<_> = signers.iter().map(|wallet| chain.address(*wallet)).collect();
-    let ledger = ledger::read(&provider, &signers, from, &intents).await;
+    let ledger = ledger::read(&provider, &signers, from, &intents, &told.calls).await;
     let mut lost = ledger.missing.clone();
     let (mut blocks, mut seconds) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for arrival in &arrivals {
@@ -239,7 +239,7 @@ async fn main() {
         lost,
         ledger,
         happened: std::mem::take(&mut *happened.lock().await),
-        replacements,
+        replacements: told.replacements,
         node_faults: to_node.faults.clone(),
         hub_faults: to_hub.faults.clone(),
         seconds: started.elapsed().as_secs_f64(),

@@ -1,11 +1,13 @@
 //! The relayer under test: the real binary, as a process that can be killed.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
+use alloy::primitives::B256;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -77,21 +79,37 @@ impl Relayer {
     }
 }
 
-/// How many of its transactions were replaced by others at their nonces, as the relayer at this address tells it.
+/// What the relayer tells of its transactions.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// How many were replaced by others at their nonces.
+    pub replacements: u64,
+    /// The intent of each that was signed to do what one asks for. What cancels one, or fills a nonce, does nothing and is not here.
+    pub calls: BTreeMap<B256, String>,
+}
+
+/// What the relayer at this address tells of all that it signed for intents.
 ///
 /// # Panics
 /// It does not answer.
-pub async fn replacements(listen: &str) -> u64 {
-    let (mut after, mut count) = ("0".to_owned(), 0);
+pub async fn told(listen: &str) -> Told {
+    let (mut after, mut told) = ("0".to_owned(), Told::default());
     loop {
         let url = format!("http://{listen}/v1/intents?limit=100&after={after}");
         let page = reqwest::get(url).await.expect("the relayer answers");
         let page: Value = page.json().await.expect("a page");
         let intents = page["intents"].as_array().expect("a list");
-        let Some(last) = intents.last() else { return count };
+        let Some(last) = intents.last() else { return told };
         after = last["id"].as_str().expect("a number").to_owned();
-        let attempts = intents.iter().flat_map(|intent| intent["attempts"].as_array().expect("a list"));
-        count += attempts.map(|attempt| u64::from(attempt["outcome"] == "replaced")).sum::<u64>();
+        for intent in intents {
+            for attempt in intent["attempts"].as_array().expect("a list") {
+                told.replacements += u64::from(attempt["outcome"] == "replaced");
+                if attempt["kind"] == "call" {
+                    let hash = attempt["hash"].as_str().expect("a hash").parse().expect("a hash");
+                    told.calls.insert(hash, intent["id"].as_str().expect("a number").to_owned());
+                }
+            }
+        }
     }
 }
 

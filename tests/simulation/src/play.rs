@@ -34,6 +34,10 @@ pub struct Played {
     pub late: u64,
     pub intents: u64,
     pub transactions: u64,
+    /// Of the transactions those for an intent beyond its first. Some must be: a draw that came too late is asked for again, and so is
+    /// what reverted for good; and what a deep reorganisation takes back may come again after another was signed. Nothing bounds
+    /// them but the nonces of an intent, so they are counted and judged by their effects alone.
+    pub extra_transactions: u64,
     pub boundaries: u64,
     pub lost: u64,
     pub duplicated: u64,
@@ -123,6 +127,7 @@ async fn in_world(seed: u64, shared: &Shared, folder: &std::path::Path) -> Playe
             late: indexer.listener.late,
             intents: world.hub.intents.len() as u64,
             transactions: transactions.mined,
+            extra_transactions: transactions.extra,
             boundaries: world.points,
             lost: lost + lost_at_hub + transactions.lost,
             duplicated: indexer.listener.duplicated + strange + doubled_at_hub + transactions.doubled,
@@ -226,12 +231,13 @@ async fn judge(indexer: &Indexer, failures: &mut Vec<String>) {
 /// What the relayer did on the chain.
 struct Relayed {
     mined: u64,
+    extra: u64,
     lost: u64,
     doubled: u64,
 }
 
 async fn relayed(shared: &Shared, relayer: &Relayer, failures: &mut Vec<String>) -> Relayed {
-    let rows = sqlx::query("SELECT hash, intent, nonce, outcome FROM attempt")
+    let rows = sqlx::query("SELECT hash, intent, kind, nonce, outcome FROM attempt")
         .fetch_all(relayer.database.pool())
         .await
         .unwrap();
@@ -241,6 +247,11 @@ async fn relayed(shared: &Shared, relayer: &Relayer, failures: &mut Vec<String>)
             let intent: Option<i64> = row.get("intent");
             (row.get::<String, _>("hash").parse().unwrap(), intent.unwrap_or(0))
         })
+        .collect();
+    let calls: BTreeSet<B256> = rows
+        .iter()
+        .filter(|row| row.get::<String, _>("kind") == "call")
+        .map(|row| row.get::<String, _>("hash").parse().unwrap())
         .collect();
     let states = states(relayer).await;
     let world = shared.world();
@@ -252,7 +263,8 @@ async fn relayed(shared: &Shared, relayer: &Relayer, failures: &mut Vec<String>)
         }
     }
     let (fee_max, budget) = relayer.limits();
-    let mut result = Relayed { mined: 0, lost: 0, doubled: 0 };
+    let mut result = Relayed { mined: 0, extra: 0, lost: 0, doubled: 0 };
+    let mut called: BTreeSet<i64> = BTreeSet::new();
     let (mut effects, mut cost): (BTreeMap<i64, u64>, BTreeMap<i64, u128>) = Default::default();
     for mined in world.chain.canonical().flat_map(|block| &block.mined) {
         if !ours.contains(&mined.tx.call.from) {
@@ -260,6 +272,9 @@ async fn relayed(shared: &Shared, relayer: &Relayer, failures: &mut Vec<String>)
         }
         result.mined += 1;
         let intent = of.get(&mined.tx.hash).copied().unwrap_or(-1);
+        if calls.contains(&mined.tx.hash) && !called.insert(intent) {
+            result.extra += 1;
+        }
         *cost.entry(intent).or_default() += mined.price * u128::from(mined.gas);
         // To choose another block for a draw that came too late is no effect: it must be asked for again.
         let effect = mined.logs.iter().any(|log| log.topics().first() != Some(&TargetMoved::SIGNATURE_HASH));

@@ -84,13 +84,14 @@ fn nothing_is_lost_and_nothing_happens_twice() {
         println!("{line}");
     }
     println!(
-        "{} blocks, {} final events ({} told late), {} retracted, {} intents, {} transactions of the relayer, {} boundaries passed",
+        "{} blocks, {} final events ({} told late), {} retracted, {} intents, {} transactions of the relayer ({} beyond the first of an intent), {} boundaries passed",
         sum(&worlds, |world| world.blocks),
         sum(&worlds, |world| world.events),
         sum(&worlds, |world| world.late),
         sum(&worlds, |world| world.retracted),
         sum(&worlds, |world| world.intents),
         sum(&worlds, |world| world.transactions),
+        sum(&worlds, |world| world.extra_transactions),
         sum(&worlds, |world| world.boundaries),
     );
     let failed: Vec<u64> =
