@@ -13,4 +13,6 @@ CREATE TABLE solana_attempt (
     signed_ms         INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX solana_attempt_intent ON solana_attempt (intent);
-CREATE INDEX solana_attempt_outcome ON solana_attempt (outcome);
+-- Of those that are over there are ever more: an index by outcome alone would find all of them.
+CREATE INDEX solana_attempt_open ON solana_attempt (outcome) WHERE outcome = 'open';
+CREATE INDEX solana_attempt_final ON solana_attempt (signed_ms DESC, signature) WHERE outcome IN ('succeeded', 'reverted');

@@ -100,6 +100,15 @@ pub async fn attempts(reader: &AnyPool, intent: i64) -> Result<Vec<Attempt>, Err
 /// The most transactions of one page.
 pub const PAGE: usize = 256;
 
+/// What a final block holds is looked up as the index `solana_attempt_final` has it.
+fn page_of_those_over() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM solana_attempt WHERE outcome IN ('succeeded', 'reverted') AND signed_ms >= $1
+             AND (signed_ms < $2 OR (signed_ms = $2 AND signature > $3))
+         ORDER BY signed_ms DESC, signature LIMIT $4"
+    )
+}
+
 /// The transactions signed since a time (Unix milliseconds) that a final block holds, the latest first: the first page, or the
 /// one after a transaction; at most [`PAGE`].
 ///
@@ -112,17 +121,13 @@ pub async fn over_since(
 ) -> Result<Vec<Attempt>, Error> {
     let (signed_ms, signature) =
         after.map_or((i64::MAX, String::new()), |last| (last.signed_ms, last.signature.to_string()));
-    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM solana_attempt WHERE outcome IN ('succeeded', 'reverted') AND signed_ms >= $1
-             AND (signed_ms < $2 OR (signed_ms = $2 AND signature > $3))
-         ORDER BY signed_ms DESC, signature LIMIT $4"
-    )))
-    .bind(since_ms)
-    .bind(signed_ms)
-    .bind(signature)
-    .bind(i64::try_from(PAGE).unwrap_or(i64::MAX))
-    .fetch_all(reader)
-    .await?;
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(page_of_those_over()))
+        .bind(since_ms)
+        .bind(signed_ms)
+        .bind(signature)
+        .bind(i64::try_from(PAGE).unwrap_or(i64::MAX))
+        .fetch_all(reader)
+        .await?;
     rows.into_iter().map(read).collect()
 }
 
@@ -166,4 +171,31 @@ pub async fn set_outcome(write: &mut Write, signature: TransactionId, outcome: O
         .execute(write.on())
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use service::db::{Db, testing::sqlite};
+    use sqlx::Row as _;
+
+    use super::page_of_those_over;
+    use crate::run::SCHEMA;
+
+    #[tokio::test]
+    async fn those_of_the_last_hour_are_found_without_a_look_at_all_that_ever_were() {
+        let fresh = sqlite();
+        let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
+        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", page_of_those_over())))
+            .bind(1_i64)
+            .bind(2_i64)
+            .bind("s")
+            .bind(256_i64)
+            .fetch_all(db.reader())
+            .await
+            .unwrap();
+        let steps: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        let [step] = steps.as_slice() else { panic!("{steps:?}") };
+        assert!(step.starts_with("SEARCH solana_attempt USING INDEX solana_attempt_final"), "{step}");
+        db.close().await;
+    }
 }
