@@ -9,7 +9,7 @@ use protocol::{
 use serde::Serialize;
 use sqlx::AnyPool;
 
-use super::{desk::Desk, evm, solana};
+use super::{desk::Desk, evm, solana, strangers::Strangers};
 use crate::{
     config::Config,
     error::Error,
@@ -124,6 +124,14 @@ impl Manager {
         match self {
             Self::Evm(manager) => manager.estimate(kept).await,
             Self::Solana(manager) => manager.estimate(kept).await,
+        }
+    }
+
+    /// Which nodes are none of the chain.
+    pub const fn strangers(&self) -> &Strangers {
+        match self {
+            Self::Evm(manager) => manager.chain.strangers(),
+            Self::Solana(manager) => manager.node.strangers(),
         }
     }
 

@@ -21,6 +21,7 @@ mod refusal;
 mod resolve;
 mod solana;
 mod store;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod turns;

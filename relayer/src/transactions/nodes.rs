@@ -23,7 +23,7 @@ use service::{failpoint, rpc::Http};
 use tokio::{sync::Semaphore, time::Instant};
 use tower::Service as _;
 
-use super::ChainError;
+use super::{ChainError, strangers::Strangers};
 use crate::{config::Config, error::Error};
 
 /// The longest one node may take to answer.
@@ -62,15 +62,22 @@ struct Node {
     identity: Option<Identity>,
     /// Whether it served the right chain since it last failed.
     right: Arc<AtomicBool>,
+    /// Its place among all, and who is left alone because it did not.
+    at: usize,
+    strangers: Strangers,
 }
 
 impl Node {
     /// Asks a node that serves the right chain. After a failure that is looked at again: another process may answer at its
     /// address then.
     async fn call(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        if let Some(words) = self.strangers.rests(self.at) {
+            return Err(TransportErrorKind::custom_str(&words));
+        }
         let answer = async {
             if !self.right.load(Ordering::Relaxed) {
                 self.check().await?;
+                self.strangers.forget(self.at);
                 self.right.store(true, Ordering::Relaxed);
             }
             self.http.clone().call(packet).await
@@ -87,25 +94,31 @@ impl Node {
         let request = Request::new(method, Id::Number(0), Vec::<()>::new());
         let request = request.serialize().map_err(RpcError::ser_err)?;
         let ResponsePacket::Single(answer) = self.http.clone().call(request.into()).await? else {
-            return Err(TransportErrorKind::custom_str(&format!("{method}: many answers to one question")));
+            return Err(self.is_strange(format!("{method}: many answers to one question")));
         };
         let served = match answer.payload {
             ResponsePayload::Success(text) => {
                 serde_json::from_str::<String>(text.get()).ok().and_then(|text| read(&text))
             }
             ResponsePayload::Failure(error) => {
-                return Err(TransportErrorKind::custom_str(&format!("{method}: {error}")));
+                return Err(self.is_strange(format!("{method}: {error}")));
             }
         };
         match served {
             Some(served) if served == chain => Ok(()),
             Some(served) => {
                 let other = ChainError::OtherChain { wanted: chain, found: served.to_string() };
-                tracing::error!(node = self.host(), %other, "a node of another chain");
-                Err(TransportErrorKind::custom_str(&other.to_string()))
+                Err(self.is_strange(other.to_string()))
             }
-            None => Err(TransportErrorKind::custom_str(&format!("{method}: the answer names no chain"))),
+            None => Err(self.is_strange(format!("{method}: the answer names no chain"))),
         }
+    }
+
+    /// Notes that the node serves another chain, or does not say which.
+    fn is_strange(&self, words: String) -> TransportError {
+        tracing::error!(node = self.host(), words, "a node that is none of this chain is asked nothing");
+        self.strangers.put(self.at, self.host(), &words);
+        TransportErrorKind::custom_str(&words)
     }
 
     fn host(&self) -> String {
@@ -149,16 +162,20 @@ impl Rests {
 }
 
 /// A client for the nodes of the configuration; nothing is sent yet. Each is asked nothing and handed nothing before it has named
-/// its chain, where that has a name. No error of it repeats more of an address than the host.
+/// its chain, where that has a name; who names another one is among `strangers`. No error of it repeats more of an address than the host.
 ///
 /// # Errors
 /// A URL is not http or https.
-pub fn client(config: &Config, identity: Option<Identity>) -> Result<RpcClient, Error> {
+pub fn client(
+    config: &Config,
+    identity: Option<Identity>,
+    strangers: &Strangers,
+) -> Result<RpcClient, Error> {
     let refuse = |reason| Error::Config { key: "rpc_urls", reason };
     let nodes = config.rpc_urls.iter().map(|url| Http::new(url, CALL_TIME, config.answer_bytes_max));
     let nodes: Vec<Http> = nodes.collect::<Result<_, _>>().map_err(refuse)?;
-    let nodes: Vec<Node> =
-        nodes.into_iter().map(|http| Node { http, identity, right: Arc::default() }).collect();
+    let node = |(at, http)| Node { http, identity, right: Arc::default(), at, strangers: strangers.clone() };
+    let nodes: Vec<Node> = nodes.into_iter().enumerate().map(node).collect();
     if nodes.is_empty() {
         return Err(refuse("there must be at least one".to_owned()));
     }
@@ -191,6 +208,7 @@ impl Nodes {
                 continue;
             }
             let begun = Instant::now();
+            let rested = node.strangers.rests(at).is_some();
             let call = node.clone().call(packet.clone());
             let answer = if unknown.is_some() {
                 match tokio::time::timeout(SECOND_TIME, call).await {
@@ -209,7 +227,10 @@ impl Nodes {
                 // It may lag, or keep less than another: that does not move the turn.
                 Ok(answer) => objection = objection.or(Some(answer)),
                 Err(error) => {
-                    metrics::counter!("relayer_rpc_failures_total", "node" => node.host()).increment(1);
+                    // Of one that rests nothing was asked.
+                    if !rested {
+                        metrics::counter!("relayer_rpc_failures_total", "node" => node.host()).increment(1);
+                    }
                     if begun.elapsed() >= SLOW {
                         self.mute.put(at);
                     }

@@ -28,6 +28,8 @@ const TASK: &str = "transactions";
 const QUARANTINED: &str = "quarantined intents";
 /// The notice of more intents that wait than a round takes note of.
 const WAITING: &str = "waiting intents";
+/// The notice of nodes that serve another chain, or do not say which.
+const NODES: &str = "nodes";
 /// How many intents are worked on at one time.
 const AT_ONCE: usize = 16;
 /// How many intents of each kind a round looks at that cannot be signed for: for want of room, or of quota.
@@ -105,7 +107,10 @@ impl Worker {
     /// # Errors
     /// The node does not answer; the lease is lost; the database's own.
     pub async fn round(&self, manager: &mut Manager, desk: &mut Desk<'_>) -> Result<(), Error> {
-        let seen = manager.look(desk).await?;
+        manager.strangers().tell(desk.now_ms());
+        let seen = manager.look(desk).await;
+        self.say_strangers(manager);
+        let seen = seen?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         let mut open = store::open(self.db.reader(), WAITING_MAX).await?;
         desk.keep_only(open.ids());
@@ -122,6 +127,16 @@ impl Worker {
         self.asked(manager, desk, open.asked).await?;
         self.say_quarantined().await?;
         objections.first.map_or(Ok(()), Err)
+    }
+
+    /// A node of another chain is a mistake of the configuration, or of whoever has that address now.
+    fn say_strangers(&self, manager: &Manager) {
+        let words = manager.strangers().words();
+        if words.is_empty() {
+            self.alarms.forget(NODES);
+        } else {
+            self.alarms.notice(NODES, words.join("; "), self.clock.now_ms());
+        }
     }
 
     /// More than are taken note of is nothing that goes on by itself: somebody floods, or nothing is done.

@@ -6,7 +6,7 @@ use alloy::{
     network::{BlockResponse as _, Ethereum, TransactionBuilder as _},
     primitives::{Address, B256, Bytes, U64, U256},
     providers::{Provider as _, RootProvider, utils::eip1559_default_estimator},
-    rpc::{client::RpcClient, types::TransactionRequest},
+    rpc::types::TransactionRequest,
     transports::{RpcError, TransportError},
 };
 use protocol::chain::ChainId;
@@ -18,6 +18,7 @@ use crate::{
     transactions::{
         ChainError,
         nodes::{self, Identity},
+        strangers::Strangers,
     },
 };
 
@@ -73,6 +74,7 @@ pub struct Chain {
     provider: RootProvider<Ethereum>,
     id: u64,
     finality_depth: u64,
+    strangers: Strangers,
 }
 
 impl Chain {
@@ -88,12 +90,14 @@ impl Chain {
             });
         };
         let identity = Identity { chain: config.chain, method: "eth_chainId", read: named };
-        Ok(Self::over(nodes::client(config, Some(identity))?, id, config.finality_depth))
+        let strangers = Strangers::default();
+        let provider = RootProvider::new(nodes::client(config, Some(identity), &strangers)?);
+        Ok(Self { provider, id, finality_depth: config.finality_depth, strangers })
     }
 
-    /// The chain of this id over any client. `finality_depth` as in the configuration.
-    pub fn over(client: RpcClient, id: u64, finality_depth: u64) -> Self {
-        Self { provider: RootProvider::new(client), id, finality_depth }
+    /// Which of its nodes are none of this chain.
+    pub const fn strangers(&self) -> &Strangers {
+        &self.strangers
     }
 
     fn failed(&self, method: &'static str) -> impl Fn(TransportError) -> ChainError + use<> {

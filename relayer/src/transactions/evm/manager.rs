@@ -81,7 +81,7 @@ impl Sight {
 /// Works on intents on an EVM chain.
 #[derive(Clone)]
 pub struct Manager {
-    pub(super) chain: Chain,
+    pub(in crate::transactions) chain: Chain,
     pub(super) signers: Vec<Signer>,
     pub(super) rules: Rules,
     pub(super) witness: Witness,

@@ -60,7 +60,7 @@ pub(super) struct Sight {
 /// Works on intents on Solana.
 #[derive(Clone)]
 pub struct Manager {
-    pub(super) node: Node,
+    pub(in crate::transactions) node: Node,
     pub(super) signers: Vec<SigningKey>,
     pub(super) rules: Rules,
     /// What is looked at again after it was final.

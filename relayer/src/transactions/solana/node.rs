@@ -18,6 +18,7 @@ use crate::{
     transactions::{
         ChainError,
         nodes::{self, Identity},
+        strangers::Strangers,
     },
 };
 
@@ -155,6 +156,7 @@ struct RawFee {
 #[derive(Clone, Debug)]
 pub struct Node {
     client: RpcClient,
+    strangers: Strangers,
 }
 
 fn key(text: &str) -> Option<[u8; 32]> {
@@ -183,7 +185,13 @@ impl Node {
             method: "getGenesisHash",
             read: |genesis| Some(ChainId::Solana(Cluster::of_genesis(key(genesis)?))),
         });
-        Ok(Self { client: nodes::client(config, named)? })
+        let strangers = Strangers::default();
+        Ok(Self { client: nodes::client(config, named, &strangers)?, strangers })
+    }
+
+    /// Which of its nodes are none of this cluster.
+    pub const fn strangers(&self) -> &Strangers {
+        &self.strangers
     }
 
     async fn call<T: RpcRecv>(&self, method: &'static str, params: Value) -> Result<T, ChainError> {

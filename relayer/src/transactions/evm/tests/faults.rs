@@ -1,5 +1,7 @@
 //! What the relayer does when things fail, on a real chain and both databases.
 
+use std::{sync::Arc, time::Instant};
+
 use alloy::{
     primitives::{B256, U256},
     providers::{Provider as _, ext::AnvilApi as _},
@@ -11,7 +13,7 @@ use serde_json::Value;
 use service::db::testing::on_both;
 
 use super::world::{RELAYS, World, attempts, show};
-use crate::testing::{Wire, intent, until};
+use crate::testing::{MovedClock, Running, Wire, intent, until};
 
 #[tokio::test]
 async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_bytes() {
@@ -231,18 +233,32 @@ async fn a_node_of_another_chain_is_asked_nothing() {
     let mut config = world.config(&db);
     config.rpc_urls.push(second.url.clone());
     world.want_open();
-    let relayer = world.start(config).await;
+    let clock: Arc<MovedClock> = Arc::default();
+    let relayer = Running::start(config, clock.clone()).await;
     world.comes_to(&relayer, "open", "done").await;
+    let notice = async || relayer.get("/status").await.1["notices"]["nodes"]["reason"].clone();
+    let said = until("it is said", || async { notice().await.as_str().map(str::to_owned) }).await;
+    assert!(said.contains("127.0.0.1") && said.contains("RPC endpoint serves eip155:1"), "{said}");
+    // While another one answers, all is done.
+    relayer.ready().await;
     world.wire.away(true);
     relayer.not_ready("RPC endpoint serves eip155:1, not eip155:31337").await;
+    // It is left alone for half a minute, however often it would have its turn.
+    let (begun, asked) = (Instant::now(), second.asked("eth_chainId"));
     for head in 1..=4 {
         other.mine(1).await;
-        let asked = second.asked("eth_chainId");
+        let turns = world.wire.asked("eth_chainId");
         until(&format!("it looked at head {head}"), || async {
-            (second.asked("eth_chainId") > asked + 1).then_some(())
+            (world.wire.asked("eth_chainId") > turns + 1).then_some(())
         })
         .await;
     }
+    // A look that was under way, and one for every rest that was over.
+    let looks = 1 + usize::try_from(begun.elapsed().as_secs() / 30).unwrap();
+    assert!(second.asked("eth_chainId") <= asked + looks, "{asked}, then {}", second.asked("eth_chainId"));
+    let asked = second.asked("eth_chainId");
+    clock.pass_ms(30_001);
+    until("it is looked at again", || async { (second.asked("eth_chainId") > asked).then_some(()) }).await;
     assert_eq!(show(&relayer, "open").await.unwrap()["state"], "done");
     // Who was right before it failed may be another one after that.
     let asked = world.wire.asked("eth_getTransactionCount");
@@ -250,11 +266,12 @@ async fn a_node_of_another_chain_is_asked_nothing() {
     world.wire.away(false);
     let before = world.wire.asked("eth_chainId");
     until("it is asked its name again", || async {
-        (world.wire.asked("eth_chainId") > before + 1).then_some(())
+        (world.wire.asked("eth_chainId") > before).then_some(())
     })
     .await;
     assert_eq!(world.wire.asked("eth_getTransactionCount"), asked);
     world.wire.lead_to(world.chain.rpc_url());
+    clock.pass_ms(30_001);
     relayer.ready().await;
     assert_eq!((second.asked("eth_getTransactionCount"), second.sent().len()), (0, 0));
     relayer.stop().await;

@@ -1,0 +1,82 @@
+//! Nodes that serve another chain, or do not say which: each is left alone for a while, and said.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+/// For how long such a node is asked nothing, in milliseconds.
+const REST_MS: i64 = 30_000;
+
+#[derive(Clone, Debug)]
+struct Stranger {
+    host: String,
+    words: String,
+    /// Until when it is left alone (Unix milliseconds).
+    until_ms: i64,
+}
+
+/// The nodes of one client that are none of its chain's, by their places.
+#[derive(Clone, Debug, Default)]
+pub struct Strangers {
+    now_ms: Arc<AtomicI64>,
+    all: Arc<Mutex<BTreeMap<usize, Stranger>>>,
+}
+
+impl Strangers {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<usize, Stranger>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the time (Unix milliseconds), by which they rest.
+    pub fn tell(&self, now_ms: i64) {
+        self.now_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Leaves a node alone for a while, and says why.
+    pub fn put(&self, at: usize, host: String, words: &str) {
+        let until_ms = self.now_ms.load(Ordering::Relaxed).saturating_add(REST_MS);
+        self.held().insert(at, Stranger { host, words: words.to_owned(), until_ms });
+    }
+
+    /// Notes that a node serves the right chain.
+    pub fn forget(&self, at: usize) {
+        self.held().remove(&at);
+    }
+
+    /// Why a node is left alone; none where it may be asked.
+    pub fn rests(&self, at: usize) -> Option<String> {
+        let now_ms = self.now_ms.load(Ordering::Relaxed);
+        self.held()
+            .get(&at)
+            .filter(|stranger| stranger.until_ms > now_ms)
+            .map(|stranger| stranger.words.clone())
+    }
+
+    /// What is said of them, with their hosts; one that rested is among them until it serves the right chain.
+    pub fn words(&self) -> Vec<String> {
+        self.held().values().map(|Stranger { host, words, .. }| format!("{host}: {words}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_of_another_chain_rests_for_half_a_minute_and_is_said_until_it_is_right() {
+        let strangers = Strangers::default();
+        strangers.tell(1_000);
+        assert_eq!((strangers.rests(0), strangers.words()), (None, Vec::new()));
+        strangers.put(0, "here".to_owned(), "elsewhere");
+        strangers.tell(30_999);
+        assert_eq!((strangers.rests(0), strangers.rests(1)), (Some("elsewhere".to_owned()), None));
+        strangers.tell(31_000);
+        assert_eq!((strangers.rests(0), strangers.words()), (None, vec!["here: elsewhere".to_owned()]));
+        strangers.forget(0);
+        assert_eq!(strangers.words(), Vec::<String>::new());
+    }
+}
