@@ -284,11 +284,16 @@ async fn count(on: &mut AnyConnection, purchase: &Purchase, party: AccountId) ->
         .await?)
 }
 
-/// How many acts of an account may still be tried: those about deals that are not over, and withdrawals. `now` in Unix seconds.
+/// How many acts of an account may still be tried: those about deals that are not over, and withdrawals, but for what the relayer
+/// said is done or has failed. `now` in Unix seconds.
 async fn open(on: &mut AnyConnection, account: RecordId, now: u64) -> Result<i64, Error> {
     Ok(sqlx::query_scalar(
         "SELECT CAST(COUNT(*) AS BIGINT) FROM acts a JOIN purchases p ON p.deal = a.deal
-         WHERE a.author = $1 AND a.deadline >= $2 AND (a.what = 'withdraw' OR p.status NOT IN ('completed', 'refunded'))",
+         WHERE a.author = $1 AND a.deadline >= $2 AND (a.what = 'withdraw' OR p.status NOT IN ('completed', 'refunded'))
+             AND NOT EXISTS (
+                 SELECT 1 FROM intent_progress r WHERE r.key = a.key
+                     AND (r.progress LIKE '{\"state\":\"done\"%' OR r.progress LIKE '{\"state\":\"failed\"%')
+             )",
     )
     .bind(account.to_string())
     .bind(i64::try_from(now).unwrap_or(i64::MAX))

@@ -77,13 +77,27 @@ async fn an_account_may_have_only_so_many_acts_that_are_still_tried_over_all_its
         change("UPDATE acts SET deadline = 1 WHERE id = 'many/7'").await;
         trade.hub.say(&signed(&trade, &trade.buyer, &second, &release(1))).await;
         assert_eq!(buys(2).await, "too_many_open_acts");
+        // Nor is what the relayer said is done, or has failed, tried any more.
+        change("UPDATE acts SET key = 'over' WHERE id IN ('many/8', 'many/9')").await;
+        change(r#"INSERT INTO intent_progress (key, progress, reported_at) VALUES ('over', '{"state":"sent"}', 0)"#).await;
+        assert_eq!(buys(2).await, "too_many_open_acts");
+        change(r#"UPDATE intent_progress SET progress = '{"state":"done","transaction":null}' WHERE key = 'over'"#)
+            .await;
+        trade.hub.say(&signed(&trade, &trade.buyer, &second, &release(5))).await;
+        change(
+            r#"UPDATE intent_progress SET progress = '{"state":"failed","reason":""}' WHERE key = 'over'"#,
+        )
+        .await;
+        trade.hub.say(&signed(&trade, &trade.buyer, &second, &release(6))).await;
+        assert_eq!(buys(2).await, "too_many_open_acts");
         // What is over leaves nothing to try but withdrawals.
         let all = EventBody::Released { deal: first.deal, released: 1_000, count: 2 };
         trade.final_event(ground.escrow, all).await;
         trade.hub.say(&signed(&trade, &trade.buyer, &second, &release(2))).await;
         change("UPDATE acts SET what = 'withdraw' WHERE key = 'many'").await;
         assert_eq!(buys(3).await, "too_many_open_acts");
-        change("DELETE FROM acts WHERE key = 'many'").await;
+        change("DELETE FROM acts WHERE key IN ('many', 'over')").await;
+        change("DELETE FROM intent_progress WHERE key = 'over'").await;
         trade.hub.end().await;
     }
 }
