@@ -100,6 +100,10 @@ impl Node {
             ResponsePayload::Success(text) => {
                 serde_json::from_str::<String>(text.get()).ok().and_then(|text| read(&text))
             }
+            // One that is asked too often says nothing about its chain.
+            ResponsePayload::Failure(error) if error.is_retry_err() => {
+                return Err(TransportErrorKind::custom_str(&format!("{method}: {error}")));
+            }
             ResponsePayload::Failure(error) => {
                 return Err(self.is_strange(format!("{method}: {error}")));
             }
