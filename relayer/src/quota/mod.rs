@@ -11,4 +11,4 @@ mod store;
 mod tests;
 
 pub use model::{BILLION, Over, Quotas, Use, Used, billionths};
-pub use store::{charge, of_steps, over, raise, used};
+pub use store::{Totals, charge, of_steps, over, over_beside, raise, totals, used};

@@ -34,17 +34,46 @@ async fn window(on: &mut AnyConnection, account: &str, since_ms: i64) -> Result<
     })
 }
 
-/// What an account and all together have used.
+/// What all accounts together have used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    hour: Use,
+    day: Use,
+    in_flight: u64,
+}
+
+/// What all accounts together have used: every transaction of a day is counted for it.
 ///
 /// # Errors
 /// The database's own; so with everything here.
-pub async fn used(on: &mut AnyConnection, account: &str, now_ms: i64) -> Result<Used, Error> {
-    let (hour, day) = (now_ms.saturating_sub(HOUR_MS), now_ms.saturating_sub(DAY_MS));
+pub async fn totals(on: &mut AnyConnection, now_ms: i64) -> Result<Totals, Error> {
     let in_flight: i64 = sqlx::query_scalar(
         "SELECT CAST(COUNT(*) AS BIGINT) FROM intent WHERE asked_by IS NOT NULL AND state = 'attempted'",
     )
     .fetch_one(&mut *on)
     .await?;
+    Ok(Totals {
+        hour: window(on, "", now_ms.saturating_sub(HOUR_MS)).await?,
+        day: window(on, "", now_ms.saturating_sub(DAY_MS)).await?,
+        in_flight: u64::try_from(in_flight).unwrap_or_default(),
+    })
+}
+
+/// What an account and all together have used.
+///
+/// # Errors
+/// As [`totals`].
+pub async fn used(on: &mut AnyConnection, account: &str, now_ms: i64) -> Result<Used, Error> {
+    let totals = totals(on, now_ms).await?;
+    used_beside(on, account, &totals, now_ms).await
+}
+
+async fn used_beside(
+    on: &mut AnyConnection,
+    account: &str,
+    totals: &Totals,
+    now_ms: i64,
+) -> Result<Used, Error> {
     let account_open: i64 = sqlx::query_scalar(
         "SELECT CAST(COUNT(*) AS BIGINT) FROM intent WHERE asked_by = $1 AND state IN ('attempted', 'mined')",
     )
@@ -53,11 +82,11 @@ pub async fn used(on: &mut AnyConnection, account: &str, now_ms: i64) -> Result<
     .await?;
     Ok(Used {
         account_open: u64::try_from(account_open).unwrap_or_default(),
-        account_hour: window(on, account, hour).await?,
-        account_day: window(on, account, day).await?,
-        total_hour: window(on, "", hour).await?,
-        total_day: window(on, "", day).await?,
-        in_flight: u64::try_from(in_flight).unwrap_or_default(),
+        account_hour: window(on, account, now_ms.saturating_sub(HOUR_MS)).await?,
+        account_day: window(on, account, now_ms.saturating_sub(DAY_MS)).await?,
+        total_hour: totals.hour,
+        total_day: totals.day,
+        in_flight: totals.in_flight,
     })
 }
 
@@ -140,8 +169,26 @@ pub async fn over(
     cost: u64,
     now_ms: i64,
 ) -> Result<Option<Over>, Error> {
+    if kept.intent.asked_by.is_none() {
+        return Ok(None);
+    }
+    let totals = totals(on, now_ms).await?;
+    over_beside(on, quotas, kept, cost, (&totals, now_ms)).await
+}
+
+/// The same, where it is known what all accounts together have used.
+///
+/// # Errors
+/// As [`used`].
+pub async fn over_beside(
+    on: &mut AnyConnection,
+    quotas: &Quotas,
+    kept: &Kept,
+    cost: u64,
+    (totals, now_ms): (&Totals, i64),
+) -> Result<Option<Over>, Error> {
     let Some(account) = &kept.intent.asked_by else { return Ok(None) };
-    let over = quotas.allow(&used(on, account, now_ms).await?, cost).err();
+    let over = quotas.allow(&used_beside(on, account, totals, now_ms).await?, cost).err();
     Ok(over.inspect(count))
 }
 

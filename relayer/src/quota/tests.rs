@@ -8,7 +8,7 @@ use service::{
     db::{Db, Write, testing::on_both},
 };
 
-use super::{Quotas, Use, Used, billionths, charge, of_steps, over, raise, used};
+use super::{Quotas, Use, Used, billionths, charge, of_steps, over, over_beside, raise, totals, used};
 use crate::{
     intents::{self, Kept, State},
     run::SCHEMA,
@@ -213,6 +213,28 @@ async fn an_account_has_only_so_many_intents_under_way_and_steps_of_cases_are_fr
             2_000_000_000_009,
             "no one of them fills it"
         );
+        db.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_all_have_used_is_counted_once_for_many_accounts() {
+    for fresh in on_both().await {
+        let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
+        let (ann, bob) = (kept(&db, "ann", 0).await, kept(&db, "bob", 1).await);
+        let quotas = Quotas { total_hour: 1, ..TIGHT };
+        let now_ms = 30 * 24 * HOUR;
+        let mut write = db.begin().await.unwrap();
+        let before = totals(write.on(), now_ms).await.unwrap();
+        assert_eq!(charge(&mut write, &quotas, &ann, "s", 1, now_ms).await.unwrap(), None);
+        let by_new = over(write.on(), &quotas, &bob, 1, now_ms).await.unwrap();
+        assert_eq!(by_new.unwrap().rule, "total_hour", "{:?}", fresh.engine);
+        let by_old = over_beside(write.on(), &quotas, &bob, 1, (&before, now_ms)).await.unwrap();
+        assert_eq!(by_old, None, "nothing is counted again");
+        let after = totals(write.on(), now_ms).await.unwrap();
+        let again = over_beside(write.on(), &quotas, &bob, 1, (&after, now_ms)).await.unwrap();
+        assert_eq!(again, by_new, "{:?}", fresh.engine);
+        write.commit().await.unwrap();
         db.close().await;
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     lease::Lease,
     outbox::{self, Item},
     page::Page,
-    quota::Over,
+    quota::{Over, Totals},
 };
 
 /// The longest an intent that waits is not looked at.
@@ -42,6 +42,8 @@ pub struct Desk<'a> {
     /// Whether a quota of all accounts together stood in the way of everything that somebody asked for, when something of it was
     /// last to be signed for.
     pub all_held: bool,
+    /// What all accounts together have used, until somebody may have been charged.
+    pub totals: Option<Totals>,
     clock: &'a dyn Clock,
     poll_ms: i64,
     resend_after_ms: i64,
@@ -80,6 +82,7 @@ impl<'a> Desk<'a> {
             turns: Turns::default(),
             holds: Holds::default(),
             all_held: false,
+            totals: None,
             objections: HashMap::new(),
         }
     }

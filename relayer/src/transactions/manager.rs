@@ -176,11 +176,16 @@ impl Manager {
     ///
     /// # Errors
     /// The database's own.
-    pub async fn over_quota(&self, desk: &Desk<'_>, kept: &Kept) -> Result<Option<Over>, Error> {
+    pub async fn over_quota(&self, desk: &mut Desk<'_>, kept: &Kept) -> Result<Option<Over>, Error> {
         let account = kept.intent.asked_by.as_deref();
         let cost = account.map_or(1, |account| desk.holds.cost(account, desk.now_ms()));
         let mut reader = desk.db.reader().acquire().await?;
-        quota::over(&mut reader, self.quotas(), kept, cost, desk.now_ms()).await
+        let now_ms = desk.now_ms();
+        let totals = match desk.totals {
+            Some(totals) => totals,
+            None => *desk.totals.insert(quota::totals(&mut reader, now_ms).await?),
+        };
+        quota::over_beside(&mut reader, self.quotas(), kept, cost, (&totals, now_ms)).await
     }
 
     /// Does what is next about intents, as of the last look; answers what came of each where that concerns it alone. `why` says

@@ -205,6 +205,7 @@ impl Worker {
         let in_line = waiting.iter().filter(|(account, _)| !desk.holds.rests(account, now_ms));
         let mut line = desk.turns.line(in_line.cloned().collect());
         let mut held_up = 0_usize;
+        desk.totals = None;
         while let Some((account, id)) = line.next() {
             if begun.elapsed() >= self.poll_interval {
                 break;
@@ -236,6 +237,7 @@ impl Worker {
                 None => intents::same_under_way(self.db.reader(), kept).await?.then(|| SAME.to_owned()),
             };
             self.work_on_asked(manager, desk, kept, why.as_deref()).await?;
+            desk.totals = None;
             if over.is_some() || desk.holds.has(&account) {
                 line.leave(&account);
             }
