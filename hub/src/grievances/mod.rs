@@ -5,11 +5,12 @@
 //! - `table.rs`: where a grievance stands and what may be done, by whom
 //! - `model.rs`: bodies, what a grievance may be about, what may come of it
 //! - `jury.rs`: the draw, a jury's rule, and what its ballots come to
-//! - `room.rs`: what `submit` asks; `rulings.rs`: juries, and what an outcome does; `timer.rs`: grievances whose time is over
+//! - `room.rs`: what `submit` asks; `filing.rs`: what may be filed; `rulings.rs`: juries, and what an outcome does; `timer.rs`: grievances whose time is over
 //! - `store.rs`: grievances, who has a part in them, what was done
 //! - `api.rs`: grievances and their steps
 
 pub(crate) mod api;
+mod filing;
 pub mod jury;
 pub mod model;
 mod room;

@@ -1,0 +1,188 @@
+//! What may be filed, about what, by whom, and how often.
+
+use sqlx::AnyConnection;
+
+use super::{
+    model::{DAY_MAX, DAY_MS, Ending, GrievanceBody, Kind, OPEN_MAX, Paid, Remedy, Subject},
+    room::tell,
+    rulings,
+    store::{self, Grievance},
+    table::State,
+};
+use crate::{
+    access::{Audience, Reader, Role, may_read},
+    communities::{self, CommunityBody, MembershipBody},
+    error::{Error, Refusal},
+    governance,
+    ledger::{self, model::OperationId},
+    records::{Accepted, RecordId, log},
+};
+
+/// How many stewards are told of a grievance that is filed.
+const TOLD_MAX: usize = 100;
+
+/// Takes a `grievance@1`, where it may be filed.
+///
+/// # Errors
+/// [`Error::Refused`]: it may not; the database fails.
+pub(super) async fn file(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> {
+    let Accepted { record, received_at: now, seq, .. } = accepted;
+    let (community, complainant) = (record.about()?, record.account());
+    if communities::community(on, &community).await?.is_none() {
+        let told = format!("there is no community {community}");
+        return Err(Refusal::rule("unknown_community", "/about", told).into());
+    }
+    let body: GrievanceBody = record.body_as()?;
+    belongs(on, &community, &complainant, body.remedy).await?;
+    let subject = subject(on, &community, &body, &complainant).await?;
+    subject.may_file(&body, complainant)?;
+    answers_to(on, &community, &body, &subject).await?;
+    may_file_another(on, &body, &complainant, *now).await?;
+    let settings = governance::settings(on, &community).await?;
+    let above = subject.is_above_mediation(body.remedy, &settings);
+    let mut grievance = Grievance {
+        id: record.id,
+        seq: *seq,
+        community,
+        complainant,
+        body,
+        subject,
+        filed_at: *now,
+        state: if above { State::Escalated } else { State::Filed },
+        due_at: Some(now.saturating_add(settings.mediation_seconds.saturating_mul(1000))),
+        proposed: None,
+        accepted: None,
+        juries: 0,
+        vote: None,
+        resolution: None,
+    };
+    store::add(on, &grievance).await?;
+    if above {
+        rulings::draw(on, &mut grievance, &settings, accepted).await?;
+        store::put(on, &grievance).await?;
+        return tell(on, &grievance, &[]).await;
+    }
+    let stewards = communities::with_roles(on, &community, &[Role::Steward], TOLD_MAX).await?;
+    let stewards: Vec<Audience> = stewards.into_iter().map(Audience::Account).collect();
+    tell(on, &grievance, &stewards).await
+}
+
+/// The complainant is of the community, or asks to be again.
+async fn belongs(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    complainant: &RecordId,
+    remedy: Remedy,
+) -> Result<(), Error> {
+    let role = communities::role_of(on, community, complainant).await?;
+    match (remedy == Remedy::Restoration, role.is_some()) {
+        (true, true) => {
+            let told = format!("belongs to community {community}, so nothing is to be restored");
+            Err(Refusal::conflict("still_member", "/author", told).into())
+        }
+        (false, false) => {
+            let told = format!("does not belong to community {community}");
+            Err(Refusal::access("members_only", "/author", told).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The respondent is of the community, and was when it did what the grievance is about: who joins answers to its juries for what
+/// comes after. Who removed a member answers for that wherever they are.
+async fn answers_to(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    body: &GrievanceBody,
+    subject: &Subject,
+) -> Result<(), Error> {
+    if body.remedy == Remedy::Restoration {
+        return Ok(());
+    }
+    let since = communities::member_since(on, community, &body.respondent).await?;
+    let told = match since {
+        None => format!("{} does not belong to community {community}", body.respondent),
+        Some(since) if body.kind != Kind::Membership && since > subject.at => format!(
+            "{} has joined community {community} after {}, and answers to it for what came later",
+            body.respondent, body.subject
+        ),
+        Some(_) => return Ok(()),
+    };
+    Err(Refusal::rule("not_of_this_community", "/body/respondent", told).into())
+}
+
+/// The record that a grievance is about, where the complainant may read it.
+async fn subject(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    body: &GrievanceBody,
+    complainant: &RecordId,
+) -> Result<Subject, Error> {
+    let unknown = || {
+        let told = format!("there is no record {}", body.subject);
+        Refusal::rule("unknown_subject", "/body/subject", told)
+    };
+    let found = log::find(on, &body.subject).await?.ok_or_else(unknown)?;
+    let said = &found.record;
+    let member = match said.kind.as_str() {
+        "membership@1" if said.about == Some(*community) => {
+            let MembershipBody { account, role } = said.body_as()?;
+            Some((account, role))
+        }
+        "community@1" if said.id == *community => {
+            said.body_as::<CommunityBody>()?;
+            Some((said.account(), Some(Role::Steward)))
+        }
+        _ => None,
+    };
+    let reader = Reader { account: Some(*complainant), roles: communities::roles_of(on, complainant).await? };
+    let concerned = said.account() == *complainant || member.is_some_and(|(who, _)| who == *complainant);
+    if !concerned && !may_read(&reader, &said.audience) {
+        return Err(unknown().into());
+    }
+    let moved = match said.kind.as_str() {
+        "transfer@1" | "capture@1" => ledger::moved(on, OperationId::first(said.id)).await?,
+        _ => None,
+    };
+    if let Some(by) = moved.as_ref().and_then(|moved| moved.reversed_by)
+        && body.remedy == Remedy::Reversal
+    {
+        let told = format!("{} is reversed already, by {by}", body.subject);
+        return Err(Refusal::conflict("reversed", "/body/subject", told).into());
+    }
+    Ok(Subject {
+        kind: said.kind.clone(),
+        author: said.account(),
+        at: found.received_at,
+        paid: moved.as_ref().and_then(Paid::of),
+        member,
+    })
+}
+
+/// Nobody has more open at once, files more in a day, or asks twice for what was decided.
+async fn may_file_another(
+    on: &mut AnyConnection,
+    body: &GrievanceBody,
+    complainant: &RecordId,
+    now: i64,
+) -> Result<(), Error> {
+    let (open, filed) = store::filed_by(on, complainant, now.saturating_sub(DAY_MS)).await?;
+    if open >= OPEN_MAX {
+        let told = format!("has {OPEN_MAX} open grievances, which is the most");
+        return Err(Refusal::conflict("too_many_open", "/author", told).into());
+    }
+    if filed >= DAY_MAX {
+        let told = format!("has filed {DAY_MAX} grievances within a day, which is the most");
+        return Err(Refusal::conflict("too_many_a_day", "/author", told).into());
+    }
+    for earlier in store::about(on, &body.subject, complainant).await? {
+        let ending = earlier.resolution.as_ref().map(|resolution| resolution.ending);
+        if matches!(ending, Some(Ending::Withdrawn | Ending::Undecided)) {
+            continue;
+        }
+        let (rule, how) = if ending.is_none() { ("already_open", "open") } else { ("decided", "decided") };
+        let told = format!("{} is about this already, and {how}", earlier.id);
+        return Err(Refusal::conflict(rule, "/body/subject", told).into());
+    }
+    Ok(())
+}
