@@ -133,6 +133,15 @@ CREATE TABLE members (
 ) STRICT;
 CREATE INDEX members_account ON members (account);
 
+-- The record that last changed what an account is in a community; decided is 1 where a vote or a ruling has said whether it belongs.
+CREATE TABLE member_words (
+    community TEXT NOT NULL,
+    account TEXT NOT NULL,
+    record TEXT NOT NULL,
+    decided INTEGER NOT NULL,
+    PRIMARY KEY (community, account)
+) STRICT;
+
 -- Memberships that wait for the other side's word: the account's, or that of a steward or a vote.
 CREATE TABLE invitations (
     community TEXT NOT NULL,

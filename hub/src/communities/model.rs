@@ -179,6 +179,33 @@ pub(super) struct Waiting {
     pub said_by: SaidBy,
 }
 
+/// The word that last changed what an account is in a community.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// The record by which it changed.
+    pub record: RecordId,
+    /// Whether a vote or a ruling has said that the account belongs to the community, or that it does not.
+    pub decided: bool,
+}
+
+/// Which word is the last one from now on, after `record` has made of somebody who was `before` what they are `after`. What changes
+/// nothing is no word of a steward or of the account itself: nobody lays theirs over a decision by saying again what is so.
+pub(super) fn last_word(
+    earlier: Option<Word>,
+    (before, after): (Option<Role>, Option<Role>),
+    record: RecordId,
+    by_vote: bool,
+) -> Option<Word> {
+    if by_vote {
+        return Some(Word { record, decided: true });
+    }
+    if before == after {
+        return earlier;
+    }
+    let still = before.is_some() == after.is_some();
+    Some(Word { record, decided: still && earlier.is_some_and(|word| word.decided) })
+}
+
 /// What becomes of a word about who belongs to a community.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {

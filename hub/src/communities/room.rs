@@ -14,8 +14,8 @@ use service::db::Write;
 
 use super::{
     model::{
-        Change, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, change, keeper_only,
-        leaves_a_steward, steward_only, waits_since,
+        Change, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, Word, change, keeper_only,
+        last_word, leaves_a_steward, steward_only, waits_since,
     },
     store::{self, Community, Pool},
 };
@@ -29,7 +29,8 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &["communities", "members", "invitations", "pools", "pool_scopes"];
+pub(crate) const TABLES: &[&str] =
+    &["communities", "members", "member_words", "invitations", "pools", "pool_scopes"];
 
 /// How long to wait for an indexer that has not seen a pool yet, and between two looks.
 const NEWS_WAIT: Duration = Duration::from_secs(3);
@@ -162,6 +163,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             };
             store::add_community(on, &community).await?;
             store::set_member(on, &record.id, &author, Some(Role::Steward), *now).await?;
+            store::keep_word(on, &record.id, &author, Word { record: record.id, decided: false }).await?;
             json!({ "community": record.id })
         }
         "membership@1" => {
@@ -179,7 +181,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
                 }
             }
             let word = (said_by, &author);
-            let change = change_member(on, &community.id, &body.account, body.role, word, *now).await?;
+            let change = change_member(on, &community.id, &body.account, body.role, word, accepted).await?;
             let waits = matches!(change, Change::Wait(_));
             let told = json!({ "community": community.id, "account": body.account, "role": body.role, "waits": waits });
             if waits {
@@ -230,7 +232,8 @@ async fn tell_of_waiting(
     outbox::append(on, "invitation", &audience, &json!({ "community": community, "account": account })).await
 }
 
-/// A vote says what an account is from now on in a community that there is; one that is not of it has to say so itself as well.
+/// A vote or a ruling says, by the record that decides it, what an account is from now on in a community that there is; one that is
+/// not of it has to say so itself as well.
 ///
 /// # Errors
 /// Step `rule`: there is no such account, or no steward would be left.
@@ -239,10 +242,10 @@ pub(crate) async fn decide_member(
     community: &RecordId,
     account: &RecordId,
     role: Option<Role>,
-    now: i64,
+    by: &Accepted,
 ) -> Result<(), Error> {
     if let Change::Wait(_) =
-        change_member(on, community, account, role, (SaidBy::Vote, community), now).await?
+        change_member(on, community, account, role, (SaidBy::Vote, community), by).await?
     {
         tell_of_waiting(on, community, account).await?;
     }
@@ -257,27 +260,28 @@ pub(crate) async fn restore_member(
     on: &mut sqlx::AnyConnection,
     community: &RecordId,
     account: &RecordId,
-    now: i64,
+    by: &Accepted,
 ) -> Result<(), Error> {
     if store::role_of(on, community, account).await?.is_some() {
         return Ok(());
     }
     store::forget_waiting(on, community, account).await?;
     for word in [(SaidBy::Account, account), (SaidBy::Vote, community)] {
-        change_member(on, community, account, Some(Role::Member), word, now).await?;
+        change_member(on, community, account, Some(Role::Member), word, by).await?;
     }
     Ok(())
 }
 
-/// What a word brings about, of whom and as what it is said; whether it may be said, the caller has asked.
+/// What the word of a record brings about, of whom and as what it is said; whether it may be said, the caller has asked.
 async fn change_member(
     on: &mut sqlx::AnyConnection,
     community: &RecordId,
     account: &RecordId,
     role: Option<Role>,
     (said_by, author): (SaidBy, &RecordId),
-    now: i64,
+    Accepted { record, received_at, .. }: &Accepted,
 ) -> Result<Change, Error> {
+    let now = *received_at;
     if !identity::account_exists(on, account).await? {
         let told = format!("there is no account {account}");
         return Err(Refusal::rule("unknown_account", "/body/account", told).into());
@@ -291,6 +295,13 @@ async fn change_member(
         Change::Role(role) => {
             leaves_a_steward(before, role, store::stewards(on, community).await?)?;
             store::set_member(on, community, account, role, now).await?;
+            // Whom a vote has let in says the last word of the two.
+            let invited = waiting.is_some_and(|one| one.said_by == SaidBy::Vote) && before.is_none();
+            let by_vote = said_by == SaidBy::Vote || (invited && role.is_some());
+            let earlier = store::last_word(on, community, account).await?;
+            if let Some(word) = last_word(earlier, (before, role), record.id, by_vote) {
+                store::keep_word(on, community, account, word).await?;
+            }
             if before == Some(Role::Steward) && role != before {
                 store::forget_words_of(on, community, account).await?;
             }

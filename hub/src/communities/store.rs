@@ -5,7 +5,7 @@ use protocol::chain::AccountId;
 use serde::de::DeserializeOwned;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
-use super::model::{PoolFacts, Roles, SaidBy, Scope, Waiting};
+use super::model::{PoolFacts, Roles, SaidBy, Scope, Waiting, Word};
 use crate::{
     access::{Audience, Role},
     error::Error,
@@ -123,6 +123,44 @@ pub(crate) async fn set_member(
             .bind(account.to_string()),
     };
     query.execute(on).await?;
+    Ok(())
+}
+
+/// The word that last changed what an account is in a community; none where nothing has made it a member yet.
+pub(crate) async fn last_word(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+) -> Result<Option<Word>, Error> {
+    let row = sqlx::query("SELECT record, decided FROM member_words WHERE community = $1 AND account = $2")
+        .bind(community.to_string())
+        .bind(account.to_string())
+        .fetch_optional(on)
+        .await?;
+    row.map(|row| {
+        let decided: i64 = row.try_get("decided")?;
+        Ok(Word { record: parse(row.try_get("record")?)?, decided: decided != 0 })
+    })
+    .transpose()
+}
+
+/// Keeps the word that last changed what an account is in a community.
+pub(super) async fn keep_word(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+    word: Word,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO member_words (community, account, record, decided) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (community, account) DO UPDATE SET record = excluded.record, decided = excluded.decided",
+    )
+    .bind(community.to_string())
+    .bind(account.to_string())
+    .bind(word.record.to_string())
+    .bind(i64::from(word.decided))
+    .execute(on)
+    .await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@ use fixture::Chain;
 use serde_json::{Value, json};
 
 use super::{
-    model::{Change, Roles, Waiting, change, keeper_only, leaves_a_steward, steward_only},
+    model::{Change, Roles, Waiting, Word, change, keeper_only, last_word, leaves_a_steward, steward_only},
     *,
 };
 use crate::{
@@ -94,6 +94,32 @@ fn nobody_belongs_to_a_community_but_by_both_sides_words() {
                 assert!(["steward_only", "by_vote_only"].contains(&refused.rule));
             }
         }
+    }
+}
+
+/// A decision stands until somebody comes or goes by other words, and what changes nothing is no word.
+#[test]
+fn the_last_word_is_the_one_that_changed_something() {
+    use Role::{Member, Steward};
+    let word = |n: u8, decided: bool| Some(Word { record: id(n), decided });
+    for (earlier, before, after, by_vote, expected) in [
+        (None, None, None, false, None),
+        (None, None, Some(Member), false, word(2, false)),
+        (None, None, None, true, word(2, true)),
+        (word(1, false), Some(Member), Some(Member), false, word(1, false)),
+        (word(1, false), Some(Member), Some(Steward), false, word(2, false)),
+        (word(1, false), Some(Member), Some(Member), true, word(2, true)),
+        (word(1, true), Some(Member), Some(Steward), false, word(2, true)),
+        (word(1, true), Some(Steward), None, false, word(2, false)),
+        (word(1, true), None, None, false, word(1, true)),
+        (word(1, true), None, Some(Member), false, word(2, false)),
+        (word(1, true), None, Some(Member), true, word(2, true)),
+    ] {
+        assert_eq!(
+            last_word(earlier, (before, after), id(2), by_vote),
+            expected,
+            "{earlier:?} {before:?} {after:?}"
+        );
     }
 }
 

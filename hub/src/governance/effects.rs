@@ -149,7 +149,7 @@ async fn perform(
             ledger::set_floor(on, &Key::member(*asset, *account), floor).await
         }
         Effect::Membership { account, role } => {
-            communities::decide_member(on, community, account, *role, at).await
+            communities::decide_member(on, community, account, *role, accepted).await
         }
         Effect::Setting { setting, value } => {
             let decided = value.or(result.median);

@@ -36,6 +36,9 @@ pub(super) async fn file(on: &mut AnyConnection, accepted: &Accepted) -> Result<
     belongs(on, &community, &complainant, body.remedy).await?;
     let subject = subject(on, &community, &body, &complainant).await?;
     subject.may_file(&body, complainant)?;
+    if let Some((member, _)) = subject.member {
+        Subject::is_last_word(&body, communities::last_word(on, &community, &member).await?)?;
+    }
     answers_to(on, &community, &body, &subject).await?;
     may_file_another(on, &body, &complainant, *now).await?;
     let settings = governance::settings(on, &community).await?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::table::State;
 use crate::{
     access::Role,
+    communities::Word,
     error::Refusal,
     governance::settings::Settings,
     identity,
@@ -409,6 +410,41 @@ impl Subject {
             _ => "a removal is of whom the record has made a member",
         };
         Err(Refusal::rule("remedy", "/body/remedy", told))
+    }
+
+    /// Whether a remedy may change what the record says of a membership: it is the last word on it, and neither a vote of all nor a
+    /// ruling has decided it.
+    ///
+    /// # Errors
+    /// Step `rule`: `by_vote`, `not_last_word`.
+    pub(crate) fn is_last_word(body: &GrievanceBody, word: Option<Word>) -> Result<(), Refusal> {
+        if !matches!(body.remedy, Remedy::Restoration | Remedy::Removal) {
+            return Ok(());
+        }
+        Self::is_undecided(body, word)?;
+        if word.is_some_and(|word| word.record == body.subject) {
+            return Ok(());
+        }
+        let told = format!(
+            "{} is not what has last made the account a member or none: whom it only declines it has not removed",
+            body.subject
+        );
+        Err(Refusal::conflict("not_last_word", "/body/subject", told))
+    }
+
+    /// Whether neither a vote of all nor a ruling has said what the membership is: a smaller body does not overrule a larger one.
+    ///
+    /// # Errors
+    /// Step `rule`: `by_vote`.
+    pub(crate) fn is_undecided(body: &GrievanceBody, word: Option<Word>) -> Result<(), Refusal> {
+        match word {
+            Some(Word { record, decided: true }) => {
+                let told =
+                    format!("the membership that {} is about was decided, at last by {record}", body.subject);
+                Err(Refusal::conflict("by_vote", "/body/subject", told))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it is more than a mediator may bring to an end in a community where these settings hold: hours above the mediator's

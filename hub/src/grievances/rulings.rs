@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection as _};
 
 use super::{
     jury::{self, Draw},
-    model::{Ending, JURIES_MAX, Outcome, Remedy},
+    model::{Ending, JURIES_MAX, Outcome, Remedy, Subject},
     room::tell,
     store::{self, Grievance, Part, Resolution, Undone, Vote, corrupt},
     table::{self, Action, Actor, State},
@@ -251,10 +251,16 @@ async fn perform(
             return Ok(vec![reputation::revocation(on, hub, &body.subject, &grievance.id, at).await?]);
         }
         (Outcome::Upheld, Remedy::Restoration) => {
-            communities::restore_member(on, community, complainant, at).await?;
+            // All may have decided since it was filed, and whoever belongs to it again needs nothing.
+            if communities::role_of(on, community, complainant).await?.is_none() {
+                Subject::is_last_word(body, communities::last_word(on, community, complainant).await?)?;
+            }
+            communities::restore_member(on, community, complainant, accepted).await?;
         }
         (Outcome::Upheld, Remedy::Removal) => {
-            communities::decide_member(on, community, &body.respondent, None, at).await?;
+            // A steward who says once more what the respondent is takes it from no jury.
+            Subject::is_undecided(body, communities::last_word(on, community, &body.respondent).await?)?;
+            communities::decide_member(on, community, &body.respondent, None, accepted).await?;
         }
         (_, remedy) => return Err(corrupt(format_args!("{outcome:?} came of a {}", remedy.name()))),
     }

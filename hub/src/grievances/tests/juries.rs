@@ -195,7 +195,7 @@ async fn a_jury_upholds_or_rejects_what_is_no_payment() {
             json!({ "name": "Somebody", "text": "I weed everything.", "languages": ["en"], "avatar": null });
         let said = hub.say(&respondent.record(&hub, "profile@1", profile)).await;
         hub.clock.pass_ms(1);
-        let member = json!({ "account": respondent.account, "role": "member" });
+        let member = json!({ "account": respondent.account, "role": "steward" });
         let made = hub.say(&steward.record_about(&hub, "membership@1", community, member)).await;
         for (body, out, yes, outcome) in [
             (complaint("attestation", "statement", said, respondent), json!("community_wide"), 2, "upheld"),

@@ -5,6 +5,7 @@
 )]
 
 mod crash;
+mod filing;
 mod history;
 mod juries;
 mod mediation;

@@ -1,0 +1,73 @@
+//! What may be filed, and what not: the last word on a membership, on both engines.
+
+use super::*;
+
+async fn refused_filing(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> String {
+    hub.refuses(&own(hub, who, "grievance@1", community, body)).await.2
+}
+
+async fn says(hub: &TestHub, who: &Person, community: RecordId, whom: &Person, role: Value) -> RecordId {
+    hub.clock.pass_ms(1);
+    let body = json!({ "account": whom.account, "role": role });
+    hub.say(&who.record_about(hub, "membership@1", community, body)).await
+}
+
+/// What all have decided, and what only declines somebody, is not for a jury to undo: neither when it is filed nor when it is ruled.
+#[tokio::test]
+async fn a_jury_changes_the_last_word_on_a_membership_and_no_decision_of_all() {
+    for (hub, people, community) in grounds(4, &[]).await {
+        let [steward, second, other, who] = &people[..] else { panic!() };
+        let votes = async |voters: &[Person], whom: &Person, role: Value| {
+            let effect = json!({ "membership": { "account": whom.account, "role": role } });
+            assert_eq!(agreed(&hub, voters, community, effect).await["state"], "executed");
+        };
+        says(&hub, steward, community, second, json!("steward")).await;
+        let restore = |subject| complaint("membership", "restoration", subject, steward);
+        let remove = |subject| complaint("membership", "removal", subject, who);
+
+        let outsider = Person::arrive(&hub, 9).await;
+        says(&hub, &outsider, community, &outsider, json!("member")).await;
+        let declined = says(&hub, steward, community, &outsider, Value::Null).await;
+        assert_eq!(refused_filing(&hub, &outsider, community, restore(declined)).await, "not_last_word");
+
+        // Only what changed something is a word: who is removed once is not removed again.
+        let first = says(&hub, steward, community, who, Value::Null).await;
+        let again = says(&hub, steward, community, who, Value::Null).await;
+        assert_eq!(refused_filing(&hub, who, community, restore(again)).await, "not_last_word");
+
+        // All let in again whom a steward has removed; that the last word was the member's own, or a steward's, changes nothing.
+        votes(&people[..3], who, json!("member")).await;
+        let joined = says(&hub, who, community, who, json!("member")).await;
+        assert_eq!(refused_filing(&hub, other, community, remove(joined)).await, "by_vote");
+        for role in ["member", "steward"] {
+            let said = says(&hub, steward, community, who, json!(role)).await;
+            assert_eq!(refused_filing(&hub, other, community, remove(said)).await, "by_vote");
+        }
+
+        // All remove the member, and a steward says so once more.
+        votes(&people[..3], who, Value::Null).await;
+        let repeated = says(&hub, steward, community, who, Value::Null).await;
+        for subject in [first, repeated] {
+            assert_eq!(refused_filing(&hub, who, community, restore(subject)).await, "by_vote");
+        }
+
+        // All decide while it is mediated.
+        let removal = says(&hub, steward, community, other, Value::Null).await;
+        let grievance = file(&hub, other, community, restore(removal)).await;
+        does(&hub, second, grievance, json!("take")).await;
+        let uphold = json!({ "propose": { "outcome": "upheld", "reason": "" } });
+        let proposal = does(&hub, second, grievance, uphold).await;
+        votes(&people[..2], other, Value::Null).await;
+        for party in [other, steward] {
+            does(&hub, party, grievance, json!({ "accept": { "proposal": proposal } })).await;
+        }
+        let resolution = shown(&hub, other, grievance).await["resolution"].clone();
+        assert_eq!(
+            (&resolution["outcome"], &resolution["unexecuted"]["rule"]),
+            (&json!("upheld"), &json!("by_vote"))
+        );
+        let seen = hub.get(&format!("/v1/communities/{community}")).await.body;
+        assert!(seen["members"].as_array().unwrap().iter().all(|one| one["account"] != json!(other.account)));
+        hub.end().await;
+    }
+}
