@@ -13,7 +13,8 @@ CREATE TABLE grievances (
     accepted TEXT,
     juries INTEGER NOT NULL,
     vote TEXT,
-    resolution TEXT
+    resolution TEXT,
+    ended_at INTEGER
 ) STRICT;
 CREATE INDEX grievances_due ON grievances (due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX grievances_complainant ON grievances (complainant, filed_at);

@@ -8,8 +8,9 @@ use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    model::{Ending, Kind, Outcome, Paid, Remedy},
+    model::{Ending, Kind, Outcome, Remedy},
     store::{self, Grievance, Part, Undone, corrupt},
+    subject::Paid,
     table::State,
 };
 use crate::{

@@ -3,10 +3,11 @@
 use sqlx::AnyConnection;
 
 use super::{
-    model::{DAY_MAX, DAY_MS, Ending, GrievanceBody, Kind, OPEN_MAX, Paid, Remedy, Subject},
+    model::{DAY_MAX, DAY_MS, GrievanceBody, Kind, OPEN_MAX, REST_MS, Remedy},
     room::tell,
     rulings,
     store::{self, Grievance},
+    subject::{Paid, Subject},
     table::State,
 };
 use crate::{
@@ -40,7 +41,7 @@ pub(super) async fn file(on: &mut AnyConnection, accepted: &Accepted) -> Result<
         Subject::is_last_word(&body, communities::last_word(on, &community, &member).await?)?;
     }
     answers_to(on, &community, &body, &subject).await?;
-    may_file_another(on, &body, &complainant, *now).await?;
+    may_file_another(on, &community, &body, &complainant, *now).await?;
     let settings = governance::settings(on, &community).await?;
     let above = subject.is_above_mediation(body.remedy, &settings);
     let mut grievance = Grievance {
@@ -162,9 +163,10 @@ async fn subject(
     })
 }
 
-/// Nobody has more open at once, files more in a day, or asks twice for what was decided.
+/// Nobody has more open at once, files more in a day, or asks twice for what was decided; and what has ended rests.
 async fn may_file_another(
     on: &mut AnyConnection,
+    community: &RecordId,
     body: &GrievanceBody,
     complainant: &RecordId,
     now: i64,
@@ -178,14 +180,21 @@ async fn may_file_another(
         let told = format!("has filed {DAY_MAX} grievances within a day, which is the most");
         return Err(Refusal::conflict("too_many_a_day", "/author", told).into());
     }
-    for earlier in store::about(on, &body.subject, complainant).await? {
-        let ending = earlier.resolution.as_ref().map(|resolution| resolution.ending);
-        if matches!(ending, Some(Ending::Withdrawn | Ending::Undecided)) {
-            continue;
+    let since = now.saturating_sub(REST_MS);
+    let about = store::about(on, &body.subject, complainant, since).await?;
+    for earlier in &about {
+        earlier.earlier().leaves_open(*complainant)?;
+    }
+    for earlier in &about {
+        earlier.earlier().has_rested(*complainant, now)?;
+    }
+    if body.remedy == Remedy::Removal {
+        // A membership that was said in other words since is the same one.
+        for earlier in store::against(on, community, &body.respondent, since).await? {
+            if earlier.body.remedy == Remedy::Removal {
+                earlier.earlier().has_rested(*complainant, now)?;
+            }
         }
-        let (rule, how) = if ending.is_none() { ("already_open", "open") } else { ("decided", "decided") };
-        let told = format!("{} is about this already, and {how}", earlier.id);
-        return Err(Refusal::conflict(rule, "/body/subject", told).into());
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! of the governance room. The path and its bounds: `docs/grievances.md`.
 //!
 //! - `table.rs`: where a grievance stands and what may be done, by whom
-//! - `model.rs`: bodies, what a grievance may be about, what may come of it
+//! - `model.rs`: bodies, what may come of a grievance; `subject.rs`: what it may be about, and when again
 //! - `jury.rs`: the draw, a jury's rule, and what its ballots come to
 //! - `room.rs`: what `submit` asks; `filing.rs`: what may be filed; `rulings.rs`: juries, and what an outcome does; `timer.rs`: grievances whose time is over
 //! - `store.rs`: grievances, who has a part in them, what was done
@@ -16,6 +16,7 @@ pub mod model;
 mod room;
 mod rulings;
 mod store;
+pub mod subject;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,18 +1,10 @@
-//! Bodies, what a grievance may be about, and what may come of it. Pure.
+//! Bodies, and what may come of a grievance. Pure.
 
 use protocol::wire::dec;
 use serde::{Deserialize, Serialize};
 
 use super::table::State;
-use crate::{
-    access::Role,
-    communities::Word,
-    error::Refusal,
-    governance::settings::Settings,
-    identity,
-    ledger::model::{AMOUNT_MAX, Asset, Holder, Key, Kind as AccountKind, Moved},
-    records::RecordId,
-};
+use crate::{error::Refusal, identity, ledger::model::AMOUNT_MAX, records::RecordId};
 
 /// The most open grievances of one complainant, in all communities together.
 pub const OPEN_MAX: i64 = 5;
@@ -20,6 +12,8 @@ pub const OPEN_MAX: i64 = 5;
 pub const DAY_MAX: i64 = 10;
 /// What counts towards [`DAY_MAX`], in milliseconds: a day.
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long what a grievance was about rests when it has ended, in milliseconds: 30 days.
+pub const REST_MS: i64 = 30 * DAY_MS;
 /// The most pieces of evidence of one party in one grievance.
 pub const EVIDENCE_MAX: i64 = 20;
 /// The most proposals of a mediator in one grievance.
@@ -313,150 +307,6 @@ impl Step {
             Self::Conflict { .. } => "conflict",
             Self::CommunityWide => "community_wide",
             Self::Withdraw => "withdraw",
-        }
-    }
-}
-
-/// What was paid, between two members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Paid {
-    /// In what.
-    pub asset: Asset,
-    /// Who paid.
-    pub payer: RecordId,
-    /// Who was paid.
-    pub payee: RecordId,
-    /// How much; above zero.
-    #[serde(with = "dec")]
-    pub amount: i128,
-}
-
-impl Paid {
-    /// Of an operation between members; none of any other.
-    pub fn of(moved: &Moved) -> Option<Self> {
-        let member = |key: &Key| match (key.kind, key.holder) {
-            (AccountKind::Member, Holder::Record(id)) => Some(id),
-            _ => None,
-        };
-        let (payer, payee) = (member(&moved.from)?, member(&moved.to)?);
-        Some(Self { asset: moved.from.asset, payer, payee, amount: moved.amount })
-    }
-}
-
-/// What the hub knows of the record that a grievance is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Subject {
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Who said it.
-    pub author: RecordId,
-    /// When the hub took it, in Unix milliseconds.
-    pub at: i64,
-    /// What it paid.
-    pub paid: Option<Paid>,
-    /// Whose membership of the community it is about, and as what it makes them belong to it.
-    pub member: Option<(RecordId, Option<Role>)>,
-}
-
-impl Subject {
-    /// Whether a complainant may file this about it.
-    ///
-    /// # Errors
-    /// Step `rule`: `subject`, `respondent`, `remedy`.
-    pub fn may_file(&self, body: &GrievanceBody, complainant: RecordId) -> Result<(), Refusal> {
-        let subject = |told: &str| {
-            let told = format!("{} is a {}: {told}", body.subject, self.kind);
-            Err(Refusal::rule("subject", "/body/subject", told))
-        };
-        let parties = [complainant, body.respondent];
-        match body.kind {
-            Kind::Trade if self.paid.is_none() => {
-                return subject("a trade is about a transfer@1 or capture@1 between members");
-            }
-            Kind::Membership if self.member.is_none() => {
-                return subject("about a membership is a membership@1 of the community, or its community@1");
-            }
-            _ => {}
-        }
-        if body.remedy == Remedy::Revocation && self.kind != "credential@1" {
-            return subject("only a credential@1 can be revoked");
-        }
-        let concerned = match (self.paid, self.member) {
-            (Some(paid), _) => [paid.payer, paid.payee],
-            (None, Some((member, _))) => [self.author, member],
-            (None, None) => [self.author, self.author],
-        };
-        let both = self.paid.is_none() || concerned.iter().all(|one| parties.contains(one));
-        if complainant == body.respondent || !concerned.contains(&body.respondent) || !both {
-            let told = format!("{} is not whom {} can be against", body.respondent, body.subject);
-            return Err(Refusal::rule("respondent", "/body/respondent", told));
-        }
-        let asked = match (body.remedy, self.paid, self.member) {
-            (Remedy::Reversal, paid, _) => paid.is_some_and(|paid| paid.payer == complainant),
-            (Remedy::Restoration, _, Some((member, role))) => member == complainant && role.is_none(),
-            (Remedy::Removal, _, Some((member, role))) => member == body.respondent && role.is_some(),
-            (Remedy::Restoration | Remedy::Removal, _, None) => false,
-            (Remedy::Statement | Remedy::Revocation, ..) => true,
-        };
-        if asked {
-            return Ok(());
-        }
-        let told = match body.remedy {
-            Remedy::Reversal => "a reversal is asked for by whoever paid",
-            Remedy::Restoration => "a restoration is asked for by whom the membership@1 has removed",
-            _ => "a removal is of whom the record has made a member",
-        };
-        Err(Refusal::rule("remedy", "/body/remedy", told))
-    }
-
-    /// Whether a remedy may change what the record says of a membership: it is the last word on it, and neither a vote of all nor a
-    /// ruling has decided it.
-    ///
-    /// # Errors
-    /// Step `rule`: `by_vote`, `not_last_word`.
-    pub(crate) fn is_last_word(body: &GrievanceBody, word: Option<Word>) -> Result<(), Refusal> {
-        if !matches!(body.remedy, Remedy::Restoration | Remedy::Removal) {
-            return Ok(());
-        }
-        Self::is_undecided(body, word)?;
-        if word.is_some_and(|word| word.record == body.subject) {
-            return Ok(());
-        }
-        let told = format!(
-            "{} is not what has last made the account a member or none: whom it only declines it has not removed",
-            body.subject
-        );
-        Err(Refusal::conflict("not_last_word", "/body/subject", told))
-    }
-
-    /// Whether neither a vote of all nor a ruling has said what the membership is: a smaller body does not overrule a larger one.
-    ///
-    /// # Errors
-    /// Step `rule`: `by_vote`.
-    pub(crate) fn is_undecided(body: &GrievanceBody, word: Option<Word>) -> Result<(), Refusal> {
-        match word {
-            Some(Word { record, decided: true }) => {
-                let told =
-                    format!("the membership that {} is about was decided, at last by {record}", body.subject);
-                Err(Refusal::conflict("by_vote", "/body/subject", told))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether it is more than a mediator may bring to an end in a community where these settings hold: hours above the mediator's
-    /// authority, anything that is not counted in hours, and who belongs to the community where only votes decide that.
-    pub fn is_above_mediation(&self, remedy: Remedy, settings: &Settings) -> bool {
-        match (remedy, self.paid) {
-            (Remedy::Reversal, Some(Paid { asset: Asset::TimeCredit, amount, .. })) => {
-                amount > i128::from(settings.mediator_authority)
-            }
-            (Remedy::Reversal, _) => true,
-            (Remedy::Restoration | Remedy::Removal, _) => settings.members_by_vote != 0,
-            (Remedy::Statement | Remedy::Revocation, _) => false,
         }
     }
 }

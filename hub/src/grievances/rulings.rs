@@ -6,9 +6,10 @@ use sqlx::{AnyConnection, Connection as _};
 
 use super::{
     jury::{self, Draw},
-    model::{Ending, JURIES_MAX, Outcome, Remedy, Subject},
+    model::{Ending, JURIES_MAX, Outcome, Remedy},
     room::tell,
     store::{self, Grievance, Part, Resolution, Undone, Vote, corrupt},
+    subject::Subject,
     table::{self, Action, Actor, State},
 };
 use crate::{

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 
 use super::{
-    model::{Ending, GrievanceBody, Outcome, Subject},
+    model::{Ending, GrievanceBody, Outcome},
+    subject::{Earlier, Subject},
     table::{Actor, State},
 };
 use crate::{
@@ -184,7 +185,7 @@ pub(super) async fn add(on: &mut AnyConnection, grievance: &Grievance) -> Result
 pub(super) async fn put(on: &mut AnyConnection, grievance: &Grievance) -> Result<(), Error> {
     sqlx::query(
         "UPDATE grievances SET state = $1, due_at = $2, proposed = $3, accepted = $4, juries = $5, vote = $6,
-             resolution = $7 WHERE id = $8",
+             resolution = $7, ended_at = $8 WHERE id = $9",
     )
     .bind(grievance.state.name())
     .bind(grievance.due_at)
@@ -193,6 +194,7 @@ pub(super) async fn put(on: &mut AnyConnection, grievance: &Grievance) -> Result
     .bind(grievance.juries)
     .bind(grievance.vote.as_ref().map(text).transpose()?)
     .bind(grievance.resolution.as_ref().map(text).transpose()?)
+    .bind(grievance.resolution.as_ref().map(|resolution| resolution.at))
     .bind(grievance.id.to_string())
     .execute(on)
     .await?;
@@ -223,6 +225,14 @@ fn read(row: &AnyRow) -> Result<Grievance, Error> {
         vote: optional(row, "vote")?,
         resolution: optional(row, "resolution")?,
     })
+}
+
+impl Grievance {
+    /// As what comes after it sees it.
+    pub(super) fn earlier(&self) -> Earlier {
+        let ended = self.resolution.as_ref().map(|resolution| (resolution.ending, resolution.at));
+        Earlier { id: self.id, complainant: self.complainant, ended }
+    }
 }
 
 pub(super) async fn one(on: &mut AnyConnection, id: &RecordId) -> Result<Option<Grievance>, Error> {
@@ -287,14 +297,42 @@ pub(super) async fn filed_by(
     Ok((row.try_get("open")?, row.try_get("filed")?))
 }
 
-/// The grievances of a complainant about a subject, in whichever community.
+/// The grievances about a subject, in whichever community: those of a complainant, and of anybody those that ended after a moment.
 pub(super) async fn about(
     on: &mut AnyConnection,
     subject: &RecordId,
     complainant: &RecordId,
+    since: i64,
 ) -> Result<Vec<Grievance>, Error> {
-    let sql = AssertSqlSafe(format!("{GRIEVANCE} WHERE subject = $1 AND complainant = $2 ORDER BY seq"));
-    let rows = sqlx::query(sql).bind(subject.to_string()).bind(complainant.to_string()).fetch_all(on).await?;
+    let sql = AssertSqlSafe(format!(
+        "{GRIEVANCE} WHERE subject = $1 AND (complainant = $2 OR ended_at > $3) ORDER BY seq"
+    ));
+    let rows = sqlx::query(sql)
+        .bind(subject.to_string())
+        .bind(complainant.to_string())
+        .bind(since)
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// The grievances against somebody in a community that ended after a moment.
+pub(super) async fn against(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    respondent: &RecordId,
+    since: i64,
+) -> Result<Vec<Grievance>, Error> {
+    let sql = AssertSqlSafe(format!(
+        "{GRIEVANCE} WHERE community = $1 AND ended_at > $2
+         AND id IN (SELECT grievance FROM grievance_people WHERE account = $3 AND part = 'respondent') ORDER BY seq"
+    ));
+    let rows = sqlx::query(sql)
+        .bind(community.to_string())
+        .bind(since)
+        .bind(respondent.to_string())
+        .fetch_all(on)
+        .await?;
     rows.iter().map(read).collect()
 }
 

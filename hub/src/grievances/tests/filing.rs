@@ -1,6 +1,7 @@
-//! What may be filed, and what not: the last word on a membership, on both engines.
+//! What may be filed, and what not: the last word on a membership, and what rests, on both engines.
 
 use super::*;
+use crate::grievances::model::REST_MS;
 
 async fn refused_filing(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> String {
     hub.refuses(&own(hub, who, "grievance@1", community, body)).await.2
@@ -68,6 +69,47 @@ async fn a_jury_changes_the_last_word_on_a_membership_and_no_decision_of_all() {
         );
         let seen = hub.get(&format!("/v1/communities/{community}")).await.body;
         assert!(seen["members"].as_array().unwrap().iter().all(|one| one["account"] != json!(other.account)));
+        hub.end().await;
+    }
+}
+
+/// Whoever asks again; but what somebody takes back keeps nobody else from filing.
+#[tokio::test]
+async fn what_has_ended_rests_for_thirty_days() {
+    for (hub, people, community) in grounds(5, &[]).await {
+        let [steward, first, second, third, accused] = &people[..] else { panic!() };
+        hub.clock.pass_ms(1);
+        let profile =
+            json!({ "name": "Somebody", "text": "I weed everything.", "languages": ["en"], "avatar": null });
+        let said = hub.say(&accused.record(&hub, "profile@1", profile)).await;
+        let statement = complaint("attestation", "statement", said, accused);
+        let settled = async |who: &Person, body: Value| {
+            let grievance = file(&hub, who, community, body).await;
+            does(&hub, steward, grievance, json!("take")).await;
+            let reject = json!({ "propose": { "outcome": "rejected", "reason": "" } });
+            let proposal = does(&hub, steward, grievance, reject).await;
+            for party in [who, accused] {
+                does(&hub, party, grievance, json!({ "accept": { "proposal": proposal } })).await;
+            }
+            assert_eq!(shown(&hub, who, grievance).await["resolution"]["ending"], "settled");
+        };
+        settled(first, statement.clone()).await;
+        assert_eq!(refused_filing(&hub, second, community, statement.clone()).await, "too_soon");
+        hub.clock.pass_ms(REST_MS);
+        let taken_back = file(&hub, second, community, statement.clone()).await;
+        does(&hub, second, taken_back, json!("withdraw")).await;
+        assert_eq!(refused_filing(&hub, second, community, statement.clone()).await, "too_soon");
+        assert_eq!(refused_filing(&hub, first, community, statement.clone()).await, "decided");
+        file(&hub, third, community, statement).await;
+
+        // A membership is the same one in other words.
+        let made = says(&hub, steward, community, accused, json!("steward")).await;
+        settled(first, complaint("membership", "removal", made, accused)).await;
+        let made = says(&hub, steward, community, accused, json!("member")).await;
+        let remove = complaint("membership", "removal", made, accused);
+        assert_eq!(refused_filing(&hub, second, community, remove.clone()).await, "too_soon");
+        hub.clock.pass_ms(REST_MS);
+        file(&hub, second, community, remove).await;
         hub.end().await;
     }
 }

@@ -1,7 +1,7 @@
 //! From filing to a settlement, and who may do and see what on the way, on both engines.
 
 use super::*;
-use crate::records::Stamp;
+use crate::{grievances::model::REST_MS, records::Stamp};
 
 #[tokio::test]
 async fn a_mediator_proposes_and_both_accept() {
@@ -96,8 +96,12 @@ async fn a_mediator_proposes_and_both_accept() {
         assert_eq!((list(steward, "?state=filed").await, list(other, "").await), (1, 0));
         does(&hub, payee, waiting, json!("withdraw")).await;
         assert_eq!(shown(&hub, payee, waiting).await["resolution"]["ending"], "withdrawn");
-        // What was taken back may be filed again.
-        file(&hub, payee, community, complaint("trade", "statement", fresh, payer)).await;
+        // What was taken back may be filed again when it has rested.
+        let again = complaint("trade", "statement", fresh, payer);
+        let early = own(&hub, payee, "grievance@1", community, again.clone());
+        assert_eq!(hub.refuses(&early).await.2, "too_soon");
+        hub.clock.pass_ms(REST_MS);
+        file(&hub, payee, community, again).await;
         sound(hub).await;
     }
 }
@@ -149,7 +153,8 @@ async fn what_may_be_filed_is_bounded() {
         let last: RecordId = open[4]["id"].as_str().unwrap().parse().unwrap();
         does(&hub, payer, last, json!("withdraw")).await;
         for _ in 0..5 {
-            let filed = file(&hub, payer, community, sixth.clone()).await;
+            let transfer = pay(&hub, payer, payee, "1").await;
+            let filed = file(&hub, payer, community, complaint("trade", "statement", transfer, payee)).await;
             does(&hub, payer, filed, json!("withdraw")).await;
         }
         assert_eq!(refused(payer, community, sixth.clone()).await, "too_many_a_day");
@@ -193,6 +198,7 @@ async fn nobody_can_let_it_lie() {
             (&Value::Null, "150".into())
         );
         // Nothing was decided, so it may be filed again.
+        hub.clock.pass_ms(REST_MS);
         file(&hub, payer, community, complaint("trade", "reversal", transfer, payee)).await;
         sound(hub).await;
     }

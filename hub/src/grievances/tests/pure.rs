@@ -14,7 +14,8 @@ use crate::{
     },
     grievances::{
         jury::{Draw, outcome, rule},
-        model::{GrievanceBody, Kind, Outcome, Paid, Remedy, SHARES, Step, Subject},
+        model::{GrievanceBody, Kind, Outcome, Remedy, SHARES, Step},
+        subject::{Paid, Subject},
         table::{Action as A, Actor as W, Effect as E, Next, State as S, may, next},
     },
     ledger::model::{AMOUNT_MAX, Asset},
