@@ -228,8 +228,8 @@ fn yours(reader: &Reader) -> Result<RecordId, Problem> {
     reader.account.ok_or_else(|| Problem::unauthenticated(told))
 }
 
-/// A grievance that this reader may read, and who has which part in it: parties, mediator and jurors, and until somebody has taken
-/// it up the community's stewards.
+/// A grievance that this reader may read, and who has which part in it: parties, whose credential it is about, mediator and jurors,
+/// and until somebody has taken it up the community's stewards.
 async fn readable(
     on: &mut AnyConnection,
     reader: &Reader,

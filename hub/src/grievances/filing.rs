@@ -17,6 +17,7 @@ use crate::{
     governance,
     ledger::{self, model::OperationId},
     records::{Accepted, RecordId, log},
+    reputation,
 };
 
 /// How many stewards are told of a grievance that is filed.
@@ -160,6 +161,10 @@ async fn subject(
         at: found.received_at,
         paid: moved.as_ref().and_then(Paid::of),
         member,
+        holder: match said.kind.as_str() {
+            "credential@1" => reputation::holder(on, &said.id).await?,
+            _ => None,
+        },
     })
 }
 

@@ -113,7 +113,7 @@ async fn seat(
     Ok(())
 }
 
-/// What the hub proposes to a jury, which whoever has a part may read.
+/// What the hub proposes to a jury, which parties, mediator and jurors may read: they are the 16 that a record may name.
 pub(super) fn ask(
     hub: RecordId,
     grievance: &Grievance,
@@ -133,7 +133,7 @@ pub(super) fn ask(
     };
     let audience = people
         .iter()
-        .filter(|(_, part)| part.actor().is_some())
+        .filter(|(_, part)| part.actor().is_some() && **part != Part::Holder)
         .map(|(account, _)| Audience::Account(*account))
         .collect();
     let body = serde_json::to_value(body).map_err(corrupt)?;

@@ -23,6 +23,8 @@ use crate::{
 pub(super) enum Part {
     Complainant,
     Respondent,
+    /// Has the credential that it is about.
+    Holder,
     Mediator,
     /// Sits on the jury.
     Juror,
@@ -33,13 +35,21 @@ pub(super) enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 6] =
-        [Self::Complainant, Self::Respondent, Self::Mediator, Self::Juror, Self::Former, Self::Recused];
+    const ALL: [Self; 7] = [
+        Self::Complainant,
+        Self::Respondent,
+        Self::Holder,
+        Self::Mediator,
+        Self::Juror,
+        Self::Former,
+        Self::Recused,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Complainant => "complainant",
             Self::Respondent => "respondent",
+            Self::Holder => "holder",
             Self::Mediator => "mediator",
             Self::Juror => "juror",
             Self::Former => "former_juror",
@@ -52,6 +62,7 @@ impl Part {
         match self {
             Self::Complainant => Some(Actor::Complainant),
             Self::Respondent => Some(Actor::Respondent),
+            Self::Holder => Some(Actor::Holder),
             Self::Mediator => Some(Actor::Mediator),
             Self::Juror => Some(Actor::Juror),
             Self::Former | Self::Recused => None,
@@ -154,7 +165,7 @@ fn text(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(corrupt)
 }
 
-/// Keeps one that is filed, with its parties.
+/// Keeps one that is filed, with its parties and whose credential it is about.
 pub(super) async fn add(on: &mut AnyConnection, grievance: &Grievance) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO grievances (id, seq, community, complainant, subject, body, facts, filed_at, state, due_at, juries)
@@ -177,6 +188,10 @@ pub(super) async fn add(on: &mut AnyConnection, grievance: &Grievance) -> Result
         [(grievance.complainant, Part::Complainant), (grievance.body.respondent, Part::Respondent)]
     {
         set_part(on, &grievance.id, &account, part).await?;
+    }
+    let parties = [grievance.complainant, grievance.body.respondent];
+    if let Some(holder) = grievance.subject.holder.filter(|holder| !parties.contains(holder)) {
+        set_part(on, &grievance.id, &holder, Part::Holder).await?;
     }
     Ok(())
 }

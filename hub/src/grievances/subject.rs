@@ -98,6 +98,8 @@ pub struct Subject {
     pub paid: Option<Paid>,
     /// Whose membership of the community it is about, and as what it makes them belong to it.
     pub member: Option<(RecordId, Option<Role>)>,
+    /// Whose credential it is: the account of the wallet that it is about.
+    pub holder: Option<RecordId>,
 }
 
 impl Subject {

@@ -51,6 +51,8 @@ pub enum Actor {
     Complainant,
     /// Whom it is against.
     Respondent,
+    /// Who has the credential that it is about.
+    Holder,
     /// A steward of the community who has no part in it.
     Steward,
     /// The steward who has taken it up.
@@ -63,14 +65,22 @@ pub enum Actor {
 
 impl Actor {
     /// Every one of them.
-    pub const ALL: [Self; 6] =
-        [Self::Complainant, Self::Respondent, Self::Steward, Self::Mediator, Self::Juror, Self::Hub];
+    pub const ALL: [Self; 7] = [
+        Self::Complainant,
+        Self::Respondent,
+        Self::Holder,
+        Self::Steward,
+        Self::Mediator,
+        Self::Juror,
+        Self::Hub,
+    ];
 
     /// As the database and JSON write it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Complainant => "complainant",
             Self::Respondent => "respondent",
+            Self::Holder => "holder",
             Self::Steward => "steward",
             Self::Mediator => "mediator",
             Self::Juror => "juror",
@@ -185,7 +195,7 @@ pub const fn next(state: State, action: Action, actor: Actor) -> Next {
     let (by, to, effect) = match (state, action) {
         (S::Filed, A::Take) => (matches!(actor, W::Steward), S::Mediation, Effect::None),
         (S::Filed | S::Mediation | S::Proposed | S::Escalated, A::Show) => {
-            (matches!(actor, W::Complainant | W::Respondent), state, Effect::None)
+            (matches!(actor, W::Complainant | W::Respondent | W::Holder), state, Effect::None)
         }
         (S::Mediation | S::Proposed, A::Propose) => (matches!(actor, W::Mediator), S::Proposed, Effect::None),
         (S::Proposed, A::Accept) => {

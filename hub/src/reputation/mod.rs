@@ -44,6 +44,6 @@ pub use api::CredentialView;
 pub use lists::OpenList;
 pub use openid::{Offer, OfferRequest};
 pub use room::RevocationBody;
-pub(crate) use room::{TABLES, apply, check, follow, prepare, revocation};
+pub(crate) use room::{TABLES, apply, check, follow, holder, prepare, revocation};
 pub use scores::{ReputationView, SAID_MAX};
 pub use verifier::{PresentationRequest, PresentationView, ShownView};

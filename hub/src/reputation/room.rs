@@ -233,6 +233,17 @@ fn not_revoked(held: &Held) -> Result<(), Refusal> {
     }
 }
 
+/// Whose a credential is: the account of the wallet that it is about, where one has that wallet.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn holder(on: &mut AnyConnection, credential: &RecordId) -> Result<Option<RecordId>, Error> {
+    match store::one(on, credential).await? {
+        Some(held) => identity::account_of_wallet(on, &held.subject).await,
+        None => Ok(None),
+    }
+}
+
 /// What the hub says to take a credential back for good, because of the grievance that is named, in the place of its issuer.
 ///
 /// # Errors

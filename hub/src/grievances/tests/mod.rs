@@ -73,7 +73,7 @@ pub(crate) async fn does(hub: &TestHub, who: &Person, grievance: RecordId, what:
     hub.say(&step(hub, who, grievance, what)).await
 }
 
-async fn refused(hub: &TestHub, who: &Person, grievance: RecordId, what: Value) -> String {
+pub(crate) async fn refused(hub: &TestHub, who: &Person, grievance: RecordId, what: Value) -> String {
     hub.refuses(&step(hub, who, grievance, what)).await.2
 }
 

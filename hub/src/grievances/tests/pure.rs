@@ -49,10 +49,12 @@ fn the_table_is_as_written() {
         rows.push((state, A::Conflict, W::Mediator, S::Escalated, E::Draw));
         rows.push((state, A::CommunityWide, W::Mediator, S::Escalated, E::Draw));
     }
-    for party in parties {
+    for who in [W::Complainant, W::Respondent, W::Holder] {
         for state in [S::Filed, S::Mediation, S::Proposed, S::Escalated] {
-            rows.push((state, A::Show, party, state, E::None));
+            rows.push((state, A::Show, who, state, E::None));
         }
+    }
+    for party in parties {
         rows.push((S::Proposed, A::Accept, party, S::Proposed, E::None));
         rows.push((S::Proposed, A::Agree, party, S::Resolved, E::Execute));
         rows.push((S::Proposed, A::Reject, party, S::Escalated, E::Draw));
@@ -288,6 +290,7 @@ fn a_grievance_fits_what_it_is_about() {
         at: 0,
         paid: paid.then(|| Paid { asset: Asset::TimeCredit, payer: id(1), payee: id(2), amount: 150 }),
         member: member.map(|(who, role)| (id(who), role)),
+        holder: None,
     };
     let transfer = subject("transfer@1", 1, true, None);
     let listing = subject("listing@1", 3, false, None);

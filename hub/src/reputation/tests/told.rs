@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     governance::tests::join,
-    grievances::tests::{complaint, does, file, shown},
+    grievances::tests::{complaint, does, file, refused, shown},
     records::{Device, RecordId},
     testing::trade::{Bought, Trade, everywhere},
 };
@@ -260,6 +260,34 @@ async fn a_grievance_takes_a_credential_back() {
                 assert_eq!(hub.refuses(&own).await.2, "credential_revoked");
             }
         }
+        trade.hub.end().await;
+    }
+}
+
+/// Whose credential it is learns of it and shows something, and neither mediates nor sits on the jury.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_credential_it_is_has_a_part_in_the_grievance() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let (hub, steward, complains) = (&trade.hub, &trade.jurors[0], &trade.jurors[1]);
+        let community = hub.say(&steward.record(hub, "community@1", json!({ "name": "Gardens" }))).await;
+        for person in [&trade.buyer, &trade.seller, complains] {
+            join(hub, steward, community, person).await;
+        }
+        hub.clock.pass_ms(1);
+        let second = json!({ "account": trade.seller.account, "role": "steward" });
+        hub.say(&steward.record_about(hub, "membership@1", community, second)).await;
+        let (said, _) = praise(&trade, 1, 1).await;
+        let body = complaint("attestation", "revocation", said, &trade.buyer);
+        let grievance = file(hub, complains, community, body).await;
+        assert_eq!(refused(hub, &trade.seller, grievance, json!("take")).await, "not_yours");
+        does(hub, steward, grievance, json!("take")).await;
+        let shows = json!({ "evidence": { "text": "It was deserved.", "uri": null, "sha256": null } });
+        does(hub, &trade.seller, grievance, shows).await;
+        does(hub, steward, grievance, json!("community_wide")).await;
+        // Parties, mediator and whose credential it is are all there are.
+        let seen = shown(hub, &trade.seller, grievance).await;
+        assert_eq!((&seen["state"], &seen["jurors"]), (&json!("escalated"), &json!([])));
         trade.hub.end().await;
     }
 }
