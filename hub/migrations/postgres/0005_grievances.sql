@@ -40,3 +40,12 @@ CREATE TABLE grievance_steps (
     received_at BIGINT NOT NULL,
     PRIMARY KEY (grievance, seq)
 );
+
+-- What a jury was paid by the community's treasury, all of its jurors together.
+CREATE TABLE juror_rewards (
+    tally TEXT PRIMARY KEY,
+    community TEXT NOT NULL,
+    amount BIGINT NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE INDEX juror_rewards_community ON juror_rewards (community, at);

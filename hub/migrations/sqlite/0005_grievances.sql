@@ -40,3 +40,12 @@ CREATE TABLE grievance_steps (
     received_at INTEGER NOT NULL,
     PRIMARY KEY (grievance, seq)
 ) STRICT;
+
+-- What a jury was paid by the community's treasury, all of its jurors together.
+CREATE TABLE juror_rewards (
+    tally TEXT PRIMARY KEY,
+    community TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX juror_rewards_community ON juror_rewards (community, at);

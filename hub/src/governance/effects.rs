@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, Connection as _};
 use super::{
     model::{Against, Effect, Payment},
     store::{self, Proposal, Unexecuted},
-    tally::{Tally, Verdict},
+    tally::{Tally, Verdict, sided},
 };
 use crate::{
     communities,
@@ -77,9 +77,11 @@ pub(super) async fn execute(
 ) -> Result<(Option<Unexecuted>, Vec<Draft>), Error> {
     if let Effect::Ruling { grievance } = &proposal.body.effect {
         // A grievance goes on whatever its jury has said.
-        let voters = store::voters(on, &proposal.id).await?;
+        let electors = store::electors(on, &proposal.id).await?;
+        let ballots = store::ballots(on, &proposal.id, None, 0, i64::MAX).await?;
+        let sided = sided(&electors, &proposal.body.rule, proposal.body.closes.ms(), &ballots);
         let vote = (grievance, &proposal.id);
-        let done = grievances::ruled(hub, on, vote, result, &voters, accepted).await?;
+        let done = grievances::ruled(hub, on, vote, result, &sided, accepted).await?;
         return Ok((done.refused.map(Unexecuted::from), done.drafts));
     }
     if result.verdict != Verdict::Accepted {

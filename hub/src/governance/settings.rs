@@ -22,13 +22,15 @@ pub enum Setting {
     JurySize,
     /// How long a jury sits, in seconds: a quarter of it is for stepping aside, the rest for its vote.
     JurySeconds,
-    /// What the treasury pays each juror who has voted, in hundredths of an hour.
+    /// What the treasury pays each juror who has taken a side on a jury that decided, in hundredths of an hour.
     JurorReward,
+    /// The most that the treasury pays jurors within a day, in hundredths of an hour.
+    JurorRewardsDaily,
 }
 
 impl Setting {
     /// Every one of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::WindowMinSeconds,
         Self::QuorumMinPercent,
         Self::ApprovalMinPercent,
@@ -38,6 +40,7 @@ impl Setting {
         Self::JurySize,
         Self::JurySeconds,
         Self::JurorReward,
+        Self::JurorRewardsDaily,
     ];
 
     /// As the database and JSON write it.
@@ -52,6 +55,7 @@ impl Setting {
             Self::JurySize => "jury_size",
             Self::JurySeconds => "jury_seconds",
             Self::JurorReward => "juror_reward",
+            Self::JurorRewardsDaily => "juror_rewards_daily",
         }
     }
 
@@ -68,6 +72,7 @@ impl Setting {
             Self::JurySize => (1, 13),
             Self::JurySeconds => (240, 31 * 24 * 60 * 60),
             Self::JurorReward => (0, 100_000),
+            Self::JurorRewardsDaily => (0, 10_000_000),
         }
     }
 
@@ -81,6 +86,7 @@ impl Setting {
             Self::MediatorAuthority => 1_000,
             Self::JurySize => 5,
             Self::JurySeconds => 4 * 24 * 60 * 60,
+            Self::JurorRewardsDaily => 10_000,
         }
     }
 }
@@ -106,6 +112,8 @@ pub struct Settings {
     pub jury_seconds: i64,
     /// See [`Setting::JurorReward`].
     pub juror_reward: i64,
+    /// See [`Setting::JurorRewardsDaily`].
+    pub juror_rewards_daily: i64,
 }
 
 impl Settings {
@@ -122,6 +130,7 @@ impl Settings {
             jury_size: value(Setting::JurySize),
             jury_seconds: value(Setting::JurySeconds),
             juror_reward: value(Setting::JurorReward),
+            juror_rewards_daily: value(Setting::JurorRewardsDaily),
         }
     }
 
@@ -137,6 +146,7 @@ impl Settings {
             Setting::JurySize => self.jury_size,
             Setting::JurySeconds => self.jury_seconds,
             Setting::JurorReward => self.juror_reward,
+            Setting::JurorRewardsDaily => self.juror_rewards_daily,
         }
     }
 }

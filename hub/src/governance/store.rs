@@ -323,15 +323,6 @@ pub(super) async fn ballots_of(
     Ok((row.try_get("by_device")?, row.try_get("by_elector")?))
 }
 
-/// Who has voted.
-pub(super) async fn voters(on: &mut AnyConnection, proposal: &RecordId) -> Result<BTreeSet<RecordId>, Error> {
-    let rows = sqlx::query("SELECT DISTINCT account FROM votes WHERE proposal = $1")
-        .bind(proposal.to_string())
-        .fetch_all(on)
-        .await?;
-    rows.iter().map(|row| parsed(row, "account")).collect()
-}
-
 /// How many accounts have voted.
 pub(super) async fn voted(on: &mut AnyConnection, proposal: &RecordId) -> Result<i64, Error> {
     let sql = "SELECT CAST(COUNT(DISTINCT account) AS BIGINT) FROM votes WHERE proposal = $1";

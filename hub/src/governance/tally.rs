@@ -96,6 +96,21 @@ pub fn counted<'a>(
     counted
 }
 
+/// Who has taken a side, by the ballot that counts.
+pub fn sided(
+    electors: &BTreeSet<RecordId>,
+    rule: &Rule,
+    closes_at: i64,
+    ballots: &[Ballot],
+) -> BTreeSet<RecordId> {
+    let counted = counted(electors, rule, closes_at, ballots);
+    counted
+        .into_iter()
+        .filter(|ballot| ballot.choice != Choice::Abstain)
+        .map(|ballot| ballot.elector)
+        .collect()
+}
+
 /// What the ballots come to.
 pub fn tally(electors: &BTreeSet<RecordId>, rule: &Rule, closes_at: i64, ballots: &[Ballot]) -> Tally {
     let counted = counted(electors, rule, closes_at, ballots);

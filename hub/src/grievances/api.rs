@@ -114,7 +114,7 @@ pub struct JuryVoteView {
     /// The proposal.
     #[schema(value_type = String)]
     pub proposal: RecordId,
-    /// What each juror who voted was paid, in hundredths of an hour; null before the close.
+    /// What each juror who took a side was paid, in hundredths of an hour; null before the close.
     #[serde(with = "protocol::wire::dec::optional")]
     #[schema(value_type = Option<String>)]
     pub reward: Option<i64>,

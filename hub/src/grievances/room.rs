@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &["grievances", "grievance_people", "grievance_steps"];
+pub(crate) const TABLES: &[&str] = &["grievances", "grievance_people", "grievance_steps", "juror_rewards"];
 
 pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
     record.about()?;

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Connection as _};
 
 use super::{
     jury::{self, Draw},
-    model::{Ending, JURIES_MAX, Outcome, Remedy},
+    model::{DAY_MS, Ending, JURIES_MAX, Outcome, Remedy},
     room::tell,
     store::{self, Grievance, Part, Resolution, Undone, Vote, corrupt},
     subject::Subject,
@@ -160,7 +160,7 @@ pub(crate) async fn seated(
     Ok(store::with_part(&store::people(on, id).await?, Part::Juror))
 }
 
-/// What comes of a jury's vote.
+/// What comes of a jury's vote, on which `sided` have taken a side.
 ///
 /// # Errors
 /// The database fails, or the grievance waits for no such vote.
@@ -169,7 +169,7 @@ pub(crate) async fn ruled(
     on: &mut AnyConnection,
     (id, proposal): (&RecordId, &RecordId),
     tally: &Tally,
-    voters: &BTreeSet<RecordId>,
+    sided: &BTreeSet<RecordId>,
     accepted: &Accepted,
 ) -> Result<Done, Error> {
     let found = store::one(on, id).await?;
@@ -187,8 +187,10 @@ pub(crate) async fn ruled(
     let (to, _) = table::may(grievance.state, action, Actor::Hub, accepted.received_at, grievance.due_at)?;
     grievance.state = to;
     let settings = governance::settings(on, &grievance.community).await?;
-    let (reward, unrewarded) =
-        reward(on, &grievance.community, settings.juror_reward, voters, accepted).await?;
+    let (reward, unrewarded) = match outcome {
+        Some(_) => reward(on, &grievance.community, &settings, sided, accepted).await?,
+        None => (Some(0), undecided(&settings)),
+    };
     grievance.vote = Some(Vote { reward, unrewarded, ..vote });
     let mut done = Done::default();
     if action == Action::Hang {
@@ -268,27 +270,43 @@ async fn perform(
     Ok(Vec::new())
 }
 
-/// The community's treasury pays each juror who has voted, or nobody: what, and why not.
+/// A jury that does not decide is not paid, which is said where juries are.
+fn undecided(settings: &Settings) -> Option<Undone> {
+    let detail = "a jury that does not decide is not paid".to_owned();
+    (settings.juror_reward > 0).then(|| Undone { rule: "undecided".to_owned(), detail })
+}
+
+/// The community's treasury pays each juror who has taken a side, or nobody: what, and why not.
 async fn reward(
     on: &mut AnyConnection,
     community: &RecordId,
-    each: i64,
-    voters: &BTreeSet<RecordId>,
+    settings: &Settings,
+    sided: &BTreeSet<RecordId>,
     accepted: &Accepted,
 ) -> Result<(Option<i64>, Option<Undone>), Error> {
-    if each <= 0 || voters.is_empty() {
+    let Settings { juror_reward: each, juror_rewards_daily: most, .. } = *settings;
+    if each <= 0 || sided.is_empty() {
         return Ok((Some(0), None));
+    }
+    let together = sided.iter().fold(0_i64, |sum, _| sum.saturating_add(each));
+    let since = accepted.received_at.saturating_sub(DAY_MS);
+    let paid = store::rewarded_since(on, community, since).await?;
+    if paid.saturating_add(together) > most {
+        let detail = format!(
+            "the treasury has paid jurors {paid} within a day and pays {most} at the most: {together} are too many"
+        );
+        return Ok((Some(0), Some(Undone { rule: "rewards_of_the_day".to_owned(), detail })));
     }
     let treasury = Key { asset: Asset::TimeCredit, kind: Kind::Treasury, holder: Holder::Record(*community) };
     let amount = i128::from(each);
-    let total = voters.iter().fold(0_i128, |total, _| total.saturating_sub(amount));
-    let mut legs = vec![Leg { account: treasury, amount: total }];
-    legs.extend(voters.iter().map(|voter| Leg { account: Key::member(Asset::TimeCredit, *voter), amount }));
+    let mut legs = vec![Leg { account: treasury, amount: i128::from(together).saturating_neg() }];
+    legs.extend(sided.iter().map(|voter| Leg { account: Key::member(Asset::TimeCredit, *voter), amount }));
     // Beside the outcome's own operation.
     let id = OperationId { record: accepted.record.id, part: 1 };
     let mut inner = on.begin().await?;
     match ledger::decided(&mut inner, id, Purpose::Reward, legs, accepted.received_at).await {
         Ok(()) => {
+            store::add_reward(&mut inner, community, together, accepted).await?;
             inner.commit().await?;
             Ok((Some(each), None))
         }

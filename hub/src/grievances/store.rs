@@ -110,7 +110,7 @@ pub(super) struct Proposed {
 pub(super) struct Vote {
     /// The proposal in the governance room.
     pub proposal: RecordId,
-    /// What each juror who voted was paid, in hundredths of an hour; none before the close.
+    /// What each juror who took a side was paid, in hundredths of an hour; none before the close.
     pub reward: Option<i64>,
     /// Why nobody was paid, where the community pays its jurors and that is so.
     pub unrewarded: Option<Undone>,
@@ -448,6 +448,34 @@ pub(super) async fn steps(
     rows.iter()
         .map(|row| Ok((row.try_get("seq")?, parsed(row, "record")?, row.try_get("received_at")?)))
         .collect()
+}
+
+/// Keeps what a jury was paid.
+pub(super) async fn add_reward(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    amount: i64,
+    tally: &Accepted,
+) -> Result<(), Error> {
+    sqlx::query("INSERT INTO juror_rewards (tally, community, amount, at) VALUES ($1, $2, $3, $4)")
+        .bind(tally.record.id.to_string())
+        .bind(community.to_string())
+        .bind(amount)
+        .bind(tally.received_at)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// What a community's juries were paid after a moment.
+pub(super) async fn rewarded_since(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    since: i64,
+) -> Result<i64, Error> {
+    let sql =
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM juror_rewards WHERE community = $1 AND at > $2";
+    Ok(sqlx::query_scalar(sql).bind(community.to_string()).bind(since).fetch_one(on).await?)
 }
 
 /// Whose part is this.

@@ -220,6 +220,7 @@ async fn a_community_sets_its_own_rules_by_a_value_or_by_the_median() {
                 ("jury_size", "5"),
                 ("jury_seconds", "345600"),
                 ("juror_reward", "0"),
+                ("juror_rewards_daily", "10000"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec()

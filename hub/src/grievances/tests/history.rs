@@ -205,10 +205,12 @@ async fn go_on(hub: &TestHub, people: &[Person], model: &mut Model) {
                 case.ballots.clear();
             }
             _ => {
-                for juror in case.ballots.keys() {
-                    model.balances[*juror] += REWARD;
+                let counted = Model::counted(case);
+                // Who has taken a side on a jury that decided.
+                for (juror, _) in case.ballots.iter().filter(|(_, (_, number))| number.is_some()) {
+                    model.balances[*juror] += if counted.is_some() { REWARD } else { 0 };
                 }
-                match Model::counted(case) {
+                match counted {
                     Some((back, _)) => model.end(nth, "ruled", back),
                     None if case.juries < 3 => {
                         (case.stage, case.juries, case.due) =

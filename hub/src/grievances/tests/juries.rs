@@ -142,18 +142,14 @@ async fn a_jury_that_does_not_decide_is_followed_by_another() {
         closes(&hub, payer, vote).await;
         let seen = until(&hub, payer, grievance, "escalated").await;
         assert_eq!((&seen["juries"], &seen["vote"]["reward"]), (&json!(2), &json!("0")));
-        assert_eq!(seen["vote"]["unrewarded"], Value::Null);
+        assert_eq!(seen["vote"]["unrewarded"]["rule"], "undecided");
         let (vote, _) = seats(&hub, payer, grievance).await;
         for juror in &drawn[..2] {
             hub.say(&ballot(&hub, juror, vote, json!("abstain"))).await;
         }
         closes(&hub, payer, vote).await;
         let seen = until(&hub, payer, grievance, "escalated").await;
-        assert_eq!(
-            (&seen["juries"], &seen["vote"]["unrewarded"]["rule"]),
-            (&json!(3), &json!("below_floor"))
-        );
-        assert_eq!(treasury(&hub, community).await, "50");
+        assert_eq!((&seen["juries"], &seen["vote"]["unrewarded"]["rule"]), (&json!(3), &json!("undecided")));
         let (vote, _) = seats(&hub, payer, grievance).await;
         for (juror, share) in drawn.iter().zip(["0", "3000", "9000"]) {
             hub.say(&ballot(&hub, juror, vote, json!({ "number": share }))).await;
@@ -161,6 +157,11 @@ async fn a_jury_that_does_not_decide_is_followed_by_another() {
         closes(&hub, payer, vote).await;
         let seen = until(&hub, payer, grievance, "resolved").await;
         assert_eq!(seen["resolution"]["outcome"]["partial_adjustment"]["amount"], "45");
+        assert_eq!(
+            (&seen["vote"]["reward"], &seen["vote"]["unrewarded"]["rule"]),
+            (&json!("0"), &json!("below_floor"))
+        );
+        assert_eq!(treasury(&hub, community).await, "50");
         assert_eq!((balance(&hub, payer).await, balance(&hub, payee).await), ("-155".into(), "105".into()));
         // The ruling of a third jury that says nothing is that nothing changes.
         let other = pay(&hub, payer, payee, "1500").await;
@@ -181,6 +182,46 @@ async fn a_jury_that_does_not_decide_is_followed_by_another() {
             (&json!("resolved"), &json!("undecided"))
         );
         assert_eq!(balance(&hub, payee).await, "1605");
+        sound(hub).await;
+    }
+}
+
+/// Who abstains is not paid, and a day has a bound that the next one does not have any more.
+#[tokio::test]
+async fn only_who_takes_a_side_is_paid_and_only_so_much_a_day() {
+    let settings =
+        [("jury_size", "3"), ("jury_seconds", "240"), ("juror_reward", "40"), ("juror_rewards_daily", "100")];
+    let share = |share: &str| json!({ "number": share });
+    for (hub, people, community) in grounds(5, &settings).await {
+        let [_, payer, payee, ..] = &people[..] else { panic!() };
+        deposit(&hub, payer, community, "500").await;
+        for (wait, reward, rule, left) in [
+            (0, "40", Value::Null, "420"),
+            // Two more would be 160 within a day.
+            (0, "0", json!("rewards_of_the_day"), "420"),
+            (86_400_000, "40", Value::Null, "340"),
+        ] {
+            hub.clock.pass_ms(wait);
+            let transfer = pay(&hub, payee, payer, "1100").await;
+            let grievance =
+                file(&hub, payee, community, complaint("trade", "reversal", transfer, payer)).await;
+            let (vote, seen) = seats(&hub, payee, grievance).await;
+            let drawn = jurors(&people, &seen);
+            for (juror, choice) in drawn.iter().zip([json!("abstain"), share("0"), share("0")]) {
+                hub.say(&ballot(&hub, juror, vote, choice)).await;
+            }
+            let before = balance(&hub, drawn[0]).await;
+            closes(&hub, payee, vote).await;
+            let seen = until(&hub, payee, grievance, "resolved").await;
+            assert_eq!(
+                (&seen["vote"]["reward"], &seen["vote"]["unrewarded"]["rule"]),
+                (&json!(reward), &rule)
+            );
+            assert_eq!(
+                (balance(&hub, drawn[0]).await, treasury(&hub, community).await),
+                (before, left.into())
+            );
+        }
         sound(hub).await;
     }
 }
