@@ -8,6 +8,7 @@ CREATE TABLE proposals (
     opened_at INTEGER NOT NULL,
     closes_at INTEGER NOT NULL,
     electors INTEGER NOT NULL,
+    grievance TEXT,
     state TEXT NOT NULL,
     tally TEXT,
     result TEXT,
@@ -15,6 +16,8 @@ CREATE TABLE proposals (
     unexecuted TEXT
 ) STRICT;
 CREATE INDEX proposals_community ON proposals (community, seq);
+-- Votes of juries are in no list.
+CREATE INDEX proposals_listed ON proposals (seq) WHERE grievance IS NULL;
 CREATE INDEX proposals_open ON proposals (closes_at, id) WHERE state = 'open';
 CREATE INDEX proposals_open_author ON proposals (community, author) WHERE state = 'open';
 CREATE INDEX proposals_author ON proposals (author, opened_at);

@@ -179,7 +179,7 @@ async fn readable(on: &mut AnyConnection, reader: &Reader, id: RecordId) -> Resu
         .ok_or_else(|| Problem::not_found("proposal", id))
 }
 
-/// Proposals, oldest first.
+/// Proposals, oldest first. The vote of a jury is in no list: its grievance names it.
 #[utoipa::path(get, path = "/v1/proposals", tag = "governance", params(Asked, Cursor), responses(
     (status = 200, description = "Those that you may read", body = Page<ProposalView>),
     (status = 400, description = "A parameter cannot be read", content_type = "application/problem+json"),

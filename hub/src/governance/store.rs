@@ -9,6 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
 use super::{
     model::{ProposalBody, VoteBody},
+    rule::Electorate,
     settings::{Setting, Settings},
     table::State,
     tally::{Ballot, Tally},
@@ -90,8 +91,8 @@ pub(super) async fn open(
     electors: &BTreeSet<RecordId>,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO proposals (id, seq, community, author, body, audience, opened_at, closes_at, electors, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO proposals (id, seq, community, author, body, audience, opened_at, closes_at, electors, grievance, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(proposal.id.to_string())
     .bind(proposal.seq)
@@ -102,6 +103,10 @@ pub(super) async fn open(
     .bind(proposal.opened_at)
     .bind(proposal.body.closes.ms())
     .bind(proposal.electors)
+    .bind(match &proposal.body.electorate {
+        Electorate::Jury(grievance) => Some(grievance.to_string()),
+        Electorate::Roles(_) => None,
+    })
     .bind(proposal.state.name())
     .execute(&mut *on)
     .await?;
@@ -175,7 +180,7 @@ pub(super) async fn proposal(on: &mut AnyConnection, id: &RecordId) -> Result<Op
     row.as_ref().map(read_proposal).transpose()
 }
 
-/// Proposals after `after` in the log, ascending.
+/// Proposals after `after` in the log, ascending; without the votes of juries, which a page must not even have a place for.
 pub(super) async fn proposals(
     on: &mut AnyConnection,
     community: Option<RecordId>,
@@ -184,7 +189,8 @@ pub(super) async fn proposals(
     limit: i64,
 ) -> Result<Vec<Proposal>, Error> {
     let sql = AssertSqlSafe(format!(
-        "{PROPOSAL} WHERE seq > $1 AND (community = $2 OR $2 = '') AND (state = $3 OR $3 = '') ORDER BY seq LIMIT $4"
+        "{PROPOSAL} WHERE seq > $1 AND grievance IS NULL AND (community = $2 OR $2 = '') AND (state = $3 OR $3 = '')
+         ORDER BY seq LIMIT $4"
     ));
     let rows = sqlx::query(sql)
         .bind(after)

@@ -226,6 +226,30 @@ async fn only_who_takes_a_side_is_paid_and_only_so_much_a_day() {
     }
 }
 
+/// Not even a juror's list has the vote of a jury, and no page has a place for it.
+#[tokio::test]
+async fn the_list_of_proposals_tells_nothing_of_juries() {
+    for (hub, people, community) in grounds(5, &[("jury_size", "3")]).await {
+        let [_, payer, payee, ..] = &people[..] else { panic!() };
+        let transfer = pay(&hub, payer, payee, "2000").await;
+        let grievance = file(&hub, payer, community, complaint("trade", "reversal", transfer, payee)).await;
+        let (vote, seen) = seats(&hub, payer, grievance).await;
+        hub.clock.pass_ms(1);
+        let text = crate::governance::tests::asked(&hub, json!("text"));
+        let asked = hub.say(&payer.record_about(&hub, "proposal@1", community, text)).await;
+        // One vote has set the size of juries before.
+        let first = hub.get("/v1/proposals?limit=1").await.body;
+        let next = first["next"].as_str().unwrap();
+        let second = hub.get(&format!("/v1/proposals?limit=1&after={next}")).await.body;
+        assert_eq!(second["items"][0]["id"], json!(asked));
+        let token = of(&people, &seen["jurors"][0]).sign_in(&hub).await;
+        let list = hub.get_as(&token, "/v1/proposals").await.body;
+        assert_eq!(list["items"].as_array().unwrap().len(), 2);
+        assert_eq!(hub.get_as(&token, &format!("/v1/proposals/{vote}")).await.status, 200);
+        sound(hub).await;
+    }
+}
+
 /// The mediator says that it is everybody's matter, or has a conflict; a majority decides on what is no payment.
 #[tokio::test]
 async fn a_jury_upholds_or_rejects_what_is_no_payment() {
