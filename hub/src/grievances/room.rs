@@ -110,10 +110,8 @@ async fn step(hub: RecordId, on: &mut AnyConnection, accepted: &Accepted) -> Res
             let resolving = Resolving { ending: Ending::Withdrawn, outcome: None };
             rulings::resolve(hub, on, &mut grievance, resolving, accepted).await?;
         }
-        Step::Conflict { .. } if effect == Effect::Replace => {
-            store::set_part(on, &grievance.id, &author, Part::Recused).await?;
-        }
-        Step::Evidence { .. } | Step::Reject | Step::Conflict { .. } | Step::CommunityWide => {}
+        Step::Conflict { .. } => store::set_part(on, &grievance.id, &author, Part::Recused).await?,
+        Step::Evidence { .. } | Step::Reject | Step::CommunityWide => {}
     }
     match effect {
         Effect::Draw => rulings::draw(on, &mut grievance, &settings, accepted).await?,

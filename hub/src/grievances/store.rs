@@ -30,7 +30,7 @@ pub(super) enum Part {
     Juror,
     /// Sat on one that did not decide.
     Former,
-    /// Was drawn and has stepped aside.
+    /// Mediated or was drawn, and has stepped aside.
     Recused,
 }
 

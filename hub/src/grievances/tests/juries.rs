@@ -273,7 +273,10 @@ async fn a_jury_upholds_or_rejects_what_is_no_payment() {
         ] {
             let grievance = file(&hub, complains, community, body).await;
             does(&hub, steward, grievance, json!("take")).await;
+            let aside = out["conflict"].is_object();
             does(&hub, steward, grievance, out).await;
+            // Whoever has a conflict reads no more of it.
+            assert_eq!(look(&hub, steward, grievance).await.status, if aside { 404 } else { 200 });
             let (vote, seen) = seats(&hub, complains, grievance).await;
             for (nth, juror) in jurors(&people, &seen).into_iter().enumerate() {
                 assert_ne!(juror.account, steward.account);
