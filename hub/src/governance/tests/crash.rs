@@ -25,7 +25,7 @@ async fn child(folder: &Path) {
     let config: Config = serde_json::from_slice(&std::fs::read(folder.join("config")).unwrap()).unwrap();
     let clock = Arc::new(StillClock::at(START_MS + 2 * WINDOW_MS));
     let hub = Hub::open(config, clock, CancellationToken::new()).await.unwrap();
-    timer::close(&hub).await.unwrap();
+    timer::close(&hub, &mut Default::default(), 100).await.unwrap();
     hub.db.close().await;
 }
 

@@ -9,6 +9,7 @@ mod crash;
 mod effects;
 mod history;
 mod pure;
+mod timer;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ mod history;
 mod juries;
 mod mediation;
 mod pure;
+mod timer;
 
 use std::time::Duration;
 
