@@ -110,8 +110,15 @@ async fn step(hub: RecordId, on: &mut AnyConnection, accepted: &Accepted) -> Res
             let resolving = Resolving { ending: Ending::Withdrawn, outcome: None };
             rulings::resolve(hub, on, &mut grievance, resolving, accepted).await?;
         }
-        Step::Conflict { .. } => store::set_part(on, &grievance.id, &author, Part::Recused).await?,
-        Step::Evidence { .. } | Step::Reject | Step::CommunityWide => {}
+        Step::Conflict { .. } => {
+            store::set_part(on, &grievance.id, &author, Part::Recused).await?;
+            if who == Actor::Mediator {
+                grievance.proposed = None;
+            }
+        }
+        // What is everybody's the parties do not settle by themselves.
+        Step::CommunityWide => grievance.proposed = None,
+        Step::Evidence { .. } | Step::Reject => {}
     }
     match effect {
         Effect::Draw => rulings::draw(on, &mut grievance, &settings, accepted).await?,

@@ -70,6 +70,8 @@ pub(super) async fn draw(
     accepted: &Accepted,
 ) -> Result<(), Error> {
     store::dismiss(on, &grievance.id).await?;
+    // Before a jury both parties have to accept anew.
+    grievance.accepted = None;
     grievance.juries = grievance.juries.saturating_add(1);
     grievance.due_at = Some(accepted.received_at.saturating_add(aside_ms(settings)));
     seat(on, grievance, usize::try_from(settings.jury_size).unwrap_or(1), accepted).await

@@ -18,7 +18,7 @@ pub enum State {
     Mediation,
     /// The mediator has proposed an outcome, which both parties have to accept.
     Proposed,
-    /// A jury is drawn; who has a conflict of interest steps aside.
+    /// A jury is drawn; who has a conflict of interest steps aside, and the parties may still end it themselves.
     Escalated,
     /// The jury votes.
     Voting,
@@ -198,10 +198,10 @@ pub const fn next(state: State, action: Action, actor: Actor) -> Next {
             (matches!(actor, W::Complainant | W::Respondent | W::Holder), state, Effect::None)
         }
         (S::Mediation | S::Proposed, A::Propose) => (matches!(actor, W::Mediator), S::Proposed, Effect::None),
-        (S::Proposed, A::Accept) => {
-            (matches!(actor, W::Complainant | W::Respondent), S::Proposed, Effect::None)
+        (S::Proposed | S::Escalated, A::Accept) => {
+            (matches!(actor, W::Complainant | W::Respondent), state, Effect::None)
         }
-        (S::Proposed, A::Agree) => {
+        (S::Proposed | S::Escalated, A::Agree) => {
             (matches!(actor, W::Complainant | W::Respondent), S::Resolved, Effect::Execute)
         }
         (S::Proposed, A::Reject) => {
@@ -211,7 +211,8 @@ pub const fn next(state: State, action: Action, actor: Actor) -> Next {
             (matches!(actor, W::Mediator), S::Escalated, Effect::Draw)
         }
         (S::Escalated, A::Conflict) => (matches!(actor, W::Juror), S::Escalated, Effect::Replace),
-        (S::Filed | S::Mediation | S::Proposed, A::Withdraw) => {
+        // Until the jury votes; from then on it is the community's to end.
+        (S::Filed | S::Mediation | S::Proposed | S::Escalated, A::Withdraw) => {
             (matches!(actor, W::Complainant), S::Resolved, Effect::None)
         }
         (S::Filed | S::Mediation | S::Proposed, A::Expire) => {

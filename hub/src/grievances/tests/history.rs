@@ -197,6 +197,7 @@ async fn go_on(hub: &TestHub, people: &[Person], model: &mut Model) {
         match case.stage {
             Stage::Filed | Stage::Mediation | Stage::Proposed => {
                 (case.stage, case.juries, case.due) = (Stage::Escalated, 1, now + ASIDE_MS);
+                case.accepted = None;
                 model.saw("expired");
             }
             Stage::Escalated if case.jurors.is_empty() => model.end(nth, "undecided", None),
@@ -215,6 +216,7 @@ async fn go_on(hub: &TestHub, people: &[Person], model: &mut Model) {
                     None if case.juries < 3 => {
                         (case.stage, case.juries, case.due) =
                             (Stage::Escalated, case.juries + 1, now + ASIDE_MS);
+                        case.accepted = None;
                         model.saw("hung");
                     }
                     None => model.end(nth, "undecided", None),
@@ -314,6 +316,7 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
     let (party, mediates) = (case.parties.contains(&who), case.mediator == Some(who));
     let mediated = matches!(case.stage, Stage::Mediation | Stage::Proposed);
     let open = mediated || case.stage == Stage::Filed;
+    let ended_by_parties = open || case.stage == Stage::Escalated;
     let back = [0, random.amount.min(case.amount), case.amount][random.who % 3];
     let outcome = match back {
         _ if !case.back => json!("upheld"),
@@ -327,7 +330,9 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
         7..=9 => (json!({ "propose": { "outcome": outcome, "reason": "" } }), mediated && mediates),
         10..=13 => (
             json!({ "accept": { "proposal": last } }),
-            case.stage == Stage::Proposed && party && case.accepted != Some(who),
+            (case.stage == Stage::Proposed || (case.stage == Stage::Escalated && case.proposal.is_some()))
+                && party
+                && case.accepted != Some(who),
         ),
         14 => (json!("community_wide"), mediated && mediates),
         15 => (
@@ -335,10 +340,10 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
             (mediated && mediates) || (case.stage == Stage::Escalated && case.jurors.contains(&who)),
         ),
         16 => (json!("reject"), case.stage == Stage::Proposed && party),
-        17 => (json!("withdraw"), open && case.parties[0] == who && random.odd < 128),
+        17 => (json!("withdraw"), ended_by_parties && case.parties[0] == who && random.odd < 128),
         _ => (evidence("this"), (open || case.stage == Stage::Escalated) && party),
     };
-    if random.choice == 17 && open && case.parties[0] == who && !may {
+    if random.choice == 17 && ended_by_parties && case.parties[0] == who && !may {
         return;
     }
     let record = step(hub, &people[who], case.id, what);
@@ -349,7 +354,9 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
     }
     let said = hub.say(&record).await;
     let (now, one) = (hub.now(), &mut model.cases[nth]);
-    let escalates = |one: &mut Case| (one.stage, one.juries, one.due) = (Stage::Escalated, 1, now + ASIDE_MS);
+    let escalates = |one: &mut Case| {
+        (one.stage, one.juries, one.due, one.accepted) = (Stage::Escalated, 1, now + ASIDE_MS, None);
+    };
     match random.choice {
         4..=6 => (one.stage, one.mediator) = (Stage::Mediation, Some(who)),
         7..=9 => {
@@ -367,6 +374,7 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
         }
         14 | 15 => {
             escalates(one);
+            one.proposal = None;
             model.saw("declared");
         }
         16 => {

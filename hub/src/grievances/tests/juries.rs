@@ -226,6 +226,51 @@ async fn only_who_takes_a_side_is_paid_and_only_so_much_a_day() {
     }
 }
 
+/// Until the jury votes the parties may end it: the complainant alone, or both by what the mediator has proposed.
+#[tokio::test]
+async fn before_a_jury_votes_the_parties_may_still_end_it() {
+    for (hub, people, community) in grounds(7, &[("jury_size", "3")]).await {
+        let [steward, payer, payee, ..] = &people[..] else { panic!() };
+        let void = json!({ "propose": { "outcome": "void_transaction", "reason": "" } });
+        let accept = |proposal: RecordId| json!({ "accept": { "proposal": proposal } });
+        let mediated = async |leaves: (&Person, Value)| {
+            let transfer = pay(&hub, payer, payee, "100").await;
+            let filed = file(&hub, payer, community, complaint("trade", "reversal", transfer, payee)).await;
+            does(&hub, steward, filed, json!("take")).await;
+            let proposal = does(&hub, steward, filed, void.clone()).await;
+            does(&hub, payer, filed, accept(proposal)).await;
+            does(&hub, leaves.0, filed, leaves.1).await;
+            assert_eq!(shown(&hub, payer, filed).await["state"], "escalated");
+            (filed, proposal)
+        };
+        // Who rejected it thinks again; what one had accepted before has to be accepted once more.
+        let (filed, proposal) = mediated((payee, json!("reject"))).await;
+        does(&hub, payee, filed, accept(proposal)).await;
+        assert_eq!(shown(&hub, payer, filed).await["state"], "escalated");
+        does(&hub, payer, filed, accept(proposal)).await;
+        let seen = shown(&hub, payer, filed).await;
+        assert_eq!(
+            (&seen["resolution"]["ending"], &seen["resolution"]["outcome"]),
+            (&json!("settled"), &json!("void_transaction"))
+        );
+        assert_eq!(balance(&hub, payee).await, "0");
+        // What a mediator leaves who has a conflict, or who says that it is everybody's, settles nothing.
+        for leaves in [json!({ "conflict": { "reason": "" } }), json!("community_wide")] {
+            let (filed, proposal) = mediated((steward, leaves)).await;
+            assert_eq!(refused(&hub, payer, filed, accept(proposal)).await, "other_proposal");
+            assert_eq!(refused(&hub, payee, filed, json!("withdraw")).await, "not_yours");
+            does(&hub, payer, filed, json!("withdraw")).await;
+            assert_eq!(shown(&hub, payer, filed).await["resolution"]["ending"], "withdrawn");
+        }
+        let (filed, proposal) = mediated((payee, json!("reject"))).await;
+        seats(&hub, payer, filed).await;
+        for late in [json!("withdraw"), accept(proposal)] {
+            assert_eq!(refused(&hub, payer, filed, late).await, "not_now");
+        }
+        sound(hub).await;
+    }
+}
+
 /// Not even a juror's list has the vote of a jury, and no page has a place for it.
 #[tokio::test]
 async fn the_list_of_proposals_tells_nothing_of_juries() {

@@ -41,7 +41,6 @@ fn the_table_is_as_written() {
         (S::Voting, A::GiveUp, W::Hub, S::Resolved, E::None),
     ];
     for state in open {
-        rows.push((state, A::Withdraw, W::Complainant, S::Resolved, E::None));
         rows.push((state, A::Expire, W::Hub, S::Escalated, E::Draw));
     }
     for state in [S::Mediation, S::Proposed] {
@@ -54,9 +53,14 @@ fn the_table_is_as_written() {
             rows.push((state, A::Show, who, state, E::None));
         }
     }
+    for state in [S::Filed, S::Mediation, S::Proposed, S::Escalated] {
+        rows.push((state, A::Withdraw, W::Complainant, S::Resolved, E::None));
+    }
     for party in parties {
-        rows.push((S::Proposed, A::Accept, party, S::Proposed, E::None));
-        rows.push((S::Proposed, A::Agree, party, S::Resolved, E::Execute));
+        for state in [S::Proposed, S::Escalated] {
+            rows.push((state, A::Accept, party, state, E::None));
+            rows.push((state, A::Agree, party, S::Resolved, E::Execute));
+        }
         rows.push((S::Proposed, A::Reject, party, S::Escalated, E::Draw));
     }
     let somebody: BTreeSet<(S, A)> = rows.iter().map(|(state, action, ..)| (*state, *action)).collect();
