@@ -248,12 +248,19 @@ fn a_grievance_is_filed_mediated_and_settled_by_its_verbs() {
     let shows = ["Half of it.", "--uri", "https://example.org/bed.jpg", "--file", picture.to_str().unwrap()];
     place.json("ben", &[&on("evidence")[..], &shows[..]].concat());
     let (code, told) = place.fails(&[&["--as", "anna"][..], &on("accept")[..]].concat());
-    assert!(code == 1 && told.contains("nobody has proposed"), "{told}");
+    assert!(code == 2 && told.contains("<PROPOSAL>"), "{told}");
     let (code, told) = place.fails(&[&["--as", "steward"][..], &on("propose")[..]].concat());
     assert!(code == 2 && told.contains("--give-back"), "{told}");
-    place.json("steward", &[&on("propose")[..], &["--give-back", "0.75", "--reason", "Half."]].concat());
+    let seen = id(&place.json("steward", &[&on("propose")[..], &["--give-back", "0.5"]].concat()));
+    let half = [&on("propose")[..], &["--give-back", "0.75", "--reason", "Half."]].concat();
+    let newest = id(&place.json("steward", &half));
+    // Nobody accepts what they have not seen.
+    let (code, told) =
+        place.fails(&[&["--as", "anna"][..], &on("accept")[..], &[seen.as_str()][..]].concat());
+    assert!(code == 1 && told.contains("other_proposal"), "{told}");
+    assert_eq!(place.json("anna", &on("show"))["proposed"]["step"], newest);
     for who in ["anna", "ben"] {
-        place.json(who, &on("accept"));
+        place.json(who, &[&on("accept")[..], &[newest.as_str()][..]].concat());
     }
     assert_eq!(place.json("ben", &["ledger", "accounts"])["items"][0]["balance"], "75");
     let shown = place.told("ben", &on("show"));

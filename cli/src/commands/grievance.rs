@@ -81,7 +81,14 @@ Example:
         reason: String,
     },
     /// Accept what the mediator has proposed, as a party; it happens when both have
-    Accept(Of),
+    Accept {
+        /// The grievance
+        #[arg(value_parser = record_id)]
+        grievance: RecordId,
+        /// The step that proposed it, as `grievance show` has it; refused when it is not the newest any more
+        #[arg(value_parser = record_id)]
+        proposal: RecordId,
+    },
     /// Reject what the mediator has proposed, as a party: a jury is drawn
     Reject(Of),
     /// Declare a conflict of interest, as the mediator or as a juror before the vote: somebody else decides
@@ -176,13 +183,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let outcome = outcome(&member, grievance, &what).await?;
             said(session, &member, grievance, Step::Propose { outcome, reason }).await
         }
-        Verb::Accept(Of { grievance }) => {
-            let member = session.member().await?;
-            let Some(proposed) = read(&member, grievance).await?.proposed else {
-                bail!("{grievance}: nobody has proposed anything yet");
-            };
-            said(session, &member, grievance, Step::Accept { proposal: proposed.step }).await
-        }
+        Verb::Accept { grievance, proposal } => does(session, grievance, Step::Accept { proposal }).await,
         Verb::Reject(Of { grievance }) => does(session, grievance, Step::Reject).await,
         Verb::Conflict { grievance, reason } => does(session, grievance, Step::Conflict { reason }).await,
         Verb::CommunityWide(Of { grievance }) => does(session, grievance, Step::CommunityWide).await,
