@@ -42,7 +42,7 @@ Example:
         #[arg(long)]
         after: Option<u64>,
     },
-    /// Show one: where it stands, who has which part in it, and what has come of it
+    /// Show one: where it stands, who has which part in it, and what has come of it; its signature is checked
     Show(Of),
     /// Show what was done about it, evidence included; every signature is checked
     Steps {
@@ -164,6 +164,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         Verb::List { community, state, after } => list(session, community, state, after).await,
         Verb::Show(Of { grievance }) => {
             let shown: GrievanceView = read(&session.member().await?, grievance).await?;
+            check(&shown)?;
             session.output.one(&shown, &lines(&shown)?)
         }
         Verb::Steps { grievance, after } => steps(session, grievance, after).await,
@@ -193,6 +194,34 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
 
 async fn read(member: &Member, grievance: RecordId) -> Result<GrievanceView> {
     member.get(&format!("/v1/grievances/{grievance}")).await
+}
+
+/// The hub shows what the complainant has signed, and the record that it is about.
+fn check(shown: &GrievanceView) -> Result<()> {
+    let Some(record) = &shown.record else {
+        bail!("{}: the hub does not show what was signed", shown.id);
+    };
+    let record = Record::read(record).map_err(|refusal| anyhow::anyhow!("{}: {refusal}", shown.id))?;
+    let said = (record.id, record.kind.as_str(), record.about, record.account());
+    let body: GrievanceBody = record.body_as()?;
+    let GrievanceView { kind, subject, respondent, remedy, .. } = *shown;
+    let told = GrievanceBody {
+        kind,
+        subject,
+        respondent,
+        remedy,
+        title: shown.title.clone(),
+        text: shown.text.clone().unwrap_or_default(),
+    };
+    if said != (shown.id, "grievance@1", Some(shown.community), shown.complainant) || body != told {
+        bail!("{}: the hub shows something else than what was signed", shown.id);
+    }
+    let Some(about) = &shown.about else { return Ok(()) };
+    let about = Record::read(about).map_err(|refusal| anyhow::anyhow!("{subject}: {refusal}"))?;
+    if about.id != subject {
+        bail!("{} is not {subject}, which it is about", about.id);
+    }
+    Ok(())
 }
 
 async fn file(session: &Session, filing: Filing) -> Result<()> {
@@ -298,6 +327,7 @@ fn lines(shown: &GrievanceView) -> Result<Vec<(&'static str, String)>> {
     ];
     let mut more = |name: &'static str, text: Option<String>| lines.extend(text.map(|text| (name, text)));
     more("paid", shown.paid.as_ref().map(json).transpose()?);
+    more("says", shown.about.as_ref().and_then(|about| about.get("body")).map(json).transpose()?);
     more("due", shown.due.map(|due| due.to_string()));
     more("mediator", shown.mediator.map(|id| id.to_string()));
     more("proposed", shown.proposed.as_ref().map(json).transpose()?);

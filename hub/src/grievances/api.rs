@@ -15,12 +15,12 @@ use super::{
 };
 use crate::{
     Hub,
-    access::{Caller, Reader, Role},
+    access::{Caller, Reader, Role, may_read},
     error::Error,
     etag::tagged,
     ledger::model::Asset,
     page::{self, Cursor, Page, Paged},
-    records::{RecordId, Stamp, log},
+    records::{Record, RecordId, Stamp, log},
 };
 
 /// A grievance, where it stands, and what has come of it.
@@ -75,6 +75,12 @@ pub struct GrievanceView {
     pub vote: Option<JuryVoteView>,
     /// How it ended.
     pub resolution: Option<ResolutionView>,
+    /// The `grievance@1` as it was signed; null in a list.
+    #[schema(value_type = Option<Object>)]
+    pub record: Option<Value>,
+    /// The record that it is about as it was signed; null in a list, and where you may not read that record.
+    #[schema(value_type = Option<Object>)]
+    pub about: Option<Value>,
 }
 
 /// What one member paid another.
@@ -220,6 +226,8 @@ fn view(one: Grievance) -> GrievanceView {
             at: Stamp::from_ms(resolution.at),
             unexecuted: resolution.unexecuted.map(undone),
         }),
+        record: None,
+        about: None,
     }
 }
 
@@ -295,7 +303,20 @@ async fn grievance(
     let with = |part: Part| people.iter().filter(move |(_, one)| *one == part).map(|(account, _)| *account);
     let text = Some(found.body.text.clone());
     let (mediator, jurors) = (with(Part::Mediator).next(), Some(with(Part::Juror).collect()));
-    Ok(tagged(&headers, &GrievanceView { text, mediator, jurors, ..view(found) })?)
+    let record = Some(serde_json::to_value(signed(&mut on, &id).await?).map_err(corrupt)?);
+    let about = Some(signed(&mut on, &found.body.subject).await?).filter(|about| concerns(&reader, about));
+    let about = about.map(serde_json::to_value).transpose().map_err(corrupt)?;
+    Ok(tagged(&headers, &GrievanceView { text, mediator, jurors, record, about, ..view(found) })?)
+}
+
+async fn signed(on: &mut AnyConnection, id: &RecordId) -> Result<Record, Error> {
+    let entry = log::find(on, id).await?;
+    entry.map(|entry| entry.record).ok_or_else(|| corrupt(format_args!("the log has no {id}")))
+}
+
+/// Whether the record of which a grievance speaks is for this reader: what it names them for, or what they have said.
+fn concerns(reader: &Reader, about: &Record) -> bool {
+    may_read(reader, &about.audience) || reader.account == Some(about.account())
 }
 
 /// What was done about a grievance, evidence included, in the order of the log.

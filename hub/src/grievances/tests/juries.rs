@@ -82,6 +82,13 @@ async fn a_drawn_jury_voids_what_was_paid_and_is_rewarded() {
         assert_eq!(asked["electorate"], json!({ "jury": grievance }));
         assert_eq!(asked["effect"], json!({ "ruling": { "grievance": grievance } }));
         assert_eq!((&asked["ballots"], &asked["electors"]), (&json!("hidden"), &json!(3)));
+        // Who judges reads what the complainant has signed, and of what it is about what they may: the payment is between two.
+        let judged = shown(&hub, second[0], grievance).await;
+        assert_eq!(
+            (&judged["record"]["id"], &judged["record"]["body"]["text"], &judged["about"]),
+            (&json!(grievance), &json!("Nothing was done."), &Value::Null)
+        );
+        assert_eq!(shown(&hub, payee, grievance).await["about"]["id"], json!(transfer));
         let stranger = outsider.sign_in(&hub).await;
         assert_eq!(hub.get_as(&stranger, &format!("/v1/proposals/{vote}")).await.refusal().0, 404);
         let seen_by_juror = hub.get_as(&token, &format!("/v1/grievances/{grievance}/steps")).await.body;
@@ -316,15 +323,16 @@ async fn a_jury_upholds_or_rejects_what_is_no_payment() {
                 "rejected",
             ),
         ] {
+            let (aside, subject) = (out["conflict"].is_object(), body["subject"].clone());
             let grievance = file(&hub, complains, community, body).await;
             does(&hub, steward, grievance, json!("take")).await;
-            let aside = out["conflict"].is_object();
             does(&hub, steward, grievance, out).await;
             // Whoever has a conflict reads no more of it.
             assert_eq!(look(&hub, steward, grievance).await.status, if aside { 404 } else { 200 });
             let (vote, seen) = seats(&hub, complains, grievance).await;
             for (nth, juror) in jurors(&people, &seen).into_iter().enumerate() {
                 assert_ne!(juror.account, steward.account);
+                assert_eq!(shown(&hub, juror, grievance).await["about"]["id"], subject);
                 let choice = if nth < yes { "yes" } else { "no" };
                 hub.say(&ballot(&hub, juror, vote, json!(choice))).await;
             }
