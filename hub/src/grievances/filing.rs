@@ -38,6 +38,7 @@ pub(super) async fn file(on: &mut AnyConnection, accepted: &Accepted) -> Result<
     belongs(on, &community, &complainant, body.remedy).await?;
     let subject = subject(on, &community, &body, &complainant).await?;
     subject.may_file(&body, complainant)?;
+    subject.is_recent(*now)?;
     if let Some((member, _)) = subject.member {
         Subject::is_last_word(&body, communities::last_word(on, &community, &member).await?)?;
     }

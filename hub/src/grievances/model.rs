@@ -14,6 +14,8 @@ pub const DAY_MAX: i64 = 10;
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long what a grievance was about rests when it has ended, in milliseconds: 30 days.
 pub const REST_MS: i64 = 30 * DAY_MS;
+/// How old a payment may be that somebody brings up, in milliseconds: 180 days.
+pub const PAYMENT_AGE_MAX_MS: i64 = 180 * DAY_MS;
 /// The most pieces of evidence of one party in one grievance.
 pub const EVIDENCE_MAX: i64 = 20;
 /// The most proposals of a mediator in one grievance.

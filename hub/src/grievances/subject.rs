@@ -3,7 +3,7 @@
 use protocol::wire::dec;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Ending, GrievanceBody, Kind, REST_MS, Remedy};
+use super::model::{Ending, GrievanceBody, Kind, PAYMENT_AGE_MAX_MS, REST_MS, Remedy};
 use crate::{
     access::Role,
     communities::Word,
@@ -151,6 +151,18 @@ impl Subject {
             _ => "a removal is of whom the record has made a member",
         };
         Err(Refusal::rule("remedy", "/body/remedy", told))
+    }
+
+    /// Whether it may be brought up at a moment, in Unix milliseconds: a payment may for 180 days.
+    ///
+    /// # Errors
+    /// Step `rule`: `too_old`.
+    pub fn is_recent(&self, now: i64) -> Result<(), Refusal> {
+        if self.paid.is_none() || now.saturating_sub(self.at) <= PAYMENT_AGE_MAX_MS {
+            return Ok(());
+        }
+        let told = format!("was paid at {}, and may be brought up for 180 days", Stamp::from_ms(self.at));
+        Err(Refusal::conflict("too_old", "/body/subject", told))
     }
 
     /// Whether a remedy may change what the record says of a membership: it is the last word on it, and neither a vote of all nor a

@@ -1,7 +1,7 @@
 //! What may be filed, and what not: the last word on a membership, and what rests, on both engines.
 
 use super::*;
-use crate::grievances::model::REST_MS;
+use crate::grievances::model::{PAYMENT_AGE_MAX_MS, REST_MS};
 
 async fn refused_filing(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> String {
     hub.refuses(&own(hub, who, "grievance@1", community, body)).await.2
@@ -69,6 +69,23 @@ async fn a_jury_changes_the_last_word_on_a_membership_and_no_decision_of_all() {
         );
         let seen = hub.get(&format!("/v1/communities/{community}")).await.body;
         assert!(seen["members"].as_array().unwrap().iter().all(|one| one["account"] != json!(other.account)));
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_old_payment_is_not_brought_up() {
+    for (hub, people, community) in grounds(3, &[]).await {
+        let [_, payer, payee] = &people[..] else { panic!() };
+        let old = pay(&hub, payer, payee, "10").await;
+        hub.clock.pass_ms(10);
+        let recent = pay(&hub, payer, payee, "10").await;
+        hub.clock.pass_ms(PAYMENT_AGE_MAX_MS - 5);
+        for remedy in ["reversal", "statement"] {
+            let body = complaint("trade", remedy, old, payee);
+            assert_eq!(refused_filing(&hub, payer, community, body).await, "too_old");
+        }
+        file(&hub, payer, community, complaint("trade", "reversal", recent, payee)).await;
         hub.end().await;
     }
 }
