@@ -124,14 +124,17 @@ CREATE TABLE communities (
     created_at BIGINT NOT NULL
 );
 
+-- Numbered from 1 without gaps in each community: who leaves gives their number to the last one.
 CREATE TABLE members (
     community TEXT NOT NULL,
     account TEXT NOT NULL,
     role TEXT NOT NULL,
     since BIGINT NOT NULL,
+    number BIGINT NOT NULL,
     PRIMARY KEY (community, account)
 );
 CREATE INDEX members_account ON members (account);
+CREATE UNIQUE INDEX members_number ON members (community, number);
 
 -- The record that last changed what an account is in a community; decided is 1 where a vote or a ruling has said whether it belongs.
 CREATE TABLE member_words (

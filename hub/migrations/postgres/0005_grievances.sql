@@ -7,6 +7,7 @@ CREATE TABLE grievances (
     body TEXT NOT NULL,
     facts TEXT NOT NULL,
     filed_at BIGINT NOT NULL,
+    members BIGINT NOT NULL,
     state TEXT NOT NULL,
     due_at BIGINT,
     proposed TEXT,

@@ -7,6 +7,7 @@ CREATE TABLE grievances (
     body TEXT NOT NULL,
     facts TEXT NOT NULL,
     filed_at INTEGER NOT NULL,
+    members INTEGER NOT NULL,
     state TEXT NOT NULL,
     due_at INTEGER,
     proposed TEXT,

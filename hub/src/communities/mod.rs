@@ -17,5 +17,5 @@ pub(crate) use model::Word;
 pub use model::{CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, common_or_public};
 pub(crate) use room::{TABLES, apply, check, decide_member, prepare, restore_member};
 pub(crate) use store::{
-    Pool, community, last_word, member_since, members_since, pool, role_of, roles_of, with_roles,
+    Pool, community, count, last_word, member_since, numbered, pool, role_of, roles_of, with_roles,
 };

@@ -9,6 +9,7 @@ use super::model::{PoolFacts, Roles, SaidBy, Scope, Waiting, Word};
 use crate::{
     access::{Audience, Role},
     error::Error,
+    ledger,
     records::RecordId,
 };
 
@@ -109,20 +110,18 @@ pub(crate) async fn set_member(
     role: Option<Role>,
     now: i64,
 ) -> Result<(), Error> {
-    let query = match role {
-        Some(role) => sqlx::query(
-            "INSERT INTO members (community, account, role, since) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (community, account) DO UPDATE SET role = excluded.role",
-        )
-        .bind(community.to_string())
-        .bind(account.to_string())
-        .bind(role.name())
-        .bind(now),
-        None => sqlx::query("DELETE FROM members WHERE community = $1 AND account = $2")
-            .bind(community.to_string())
-            .bind(account.to_string()),
-    };
-    query.execute(on).await?;
+    let Some(role) = role else { return remove_member(on, community, account).await };
+    sqlx::query(
+        "INSERT INTO members (community, account, role, since, number)
+         SELECT $1, $2, $3, $4, COALESCE(MAX(number), 0) + 1 FROM members WHERE community = $1
+         ON CONFLICT (community, account) DO UPDATE SET role = excluded.role",
+    )
+    .bind(community.to_string())
+    .bind(account.to_string())
+    .bind(role.name())
+    .bind(now)
+    .execute(on)
+    .await?;
     Ok(())
 }
 
@@ -159,6 +158,30 @@ pub(super) async fn keep_word(
     .bind(account.to_string())
     .bind(word.record.to_string())
     .bind(i64::from(word.decided))
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// The last member takes the number of the one who leaves.
+async fn remove_member(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+) -> Result<(), Error> {
+    let left: Option<i64> =
+        sqlx::query_scalar("DELETE FROM members WHERE community = $1 AND account = $2 RETURNING number")
+            .bind(community.to_string())
+            .bind(account.to_string())
+            .fetch_optional(&mut *on)
+            .await?;
+    let Some(left) = left else { return Ok(()) };
+    sqlx::query(
+        "UPDATE members SET number = $2 WHERE community = $1 AND number > $2
+         AND number = (SELECT MAX(number) FROM members WHERE community = $1)",
+    )
+    .bind(community.to_string())
+    .bind(left)
     .execute(on)
     .await?;
     Ok(())
@@ -304,23 +327,32 @@ pub(crate) async fn member_since(
     Ok(query.fetch_optional(on).await?)
 }
 
-/// Who belongs to a community since this moment (Unix milliseconds) or longer, after `after` in the database's order of their ids.
-pub(crate) async fn members_since(
+/// How many members a community has.
+pub(crate) async fn count(on: &mut AnyConnection, community: &RecordId) -> Result<i64, Error> {
+    let sql = "SELECT CAST(COALESCE(MAX(number), 0) AS BIGINT) FROM members WHERE community = $1";
+    Ok(sqlx::query_scalar(sql).bind(community.to_string()).fetch_one(on).await?)
+}
+
+/// Who has one of these numbers in a community and belongs to it since this moment (Unix milliseconds) or longer. Whoever does had a
+/// number then that was not smaller.
+pub(crate) async fn numbered(
     on: &mut AnyConnection,
     community: &RecordId,
     since: i64,
-    after: Option<RecordId>,
-    limit: i64,
+    numbers: &BTreeSet<i64>,
 ) -> Result<Vec<RecordId>, Error> {
-    let rows = sqlx::query(
-        "SELECT account FROM members WHERE community = $1 AND since <= $2 AND account > $3 ORDER BY account LIMIT $4",
-    )
-    .bind(community.to_string())
-    .bind(since)
-    .bind(after.map(|after| after.to_string()).unwrap_or_default())
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
+    let sql = format!(
+        "SELECT account FROM members WHERE community = $2 AND since <= $3
+         AND number IN (SELECT CAST(t.value AS BIGINT) FROM {} AS t)",
+        ledger::texts(on)
+    );
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(text(&numbers)?)
+        .bind(community.to_string())
+        .bind(since)
+        .fetch_all(on)
+        .await?;
     rows.iter().map(|row| parse(row.try_get("account")?)).collect()
 }
 

@@ -344,3 +344,36 @@ async fn without_the_indexer_no_pool_is_taken() {
         hub.end().await;
     }
 }
+
+/// In the order in which they came, and the last one takes the number of whoever leaves.
+#[tokio::test]
+async fn members_are_numbered_without_gaps() {
+    for hub in TestHub::on_both().await {
+        let (people, community) = crate::governance::tests::community(&hub, 4).await;
+        let numbered = async || {
+            let rows: Vec<String> = sqlx::query_scalar("SELECT account FROM members ORDER BY number")
+                .fetch_all(&hub.eyes)
+                .await
+                .unwrap();
+            let last: i64 = sqlx::query_scalar("SELECT CAST(MAX(number) AS BIGINT) FROM members")
+                .fetch_one(&hub.eyes)
+                .await
+                .unwrap();
+            assert_eq!(i64::try_from(rows.len()).unwrap(), last);
+            rows
+        };
+        let those = |which: &[usize]| -> Vec<String> {
+            which.iter().map(|nth| people[*nth].account.to_string()).collect()
+        };
+        assert_eq!(numbered().await, those(&[0, 1, 2, 3]));
+        for (leaves, left) in [(1, &[0, 3, 2][..]), (2, &[0, 3][..])] {
+            hub.clock.pass_ms(1);
+            let body = json!({ "account": people[leaves].account, "role": null });
+            hub.say(&people[leaves].record_about(&hub, "membership@1", community, body)).await;
+            assert_eq!(numbered().await, those(left));
+        }
+        crate::governance::tests::join(&hub, &people[0], community, &people[1]).await;
+        assert_eq!(numbered().await, those(&[0, 3, 1]));
+        hub.end().await;
+    }
+}

@@ -54,6 +54,7 @@ pub(super) async fn file(on: &mut AnyConnection, accepted: &Accepted) -> Result<
         body,
         subject,
         filed_at: *now,
+        members: communities::count(on, &community).await?,
         state: if above { State::Escalated } else { State::Filed },
         due_at: Some(now.saturating_add(settings.mediation_seconds.saturating_mul(1000))),
         proposed: None,

@@ -13,6 +13,36 @@ use crate::{
     records::RecordId,
 };
 
+/// How many members are offered for a jury at the most.
+pub const OFFERED_MAX: i64 = 500;
+/// How many numbers are tried at the most to find them: of 501 members some 3,000.
+const TRIES_MAX: u32 = 8_000;
+
+/// The numbers of those who are offered for a jury, of members who are numbered from 1: all of them, or [`OFFERED_MAX`] of more, which
+/// the entropy of the log's entry names. The nth number that is tried, from 0, is the first 8 bytes of the SHA-256 of the entropy and of
+/// n in 4 bytes, modulo their count, plus 1; highest byte first.
+pub fn offered(entropy: [u8; 32], members: i64) -> BTreeSet<i64> {
+    let mut numbers = BTreeSet::new();
+    if members <= OFFERED_MAX {
+        numbers.extend(1..=members);
+        return numbers;
+    }
+    let wanted = usize::try_from(OFFERED_MAX).unwrap_or(0);
+    for nth in 0..TRIES_MAX {
+        if numbers.len() >= wanted {
+            break;
+        }
+        let mut hash = Sha256::new();
+        hash.update(entropy);
+        hash.update(nth.to_be_bytes());
+        let hash: [u8; 32] = hash.finalize().into();
+        let drawn = hash.first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default();
+        let place = drawn.checked_rem(members.unsigned_abs()).unwrap_or_default();
+        numbers.insert(i64::try_from(place).unwrap_or_default().saturating_add(1));
+    }
+    numbers
+}
+
 /// Places that are drawn for: every candidate is offered once, in any order, and those whose number comes first are drawn. A
 /// candidate's number is the SHA-256 of the entropy of the log's entry and of its id.
 #[derive(Clone, Debug)]

@@ -33,9 +33,6 @@ use crate::{
     reputation,
 };
 
-/// How many members are offered for a jury at once.
-const PAGE: i64 = 1_000;
-
 /// How a grievance ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resolving {
@@ -101,13 +98,12 @@ async fn seat(
     excluded.extend(grievance.subject.member.map(|(member, _)| member));
     excluded.extend(grievance.subject.paid.into_iter().flat_map(|paid| [paid.payer, paid.payee]));
     let mut draw = Draw::new(accepted.entropy, places, &excluded);
-    let mut after = None;
-    loop {
-        let page =
-            communities::members_since(on, &grievance.community, grievance.filed_at, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(*last);
-        page.iter().copied().for_each(|candidate| draw.offer(candidate));
+    let Grievance { community, filed_at, members, .. } = grievance;
+    // Whoever belonged to it then has no higher number by now.
+    let members = communities::count(on, community).await?.min(*members);
+    let offered = jury::offered(accepted.entropy, members);
+    for candidate in communities::numbered(on, community, *filed_at, &offered).await? {
+        draw.offer(candidate);
     }
     for juror in draw.drawn() {
         store::set_part(on, &grievance.id, &juror, Part::Juror).await?;

@@ -128,6 +128,8 @@ pub(super) struct Grievance {
     pub subject: Subject,
     /// Unix milliseconds.
     pub filed_at: i64,
+    /// How many members the community had then.
+    pub members: i64,
     pub state: State,
     /// When the hub takes it further; none while a vote is open and when it is over.
     pub due_at: Option<i64>,
@@ -168,8 +170,8 @@ fn text(value: &impl Serialize) -> Result<String, Error> {
 /// Keeps one that is filed, with its parties and whose credential it is about.
 pub(super) async fn add(on: &mut AnyConnection, grievance: &Grievance) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO grievances (id, seq, community, complainant, subject, body, facts, filed_at, state, due_at, juries)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO grievances (id, seq, community, complainant, subject, body, facts, filed_at, members, state, due_at, juries)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(grievance.id.to_string())
     .bind(grievance.seq)
@@ -179,6 +181,7 @@ pub(super) async fn add(on: &mut AnyConnection, grievance: &Grievance) -> Result
     .bind(text(&grievance.body)?)
     .bind(text(&grievance.subject)?)
     .bind(grievance.filed_at)
+    .bind(grievance.members)
     .bind(grievance.state.name())
     .bind(grievance.due_at)
     .bind(grievance.juries)
@@ -217,7 +220,7 @@ pub(super) async fn put(on: &mut AnyConnection, grievance: &Grievance) -> Result
 }
 
 const GRIEVANCE: &str =
-    "SELECT id, seq, community, complainant, body, facts, filed_at, state, due_at, proposed, accepted,
+    "SELECT id, seq, community, complainant, body, facts, filed_at, members, state, due_at, proposed, accepted,
     juries, vote, resolution FROM grievances";
 
 fn read(row: &AnyRow) -> Result<Grievance, Error> {
@@ -232,6 +235,7 @@ fn read(row: &AnyRow) -> Result<Grievance, Error> {
         body: json(row, "body")?,
         subject: json(row, "facts")?,
         filed_at: row.try_get("filed_at")?,
+        members: row.try_get("members")?,
         state: state.ok_or_else(|| corrupt("a grievance is in an unknown state"))?,
         due_at: row.try_get("due_at")?,
         proposed: optional(row, "proposed")?,

@@ -5,6 +5,7 @@
 )]
 
 mod crash;
+mod draw;
 mod filing;
 mod history;
 mod juries;

@@ -13,7 +13,7 @@ use crate::{
         tally::{Ballot, Verdict, tally},
     },
     grievances::{
-        jury::{Draw, outcome, rule},
+        jury::{Draw, OFFERED_MAX, offered, outcome, rule},
         model::{GrievanceBody, Kind, Outcome, Remedy, SHARES, Step},
         subject::{Paid, Subject},
         table::{Action as A, Actor as W, Effect as E, Next, State as S, may, next},
@@ -166,6 +166,26 @@ proptest! {
         };
         prop_assert_eq!(came, expected);
     }
+}
+
+/// All of a few, and of more so many of them, each as often.
+#[test]
+fn everybody_is_offered_alike() {
+    for members in [-1, 0, 1, 13, OFFERED_MAX, OFFERED_MAX + 1, 1_000_000] {
+        let numbers = offered([7; 32], members);
+        assert_eq!(i64::try_from(numbers.len()).unwrap(), members.clamp(0, OFFERED_MAX));
+        assert!(numbers.iter().all(|number| (1..=members).contains(number)), "{members}");
+    }
+    let mut times = vec![0_u32; 1_000];
+    for round in 0..400_u32 {
+        let mut entropy = [0; 32];
+        entropy[..4].copy_from_slice(&round.to_be_bytes());
+        for number in offered(entropy, 1_000) {
+            times[usize::try_from(number).unwrap() - 1] += 1;
+        }
+    }
+    // 200 expected, with a standard deviation of 10.
+    assert!(times.iter().all(|times| (140..260).contains(times)), "{times:?}");
 }
 
 /// Nobody's chances are better: of 12 candidates each is drawn about a third of the time for 4 places.
