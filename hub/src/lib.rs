@@ -1,7 +1,7 @@
 //! The hub: the economy of Earnest. Records are the truth, rooms give them meaning.
 //!
 //! `records` (what is said, and the one way in), `identity` (who says it), `access` (who may read it), `ledger` (who has
-//! what), `governance` (what is decided), `outbox` (who is told), `communities`, `grievances` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
+//! what), `governance` (what is decided), `scheduler` (what comes by the clock), `outbox` (who is told), `communities`, `grievances` and `market` on that floor. [`records`] and [`identity`] also serve programs that only speak to
 //! a hub: building and signing a record, writing a sign-in message, checking a proof.
 
 pub mod access;
@@ -25,6 +25,7 @@ pub mod page;
 pub mod records;
 pub mod reputation;
 mod rooms;
+mod scheduler;
 mod server;
 #[cfg(test)]
 mod testing;
@@ -262,18 +263,10 @@ async fn run_by(
     hub.limits = Arc::new(Limits::new(&hub.config, &passing).map_err(Error::Config)?);
     hub.windows = Windows::new(hub.clock.clone(), passing);
     ledger::say_assets(&hub).await?;
-    let timers = [
-        tokio::spawn(disputes::run_timer(hub.clone())),
-        tokio::spawn(identity::run_timer(hub.clone())),
-        tokio::spawn(ledger::run_timer(hub.clone())),
-        tokio::spawn(governance::run_timer(hub.clone())),
-        tokio::spawn(grievances::run_timer(hub.clone())),
-    ];
+    let scheduler = tokio::spawn(scheduler::run(hub.clone()));
     let served = service::http::serve(listener, server::app(&hub), stop).await;
     hub.stop.cancel();
-    for timer in timers {
-        let _ = timer.await;
-    }
+    let _ = scheduler.await;
     hub.db.close().await;
     served.map_err(|source| Error::Io { what: "listener".to_owned(), source })
 }

@@ -202,23 +202,6 @@ async fn forget(on: &mut AnyConnection, purchase: &Purchase, only: Option<TimeOu
     Ok(gone.rows_affected() > 0)
 }
 
-/// Time-outs whose moment has come, by the id of their purchase, the oldest first. `now` in Unix milliseconds.
-pub(crate) async fn due(
-    on: &mut AnyConnection,
-    now: i64,
-    limit: i64,
-) -> Result<Vec<(RecordId, TimeOut)>, Error> {
-    let rows = sqlx::query(
-        "SELECT p.id AS id, t.time_out AS time_out FROM time_outs t JOIN purchases p ON p.deal = t.deal
-         WHERE t.at <= $1 ORDER BY t.at, t.deal LIMIT $2",
-    )
-    .bind(now)
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
-    rows.iter().map(|row| Ok((parsed(row, "id")?, parsed(row, "time_out")?))).collect()
-}
-
 /// What is wanted about a deal when the time has come, and by whom first.
 pub(super) async fn standing(
     on: &mut AnyConnection,

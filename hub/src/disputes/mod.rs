@@ -7,7 +7,7 @@
 //! - `moments.rs`: what comes next and when, from chain facts alone
 //! - `model.rs`: the rules of evidence, ballots and appeals
 //! - `room.rs`: what `submit` asks, and what an event or a moment that has come leads to
-//! - `timer.rs`: moments that come by the clock, kept in a table so that a restart loses none
+//! - `timer.rs`: moments that come by the clock, for the scheduler
 //! - `store.rs`, `api.rs`
 
 pub(crate) mod api;
@@ -22,4 +22,4 @@ mod timer;
 
 pub use api::{BallotView, CaseView, DutyView, EvidenceView, JuryView, Next, NextView, RulingView, SeatView};
 pub(crate) use room::{TABLES, apply, check, follow, prepare};
-pub(crate) use timer::run as run_timer;
+pub(crate) use timer::{MOMENTS, TIME_OUTS, say_moment, say_time_out};

@@ -12,7 +12,7 @@ use super::{
     moments::What,
 };
 use crate::{
-    deals::store::{corrupt, json, parsed, text},
+    deals::store::{json, parsed, text},
     error::Error,
     records::{Accepted, RecordId, Stamp},
 };
@@ -266,26 +266,4 @@ pub(super) async fn forget(on: &mut AnyConnection, due: &Due) -> Result<bool, Er
 pub(super) async fn forget_all(on: &mut AnyConnection, deal: B256) -> Result<(), Error> {
     sqlx::query("DELETE FROM due WHERE deal = $1").bind(deal.to_string()).execute(on).await?;
     Ok(())
-}
-
-/// Moments that have come, the oldest first.
-pub(super) async fn come(on: &mut AnyConnection, now: i64, limit: i64) -> Result<Vec<Due>, Error> {
-    let rows = sqlx::query(
-        "SELECT deal, what, instance, jury FROM due WHERE at <= $1 ORDER BY at, deal, what LIMIT $2",
-    )
-    .bind(now)
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let (instance, jury): (i64, i64) = (row.try_get("instance")?, row.try_get("jury")?);
-            Ok(Due {
-                deal: parsed(row, "deal")?,
-                what: parsed(row, "what")?,
-                instance: u8::try_from(instance).map_err(corrupt)?,
-                jury: u8::try_from(jury).map_err(corrupt)?,
-            })
-        })
-        .collect()
 }

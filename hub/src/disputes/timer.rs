@@ -1,72 +1,67 @@
-//! Moments that come by the clock. They stand in a table from the transaction that made them; this loop only looks which
-//! have come and says so by a record of the hub, whose effects are the room's.
+//! Moments that come by the clock, and that they have come, said by a record of the hub.
 
-use std::time::Duration;
-
+use alloy::primitives::B256;
 use protocol::wire::act::TimeOut;
 
-use super::{
-    room::DueBody,
-    store::{self, Due},
-};
+use super::{room::DueBody, store::Due};
 use crate::{
     Hub,
     deals::{
-        orders::{self, TimeOutBody},
-        store::{self as purchases, Purchase},
+        orders::TimeOutBody,
+        store::{self as purchases, Purchase, corrupt},
     },
     error::Error,
-    records::{Draft, RecordId, Stamp, say},
+    records::{Draft, Stamp, say},
+    scheduler::Timetable,
 };
 
-/// How often the clock is looked at.
-const PERIOD: Duration = Duration::from_millis(500);
-/// The most moments of one look.
-const AT_ONCE: i64 = 100;
+/// Moments of cases.
+pub(crate) const MOMENTS: Timetable = Timetable {
+    table: "due",
+    open: "TRUE",
+    at: "at",
+    key: "deal || ' ' || what || ' ' || CAST(instance AS TEXT) || ' ' || CAST(jury AS TEXT)",
+};
 
-/// Looks at the clock until the hub stops. What fails is tried again at the next look.
-pub(crate) async fn run(hub: Hub) {
-    while hub.stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
-        match come(&hub).await {
-            Ok(due) => {
-                let now_ms = hub.clock.now_ms();
-                metrics::gauge!("hub_due_waiting").set(as_f64(i64::try_from(due.len()).unwrap_or(i64::MAX)));
-                metrics::gauge!("hub_timer_alive_seconds").set(as_f64(now_ms / 1_000));
-                for due in due {
-                    if let Err(error) = tell(&hub, due).await {
-                        metrics::counter!("hub_due_failures_total").increment(1);
-                        tracing::error!(%error, deal = %due.deal, "what is due could not be said; it is tried again");
-                    }
-                }
-            }
-            Err(error) => tracing::error!(%error, "what is due could not be read; it is tried again"),
-        }
-        if let Err(error) = time_outs(&hub).await {
-            tracing::error!(%error, "what is due could not be read; it is tried again");
-        }
-    }
+/// Time-outs that parties asked for.
+pub(crate) const TIME_OUTS: Timetable =
+    Timetable { table: "time_outs", open: "TRUE", at: "at", key: "deal || ' ' || time_out" };
+
+/// A moment as its key tells it.
+fn moment(key: &str) -> Option<Due> {
+    let mut parts = key.split(' ');
+    let deal = parts.next()?.parse().ok()?;
+    let what = parts.next()?.parse().ok()?;
+    let instance = parts.next()?.parse().ok()?;
+    let jury = parts.next()?.parse().ok()?;
+    Some(Due { deal, what, instance, jury })
 }
 
-/// Says which of the time-outs that parties asked for have come.
-async fn time_outs(hub: &Hub) -> Result<(), Error> {
-    let come = {
-        let mut on = hub.db.reader().acquire().await?;
-        orders::due(&mut on, hub.clock.now_ms(), AT_ONCE).await?
+/// A time-out as its key tells it.
+fn time_out(key: &str) -> Option<(B256, TimeOut)> {
+    let (deal, time_out) = key.split_once(' ')?;
+    Some((deal.parse().ok()?, time_out.parse().ok()?))
+}
+
+/// The moment of this key has come.
+pub(crate) async fn say_moment(hub: &Hub, key: &str) -> Result<(), Error> {
+    let Due { deal, what, instance, jury } =
+        moment(key).ok_or_else(|| corrupt(format_args!("{key} is no moment")))?;
+    let purchase = purchases::by_deal(&mut *hub.db.reader().acquire().await?, deal).await?;
+    let Some(purchase) = purchase else {
+        return Err(corrupt(format_args!("a moment is kept for the unknown deal {deal}")));
     };
-    for (purchase, time_out) in come {
-        if let Err(error) = tell_time_out(hub, purchase, time_out).await {
-            metrics::counter!("hub_due_failures_total").increment(1);
-            tracing::error!(%error, %purchase, "what is due could not be said; it is tried again");
-        }
-    }
-    Ok(())
+    let body = serde_json::to_value(DueBody { what, instance, jury }).map_err(corrupt)?;
+    say_due(hub, &purchase, body).await
 }
 
-async fn tell_time_out(hub: &Hub, purchase: RecordId, time_out: TimeOut) -> Result<(), Error> {
-    let found = purchases::by_id(&mut *hub.db.reader().acquire().await?, &purchase).await?;
-    let Some(found) = found else { return Ok(()) };
-    let body = serde_json::to_value(TimeOutBody { time_out }).map_err(purchases::corrupt)?;
-    say_due(hub, &found, body).await
+/// The time-out of this key has come.
+pub(crate) async fn say_time_out(hub: &Hub, key: &str) -> Result<(), Error> {
+    let (deal, time_out) = time_out(key).ok_or_else(|| corrupt(format_args!("{key} is no time-out")))?;
+    let purchase = purchases::by_deal(&mut *hub.db.reader().acquire().await?, deal).await?;
+    let Some(purchase) = purchase else { return Ok(()) };
+    let body = serde_json::to_value(TimeOutBody { time_out }).map_err(corrupt)?;
+    say_due(hub, &purchase, body).await
 }
 
 async fn say_due(hub: &Hub, purchase: &Purchase, body: serde_json::Value) -> Result<(), Error> {
@@ -76,20 +71,21 @@ async fn say_due(hub: &Hub, purchase: &Purchase, body: serde_json::Value) -> Res
     say(hub, &draft).await.map(drop)
 }
 
-#[allow(clippy::cast_precision_loss, reason = "metrics are floating-point by their format")]
-const fn as_f64(value: i64) -> f64 {
-    value as f64
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disputes::moments::What;
 
-async fn come(hub: &Hub) -> Result<Vec<Due>, Error> {
-    store::come(&mut *hub.db.reader().acquire().await?, hub.clock.now_ms(), AT_ONCE).await
-}
-
-async fn tell(hub: &Hub, Due { deal, what, instance, jury }: Due) -> Result<(), Error> {
-    let purchase = purchases::by_deal(&mut *hub.db.reader().acquire().await?, deal).await?;
-    let Some(purchase) = purchase else {
-        return Err(purchases::corrupt(format_args!("a moment is kept for the unknown deal {deal}")));
-    };
-    let body = serde_json::to_value(DueBody { what, instance, jury }).map_err(purchases::corrupt)?;
-    say_due(hub, &purchase, body).await
+    #[test]
+    fn a_key_tells_what_it_is_of() {
+        let deal = B256::repeat_byte(7);
+        let due = Due { deal, what: What::DrawJury, instance: 1, jury: 2 };
+        assert_eq!(moment(&format!("{deal} draw_jury 1 2")), Some(due));
+        assert_eq!(time_out(&format!("{deal} lapse")), Some((deal, TimeOut::Lapse)));
+        let (short, long) = (format!("{deal} draw_jury 1"), format!("{deal} draw_jury 1 256"));
+        for bad in ["", "x draw_jury 1 2", &short, &long] {
+            assert_eq!(moment(bad), None, "{bad}");
+            assert_eq!(time_out(bad), None, "{bad}");
+        }
+    }
 }

@@ -25,6 +25,4 @@ mod timer;
 pub use api::{ProposalView, SettingView, UnexecutedView, VoteView};
 pub(crate) use room::{TABLES, apply, check};
 pub(crate) use store::settings;
-#[cfg(test)]
-pub(crate) use timer::close;
-pub(crate) use timer::run as run_timer;
+pub(crate) use timer::{PROPOSALS, say_tally};

@@ -230,30 +230,6 @@ pub(super) async fn opened_since(
     Ok((row.try_get("opened")?, row.try_get("electors")?))
 }
 
-/// Where the proposals whose window is over were looked through to: when one closed, and its id as the database has it.
-pub(super) type Passed = (i64, String);
-
-/// Open proposals whose window is over at this moment and that come after `after`, those first whose window has been over for longest.
-pub(super) async fn over(
-    on: &mut AnyConnection,
-    at: i64,
-    after: &Passed,
-    limit: i64,
-) -> Result<Vec<Passed>, Error> {
-    let rows = sqlx::query(
-        "SELECT closes_at, id FROM proposals
-         WHERE state = 'open' AND closes_at <= $1 AND (closes_at > $2 OR (closes_at = $2 AND id > $3))
-         ORDER BY closes_at, id LIMIT $4",
-    )
-    .bind(at)
-    .bind(after.0)
-    .bind(&after.1)
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
-    rows.iter().map(|row| Ok((row.try_get("closes_at")?, row.try_get("id")?))).collect()
-}
-
 /// Everybody who may vote.
 pub(super) async fn electors(
     on: &mut AnyConnection,

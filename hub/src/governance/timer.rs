@@ -1,52 +1,22 @@
-//! Proposals whose window is over. They stand in their table from the transaction that opened them; this loop only looks
-//! which are over, counts, and says so by a record of the hub.
-
-use std::time::Duration;
+//! Proposals whose window is over: they are counted, and a record of the hub says what came of it.
 
 use super::{
     room,
-    store::{self, Passed, corrupt},
+    store::{self, corrupt},
 };
 use crate::{
     Hub,
     error::Error,
     records::{Draft, RecordId, Stamp, say},
+    scheduler::Timetable,
 };
 
-/// How often the clock is looked at.
-const PERIOD: Duration = Duration::from_millis(500);
-/// The most proposals of one look.
-const AT_ONCE: i64 = 100;
+/// Proposals whose window ends.
+pub(crate) const PROPOSALS: Timetable =
+    Timetable { table: "proposals", open: "state = 'open'", at: "closes_at", key: "id" };
 
-/// Looks at the clock until the hub stops. What fails is tried again when all others have had their turn.
-pub(crate) async fn run(hub: Hub) {
-    let mut passed = Passed::default();
-    while hub.stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
-        if let Err(error) = close(&hub, &mut passed, AT_ONCE).await {
-            tracing::error!(%error, "proposals whose window is over could not be read; it is tried again");
-        }
-    }
-}
-
-/// Says what has been decided, of at most `limit` of those after `passed`, which goes on to the last of them; at the end back to the
-/// first.
-pub(crate) async fn close(hub: &Hub, passed: &mut Passed, limit: i64) -> Result<(), Error> {
-    let over = {
-        let mut on = hub.db.reader().acquire().await?;
-        store::over(&mut on, hub.windows.now_ms(), passed, limit).await?
-    };
-    let full = i64::try_from(over.len()).is_ok_and(|found| found >= limit);
-    *passed = over.last().filter(|_| full).cloned().unwrap_or_default();
-    for (_, proposal) in over {
-        if let Err(error) = tell(hub, &proposal).await {
-            metrics::counter!("hub_due_failures_total").increment(1);
-            tracing::error!(%error, %proposal, "a tally could not be said; it is tried again");
-        }
-    }
-    Ok(())
-}
-
-async fn tell(hub: &Hub, id: &str) -> Result<(), Error> {
+/// Says what has been decided.
+pub(crate) async fn say_tally(hub: &Hub, id: &str) -> Result<(), Error> {
     let id: RecordId = id.parse().map_err(corrupt)?;
     let (proposal, body) = {
         let mut on = hub.db.reader().acquire().await?;

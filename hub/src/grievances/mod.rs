@@ -25,4 +25,4 @@ mod timer;
 pub use api::{GrievanceView, JuryVoteView, ProposedView, ResolutionView, StepView, UndoneView};
 pub(crate) use room::{TABLES, apply, check};
 pub(crate) use rulings::{ruled, seated};
-pub(crate) use timer::run as run_timer;
+pub(crate) use timer::{GRIEVANCES, say_timeout};

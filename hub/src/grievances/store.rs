@@ -288,29 +288,6 @@ pub(super) async fn for_reader(
     rows.iter().map(read).collect()
 }
 
-/// Where those whose time is over were looked through to: when one was due, and its id as the database has it.
-pub(super) type Passed = (i64, String);
-
-/// Those whose time is over at this moment and that come after `after`, those first whose time has been over for longest.
-pub(super) async fn over(
-    on: &mut AnyConnection,
-    at: i64,
-    after: &Passed,
-    limit: i64,
-) -> Result<Vec<Passed>, Error> {
-    let rows = sqlx::query(
-        "SELECT due_at, id FROM grievances
-         WHERE due_at <= $1 AND (due_at > $2 OR (due_at = $2 AND id > $3)) ORDER BY due_at, id LIMIT $4",
-    )
-    .bind(at)
-    .bind(after.0)
-    .bind(&after.1)
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
-    rows.iter().map(|row| Ok((row.try_get("due_at")?, row.try_get("id")?))).collect()
-}
-
 /// How many grievances of a complainant are open, and how many were filed after a moment.
 pub(super) async fn filed_by(
     on: &mut AnyConnection,

@@ -1,52 +1,23 @@
-//! Grievances whose time is over. When that is stands in their table from the transaction that began it; this loop only looks
-//! which are over and says so by a record of the hub. A jury's vote ends with its tally, which the governance room says.
-
-use std::time::Duration;
+//! Grievances whose time is over, as a record of the hub says. A jury's vote ends with its tally, which the governance room says.
 
 use super::{
     model::TimeoutBody,
-    store::{self, Passed, corrupt},
+    store::{self, corrupt},
 };
 use crate::{
     Hub,
     access::Audience,
     error::Error,
     records::{Draft, RecordId, Stamp, say},
+    scheduler::Timetable,
 };
 
-/// How often the clock is looked at.
-const PERIOD: Duration = Duration::from_millis(500);
-/// The most grievances of one look.
-const AT_ONCE: i64 = 100;
+/// Grievances whose time ends.
+pub(crate) const GRIEVANCES: Timetable =
+    Timetable { table: "grievances", open: "due_at IS NOT NULL", at: "due_at", key: "id" };
 
-/// Looks at the clock until the hub stops. What fails is tried again when all others have had their turn.
-pub(crate) async fn run(hub: Hub) {
-    let mut passed = Passed::default();
-    while hub.stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
-        if let Err(error) = go_on(&hub, &mut passed, AT_ONCE).await {
-            tracing::error!(%error, "grievances whose time is over could not be read; it is tried again");
-        }
-    }
-}
-
-/// Says whose time is over, at most `limit` of those after `passed`, which goes on to the last of them; at the end back to the first.
-pub(super) async fn go_on(hub: &Hub, passed: &mut Passed, limit: i64) -> Result<(), Error> {
-    let over = {
-        let mut on = hub.db.reader().acquire().await?;
-        store::over(&mut on, hub.windows.now_ms(), passed, limit).await?
-    };
-    let full = i64::try_from(over.len()).is_ok_and(|found| found >= limit);
-    *passed = over.last().filter(|_| full).cloned().unwrap_or_default();
-    for (_, grievance) in over {
-        if let Err(error) = tell(hub, &grievance).await {
-            metrics::counter!("hub_due_failures_total").increment(1);
-            tracing::error!(%error, %grievance, "that a grievance's time is over could not be said; it is tried again");
-        }
-    }
-    Ok(())
-}
-
-async fn tell(hub: &Hub, grievance: &str) -> Result<(), Error> {
+/// Says that the time of one is over.
+pub(crate) async fn say_timeout(hub: &Hub, grievance: &str) -> Result<(), Error> {
     let id: RecordId = grievance.parse().map_err(corrupt)?;
     let Some(found) = store::one(&mut *hub.db.reader().acquire().await?, &id).await? else { return Ok(()) };
     let Some(due_at) = found.due_at else { return Ok(()) };

@@ -164,19 +164,6 @@ pub(super) async fn guarded_by(
     found.iter().map(|id| parse(id)).collect()
 }
 
-/// Open recoveries whose time is over, the oldest first.
-pub(super) async fn over(on: &mut AnyConnection, now: i64, limit: i64) -> Result<Vec<RecordId>, Error> {
-    let ids: Vec<String> = sqlx::query_scalar(
-        "SELECT id FROM recoveries WHERE stage IN ('asked', 'waiting') AND ends_at <= $1
-         ORDER BY ends_at, id LIMIT $2",
-    )
-    .bind(now)
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
-    ids.iter().map(|id| parse(id)).collect()
-}
-
 /// Makes a change.
 pub(super) async fn write(
     on: &mut AnyConnection,

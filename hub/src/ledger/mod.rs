@@ -31,6 +31,6 @@ pub(crate) use doors::{decided, governor, moved, owes, reversed, set_floor, sign
 pub use room::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody};
 pub(crate) use room::{GOOD_FOR_MS, TABLES, apply, check, needs_credit, say_assets};
 pub(crate) use sql::texts;
-pub(crate) use timer::run as run_timer;
+pub(crate) use timer::{HOLDS, say_expiry};
 pub use verify::Verified;
 pub(crate) use verify::verify;

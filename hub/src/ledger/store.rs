@@ -217,30 +217,6 @@ pub(super) async fn holds_of(
     found.iter().map(|row| Ok((read_hold(row)?, read_rules(row)?))).collect()
 }
 
-/// Where the holds whose time is over were looked through to: when one expired, and its id as the database has it.
-pub(super) type Passed = (i64, String);
-
-/// Open holds whose time is over at this moment and that come after `after`, those first that have been for longest.
-pub(super) async fn over(
-    on: &mut AnyConnection,
-    at: i64,
-    after: &Passed,
-    limit: i64,
-) -> Result<Vec<Passed>, Error> {
-    let found = sqlx::query(
-        "SELECT expires_at, id FROM ledger_holds
-         WHERE state = 'open' AND expires_at <= $1 AND (expires_at > $2 OR (expires_at = $2 AND id > $3))
-         ORDER BY expires_at, id LIMIT $4",
-    )
-    .bind(at)
-    .bind(after.0)
-    .bind(&after.1)
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
-    found.iter().map(|row| Ok((row.try_get("expires_at")?, row.try_get("id")?))).collect()
-}
-
 /// Accounts that are not there yet, without entries.
 async fn open(on: &mut AnyConnection, keys: &BTreeSet<Key>) -> Result<(), Error> {
     #[derive(Serialize)]

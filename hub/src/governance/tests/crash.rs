@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     Hub,
     config::Config,
-    governance::timer,
+    scheduler::{List, look},
     testing::{START_MS, StillClock},
 };
 
@@ -25,7 +25,7 @@ async fn child(folder: &Path) {
     let config: Config = serde_json::from_slice(&std::fs::read(folder.join("config")).unwrap()).unwrap();
     let clock = Arc::new(StillClock::at(START_MS + 2 * WINDOW_MS));
     let hub = Hub::open(config, clock, CancellationToken::new()).await.unwrap();
-    timer::close(&hub, &mut Default::default(), 100).await.unwrap();
+    look(&hub, List::Proposals, &mut Default::default(), 100).await.unwrap();
     hub.db.close().await;
 }
 

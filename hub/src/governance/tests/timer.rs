@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Hub, governance::timer::close, testing::StillClock, windows::Windows};
+use crate::{
+    Hub,
+    scheduler::{List, look},
+    testing::StillClock,
+    windows::Windows,
+};
 
 #[tokio::test]
 async fn a_tally_that_cannot_be_said_keeps_no_other_waiting() {
@@ -25,12 +30,12 @@ async fn a_tally_that_cannot_be_said_keeps_no_other_waiting() {
         };
         let mut passed = Default::default();
         for said in [0, 1, 2, 2] {
-            close(&beside, &mut passed, 1).await.unwrap();
+            look(&beside, List::Proposals, &mut passed, 1).await.unwrap();
             assert_eq!(decided().await, said);
         }
         // All have had their turn, and it is tried again.
         run("UPDATE proposals SET audience = unexecuted, unexecuted = NULL WHERE audience = '?'").await;
-        close(&beside, &mut passed, 1).await.unwrap();
+        look(&beside, List::Proposals, &mut passed, 1).await.unwrap();
         assert_eq!(decided().await, 3);
         hub.end().await;
     }

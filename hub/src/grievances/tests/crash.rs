@@ -9,9 +9,9 @@ use super::*;
 use crate::{
     Hub,
     config::Config,
-    governance::{self, tests::ballot},
-    grievances::timer,
+    governance::tests::ballot,
     records::Stamp,
+    scheduler::{List, look},
     testing::StillClock,
 };
 
@@ -33,8 +33,8 @@ async fn child(folder: &Path) {
     let config: Config = serde_json::from_str(&read("config")).unwrap();
     let clock = Arc::new(StillClock::at(read("now").parse().unwrap()));
     let hub = Hub::open(config, clock, CancellationToken::new()).await.unwrap();
-    timer::go_on(&hub, &mut Default::default(), 100).await.unwrap();
-    governance::close(&hub, &mut Default::default(), 100).await.unwrap();
+    look(&hub, List::Grievances, &mut Default::default(), 100).await.unwrap();
+    look(&hub, List::Proposals, &mut Default::default(), 100).await.unwrap();
     hub.db.close().await;
 }
 

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Hub, grievances::timer::go_on, testing::StillClock, windows::Windows};
+use crate::{
+    Hub,
+    scheduler::{List, look},
+    testing::StillClock,
+    windows::Windows,
+};
 
 #[tokio::test]
 async fn a_grievance_that_cannot_go_on_keeps_no_other_waiting() {
@@ -25,12 +30,12 @@ async fn a_grievance_that_cannot_go_on_keeps_no_other_waiting() {
         };
         let mut passed = Default::default();
         for went_on in [0, 1, 2, 2] {
-            go_on(&beside, &mut passed, 1).await.unwrap();
+            look(&beside, List::Grievances, &mut passed, 1).await.unwrap();
             assert_eq!(escalated().await, went_on);
         }
         // All have had their turn, and it is tried again.
         run("UPDATE grievances SET accepted = NULL WHERE accepted = '?'").await;
-        go_on(&beside, &mut passed, 1).await.unwrap();
+        look(&beside, List::Grievances, &mut passed, 1).await.unwrap();
         assert_eq!(escalated().await, 3);
         hub.end().await;
     }

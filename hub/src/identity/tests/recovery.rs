@@ -1,4 +1,4 @@
-//! Recoveries over HTTP on both engines, ended by the hub's own timer.
+//! Recoveries over HTTP on both engines, ended by the hub's own scheduler.
 
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use super::message_for;
 use crate::{
     Hub,
     access::Audience,
-    identity::{control::Stage, rule_statement, standing, timer, veto_statement},
+    identity::{control::Stage, rule_statement, standing, veto_statement},
     records::{Draft, RecordId, Stamp},
+    scheduler::{List, look},
     testing::{Person, StillClock, TestHub, says, signed},
     windows::Windows,
 };
@@ -85,7 +86,7 @@ async fn guardians_give_an_account_to_a_new_wallet_after_the_delay() {
         hub.say(&approve(&carl)).await;
         assert_eq!(hub.refuses(&approve(&dora)).await.2, "recovery_enough");
         reaches(&hub, &kept, id, "waiting").await;
-        // The hub alone ends it, and not before its time; the timer goes on where it was after a stop.
+        // The hub alone ends it, and not before its time; the scheduler goes on where it was after a stop.
         let end = private(&hub, &ben, "recovery-end@1", json!({}), Some(id));
         assert_eq!(hub.refuses(&end).await.2, "hub_only");
         hub.restart_after(24 * HOUR_MS).await;
@@ -151,7 +152,7 @@ async fn a_clock_that_leaps_ends_no_window() {
         let mut beside = Hub::existing(hub.config.clone(), clock.clone()).await.unwrap();
         beside.windows = Windows::new(clock.clone(), clock.passing());
         let stage = async || {
-            timer::end(&beside).await.unwrap();
+            look(&beside, List::Recoveries, &mut Default::default(), 100).await.unwrap();
             let mut eyes = hub.eyes.acquire().await.unwrap();
             standing::recovery(&mut eyes, &id).await.unwrap().unwrap().1.stage
         };

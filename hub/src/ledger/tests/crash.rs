@@ -11,8 +11,8 @@ use super::records::{about, between, hold, stands, transfer};
 use crate::{
     Hub,
     config::Config,
-    ledger::timer,
     records::submit,
+    scheduler::{List, look},
     testing::{Person, START_MS, StillClock, TestHub},
     windows::Windows,
 };
@@ -39,7 +39,7 @@ async fn child(folder: &Path) {
         submit(&hub, record).await.unwrap();
     }
     clock.pass_ms(3_600_000);
-    timer::expire(&hub, &mut Default::default(), 100).await.unwrap();
+    look(&hub, List::Holds, &mut Default::default(), 100).await.unwrap();
     hub.db.close().await;
 }
 

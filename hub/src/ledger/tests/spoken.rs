@@ -9,8 +9,8 @@ use super::records::{about, between, hold, stands, transfer};
 use crate::{
     Hub,
     error::Error,
-    ledger::timer,
     records::{RecordId, Stamp, submit},
+    scheduler::{List, look},
     testing::{Person, TestHub},
 };
 
@@ -196,8 +196,8 @@ async fn passes(hub: &TestHub, door: &Hub, books: &mut Books, ms: i64) {
     if over.is_empty() {
         return;
     }
-    // The hub's own timer may say the same at the same time.
-    timer::expire(door, &mut Default::default(), 1_000).await.unwrap();
+    // The hub's own scheduler may say the same at the same time.
+    look(door, List::Holds, &mut Default::default(), 1_000).await.unwrap();
     for id in over {
         books.ends(id);
         books.count("expiry");

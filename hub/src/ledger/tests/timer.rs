@@ -8,8 +8,8 @@ use super::records::{about, between, hold};
 use crate::{
     Hub,
     error::Error,
-    ledger::timer::expire,
     records::{Record, submit},
+    scheduler::{List, look},
     testing::{Person, START_MS, StillClock, TestHub},
     windows::Windows,
 };
@@ -48,12 +48,15 @@ async fn a_hold_that_cannot_be_ended_keeps_no_other_waiting_and_each_end_is_said
         let ((one, _), (two, _)) = (beside(&hub, HOUR).await, beside(&hub, HOUR + 7).await);
         let mut passed = Default::default();
         for ended in [0, 1, 2] {
-            expire(&one, &mut passed, 1).await.unwrap();
+            look(&one, List::Holds, &mut passed, 1).await.unwrap();
             assert_eq!(expired(&hub).await, ended);
         }
         spoil("?", "exchange").await.unwrap();
         let (mut of_one, mut of_two) = Default::default();
-        let (first, second) = tokio::join!(expire(&one, &mut of_one, 100), expire(&two, &mut of_two, 100));
+        let (first, second) = tokio::join!(
+            look(&one, List::Holds, &mut of_one, 100),
+            look(&two, List::Holds, &mut of_two, 100)
+        );
         first.and(second).unwrap();
         assert_eq!(expired(&hub).await, 3);
         let said: Vec<String> = sqlx::query_scalar("SELECT record FROM log WHERE kind = 'expiry@1'")
