@@ -3,7 +3,7 @@
 //! - `model.rs`: assets, accounts, entries, holds
 //! - `rules.rs`: what may move where, and on whose word, as a table
 //! - `post.rs`: the one posting function, pure
-//! - `store.rs`, `reversals.rs`, `sql.rs`: loading, locking, writing
+//! - `store.rs`, `write.rs`, `reversals.rs`, `sql.rs`: loading, locking, writing
 //! - `verify.rs`: reads everything and says where it is not what it must be
 //! - `room.rs`: what `submit` asks; `timer.rs`: holds whose time is over
 //! - `doors.rs`: what other rooms have posted
@@ -24,6 +24,7 @@ mod store;
 mod tests;
 mod timer;
 mod verify;
+mod write;
 
 pub(crate) use api::treasury;
 pub use api::{EntryView, HoldView, Side, StandingView, StatementView};
