@@ -13,7 +13,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     model::{SaidBy, Scope, Waiting, waits_since},
-    store::{self, Community, Invitation, Pool},
+    pools::{self, Pool},
+    store::{self, Community, Invitation},
 };
 use crate::{
     Hub,
@@ -225,7 +226,7 @@ async fn invitations(State(hub): State<Hub>, caller: Caller) -> Result<Json<Invi
 ))]
 async fn pools(State(hub): State<Hub>, reader: Reader, page: Paged) -> Result<Json<Page<PoolView>>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found = store::pools(&mut on, page.place().unwrap_or(0), page.limit).await?;
+    let found = pools::pools(&mut on, page.place().unwrap_or(0), page.limit).await?;
     let next = page::next(found.len(), page.limit, found.last().map(|pool| pool.seq));
     let items = found
         .into_iter()
@@ -248,7 +249,7 @@ async fn pool(
     Path((arbiter, panel)): Path<(AccountId, B256)>,
 ) -> Result<Json<PoolView>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found = store::pool(&mut on, &arbiter, &panel)
+    let found = pools::pool(&mut on, &arbiter, &panel)
         .await?
         .filter(|pool| serves(pool, &reader))
         .ok_or_else(|| Problem::not_found("pool", panel))?;

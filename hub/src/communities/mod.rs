@@ -7,6 +7,7 @@
 
 pub(crate) mod api;
 mod model;
+mod pools;
 mod room;
 mod store;
 #[cfg(test)]
@@ -15,7 +16,6 @@ mod tests;
 pub use api::{CommunityView, InvitationView, InvitationsView, MemberView, PoolView};
 pub(crate) use model::Word;
 pub use model::{CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, common_or_public};
+pub(crate) use pools::{Pool, pool};
 pub(crate) use room::{TABLES, apply, check, decide_member, prepare, restore_member};
-pub(crate) use store::{
-    Pool, community, count, last_word, member_since, numbered, pool, role_of, roles_of, with_roles,
-};
+pub(crate) use store::{community, count, last_word, member_since, numbered, role_of, roles_of, with_roles};

@@ -17,7 +17,8 @@ use super::{
         Change, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, Word, change, keeper_only,
         last_word, leaves_a_steward, steward_only, waits_since,
     },
-    store::{self, Community, Pool},
+    pools::{self, Pool},
+    store::{self, Community},
 };
 use crate::{
     Hub,
@@ -214,7 +215,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
                 read_at: *now,
                 scopes: Vec::new(),
             };
-            store::put_pool(on, &pool, scope).await?;
+            pools::put_pool(on, &pool, scope).await?;
             json!({ "arbiter": body.arbiter, "panel": body.panel })
         }
     };
