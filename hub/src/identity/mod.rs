@@ -3,7 +3,7 @@
 //! wallets (`wallet@1`), adds a device (`device@1`) when all others are lost, and says who may recover the account when all
 //! wallets are (`recovery-rule@1`, `recovery@1`).
 //!
-//! `control.rs` (the rules: who controls an account, and the table of recoveries), `model.rs` (bodies, and what wallets say
+//! `control.rs` (the rules: who controls an account), `recovery.rs` (the table of recoveries), `model.rs` (bodies, and what wallets say
 //! in them), `siwx.rs` (the message: text, grammar, what this hub demands of it), `wallet.rs` (EIP-191, ERC-1271 and Ed25519
 //! signatures), `nonce.rs` (issued without being kept), `standing.rs` and `store.rs` (tables), `sessions.rs` and `tokens.rs`
 //! (who is asking), `personhood` (who is a person), `room.rs` (what `submit` asks), `timer.rs`, `api.rs`.
@@ -13,6 +13,7 @@ mod control;
 mod model;
 pub(crate) mod nonce;
 mod personhood;
+mod recovery;
 mod room;
 mod sessions;
 mod siwx;

@@ -7,8 +7,9 @@ use protocol::chain::AccountId;
 use serde_json::json;
 
 use crate::{
-    identity::control::{
-        ASK_LIFE_MS, Act, Change, Control, DEVICES_MAX, Refused, Rule, Stage, Step, WALLETS_MAX, step,
+    identity::{
+        control::{ASK_LIFE_MS, Act, Change, Control, DEVICES_MAX, Refused, Rule, WALLETS_MAX},
+        recovery::{Stage, Step, step},
     },
     records::{Device, DeviceKey, RecordId},
     testing::{Person, account},

@@ -8,7 +8,7 @@ use super::message_for;
 use crate::{
     Hub,
     access::Audience,
-    identity::{control::Stage, rule_statement, standing, veto_statement},
+    identity::{recovery::Stage, rule_statement, standing, veto_statement},
     records::{Draft, RecordId, Stamp},
     scheduler::{List, look},
     testing::{Person, StillClock, TestHub, says, signed},
