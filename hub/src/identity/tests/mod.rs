@@ -13,6 +13,7 @@ use crate::{
     },
 };
 
+mod brightid;
 mod control;
 mod messages;
 mod persons;

@@ -1,212 +1,36 @@
-//! Proof of personhood: a server that speaks a BrightID node's API v6, contracts that speak Proof of Humanity's two versions
-//! on a real chain, and the doors of the market.
+//! Proof of personhood: contracts that speak Proof of Humanity's two versions on a real chain, and the doors of the market.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, FixedBytes, keccak256};
-use axum::{
-    Json, Router,
-    extract::{Path, Query, State},
-    http::StatusCode,
-    routing::get,
-};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ed25519_dalek::{Signer, SigningKey};
 use protocol::chain::AccountId;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::net::TcpListener;
 
+use super::brightid::public;
 use crate::{
     config::{Config, Personhood},
     records::{KeyError, Stamp, proof},
     testing::{Person, START_MS, TestHub, Window, trade::CHAIN},
 };
 
-const LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+pub(super) const LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-const EXPRESSION: &str = "BrightID and Bitu.score>0";
-
-/// What the node knows and how it answers: members of its answers that a test has it say otherwise.
-#[derive(Default)]
-struct Known {
-    /// Users that are linked, and whether BrightID calls the person unique.
-    linked: BTreeMap<String, bool>,
-    /// Changed in the next answers, after signing.
-    said: BTreeMap<&'static str, Value>,
-    /// Unix milliseconds.
-    at: i64,
-    stranger: bool,
-}
-
-struct Node {
-    url: String,
-    known: Arc<Mutex<Known>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-fn key(seed: u8) -> SigningKey {
-    SigningKey::from_bytes(&[seed; 32])
-}
-
-fn public(seed: u8) -> String {
-    STANDARD.encode(key(seed).verifying_key().to_bytes())
-}
-
-impl Node {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/node/v6", listener.local_addr().unwrap());
-        let known = Arc::new(Mutex::new(Known { at: START_MS, ..Known::default() }));
-        let app = Router::new()
-            .route("/node/v6/verifications/{app}/{user}", get(verifications))
-            .with_state(known.clone());
-        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, known, task }
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Known)) {
-        change(&mut self.known.lock().unwrap());
-    }
-}
-
-/// As a node answers `GET /verifications/:app/:appUserId`.
-async fn verifications(
-    State(known): State<Arc<Mutex<Known>>>,
-    Path((app, user)): Path<(String, String)>,
-    Query(asked): Query<BTreeMap<String, String>>,
-) -> (StatusCode, Json<Value>) {
-    let known = known.lock().unwrap();
-    let Some(unique) = known.linked.get(&user) else {
-        let told = format!("{user} is not linked");
-        return (StatusCode::NOT_FOUND, Json(json!({ "error": true, "code": 404, "errorMessage": told })));
-    };
-    assert_eq!((asked["signed"].as_str(), asked["timestamp"].as_str()), ("nacl", "milliseconds"));
-    let hash = hex::encode(Sha256::digest(EXPRESSION));
-    let mut one = json!({
-        "unique": unique, "app": app, "appUserId": user, "verification": EXPRESSION, "verificationHash": hash,
-        "timestamp": known.at, "sig": "",
-    });
-    if *unique {
-        let seed = if known.stranger { 8 } else { 7 };
-        let message = format!("{app},{user},{hash},{}", known.at);
-        one["sig"] = json!(STANDARD.encode(key(seed).sign(message.as_bytes()).to_bytes()));
-        one["publicKey"] = json!(public(seed));
-    }
-    for (name, value) in &known.said {
-        one[*name] = value.clone();
-    }
-    (StatusCode::OK, Json(json!({ "data": [one] })))
-}
-
-fn required(config: &mut Config) {
+pub(super) fn required(config: &mut Config) {
     config.personhood = Personhood::Required;
 }
 
-fn claim(hub: &TestHub, person: &Person, body: Value) -> Value {
+pub(super) fn claim(hub: &TestHub, person: &Person, body: Value) -> Value {
     person.record(hub, "personhood@1", body)
 }
 
-fn listing(hub: &TestHub, person: &Person, title: &str) -> Value {
+pub(super) fn listing(hub: &TestHub, person: &Person, title: &str) -> Value {
     let body = json!({
         "kind": "service", "title": title, "description": "", "price_type": "fixed",
         "price": [{ "asset": "time_credit", "amount": "100" }], "fiat": null, "tags": [], "location_pref": "local",
         "visibility": "public", "status": "active", "pay_to": null, "panel": null,
     });
     person.record(hub, "listing@1", body)
-}
-
-#[tokio::test]
-async fn a_brightid_nodes_signed_word_makes_a_person() {
-    let node = Node::start().await;
-    let change = |config: &mut Config| {
-        required(config);
-        config.brightid_url.clone_from(&node.url);
-        config.brightid_app = "earnest".to_owned();
-        config.brightid_signers = vec![public(6), public(7)];
-    };
-    for hub in TestHub::on_both_with(change).await {
-        node.set(|known| *known = Known { at: START_MS, ..Known::default() });
-        let anna = Person::arrive(&hub, 1).await;
-        let asks = || {
-            hub.clock.pass_ms(1);
-            claim(&hub, &anna, json!({ "brightid": {} }))
-        };
-        let refused = hub.refuses(&listing(&hub, &anna, "Early")).await;
-        assert_eq!((refused.0, refused.1.as_str(), refused.2.as_str()), (403, "access", "personhood"));
-        assert_eq!(hub.refuses(&asks()).await.2, "not_a_person");
-        node.set(|known| known.linked.extend([(anna.account.to_string(), false)]));
-        assert_eq!(hub.refuses(&asks()).await.2, "not_a_person");
-        node.set(|known| known.linked.extend([(anna.account.to_string(), true)]));
-        // What the node did not sign, or somebody else did, is not believed, and leaves nothing.
-        let before = hub.rows().await;
-        let day = 24 * 60 * 60 * 1000;
-        let other_hash = hex::encode(Sha256::digest("nothing"));
-        let wrong = [
-            ("app", json!("elsewhere")),
-            ("appUserId", json!("somebody")),
-            ("verification", json!("nothing")),
-            ("verificationHash", json!(other_hash)),
-            ("timestamp", json!(START_MS + 1)),
-            ("timestamp", Value::Null),
-            ("publicKey", json!(public(6))),
-            ("publicKey", json!("AAAA")),
-            ("sig", json!(STANDARD.encode([1; 64]))),
-            ("sig", json!({ "r": "00", "s": "00", "v": 27 })),
-            ("unique", json!("yes")),
-        ];
-        for (name, value) in wrong {
-            node.set(|known| known.said = BTreeMap::from([(name, value.clone())]));
-            let answer = hub.post("/v1/records", &asks()).await;
-            assert_eq!(answer.refusal().0, 503, "{name}: {value}: {answer:?}");
-        }
-        node.set(|known| known.said.clear());
-        for (stranger, at) in [(true, START_MS), (false, START_MS - 91 * day), (false, START_MS + day)] {
-            node.set(|known| (known.stranger, known.at) = (stranger, at));
-            assert_eq!(hub.post("/v1/records", &asks()).await.refusal().0, 503, "{stranger} {at}");
-        }
-        assert_eq!(hub.rows().await, before);
-        node.set(|known| (known.stranger, known.at) = (false, START_MS));
-        hub.say(&asks()).await;
-        hub.say(&listing(&hub, &anna, "A bicycle, repaired")).await;
-        let view = hub.get(&format!("/v1/accounts/{}", anna.account)).await.body;
-        assert_eq!(view["personhood"][0]["provider"], "brightid");
-        let setting = hub.get("/v1/personhood").await.body;
-        assert_eq!((&setting["required"], &setting["brightid"]), (&json!(true), &json!("earnest")));
-        // Good for 90 days, then the node is asked again.
-        hub.clock.pass_ms(LIFE_MS - 1);
-        hub.say(&listing(&hub, &anna, "Another one")).await;
-        hub.clock.pass_ms(1);
-        assert_eq!(hub.refuses(&listing(&hub, &anna, "Late")).await.2, "personhood");
-        node.set(|known| known.at = START_MS + LIFE_MS);
-        hub.say(&asks()).await;
-        hub.say(&listing(&hub, &anna, "Late")).await;
-        hub.end().await;
-    }
-}
-
-#[tokio::test]
-async fn a_silent_node_makes_nobody_a_person() {
-    let change = |config: &mut Config| {
-        config.brightid_url = "http://127.0.0.1:1".to_owned();
-        config.brightid_app = "earnest".to_owned();
-        config.brightid_signers = vec![public(7)];
-    };
-    for hub in TestHub::on_both_with(change).await {
-        let anna = Person::arrive(&hub, 1).await;
-        let answer = hub.post("/v1/records", &claim(&hub, &anna, json!({ "brightid": {} }))).await;
-        assert_eq!(answer.refusal().0, 503);
-        hub.end().await;
-    }
 }
 
 /// Init code of a registry: for a selector and an address the word it answers; zero for any other address of a selector
