@@ -4,6 +4,7 @@
 
 pub(crate) mod noise;
 mod person;
+mod script;
 pub(crate) mod trade;
 mod wallet;
 mod window;

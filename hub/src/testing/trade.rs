@@ -1,43 +1,20 @@
-//! A trade on a hub: the parties, a pool with its jurors, a listing, and a script in the indexer's place that says of the
-//! chain what the test has it say, in the words of `protocol::wire`.
+//! A trade on a hub: the parties, a pool with its jurors, a listing, and a script in the indexer's place.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex},
-};
-
-use alloy::{
-    primitives::{self, B256, Bytes, keccak256},
-    sol,
-    sol_types::SolCall,
-};
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    routing::{get, post},
-};
+use alloy::primitives::{self, B256};
 use protocol::{
-    chain::{self, AccountId, Address, AssetId, ChainId, TransactionId},
+    chain::{self, AccountId, Address, AssetId, ChainId},
     solana,
     terms::Terms,
     wire::{
-        feed::{Brought, Call, CallOutcome, ChainEvent, Delivery, EventBody, FeedEntry, Finality, RuleBook},
-        view::{MemberList, Pool, PoolMembers, PoolView},
+        feed::{Brought, ChainEvent, Delivery, EventBody, FeedEntry, Finality, RuleBook},
+        view::{MemberList, Pool},
     },
 };
 use serde_json::{Value, json};
-use service::{
-    db::testing::{FreshDb, on_both, sqlite},
-    http::Problem,
-};
-use tokio::{net::TcpListener, task::JoinHandle};
+use service::db::testing::{FreshDb, on_both, sqlite};
 
-use super::{Answer, Person, RELAYER_KEY, START_MS, TestHub, Wallet};
+use super::{Answer, Person, RELAYER_KEY, START_MS, TestHub, Wallet, script::Script};
 use crate::{deals::model::agreement_hash, records::RecordId};
-
-sol! {
-    function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
-}
 
 /// The tests' EVM chain.
 pub(crate) const CHAIN: ChainId = ChainId::Eip155(31337);
@@ -112,156 +89,16 @@ impl Ground {
     }
 
     /// A pool of the arbiter, with one list of eight.
-    fn known(self, pool: B256) -> Option<Pool> {
+    pub(super) fn known(self, pool: B256) -> Option<Pool> {
         let books = [self.book(), self.parent_book(), self.appealable()];
         let book = books.into_iter().find(|book| self.pool_id(book) == pool)?;
         let list = MemberList { list: 0, size: 8, effective_at: 1, pages: vec![self.chain.zero()] };
         Some(Pool { pool, arbiter: self.arbiter, book: Some(book), lists: vec![list] })
     }
 
-    fn members(self) -> Vec<Address> {
+    pub(super) fn members(self) -> Vec<Address> {
         (100..108).map(|seed| Wallet::of_seed(self.chain, seed).address()).collect()
     }
-}
-
-struct Said {
-    ground: Ground,
-    seq: u64,
-    block: u64,
-    entries: HashMap<B256, FeedEntry>,
-    /// What contract wallets accept: wallet, hash, signature.
-    accepted: HashSet<(Address, B256, Bytes)>,
-}
-
-/// The script; stopped when dropped.
-pub(crate) struct Script {
-    pub url: String,
-    said: Arc<Mutex<Said>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Script {
-    pub(crate) async fn start(ground: Ground) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let said = Arc::new(Mutex::new(Said {
-            ground,
-            seq: 0,
-            block: 100,
-            entries: HashMap::new(),
-            accepted: HashSet::new(),
-        }));
-        let app = Router::new()
-            .route("/v1/events/{id}", get(event))
-            .route("/v1/deals/{deal}", get(deal))
-            .route("/v1/pools/{pool}", get(pool))
-            .route("/v1/pools/{pool}/members", get(members))
-            .route("/v1/call", post(call))
-            .with_state(said.clone());
-        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, said, task }
-    }
-
-    /// A new block with one event, so far told to nobody. Its time is ten seconds after the block before.
-    pub(crate) fn happens(&self, contract: AccountId, body: EventBody) -> ChainEvent {
-        let mut said = self.said.lock().unwrap();
-        said.block += 1;
-        let block_hash = keccak256(said.block.to_be_bytes());
-        let named = keccak256(block_hash);
-        let transaction = match contract.chain {
-            ChainId::Eip155(_) => TransactionId::Evm(named),
-            ChainId::Solana(_) => TransactionId::Solana([block_hash, named].concat().try_into().unwrap()),
-        };
-        ChainEvent {
-            id: chain::event_id(contract.chain, block_hash, transaction, 0).unwrap(),
-            contract,
-            block_number: said.block,
-            block_hash,
-            block_time: START_MS as u64 / 1000 + (said.block - 100) * 10,
-            transaction,
-            log_index: 0,
-            body,
-        }
-    }
-
-    /// The event that was told last.
-    pub(crate) fn newest(&self) -> ChainEvent {
-        let said = self.said.lock().unwrap();
-        said.entries.values().max_by_key(|entry| entry.seq).expect("an event").event.clone()
-    }
-
-    /// The indexer tells the event with this finality from now on; the telling is what the relayer would deliver.
-    pub(crate) fn tells(&self, event: &ChainEvent, finality: Finality) -> FeedEntry {
-        let mut said = self.said.lock().unwrap();
-        said.seq += 1;
-        let entry = FeedEntry { seq: said.seq, finality, event: event.clone() };
-        said.entries.insert(event.id, entry.clone());
-        entry
-    }
-
-    /// The indexer does not know the event any more.
-    pub(crate) fn forgets(&self, event: &ChainEvent) {
-        self.said.lock().unwrap().entries.remove(&event.id);
-    }
-
-    /// The contract wallet holds this signature good.
-    pub(crate) fn accepts(&self, wallet: Address, hash: B256, signature: &Bytes) {
-        self.said.lock().unwrap().accepted.insert((wallet, hash, signature.clone()));
-    }
-}
-
-async fn event(
-    State(said): State<Arc<Mutex<Said>>>,
-    Path(id): Path<B256>,
-) -> Result<Json<FeedEntry>, Problem> {
-    said.lock().unwrap().entries.get(&id).cloned().map(Json).ok_or_else(|| Problem::not_found("event", id))
-}
-
-/// What the hub reads of it is that it is there.
-async fn deal(State(said): State<Arc<Mutex<Said>>>, Path(deal): Path<B256>) -> Result<Json<Value>, Problem> {
-    let said = said.lock().unwrap();
-    let mut entries = said.entries.values().filter(|entry| entry.finality != Finality::Retracted);
-    let funded = |body: &EventBody| matches!(body, EventBody::Funded { deal: funded, .. } if *funded == deal);
-    entries
-        .find(|entry| funded(&entry.event.body))
-        .map(|_| Json(json!({})))
-        .ok_or_else(|| Problem::not_found("deal", deal))
-}
-
-async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> Json<CallOutcome> {
-    let data = call.data.as_ref();
-    let reverted = || CallOutcome::Reverted { data: Bytes::new() };
-    let returned = |data: Vec<u8>| CallOutcome::Returned { data: data.into() };
-    if let Ok(asked) = isValidSignatureCall::abi_decode(data) {
-        let key = (call.to.address, asked.hash, asked.signature);
-        return Json(if said.lock().unwrap().accepted.contains(&key) {
-            let mut word = [0; 32];
-            word[..4].copy_from_slice(&isValidSignatureCall::SELECTOR);
-            returned(word.to_vec())
-        } else {
-            reverted()
-        });
-    }
-    Json(reverted())
-}
-
-async fn pool(
-    State(said): State<Arc<Mutex<Said>>>,
-    Path(pool): Path<B256>,
-) -> Result<Json<PoolView>, Problem> {
-    let pool = said.lock().unwrap().ground.known(pool).ok_or_else(|| Problem::not_found("pool", pool))?;
-    Ok(Json(PoolView { pool, finality: Finality::Final }))
-}
-
-async fn members(State(said): State<Arc<Mutex<Said>>>, Path(pool): Path<B256>) -> Json<PoolMembers> {
-    let ground = said.lock().unwrap().ground;
-    Json(PoolMembers { pool, arbiter: ground.arbiter, list: 0, members: ground.members() })
 }
 
 /// A hub with a buyer, a seller, three jurors, a public pool and a listing of 1,000 wei.
@@ -499,7 +336,6 @@ impl Trade {
         answer.body
     }
 
-    /// The intents so far: key and action.
     /// The event that the intent of this key names as its cause.
     pub(crate) async fn cause(&self, key: &str) -> Option<B256> {
         let request = self.hub.request(reqwest::Method::GET, "/v1/intents?after=0&limit=100&wait=0");
@@ -509,6 +345,7 @@ impl Trade {
         wanted["cause"].as_str().map(|cause| cause.parse().unwrap())
     }
 
+    /// The intents so far: key and action.
     pub(crate) async fn intents(&self) -> Vec<(String, Value)> {
         let request = self.hub.request(reqwest::Method::GET, "/v1/intents?after=0&limit=100&wait=0");
         let page = self.hub.ask(request.bearer_auth(RELAYER_KEY)).await;
