@@ -87,12 +87,10 @@ fn transfers(arguments: &Arguments) -> Result<Vec<Vec<Transfer>>> {
         let id = OperationId::first(name("transfer", number)?);
         all.push(Transfer { id, from: people[from], to: people[to], amount: 1 + next(1_000) as i64 });
     }
-    let mut batches = Vec::new();
-    while !all.is_empty() {
-        let rest = all.split_off(arguments.batch.min(all.len()));
-        batches.push(std::mem::replace(&mut all, rest));
-    }
-    Ok(batches)
+    let mut all = all.into_iter();
+    let next =
+        || Some(all.by_ref().take(arguments.batch).collect()).filter(|batch: &Vec<_>| !batch.is_empty());
+    Ok(std::iter::from_fn(a_batch).collect())
 }
 
 /// Every `clients`-th batch for each client.
