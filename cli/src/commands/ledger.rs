@@ -355,6 +355,8 @@ struct Found {
     #[serde(with = "dec")]
     holds: u64,
     #[serde(with = "dec")]
+    deals: u64,
+    #[serde(with = "dec")]
     faults: u64,
     told: Vec<String>,
 }
@@ -367,6 +369,7 @@ async fn verify(session: &Session, arguments: &ServiceArgs) -> Result<()> {
         entries: found.entries,
         operations: found.operations,
         holds: found.holds,
+        deals: found.deals,
         faults: found.faults,
         told: found.told,
     };
@@ -377,6 +380,7 @@ async fn verify(session: &Session, arguments: &ServiceArgs) -> Result<()> {
             ("entries", found.entries.to_string()),
             ("operations", found.operations.to_string()),
             ("holds", found.holds.to_string()),
+            ("deals", found.deals.to_string()),
             ("faults", found.faults.to_string()),
             ("", found.told.join("\n")),
         ],

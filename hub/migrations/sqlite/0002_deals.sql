@@ -12,6 +12,8 @@ CREATE TABLE purchases (
     said TEXT NOT NULL,
     status TEXT NOT NULL,
     position TEXT NOT NULL,
+    -- What of it stands in the ledger; none before anything does.
+    mirrored TEXT,
     provisional TEXT,
     signature TEXT,
     created_at INTEGER NOT NULL,

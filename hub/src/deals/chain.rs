@@ -14,6 +14,7 @@ use service::{db::Write, http::Problem};
 use sqlx::AnyConnection;
 
 use super::{
+    mirror,
     model::{self, Told},
     orders, position,
     store::{self, Provisional, Purchase},
@@ -201,7 +202,8 @@ async fn ours(on: &mut AnyConnection, event: &ChainEvent) -> Result<Option<Purch
     Ok(purchase.filter(|purchase| model::concerns(&purchase.terms, event)))
 }
 
-/// The effect of a `chain-event@1`: the newest telling is kept, and the purchase stands where all of them put it.
+/// The effect of a `chain-event@1`: the newest telling is kept, the purchase stands where all of them put it, and the ledger counts
+/// what final ones moved.
 pub(super) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<(), Error> {
     let entry: FeedEntry = accepted.record.body_as()?;
     let on = write.on();
@@ -216,6 +218,8 @@ pub(super) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<(), 
     if model::supersedes(held, entry.finality) {
         store::keep(on, purchase.deal, &entry, accepted.seq).await?;
         refold(on, &mut purchase, accepted.received_at).await?;
+        // Nothing but an event that is final moves what final events add up to.
+        mirror::book(on, &mut purchase, accepted).await?;
     }
     Ok(())
 }

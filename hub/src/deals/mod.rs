@@ -6,6 +6,7 @@
 //! - `model.rs`: agreements, the rules of an offer, whether a telling of the relayer is true
 //! - `room.rs`: what `submit` asks
 //! - `chain.rs`: the relayer's door and the effects of an event
+//! - `mirror.rs`: what a deal holds and paid, in the ledger
 //! - `acts.rs`, `orders.rs`: what parties sign for the hub to have done (`act@1`), and what it is to do for them when the
 //!   time has come (`standing@1`)
 //! - `intents.rs`: what the hub wants done on chain
@@ -15,6 +16,7 @@ pub mod acts;
 pub(crate) mod api;
 mod chain;
 pub(crate) mod intents;
+pub(crate) mod mirror;
 pub mod model;
 pub(crate) mod orders;
 pub mod position;

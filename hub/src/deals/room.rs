@@ -13,6 +13,7 @@ use sqlx::AnyConnection;
 use super::{
     acts::{ActBody, StandingBody},
     chain,
+    mirror::Mirrored,
     model::{self, AcceptanceBody, Goods, Offer, Panel, Price, PurchaseBody, REASON_MAX, WithdrawalBody},
     orders,
     position::Position,
@@ -215,6 +216,7 @@ async fn offer(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error>
         agreement: body.agreement,
         said: Status::Offered,
         position: Position::new(Status::Offered),
+        mirrored: Mirrored::default(),
         provisional: None,
         signature: None,
         created_at: accepted.received_at,

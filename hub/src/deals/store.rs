@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
-use super::{position::Position, status::Status};
+use super::{mirror::Mirrored, position::Position, status::Status};
 use crate::{access::Audience, error::Error, records::RecordId};
 
 /// A transaction as the hub keeps it.
@@ -38,6 +38,8 @@ pub(crate) struct Purchase {
     pub said: Status,
     /// Where it stands by final events; settled when closed.
     pub position: Position,
+    /// What of that stands in the ledger.
+    pub mirrored: Mirrored,
     /// Where it will stand if what was seen becomes final.
     pub provisional: Option<Provisional>,
     /// The seller's signature of the terms.
@@ -122,7 +124,7 @@ fn optional<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<Option<T>
 }
 
 const COLUMNS: &str = "id, seq, deal, listing, buyer, seller, audience, terms, agreement, said, position, \
-                       provisional, signature, created_at, updated_at";
+                       mirrored, provisional, signature, created_at, updated_at";
 
 fn purchase(row: &AnyRow) -> Result<Purchase, Error> {
     Ok(Purchase {
@@ -137,6 +139,7 @@ fn purchase(row: &AnyRow) -> Result<Purchase, Error> {
         agreement: json(row, "agreement")?,
         said: status(row, "said")?,
         position: json(row, "position")?,
+        mirrored: optional(row, "mirrored")?.unwrap_or_default(),
         provisional: optional(row, "provisional")?,
         signature: optional(row, "signature")?,
         created_at: row.try_get("created_at")?,
@@ -236,6 +239,26 @@ pub(super) async fn update(on: &mut AnyConnection, now: &Purchase) -> Result<(),
     .execute(on)
     .await?;
     Ok(())
+}
+
+/// What of a purchase stands in the ledger from now on.
+pub(super) async fn mirror(on: &mut AnyConnection, now: &Purchase) -> Result<(), Error> {
+    sqlx::query("UPDATE purchases SET mirrored = $2 WHERE id = $1")
+        .bind(now.id.to_string())
+        .bind(text(&now.mirrored)?)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// A purchase's place in the log and its id, and the purchase where its row can be read.
+pub(crate) type Looked = (i64, String, Result<Purchase, Error>);
+
+/// Purchases after this place in the log, in its order.
+pub(crate) async fn after(on: &mut AnyConnection, seq: i64, limit: i64) -> Result<Vec<Looked>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM purchases WHERE seq > $1 ORDER BY seq LIMIT $2");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(seq).bind(limit).fetch_all(on).await?;
+    rows.iter().map(|row| Ok((row.try_get("seq")?, row.try_get("id")?, purchase(row)))).collect()
 }
 
 /// How settled an event of one of the hub's deals is to the hub.

@@ -1,11 +1,12 @@
-//! What other rooms have posted: each call is one batch of one operation, in the caller's transaction.
+//! What other rooms have posted: each call is one batch, in the caller's transaction.
 
 use std::collections::BTreeSet;
 
+use protocol::chain::{AssetId, ChainId};
 use sqlx::AnyConnection;
 
 use super::{
-    model::{Asset, Holder, Key, Kind, Moved, OperationId, difference},
+    model::{Asset, AssetRules, Holder, Issuer, Key, Kind, Moved, OperationId, difference},
     post::{Batch, Leg, Operation, Refused},
     reversals,
     rules::{Authority, Purpose},
@@ -82,6 +83,48 @@ pub(crate) async fn reversed(
 ) -> Result<(), Error> {
     let operations = vec![Operation::Reverse { id, reversed, amount }];
     store::post(on, &Batch { by: Authority::Vote, operations }, at).await.map(drop)
+}
+
+/// What holds for a mirrored asset: nobody goes below zero in it, and no vote makes any. How many decimals a token has, no event
+/// tells.
+fn mirror_rules(asset: AssetId) -> AssetRules {
+    let (unit, scale) = match (asset.token, asset.chain) {
+        (Some(_), _) => ("smallest unit", 0),
+        (None, ChainId::Eip155(_)) => ("coin", 18),
+        (None, ChainId::Solana(_)) => ("SOL", 9),
+    };
+    AssetRules { unit: unit.to_owned(), scale, issuer: Issuer::Chain, credit_limit: 0, governed_by: None }
+}
+
+/// Transfers that a record of a final event brought about, in their order and as one batch; the asset is known from the first one
+/// on. What the ledger refuses is answered, and nothing of it is kept but accounts without entries: the chain does not ask whether it
+/// may.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn mirrored(
+    on: &mut AnyConnection,
+    record: RecordId,
+    asset: AssetId,
+    transfers: Vec<Vec<Leg>>,
+    at: i64,
+) -> Result<Result<(), Refusal>, Error> {
+    if store::asset(on, Asset::Chain(asset)).await?.is_none() {
+        store::put_asset(on, Asset::Chain(asset), &mirror_rules(asset), &record).await?;
+    }
+    let operations = (0..)
+        .zip(transfers)
+        .map(|(part, legs)| Operation::Transfer {
+            id: OperationId { record, part },
+            purpose: Purpose::Mirror,
+            legs,
+        })
+        .collect();
+    match store::post(on, &Batch { by: Authority::Chain, operations }, at).await {
+        Ok(_) => Ok(Ok(())),
+        Err(Error::Refused(refusal)) => Ok(Err(refusal)),
+        Err(error) => Err(error),
+    }
 }
 
 async fn transfer(

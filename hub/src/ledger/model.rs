@@ -77,7 +77,7 @@ impl FromStr for Asset {
 /// Whose an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holder {
-    /// An account, a community or a hub, by the id of its first record.
+    /// An account, a community, a hub or a purchase, by the id of its first record.
     Record(RecordId),
     /// A contract on a chain, by CAIP-10.
     Contract(AccountId),
@@ -150,6 +150,11 @@ impl Key {
     /// Somebody's own account.
     pub const fn member(asset: Asset, holder: RecordId) -> Self {
         Self { asset, kind: Kind::Member, holder: Holder::Record(holder) }
+    }
+
+    /// The other side of what lies in a deal, by its purchase.
+    pub const fn mirror(asset: Asset, purchase: RecordId) -> Self {
+        Self { asset, kind: Kind::Mirror, holder: Holder::Record(purchase) }
     }
 }
 

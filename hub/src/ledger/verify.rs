@@ -3,6 +3,7 @@
 
 mod entries;
 mod log;
+mod mirror;
 mod reversals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,8 @@ pub struct Verified {
     pub operations: u64,
     /// How many holds.
     pub holds: u64,
+    /// How many deals, each held against its final events.
+    pub deals: u64,
     /// How much is wrong; 0: the ledger holds.
     pub faults: u64,
     /// What is wrong, at most 100 of them.
@@ -68,7 +71,8 @@ fn count(all: &mut u64, more: usize) {
     *all = all.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
 }
 
-/// Looks at the tables, and at whether the log and they have the same operations.
+/// Looks at the tables, at whether the log and they have the same operations, and at whether what is counted in deals is what their
+/// final events leave there.
 ///
 /// # Errors
 /// The database fails.
@@ -77,6 +81,7 @@ pub(crate) async fn verify(db: &Db) -> Result<Verified, Error> {
     let mut found = tables(&mut view).await?;
     log::said(&mut view, &mut found).await?;
     log::posted(&mut view, &mut found).await?;
+    mirror::every(&mut view, &mut found).await?;
     Ok(found)
 }
 

@@ -35,7 +35,7 @@ fn attempt(choice: u8, total: u128, terms: &Terms, state: &DealState, now: u64) 
 }
 
 /// The states that a deal passed through, and the event that led to each.
-fn history(terms: &Terms, tries: &[(u8, u128, u64)]) -> (Vec<ChainEvent>, Vec<DealState>) {
+pub(super) fn history(terms: &Terms, tries: &[(u8, u128, u64)]) -> (Vec<ChainEvent>, Vec<DealState>) {
     let deal = protocol::chain::deal_id(terms).unwrap();
     let (mut state, mut now) = (DealState::EMPTY, START);
     let (mut events, mut states) = (Vec::new(), vec![state]);

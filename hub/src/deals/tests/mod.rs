@@ -3,6 +3,7 @@
 mod asks;
 mod deliveries;
 mod histories;
+mod mirror;
 mod offers;
 
 use alloy::primitives::{Address, B256};
