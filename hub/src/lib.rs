@@ -237,6 +237,24 @@ pub async fn verify_ledger(config: &Config) -> Result<ledger::Verified, Error> {
     found
 }
 
+/// As [`verify_ledger`], and asks the hub's indexers what each open deal holds: what the ledger counts in it, or something else.
+///
+/// # Errors
+/// As [`verify_ledger`]; an indexer does not answer.
+pub async fn verify_ledger_on_chain(config: &Config) -> Result<ledger::Verified, Error> {
+    let indexers = Indexers::new(&config.indexers, &config.indexer_key)?;
+    let db = Db::open_existing(&config.database, SCHEMA).await?;
+    let found = reconciled(&db, &indexers).await;
+    db.close().await;
+    found
+}
+
+async fn reconciled(db: &Db, indexers: &Indexers) -> Result<ledger::Verified, Error> {
+    let mut found = ledger::verify(db).await?;
+    deals::reconcile::with_chain(db, indexers, &mut found).await?;
+    Ok(found)
+}
+
 /// Serves a hub until `stop` is cancelled.
 ///
 /// # Errors

@@ -113,9 +113,15 @@ pub enum Verb {
         #[arg(value_parser = record_id)]
         hold: RecordId,
     },
-    /// Read a hub's whole ledger and check it: sums, continuity, holds. The hub may be running
-    #[command(after_help = "Example:\n  earnest ledger verify --config data/earnest.toml")]
-    Verify(ServiceArgs),
+    /// Read a hub's whole ledger and check it: sums, continuity, holds, what deals hold. The hub may be running
+    #[command(after_help = "Example:\n  earnest ledger verify --config data/earnest.toml --chain")]
+    Verify {
+        #[command(flatten)]
+        service: ServiceArgs,
+        /// Also ask the hub's indexers what each open deal holds on chain
+        #[arg(long)]
+        chain: bool,
+    },
 }
 
 /// How an export is written.
@@ -208,7 +214,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let (record, _) = of(&member, hold).await?;
             say(session, &member, "release@1", &ReleaseBody {}, Some(hold), record.account()).await
         }
-        Verb::Verify(arguments) => verify(session, &arguments).await,
+        Verb::Verify { service, chain } => verify(session, &service, chain).await,
     }
 }
 
@@ -357,19 +363,29 @@ struct Found {
     #[serde(with = "dec")]
     deals: u64,
     #[serde(with = "dec")]
+    asked: u64,
+    #[serde(with = "dec")]
+    unsettled: u64,
+    #[serde(with = "dec")]
     faults: u64,
     told: Vec<String>,
 }
 
-async fn verify(session: &Session, arguments: &ServiceArgs) -> Result<()> {
+async fn verify(session: &Session, arguments: &ServiceArgs, chain: bool) -> Result<()> {
     let config = services::hub_config(arguments)?;
-    let found = hub::verify_ledger(&config).await.with_context(|| "the hub's database".to_owned())?;
+    let found = if chain {
+        hub::verify_ledger_on_chain(&config).await.context("the hub's database and its indexers")?
+    } else {
+        hub::verify_ledger(&config).await.context("the hub's database")?
+    };
     let found = Found {
         accounts: found.accounts,
         entries: found.entries,
         operations: found.operations,
         holds: found.holds,
         deals: found.deals,
+        asked: found.asked,
+        unsettled: found.unsettled,
         faults: found.faults,
         told: found.told,
     };
@@ -381,6 +397,8 @@ async fn verify(session: &Session, arguments: &ServiceArgs) -> Result<()> {
             ("operations", found.operations.to_string()),
             ("holds", found.holds.to_string()),
             ("deals", found.deals.to_string()),
+            ("asked of the chain", found.asked.to_string()),
+            ("not settled", found.unsettled.to_string()),
             ("faults", found.faults.to_string()),
             ("", found.told.join("\n")),
         ],

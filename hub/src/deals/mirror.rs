@@ -151,11 +151,12 @@ pub(super) async fn book(
 }
 
 /// As a balance counts it; none where it is beyond that.
-fn left(held: Option<u128>) -> Option<i128> {
+pub(super) fn left(held: Option<u128>) -> Option<i128> {
     held.and_then(|held| i128::try_from(held).ok())
 }
 
-fn in_words(amount: Option<i128>) -> String {
+/// An amount, or that there is none.
+pub(super) fn in_words(amount: Option<i128>) -> String {
     amount.map_or_else(|| "an amount beyond 38 digits".to_owned(), |amount| amount.to_string())
 }
 

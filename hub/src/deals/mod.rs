@@ -6,7 +6,7 @@
 //! - `model.rs`: agreements, the rules of an offer, whether a telling of the relayer is true
 //! - `room.rs`: what `submit` asks
 //! - `chain.rs`: the relayer's door and the effects of an event
-//! - `mirror.rs`: what a deal holds and paid, in the ledger
+//! - `mirror.rs`, `reconcile.rs`: what a deal holds and paid, in the ledger, and whether the chain says the same
 //! - `acts.rs`, `orders.rs`: what parties sign for the hub to have done (`act@1`), and what it is to do for them when the
 //!   time has come (`standing@1`)
 //! - `intents.rs`: what the hub wants done on chain
@@ -20,6 +20,7 @@ pub(crate) mod mirror;
 pub mod model;
 pub(crate) mod orders;
 pub mod position;
+pub(crate) mod reconcile;
 mod room;
 pub mod status;
 pub(crate) mod store;

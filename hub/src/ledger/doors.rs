@@ -96,6 +96,19 @@ fn mirror_rules(asset: AssetId) -> AssetRules {
     AssetRules { unit: unit.to_owned(), scale, issuer: Issuer::Chain, credit_limit: 0, governed_by: None }
 }
 
+/// The balance of a deal's own account, by its purchase: minus what the ledger counts in the deal.
+///
+/// # Errors
+/// The database fails, or holds what cannot be read.
+pub(crate) async fn counted(
+    on: &mut AnyConnection,
+    asset: AssetId,
+    purchase: RecordId,
+) -> Result<i128, Error> {
+    let account = store::account(on, &Key::mirror(Asset::Chain(asset), purchase)).await?;
+    Ok(account.map_or(0, |account| account.balance))
+}
+
 /// Transfers that a record of a final event brought about, in their order and as one batch; the asset is known from the first one
 /// on. What the ledger refuses is answered, and nothing of it is kept but accounts without entries: the chain does not ask whether it
 /// may.

@@ -37,6 +37,10 @@ pub struct Verified {
     pub holds: u64,
     /// How many deals, each held against its final events.
     pub deals: u64,
+    /// About how many open deals the indexers were asked; 0 where the chain was not.
+    pub asked: u64,
+    /// In how many of those what happened last is not final.
+    pub unsettled: u64,
     /// How much is wrong; 0: the ledger holds.
     pub faults: u64,
     /// What is wrong, at most 100 of them.
@@ -44,7 +48,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn fault(&mut self, what: String) {
+    pub(crate) fn fault(&mut self, what: String) {
         self.faults = self.faults.saturating_add(1);
         if self.told.len() < TOLD_MAX {
             self.told.push(what);

@@ -2,6 +2,7 @@
 //! that stands still until it is moved, and a window on a real chain in the indexer's place.
 #![allow(clippy::arithmetic_side_effects, reason = "test code")]
 
+mod deal;
 pub(crate) mod noise;
 mod person;
 mod script;

@@ -19,10 +19,9 @@ use protocol::{
     chain::{self, AccountId, Address, ChainId, TransactionId},
     wire::{
         feed::{Call, CallOutcome, ChainEvent, EventBody, FeedEntry, Finality},
-        view::{PoolMembers, PoolView},
+        view::{DealView, PoolMembers, PoolView},
     },
 };
-use serde_json::{Value, json};
 use service::http::Problem;
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -131,15 +130,12 @@ async fn event(
     said.lock().unwrap().entries.get(&id).cloned().map(Json).ok_or_else(|| Problem::not_found("event", id))
 }
 
-/// What the hub reads of it is that it is there.
-async fn deal(State(said): State<Arc<Mutex<Said>>>, Path(deal): Path<B256>) -> Result<Json<Value>, Problem> {
-    let said = said.lock().unwrap();
-    let mut entries = said.entries.values().filter(|entry| entry.finality != Finality::Retracted);
-    let funded = |body: &EventBody| matches!(body, EventBody::Funded { deal: funded, .. } if *funded == deal);
-    entries
-        .find(|entry| funded(&entry.event.body))
-        .map(|_| Json(json!({})))
-        .ok_or_else(|| Problem::not_found("deal", deal))
+async fn deal(
+    State(said): State<Arc<Mutex<Said>>>,
+    Path(deal): Path<B256>,
+) -> Result<Json<DealView>, Problem> {
+    let view = super::deal::view(deal, said.lock().unwrap().entries.values());
+    view.map(Json).ok_or_else(|| Problem::not_found("deal", deal))
 }
 
 async fn call(State(said): State<Arc<Mutex<Said>>>, Json(call): Json<Call>) -> Json<CallOutcome> {

@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
+use protocol::wire::view::{Deal, DealStatus, DealView};
 use serde_json::{Value, json};
 
 use super::{histories::history, *};
 use crate::{
-    deals::mirror::{Mirrored, Sides, legs},
+    deals::{
+        mirror::{Mirrored, Sides, legs},
+        reconcile::{self, Compared},
+    },
     ledger::model::Key,
     testing::trade::{Bought, Trade, everywhere},
 };
@@ -178,6 +182,70 @@ async fn verify_names_a_deal_in_which_the_ledger_counts_something_else() {
             harm(&trade, undo).await;
         }
         assert_eq!(crate::verify_ledger(&trade.hub.config).await.unwrap(), clean);
+        trade.hub.end().await;
+    }
+}
+
+#[test]
+fn a_difference_from_the_chain_is_told_with_both_numbers() {
+    let terms = terms();
+    let (deal, asset) = (B256::repeat_byte(1), terms.asset);
+    let view = |finality, complete| DealView {
+        deal: Deal {
+            deal,
+            terms: terms.clone(),
+            status: DealStatus::Funded,
+            closed_by: None,
+            released: 300,
+            refunded: 0,
+            funded_at: START,
+            since: START,
+            share: None,
+            count: 2,
+            complete,
+        },
+        finality,
+    };
+    let compare = |balance, seen: Option<&DealView>| reconcile::compare(deal, asset, balance, seen);
+    let words = |counted: &str, holds: &str| {
+        Compared::Differs(format!(
+            "deal {deal}: the ledger counts {counted} of {asset} in it, and the chain holds {holds}"
+        ))
+    };
+    let settled = view(Finality::Final, true);
+    assert_eq!(compare(-700, Some(&settled)), Compared::Same);
+    assert_eq!(compare(-1000, Some(&settled)), words("1000", "700"));
+    assert_eq!(compare(0, None), Compared::Same);
+    assert_eq!(compare(-700, None), words("700", "0"));
+    assert_eq!(compare(-1000, Some(&view(Finality::Safe, true))), Compared::Unsettled);
+    assert!(matches!(compare(-700, Some(&view(Finality::Final, false))), Compared::Differs(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_asks_the_chain_what_open_deals_hold() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let Bought { deal, .. } = under_way(&trade).await;
+        trade.offer(2).await;
+        let found = async || {
+            let found = crate::verify_ledger_on_chain(&trade.hub.config).await.unwrap();
+            (found.asked, found.unsettled, found.told)
+        };
+        assert_eq!(found().await, (2, 0, vec![]));
+
+        let more = trade.script.happens(ground.escrow, EventBody::Released { deal, released: 500, count: 3 });
+        trade.script.tells(&more, Finality::Seen);
+        assert_eq!(found().await, (2, 1, vec![]));
+
+        // It becomes final, and nobody tells the hub.
+        let entry = trade.script.tells(&more, Finality::Final);
+        let coin = ground.coin();
+        let words = format!("deal {deal}: the ledger counts 700 of {coin} in it, and the chain holds 500");
+        assert_eq!(found().await, (2, 0, vec![words]));
+
+        let answer = trade.deliver(&[entry]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(found().await, (2, 0, vec![]));
         trade.hub.end().await;
     }
 }

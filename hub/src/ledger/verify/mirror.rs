@@ -9,10 +9,7 @@ use crate::{
         store as deals,
     },
     error::Error,
-    ledger::{
-        model::{Asset, Key},
-        store::account,
-    },
+    ledger::counted,
 };
 
 pub(super) async fn every(on: &mut AnyConnection, found: &mut Verified) -> Result<(), Error> {
@@ -26,9 +23,8 @@ pub(super) async fn every(on: &mut AnyConnection, found: &mut Verified) -> Resul
             let what = format!("purchase {id:.100}");
             let Some(purchase) = found.read(&what, purchase)? else { continue };
             let asset = purchase.terms.asset;
-            let key = Key::mirror(Asset::Chain(asset), purchase.id);
-            let balance = match account(on, &key).await {
-                Ok(account) => account.map_or(0, |account| account.balance),
+            let balance = match counted(on, asset, purchase.id).await {
+                Ok(balance) => balance,
                 // It is told of with the accounts.
                 Err(Error::Corrupt(_)) => continue,
                 Err(error) => return Err(error),
