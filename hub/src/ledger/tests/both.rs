@@ -421,3 +421,27 @@ async fn the_largest_batch_and_the_largest_amount_are_kept() {
         assert_eq!(ground.account(coins(Kind::Member)).await.earned, AMOUNT_MAX);
     }
 }
+
+/// The chain does not ask whether it may: the door answers, and the transaction goes on.
+#[tokio::test]
+async fn what_cannot_be_counted_of_a_final_event_is_answered_and_leaves_no_entry() {
+    for ground in Ground::on_both().await {
+        let Asset::Chain(asset) = coin() else { panic!("{}: a coin of a chain", coin()) };
+        let (deal, buyer) = (Key::mirror(coin(), person(5)), Key::member(coin(), person(6)));
+        let mut booked = 0;
+        // Too much for any amount, the most there is, and one more than that.
+        for (number, amount, fits) in [(1, AMOUNT_MAX + 1, false), (2, AMOUNT_MAX, true), (3, 1, false)] {
+            let transfers =
+                vec![vec![Leg { account: deal, amount: -amount }, Leg { account: buyer, amount }]];
+            let mut write = ground.db.begin().await.unwrap();
+            let came =
+                crate::ledger::mirrored(write.on(), record(number), asset, transfers, 9).await.unwrap();
+            write.commit().await.unwrap();
+            assert_eq!(came.is_ok(), fits, "{amount}: {came:?}");
+            booked += i64::from(fits);
+            assert_eq!(ground.account(deal).await.version, booked, "{amount}");
+            let found = ground.verify().await;
+            assert_eq!((found.faults, &found.told), (0, &vec![]));
+        }
+    }
+}
