@@ -1,5 +1,7 @@
 //! Rule books and member lists.
 
+use alloy::primitives::{B256, keccak256};
+
 use super::refusal::Refusal;
 use crate::{chain::Address, wire::feed::RuleBook};
 
@@ -92,6 +94,19 @@ pub fn check_list(members: &[Address], jury_size: u8) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Names a list, all pages together: keccak-256 of its members in order, each as the chain keeps it: 20 bytes on an EVM chain, 32
+/// on Solana.
+pub fn list_digest(members: &[Address]) -> B256 {
+    let mut kept = Vec::with_capacity(members.len().saturating_mul(32));
+    for member in members {
+        match member {
+            Address::Evm(address) => kept.extend_from_slice(address.as_slice()),
+            Address::Solana(key) => kept.extend_from_slice(key),
+        }
+    }
+    keccak256(&kept)
+}
+
 #[cfg(test)]
 mod tests {
     use alloy::primitives::{self, B256};
@@ -157,5 +172,18 @@ mod tests {
         assert_eq!(check_list(&twice, 3), Err(Refusal::ListNotAscending { index: 8 }));
         let zero = [&[primitives::Address::ZERO.into()], members.as_slice()].concat();
         assert_eq!(check_list(&zero, 3), Err(Refusal::ListNotAscending { index: 0 }));
+    }
+
+    #[test]
+    fn a_list_is_named_by_what_the_chain_keeps_of_it() {
+        // A page as `MemberPages.store` packs it, without the byte that keeps it from running.
+        let members: Vec<Address> =
+            (1..=2).map(|last| primitives::Address::with_last_byte(last).into()).collect();
+        let mut page = [0_u8; 40];
+        (page[19], page[39]) = (1, 2);
+        assert_eq!(list_digest(&members), primitives::keccak256(page));
+        assert_eq!(list_digest(&[Address::Solana([7; 32])]), primitives::keccak256([7_u8; 32]));
+        let turned: Vec<Address> = members.iter().rev().copied().collect();
+        assert_ne!(list_digest(&turned), list_digest(&members));
     }
 }
