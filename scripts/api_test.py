@@ -45,6 +45,8 @@ REFUSED = {
     "GET /v1/proposals/{id}": NONE,
     "GET /v1/proposals/{id}/electors": NONE,
     "GET /v1/proposals/{id}/ballots": NONE,
+    "GET /v1/communities/{id}/pools/{arbiter}/{panel}": NONE,
+    "GET /v1/communities/{id}/pools/{arbiter}/{panel}/published": NONE,
     "GET /v1/grievances/{id}": NONE,
     "GET /v1/grievances/{id}/steps": NONE,
     "POST /v1/credential-offers": "wants the id of a credential about the buyer's wallet",

@@ -134,13 +134,16 @@ pub struct Refused {
     pub rule: Option<String>,
     /// At which step a record was refused; then nothing of it is kept.
     pub step: Option<String>,
+    /// Whether there is no such thing, or none that whoever asks may read.
+    pub is_missing: bool,
 }
 
 impl Refused {
     fn of(status: StatusCode, bytes: &[u8]) -> Self {
         let problem: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
-        Self { line: line(status, &problem), rule: text("rule"), step: text("step") }
+        let is_missing = status == StatusCode::NOT_FOUND;
+        Self { line: line(status, &problem), rule: text("rule"), step: text("step"), is_missing }
     }
 }
 

@@ -34,6 +34,8 @@ An effect is JSON as records have it; amounts are in the smallest unit:
   \"text\"
   {\"treasury_transfer\": {\"asset\": \"time_credit\", \"to\": \"zQm…\", \"amount\": \"150\", \"payment\": \"reward\"}}
   {\"membership\": {\"account\": \"zQm…\", \"role\": \"steward\"}}                      null: no member
+  {\"pool\": {\"arbiter\": \"eip155:1:0x…\", \"panel\": \"0x…\", \"serves\": true}}              false: it is the community's no more
+  {\"pool_list\": {\"arbiter\": \"eip155:1:0x…\", \"panel\": \"0x…\"}}                       its next list: who belongs to the community at the close
   {\"setting\": {\"setting\": \"quorum_min_percent\", \"value\": \"60\"}}            null: the median of the ballots
   {\"credit_limit\": {\"asset\": \"time_credit\", \"account\": \"zQm…\", \"limit\": \"2000\"}}
   {\"admin_adjustment\": {\"asset\": \"time_credit\", \"against\": \"treasury\", \"entries\": [{\"account\": \"zQm…\", \"amount\": \"-50\"}]}}
@@ -294,7 +296,8 @@ async fn all<T: serde::de::DeserializeOwned>(http: &Http, path: &str) -> Result<
     }
 }
 
-async fn signed(http: &Http, id: RecordId, kind: &str) -> Result<Record> {
+/// A record of this type, as its device signed it.
+pub(super) async fn signed(http: &Http, id: RecordId, kind: &str) -> Result<Record> {
     let received: Value = http.get(&format!("/v1/records/{id}")).await?;
     let record = Record::read(&received).map_err(|refusal| anyhow!("{id}: {refusal}"))?;
     if record.id != id || record.kind != kind {
@@ -346,6 +349,8 @@ async fn count(session: &Session, proposal: RecordId) -> Result<()> {
         electorate: digest(&electors),
         ballots: digest(counting.into_iter().map(|ballot| &ballot.record)),
         result: tally(&electors, &body.rule, closes_at, &ballots),
+        // Who belongs to the community is not among the ballots: `earnest pool check` holds a list to the tally.
+        list: None,
     };
     let said = match shown.tally {
         Some(id) => {
@@ -458,7 +463,7 @@ mod tests {
             decided: Some(Stamp::from_ms(60_000)),
             unexecuted: None,
         };
-        let mine = TallyBody { electorate: "e".to_owned(), ballots: "b".to_owned(), result };
+        let mine = TallyBody { electorate: "e".to_owned(), ballots: "b".to_owned(), result, list: None };
         assert_eq!(differences(&shown, &mine, Some(&mine)), Vec::<String>::new());
         let other = |change: &dyn Fn(&mut ProposalView, &mut TallyBody)| {
             let (mut shown, mut said) = (shown.clone(), mine.clone());

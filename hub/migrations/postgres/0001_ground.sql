@@ -177,6 +177,31 @@ CREATE TABLE pool_scopes (
     PRIMARY KEY (arbiter, panel, scope)
 );
 
+-- What votes last said of a pool: whether it is the community's.
+CREATE TABLE pool_decisions (
+    community TEXT NOT NULL,
+    arbiter TEXT NOT NULL,
+    panel TEXT NOT NULL,
+    serves BIGINT NOT NULL,
+    tally TEXT NOT NULL,
+    PRIMARY KEY (community, arbiter, panel)
+);
+
+-- The member list that a vote of the community decided last for its pool.
+CREATE TABLE pool_lists (
+    community TEXT NOT NULL,
+    arbiter TEXT NOT NULL,
+    panel TEXT NOT NULL,
+    proposal TEXT NOT NULL,
+    tally TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    members TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    decided_at BIGINT NOT NULL,
+    PRIMARY KEY (community, arbiter, panel)
+);
+CREATE INDEX pool_lists_pool ON pool_lists (arbiter, panel);
+
 CREATE TABLE listings (
     id TEXT PRIMARY KEY,
     seq BIGINT NOT NULL UNIQUE,

@@ -177,6 +177,31 @@ CREATE TABLE pool_scopes (
     PRIMARY KEY (arbiter, panel, scope)
 ) STRICT;
 
+-- What votes last said of a pool: whether it is the community's.
+CREATE TABLE pool_decisions (
+    community TEXT NOT NULL,
+    arbiter TEXT NOT NULL,
+    panel TEXT NOT NULL,
+    serves INTEGER NOT NULL,
+    tally TEXT NOT NULL,
+    PRIMARY KEY (community, arbiter, panel)
+) STRICT;
+
+-- The member list that a vote of the community decided last for its pool.
+CREATE TABLE pool_lists (
+    community TEXT NOT NULL,
+    arbiter TEXT NOT NULL,
+    panel TEXT NOT NULL,
+    proposal TEXT NOT NULL,
+    tally TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    members TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    decided_at INTEGER NOT NULL,
+    PRIMARY KEY (community, arbiter, panel)
+) STRICT;
+CREATE INDEX pool_lists_pool ON pool_lists (arbiter, panel);
+
 CREATE TABLE listings (
     id TEXT PRIMARY KEY,
     seq INTEGER NOT NULL UNIQUE,

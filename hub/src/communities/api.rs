@@ -12,6 +12,7 @@ use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    lists::{self, DecisionView},
     model::{SaidBy, Scope, Waiting, waits_since},
     pools::{self, Pool},
     store::{self, Community, Invitation},
@@ -110,6 +111,9 @@ pub struct PoolView {
     /// The newest list; none in a list of pools.
     #[schema(value_type = Option<Vec<String>>)]
     pub members: Option<Vec<Address>>,
+    /// What votes of communities to which you belong have decided of its next list, the oldest decision first, at most 100; none
+    /// in a list of pools.
+    pub decided: Option<Vec<DecisionView>>,
     /// When the chain was read.
     #[schema(value_type = String)]
     pub read: Stamp,
@@ -122,6 +126,7 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
         .routes(routes!(invitations))
         .routes(routes!(pools))
         .routes(routes!(pool))
+        .merge(lists::api::routes())
 }
 
 fn community_view(community: Community, members: Option<Vec<MemberView>>) -> CommunityView {
@@ -150,6 +155,7 @@ fn pool_view(pool: Pool, reader: &Reader, with_members: bool) -> PoolView {
             .collect(),
         size: pool.size,
         members: with_members.then_some(pool.facts.members),
+        decided: None,
         read: Stamp::from_ms(pool.read_at),
     }
 }
@@ -253,7 +259,8 @@ async fn pool(
         .await?
         .filter(|pool| serves(pool, &reader))
         .ok_or_else(|| Problem::not_found("pool", panel))?;
-    Ok(Json(pool_view(found, &reader, true)))
+    let decided = lists::api::around(&mut on, &reader, &arbiter, &panel).await?;
+    Ok(Json(PoolView { decided: Some(decided), ..pool_view(found, &reader, true) }))
 }
 
 fn serves(pool: &Pool, reader: &Reader) -> bool {

@@ -3,9 +3,10 @@
 //! `community@1` begins one with its author as steward; whoever a steward and they themselves say so of belongs to it
 //! (`membership@1`, by which stewards also remove members, and members leave), and a steward says which pool serves the community (`pool@1` about it). A `pool@1` about nothing makes a pool
 //! known as public, which only the account of its keeper's wallet may. What a pool is — rule book, worst case, members —
-//! is read from its contract, never taken from a person.
+//! is read from its contract, never taken from a person. What votes decide of a community's pools and their member lists: `lists`.
 
 pub(crate) mod api;
+pub(crate) mod lists;
 mod model;
 mod pools;
 mod room;
@@ -14,6 +15,7 @@ mod store;
 mod tests;
 
 pub use api::{CommunityView, InvitationView, InvitationsView, MemberView, PoolView};
+pub use lists::{DecidedListView, DecisionView, LIST_MAX, PublishedView};
 pub(crate) use model::Word;
 pub use model::{CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, common_or_public};
 pub(crate) use pools::{Pool, pool};

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use service::db::Write;
 
 use super::{
+    lists,
     model::{
         Change, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, Word, change, keeper_only,
         last_word, leaves_a_steward, steward_only, waits_since,
@@ -30,8 +31,16 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] =
-    &["communities", "members", "member_words", "invitations", "pools", "pool_scopes"];
+pub(crate) const TABLES: &[&str] = &[
+    "communities",
+    "members",
+    "member_words",
+    "invitations",
+    "pools",
+    "pool_scopes",
+    "pool_decisions",
+    "pool_lists",
+];
 
 /// How long to wait for an indexer that has not seen a pool yet, and between two looks.
 const NEWS_WAIT: Duration = Duration::from_secs(3);
@@ -135,7 +144,7 @@ fn book_of(arbiter: AccountId, panel: B256, pool: &view::Pool) -> Result<RuleBoo
 }
 
 /// A list, all of whose members are of the arbiter's chain.
-async fn read_members(hub: &Hub, body: &PoolBody, list: u32) -> Result<Vec<Address>, Error> {
+pub(super) async fn read_members(hub: &Hub, body: &PoolBody, list: u32) -> Result<Vec<Address>, Error> {
     let PoolBody { arbiter, panel } = *body;
     let Some(found) = hub.indexers.members(arbiter, panel, list).await? else {
         return Err(unusable(arbiter, panel, format!("it has no members of its list {list}")));
@@ -191,15 +200,19 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             told
         }
         _ => {
+            let body: PoolBody = record.body_as()?;
             let scope = match &record.about {
                 Some(community) => {
                     let community = known(on, community).await?;
                     steward_only(store::role_of(on, &community.id, &author).await?, &community.id)?;
+                    if lists::store::dropped(on, &community.id, &body.arbiter, &body.panel).await? {
+                        let told = format!("a vote of community {} has dropped the pool", community.id);
+                        return Err(Refusal::access("dropped_by_vote", "/body/panel", told).into());
+                    }
                     Scope::Community(community.id)
                 }
                 None => Scope::Public,
             };
-            let body: PoolBody = record.body_as()?;
             let facts = PoolFacts::deserialize(&accepted.facts)
                 .map_err(|error| Error::Corrupt(format!("facts of {}: {error}", record.id)))?;
             if scope == Scope::Public {

@@ -8,7 +8,7 @@ use super::{
     tally::{Tally, Verdict, sided},
 };
 use crate::{
-    communities,
+    communities::{self, lists},
     error::{Error, Refusal},
     grievances, identity,
     ledger::{
@@ -35,6 +35,10 @@ pub(super) async fn possible(
         Effect::TreasuryTransfer { asset, to, .. } => {
             ledger::governor(on, *asset).await?;
             known(on, to, "treasury_transfer/to").await
+        }
+        Effect::Pool { arbiter, panel, .. } => lists::known_pool(on, arbiter, panel).await.map(drop),
+        Effect::PoolList { arbiter, panel } => {
+            lists::served_pool(on, community, arbiter, panel).await.map(drop)
         }
         Effect::CreditLimit { asset, account, .. } => {
             governs(on, community, *asset).await?;
@@ -152,6 +156,12 @@ async fn perform(
         }
         Effect::Membership { account, role } => {
             communities::decide_member(on, community, account, *role, accepted).await
+        }
+        Effect::Pool { arbiter, panel, serves } => {
+            lists::decide_pool(on, community, (arbiter, panel), *serves, accepted).await
+        }
+        Effect::PoolList { arbiter, panel } => {
+            lists::decide_list(on, community, (arbiter, panel), &proposal.id, accepted).await
         }
         Effect::Setting { setting, value } => {
             let decided = value.or(result.median);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use protocol::wire::dec;
+use alloy::primitives::B256;
+use protocol::{chain::AccountId, wire::dec};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -129,6 +130,22 @@ pub enum Effect {
         #[serde(with = "dec::optional")]
         value: Option<i64>,
     },
+    /// Whether an arbitration pool is the community's.
+    Pool {
+        /// The contract that rules.
+        arbiter: AccountId,
+        /// The pool's id: the hash of its rule book.
+        panel: B256,
+        /// Whether it serves the community from then on; where it does not, no steward's word lets it again.
+        serves: bool,
+    },
+    /// The next member list of one of the community's pools: the community's roll as it is at the tally.
+    PoolList {
+        /// The contract that rules.
+        arbiter: AccountId,
+        /// The pool's id.
+        panel: B256,
+    },
     /// What a jury decides of a grievance. Only the hub proposes it, to that grievance's jury.
     Ruling {
         /// Which.
@@ -174,6 +191,10 @@ pub struct TallyBody {
     pub ballots: String,
     /// What came of them.
     pub result: Tally,
+    /// Where they accept [`Effect::PoolList`]: which list the community's roll comes to, as
+    /// [`protocol::arbitration::list_digest`] names it; none where too many belong to the community.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<B256>,
 }
 
 /// The body of `deposit@1` about a community: its author gives to the treasury.
@@ -294,7 +315,11 @@ impl ProposalBody {
             (None, _) => {}
         }
         match &self.effect {
-            Effect::Text | Effect::Membership { .. } | Effect::Ruling { .. } => Ok(()),
+            Effect::Text
+            | Effect::Membership { .. }
+            | Effect::Pool { .. }
+            | Effect::PoolList { .. }
+            | Effect::Ruling { .. } => Ok(()),
             Effect::AdminAdjustment { entries, .. } => check_entries(entries),
             Effect::TreasuryTransfer { amount, .. } => {
                 within(*amount, 1, "/body/effect/treasury_transfer/amount")

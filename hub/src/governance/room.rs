@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use protocol::arbitration::list_digest;
 use serde_json::json;
 use service::db::Write;
 use sqlx::AnyConnection;
@@ -9,18 +10,18 @@ use sqlx::AnyConnection;
 use super::{
     effects,
     model::{
-        BALLOTS_MAX, DAY_MS, DepositBody, ELECTOR_BALLOTS_MAX, ELECTORS_MAX, OPEN_MAX, ProposalBody,
+        BALLOTS_MAX, DAY_MS, DepositBody, ELECTOR_BALLOTS_MAX, ELECTORS_MAX, Effect, OPEN_MAX, ProposalBody,
         TallyBody, VoteBody, may_open_another,
     },
     rule::Electorate,
     store::{self, Decision, Proposal},
     table::{self, Action, State},
-    tally::{counted, digest, tally},
+    tally::{Verdict, counted, digest, tally},
 };
 use crate::{
     Hub,
     access::{Audience, Role},
-    communities,
+    communities::{self, lists},
     error::{Error, Refusal},
     grievances,
     ledger::{
@@ -214,12 +215,22 @@ pub(super) async fn count(on: &mut AnyConnection, proposal: &Proposal) -> Result
     let electors = store::electors(on, &proposal.id).await?;
     let ballots = store::ballots(on, &proposal.id, None, 0, i64::MAX).await?;
     let (rule, closes_at) = (&proposal.body.rule, proposal.body.closes.ms());
+    let result = tally(&electors, rule, closes_at, &ballots);
+    let list = match &proposal.body.effect {
+        // The hub signs which list it is together with the count: what it serves later is that one or provably another.
+        Effect::PoolList { arbiter, .. } if result.verdict == Verdict::Accepted => {
+            let roll = lists::roll(on, &proposal.community, arbiter.chain).await?;
+            roll.map(|members| list_digest(&members))
+        }
+        _ => None,
+    };
     Ok(TallyBody {
         electorate: digest(&electors),
         ballots: digest(
             counted(&electors, rule, closes_at, &ballots).into_iter().map(|ballot| &ballot.record),
         ),
-        result: tally(&electors, rule, closes_at, &ballots),
+        result,
+        list,
     })
 }
 

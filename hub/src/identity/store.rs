@@ -1,9 +1,12 @@
-use protocol::chain::AccountId;
-use sqlx::{AnyConnection, Row};
+use std::collections::BTreeSet;
+
+use protocol::chain::{AccountId, ChainId};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::model::ProfileBody;
 use crate::{
     error::Error,
+    ledger,
     records::{Device, RecordId},
 };
 
@@ -115,6 +118,34 @@ pub(crate) async fn wallets_of(on: &mut AnyConnection, account: &RecordId) -> Re
             .fetch_all(on)
             .await?;
     wallets.iter().map(|wallet| parse(wallet)).collect()
+}
+
+/// The wallets of these accounts on a chain, in no order: whose, since when (Unix milliseconds), and which.
+pub(crate) async fn wallets_on(
+    on: &mut AnyConnection,
+    accounts: &BTreeSet<RecordId>,
+    chain: ChainId,
+) -> Result<Vec<(RecordId, i64, AccountId)>, Error> {
+    let accounts =
+        serde_json::to_string(accounts).map_err(|error| Error::Corrupt(format!("identity: {error}")))?;
+    // No CAIP-2 id has a character that a pattern reads as anything but itself.
+    let sql = format!(
+        "SELECT account, wallet, added_at FROM wallets
+         WHERE wallet LIKE $2 AND account IN (SELECT t.value FROM {} AS t)",
+        ledger::texts(on)
+    );
+    let rows =
+        sqlx::query(AssertSqlSafe(sql)).bind(accounts).bind(format!("{chain}:%")).fetch_all(on).await?;
+    let mut wallets = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (account, wallet): (String, String) = (row.try_get("account")?, row.try_get("wallet")?);
+        let wallet: AccountId = parse(&wallet)?;
+        // SQLite's patterns do not tell upper case from lower case; ids of chains do.
+        if wallet.chain == chain {
+            wallets.push((parse(&account)?, row.try_get("added_at")?, wallet));
+        }
+    }
+    Ok(wallets)
 }
 
 pub(crate) async fn add_wallet(

@@ -97,7 +97,11 @@ impl Ground {
     }
 
     pub(super) fn members(self) -> Vec<Address> {
-        (100..108).map(|seed| Wallet::of_seed(self.chain, seed).address()).collect()
+        let mut members: Vec<Address> =
+            (100..108).map(|seed| Wallet::of_seed(self.chain, seed).address()).collect();
+        // As every list of a chain.
+        members.sort_unstable();
+        members
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use alloy::primitives::B256;
 use proptest::{collection::vec, prelude::*};
 use serde_json::json;
 
 use crate::{
     access::Role,
     governance::{
-        model::{Adjusted, Against, Effect, Payment, ProposalBody, WINDOW_MAX_MS, may_open_another},
+        model::{
+            Adjusted, Against, Effect, Payment, ProposalBody, TallyBody, WINDOW_MAX_MS, may_open_another,
+        },
         rule::{Absence, Ballots, Choice, Electorate, Needs, Rule, Share},
         settings::{Setting, Settings},
         table::{Action, State, When, may, when},
@@ -16,6 +19,7 @@ use crate::{
     },
     ledger::model::Asset,
     records::{RecordId, Stamp},
+    testing::trade::ARBITER,
 };
 
 const CLOSES: i64 = 1_000;
@@ -331,6 +335,8 @@ fn all_effects() -> Vec<Effect> {
         Effect::Membership { account: who(1), role: Some(Role::Member) },
         Effect::Setting { setting: Setting::QuorumMinPercent, value: Some(60) },
         Effect::Setting { setting: Setting::QuorumMinPercent, value: None },
+        Effect::Pool { arbiter: ARBITER, panel: B256::repeat_byte(1), serves: true },
+        Effect::PoolList { arbiter: ARBITER, panel: B256::repeat_byte(1) },
     ]
 }
 
@@ -346,6 +352,10 @@ fn a_proposal_reads_back_as_it_was_written() {
             assert_eq!(serde_json::from_value::<ProposalBody>(value).unwrap(), body);
         }
     }
+    let written = |nth: usize| serde_json::to_value(all_effects().remove(nth)).unwrap();
+    let panel = format!("0x{}", "01".repeat(32));
+    assert_eq!(written(7), json!({ "pool": { "arbiter": ARBITER, "panel": panel, "serves": true } }));
+    assert_eq!(written(8), json!({ "pool_list": { "arbiter": ARBITER, "panel": panel } }));
     let value = serde_json::to_value(body(all_effects().remove(2), median)).unwrap();
     assert_eq!(
         (&value["rule"], &value["effect"]["treasury_transfer"]["amount"]),
@@ -418,6 +428,10 @@ fn the_form_of_a_proposal_is_bounded() {
         assert_eq!(refused, told("median", "/body/rule/needs/median"), "{lowest} to {highest}");
     }
     assert_eq!(by(setting(Some(5)), median(1, 100)), told("median", "/body/effect"));
+    for effect in all_effects().into_iter().skip(7) {
+        assert_eq!(by(effect.clone(), Needs::Majority), None);
+        assert_eq!(by(effect, median(1, 100)), told("median", "/body/effect"));
+    }
     let asset = Asset::TimeCredit;
     let pay = |amount| Effect::TreasuryTransfer { asset, to: who(1), amount, payment: Payment::Reward };
     let limit = |limit| Effect::CreditLimit { asset, account: who(1), limit };
@@ -498,4 +512,25 @@ fn nobody_gives_an_effect_easier_rules_than_the_communitys_own() {
     };
     assert_eq!([text(60_000), text(59_999), text(0)], [None, Some("window"), Some("window")]);
     assert_eq!([text(WINDOW_MAX_MS), text(WINDOW_MAX_MS + 1)], [None, Some("window")]);
+}
+
+/// A tally that decides no list is written as it always was.
+#[test]
+fn a_tally_names_a_list_where_it_decides_one() {
+    let result = Tally {
+        electors: 1,
+        voted: 1,
+        yes: 1,
+        no: 0,
+        abstained: 0,
+        median: None,
+        verdict: Verdict::Accepted,
+    };
+    let said = |list| TallyBody { electorate: "e".to_owned(), ballots: "b".to_owned(), result, list };
+    let written = serde_json::to_value(said(None)).unwrap();
+    assert_eq!(written.get("list"), None);
+    assert_eq!(serde_json::from_value::<TallyBody>(written).unwrap(), said(None));
+    let written = serde_json::to_value(said(Some(B256::ZERO))).unwrap();
+    assert_eq!(written["list"], json!(B256::ZERO));
+    assert_eq!(serde_json::from_value::<TallyBody>(written).unwrap(), said(Some(B256::ZERO)));
 }

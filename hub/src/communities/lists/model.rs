@@ -1,0 +1,35 @@
+//! From the wallets of a community's members to the list that its pool may publish.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::{
+    arbitration,
+    chain::{AccountId, Address},
+};
+
+use crate::{error::Refusal, records::RecordId};
+
+/// The most members of a community whose roll is made a list.
+pub const LIST_MAX: usize = 10_000;
+
+/// The list of those whose wallets these are (whose, since when, which), as the chain wants it: ascending, each once. Of several
+/// wallets of one member it is the one that the member has had for longest, of those the lowest: a seat is a member's, not a wallet's.
+pub(super) fn listed(wallets: impl IntoIterator<Item = (RecordId, i64, AccountId)>) -> Vec<Address> {
+    let mut first: BTreeMap<RecordId, (i64, Address)> = BTreeMap::new();
+    for (account, since, wallet) in wallets {
+        let one = (since, wallet.address);
+        let kept = first.entry(account).or_insert(one);
+        *kept = one.min(*kept);
+    }
+    let members: BTreeSet<Address> = first.into_values().map(|(_, address)| address).collect();
+    members.into_iter().collect()
+}
+
+/// Whether the chain takes the list for a pool whose juries have so many seats.
+///
+/// # Errors
+/// Step `rule`: it does not, in the words of the pools' own refusal.
+pub(super) fn publishable(members: &[Address], jury_size: u8) -> Result<(), Refusal> {
+    arbitration::check_list(members, jury_size)
+        .map_err(|refused| Refusal::rule("list_not_publishable", "/body/effect", refused.to_string()))
+}

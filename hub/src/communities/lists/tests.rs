@@ -1,0 +1,181 @@
+use alloy::primitives::{self, B256};
+use protocol::{
+    arbitration::list_digest,
+    chain::{AccountId, Address},
+};
+use serde_json::{Value, json};
+
+use super::model::{listed, publishable};
+use crate::{
+    governance::tests::{agreed, asked, join},
+    records::RecordId,
+    testing::{
+        Person, TestHub,
+        trade::{ARBITER, CHAIN, Ground, Script},
+    },
+};
+
+fn who(n: u8) -> RecordId {
+    RecordId::of(&json!({ "n": n })).unwrap()
+}
+
+fn wallet(n: u8) -> AccountId {
+    AccountId { chain: CHAIN, address: primitives::Address::with_last_byte(n).into() }
+}
+
+fn addresses(numbers: &[u8]) -> Vec<Address> {
+    numbers.iter().map(|n| wallet(*n).address).collect()
+}
+
+#[test]
+fn a_member_has_one_seat_by_the_wallet_it_has_had_for_longest() {
+    let wallets = [
+        (who(1), 5, wallet(9)),
+        (who(1), 3, wallet(8)),
+        (who(1), 3, wallet(7)),
+        (who(1), 4, wallet(1)),
+        (who(2), 1, wallet(3)),
+        (who(3), 2, wallet(5)),
+    ];
+    let expected = addresses(&[3, 5, 7]);
+    assert_eq!(listed(wallets), expected);
+    // In whichever order the database has them.
+    let mut turned = wallets;
+    for _ in 0..turned.len() {
+        turned.rotate_left(1);
+        assert_eq!(listed(turned), expected);
+        assert_eq!(listed(turned.into_iter().rev()), expected);
+    }
+    assert_eq!(listed([]), Vec::new());
+}
+
+#[test]
+fn a_list_is_decided_only_where_the_chain_would_take_it() {
+    let eight: Vec<u8> = (1..=8).collect();
+    assert_eq!(publishable(&addresses(&eight), 3), Ok(()));
+    for refused in [addresses(&eight[1..]), addresses(&[&[0_u8][..], &eight[..]].concat())] {
+        assert_eq!(publishable(&refused, 3).unwrap_err().rule, "list_not_publishable");
+    }
+}
+
+async fn gardens(hub: &TestHub, seeds: std::ops::Range<u8>) -> (Vec<Person>, RecordId) {
+    let mut people = Vec::new();
+    for seed in seeds {
+        people.push(Person::arrive(hub, seed).await);
+    }
+    let gardens = hub.say(&people[0].record(hub, "community@1", json!({ "name": "Gardens" }))).await;
+    for person in &people[1..] {
+        join(hub, &people[0], gardens, person).await;
+    }
+    (people, gardens)
+}
+
+fn roll(people: &[Person]) -> Vec<Address> {
+    let mut members: Vec<Address> = people.iter().map(|person| person.wallet.address()).collect();
+    members.sort_unstable();
+    members
+}
+
+fn pool_effect(panel: B256, serves: bool) -> Value {
+    json!({ "pool": { "arbiter": ARBITER, "panel": panel, "serves": serves } })
+}
+
+fn list_effect(panel: B256) -> Value {
+    json!({ "pool_list": { "arbiter": ARBITER, "panel": panel } })
+}
+
+async fn hubs(script: &Script) -> Vec<TestHub> {
+    TestHub::on_both_with(|config| {
+        config.indexers.insert(CHAIN, script.url.clone());
+        config.arbiters = vec![ARBITER];
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_vote_decides_whose_pool_it_is_and_who_is_on_its_list() {
+    let script = Script::start(Ground::EVM).await;
+    let panel = Ground::EVM.pool_id(&Ground::EVM.book());
+    for hub in hubs(&script).await {
+        // Those whom the script has on the pool's list.
+        let (mut people, gardens) = gardens(&hub, 100..108).await;
+        let refused = async |effect: Value| {
+            let record = people[0].record_about(&hub, "proposal@1", gardens, asked(&hub, effect));
+            hub.refuses(&record).await.2
+        };
+        assert_eq!(refused(pool_effect(panel, true)).await, "unknown_pool");
+        assert_eq!(refused(list_effect(panel)).await, "unknown_pool");
+        let body = json!({ "arbiter": ARBITER, "panel": panel });
+        let keeper = Person::arrive(&hub, 2).await;
+        hub.say(&keeper.record(&hub, "pool@1", body.clone())).await;
+        assert_eq!(refused(list_effect(panel)).await, "not_its_pool");
+
+        let pool = format!("/v1/pools/{ARBITER}/{panel}");
+        let path = format!("/v1/communities/{gardens}/pools/{ARBITER}/{panel}");
+        let now = agreed(&hub, &people, gardens, pool_effect(panel, true)).await;
+        assert_eq!(now["state"], "executed", "{now}");
+        assert_eq!(hub.get(&pool).await.body["communities"], json!([gardens]));
+        assert_eq!(hub.get(&path).await.refusal().0, 404);
+
+        let now = agreed(&hub, &people, gardens, list_effect(panel)).await;
+        assert_eq!(now["state"], "executed", "{now}");
+        let (members, token) = (roll(&people), people[1].sign_in(&hub).await);
+        let list = hub.get(&path).await.body;
+        assert_eq!(list["members"], json!(members));
+        assert_eq!((&list["decision"]["tally"], &list["decision"]["proposal"]), (&now["tally"], &now["id"]));
+        // The hub has signed which list it is.
+        let tally = hub.get(&format!("/v1/records/{}", now["tally"].as_str().unwrap())).await.body;
+        assert_eq!(tally["body"]["list"], json!(list_digest(&members)));
+        assert_eq!(tally["body"]["list"], list["decision"]["digest"]);
+        let published = format!("{path}/published");
+        assert_eq!(hub.get(&published).await.refusal().0, 401);
+        let found = hub.get_as(&token, &published).await.body;
+        assert_eq!((&found["holds"], &found["list"], &found["size"]), (&json!(true), &json!(0), &json!(8)));
+        assert_eq!(hub.get_as(&token, &pool).await.body["decided"], json!([list["decision"]]));
+        assert_eq!(hub.get(&pool).await.body["decided"], json!([]));
+
+        // Who comes later is on no list until another vote.
+        let ninth = Person::arrive(&hub, 9).await;
+        join(&hub, &people[0], gardens, &ninth).await;
+        people.push(ninth);
+        assert_eq!(hub.get(&path).await.body, list);
+        agreed(&hub, &people, gardens, list_effect(panel)).await;
+        assert_eq!(hub.get(&path).await.body["members"], json!(roll(&people)));
+        let token = people[1].sign_in(&hub).await;
+        let found = hub.get_as(&token, &published).await.body;
+        assert_eq!((&found["holds"], &found["size"]), (&json!(false), &json!(8)));
+        assert_eq!(found["digest"], json!(list_digest(&members)));
+
+        // With the pool goes its list, and no steward brings either back.
+        agreed(&hub, &people, gardens, pool_effect(panel, false)).await;
+        assert_eq!(hub.get(&path).await.refusal().0, 404);
+        assert_eq!(hub.get(&pool).await.body["communities"], json!([]));
+        let again = people[0].record_about(&hub, "pool@1", gardens, body.clone());
+        assert_eq!(hub.refuses(&again).await.2, "dropped_by_vote");
+        agreed(&hub, &people, gardens, pool_effect(panel, true)).await;
+        hub.clock.pass_ms(1);
+        hub.say(&people[0].record_about(&hub, "pool@1", gardens, body)).await;
+        assert_eq!(hub.get(&path).await.refusal().0, 404);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_roll_that_the_chain_would_refuse_is_no_list() {
+    let script = Script::start(Ground::EVM).await;
+    let panel = Ground::EVM.pool_id(&Ground::EVM.book());
+    for hub in hubs(&script).await {
+        let (people, gardens) = gardens(&hub, 1..4).await;
+        let body = json!({ "arbiter": ARBITER, "panel": panel });
+        hub.say(&people[0].record_about(&hub, "pool@1", gardens, body)).await;
+        let now = agreed(&hub, &people, gardens, list_effect(panel)).await;
+        assert_eq!(
+            (&now["state"], &now["unexecuted"]["rule"]),
+            (&json!("unexecuted"), &json!("list_not_publishable")),
+            "{now}"
+        );
+        let path = format!("/v1/communities/{gardens}/pools/{ARBITER}/{panel}");
+        assert_eq!(hub.get(&path).await.refusal().0, 404);
+        hub.end().await;
+    }
+}
