@@ -1,10 +1,12 @@
 //! `earnest pool`: arbitration pools on the chain and at the hub.
 
+mod list;
+
 use alloy::primitives::B256;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hub::{
-    communities::{PoolBody, PoolView},
+    communities::{DecisionView, PoolBody, PoolView},
     page::Page,
     records::RecordId,
 };
@@ -29,15 +31,35 @@ pub enum Verb {
         earnest --as ida pool create --jury 3 --parent 0xPool… --appeal 172800"
     )]
     Create(Rules),
-    /// Publish the pool's next member list on the chain
-    #[command(after_help = "A list needs at least 2 * jury + 2 members.\nExample:\n  \
-        earnest --as ida pool publish 0xPool… 0xMember1… 0xMember2… …")]
+    /// Publish the pool's next member list on the chain: the one that a community's vote has decided
+    #[command(
+        after_help = "Where a community to which you belong has decided who is on the list, that list is published, \
+        held to the\ntally that decided it, and another one is refused. A list needs at least 2 * jury + 2 members.\n\
+        Examples:\n  earnest --as ida pool publish 0xPool…                            # as decided\n  \
+        earnest --as ida pool publish 0xPool… 0xMember1… 0xMember2… …    # where nothing is decided"
+    )]
     Publish {
         /// The pool's id
         pool: B256,
-        /// Wallets
-        #[arg(required = true)]
+        /// Wallets; those of the decision when missing
         members: Vec<Address>,
+        /// Whose decision, where several communities have decided or you do not belong to it
+        #[arg(long, value_parser = record_id)]
+        community: Option<RecordId>,
+        /// Publish these members, whatever a vote has decided
+        #[arg(long, requires = "members", conflicts_with = "community")]
+        against_the_vote: bool,
+        /// The pools contract [default: as `earnest up` deployed it]
+        #[arg(long, value_name = "CAIP-10")]
+        arbiter: Option<AccountId>,
+    },
+    /// Compare the newest list on the chain with the one that a community's vote has decided; ends with 3 where they differ
+    Check {
+        /// The pool's id
+        pool: B256,
+        /// Whose decision, where several communities have decided or you do not belong to it
+        #[arg(long, value_parser = record_id)]
+        community: Option<RecordId>,
         /// The pools contract [default: as `earnest up` deployed it]
         #[arg(long, value_name = "CAIP-10")]
         arbiter: Option<AccountId>,
@@ -116,12 +138,20 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 transaction.map_or_else(|| "none: it exists already".to_owned(), |hash| hash.to_string());
             session.output.one(&value, &[("pool", pool.to_string()), ("transaction", done)])
         }
-        Verb::Publish { pool, members, arbiter: given } => {
+        Verb::Publish { pool, members, community, against_the_vote, arbiter: given } => {
             let arbiter = arbiter(given)?;
             let purse = session.purse_on(arbiter.chain).await?;
+            let members = if against_the_vote {
+                members
+            } else {
+                list::to_publish(session, (arbiter, pool), community, members).await?
+            };
             let (list, sent) = acts::publish(&purse, arbiter, pool, &members).await?;
             let value = json!({ "pool": pool, "list": list, "transactions": sent });
             session.output.one(&value, &[("pool", pool.to_string()), ("list", list.to_string())])
+        }
+        Verb::Check { pool, community, arbiter: given } => {
+            list::check(session, (arbiter(given)?, pool), community).await
         }
         Verb::Register { pool, community, arbiter: given } => {
             let member = session.member().await?;
@@ -159,6 +189,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                         "serves",
                         if view.public { "everyone".to_owned() } else { format!("{:?}", view.communities) },
                     ),
+                    ("decided", decisions(&view)),
                     ("members", members.join("\n")),
                 ],
             )
@@ -172,4 +203,13 @@ fn appeals(book: &RuleBook) -> String {
     } else {
         format!("within {} s, to {}", book.appeal, book.parent)
     }
+}
+
+/// What votes have decided of the next list, a line each.
+fn decisions(view: &PoolView) -> String {
+    let told = |one: &DecisionView| {
+        format!("{} members by {} (tally {}), {}", one.size, one.community, one.tally, one.digest)
+    };
+    let lines: Vec<String> = view.decided.iter().flatten().map(told).collect();
+    if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") }
 }
