@@ -43,7 +43,7 @@ pub enum Verb {
         pool: B256,
         /// Wallets; those of the decision when missing
         members: Vec<Address>,
-        /// Whose decision, where several communities have decided or you do not belong to it
+        /// Whose decision, where it is not that of the only community of yours that has decided
         #[arg(long, value_parser = record_id)]
         community: Option<RecordId>,
         /// Publish these members, whatever a vote has decided
@@ -57,7 +57,7 @@ pub enum Verb {
     Check {
         /// The pool's id
         pool: B256,
-        /// Whose decision, where several communities have decided or you do not belong to it
+        /// Whose decision, where it is not that of the only community of yours that has decided
         #[arg(long, value_parser = record_id)]
         community: Option<RecordId>,
         /// The pools contract [default: as `earnest up` deployed it]
