@@ -429,6 +429,7 @@ mod tests {
         assert!(choice("perhaps").unwrap_err().contains("abstain"));
         assert!(effect("{\"membership\": {}}").unwrap_err().contains("account"));
         assert_eq!(effect("\"text\"").unwrap(), Effect::Text);
+        assert!(effect("{\"pool_list\": {}}").unwrap_err().contains("arbiter"));
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub use ballots::{Ballots, Bounds, SHARE_STEP, Vote, is_share};
 pub use jury::{draw, seed};
 pub use pool::{
     EXECUTION, LARGEST_JURY, LARGEST_PAGE, LONGEST_APPEAL, LONGEST_DELAY, LONGEST_OPENING, LONGEST_VOTING,
-    MARGIN, MOST_PAGES, SHORTEST_OPENING, appeal_time, check_list, jury_time, list_digest, smallest_list, span,
-    validate, worst_case,
+    MARGIN, MOST_PAGES, SHORTEST_OPENING, appeal_time, check_list, jury_time, list_digest, smallest_list,
+    span, validate, worst_case,
 };
 pub use refusal::Refusal;
 pub use registry::{List, Pool, Registry};
