@@ -170,7 +170,8 @@ async fn subject(
     })
 }
 
-/// Nobody has more open at once, files more in a day, or asks twice for what was decided; and what has ended rests.
+/// Nobody has more open at once, files more in a day, or asks twice for what was decided; and what has ended rests: for others than its
+/// complainant in the same community, where they ask for the same.
 async fn may_file_another(
     on: &mut AnyConnection,
     community: &RecordId,
@@ -193,7 +194,10 @@ async fn may_file_another(
         earlier.earlier().leaves_open(*complainant)?;
     }
     for earlier in &about {
-        earlier.earlier().has_rested(*complainant, now)?;
+        let same = earlier.community == *community && earlier.body.remedy == body.remedy;
+        if same || earlier.complainant == *complainant {
+            earlier.earlier().has_rested(*complainant, now)?;
+        }
     }
     if body.remedy == Remedy::Removal {
         // A membership that was said in other words since is the same one.

@@ -40,15 +40,16 @@ impl Earlier {
         Err(Refusal::conflict(rule, "/body/subject", told))
     }
 
-    /// Whether a complainant may ask for the same at a moment, in Unix milliseconds: not within [`REST_MS`] of its end, whoever has
-    /// filed it. What was taken back rests for that complainant alone, or a friend could keep everybody else from filing.
+    /// Whether a complainant may ask for the same at a moment, in Unix milliseconds: not within [`REST_MS`] of its end. What was taken
+    /// back or settled rests for that complainant alone, or two who agree on it could keep everybody else from filing.
     ///
     /// # Errors
     /// Step `rule`: `too_soon`.
     pub fn has_rested(&self, complainant: RecordId, now: i64) -> Result<(), Refusal> {
         let Some((ending, at)) = self.ended else { return Ok(()) };
         let until = at.saturating_add(REST_MS);
-        if now >= until || (ending == Ending::Withdrawn && self.complainant != complainant) {
+        let own = self.complainant == complainant;
+        if now >= until || (!own && matches!(ending, Ending::Withdrawn | Ending::Settled)) {
             return Ok(());
         }
         let told = format!("{} was about this and has ended: not before {}", self.id, Stamp::from_ms(until));

@@ -1,7 +1,13 @@
 //! What may be filed, and what not: the last word on a membership, and what rests, on both engines.
 
-use super::*;
-use crate::grievances::model::{PAYMENT_AGE_MAX_MS, REST_MS};
+use super::{
+    juries::{closes, jurors, seats},
+    *,
+};
+use crate::{
+    governance::tests::ballot,
+    grievances::model::{PAYMENT_AGE_MAX_MS, REST_MS},
+};
 
 async fn refused_filing(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> String {
     hub.refuses(&own(hub, who, "grievance@1", community, body)).await.2
@@ -90,11 +96,18 @@ async fn an_old_payment_is_not_brought_up() {
     }
 }
 
-/// Whoever asks again; but what somebody takes back keeps nobody else from filing.
+/// Whoever asks again for what a jury was asked for; but what somebody settles or takes back keeps nobody else from filing, nor does what
+/// is asked for elsewhere, or what is something else.
 #[tokio::test]
 async fn what_has_ended_rests_for_thirty_days() {
-    for (hub, people, community) in grounds(5, &[]).await {
-        let [steward, first, second, third, accused] = &people[..] else { panic!() };
+    for (hub, people, community) in grounds(8, &[("jury_size", "3")]).await {
+        let [steward, mediator, first, second, third, fourth, accused, _] = &people[..] else { panic!() };
+        says(&hub, steward, community, mediator, json!("steward")).await;
+        hub.clock.pass_ms(1);
+        let elsewhere = hub.say(&steward.record(&hub, "community@1", json!({ "name": "Meadows" }))).await;
+        for person in [fourth, accused] {
+            crate::governance::tests::join(&hub, steward, elsewhere, person).await;
+        }
         hub.clock.pass_ms(1);
         let profile =
             json!({ "name": "Somebody", "text": "I weed everything.", "languages": ["en"], "avatar": null });
@@ -102,31 +115,55 @@ async fn what_has_ended_rests_for_thirty_days() {
         let statement = complaint("attestation", "statement", said, accused);
         let settled = async |who: &Person, body: Value| {
             let grievance = file(&hub, who, community, body).await;
-            does(&hub, steward, grievance, json!("take")).await;
+            does(&hub, mediator, grievance, json!("take")).await;
             let reject = json!({ "propose": { "outcome": "rejected", "reason": "" } });
-            let proposal = does(&hub, steward, grievance, reject).await;
+            let proposal = does(&hub, mediator, grievance, reject).await;
             for party in [who, accused] {
                 does(&hub, party, grievance, json!({ "accept": { "proposal": proposal } })).await;
             }
             assert_eq!(shown(&hub, who, grievance).await["resolution"]["ending"], "settled");
         };
+        let ruled = async |who: &Person, body: Value| {
+            let grievance = file(&hub, who, community, body).await;
+            does(&hub, mediator, grievance, json!("take")).await;
+            does(&hub, mediator, grievance, json!("community_wide")).await;
+            let (vote, seen) = seats(&hub, who, grievance).await;
+            for juror in jurors(&people, &seen) {
+                hub.say(&ballot(&hub, juror, vote, json!("no"))).await;
+            }
+            closes(&hub, who, vote).await;
+            assert_eq!(until(&hub, who, grievance, "resolved").await["resolution"]["ending"], "ruled");
+        };
         settled(first, statement.clone()).await;
-        assert_eq!(refused_filing(&hub, second, community, statement.clone()).await, "too_soon");
-        hub.clock.pass_ms(REST_MS);
+        assert_eq!(refused_filing(&hub, first, community, statement.clone()).await, "decided");
         let taken_back = file(&hub, second, community, statement.clone()).await;
         does(&hub, second, taken_back, json!("withdraw")).await;
         assert_eq!(refused_filing(&hub, second, community, statement.clone()).await, "too_soon");
-        assert_eq!(refused_filing(&hub, first, community, statement.clone()).await, "decided");
-        file(&hub, third, community, statement).await;
+        ruled(third, statement.clone()).await;
+        assert_eq!(refused_filing(&hub, fourth, community, statement.clone()).await, "too_soon");
+        let beside = file(&hub, fourth, elsewhere, statement.clone()).await;
+        does(&hub, fourth, beside, json!("withdraw")).await;
+        hub.clock.pass_ms(REST_MS);
+        let rested = file(&hub, second, community, statement).await;
+        does(&hub, second, rested, json!("withdraw")).await;
 
         // A membership is the same one in other words.
         let made = says(&hub, steward, community, accused, json!("steward")).await;
         settled(first, complaint("membership", "removal", made, accused)).await;
         let made = says(&hub, steward, community, accused, json!("member")).await;
-        let remove = complaint("membership", "removal", made, accused);
-        assert_eq!(refused_filing(&hub, second, community, remove.clone()).await, "too_soon");
+        assert_eq!(
+            refused_filing(&hub, first, community, complaint("membership", "removal", made, accused)).await,
+            "too_soon"
+        );
+        ruled(second, complaint("membership", "removal", made, accused)).await;
+        let other_words = says(&hub, steward, community, accused, json!("steward")).await;
+        let remove = complaint("membership", "removal", other_words, accused);
+        assert_eq!(refused_filing(&hub, third, community, remove.clone()).await, "too_soon");
+        // To say who is right is another thing than to remove somebody.
+        let right = file(&hub, third, community, complaint("membership", "statement", made, accused)).await;
+        does(&hub, third, right, json!("withdraw")).await;
         hub.clock.pass_ms(REST_MS);
-        file(&hub, second, community, remove).await;
+        file(&hub, third, community, remove).await;
         hub.end().await;
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{governance::tests::ballot, records::Stamp};
 
 /// The time for stepping aside ends.
-async fn seats(hub: &TestHub, who: &Person, grievance: RecordId) -> (RecordId, Value) {
+pub(super) async fn seats(hub: &TestHub, who: &Person, grievance: RecordId) -> (RecordId, Value) {
     let due: Stamp = shown(hub, who, grievance).await["due"].as_str().unwrap().parse().unwrap();
     hub.clock.pass_ms(due.ms() - hub.now());
     let seen = until(hub, who, grievance, "voting").await;
@@ -15,12 +15,12 @@ fn of<'a>(people: &'a [Person], account: &Value) -> &'a Person {
     people.iter().find(|one| json!(one.account) == *account).unwrap()
 }
 
-fn jurors<'a>(people: &'a [Person], seen: &Value) -> Vec<&'a Person> {
+pub(super) fn jurors<'a>(people: &'a [Person], seen: &Value) -> Vec<&'a Person> {
     seen["jurors"].as_array().unwrap().iter().map(|account| of(people, account)).collect()
 }
 
 /// The vote's window ends.
-async fn closes(hub: &TestHub, who: &Person, proposal: RecordId) {
+pub(super) async fn closes(hub: &TestHub, who: &Person, proposal: RecordId) {
     let token = who.sign_in(hub).await;
     let path = format!("/v1/proposals/{proposal}");
     let closes: Stamp = hub.get_as(&token, &path).await.body["closes"].as_str().unwrap().parse().unwrap();
