@@ -286,6 +286,20 @@ pub(crate) async fn restore_member(
     Ok(())
 }
 
+/// What two have agreed on is no decision of all: the last word on the membership is from now on the record that they were in dispute
+/// about, which may be brought before a jury.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn settled_member(
+    on: &mut sqlx::AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+    subject: RecordId,
+) -> Result<(), Error> {
+    store::keep_word(on, community, account, Word { record: subject, decided: false }).await
+}
+
 /// What the word of a record brings about, of whom and as what it is said; whether it may be said, the caller has asked.
 async fn change_member(
     on: &mut sqlx::AnyConnection,

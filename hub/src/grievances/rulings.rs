@@ -213,7 +213,7 @@ pub(super) async fn resolve(
     let mut done = Done::default();
     if let Some(outcome) = outcome {
         let mut inner = on.begin().await?;
-        match perform(hub, &mut inner, grievance, outcome, accepted).await {
+        match perform(hub, &mut inner, grievance, (ending, outcome), accepted).await {
             Ok(drafts) => {
                 inner.commit().await?;
                 done.drafts = drafts;
@@ -236,7 +236,7 @@ async fn perform(
     hub: RecordId,
     on: &mut AnyConnection,
     grievance: &Grievance,
-    outcome: Outcome,
+    (ending, outcome): (Ending, Outcome),
     accepted: &Accepted,
 ) -> Result<Vec<Draft>, Error> {
     let Grievance { community, complainant, body, subject, .. } = grievance;
@@ -253,15 +253,22 @@ async fn perform(
         }
         (Outcome::Upheld, Remedy::Restoration) => {
             // All may have decided since it was filed, and whoever belongs to it again needs nothing.
-            if communities::role_of(on, community, complainant).await?.is_none() {
-                Subject::is_last_word(body, communities::last_word(on, community, complainant).await?)?;
+            if communities::role_of(on, community, complainant).await?.is_some() {
+                return Ok(Vec::new());
             }
+            Subject::is_last_word(body, communities::last_word(on, community, complainant).await?)?;
             communities::restore_member(on, community, complainant, accepted).await?;
+            if ending == Ending::Settled {
+                communities::settled_member(on, community, complainant, body.subject).await?;
+            }
         }
         (Outcome::Upheld, Remedy::Removal) => {
             // A steward who says once more what the respondent is takes it from no jury.
             Subject::is_undecided(body, communities::last_word(on, community, &body.respondent).await?)?;
             communities::decide_member(on, community, &body.respondent, None, accepted).await?;
+            if ending == Ending::Settled {
+                communities::settled_member(on, community, &body.respondent, body.subject).await?;
+            }
         }
         (_, remedy) => return Err(corrupt(format_args!("{outcome:?} came of a {}", remedy.name()))),
     }

@@ -139,7 +139,7 @@ impl Subject {
         let asked = match (body.remedy, self.paid, self.member) {
             (Remedy::Reversal, paid, _) => paid.is_some_and(|paid| paid.payer == complainant),
             (Remedy::Restoration, _, Some((member, role))) => member == complainant && role.is_none(),
-            (Remedy::Removal, _, Some((member, role))) => member == body.respondent && role.is_some(),
+            (Remedy::Removal, _, Some((member, _))) => member == body.respondent,
             (Remedy::Restoration | Remedy::Removal, _, None) => false,
             (Remedy::Statement | Remedy::Revocation, ..) => true,
         };
@@ -149,7 +149,7 @@ impl Subject {
         let told = match body.remedy {
             Remedy::Reversal => "a reversal is asked for by whoever paid",
             Remedy::Restoration => "a restoration is asked for by whom the membership@1 has removed",
-            _ => "a removal is of whom the record has made a member",
+            _ => "a removal is of the member whom the record is about",
         };
         Err(Refusal::rule("remedy", "/body/remedy", told))
     }

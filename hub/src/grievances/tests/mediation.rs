@@ -236,6 +236,15 @@ async fn who_was_removed_is_restored_and_whose_membership_is_ended_is_removed() 
         assert_eq!(roles().await.len(), 3);
         assert_eq!(settle(grievance, [removed, steward]).await["unexecuted"], Value::Null);
         assert!(roles().await.contains(&(json!(removed.account), json!("member"))));
+        // What two have agreed on is no decision of all: another member may bring the same word before a jury.
+        let remove = complaint("membership", "removal", removal, removed);
+        let grievance = file(&hub, other, community, remove).await;
+        does(&hub, second, grievance, json!("take")).await;
+        assert_eq!(settle(grievance, [other, removed]).await["unexecuted"], Value::Null);
+        assert_eq!(roles().await.len(), 3);
+        for says_so in [second, removed] {
+            says(says_so, removed, json!("member")).await;
+        }
 
         // The founder's membership is what the community's first record says.
         let founder = complaint("membership", "removal", community, steward);

@@ -342,7 +342,8 @@ fn a_grievance_fits_what_it_is_about() {
         (&joined, 4, Kind::Membership, Remedy::Restoration, 3, Some("remedy")),
         (&removed, 4, Kind::Membership, Remedy::Restoration, 3, None),
         (&removed, 1, Kind::Membership, Remedy::Restoration, 3, Some("remedy")),
-        (&removed, 1, Kind::Membership, Remedy::Removal, 4, Some("remedy")),
+        (&removed, 1, Kind::Membership, Remedy::Removal, 4, None),
+        (&removed, 1, Kind::Membership, Remedy::Removal, 3, Some("remedy")),
         (&removed, 1, Kind::Membership, Remedy::Statement, 3, None),
     ] {
         let came = about.may_file(&body(kind, remedy, against), id(who)).map_err(|refused| refused.rule);
