@@ -250,7 +250,7 @@ impl Grievance {
     /// As what comes after it sees it.
     pub(super) fn earlier(&self) -> Earlier {
         let ended = self.resolution.as_ref().map(|resolution| (resolution.ending, resolution.at));
-        Earlier { id: self.id, complainant: self.complainant, ended }
+        Earlier { id: self.id, complainant: self.complainant, ended, drawn: self.juries > 0 }
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Earlier {
     pub complainant: RecordId,
     /// How it ended and when, in Unix milliseconds; none: it is open.
     pub ended: Option<(Ending, i64)>,
+    /// Whether a jury was drawn.
+    pub drawn: bool,
 }
 
 impl Earlier {
@@ -32,6 +34,8 @@ impl Earlier {
     pub fn leaves_open(&self, complainant: RecordId) -> Result<(), Refusal> {
         let (rule, how) = match self.ended {
             _ if self.complainant != complainant => return Ok(()),
+            // Nobody tries one jury after another until they like who is drawn.
+            Some((Ending::Withdrawn, _)) if self.drawn => ("decided", "taken back when its jury was known"),
             Some((Ending::Withdrawn | Ending::Undecided, _)) => return Ok(()),
             Some((Ending::Settled | Ending::Ruled, _)) => ("decided", "decided"),
             None => ("already_open", "open"),

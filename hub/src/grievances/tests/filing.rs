@@ -167,3 +167,29 @@ async fn what_has_ended_rests_for_thirty_days() {
         hub.end().await;
     }
 }
+
+/// Nobody tries one jury after another: who takes something back when its jury is known does so for good, and others may ask.
+#[tokio::test]
+async fn what_is_taken_back_when_its_jury_is_known_is_not_filed_again() {
+    for (hub, people, community) in grounds(6, &[("jury_size", "1")]).await {
+        let [steward, first, second, accused, ..] = &people[..] else { panic!() };
+        hub.clock.pass_ms(1);
+        let profile =
+            json!({ "name": "Somebody", "text": "I weed everything.", "languages": ["en"], "avatar": null });
+        let said = hub.say(&accused.record(&hub, "profile@1", profile)).await;
+        let statement = complaint("attestation", "statement", said, accused);
+        for drawn in [false, true] {
+            let grievance = file(&hub, first, community, statement.clone()).await;
+            does(&hub, steward, grievance, json!("take")).await;
+            if drawn {
+                does(&hub, steward, grievance, json!("community_wide")).await;
+                assert_eq!(jurors(&people, &shown(&hub, first, grievance).await).len(), 1);
+            }
+            does(&hub, first, grievance, json!("withdraw")).await;
+            hub.clock.pass_ms(REST_MS);
+        }
+        assert_eq!(refused_filing(&hub, first, community, statement.clone()).await, "decided");
+        file(&hub, second, community, statement).await;
+        hub.end().await;
+    }
+}
