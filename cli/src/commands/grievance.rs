@@ -26,7 +26,7 @@ pub enum Verb {
     /// File one against a member, about a record
     #[command(after_help = "\
 A trade or contribution is about a transfer or capture (--remedy reversal: give it back), an attestation about a credential (--remedy revocation),
-a membership about the membership record that removed you (--remedy restoration) or is the last word on a member's (--remedy removal).
+a membership about the membership record that removed you (--remedy restoration) or is the last word on a member (--remedy removal).
 Example:
   earnest --as ida grievance file zQmCommunity… trade --about zQmTransfer… --against zQmBen… --remedy reversal 'The bed is not weeded'")]
     File(Filing),

@@ -216,7 +216,8 @@ pub(super) enum Change {
 }
 
 /// What a word brings about: `before` is what the account is, `waiting` what waits, `role` what is said. Nobody is made a member
-/// without their own word, and nobody is one by it alone. `by_vote_only`: stewards admit nobody.
+/// without their own word, and nobody is one by it alone. `by_vote_only`: stewards admit nobody. Whom a vote has invited no steward
+/// invites in its place, or sends away: it would be no decision of all any more.
 ///
 /// # Errors
 /// Step `access`: what only a steward, or only a vote, may say.
@@ -227,6 +228,11 @@ pub(super) fn change(
     said_by: SaidBy,
     by_vote_only: bool,
 ) -> Result<Change, Refusal> {
+    let by_vote = before.is_none() && waiting.is_some_and(|one| one.said_by == SaidBy::Vote);
+    if by_vote && said_by == SaidBy::Steward {
+        let told = "was invited by a vote, and only the account's own word is waited for";
+        return Err(Refusal::access("by_vote", "/author", told));
+    }
     let Some(wanted) = role else { return Ok(Change::Role(None)) };
     let stewards = |told: &str| Err(Refusal::access("steward_only", "/author", told));
     match (said_by, before) {

@@ -44,6 +44,13 @@ async fn a_jury_changes_the_last_word_on_a_membership_and_no_decision_of_all() {
 
         // All let in again whom a steward has removed; that the last word was the member's own, or a steward's, changes nothing.
         votes(&people[..3], who, json!("member")).await;
+        // Nobody lays their word over that while it waits, which would make it one of theirs.
+        for role in [json!("member"), json!("steward"), Value::Null] {
+            hub.clock.pass_ms(1);
+            let body = json!({ "account": who.account, "role": role });
+            let over = steward.record_about(&hub, "membership@1", community, body);
+            assert_eq!(hub.refuses(&over).await.2, "by_vote");
+        }
         let joined = says(&hub, who, community, who, json!("member")).await;
         assert_eq!(refused_filing(&hub, other, community, remove(joined)).await, "by_vote");
         for role in ["member", "steward"] {
