@@ -30,13 +30,17 @@ pub(crate) async fn guard(State(hub): State<Hub>, request: Request, next: Next) 
     let known = match shown {
         Ok(Some(token)) => {
             // Before the database is asked, so that tokens that do not stand keep it busy as often as an address may ask and no more.
-            let counted = if unlimited { None } else { hub.limits.token(origin) };
+            let counted = if unlimited { None } else { hub.limits.token(origin, token) };
             if let Some(answer) = counted.and_then(refused) {
                 return answer;
             }
             let known = find(&hub, token).await;
-            if counted.is_some() && known.is_ok() {
-                hub.limits.stood(origin);
+            let stands_not = known.as_ref().is_err_and(is_nobodys);
+            if counted.is_some() && !stands_not {
+                hub.limits.give_back(origin);
+            }
+            if known.is_ok() || stands_not {
+                hub.limits.looked_up(token, known.is_ok());
             }
             known.map(Some)
         }
@@ -46,6 +50,8 @@ pub(crate) async fn guard(State(hub): State<Hub>, request: Request, next: Next) 
     let counted = match &known {
         _ if unlimited => None,
         Ok(Some(caller)) => hub.limits.account(caller.account),
+        // Whose it is could not be found out, which says nothing of the token.
+        Err(problem) if !is_nobodys(problem) => None,
         Ok(None) | Err(_) => hub.limits.address(origin),
     };
     if let Some(answer) = counted.and_then(refused) {
@@ -129,6 +135,11 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
                 .ok_or_else(no_session)
         })
         .transpose()
+}
+
+/// Whether the token does not stand, and not only the look-up has failed.
+fn is_nobodys(problem: &Problem) -> bool {
+    problem.status == StatusCode::UNAUTHORIZED.as_u16()
 }
 
 fn no_session() -> Problem {

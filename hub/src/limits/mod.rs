@@ -2,8 +2,9 @@
 //! minute has, filled again evenly (GCRA, by `governor`). Answers say how much is left (draft-ietf-httpapi-ratelimit-headers).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::Hash,
+    mem,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,12 +17,15 @@ use governor::{
 };
 use ipnet::IpNet;
 use service::http::Problem;
+use sha2::{Digest, Sha256};
 
 use crate::{config::Config, records::RecordId, windows::Passing};
 
 /// The most accounts, and the most addresses, whose buckets are kept: those that are full are not, so this is how many may be less
 /// than full at one time. Whoever comes beyond them shares one bucket.
 const KEPT_MAX: usize = 65_536;
+/// The most tokens in each half of those that are remembered.
+const STANDING_MAX: usize = KEPT_MAX / 2;
 /// Between two looks which buckets are full again, in nanoseconds: a second.
 const SWEEP_NS: u64 = 1_000_000_000;
 /// The quotas' window.
@@ -35,6 +39,7 @@ pub(crate) struct Limits {
     address: Option<Limit<IpAddr>>,
     /// Of tokens that do not stand.
     tokens: Option<Limit<IpAddr>>,
+    standing: Mutex<Standing>,
     proxies: Vec<IpNet>,
 }
 
@@ -48,6 +53,7 @@ impl Limits {
             account: Limit::new("account", config.requests_per_account, passing),
             address: Limit::new("address", config.requests_per_address, passing),
             tokens: Limit::new("address", config.requests_per_address, passing),
+            standing: Mutex::default(),
             proxies: proxies(&config.trusted_proxies)?,
         })
     }
@@ -68,16 +74,63 @@ impl Limits {
         Some(self.address.as_ref()?.count(origin))
     }
 
-    /// Counts a token as one that does not stand, before the database is asked about it. None where addresses have no limit.
-    pub(crate) fn token(&self, origin: IpAddr) -> Option<Counted> {
-        Some(self.tokens.as_ref()?.count(origin))
+    /// Counts a token as one that does not stand, before the database is asked about it. None where addresses have no limit, and of one
+    /// that stood when it was last looked up: nobody who is signed in is locked out by what others show from the same address.
+    pub(crate) fn token(&self, origin: IpAddr, token: &str) -> Option<Counted> {
+        let limit = self.tokens.as_ref()?;
+        if self.standing().has(&fingerprint(token)) {
+            return None;
+        }
+        Some(limit.count(origin))
     }
 
-    /// Takes back that a token was counted: it stands.
-    pub(crate) fn stood(&self, origin: IpAddr) {
+    /// Takes back that a token was counted: it stands, or nobody could find out.
+    pub(crate) fn give_back(&self, origin: IpAddr) {
         if let Some(limit) = &self.tokens {
             limit.give_back(origin);
         }
+    }
+
+    /// Remembers whether a token stood when it was looked up.
+    pub(crate) fn looked_up(&self, token: &str, stands: bool) {
+        if self.tokens.is_some() {
+            self.standing().set(fingerprint(token), stands);
+        }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is kept of a token.
+fn fingerprint(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Tokens that stood when they were last looked up, by their SHA-256: at most [`KEPT_MAX`]. Where there is no room, the half that was
+/// not shown for longest is forgotten.
+#[derive(Default)]
+struct Standing {
+    newer: HashSet<[u8; 32]>,
+    older: HashSet<[u8; 32]>,
+}
+
+impl Standing {
+    fn has(&self, token: &[u8; 32]) -> bool {
+        self.newer.contains(token) || self.older.contains(token)
+    }
+
+    fn set(&mut self, token: [u8; 32], stands: bool) {
+        if !stands {
+            self.newer.remove(&token);
+            self.older.remove(&token);
+            return;
+        }
+        if self.newer.len() >= STANDING_MAX && !self.newer.contains(&token) {
+            self.older = mem::take(&mut self.newer);
+        }
+        self.newer.insert(token);
     }
 }
 

@@ -95,7 +95,8 @@ async fn an_account_is_counted_apart_from_its_address_and_the_relayer_not_at_all
 #[tokio::test]
 async fn tokens_that_do_not_stand_are_looked_up_as_often_as_an_address_may_ask() {
     let hub = TestHub::start(sqlite(), |config| config.requests_per_address = 20).await;
-    let session = Person::arrive(&hub, 1).await.sign_in(&hub).await;
+    let anna = Person::arrive(&hub, 1).await;
+    let (session, unseen) = (anna.sign_in(&hub).await, anna.sign_in(&hub).await);
     let ask = |token: &str| told(hub.request(Method::GET, "/v1/ledger/accounts").bearer_auth(token));
     // One that stands takes nothing from the address.
     for _ in 0..50 {
@@ -106,16 +107,39 @@ async fn tokens_that_do_not_stand_are_looked_up_as_often_as_an_address_may_ask()
         refused.push(ask("no.token").await.0);
     }
     assert!(refused.contains(&401) && refused.last() == Some(&429), "{refused:?}");
-    // Now none is looked up, and so nobody knows whether one stands.
+    // Now none is looked up but one that stood the last time, which no flood of others keeps out.
     let policy = "\"address\";q=20;w=60";
-    assert_eq!(ask(&session).await, left(429, "\"address\";r=0;t=3", policy, "3"));
+    assert_eq!(ask(&session).await, left(200, "", "", ""));
+    assert_eq!(ask(&unseen).await, left(429, "\"address\";r=0;t=3", policy, "3"));
     assert_eq!(ask("no.token").await, left(429, "\"address\";r=0;t=3", policy, "3"));
     let poll = hub.request(Method::GET, "/v1/intents").bearer_auth(RELAYER_KEY);
     assert_eq!(told(poll).await.0, 200);
     // One more may be looked up, and as it stands, another one after it.
     hub.clock.pass_ms(3_000);
-    for _ in 0..50 {
-        assert_eq!(ask(&session).await, left(200, "", "", ""));
+    for token in [&unseen, &session] {
+        for _ in 0..25 {
+            assert_eq!(ask(token).await, left(200, "", "", ""));
+        }
+    }
+    hub.end().await;
+}
+
+#[tokio::test]
+async fn a_look_up_that_fails_says_nothing_of_the_token() {
+    let hub = TestHub::start(sqlite(), |config| config.requests_per_address = 20).await;
+    let anna = Person::arrive(&hub, 1).await;
+    let (session, unseen) = (anna.sign_in(&hub).await, anna.sign_in(&hub).await);
+    let ask = |token: &str| told(hub.request(Method::GET, "/v1/ledger/accounts").bearer_auth(token));
+    assert_eq!(ask(&session).await, left(200, "", "", ""));
+    sqlx::query("UPDATE sessions SET scopes = '{'").execute(&hub.eyes).await.unwrap();
+    for token in [&session, &unseen] {
+        for _ in 0..25 {
+            assert_eq!(ask(token).await, left(500, "", "", ""));
+        }
+    }
+    sqlx::query("UPDATE sessions SET scopes = NULL").execute(&hub.eyes).await.unwrap();
+    for token in [&session, &unseen] {
+        assert_eq!(ask(token).await, left(200, "", "", ""));
     }
     hub.end().await;
 }
@@ -201,6 +225,26 @@ fn however_many_ask_no_more_buckets_are_kept_than_there_is_room_for() {
     assert!(!limit.count(room + 3).refused && !limit.count(room + 3).refused);
     assert!(limit.count(room + 3).refused);
     assert!(limit.buckets.kept().of.len() < 10);
+}
+
+#[test]
+fn no_more_tokens_are_remembered_than_there_is_room_for() {
+    let mut standing = Standing::default();
+    let token = |nth: usize| fingerprint(&nth.to_string());
+    for nth in 0..=KEPT_MAX {
+        standing.set(token(nth), true);
+        // One that is shown again is remembered for longer.
+        if nth == STANDING_MAX {
+            standing.set(token(1), true);
+        }
+    }
+    assert!(standing.newer.len() + standing.older.len() <= KEPT_MAX);
+    assert!(!standing.has(&token(0)));
+    for nth in [1, KEPT_MAX] {
+        assert!(standing.has(&token(nth)));
+        standing.set(token(nth), false);
+        assert!(!standing.has(&token(nth)));
+    }
 }
 
 #[test]
