@@ -68,7 +68,8 @@ async fn actor(
     if let Some(part) = people.get(who) {
         return Ok(part.actor());
     }
-    let concerned = grievance.subject.member.is_some_and(|(member, _)| member == *who);
+    let subject = &grievance.subject;
+    let concerned = subject.author == *who || subject.member.is_some_and(|(member, _)| member == *who);
     let role = communities::role_of(on, &grievance.community, who).await?;
     Ok((role == Some(Role::Steward) && !concerned).then_some(Actor::Steward))
 }

@@ -95,6 +95,7 @@ async fn seat(
     let has_part = |part: Part| part != Part::Former;
     let mut excluded: BTreeSet<RecordId> =
         people.iter().filter(|(_, part)| has_part(**part)).map(|(account, _)| *account).collect();
+    excluded.insert(grievance.subject.author);
     excluded.extend(grievance.subject.member.map(|(member, _)| member));
     excluded.extend(grievance.subject.paid.into_iter().flat_map(|paid| [paid.payer, paid.payee]));
     let mut draw = Draw::new(accepted.entropy, places, &excluded);
