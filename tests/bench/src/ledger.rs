@@ -88,7 +88,7 @@ fn transfers(arguments: &Arguments) -> Result<Vec<Vec<Transfer>>> {
         all.push(Transfer { id, from: people[from], to: people[to], amount: 1 + next(1_000) as i64 });
     }
     let mut all = all.into_iter();
-    let next =
+    let a_batch =
         || Some(all.by_ref().take(arguments.batch).collect()).filter(|batch: &Vec<_>| !batch.is_empty());
     Ok(std::iter::from_fn(a_batch).collect())
 }

@@ -11,7 +11,8 @@ use crate::{
     records::RecordId,
     testing::{
         Person, TestHub,
-        trade::{ARBITER, CHAIN, Ground, Script},
+        script::Script,
+        trade::{ARBITER, CHAIN, Ground},
     },
 };
 
