@@ -39,6 +39,9 @@ const UNWAITED_MAX: usize = 64;
 const SECOND_TIME: Duration = Duration::from_secs(2);
 /// The methods whose answer "there is none" another node may know better.
 const LOOKUPS: [&str; 2] = ["eth_getTransactionReceipt", "getSignatureStatuses"];
+/// The methods whose answers name what they are about, as the first parameter may, and the field in which they do.
+const NAMING: [(&str, &str); 2] =
+    [("eth_getTransactionReceipt", "transactionHash"), ("eth_getBlockByNumber", "number")];
 /// The methods that hand in a transaction.
 const BROADCASTS: [&str; 2] = ["eth_sendRawTransaction", "sendTransaction"];
 /// JSON-RPC's code for a revert, by the execution API.
@@ -225,6 +228,11 @@ impl Nodes {
             } else {
                 call.await
             };
+            // One that mixes up its answers says nothing about this, and the next one may.
+            let answer = answer.and_then(|answer| match of_another(&packet, &answer) {
+                Some(words) => Err(TransportErrorKind::custom_str(&words)),
+                None => Ok(answer),
+            });
             match answer {
                 Ok(answer) if lookup && knows_none(&answer) => unknown = unknown.or(Some(answer)),
                 Ok(answer) if !objects(&answer) => return Ok(answer),
@@ -359,6 +367,22 @@ fn knows_none(answer: &ResponsePacket) -> bool {
     let Ok(found) = serde_json::from_str::<serde_json::Value>(found.get()) else { return false };
     let statuses = found.get("value").and_then(serde_json::Value::as_array);
     found.is_null() || statuses.is_some_and(|statuses| statuses.iter().any(serde_json::Value::is_null))
+}
+
+/// What an answer is about, and what was asked for, where that is another transaction or block.
+fn of_another(packet: &RequestPacket, answer: &ResponsePacket) -> Option<String> {
+    let (RequestPacket::Single(request), ResponsePacket::Single(response)) = (packet, answer) else {
+        return None;
+    };
+    let (method, field) = NAMING.into_iter().find(|(method, _)| *method == request.method())?;
+    let ResponsePayload::Success(found) = &response.payload else { return None };
+    let params: Vec<serde_json::Value> = serde_json::from_str(request.params()?.get()).ok()?;
+    // A block may be asked for by a name, as the newest one is.
+    let wanted = params.first()?.as_str().filter(|wanted| wanted.starts_with("0x"))?;
+    let answered: serde_json::Value = serde_json::from_str(found.get()).ok()?;
+    let found = answered.get(field)?.as_str()?;
+    let differs = !wanted.eq_ignore_ascii_case(found);
+    differs.then(|| format!("{method}: {wanted} was asked for, and an answer about another, {found}, came"))
 }
 
 fn named(node: &Node, error: &TransportError) -> TransportError {

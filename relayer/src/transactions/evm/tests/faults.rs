@@ -354,7 +354,7 @@ async fn an_answer_about_another_transaction_or_block_is_no_answer() {
     let relayer = world.start(world.config(&db)).await;
     until("it says so", || async {
         let shown = show(&relayer, "open").await?;
-        shown["reason"].as_str()?.contains("that of another transaction").then_some(())
+        shown["reason"].as_str()?.contains("an answer about another").then_some(())
     })
     .await;
     world.chain.mine(6).await;
@@ -374,5 +374,24 @@ async fn an_answer_about_another_transaction_or_block_is_no_answer() {
     assert!(node.hash_at(3).await.unwrap().is_some());
     world.wire.mistake("eth_getBlockByNumber", |block| block["number"] = "0x1".into());
     let refused = node.hash_at(3).await.unwrap_err().to_string();
-    assert!(refused.contains("block 3 was asked for"), "{refused}");
+    assert!(refused.contains("0x3 was asked for"), "{refused}");
+}
+
+/// What one machine mixes up another one tells.
+#[tokio::test]
+async fn a_node_that_answers_about_something_else_is_passed_over() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let second = Wire::to(world.chain.rpc_url()).await;
+    let mut config = world.config(&db);
+    config.rpc_urls.push(second.url.clone());
+    world.wire.mistake("eth_getTransactionReceipt", |receipt| {
+        receipt["transactionHash"] = B256::repeat_byte(7).to_string().into();
+    });
+    world.want_open();
+    let relayer = world.start(config).await;
+    let shown = world.comes_to(&relayer, "open", "done").await;
+    assert_eq!((&shown["done_by"], world.nonce().await), (&attempts(&shown)[0]["hash"], 1));
+    assert!(world.wire.asked("eth_getTransactionReceipt") > 0, "the first one was asked first");
+    relayer.stop().await;
 }
