@@ -169,18 +169,14 @@ impl Chain {
             .map_err(self.failed("eth_getBlockByNumber"))?;
         let Some(block) = block else { return Ok(None) };
         let header = block.header();
-        if header.number() != number {
-            let reason =
-                format!("block {number} was asked for, and one of another height, {}, came", header.number());
-            return Err(ChainError::Rpc { method: "eth_getBlockByNumber", reason });
-        }
+        at_height(number, header.number())?;
         Ok(Some(header.hash))
     }
 
     /// Reads one block's header.
     ///
     /// # Errors
-    /// There is none, or the node does not answer.
+    /// There is none, or the node does not answer, or with a block of another height than was asked for.
     pub async fn block(&self, which: BlockNumberOrTag) -> Result<Block, ChainError> {
         let block = self
             .provider
@@ -189,6 +185,9 @@ impl Chain {
             .map_err(self.failed("eth_getBlockByNumber"))?
             .ok_or_else(|| ChainError::Lacks(format!("{which} block")))?;
         let header = block.header();
+        if let BlockNumberOrTag::Number(wanted) = which {
+            at_height(wanted, header.number())?;
+        }
         Ok(Block { number: header.number(), hash: header.hash, time: header.timestamp() })
     }
 
@@ -307,9 +306,46 @@ fn named(id: &str) -> Option<ChainId> {
     id.parse::<U64>().ok().map(|id| ChainId::Eip155(id.to()))
 }
 
+/// A block of another height says nothing about the one that was asked for.
+fn at_height(wanted: u64, found: u64) -> Result<(), ChainError> {
+    if wanted == found {
+        return Ok(());
+    }
+    let reason = format!("block {wanted} was asked for, and one of another height, {found}, came");
+    Err(ChainError::Rpc { method: "eth_getBlockByNumber", reason })
+}
+
 fn request(from: Address, to: Address, data: Bytes) -> TransactionRequest {
     TransactionRequest::default().with_from(from).with_to(to).with_input(data)
 }
 
 /// JSON-RPC's code for a revert, by the execution API.
 const REVERTED: i64 = 3;
+
+#[cfg(test)]
+mod tests {
+    use alloy::{
+        rpc::{client::RpcClient, types::Block as Answer},
+        transports::mock::Asserter,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_block_of_another_height_than_was_asked_for_is_no_answer() {
+        let answers = Asserter::new();
+        let provider = RootProvider::new(RpcClient::mocked(answers.clone()));
+        let chain = Chain { provider, id: 1, finality_depth: 0, strangers: Strangers::default() };
+        let mut answer: Answer = Answer::default();
+        answer.header.inner.number = 1;
+        for _ in 0..4 {
+            answers.push_success(&answer);
+        }
+        assert_eq!(chain.block(BlockNumberOrTag::Latest).await.unwrap().number, 1);
+        assert_eq!(chain.block(1_u64.into()).await.unwrap().number, 1);
+        for refused in [chain.block(3_u64.into()).await.map(drop), chain.hash_at(3).await.map(drop)] {
+            let words = refused.unwrap_err().to_string();
+            assert!(words.contains("block 3 was asked for, and one of another height, 1, came"), "{words}");
+        }
+    }
+}

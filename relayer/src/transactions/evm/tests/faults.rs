@@ -373,8 +373,10 @@ async fn an_answer_about_another_transaction_or_block_is_no_answer() {
     let node = crate::transactions::evm::chain::Chain::new(&world.config(&db)).unwrap();
     assert!(node.hash_at(3).await.unwrap().is_some());
     world.wire.mistake("eth_getBlockByNumber", |block| block["number"] = "0x1".into());
-    let refused = node.hash_at(3).await.unwrap_err().to_string();
-    assert!(refused.contains("0x3 was asked for"), "{refused}");
+    for refused in [node.hash_at(3).await.map(drop), node.block(3_u64.into()).await.map(drop)] {
+        let words = refused.unwrap_err().to_string();
+        assert!(words.contains("0x3 was asked for"), "{words}");
+    }
 }
 
 /// What one machine mixes up another one tells.
