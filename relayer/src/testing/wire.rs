@@ -50,6 +50,8 @@ struct Ways {
     lost: Option<String>,
     /// It does not serve this method.
     lacks: Option<&'static str>,
+    /// The next call of this method it answers with this error.
+    stumbles: Option<(&'static str, i64, String)>,
     /// What it answers to calls of this method is changed by this.
     wrong: Option<(&'static str, fn(&mut Value))>,
     /// It never answers calls of this method that say this.
@@ -133,6 +135,11 @@ impl Wire {
         self.state(|ways| ways.lacks = method);
     }
 
+    /// The node answers the next call of this method with this error, and is right again.
+    pub fn stumble(&self, method: &'static str, code: i64, words: &str) {
+        self.state(|ways| ways.stumbles = Some((method, code, words.to_owned())));
+    }
+
     /// Changes whatever the node answers to calls of this method, but for nothing.
     pub fn mistake(&self, method: &'static str, how: fn(&mut Value)) {
         self.state(|ways| ways.wrong = Some((method, how)));
@@ -208,7 +215,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     let answered =
         |result: Value| Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
     let mut fate = Fate::Arrive;
-    let (silent, lacks, blind, forgetful, nonces, away, lost, wrong) = {
+    let (silent, lacks, stumbled, blind, forgetful, nonces, away, lost, wrong) = {
         let mut ways = forward.state.lock().unwrap();
         *ways.asked.entry(method.to_owned()).or_default() += 1;
         if ["eth_sendRawTransaction", "sendTransaction"].contains(&method) {
@@ -225,6 +232,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
         (
             silent,
             ways.lacks == Some(method),
+            ways.stumbles.take_if(|(stumbles, ..)| *stumbles == method),
             ways.blind,
             ways.forgetful,
             ways.nonces,
@@ -250,6 +258,10 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     }
     if lacks {
         let refusal = json!({ "code": -32601, "message": "the method is not available" });
+        return Json(json!({ "jsonrpc": "2.0", "id": id, "error": refusal })).into_response();
+    }
+    if let Some((_, code, words)) = stumbled {
+        let refusal = json!({ "code": code, "message": words });
         return Json(json!({ "jsonrpc": "2.0", "id": id, "error": refusal })).into_response();
     }
     match (fate, method, nonces) {

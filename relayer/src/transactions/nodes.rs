@@ -46,6 +46,10 @@ const NAMING: [(&str, &str); 2] =
 const BROADCASTS: [&str; 2] = ["eth_sendRawTransaction", "sendTransaction"];
 /// JSON-RPC's code for a revert, by the execution API.
 const REVERTED: i64 = 3;
+/// JSON-RPC's code for a method that is not served.
+const NO_METHOD: i64 = -32_601;
+/// How many characters are kept of what such a node says.
+const WORDS_MAX: usize = 300;
 
 /// How a node names the chain that it serves, and which it must be.
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +107,8 @@ impl Node {
             ResponsePayload::Success(text) => {
                 serde_json::from_str::<String>(text.get()).ok().and_then(|text| read(&text))
             }
-            // One that is asked too often says nothing about its chain.
-            ResponsePayload::Failure(error) if error.is_retry_err() => {
+            // One that is asked too often, or has lost its own node for a moment, says nothing about its chain.
+            ResponsePayload::Failure(error) if error.code != NO_METHOD => {
                 return Err(TransportErrorKind::custom_str(&format!("{method}: {error}")));
             }
             ResponsePayload::Failure(error) => {
@@ -123,6 +127,7 @@ impl Node {
 
     /// Notes that the node serves another chain, or does not say which.
     fn is_strange(&self, words: String) -> TransportError {
+        let words: String = words.chars().take(WORDS_MAX).collect();
         tracing::error!(node = self.host(), words, "a node that is none of this chain is asked nothing");
         self.strangers.put(self.at, self.host(), &words);
         TransportErrorKind::custom_str(&words)

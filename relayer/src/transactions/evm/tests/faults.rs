@@ -278,6 +278,29 @@ async fn a_node_of_another_chain_is_asked_nothing() {
 }
 
 #[tokio::test]
+async fn a_node_that_fails_to_tell_its_chain_is_asked_again_at_once() {
+    use crate::transactions::evm::chain::Chain;
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let node = Chain::new(&world.config(&db)).unwrap();
+    world.wire.stumble("eth_chainId", -32_603, "internal error");
+    let words = node.hash_at(0).await.unwrap_err().to_string();
+    assert!(words.contains("internal error"), "{words}");
+    assert_eq!(node.strangers().words(), Vec::<String>::new());
+    assert!(node.hash_at(0).await.unwrap().is_some());
+    assert_eq!(world.wire.asked("eth_chainId"), 2);
+
+    // One that serves no such method names no chain, and of its words not all are kept.
+    let node = Chain::new(&world.config(&db)).unwrap();
+    world.wire.stumble("eth_chainId", -32_601, &"no such method ".repeat(100));
+    node.hash_at(0).await.unwrap_err();
+    let said = node.strangers().words().join("; ");
+    assert!(said.contains("no such method") && said.len() < 350, "{said}");
+    node.hash_at(0).await.unwrap_err();
+    assert_eq!(world.wire.asked("eth_chainId"), 3);
+}
+
+#[tokio::test]
 async fn an_arbiter_that_is_no_pool_needs_a_person() {
     let db = service::db::testing::sqlite();
     let world = World::new().await;
