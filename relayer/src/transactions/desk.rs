@@ -12,7 +12,7 @@ use service::{
     db::{Db, Write},
 };
 
-use super::{holds::Holds, model::Step, resolve::Resolution, store, turns::Turns};
+use super::{holds::Holds, model::Step, resolve::Resolution, rest::Rest, store, turns::Turns};
 use crate::{
     alarm::Alarms,
     error::Error,
@@ -47,7 +47,7 @@ pub struct Desk<'a> {
     clock: &'a dyn Clock,
     poll_ms: i64,
     resend_after_ms: i64,
-    due_ms: HashMap<i64, i64>,
+    rests: HashMap<i64, Rest>,
     sent_ms: HashMap<TransactionId, i64>,
     final_block: Option<(u64, String)>,
     in_doubt: bool,
@@ -66,7 +66,7 @@ impl<'a> Desk<'a> {
         resend_after_ms: i64,
     ) -> Self {
         let poll_ms = i64::try_from(poll_interval.as_millis()).unwrap_or(LOOK_EVERY_MAX_MS);
-        let (due_ms, sent_ms) = (HashMap::new(), HashMap::new());
+        let (rests, sent_ms) = (HashMap::new(), HashMap::new());
         Self {
             db,
             lease,
@@ -74,7 +74,7 @@ impl<'a> Desk<'a> {
             clock,
             poll_ms,
             resend_after_ms,
-            due_ms,
+            rests,
             sent_ms,
             final_block: None,
             in_doubt: false,
@@ -94,13 +94,13 @@ impl<'a> Desk<'a> {
 
     /// Whether it is too early to look at an intent that waits.
     pub fn rests(&self, id: i64) -> bool {
-        self.due_ms.get(&id).is_some_and(|due| *due > self.now_ms())
+        self.rests.get(&id).is_some_and(|rest| rest.lasts(self.now_ms()))
     }
 
     /// Forgets the intents that are not open any more.
     pub fn keep_only(&mut self, open: impl Iterator<Item = i64>) {
         let open: HashSet<i64> = open.collect();
-        self.due_ms.retain(|id, _| open.contains(id));
+        self.rests.retain(|id, _| open.contains(id));
         self.objections.retain(|id, _| open.contains(id));
     }
 
@@ -146,7 +146,7 @@ impl<'a> Desk<'a> {
 
     /// Looks at an intent that waits the less often the longer it has waited.
     pub fn later(&mut self, kept: &Kept) {
-        self.due_ms.insert(kept.id, self.now_ms().saturating_add(self.pause_ms(kept)));
+        self.rests.insert(kept.id, Rest::of(self.now_ms(), self.pause_ms(kept)));
     }
 
     fn pause_ms(&self, kept: &Kept) -> i64 {
@@ -156,13 +156,13 @@ impl<'a> Desk<'a> {
 
     /// Looks at an intent in every round.
     pub fn soon(&mut self, kept: &Kept) {
-        self.due_ms.remove(&kept.id);
+        self.rests.remove(&kept.id);
     }
 
     /// Whether a transaction was not sent lately.
     pub fn is_due(&self, transaction: &TransactionId) -> bool {
         let sent = self.sent_ms.get(transaction);
-        sent.is_none_or(|sent| self.now_ms().saturating_sub(*sent) >= self.resend_after_ms)
+        sent.is_none_or(|sent| !Rest::of(*sent, self.resend_after_ms).lasts(self.now_ms()))
     }
 
     /// Notes that a transaction was sent.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::rest::Rest;
 use crate::quota::Over;
 
 /// For how long an act is taken to cost what it did when it was tried, in milliseconds: prices fall again.
@@ -14,8 +15,8 @@ struct Hold {
     over: Over,
     /// When it was found what is wanted (Unix milliseconds).
     priced_ms: i64,
-    /// Until when the quota is not asked again (Unix milliseconds).
-    until_ms: i64,
+    /// While the quota is not asked again.
+    rest: Rest,
     /// How many looks at accounts there had been when it had its last one.
     looked: u64,
 }
@@ -31,10 +32,11 @@ impl Holds {
     /// Takes an account out of line that is over a quota, until it is worth asking again (Unix milliseconds). `priced` says
     /// whether what is wanted is what an act was just found to cost, and not what was remembered of one.
     pub fn put(&mut self, account: &str, over: Over, priced: bool, (now_ms, until_ms): (i64, i64)) {
-        let new = Hold { over, priced_ms: now_ms, until_ms, looked: self.looks };
+        let rest = Rest { from_ms: now_ms, until_ms };
+        let new = Hold { over, priced_ms: now_ms, rest, looked: self.looks };
         let hold = self.all.entry(account.to_owned()).or_insert(new);
         let priced_ms = if priced { now_ms } else { hold.priced_ms };
-        *hold = Hold { over, priced_ms, until_ms, ..*hold };
+        *hold = Hold { over, priced_ms, rest, ..*hold };
     }
 
     /// Lets an account into the line again.
@@ -49,13 +51,13 @@ impl Holds {
 
     /// Whether it is too early to ask the quota again.
     pub fn rests(&self, account: &str, now_ms: i64) -> bool {
-        self.all.get(account).is_some_and(|hold| hold.until_ms > now_ms)
+        self.all.get(account).is_some_and(|hold| hold.rest.lasts(now_ms))
     }
 
     /// What the next transaction of an account has to have room for, in billionths of a coin: what the last one that was tried
     /// would have cost; 1 where that is not known, or not lately.
     pub fn cost(&self, account: &str, now_ms: i64) -> u64 {
-        let fresh = |hold: &&Hold| now_ms.saturating_sub(hold.priced_ms) < PRICED_MS;
+        let fresh = |hold: &&Hold| Rest::of(hold.priced_ms, PRICED_MS).lasts(now_ms);
         self.all.get(account).filter(fresh).map_or(1, |hold| hold.over.wanted.max(1))
     }
 
@@ -108,6 +110,8 @@ mod tests {
         holds.put("ann", over("account_hour_cost", 7), true, (100, 200));
         assert_eq!((holds.rests("ann", 199), holds.rests("ann", 200)), (true, false));
         assert!(holds.has("ann") && !holds.rests("bob", 150));
+        // The time that the clock was set back by is not waited for.
+        assert_eq!((holds.rests("ann", 99), holds.cost("ann", 99)), (false, 1));
         assert_eq!((holds.cost("ann", 200), holds.cost("bob", 200)), (7, 1));
         // That there is still no room for what it took once does not make the price a new one.
         holds.put("ann", over("account_day_cost", 7), false, (PRICED_MS, PRICED_MS + 50));

@@ -19,6 +19,7 @@ mod model;
 mod nodes;
 mod refusal;
 mod resolve;
+mod rest;
 mod solana;
 mod store;
 mod strangers;

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use super::rest::Rest;
+
 /// For how long such a node is asked nothing, in milliseconds.
 const REST_MS: i64 = 30_000;
 
@@ -15,8 +17,8 @@ const REST_MS: i64 = 30_000;
 struct Stranger {
     host: String,
     words: String,
-    /// Until when it is left alone (Unix milliseconds).
-    until_ms: i64,
+    /// How long it is left alone.
+    rest: Rest,
 }
 
 /// The nodes of one client that are none of its chain's, by their places.
@@ -38,8 +40,8 @@ impl Strangers {
 
     /// Leaves a node alone for a while, and says why.
     pub fn put(&self, at: usize, host: String, words: &str) {
-        let until_ms = self.now_ms.load(Ordering::Relaxed).saturating_add(REST_MS);
-        self.held().insert(at, Stranger { host, words: words.to_owned(), until_ms });
+        let rest = Rest::of(self.now_ms.load(Ordering::Relaxed), REST_MS);
+        self.held().insert(at, Stranger { host, words: words.to_owned(), rest });
     }
 
     /// Notes that a node serves the right chain.
@@ -52,7 +54,7 @@ impl Strangers {
         let now_ms = self.now_ms.load(Ordering::Relaxed);
         self.held()
             .get(&at)
-            .filter(|stranger| stranger.until_ms > now_ms)
+            .filter(|stranger| stranger.rest.lasts(now_ms))
             .map(|stranger| stranger.words.clone())
     }
 
@@ -76,6 +78,9 @@ mod tests {
         assert_eq!((strangers.rests(0), strangers.rests(1)), (Some("elsewhere".to_owned()), None));
         strangers.tell(31_000);
         assert_eq!((strangers.rests(0), strangers.words()), (None, vec!["here: elsewhere".to_owned()]));
+        // The time that it was set back by is not waited for.
+        strangers.tell(999);
+        assert_eq!(strangers.rests(0), None);
         strangers.forget(0);
         assert_eq!(strangers.words(), Vec::<String>::new());
     }

@@ -101,6 +101,20 @@ async fn who_is_over_a_quota_of_cost_is_not_tried_again_before_there_is_room() {
 }
 
 #[tokio::test]
+async fn what_rests_is_looked_at_when_the_clock_is_set_back() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.peers.want([intent(1, "draw", &world.terms, IntentAction::DrawJury { instance: 0, jury: 0 })]);
+    let rounds = rounds(&world, world.config(&db), Quotas::default()).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    for (passed_ms, tried) in [(0, 1), (0, 1), (-3_600_000, 2), (0, 2)] {
+        rounds.clock.pass_ms(passed_ms);
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        let reason = rounds.reason(1).await;
+        assert_eq!(world.wire.asked("eth_estimateGas"), tried, "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn of_those_over_a_quota_each_is_looked_at_in_its_turn() {
     let (db, world) = (sqlite(), World::funded().await);
     // The time of all but the first four has passed.
