@@ -63,6 +63,8 @@ impl Estimator {
             received_ms: now_ms,
             updated_ms: now_ms,
         };
+        // Who stands by has no rounds that tell it.
+        self.manager.strangers().tell(now_ms);
         let tried = self.manager.try_out(&kept).await?;
         let mut outlook = tried.outlook;
         if let (Some(account), Some(charge)) = (asked_by, tried.charge) {

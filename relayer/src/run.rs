@@ -165,7 +165,7 @@ pub(crate) struct Crew {
 
 impl Crew {
     /// Works whenever this process holds the lease, until `stop`.
-    async fn work(&self, stop: &CancellationToken) {
+    pub(crate) async fn work(&self, stop: &CancellationToken) {
         while let Some(lease) = self.take_lease(stop).await {
             let lost = stop.child_token();
             let watch = async {
@@ -182,6 +182,7 @@ impl Crew {
                 self.fetcher.run(&lease, &lost),
                 self.messenger.run(&lease, &lost)
             );
+            self.worker.falls_silent();
             if let Err(error) = ended {
                 tracing::warn!(%error, "the lease ended");
             }

@@ -129,6 +129,13 @@ impl Worker {
         objections.first.map_or(Ok(()), Err)
     }
 
+    /// Takes back what only rounds say: who stands by has none, and what is true now another process says.
+    pub fn falls_silent(&self) {
+        self.alarms.forget(NODES);
+        self.alarms.forget(WAITING);
+        self.over_quota.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// A node of another chain is a mistake of the configuration, or of whoever has that address now.
     fn say_strangers(&self, manager: &Manager) {
         let words = manager.strangers().words();

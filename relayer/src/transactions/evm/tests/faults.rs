@@ -11,9 +11,14 @@ use fixture::Chain;
 use protocol::{evm::call, wire::intent::IntentAction};
 use serde_json::Value;
 use service::db::testing::on_both;
+use tokio_util::sync::CancellationToken;
 
 use super::world::{RELAYS, World, attempts, show};
-use crate::testing::{MovedClock, Running, Wire, intent, until};
+use crate::{
+    config::Config,
+    run::prepare,
+    testing::{KEY, MovedClock, Running, Wire, intent, until},
+};
 
 #[tokio::test]
 async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_bytes() {
@@ -275,6 +280,48 @@ async fn a_node_of_another_chain_is_asked_nothing() {
     relayer.ready().await;
     assert_eq!((second.asked("eth_getTransactionCount"), second.sent().len()), (0, 0));
     relayer.stop().await;
+}
+
+#[tokio::test]
+async fn who_works_no_longer_says_nothing_of_its_rounds() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let other = Chain::start_with(&["--chain-id", "1"]).await;
+    let mut config = world.config(&db);
+    config.rpc_urls.insert(0, other.rpc_url());
+    let (crew, _status) = prepare(&config, Arc::new(MovedClock::default())).await.unwrap();
+    let (alarms, stop) = (crew.worker.alarms.clone(), CancellationToken::new());
+    let said = async {
+        until("the node is said", || async { alarms.notices().contains_key("nodes").then_some(()) }).await;
+        stop.cancel();
+    };
+    tokio::join!(crew.work(&stop), said);
+    assert!(alarms.notices().is_empty());
+}
+
+#[tokio::test]
+async fn who_stands_by_asks_a_node_again_that_was_of_another_chain() {
+    let db = service::db::testing::sqlite();
+    let world = World::new().await;
+    let first = world.start(world.config(&db)).await;
+    first.ready().await;
+    let other = Chain::start_with(&["--chain-id", "1"]).await;
+    let wire = Wire::to(other.rpc_url()).await;
+    let clock: Arc<MovedClock> = Arc::default();
+    let config = Config { rpc_urls: vec![wire.url.clone()], ..world.config(&db) };
+    let second = Running::start(config, clock.clone()).await;
+    second.not_ready("another process works on this database").await;
+    let open = intent(1, "open", &world.terms, IntentAction::OpenCase);
+    let estimated = async || {
+        let request = reqwest::Client::new().post(format!("{}/v1/estimates", second.url));
+        request.bearer_auth(KEY).json(&open).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(estimated().await, 503);
+    wire.lead_to(world.chain.rpc_url());
+    clock.pass_ms(30_001);
+    assert_eq!(estimated().await, 200);
+    second.stop().await;
+    first.stop().await;
 }
 
 #[tokio::test]

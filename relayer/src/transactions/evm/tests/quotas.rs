@@ -135,6 +135,9 @@ async fn of_those_over_a_quota_each_is_looked_at_in_its_turn() {
         rounds.clock.pass_ms(RESTED_MS);
     }
     assert_eq!(rounds.states().await[..4], [State::Waiting; 4]);
+    assert!(worker.over_quota.lock().unwrap().contains_key("account_hour"));
+    worker.falls_silent();
+    assert!(worker.over_quota.lock().unwrap().is_empty());
     assert_eq!(world.wire.asked("eth_estimateGas"), 0);
 }
 
