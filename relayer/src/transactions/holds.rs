@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::rest::Rest;
 use crate::quota::Over;
 
-/// For how long an act is taken to cost what it did when it was tried, in milliseconds: prices fall again.
-const PRICED_MS: i64 = 300_000;
+/// For how long an act is taken to cost what it did when it was tried, in milliseconds: prices fall again, and the next act of
+/// its account may be a cheap one.
+const PRICED_MS: i64 = 60_000;
 
 /// One account.
 #[derive(Clone, Copy, Debug)]
