@@ -1,7 +1,7 @@
 //! The task that works on intents.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -26,7 +26,7 @@ use crate::{
 const TASK: &str = "transactions";
 /// The alarm of intents that a person has to look at.
 const QUARANTINED: &str = "quarantined intents";
-/// The notice of more intents that wait than a round takes note of.
+/// The notice of more intents that wait than a round takes note of, and the alarm where some of them are not looked at for that.
 const WAITING: &str = "waiting intents";
 /// The notice of nodes that serve another chain, or do not say which.
 const NODES: &str = "nodes";
@@ -133,6 +133,7 @@ impl Worker {
     pub fn falls_silent(&self) {
         self.alarms.forget(NODES);
         self.alarms.forget(WAITING);
+        self.alarms.clear(WAITING);
         self.over_quota.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -148,12 +149,25 @@ impl Worker {
 
     /// More than are taken note of is nothing that goes on by itself: somebody floods, or nothing is done.
     fn say_waiting(&self, open: &Open) {
-        if open.more {
-            let words =
-                format!("more than {WAITING_MAX} intents wait: the oldest of each account are looked at");
-            self.alarms.notice(WAITING, words, self.clock.now_ms());
-        } else {
-            self.alarms.forget(WAITING);
+        let now_ms = self.clock.now_ms();
+        match Beyond::of(open, WAITING_MAX) {
+            Beyond::Nothing => {
+                self.alarms.clear(WAITING);
+                self.alarms.forget(WAITING);
+            }
+            Beyond::InTurn => {
+                self.alarms.clear(WAITING);
+                let words =
+                    format!("more than {WAITING_MAX} intents wait: the oldest of each account are looked at");
+                self.alarms.notice(WAITING, words, now_ms);
+            }
+            Beyond::Unseen => {
+                self.alarms.forget(WAITING);
+                let words = format!(
+                    "more than {WAITING_MAX} steps of cases or accounts wait: the others are not looked at"
+                );
+                self.alarms.raise(WAITING, words, now_ms);
+            }
         }
     }
 
@@ -313,6 +327,28 @@ impl Worker {
     }
 }
 
+/// What waits beyond the intents of which a round takes note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beyond {
+    Nothing,
+    /// What older ones of the same accounts are done before.
+    InTurn,
+    /// Some step of a case, or all of some account.
+    Unseen,
+}
+
+impl Beyond {
+    /// Where a round takes note of `limit` of each kind.
+    fn of(open: &Open, limit: usize) -> Self {
+        let accounts: HashSet<&str> = open.asked.iter().map(|(account, _)| account.as_str()).collect();
+        match open.more {
+            false => Self::Nothing,
+            true if open.steps.len() >= limit || accounts.len() >= limit => Self::Unseen,
+            true => Self::InTurn,
+        }
+    }
+}
+
 /// The objections of a node or a signer to single intents: one does not keep the others from being worked on, several in a row do.
 #[derive(Default)]
 struct Objections {
@@ -328,5 +364,23 @@ impl Objections {
         }
         self.first.get_or_insert(error);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_or_an_account_that_is_not_looked_at_is_more_than_a_notice() {
+        let beyond = |steps: usize, accounts: &[&str], more| {
+            let asked = (0..).zip(accounts).map(|(id, account)| ((*account).to_owned(), id)).collect();
+            let open = Open { steps: vec![0; steps], asked, more, ..Open::default() };
+            Beyond::of(&open, 3)
+        };
+        assert_eq!(beyond(3, &["ann", "bob", "cid"], false), Beyond::Nothing);
+        assert_eq!(beyond(2, &["ann", "bob", "ann"], true), Beyond::InTurn);
+        assert_eq!(beyond(3, &["ann", "bob", "ann"], true), Beyond::Unseen);
+        assert_eq!(beyond(0, &["ann", "bob", "cid"], true), Beyond::Unseen);
     }
 }
