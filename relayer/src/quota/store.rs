@@ -18,15 +18,14 @@ fn column(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// What an account was charged since then, or all but nobody: two statements, so that an account's own is found by the index.
+const OF_ONE: &str = "SELECT cost FROM charge WHERE account = $1 AND at_ms > $2";
+const OF_ALL: &str = "SELECT cost FROM charge WHERE account <> $1 AND at_ms > $2";
+
 async fn window(on: &mut AnyConnection, account: &str, since_ms: i64) -> Result<Use, Error> {
     // A sum of so many integers may not fit one: it is added up here.
-    let rows: Vec<(i64,)> = sqlx::query_as(
-        "SELECT cost FROM charge WHERE at_ms > $1 AND account <> '' AND ($2 = '' OR account = $2)",
-    )
-    .bind(since_ms)
-    .bind(account)
-    .fetch_all(on)
-    .await?;
+    let statement = if account == NOBODY { OF_ALL } else { OF_ONE };
+    let rows: Vec<(i64,)> = sqlx::query_as(statement).bind(account).bind(since_ms).fetch_all(on).await?;
     let cost = |(cost,): &(i64,)| u64::try_from(*cost).unwrap_or_default();
     Ok(Use {
         count: u64::try_from(rows.len()).unwrap_or(u64::MAX),
@@ -194,4 +193,29 @@ pub async fn over_beside(
 
 fn count(over: &Over) {
     metrics::counter!("relayer_over_quota_total", "quota" => over.rule).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use service::db::{Db, testing::sqlite};
+    use sqlx::Row as _;
+
+    use super::OF_ONE;
+    use crate::run::SCHEMA;
+
+    #[tokio::test]
+    async fn what_an_account_was_charged_is_found_without_a_look_at_what_others_were() {
+        let fresh = sqlite();
+        let db = Db::open(&fresh.url, SCHEMA).await.unwrap();
+        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {OF_ONE}")))
+            .bind("ann")
+            .bind(1_i64)
+            .fetch_all(db.reader())
+            .await
+            .unwrap();
+        let steps: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        let [step] = steps.as_slice() else { panic!("{steps:?}") };
+        assert!(step.starts_with("SEARCH charge USING INDEX charge_account"), "{step}");
+        db.close().await;
+    }
 }
