@@ -84,8 +84,8 @@ impl Node {
         let answer = async {
             if !self.right.load(Ordering::Relaxed) {
                 self.check().await?;
-                self.strangers.forget(self.at);
                 self.right.store(true, Ordering::Relaxed);
+                self.strangers.forget(self.at);
             }
             self.http.clone().call(packet).await
         };
