@@ -300,7 +300,10 @@ impl Worker {
         match results.into_iter().next() {
             None => Ok(()),
             Some(Ok(())) => {
-                desk.objected(kept.id, false);
+                // Where something keeps it from being tried, the node was not asked what it objects to.
+                if why.is_none() {
+                    desk.objected(kept.id, false);
+                }
                 Ok(())
             }
             Some(Err(Error::Chain(error @ ChainError::Objects { .. }))) => {
