@@ -5,7 +5,7 @@
 mod deal;
 pub(crate) mod noise;
 mod person;
-mod script;
+pub(crate) mod script;
 pub(crate) mod trade;
 mod wallet;
 mod window;

@@ -23,6 +23,8 @@ use crate::{
     quota::{Over, Totals},
 };
 
+/// What is said while what was final is in doubt.
+pub const TAKEN_BACK: &str = "the chain seems to have taken back what was final";
 /// The longest an intent that waits is not looked at.
 const LOOK_EVERY_MAX_MS: i64 = 15_000;
 
@@ -179,6 +181,11 @@ impl<'a> Desk<'a> {
     /// the chain that may be the right one would hide what was over as of the one before.
     pub const fn doubts(&mut self, in_doubt: bool) {
         self.in_doubt = in_doubt;
+    }
+
+    /// Whether what was final is in doubt.
+    pub const fn in_doubt(&self) -> bool {
+        self.in_doubt
     }
 
     /// Begins a transaction in which this process provably holds the lease.

@@ -10,7 +10,7 @@ use service::{clock::Clock, db::Db};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    desk::Desk,
+    desk::{Desk, TAKEN_BACK},
     manager::{ChainError, Manager, Seen},
     resolve::Resolution,
     store::{self, Open},
@@ -28,6 +28,8 @@ const TASK: &str = "transactions";
 const QUARANTINED: &str = "quarantined intents";
 /// The notice of more intents that wait than a round takes note of, and the alarm where some of them are not looked at for that.
 const WAITING: &str = "waiting intents";
+/// The notice that what was final is in doubt.
+const DOUBT: &str = "doubt";
 /// The notice of nodes that serve another chain, or do not say which.
 const NODES: &str = "nodes";
 /// How many intents are worked on at one time.
@@ -111,6 +113,7 @@ impl Worker {
         let seen = manager.look(desk).await;
         self.say_strangers(manager);
         let seen = seen?;
+        self.say_doubt(desk);
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         let mut open = store::open(self.db.reader(), WAITING_MAX).await?;
         desk.keep_only(open.ids());
@@ -132,9 +135,19 @@ impl Worker {
     /// Takes back what only rounds say: who stands by has none, and what is true now another process says.
     pub fn falls_silent(&self) {
         self.alarms.forget(NODES);
+        self.alarms.forget(DOUBT);
         self.alarms.forget(WAITING);
         self.alarms.clear(WAITING);
         self.over_quota.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// A doubt ends by itself: it was one node's error, or it is believed, and everything opened again.
+    fn say_doubt(&self, desk: &Desk<'_>) {
+        if desk.in_doubt() {
+            self.alarms.notice(DOUBT, TAKEN_BACK, self.clock.now_ms());
+        } else {
+            self.alarms.forget(DOUBT);
+        }
     }
 
     /// A node of another chain is a mistake of the configuration, or of whoever has that address now.

@@ -23,7 +23,7 @@ use crate::{
     quota::{self, Over},
     transactions::{
         ChainError, acts,
-        desk::Desk,
+        desk::{Desk, TAKEN_BACK},
         model::Step,
         refusal::Cure,
         resolve::{Effect, Resolution, WaitingFacts, without_attempts},
@@ -182,7 +182,15 @@ impl Manager {
         };
         let decided =
             acts::in_somebodys_name(&kept.intent, &facts.effect_latest, sent, without_attempts(&facts));
+        // What it did before, or its account is charged for, may be what was taken back.
+        let doubtful = desk.in_doubt() && (kept.intent.asked_by.is_some() || !known.attempts.is_empty());
         match (decided, &facts.dry_run, held_up) {
+            (Resolution::Sign, Some(Ok(_)), _) if doubtful => {
+                desk.stay(kept, TAKEN_BACK.to_owned()).await?;
+                // It is next as soon as that is known.
+                desk.soon(kept);
+                Ok(None)
+            }
             (Resolution::Sign, Some(Ok(estimate)), _) => {
                 let gas = fees::gas_limit(*estimate, case::payee_gas(&kept.intent));
                 let draft = Draft { chain_id: self.chain.id(), to: known.to, data: known.data, gas };

@@ -29,7 +29,7 @@ const POLL_MS: u64 = 60_000;
 const RESTED_MS: i64 = 60_001;
 
 /// What the buyer signed, asked for by an account.
-fn release(world: &World, account: &str, seq: u64) -> Intent {
+pub(super) fn release(world: &World, account: &str, seq: u64) -> Intent {
     let act = PartyAct::Release { total: u128::from(seq) };
     let party = world.chain.account(1).address;
     let digest = act_digest(&world.terms, party, &act).unwrap();

@@ -29,7 +29,10 @@ use service::db::{
     testing::{FreshDb, on_both, sqlite},
 };
 
-use super::world::{RELAYS, World};
+use super::{
+    quotas,
+    world::{RELAYS, World},
+};
 use crate::{
     config::Config,
     intents::{self, State},
@@ -313,6 +316,41 @@ async fn what_reverted_is_not_signed_anew_while_what_was_final_is_in_doubt() {
     }
     worker.round(&mut manager, &mut desk).await.unwrap();
     assert_eq!(rounds.states().await[1], State::Waiting, "the chain is believed");
+}
+
+#[tokio::test]
+async fn nothing_is_signed_in_somebodys_name_while_what_was_final_is_in_doubt() {
+    let (db, world) = (sqlite(), World::funded().await);
+    world.chain.mine(6).await;
+    let at = world.chain.height().await;
+    world.peers.want([quotas::release(&world, "ann", 1)]);
+    let rounds = Rounds::new(&world, &db, vec![Arc::new(key(&world, RELAYS))]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    for _ in 0..8 {
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        world.chain.mine(1).await;
+        rounds.clock.pass_ms(60_000);
+    }
+    assert_eq!(rounds.states().await, [State::Done]);
+
+    world.chain.reorg(world.chain.height().await - at).await;
+    world.peers.want([quotas::release(&world, "bob", 2)]);
+    rounds.crew.fetcher.once(&rounds.lease, Duration::ZERO).await.unwrap();
+    for _ in 0..2 {
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        assert_eq!((rounds.states().await[1], rounds.open().await.len()), (State::Waiting, 0));
+        assert_eq!(rounds.reason(2).await, "the chain seems to have taken back what was final");
+        assert!(worker.alarms.notices().contains_key("doubt"));
+        world.chain.mine(1).await;
+        rounds.clock.pass_ms(60_000);
+    }
+    for _ in 0..10 {
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        world.chain.mine(1).await;
+        rounds.clock.pass_ms(60_000);
+    }
+    assert_eq!(rounds.states().await, [State::Done, State::Done]);
+    assert!(!worker.alarms.notices().contains_key("doubt"));
 }
 
 #[tokio::test]
