@@ -40,6 +40,9 @@ pub struct Wire {
     _task: JoinHandle<()>,
 }
 
+/// The method whose answers are changed, and how.
+type Mistake = (&'static str, fn(&mut Value));
+
 /// How the node behaves, and what it was asked.
 #[derive(Default)]
 struct Ways {
@@ -53,7 +56,7 @@ struct Ways {
     /// The next call of this method it answers with this error.
     stumbles: Option<(&'static str, i64, String)>,
     /// What it answers to calls of this method is changed by this.
-    wrong: Option<(&'static str, fn(&mut Value))>,
+    wrong: Option<Mistake>,
     /// It never answers calls of this method that say this.
     silent: Option<(&'static str, String)>,
     /// It answers nothing.
