@@ -151,6 +151,7 @@ async fn a_vote_decides_whose_pool_it_is_and_who_is_on_its_list() {
         // With the pool goes its list, and no steward brings either back.
         agreed(&hub, &people, gardens, pool_effect(panel, false)).await;
         assert_eq!(hub.get(&path).await.refusal().0, 404);
+        let token = people[1].sign_in(&hub).await;
         assert_eq!(hub.get_as(&token, &pool).await.body["communities"], json!([]));
         let again = people[0].record_about(&hub, "pool@1", gardens, body.clone());
         assert_eq!(hub.refuses(&again).await.2, "dropped_by_vote");
