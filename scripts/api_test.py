@@ -27,6 +27,8 @@ SHORT, LONG = 12, 300
 # The stream of events has no end that a request could wait for.
 STREAM = "/v1/events"
 NEVER = ["--exclude-path", STREAM]
+# What Schemathesis reads before anything else, and asks no more.
+DESCRIPTION = "/openapi.json"
 START_WAIT = 300
 ANSWERS = pathlib.Path(__file__).resolve().parent / "analysis/api_answers.py"
 
@@ -140,7 +142,7 @@ def operations_of(description, relayers):
         f"{method.upper()} {path}"
         for path, methods in description["paths"].items()
         for method, operation in methods.items()
-        if path != STREAM and relayers in (None, "relayer" in operation.get("tags", []))
+        if path not in (STREAM, DESCRIPTION) and relayers in (None, "relayer" in operation.get("tags", []))
     }
 
 
@@ -199,14 +201,14 @@ def main():
                 ("somebody", False, operations, "path", [*NEVER, "--exclude-tag", "relayer", *bearer(token)]),
                 ("the relayer", True, polls, "query", ["--include-tag", "relayer", *bearer(market.hub["relayer_key"])]),
             ]
-            description = market.get("/openapi.json")
+            description = market.get(DESCRIPTION)
             # In the folder where Schemathesis runs, which is where it looks for modules.
             shutil.copy(ANSWERS, folder)
             failed, all_answers = 0, {}
             for who, relayers, parameters, where, more in passes:
                 (folder / "schemathesis.toml").write_text(settings(parameters, where))
                 command = [
-                    schemathesis, "--config-file", folder / "schemathesis.toml", "run", f"{market.url}/openapi.json",
+                    schemathesis, "--config-file", folder / "schemathesis.toml", "run", market.url + DESCRIPTION,
                     *CHECKS, "--max-examples", str(examples), "--seed", os.environ.get("EARNEST_SEED", "1"),
                     "--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--no-color", "--warnings", "off",
                     "--request-timeout", "35", "--suppress-health-check", "all", "--generation-database", "none", *more,

@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     Hub,
-    access::{Reader, may_read},
+    access::{Caller, Reader, may_read},
     error::Error,
     identity,
     page::{self, Cursor, Page, Paged},
@@ -315,11 +315,11 @@ struct Asked {
 ))]
 async fn purchases(
     State(hub): State<Hub>,
+    caller: Caller,
     reader: Reader,
     page: Paged<Asked>,
 ) -> Result<Json<Page<PurchaseView>>, Problem> {
-    let party =
-        reader.account.ok_or_else(|| Problem::unauthenticated("purchases are shown to their parties"))?;
+    let party = caller.account;
     let Asked { account, status } = page.filter;
     let filter = Filter {
         party,

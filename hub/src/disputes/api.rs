@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Hub,
-    access::Reader,
+    access::{Caller, Reader},
     deals::{
         api::{Standing, standing},
         status::Status,
@@ -448,9 +448,8 @@ fn ballot_view(ballot: &BallotBody) -> BallotView {
         (status = 200, description = "At most `limit`", body = Page<DutyView>),
         (status = 401, description = "Sign in first", content_type = "application/problem+json"),
     ))]
-async fn cases(State(hub): State<Hub>, reader: Reader, page: Paged) -> Result<Json<Page<DutyView>>, Problem> {
-    let account =
-        reader.account.ok_or_else(|| Problem::unauthenticated("cases are shown to their jurors"))?;
+async fn cases(State(hub): State<Hub>, caller: Caller, page: Paged) -> Result<Json<Page<DutyView>>, Problem> {
+    let account = caller.account;
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let wallets = identity::wallets_of(&mut on, &account).await?;
     let addresses: Vec<Address> = wallets.iter().map(|wallet| wallet.address).collect();

@@ -264,10 +264,11 @@ async fn readable(
 ))]
 async fn grievances(
     Shared(hub): Shared<Hub>,
+    caller: Caller,
     reader: Reader,
     page: Paged<Asked>,
 ) -> Result<Json<Page<GrievanceView>>, Problem> {
-    let you = yours(&reader)?;
+    let you = caller.account;
     let after = page.place().unwrap_or(0);
     let Paged { filter: asked, limit, .. } = page;
     let stewarded: Vec<RecordId> = reader

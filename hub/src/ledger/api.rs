@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Hub,
-    access::Reader,
+    access::Caller,
     error::Error,
     page::{self, Cursor, Everything, Page, Paged},
     records::{RecordId, Stamp},
@@ -166,10 +166,6 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new().routes(routes!(accounts)).routes(routes!(statement)).routes(routes!(holds))
 }
 
-fn yours(reader: &Reader) -> Result<RecordId, Problem> {
-    reader.account.ok_or_else(|| Problem::unauthenticated("an account is shown to its holder alone: sign in"))
-}
-
 fn standing(account: &Account, rules: AssetRules) -> Result<StandingView, Error> {
     let available = difference(account.balance, account.held)
         .ok_or_else(|| store::corrupt(format_args!("{}: more is held than there can be", account.key)))?;
@@ -224,10 +220,10 @@ fn entry(entry: Entry) -> EntryView {
 ))]
 async fn accounts(
     State(hub): State<Hub>,
-    reader: Reader,
+    caller: Caller,
     Paged { after, limit, .. }: Paged<Everything, Key>,
 ) -> Result<Json<Page<StandingView>>, Problem> {
-    let holder = Holder::Record(yours(&reader)?);
+    let holder = Holder::Record(caller.account);
     let mut on = view(&hub.db).await?;
     let found = store::accounts_of(&mut on, holder, after, limit).await?;
     let next = page::next(found.len(), limit, found.last().map(|(account, _)| account.key));
@@ -244,11 +240,11 @@ async fn accounts(
 ))]
 async fn statement(
     State(hub): State<Hub>,
-    reader: Reader,
+    caller: Caller,
     page: Paged<Statement>,
 ) -> Result<Json<StatementView>, Problem> {
     let asset = page.filter.asset.unwrap_or(Asset::TimeCredit);
-    let key = Key::member(asset, yours(&reader)?);
+    let key = Key::member(asset, caller.account);
     let (after, limit) = (page.place().unwrap_or(0), page.limit);
     let mut on = view(&hub.db).await?;
     let (rules, _) = store::asset(&mut on, asset).await?.ok_or_else(|| Problem::not_found("asset", asset))?;
@@ -285,10 +281,10 @@ fn hold_view(yours: RecordId, hold: &Hold, rules: AssetRules) -> HoldView {
 ))]
 async fn holds(
     State(hub): State<Hub>,
-    reader: Reader,
+    caller: Caller,
     Paged { after, limit, .. }: Paged<Everything, OperationId>,
 ) -> Result<Json<Page<HoldView>>, Problem> {
-    let yours = yours(&reader)?;
+    let yours = caller.account;
     let mut on = view(&hub.db).await?;
     let found = store::holds_of(&mut on, Holder::Record(yours), after, limit).await?;
     let next = page::next(found.len(), limit, found.last().map(|(hold, _)| hold.id));
