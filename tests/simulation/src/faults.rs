@@ -15,6 +15,7 @@ pub const FAULTS: [(&str, u32, &str); FAULT_COUNT] = [
         100_000,
         "a request to a node: by a backend up to six views behind, on another branch perhaps",
     ),
+    ("late answer", 100_000, "a request to a node: others that were asked after it answer before it"),
     ("other chain", 2_000, "a request to a node: by a node of another chain"),
     ("no tag", 10_000, "a request for the safe or final block"),
     ("range refused", 200_000, "a range of logs above this world's limit of blocks or of results"),
@@ -46,7 +47,7 @@ pub const FAULTS: [(&str, u32, &str); FAULT_COUNT] = [
 ];
 
 /// How many kinds there are.
-pub const FAULT_COUNT: usize = 30;
+pub const FAULT_COUNT: usize = 31;
 
 /// How often each fault happens in one world, and how often it did.
 #[derive(Clone, Debug)]

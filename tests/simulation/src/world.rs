@@ -47,6 +47,9 @@ pub const HUB_URL: &str = "http://hub.simulated";
 pub const INDEXER_URL: &str = "http://indexer.simulated";
 /// Views of the chain that a backend of a node may still have.
 const VIEWS: usize = 6;
+/// Turns of the other tasks that a late answer waits at most; fewer than whoever writes to a database waits for all of them, so
+/// that a seed stays one world.
+const LATE_MAX: u64 = 24;
 
 /// A world.
 pub struct World {
@@ -223,8 +226,8 @@ impl World {
         dice.within(100, BLOCK_SECONDS * 1_000) + jump
     }
 
-    /// What a node answers.
-    fn rpc(&mut self, node: usize, body: &[u8]) -> Answer {
+    /// What a node answers, and after how many turns of others.
+    fn rpc(&mut self, node: usize, body: &[u8]) -> (Answer, u64) {
         let mut asked: Value = serde_json::from_slice(body).unwrap();
         let batch = asked.is_array();
         let calls = if batch { asked.as_array_mut().unwrap().split_off(0) } else { vec![asked] };
@@ -234,13 +237,14 @@ impl World {
         let mut dice = self.occasion("rpc", &plain);
         self.note(&plain);
         let faults = &mut self.faults;
+        let turns = if faults.strike("late answer", &mut dice) { dice.within(1, LATE_MAX) } else { 0 };
         for (fault, answer) in [("no answer", None), ("HTTP 502", Some((502, Vec::new())))] {
             if faults.strike(fault, &mut dice) {
-                return answer;
+                return (answer, turns);
             }
         }
         if faults.strike("asked too often", &mut dice) {
-            return Some((429, Vec::new()));
+            return (Some((429, Vec::new())), turns);
         }
         let stale = faults.strike("stale answer", &mut dice);
         let back = if stale { dice.below(self.views.len() as u64) } else { 0 };
@@ -260,7 +264,7 @@ impl World {
         if self.faults.strike("answer cut off", &mut dice) {
             answer.truncate(usize::try_from(dice.below(answer.len() as u64)).unwrap());
         }
-        Some((200, answer))
+        (Some((200, answer)), turns)
     }
 
     fn one(&mut self, node: usize, view: View, call: &Value, dice: &mut Dice) -> Value {
@@ -397,8 +401,13 @@ impl service::simulation::World for Shared {
             });
         }
         let node = rest("http://node-").and_then(|rest| rest.split('.').next()?.parse().ok());
-        let answer = world.rpc(node.unwrap(), &request.body);
-        Box::pin(async move { answer })
+        let (answer, turns) = world.rpc(node.unwrap(), &request.body);
+        Box::pin(async move {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            answer
+        })
     }
 
     fn pass(&self, point: &str) {
