@@ -2,10 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use alloy::primitives::B256;
+use alloy::{
+    primitives::{Address, B256, U256},
+    sol_types::SolCall as _,
+};
+use machine::Call;
 use protocol::{
-    chain::event_id,
-    wire::feed::{FeedEntry, Finality},
+    chain::{deal_id, event_id},
+    evm::pools::ArbitrationPools::caseOfCall,
+    wire::{
+        feed::{FeedEntry, Finality},
+        intent::{Intent, IntentAction},
+    },
 };
 
 use crate::{
@@ -35,6 +43,38 @@ fn find_events(block: &Block) -> Vec<(B256, Place)> {
 pub fn events_up_to(chain: &Chain, number: u64) -> Vec<B256> {
     let blocks = chain.canonical().take_while(|block| block.number() <= number);
     blocks.flat_map(|block| events_of(block)).map(|(id, _)| *id).collect()
+}
+
+/// Stages of a jury, as `Stage` of `contracts/src/interfaces/IArbitrationPools.sol` numbers them.
+const DRAWN: u8 = 2;
+const ACCEPTED: u8 = 3;
+
+/// Whether the newest block shows what an intent is for, whoever brought that about.
+pub fn shows(chain: &Chain, intent: &Intent) -> bool {
+    let [escrow, arbiter] = [SCENE.escrow, SCENE.pools].map(|contract| contract.address.evm().unwrap());
+    let deal = deal_id(&intent.terms).unwrap();
+    let question = caseOfCall { escrow, deal }.abi_encode().into();
+    let (call, head) = (Call::new(Address::ZERO, arbiter, question, U256::ZERO), chain.head());
+    let answer = head.state.clone().run(&call, head.number() + 1, head.time() + 1, false).output;
+    let juries = caseOfCall::abi_decode_returns(&answer).unwrap();
+    let Some(last) = juries.last() else { return false };
+    // After a ruling there is nothing left to do.
+    if last.stage >= ACCEPTED {
+        return true;
+    }
+    let drawn = |instance: &u8, jury: &u8| {
+        juries.iter().find(|one| (one.instance, one.jury, one.stage) == (*instance, *jury, DRAWN))
+    };
+    match &intent.action {
+        IntentAction::OpenCase => true,
+        IntentAction::DrawJury { instance, jury } => drawn(instance, jury).is_some(),
+        // Five bits for each seat, zero until its ballot is counted.
+        IntentAction::SubmitBallots { instance, jury, ballots } => drawn(instance, jury).is_some_and(|one| {
+            let field = |seat: u8| (one.ballots >> (5 * usize::from(seat))) & U256::from(31);
+            ballots.iter().all(|ballot| field(ballot.seat) != U256::ZERO)
+        }),
+        other => panic!("the hub does not want {other:?}"),
+    }
 }
 
 /// Follows a feed as one who relies on it does.

@@ -296,7 +296,13 @@ async fn relayed(shared: &Shared, relayer: &Relayer, failures: &mut Vec<String>)
     }
     for intent in &world.hub.intents {
         match states.get(&intent.key) {
-            Some((state, _)) if state == "done" => {}
+            Some((state, _)) if state == "done" => {
+                // Its word is not taken for it.
+                if !crate::oracle::shows(&world.chain, intent) {
+                    result.lost += 1;
+                    failures.push(format!("intent {} is done, and the chain does not show it", intent.key));
+                }
+            }
             other => {
                 result.lost += 1;
                 failures.push(format!("intent {} is {other:?}", intent.key));
