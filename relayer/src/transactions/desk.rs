@@ -130,12 +130,13 @@ impl<'a> Desk<'a> {
         self.without_room = ids.last().copied().unwrap_or(self.without_room);
     }
 
-    /// Notes whether a node objected to an intent; how often in a row it has.
-    pub fn objected(&mut self, id: i64, objected: bool) -> u32 {
-        if !objected {
-            self.objections.remove(&id);
-            return 0;
-        }
+    /// Notes that an intent was tried, and that no node objected.
+    pub fn tried(&mut self, id: i64) {
+        self.objections.remove(&id);
+    }
+
+    /// Notes that a node objected to an intent; how often in a row it has.
+    pub fn objected(&mut self, id: i64) -> u32 {
         let times = self.objections.entry(id).or_default();
         *times = times.saturating_add(1);
         *times

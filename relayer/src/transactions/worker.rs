@@ -311,17 +311,10 @@ impl Worker {
     ) -> Result<(), Error> {
         let results = manager.pursue(desk, std::slice::from_ref(kept), why).await?;
         match results.into_iter().next() {
-            None => Ok(()),
-            Some(Ok(())) => {
-                // Where something keeps it from being tried, the node was not asked what it objects to.
-                if why.is_none() {
-                    desk.objected(kept.id, false);
-                }
-                Ok(())
-            }
+            None | Some(Ok(())) => Ok(()),
             Some(Err(Error::Chain(error @ ChainError::Objects { .. }))) => {
                 let reason = error.to_string();
-                if desk.objected(kept.id, true) >= ASKED_OBJECTIONS_MAX {
+                if desk.objected(kept.id) >= ASKED_OBJECTIONS_MAX {
                     desk.apply(None, kept, Resolution::Fail { reason }).await
                 } else {
                     desk.stay(kept, reason).await

@@ -156,6 +156,9 @@ impl Manager {
         held_up: Option<&HeldUp>,
     ) -> Result<Option<Planned<'a>>, Error> {
         let sent = known.attempts.iter().any(went_through);
+        if known.dry_run.is_some() {
+            desk.tried(kept.id);
+        }
         if known.dry_run.is_some() || known.effect != Effect::Absent {
             self.wants_no_coins(kept.id);
         }

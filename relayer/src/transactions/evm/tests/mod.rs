@@ -1,4 +1,5 @@
 mod acts;
+mod clock;
 mod estimates;
 mod faults;
 mod on_chain;

@@ -1,0 +1,32 @@
+//! What rests, what lasts and what is counted from round to round, while a test's clock goes on or is set back.
+
+use std::sync::Arc;
+
+use service::db::testing::sqlite;
+
+use super::{
+    quotas,
+    rounds::{Rounds, key},
+    world::{RELAYS, World},
+};
+use crate::intents::State;
+
+/// After that nothing that waits rests any more.
+const RESTED_MS: i64 = 15_001;
+
+#[tokio::test]
+async fn a_look_without_a_try_forgets_no_objection() {
+    let (db, world) = (sqlite(), World::funded().await);
+    world.peers.want([quotas::release(&world, "ann", 1)]);
+    let rounds = Rounds::by(world.config(&db), vec![Arc::new(key(&world, RELAYS))]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    for look in 1..=13 {
+        // In one round no node tells the price, and nothing is tried for that.
+        world.wire.lack(Some(if look == 6 { "eth_feeHistory" } else { "eth_estimateGas" }));
+        assert_eq!(rounds.states().await, [State::Waiting], "before look {look}");
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        rounds.clock.pass_ms(RESTED_MS);
+    }
+    assert_eq!(world.wire.asked("eth_estimateGas"), 12);
+    assert_eq!(rounds.states().await, [State::Failed]);
+}
