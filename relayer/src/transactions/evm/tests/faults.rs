@@ -447,6 +447,11 @@ async fn an_answer_about_another_transaction_or_block_is_no_answer() {
         let words = refused.unwrap_err().to_string();
         assert!(words.contains("0x3 was asked for"), "{words}");
     }
+    // The same height in another writing is the same.
+    world.wire.mistake("eth_getBlockByNumber", |block| {
+        block["number"] = block["number"].as_str().unwrap().replacen("0x", "0x0", 1).into();
+    });
+    assert!(node.hash_at(3).await.unwrap().is_some());
 }
 
 /// What one machine mixes up another one tells.
