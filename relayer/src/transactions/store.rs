@@ -72,8 +72,34 @@ pub struct Open {
     pub steps: Vec<i64>,
     /// What somebody asked for and waits, with its account: of each account the oldest.
     pub asked: Vec<(String, i64)>,
-    /// Whether more wait than are here.
-    pub more: bool,
+    /// What waits beside these.
+    pub beyond: Beyond,
+}
+
+/// What waits beyond the intents of which a round takes note.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beyond {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What older ones of the same accounts are done before.
+    InTurn,
+    /// Some step of a case, or all of some account.
+    Unseen,
+}
+
+impl Beyond {
+    /// Where so many steps of cases wait, and these of what somebody asked for, of each account the oldest first: both counted
+    /// up to one more than the `limit` of which note is taken.
+    fn of(steps: usize, asked: &[(String, i64)], limit: usize) -> Self {
+        let seen = |account: &str| asked.iter().take(limit).any(|(seen, _)| seen == account);
+        match asked.get(limit) {
+            _ if steps > limit => Self::Unseen,
+            Some((account, _)) if !seen(account) => Self::Unseen,
+            Some(_) => Self::InTurn,
+            None => Self::Nothing,
+        }
+    }
 }
 
 impl Open {
@@ -116,10 +142,10 @@ pub async fn open(reader: &AnyPool, limit: usize) -> Result<Open, Error> {
     .bind(one_more)
     .fetch_all(reader)
     .await?;
-    let more = steps.len() > limit || asked.len() > limit;
+    let beyond = Beyond::of(steps.len(), &asked, limit);
     steps.truncate(limit);
     asked.truncate(limit);
-    Ok(Open { under_way, steps, asked, more })
+    Ok(Open { under_way, steps, asked, beyond })
 }
 
 /// How things stand.
@@ -257,4 +283,25 @@ pub async fn note(
         .execute(write.on())
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_or_an_account_that_is_not_looked_at_is_more_than_a_notice() {
+        let beyond = |steps, accounts: &[&str]| {
+            let asked: Vec<(String, i64)> =
+                (0..).zip(accounts).map(|(id, account)| ((*account).to_owned(), id)).collect();
+            Beyond::of(steps, &asked, 3)
+        };
+        assert_eq!(beyond(3, &["ann", "bob", "cid"]), Beyond::Nothing);
+        assert_eq!(beyond(2, &["ann", "bob", "ann", "bob"]), Beyond::InTurn);
+        // As many steps or accounts as note is taken of are all looked at.
+        assert_eq!(beyond(3, &["ann", "bob", "ann", "bob"]), Beyond::InTurn);
+        assert_eq!(beyond(0, &["ann", "bob", "cid", "ann"]), Beyond::InTurn);
+        assert_eq!(beyond(4, &[]), Beyond::Unseen);
+        assert_eq!(beyond(0, &["ann", "bob", "cid", "dee"]), Beyond::Unseen);
+    }
 }

@@ -1,7 +1,7 @@
 //! The task that works on intents.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use super::{
     desk::{Desk, TAKEN_BACK},
     manager::{ChainError, Manager, Seen},
     resolve::Resolution,
-    store::{self, Open},
+    store::{self, Beyond, Open},
 };
 use crate::{
     alarm::Alarms,
@@ -163,7 +163,7 @@ impl Worker {
     /// More than are taken note of is nothing that goes on by itself: somebody floods, or nothing is done.
     fn say_waiting(&self, open: &Open) {
         let now_ms = self.clock.now_ms();
-        match Beyond::of(open, WAITING_MAX) {
+        match open.beyond {
             Beyond::Nothing => {
                 self.alarms.clear(WAITING);
                 self.alarms.forget(WAITING);
@@ -336,28 +336,6 @@ impl Worker {
     }
 }
 
-/// What waits beyond the intents of which a round takes note.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beyond {
-    Nothing,
-    /// What older ones of the same accounts are done before.
-    InTurn,
-    /// Some step of a case, or all of some account.
-    Unseen,
-}
-
-impl Beyond {
-    /// Where a round takes note of `limit` of each kind.
-    fn of(open: &Open, limit: usize) -> Self {
-        let accounts: HashSet<&str> = open.asked.iter().map(|(account, _)| account.as_str()).collect();
-        match open.more {
-            false => Self::Nothing,
-            true if open.steps.len() >= limit || accounts.len() >= limit => Self::Unseen,
-            true => Self::InTurn,
-        }
-    }
-}
-
 /// The objections of a node or a signer to single intents: one does not keep the others from being worked on, several in a row do.
 #[derive(Default)]
 struct Objections {
@@ -373,23 +351,5 @@ impl Objections {
         }
         self.first.get_or_insert(error);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_or_an_account_that_is_not_looked_at_is_more_than_a_notice() {
-        let beyond = |steps: usize, accounts: &[&str], more| {
-            let asked = (0..).zip(accounts).map(|(id, account)| ((*account).to_owned(), id)).collect();
-            let open = Open { steps: vec![0; steps], asked, more, ..Open::default() };
-            Beyond::of(&open, 3)
-        };
-        assert_eq!(beyond(3, &["ann", "bob", "cid"], false), Beyond::Nothing);
-        assert_eq!(beyond(2, &["ann", "bob", "ann"], true), Beyond::InTurn);
-        assert_eq!(beyond(3, &["ann", "bob", "ann"], true), Beyond::Unseen);
-        assert_eq!(beyond(0, &["ann", "bob", "cid"], true), Beyond::Unseen);
     }
 }

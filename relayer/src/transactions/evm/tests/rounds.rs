@@ -49,7 +49,7 @@ use crate::{
             store::{Attempt, Kind, open_attempts},
         },
         manager::Manager,
-        store,
+        store::{self, Beyond},
         worker::Worker,
     },
 };
@@ -424,10 +424,12 @@ async fn what_is_under_way_is_watched_however_many_wait_and_the_oldest_of_each_a
         let of = |account: &str, id| (account.to_owned(), id);
         let open = store::open(db.reader(), 3).await.unwrap();
         assert_eq!(open.under_way, [(9, false), (10, true), (11, true)]);
-        assert_eq!((open.steps, open.more), (vec![7, 8], true));
+        assert_eq!((open.steps, open.beyond), (vec![7, 8], Beyond::InTurn));
         assert_eq!(open.asked, [of("ann", 1), of("bob", 6), of("ann", 2)]);
         let open = store::open(db.reader(), 6).await.unwrap();
-        assert_eq!((open.asked.len(), open.more), (6, false));
+        assert_eq!((open.asked.len(), open.beyond), (6, Beyond::Nothing));
+        // Of two accounts one is not there, and of two steps one.
+        assert_eq!(store::open(db.reader(), 1).await.unwrap().beyond, Beyond::Unseen);
         db.close().await;
     }
 }
