@@ -24,6 +24,7 @@ use crate::{
     error::Error,
     lease::Lease,
     peer::{Peer, PeerError, in_order, pause},
+    transactions::Rest,
 };
 
 /// The task's name in alarms and metrics.
@@ -77,7 +78,7 @@ enum Offer {
 impl Bridge {
     /// Works until `stop`.
     pub async fn run(&self, lease: &Lease, stop: &CancellationToken) {
-        let mut round = Round { bridge: self, lease, asked_ms: None, counts: true, patient: false };
+        let mut round = Round { bridge: self, lease, asked: None, counts: true, patient: false };
         let mut failures = 0_u32;
         loop {
             let result = tokio::select! {
@@ -91,7 +92,7 @@ impl Bridge {
                 }
                 Err(error) => {
                     failures = failures.saturating_add(1);
-                    round.asked_ms = None;
+                    round.asked = None;
                     self.behind();
                     self.alarms.raise(TASK, error.to_string(), self.clock.now_ms());
                     tokio::select! {
@@ -107,7 +108,7 @@ impl Bridge {
     /// One look at the feed, without waiting for it, and the delivery of what is there.
     #[cfg(feature = "simulation")]
     pub async fn round(&self, lease: &Lease) -> Result<(), Error> {
-        Round { bridge: self, lease, asked_ms: None, counts: true, patient: false }.once().await
+        Round { bridge: self, lease, asked: None, counts: true, patient: false }.once().await
     }
 
     fn behind(&self) {
@@ -163,8 +164,8 @@ impl Bridge {
 struct Round<'a> {
     bridge: &'a Bridge,
     lease: &'a Lease,
-    /// When the hub was asked last, in Unix milliseconds.
-    asked_ms: Option<i64>,
+    /// For how long the hub is not asked; none where it was not, or the last round failed.
+    asked: Option<Rest>,
     /// Whether the hub said, when it was asked last, what it has: an older one cannot.
     counts: bool,
     /// The first poll does not wait, so that the state is known soon after the start.
@@ -214,10 +215,10 @@ impl Round<'_> {
         let bridge = self.bridge;
         let mut cursor = cursor::load(bridge.db.reader(), FEED).await?;
         let now_ms = bridge.clock.now_ms();
-        let due = self.asked_ms.is_none_or(|asked| now_ms.saturating_sub(asked) >= ASK_EVERY_MS);
+        let due = self.asked.is_none_or(|asked| !asked.lasts(now_ms));
         if due && cursor.position > 0 {
             cursor = self.ask_hub(cursor).await?;
-            self.asked_ms = Some(now_ms);
+            self.asked = Some(Rest::of(now_ms, ASK_EVERY_MS));
         }
         bridge.at(&cursor, false);
         let again_ms = match self.offer_refused_again(&cursor).await? {
@@ -246,10 +247,10 @@ impl Round<'_> {
             return Ok(());
         }
         bridge.behind();
-        if self.asked_ms.is_none() {
+        if self.asked.is_none() {
             // Of nothing there was nothing to ask.
             let asked = self.ask_hub(cursor.clone()).await?;
-            self.asked_ms = Some(now_ms);
+            self.asked = Some(Rest::of(now_ms, ASK_EVERY_MS));
             if asked != cursor {
                 return Ok(());
             }

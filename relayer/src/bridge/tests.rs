@@ -210,6 +210,24 @@ async fn a_hub_that_lost_its_last_moment_is_brought_that_again() {
     }
 }
 
+/// The entry that is refused lets the bridge look every moment; offered again, which the clock puts off, it would tell the same.
+#[tokio::test]
+async fn a_hub_is_asked_what_it_has_when_the_clock_is_set_back() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let clock: Arc<MovedClock> = Arc::default();
+        peers.refuse(entry(4, 9).event.id);
+        peers.tell((1..=5).map(|seq| entry(seq, if seq == 4 { 9 } else { 1 })));
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+        cursor_at(&relayer, 5).await;
+        assert_eq!(seqs(&peers.taken()), [1, 2, 3, 5], "{:?}", db.engine);
+        peers.put_hub_back(2);
+        clock.pass_ms(-3_600_000);
+        assert_eq!(delivered(&peers, 4).await, [1, 2, 3, 5], "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_hub_put_back_while_an_entry_waits_is_brought_all_that_it_lacks() {
     for db in on_both().await {

@@ -32,5 +32,6 @@ pub use api::routes;
 pub use desk::Desk;
 pub use manager::{ChainError, Manager, Seen, SeenSigner};
 pub use model::{Forbidden, Step, next};
+pub use rest::Rest;
 pub use store::{Outcome, Standing, standing};
 pub use worker::Worker;

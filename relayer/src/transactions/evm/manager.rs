@@ -25,6 +25,7 @@ use crate::{
         desk::Desk,
         doubt::Doubts,
         manager::{Seen, SeenSigner},
+        rest::Rest,
         store as intent_store,
         worker::WAITING_MAX,
     },
@@ -105,8 +106,8 @@ pub struct Manager {
     pub(super) poor: BTreeMap<Address, BTreeMap<i64, U256>>,
     /// Signers whose nonce is not believed: they are out of turn.
     pub(super) doubted: BTreeSet<Address>,
-    /// Signers that did not sign, and until when they are out of turn (Unix milliseconds).
-    pub(super) mute: BTreeMap<Address, i64>,
+    /// Signers that did not sign, and for how long they are out of turn.
+    pub(super) mute: BTreeMap<Address, Rest>,
     /// Transactions that may still be mined, by intent.
     pub(super) attempts: BTreeMap<i64, Vec<Attempt>>,
     /// Those of no intent.

@@ -9,7 +9,10 @@ use super::{
     sign::Signer,
     store::Attempt,
 };
-use crate::{intents::Kept, transactions::desk::Desk};
+use crate::{
+    intents::Kept,
+    transactions::{desk::Desk, rest::Rest},
+};
 
 /// How many nonces of a signer may be in flight: as many as nodes promise to keep of one account (geth's `accountslots`).
 pub(super) const IN_FLIGHT_MAX: usize = 16;
@@ -174,13 +177,13 @@ impl Manager {
 
     /// Notes that a signer did not sign: it is out of turn for a while.
     pub(super) fn is_mute(&mut self, desk: &Desk<'_>, signer: Address, words: String) {
-        self.mute.insert(signer, desk.now_ms().saturating_add(MUTE_MS));
+        self.mute.insert(signer, Rest::of(desk.now_ms(), MUTE_MS));
         desk.alarms.raise(SIGNER, words, desk.now_ms());
     }
 
     /// Whether a signer is out of turn because it did not sign.
     pub(super) fn is_silent(&self, desk: &Desk<'_>, signer: Address) -> bool {
-        self.mute.get(&signer).is_some_and(|until_ms| *until_ms > desk.now_ms())
+        self.mute.get(&signer).is_some_and(|rest| rest.lasts(desk.now_ms()))
     }
 
     /// Notes that a signer signed.
@@ -211,7 +214,8 @@ impl Manager {
         });
         self.say_poor(desk, sight);
         let now_ms = desk.now_ms();
-        self.mute.retain(|_, until_ms| until_ms.saturating_add(MUTE_KEPT_MS) > now_ms);
+        let kept = |rest: &Rest| Rest { until_ms: rest.until_ms.saturating_add(MUTE_KEPT_MS), ..*rest };
+        self.mute.retain(|_, rest| kept(rest).lasts(now_ms));
         if self.mute.is_empty() {
             desk.alarms.clear(SIGNER);
         }

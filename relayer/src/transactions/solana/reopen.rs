@@ -18,6 +18,7 @@ use crate::{
     transactions::{
         desk::Desk,
         model::Step,
+        rest::Rest,
         store::{self as intent_store, Outcome},
     },
 };
@@ -32,8 +33,20 @@ const LOOKS: u32 = 3;
 /// Which final transactions were gone at how many looks in a row.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
-    looked_ms: Option<i64>,
+    /// Between two looks.
+    rest: Option<Rest>,
     gone: HashMap<TransactionId, u32>,
+}
+
+impl Audit {
+    /// Whether it is time for a look, which this is then.
+    fn is_due(&mut self, now_ms: i64) -> bool {
+        if self.rest.is_some_and(|rest| rest.lasts(now_ms)) {
+            return false;
+        }
+        self.rest = Some(Rest::of(now_ms, EVERY_MS));
+        true
+    }
 }
 
 impl Manager {
@@ -43,10 +56,9 @@ impl Manager {
     /// The node does not answer; the lease is lost; the database's own.
     pub(super) async fn reopen(&mut self, desk: &Desk<'_>, finality: Finality) -> Result<(), Error> {
         let now_ms = desk.now_ms();
-        if self.audit.looked_ms.is_some_and(|last| now_ms.saturating_sub(last) < EVERY_MS) {
+        if !self.audit.is_due(now_ms) {
             return Ok(());
         }
-        self.audit.looked_ms = Some(now_ms);
         let since_ms = now_ms.saturating_sub(AUDITED_MS);
         let mut gone = HashMap::new();
         let mut page = store::over_since(desk.db.reader(), since_ms, None).await?;
@@ -85,5 +97,17 @@ impl Manager {
         intent_store::step(&mut write, &kept, Step::Reopen, "the chain took it back", None, now_ms).await?;
         outbox::put(&mut write, &Item::Operator(Page::Reopened { key: key.clone() }), now_ms).await?;
         Ok(write.commit().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_hour_is_looked_at_every_five_seconds_also_where_the_clock_is_set_back() {
+        let mut audit = Audit::default();
+        let due = [10_000, 14_999, 15_000, 15_001, 1_000, 5_999, 6_000].map(|now_ms| audit.is_due(now_ms));
+        assert_eq!(due, [true, false, true, false, true, false, true]);
     }
 }

@@ -6,7 +6,7 @@ use service::db::testing::sqlite;
 
 use super::{
     quotas,
-    rounds::{Rounds, key},
+    rounds::{Moody, Rounds, key},
     world::{RELAYS, World},
 };
 use crate::intents::State;
@@ -29,4 +29,22 @@ async fn a_look_without_a_try_forgets_no_objection() {
     }
     assert_eq!(world.wire.asked("eth_estimateGas"), 12);
     assert_eq!(rounds.states().await, [State::Failed]);
+}
+
+#[tokio::test]
+async fn a_key_that_failed_is_asked_again_when_the_clock_is_set_back() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.want_opened(20..22).await;
+    let moody = Moody::new(key(&world, RELAYS), |before| before == 0);
+    let rounds = Rounds::by(world.config(&db), vec![moody]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert!(worker.alarms.ready().unwrap_err().contains("the key is moody"));
+    rounds.clock.pass_ms(RESTED_MS);
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_eq!(rounds.open().await.len(), 0, "it is out of turn");
+    rounds.clock.pass_ms(-3_600_000);
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_eq!(rounds.open().await.len(), 2);
+    assert!(!worker.alarms.all().contains_key("signer"));
 }

@@ -55,14 +55,14 @@ use crate::{
 };
 
 /// A key that fails sometimes, by how often it was asked before.
-struct Moody {
+pub struct Moody {
     key: PrivateKeySigner,
     asked: AtomicUsize,
     fails: fn(usize) -> bool,
 }
 
 impl Moody {
-    fn new(key: PrivateKeySigner, fails: fn(usize) -> bool) -> Arc<Self> {
+    pub fn new(key: PrivateKeySigner, fails: fn(usize) -> bool) -> Arc<Self> {
         Arc::new(Self { key, asked: AtomicUsize::new(0), fails })
     }
 }
