@@ -178,7 +178,8 @@ impl Manager {
         attempts: &[(B256, Option<Receipt>)],
         resolution: Resolution,
     ) -> Result<(), Error> {
-        if matches!(resolution, Resolution::Finish { .. } | Resolution::Fail { .. }) {
+        // In doubt it is not over, and what was seen of it is wanted again.
+        if matches!(resolution, Resolution::Finish { .. } | Resolution::Fail { .. }) && !desk.in_doubt() {
             self.witness.forget(kept.id);
             self.unexplained.forget(&kept.id);
         }

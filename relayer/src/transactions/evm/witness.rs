@@ -37,12 +37,18 @@ impl Witness {
         }
         while let Some(at) = seen.iter().rposition(|(block, _)| block.number <= finalized.number) {
             let Some((block, nonce)) = seen.get(at).copied() else { break };
-            if chain.hash_at(block.number).await? == Some(block.hash) {
-                // What is older says less.
-                seen.drain(..at);
-                return Ok(Some(nonce));
+            match chain.hash_at(block.number).await? {
+                Some(hash) if hash == block.hash => {
+                    // What is older says less.
+                    seen.drain(..at);
+                    return Ok(Some(nonce));
+                }
+                Some(_) => {
+                    seen.remove(at);
+                }
+                // The node is behind, and says nothing against it.
+                None => break,
             }
-            seen.remove(at);
         }
         let over = seen.len().saturating_sub(SIGHTINGS_MAX);
         seen.drain(..over);
@@ -73,10 +79,14 @@ impl Witness {
         if block.number > finalized.number {
             return Ok(None);
         }
-        if chain.hash_at(block.number).await? == Some(block.hash) {
-            return Ok(Some(effect));
+        match chain.hash_at(block.number).await? {
+            Some(hash) if hash == block.hash => return Ok(Some(effect)),
+            Some(_) => {
+                self.effects.remove(&intent);
+            }
+            // The node is behind, and says nothing against it.
+            None => {}
         }
-        self.effects.remove(&intent);
         Ok(None)
     }
 

@@ -9,7 +9,13 @@ use super::{
     rounds::{Moody, Rounds, key},
     world::{RELAYS, World},
 };
-use crate::intents::State;
+use crate::{
+    intents::{self, State},
+    transactions::{
+        evm::{Manager, chain::Chain},
+        resolve::{Effect, Resolution},
+    },
+};
 
 /// After that nothing that waits rests any more.
 const RESTED_MS: i64 = 15_001;
@@ -47,4 +53,42 @@ async fn a_key_that_failed_is_asked_again_when_the_clock_is_set_back() {
     worker.round(&mut manager, &mut desk).await.unwrap();
     assert_eq!(rounds.open().await.len(), 2);
     assert!(!worker.alarms.all().contains_key("signer"));
+}
+
+#[tokio::test]
+async fn what_was_seen_is_kept_while_a_node_is_behind_or_what_was_final_is_in_doubt() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.want_open();
+    let config = world.config(&db);
+    let rounds = Rounds::by(config.clone(), vec![Arc::new(key(&world, RELAYS))]).await;
+    let (_, _, mut desk) = rounds.begin();
+    let chain = Chain::new(&config).unwrap();
+    let mut manager = Manager::over(chain.clone(), Vec::new(), &config);
+    let kept = intents::get(rounds.db.reader(), 1).await.unwrap().unwrap();
+    let seen_at = chain.block(world.chain.height().await.into()).await.unwrap();
+    manager.witness.saw(kept.id, &seen_at, &Effect::Present);
+    let signer = world.chain.address(RELAYS);
+    let nonce = manager.witness.nonce_final(&chain, signer, &seen_at, &seen_at).await.unwrap();
+    assert_eq!(nonce, Some(0));
+
+    // A node that has not come to that block says nothing against it.
+    world.chain.mine(1).await;
+    let newest = chain.block(world.chain.height().await.into()).await.unwrap();
+    world.wire.mistake("eth_getBlockByNumber", |block| *block = serde_json::Value::Null);
+    assert_eq!(manager.witness.effect_final(&chain, kept.id, &seen_at).await.unwrap(), None);
+    assert_eq!(manager.witness.nonce_final(&chain, signer, &newest, &seen_at).await.unwrap(), None);
+    world.wire.is_right();
+    let nonce = manager.witness.nonce_final(&chain, signer, &newest, &seen_at).await.unwrap();
+    assert_eq!(nonce, Some(0));
+
+    // Nothing is over while there is a doubt.
+    let done = || Resolution::Finish { transaction: None };
+    desk.doubts(true);
+    manager.apply(&mut desk, &kept, &[], done()).await.unwrap();
+    let effect = manager.witness.effect_final(&chain, kept.id, &seen_at).await.unwrap();
+    assert_eq!((effect, rounds.states().await), (Some(Effect::Present), vec![State::Waiting]));
+    desk.doubts(false);
+    manager.apply(&mut desk, &kept, &[], done()).await.unwrap();
+    let effect = manager.witness.effect_final(&chain, kept.id, &seen_at).await.unwrap();
+    assert_eq!((effect, rounds.states().await), (None, vec![State::Done]));
 }
