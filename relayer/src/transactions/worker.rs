@@ -13,6 +13,7 @@ use super::{
     desk::{Desk, TAKEN_BACK},
     manager::{ChainError, Manager, Seen},
     resolve::Resolution,
+    rest::Rest,
     store::{self, Beyond, Open},
 };
 use crate::{
@@ -28,8 +29,11 @@ const TASK: &str = "transactions";
 const QUARANTINED: &str = "quarantined intents";
 /// The notice of more intents that wait than a round takes note of, and the alarm where some of them are not looked at for that.
 const WAITING: &str = "waiting intents";
-/// The notice that what was final is in doubt.
+/// The notice that what was final is in doubt, and the alarm where it stays so.
 const DOUBT: &str = "doubt";
+/// For how long a notice of a doubt is enough, in milliseconds. It ends with the third new head: where none comes for so long
+/// the chain stands still, or the only node.
+const DOUBT_MAX_MS: i64 = 300_000;
 /// The notice of nodes that serve another chain, or do not say which.
 const NODES: &str = "nodes";
 /// How many intents are worked on at one time.
@@ -136,17 +140,27 @@ impl Worker {
     pub fn falls_silent(&self) {
         self.alarms.forget(NODES);
         self.alarms.forget(DOUBT);
+        self.alarms.clear(DOUBT);
         self.alarms.forget(WAITING);
         self.alarms.clear(WAITING);
         self.over_quota.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// A doubt ends by itself: it was one node's error, or it is believed, and everything opened again.
+    /// A doubt ends by itself while blocks come: it was one node's error, or it is believed, and everything opened again.
     fn say_doubt(&self, desk: &Desk<'_>) {
-        if desk.in_doubt() {
-            self.alarms.notice(DOUBT, TAKEN_BACK, self.clock.now_ms());
-        } else {
+        if !desk.in_doubt() {
             self.alarms.forget(DOUBT);
+            self.alarms.clear(DOUBT);
+            return;
+        }
+        let now_ms = self.clock.now_ms();
+        self.alarms.notice(DOUBT, TAKEN_BACK, now_ms);
+        let since_ms = self.alarms.notices().get(DOUBT).map_or(now_ms, |notice| notice.since_ms);
+        if !Rest::of(since_ms, DOUBT_MAX_MS).lasts(now_ms) {
+            let words = format!(
+                "{TAKEN_BACK}, and no new blocks tell: nothing is over, and nothing is signed in somebody's name"
+            );
+            self.alarms.raise(DOUBT, words, now_ms);
         }
     }
 

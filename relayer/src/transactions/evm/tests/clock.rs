@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::evm::call;
 use service::db::testing::sqlite;
 
 use super::{
@@ -91,4 +92,31 @@ async fn what_was_seen_is_kept_while_a_node_is_behind_or_what_was_final_is_in_do
     manager.apply(&mut desk, &kept, &[], done()).await.unwrap();
     let effect = manager.witness.effect_final(&chain, kept.id, &seen_at).await.unwrap();
     assert_eq!((effect, rounds.states().await), (None, vec![State::Done]));
+}
+
+#[tokio::test]
+async fn a_doubt_that_no_block_ends_is_an_alarm_after_five_minutes() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.chain.mine(6).await;
+    world.call(5, call::open(&world.terms).unwrap()).await;
+    let at = world.chain.height().await;
+    world.chain.mine(6).await;
+    world.want_open();
+    let rounds = Rounds::by(world.config(&db), vec![Arc::new(key(&world, RELAYS))]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_eq!(rounds.states().await, [State::Done]);
+
+    world.chain.reorg(world.chain.height().await - at + 1).await;
+    for (passed_ms, alarmed) in [(0, false), (200_000, false), (100_000, true), (0, true)] {
+        rounds.clock.pass_ms(passed_ms);
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        assert!(worker.alarms.notices().contains_key("doubt"));
+        assert_eq!(worker.alarms.all().contains_key("doubt"), alarmed);
+    }
+    for _ in 0..4 {
+        world.chain.mine(1).await;
+        worker.round(&mut manager, &mut desk).await.unwrap();
+    }
+    assert!(!worker.alarms.notices().contains_key("doubt") && !worker.alarms.all().contains_key("doubt"));
 }
