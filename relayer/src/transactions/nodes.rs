@@ -18,7 +18,7 @@ use alloy::{
     },
     transports::{TransportError, TransportErrorKind, TransportFut},
 };
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use protocol::chain::ChainId;
 use service::{failpoint, rpc::Http};
 use tokio::{sync::Semaphore, time::Instant};
@@ -36,7 +36,7 @@ const SLOW: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(30);
 /// Transactions that are being handed on to late nodes at one time.
 const UNWAITED_MAX: usize = 64;
-/// The longest that another node may take to know what the first one does not.
+/// The longest that another node may take to know what the first one does not, or one of another chain to name it again.
 const SECOND_TIME: Duration = Duration::from_secs(2);
 /// The methods whose answer "there is none" another node may know better.
 const LOOKUPS: [&str; 2] = ["eth_getTransactionReceipt", "getSignatureStatuses"];
@@ -84,9 +84,7 @@ impl Node {
         }
         let answer = async {
             if !self.right.load(Ordering::Relaxed) {
-                self.check().await?;
-                self.right.store(true, Ordering::Relaxed);
-                self.strangers.forget(self.at);
+                self.prove().await?;
             }
             self.http.clone().call(packet).await
         };
@@ -95,6 +93,14 @@ impl Node {
             self.right.store(false, Ordering::Relaxed);
         }
         answer
+    }
+
+    /// Makes sure that it serves the right chain.
+    async fn prove(&self) -> Result<(), TransportError> {
+        self.check().await?;
+        self.right.store(true, Ordering::Relaxed);
+        self.strangers.forget(self.at);
+        Ok(())
     }
 
     async fn check(&self) -> Result<(), TransportError> {
@@ -268,6 +274,16 @@ impl Nodes {
         }
     }
 
+    /// Looks again at nodes of another chain whose rest is over and to which what is asked did not come, each once in a while: one
+    /// that has become right is said no longer. One that hangs is hardly waited for.
+    async fn look_again(&self) {
+        // All have the same list.
+        let rested = self.nodes.first().map(|node| node.strangers.rested()).unwrap_or_default();
+        let some: Vec<Node> = rested.into_iter().filter_map(|at| self.nodes.get(at).cloned()).collect();
+        let looks: Vec<_> = some.iter().map(|node| tokio::time::timeout(SECOND_TIME, node.prove())).collect();
+        drop(join_all(looks).await);
+    }
+
     /// Hands a transaction to every node: one that takes it is enough, and the others are hardly waited for. One that hangs is
     /// waited for once in a while, whether another one answers or not; it is handed the rest without waiting.
     async fn broadcast(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
@@ -415,7 +431,9 @@ impl tower::Service<RequestPacket> for Nodes {
                 nodes.broadcast(packet).await
             } else {
                 let lookup = LOOKUPS.contains(&method.as_str());
-                nodes.ask(packet, lookup).await
+                let answer = nodes.clone().ask(packet, lookup).await;
+                nodes.look_again().await;
+                answer
             };
             failpoint::pass(&["relayer.rpc", &method, "after"]);
             answer

@@ -19,6 +19,8 @@ struct Stranger {
     words: String,
     /// How long it is left alone.
     rest: Rest,
+    /// For how long it is not looked at beside what is asked.
+    looked: Option<Rest>,
 }
 
 /// The nodes of one client that are none of its chain's, by their places.
@@ -41,7 +43,7 @@ impl Strangers {
     /// Leaves a node alone for a while, and says why.
     pub fn put(&self, at: usize, host: String, words: &str) {
         let rest = Rest::of(self.now_ms.load(Ordering::Relaxed), REST_MS);
-        self.held().insert(at, Stranger { host, words: words.to_owned(), rest });
+        self.held().insert(at, Stranger { host, words: words.to_owned(), rest, looked: None });
     }
 
     /// Notes that a node serves the right chain.
@@ -56,6 +58,21 @@ impl Strangers {
             .get(&at)
             .filter(|stranger| stranger.rest.lasts(now_ms))
             .map(|stranger| stranger.words.clone())
+    }
+
+    /// Those whose rest is over and at which nobody has looked since: each is told once in as long as a rest takes, to whoever
+    /// looks at it now.
+    pub fn rested(&self) -> Vec<usize> {
+        let now_ms = self.now_ms.load(Ordering::Relaxed);
+        let mut all = self.held();
+        let due = all.iter_mut().filter(|(_, stranger)| {
+            !stranger.rest.lasts(now_ms) && stranger.looked.is_none_or(|looked| !looked.lasts(now_ms))
+        });
+        due.map(|(at, stranger)| {
+            stranger.looked = Some(Rest::of(now_ms, REST_MS));
+            *at
+        })
+        .collect()
     }
 
     /// What is said of them, with their hosts; one that rested is among them until it serves the right chain.
@@ -81,6 +98,12 @@ mod tests {
         // The time that it was set back by is not waited for.
         strangers.tell(999);
         assert_eq!(strangers.rests(0), None);
+        strangers.put(0, "here".to_owned(), "elsewhere");
+        let looks = [999, 30_998, 30_999, 31_000, 60_999, 900].map(|now_ms| {
+            strangers.tell(now_ms);
+            strangers.rested().len()
+        });
+        assert_eq!(looks, [0, 0, 1, 0, 1, 1], "one look in half a minute");
         strangers.forget(0);
         assert_eq!(strangers.words(), Vec::<String>::new());
     }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     intents::{self, State},
+    testing::Wire,
     transactions::{
         evm::{Manager, chain::Chain},
         resolve::{Effect, Resolution},
@@ -119,4 +120,31 @@ async fn a_doubt_that_no_block_ends_is_an_alarm_after_five_minutes() {
         worker.round(&mut manager, &mut desk).await.unwrap();
     }
     assert!(!worker.alarms.notices().contains_key("doubt") && !worker.alarms.all().contains_key("doubt"));
+}
+
+/// The first one answers all the while, and nothing is sent that the second one would be handed.
+#[tokio::test]
+async fn a_node_that_has_become_right_is_said_no_longer() {
+    let (db, world) = (sqlite(), World::new().await);
+    let other = fixture::Chain::start_with(&["--chain-id", "1"]).await;
+    let second = Wire::to(other.rpc_url()).await;
+    let mut config = world.config(&db);
+    config.rpc_urls.push(second.url.clone());
+    world.want_open();
+    let rounds = Rounds::by(config, vec![Arc::new(key(&world, RELAYS))]).await;
+    let (worker, mut manager, mut desk) = rounds.begin();
+    for _ in 0..8 {
+        worker.round(&mut manager, &mut desk).await.unwrap();
+        world.chain.mine(1).await;
+    }
+    assert_eq!(rounds.states().await, [State::Done]);
+    assert!(worker.alarms.notices()["nodes"].reason.contains("serves eip155:1,"));
+    second.lead_to(world.chain.rpc_url());
+    let asked = second.asked("eth_chainId");
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert_eq!(second.asked("eth_chainId"), asked, "it rests");
+    rounds.clock.pass_ms(30_001);
+    worker.round(&mut manager, &mut desk).await.unwrap();
+    assert!(!worker.alarms.notices().contains_key("nodes"));
+    assert_eq!(second.asked("eth_chainId"), asked + 1);
 }
