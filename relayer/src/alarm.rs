@@ -85,6 +85,16 @@ impl Alarms {
         self.noticed().clone()
     }
 
+    /// Takes back all that was said, and says this of these tasks in its place: who works under a lease says what is true, and
+    /// nothing of what was under another one counts.
+    pub fn begin_anew(&self, tasks: impl IntoIterator<Item = &'static str>, reason: &str, now_ms: i64) {
+        let begun =
+            tasks.into_iter().map(|task| (task, Alarm { reason: reason.to_owned(), since_ms: now_ms }));
+        *self.held() = begun.collect();
+        self.paged.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.noticed().clear();
+    }
+
     /// Turns a task's alarm off.
     pub fn clear(&self, task: &'static str) {
         if self.held().remove(task).is_some() {
@@ -168,5 +178,18 @@ mod tests {
         alarms.clear("bridge");
         alarms.raise("bridge", "hub is away", 100);
         assert_eq!(alarms.unpaged(100 + PAGE_AFTER_MS).len(), 1);
+    }
+
+    #[test]
+    fn what_was_said_under_another_lease_is_neither_said_nor_paged() {
+        let alarms = Alarms::default();
+        alarms.raise("bridge", "hub is away", 5);
+        alarms.paged("bridge", 5);
+        alarms.raise("balance", "poor", 5);
+        alarms.notice("doubt", "odd", 5);
+        alarms.begin_anew(["bridge", "intents"], "starting", 90_000);
+        assert_eq!(alarms.ready(), Err("bridge: starting; intents: starting".to_owned()));
+        assert!(alarms.notices().is_empty() && alarms.unpaged(90_000).is_empty());
+        assert_eq!(alarms.unpaged(90_000 + PAGE_AFTER_MS).len(), 2, "who was paged before is again");
     }
 }

@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     alarm::Alarms,
-    bridge::Bridge,
+    bridge::{self, Bridge},
     config::Config,
     error::Error,
     estimate::{self, Estimator},
-    intents::Fetcher,
+    intents::{self, Fetcher},
     lease::{LOOK_EVERY, Lease},
     outbox::Messenger,
     page::Pager,
@@ -36,6 +36,12 @@ pub const SCHEMA: Schema = Schema {
     postgres: &migrate!("migrations/postgres"),
 };
 
+/// The alarm of a process that has no lease.
+const LEASE: &str = "lease";
+/// The tasks that say for themselves when they work.
+const TASKS: [&str; 3] = [bridge::TASK, intents::TASK, transactions::TASK];
+/// What is said of a task until it has done its first round.
+const STARTING: &str = "starting";
 /// Between tries to take the lease from a process that is gone.
 const TAKE_EVERY: Duration = Duration::from_millis(250);
 /// Between renewals of the gauges.
@@ -108,9 +114,7 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
         seen: Arc::new(Mutex::new(None)),
         over_quota: Arc::default(),
     };
-    for task in ["bridge", "intents", "transactions"] {
-        alarms.raise(task, "starting", clock.now_ms());
-    }
+    alarms.begin_anew([LEASE], STARTING, clock.now_ms());
     let crew = Crew {
         bridge: Bridge {
             db: db.clone(),
@@ -182,7 +186,7 @@ impl Crew {
                 self.fetcher.run(&lease, &lost),
                 self.messenger.run(&lease, &lost)
             );
-            self.worker.falls_silent();
+            self.falls_silent();
             if let Err(error) = ended {
                 tracing::warn!(%error, "the lease ended");
             }
@@ -190,19 +194,28 @@ impl Crew {
         }
     }
 
+    /// Takes back what only who works says: what is true from now on another process says.
+    fn falls_silent(&self) {
+        let (alarms, clock) = (&self.worker.alarms, &self.worker.clock);
+        alarms.begin_anew([LEASE], "it ended; taking it again", clock.now_ms());
+        self.worker.falls_silent();
+        self.bridge.falls_silent();
+    }
+
     async fn take_lease(&self, stop: &CancellationToken) -> Option<Lease> {
         let (db, clock, alarms) = (&self.worker.db, &self.worker.clock, &self.worker.alarms);
         while !stop.is_cancelled() {
             match Lease::take(db).await {
                 Ok(Some(lease)) => {
-                    alarms.clear("lease");
+                    tracing::info!("the lease is taken");
+                    alarms.begin_anew(TASKS, STARTING, clock.now_ms());
                     return Some(lease);
                 }
                 Ok(None) => {
                     let words = "another process works on this database; standing by";
-                    alarms.raise("lease", words, clock.now_ms());
+                    alarms.raise(LEASE, words, clock.now_ms());
                 }
-                Err(error) => alarms.raise("lease", error.to_string(), clock.now_ms()),
+                Err(error) => alarms.raise(LEASE, error.to_string(), clock.now_ms()),
             }
             tokio::select! {
                 () = stop.cancelled() => return None,

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The task's name in alarms and metrics.
-const TASK: &str = "bridge";
+pub const TASK: &str = "bridge";
 /// The alarm of refused entries, which stays while deliveries of others succeed.
 const REFUSED: &str = "refused entries";
 /// The cursor's name; its anchor is `feed` of the page that it is from.
@@ -109,6 +109,11 @@ impl Bridge {
     #[cfg(feature = "simulation")]
     pub async fn round(&self, lease: &Lease) -> Result<(), Error> {
         Round { bridge: self, lease, asked: None, counts: true, patient: false }.once().await
+    }
+
+    /// Takes back since when something waits: who stands by brings nothing.
+    pub fn falls_silent(&self) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).behind_since_ms = None;
     }
 
     fn behind(&self) {

@@ -14,6 +14,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use deliver::{Bridge, Progress};
+pub use deliver::{Bridge, Progress, TASK};
 pub use model::lane;
 pub use store::{Refused, refused_count};

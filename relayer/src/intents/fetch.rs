@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The task's name in alarms and metrics, and the cursor's.
-const TASK: &str = "intents";
+pub const TASK: &str = "intents";
 /// The alarm of intents that cannot be read.
 const UNREAD: &str = "unread intents";
 /// The most intents of one page.

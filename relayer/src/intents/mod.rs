@@ -7,6 +7,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use fetch::Fetcher;
+pub use fetch::{Fetcher, TASK};
 pub use model::{State, admit};
 pub use store::{Kept, get, get_all, list, open, receive, same_under_way};

@@ -34,4 +34,4 @@ pub use manager::{ChainError, Manager, Seen, SeenSigner};
 pub use model::{Forbidden, Step, next};
 pub use rest::Rest;
 pub use store::{Outcome, Standing, standing};
-pub use worker::Worker;
+pub use worker::{TASK, Worker};

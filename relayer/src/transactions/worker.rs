@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The task's name in alarms and metrics.
-const TASK: &str = "transactions";
+pub const TASK: &str = "transactions";
 /// The alarm of intents that a person has to look at.
 const QUARANTINED: &str = "quarantined intents";
 /// The notice of more intents that wait than a round takes note of, and the alarm where some of them are not looked at for that.
@@ -136,13 +136,8 @@ impl Worker {
         objections.first.map_or(Ok(()), Err)
     }
 
-    /// Takes back what only rounds say: who stands by has none, and what is true now another process says.
+    /// Takes back what only rounds say beside alarms and notices: who stands by has none.
     pub fn falls_silent(&self) {
-        self.alarms.forget(NODES);
-        self.alarms.forget(DOUBT);
-        self.alarms.clear(DOUBT);
-        self.alarms.forget(WAITING);
-        self.alarms.clear(WAITING);
         self.over_quota.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

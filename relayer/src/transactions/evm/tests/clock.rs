@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use protocol::evm::call;
-use service::db::testing::sqlite;
+use protocol::{evm::call, wire::intent::IntentAction};
+use service::db::testing::{on_both, sqlite};
 
 use super::{
     quotas,
@@ -11,8 +11,9 @@ use super::{
     world::{RELAYS, World},
 };
 use crate::{
+    alarm::PAGE_AFTER_MS,
     intents::{self, State},
-    testing::Wire,
+    testing::{MovedClock, Operator, PAGE_SECRET, Running, Wire, intent, until},
     transactions::{
         evm::{Manager, chain::Chain},
         resolve::{Effect, Resolution},
@@ -147,4 +148,31 @@ async fn a_node_that_has_become_right_is_said_no_longer() {
     worker.round(&mut manager, &mut desk).await.unwrap();
     assert!(!worker.alarms.notices().contains_key("nodes"));
     assert_eq!(second.asked("eth_chainId"), asked + 1);
+}
+
+#[tokio::test]
+async fn who_stood_by_for_long_pages_nobody_when_it_takes_over() {
+    for db in on_both().await {
+        let world = World::new().await;
+        let operator = Operator::start().await;
+        let first = world.start(world.config(&db)).await;
+        first.ready().await;
+        let mut config = world.config(&db);
+        config.page_url = operator.url.clone();
+        config.page_secret = PAGE_SECRET.to_owned().into();
+        let clock: Arc<MovedClock> = Arc::default();
+        let second = Running::start(config, clock.clone()).await;
+        let said = second.not_ready("another process works on this database").await;
+        assert!(!said.contains("starting"), "{said}");
+        clock.pass_ms(PAGE_AFTER_MS);
+        first.stop().await;
+        second.ready().await;
+        // Pages come in their order: any of its waiting would be before this one.
+        let mut terms = world.terms.clone();
+        terms.arbiter = world.chain.account(9);
+        world.peers.want([intent(1, "nowhere", &terms, IntentAction::OpenCase)]);
+        until("a page", || async { (!operator.pages().is_empty()).then_some(()) }).await;
+        assert_eq!(operator.pages()[0].1["type"], "intent.quarantined", "{:?}", db.engine);
+        second.stop().await;
+    }
 }

@@ -293,10 +293,12 @@ async fn who_works_no_longer_says_nothing_of_its_rounds() {
     let (alarms, stop) = (crew.worker.alarms.clone(), CancellationToken::new());
     let said = async {
         until("the node is said", || async { alarms.notices().contains_key("nodes").then_some(()) }).await;
+        alarms.raise("unread intents", "one cannot be read", 0);
         stop.cancel();
     };
     tokio::join!(crew.work(&stop), said);
     assert!(alarms.notices().is_empty());
+    assert_eq!(alarms.all().into_keys().collect::<Vec<_>>(), ["lease"]);
 }
 
 #[tokio::test]
