@@ -373,8 +373,13 @@ async fn a_signer_that_cannot_pay_is_out_of_turn() {
         intent(1, "open", &world.terms, IntentAction::OpenCase),
         intent(2, "draw", &world.terms, DRAW),
     ]);
+    // What is sent is lost, so that the work is not over before it is said who cannot pay for it.
+    world.wire.cut(true);
     let relayer = world.start(config).await;
+    relayer.not_ready("it is out of turn").await;
+    world.wire.cut(false);
     world.comes_to(&relayer, "draw", "done").await;
     assert_eq!(world.paid().await, 2);
+    relayer.ready().await;
     relayer.stop().await;
 }

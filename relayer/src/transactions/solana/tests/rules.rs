@@ -48,14 +48,14 @@ proptest! {
         before in proptest::option::of(any::<u64>()),
         rise_bps: u32,
         price_max: u64,
-        budget_left: u64,
+        budget_left in prop_oneof![any::<u64>(), 0_u64..2_000_000],
         signatures in 1_u64..40,
         units in 1_u32..=1_400_000,
     ) {
         let offer = Offer { usual: recent, before, rise_bps, price_max, budget_left };
         match price(&offer, signatures, units) {
             Ok(price) => prop_assert!(price <= price_max && fee(signatures, units, price) <= budget_left),
-            Err(needed) => prop_assert!(needed > budget_left),
+            Err(needed) => prop_assert!(needed > budget_left && needed == fee(signatures, units, 0)),
         }
     }
 }
