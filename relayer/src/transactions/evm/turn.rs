@@ -214,8 +214,8 @@ impl Manager {
         });
         self.say_poor(desk, sight);
         let now_ms = desk.now_ms();
-        let kept = |rest: &Rest| Rest { until_ms: rest.until_ms.saturating_add(MUTE_KEPT_MS), ..*rest };
-        self.mute.retain(|_, rest| kept(rest).lasts(now_ms));
+        let kept = |rest: Rest| Rest { until_ms: rest.until_ms.saturating_add(MUTE_KEPT_MS), ..rest };
+        self.mute.retain(|_, rest| kept(*rest).lasts(now_ms));
         if self.mute.is_empty() {
             desk.alarms.clear(SIGNER);
         }
