@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use alloy::{
-    primitives::{B256, U256, keccak256},
+    primitives::{B256, LogData, U256, keccak256},
     sol_types::SolEvent,
 };
 use protocol::{
@@ -65,6 +65,32 @@ pub(crate) fn events(escrow: AccountId, blocks: Range<u64>) -> Vec<Decoded> {
     blocks.flat_map(|number| (0..A_BLOCK).map(move |index| event(escrow, number, index))).collect()
 }
 
+/// The events of one deal without an end to its evidence, `a_block` in each of these blocks behind those of [`events`]: its
+/// funding, evidence, and now and then a release.
+#[cfg(test)]
+pub(crate) fn evidence(escrow: AccountId, blocks: Range<u64>, a_block: u64) -> Vec<Decoded> {
+    let terms = terms(escrow, u64::MAX);
+    let deal = deal_id(&terms).expect("terms of an EVM chain");
+    let places = blocks.flat_map(|number| (A_BLOCK..A_BLOCK + a_block).map(move |place| (number, place)));
+    let events = (0_u64..).zip(places).map(|(nth, (number, place))| {
+        // The contract counts modulo 256 as well.
+        let count = u8::try_from((nth + 1) % 256).expect("below 256");
+        let data = if nth == 0 {
+            let terms = typed::Terms::try_from(&terms).expect("terms of an EVM chain").into();
+            Escrow::Funded { deal, terms }.encode_log_data()
+        } else if nth % 100 == 0 {
+            let released = alloy::primitives::aliases::U88::from(nth / 100);
+            Escrow::Released { deal, released, count }.encode_log_data()
+        } else {
+            let (by, evidence) =
+                (terms.buyer.address.evm().expect("an EVM chain"), B256::from(U256::from(nth)));
+            Escrow::Evidence { deal, by, evidence, uri: String::new(), count }.encode_log_data()
+        };
+        told(escrow, number, place, data)
+    });
+    events.collect()
+}
+
 fn event(escrow: AccountId, number: u64, log_index: u64) -> Decoded {
     let nth = number.saturating_sub(1) * A_BLOCK + log_index;
     let (group, within) = (nth / (UNDER_WAY * A_DEAL), nth % (UNDER_WAY * A_DEAL));
@@ -79,6 +105,11 @@ fn event(escrow: AccountId, number: u64, log_index: u64) -> Decoded {
         let count = u8::try_from(count + 1).expect("few events a deal");
         Escrow::Released { deal: id, released, count }.encode_log_data()
     };
+    told(escrow, number, log_index, data)
+}
+
+/// What an escrow tells at a place of a block.
+fn told(escrow: AccountId, number: u64, log_index: u64, data: LogData) -> Decoded {
     let block = block(number);
     let transaction = keccak256([block.hash.0, B256::from(U256::from(log_index)).0].concat()).into();
     let (topics, data) = (data.topics().to_vec(), data.data);

@@ -6,7 +6,7 @@ use alloy::primitives::Bytes;
 use protocol::{
     chain::ChainId,
     wire::{
-        feed::{ChainEvent, EventBody, FeedId, Finality},
+        feed::{EventBody, FeedId, Finality},
         view::Fault,
     },
 };
@@ -19,7 +19,7 @@ use crate::{
     columns::{Columns, finality_name, int},
     config::Config,
     faults,
-    feed::store::{canonical_of, event, event_columns},
+    feed::store::{Canonical, event, event_columns},
     states::{
         self,
         model::{State, Subject, fold, subject_of},
@@ -85,7 +85,7 @@ const PAGE: u64 = 1_000;
 
 /// Decodes every log again, folds every state again from the canonical events, follows the feed from its first entry, and
 /// compares, on every chain of the database. Changes nothing, and may run beside the indexer: all of it is read from one
-/// snapshot. Memory holds a page of each, and the events about one subject.
+/// snapshot. Memory holds a page of each.
 ///
 /// # Errors
 /// The database cannot be opened or read.
@@ -164,9 +164,10 @@ async fn logs_agree(
             }
         }
         for subject in states::store::without(&mut *on, subjects).await? {
-            let Some(events) = told_of(&mut *on, &subject, report).await? else { continue };
+            let told = Told::of(&mut *on, subject).await;
+            let Some(told) = report.unless_damaged(told)? else { continue };
             let words = format!("{subject}: canonical events are about it, but nothing is stored");
-            if added_up(&events).is_some() && !report.differences.contains(&words) {
+            if told.state.is_some() && !report.differences.contains(&words) {
                 report.differ(words);
             }
         }
@@ -185,26 +186,34 @@ async fn logs_agree(
     Ok(())
 }
 
-/// The canonical events about a subject; none where one of them cannot be read.
-async fn told_of(
-    on: &mut AnyConnection,
-    subject: &Subject,
-    report: &mut Report,
-) -> Result<Option<Vec<(u64, ChainEvent)>>, Error> {
-    report.unless_damaged(canonical_of(on, subject).await)
+/// What the canonical events about one subject come to.
+#[derive(Default)]
+struct Told {
+    /// What they add up to, with the number of the newest one's log.
+    state: Option<(State, u64)>,
+    /// The log that holds a deal's terms; 0 for the rest.
+    terms: u64,
+    /// Where they happened; none where there are none.
+    chain: Option<ChainId>,
 }
 
-/// What events about one subject add up to, with the number of the newest one's log.
-fn added_up(events: &[(u64, ChainEvent)]) -> Option<(State, u64)> {
-    events.iter().fold(None, |state: Option<(State, u64)>, (number, event)| {
-        fold(state.map(|(state, _)| state), event).0.map(|state| (state, *number))
-    })
-}
-
-/// The log that holds a deal's terms; 0 for the rest.
-fn terms_of(events: &[(u64, ChainEvent)]) -> u64 {
-    let funding = events.iter().rfind(|(_, event)| matches!(event.body, EventBody::Funded { .. }));
-    funding.map_or(0, |(number, _)| *number)
+impl Told {
+    /// Fails where one of them cannot be read.
+    async fn of(on: &mut AnyConnection, subject: Subject) -> Result<Self, Error> {
+        let mut told = Self::default();
+        let mut events = Canonical::of(subject);
+        while let Some(page) = events.page(&mut *on).await? {
+            for (number, event) in &page {
+                if matches!(event.body, EventBody::Funded { .. }) {
+                    told.terms = *number;
+                }
+                told.chain = Some(event.chain());
+                let before = told.state.take().map(|(state, _)| state);
+                told.state = fold(before, event).0.map(|state| (state, *number));
+            }
+        }
+        Ok(told)
+    }
 }
 
 /// Folds every subject of which a state is stored again, and compares.
@@ -218,9 +227,9 @@ async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(),
         for stored in page {
             report.states = report.states.saturating_add(1);
             let Some(about) = report.unless_damaged(stored.subject)? else { continue };
-            let Some(events) = told_of(&mut *on, &about, report).await? else { continue };
-            match added_up(&events) {
-                None if events.is_empty() => {
+            let Some(told) = report.unless_damaged(Told::of(&mut *on, about).await)? else { continue };
+            match told.state {
+                None if told.chain.is_none() => {
                     report.differ(format!("{about}: stored, but no canonical event is about it"));
                 }
                 None => report.differ(format!("{about}: stored, but its events add up to nothing")),
@@ -233,12 +242,12 @@ async fn states_agree(on: &mut AnyConnection, report: &mut Report) -> Result<(),
                             state.write()?
                         ));
                     }
-                    let chain = events.last().map(|(_, event)| event.chain());
-                    let chain = numbers.iter().find(|(_, id)| Some(*id) == chain).map(|(number, _)| *number);
+                    let chain =
+                        numbers.iter().find(|(_, id)| Some(*id) == told.chain).map(|(number, _)| *number);
                     let (buyer, seller, status) = found_by(&state);
                     for (right, column) in [
                         (chain == Some(stored.chain), "chain"),
-                        (stored.terms == int(terms_of(&events)), "terms"),
+                        (stored.terms == int(told.terms), "terms"),
                         (stored.found_by.0 == buyer, "buyer"),
                         (stored.found_by.1 == seller, "seller"),
                         (stored.found_by.2 == status, "status"),

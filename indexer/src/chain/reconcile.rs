@@ -16,7 +16,8 @@ use super::{
     rpc::RpcError,
 };
 use crate::{
-    Error, faults, feed,
+    Error, faults,
+    feed::store::Canonical,
     states::{
         self,
         model::{State, Subject, fold},
@@ -204,11 +205,20 @@ impl Reconciler {
     }
 }
 
-/// The state of a subject as its events up to a block make it.
+/// The state of a subject as its events up to a block make it. What joins or leaves the chain while it is read differs from
+/// what the contract says until the next round, as what does so after it.
 pub(crate) async fn as_of(on: &mut AnyConnection, subject: &str, block: u64) -> Result<Option<State>, Error> {
-    let events = feed::store::canonical_of(on, &subject.parse()?).await?;
-    let events = events.iter().filter(|(_, event)| event.block_number <= block);
-    Ok(events.fold(None, |state, (_, event)| fold(state, event).0))
+    let mut events = Canonical::of(subject.parse()?);
+    let mut state = None;
+    while let Some(page) = events.page(&mut *on).await? {
+        for (_, event) in &page {
+            if event.block_number > block {
+                return Ok(state);
+            }
+            state = fold(state, event).0;
+        }
+    }
+    Ok(state)
 }
 
 /// The case about a deal, where its arbiter holds one.

@@ -40,6 +40,7 @@ use crate::{
 };
 
 mod lock;
+mod long;
 mod reindex;
 mod steps;
 

@@ -165,29 +165,61 @@ macro_rules! event_columns {
 }
 pub(crate) use event_columns;
 
-/// The canonical events about a subject with the numbers of their logs, in the chain's order.
-pub(crate) async fn canonical_of(
-    on: &mut AnyConnection,
-    subject: &Subject,
-) -> Result<Vec<(u64, ChainEvent)>, Error> {
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM events JOIN logs ON logs.number = events.number \
-         WHERE events.subject = $1 AND logs.canonical = 1 ORDER BY logs.block_number, logs.log_index"
-    ))
-    .bind(subject.key())
-    .fetch_all(on)
-    .await?;
-    let mut events = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let event = event(row)?;
-        // Another subject may have the same key.
-        if subject_of(&event) == *subject {
-            events.push((row.number("number")?, event));
-        }
+/// Logs of one page of [`Canonical`], at most as many as [`ROWS_MAX`](crate::bulk::ROWS_MAX). All but the rarest deals have
+/// fewer events, and are read with one query.
+pub(crate) const PAGE_MAX: u16 = 1_000;
+
+/// The canonical events about a subject, in the chain's order, a page at a time: a party may add evidence without limit, so
+/// whoever folds them holds a page and what the pages before it add up to.
+#[derive(Debug)]
+pub(crate) struct Canonical {
+    subject: Subject,
+    /// Block, place in it and number of the last log that was read.
+    after: (i64, i64, i64),
+    ended: bool,
+}
+
+impl Canonical {
+    /// From the first one on.
+    pub const fn of(subject: Subject) -> Self {
+        Self { subject, after: (i64::MIN, i64::MIN, i64::MIN), ended: false }
     }
-    Ok(events)
+
+    /// The next events with the numbers of their logs; none behind the last page. A page has fewer, even none, where other
+    /// subjects have the same key.
+    pub async fn page(&mut self, on: &mut AnyConnection) -> Result<Option<Vec<(u64, ChainEvent)>>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        // Of two chains events may stand at the same place: the number tells which comes first.
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM events JOIN logs ON logs.number = events.number \
+             WHERE events.subject = $1 AND logs.canonical = 1 \
+             AND (logs.block_number, logs.log_index, logs.number) > ($2, $3, $4) \
+             ORDER BY logs.block_number, logs.log_index, logs.number LIMIT $5"
+        ))
+        .bind(self.subject.key())
+        .bind(self.after.0)
+        .bind(self.after.1)
+        .bind(self.after.2)
+        .bind(i64::from(PAGE_MAX))
+        .fetch_all(on)
+        .await?;
+        self.ended = rows.len() < usize::from(PAGE_MAX);
+        if let Some(last) = rows.last() {
+            self.after = (last.key("block_number")?, last.key("log_index")?, last.key("number")?);
+        }
+        let mut events = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let event = event(row)?;
+            if subject_of(&event) == self.subject {
+                events.push((row.number("number")?, event));
+            }
+        }
+        Ok(Some(events))
+    }
 }
 
 /// Which entries of the feed to tell.

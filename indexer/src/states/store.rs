@@ -16,7 +16,7 @@ use crate::{
     columns::{Columns, account_key, int},
     deals::model::Gap,
     faults,
-    feed::store::{canonical_of, event_columns},
+    feed::store::{Canonical, event_columns},
 };
 
 /// What a row with [`state_columns`] holds.
@@ -244,7 +244,7 @@ pub(crate) fn found_by(state: &State) -> (i64, i64, &'static str) {
     }
 }
 
-/// Folds every subject anew from its canonical events, and judges anew which are missing.
+/// Folds every subject anew from its canonical events, a page of them at a time, and judges anew which are missing.
 pub(crate) async fn refold(
     on: &mut AnyConnection,
     chain: i64,
@@ -259,10 +259,12 @@ pub(crate) async fn refold(
         FORGET.texts(on, &names)?.execute(&mut *on).await?;
         let mut folding = Folding::anew(chain, now);
         for subject in subjects {
-            let events = canonical_of(&mut *on, subject).await?;
-            // Nothing of it is stored any more.
-            folding.prepare(&mut *on, None).await?;
-            folding.fold(events.iter().map(|(number, event)| (*number, event)));
+            let mut events = Canonical::of(*subject);
+            while let Some(page) = events.page(&mut *on).await? {
+                // Nothing of it is stored any more; nor is it written between two pages, for there are fewer than that.
+                folding.prepare(&mut *on, None).await?;
+                folding.fold(page.iter().map(|(number, event)| (*number, event)));
+            }
         }
         folding.raise(&mut *on).await?;
         folding.write(&mut *on).await?;
