@@ -20,6 +20,7 @@ use crate::testing::{
     sound, with,
 };
 
+mod cases;
 mod peers;
 mod proofs;
 mod providers;
