@@ -24,7 +24,7 @@ impl List {
     pub(super) const ALL: [Self; 6] =
         [Self::Moments, Self::TimeOuts, Self::Recoveries, Self::Holds, Self::Proposals, Self::Grievances];
 
-    /// The name in the hub's log.
+    /// The name in the hub's log and metrics.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Moments => "moments",

@@ -9,7 +9,7 @@ mod lists;
 mod tests;
 mod timetable;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use lists::List;
 pub(crate) use timetable::{Passed, Timetable};
@@ -18,46 +18,76 @@ use crate::{Hub, error::Error, page};
 
 /// How often the clock is looked at.
 const PERIOD: Duration = Duration::from_millis(500);
-/// The most of one list at one look, so that no list keeps the others waiting.
+/// The most of one list in one turn, so that no list keeps the others waiting.
 const AT_ONCE: i64 = 100;
+/// How long a turn goes on to the next of its list, for the same reason: what is dear, or waits for an indexer, takes longer than
+/// the count allows for. What is being said then is said to its end.
+const TURN_MAX: Duration = Duration::from_secs(2);
+/// How far what waits is counted.
+const WAITING_MAX: i64 = 1_000;
 
 /// Looks at the clock until the hub stops. What fails is tried again when all others of its list have had their turn.
 pub(crate) async fn run(hub: Hub) {
     let mut lists = List::ALL.map(|list| (list, Passed::default()));
+    // From the start on, so that a hub which never comes to the end of a look is seen.
+    alive(&hub);
     while hub.stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
         let mut all_read = true;
         for (list, passed) in &mut lists {
-            if hub.stop.is_cancelled() {
-                return;
-            }
             if let Err(error) = look(&hub, *list, passed, AT_ONCE).await {
                 all_read = false;
                 tracing::error!(%error, list = list.name(), "what is due could not be read; it is tried again");
             }
+            if hub.stop.is_cancelled() {
+                return;
+            }
         }
         if all_read {
-            metrics::gauge!("hub_timer_alive_seconds").set(as_f64(hub.clock.now_ms() / 1_000));
+            alive(&hub);
         }
     }
 }
 
-/// Has said what of a list has come, at most `limit` of those after `passed`, which goes on to the last of them; at the end back to
-/// the first.
+fn alive(hub: &Hub) {
+    metrics::gauge!("hub_timer_alive_seconds").set(as_f64(hub.clock.now_ms() / 1_000));
+}
+
+/// A turn of [`TURN_MAX`].
 pub(crate) async fn look(hub: &Hub, list: List, passed: &mut Passed, limit: i64) -> Result<(), Error> {
-    let come = {
+    turn(hub, list, passed, limit, TURN_MAX).await
+}
+
+/// Has said what of a list has come, at most `limit` of those after `passed`, and none after the first with which `longest` is over
+/// or once the hub stops. `passed` goes on to the last one that had its turn; at the end of the list back to the first.
+async fn turn(
+    hub: &Hub,
+    list: List,
+    passed: &mut Passed,
+    limit: i64,
+    longest: Duration,
+) -> Result<(), Error> {
+    let began = Instant::now();
+    let (come, waiting) = {
         let mut on = hub.db.reader().acquire().await?;
-        list.timetable().come(&mut on, list.now_ms(hub), passed, limit).await?
+        let (table, now) = (list.timetable(), list.now_ms(hub));
+        (table.come(&mut on, now, passed, limit).await?, table.waiting(&mut on, now, WAITING_MAX).await?)
     };
-    if list == List::Moments {
-        metrics::gauge!("hub_due_waiting").set(as_f64(i64::try_from(come.len()).unwrap_or(i64::MAX)));
-    }
-    *passed = page::next(come.len(), limit, come.last().cloned()).unwrap_or_default();
-    for (_, key) in come {
+    metrics::gauge!("hub_due_waiting", "list" => list.name()).set(as_f64(waiting));
+    let end = page::next(come.len(), limit, come.last().cloned()).unwrap_or_default();
+    for (at, key) in come {
+        if hub.stop.is_cancelled() {
+            return Ok(());
+        }
         if let Err(error) = list.say(hub, &key).await {
-            metrics::counter!("hub_due_failures_total").increment(1);
+            metrics::counter!("hub_due_failures_total", "list" => list.name()).increment(1);
             tracing::error!(%error, list = list.name(), %key, "what is due could not be said; it is tried again");
         }
+        *passed = (at, key);
+        if began.elapsed() >= longest {
+            return Ok(());
+        }
     }
+    *passed = end;
     Ok(())
 }
 

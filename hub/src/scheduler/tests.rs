@@ -1,6 +1,8 @@
 //! Whose turn it is, on both engines.
 
-use super::{List, Passed, look};
+use std::time::Duration;
+
+use super::{List, Passed, look, turn};
 use crate::{Hub, testing::TestHub};
 
 #[tokio::test]
@@ -27,6 +29,44 @@ async fn what_cannot_be_said_keeps_no_other_waiting() {
         run("DELETE FROM due").await;
         run("DELETE FROM time_outs").await;
         beside.db.close().await;
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_turn_ends_when_its_time_is_over_or_the_hub_stops_and_the_next_goes_on_from_there() {
+    for hub in TestHub::on_both().await {
+        let run = async |sql: &'static str| sqlx::query(sql).execute(&hub.eyes).await.unwrap();
+        run("INSERT INTO time_outs (deal, time_out, at) VALUES ('a', 'lapse', 5), ('b', 'claim', 7), ('c', 'claim', 9)").await;
+        // Another process on the hub's database.
+        let beside = Hub::existing(hub.config.clone(), hub.clock.clone()).await.unwrap();
+        let mut passed = Passed::default();
+        for key in [(5, "a lapse"), (7, "b claim"), (9, "c claim"), (0, "")] {
+            turn(&beside, List::TimeOuts, &mut passed, 100, Duration::ZERO).await.unwrap();
+            assert_eq!(passed, (key.0, key.1.to_owned()));
+        }
+        turn(&beside, List::TimeOuts, &mut passed, 100, Duration::ZERO).await.unwrap();
+        beside.stop.cancel();
+        turn(&beside, List::TimeOuts, &mut passed, 100, Duration::MAX).await.unwrap();
+        assert_eq!(passed, (5, "a lapse".to_owned()));
+        run("DELETE FROM time_outs").await;
+        beside.db.close().await;
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_past_a_page_and_up_to_a_bound() {
+    for hub in TestHub::on_both().await {
+        let run = async |sql: &'static str| sqlx::query(sql).execute(&hub.eyes).await.unwrap();
+        run("INSERT INTO time_outs (deal, time_out, at) VALUES ('a', 'lapse', 5), ('b', 'claim', 7), ('c', 'claim', 9)").await;
+        let mut on = hub.eyes.acquire().await.unwrap();
+        for (now, limit, count) in [(4, 9, 0), (7, 9, 2), (9, 9, 3), (9, 2, 2)] {
+            let waiting = List::TimeOuts.timetable().waiting(&mut on, now, limit).await.unwrap();
+            assert_eq!(waiting, count, "{now} {limit}");
+        }
+        drop(on);
+        run("DELETE FROM time_outs").await;
         hub.end().await;
     }
 }

@@ -43,4 +43,13 @@ impl Timetable {
             .await?;
         rows.iter().map(|row| Ok((row.try_get(0_usize)?, row.try_get(1_usize)?))).collect()
     }
+
+    /// How many have come at this moment and are still to be said, counted up to `limit`.
+    pub(crate) async fn waiting(&self, on: &mut AnyConnection, now: i64, limit: i64) -> Result<i64, Error> {
+        let Self { table, open, at, .. } = self;
+        let sql = format!(
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT {at} FROM {table} WHERE {open} AND {at} <= $1 LIMIT $2) AS waiting"
+        );
+        Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(now).bind(limit).fetch_one(on).await?)
+    }
 }
