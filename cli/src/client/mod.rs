@@ -15,6 +15,7 @@ pub mod hub;
 pub mod kept;
 pub mod openid;
 pub mod profile;
+pub mod records;
 pub mod reputation;
 pub mod solana;
 pub mod trade;

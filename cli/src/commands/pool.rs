@@ -43,7 +43,7 @@ pub enum Verb {
         pool: B256,
         /// Wallets; those of the decision when missing
         members: Vec<Address>,
-        /// Whose decision, where it is not that of the only community of yours that has decided
+        /// Whose decision, where the pool serves several communities of yours
         #[arg(long, value_parser = record_id)]
         community: Option<RecordId>,
         /// Publish these members, whatever a vote has decided
@@ -53,7 +53,8 @@ pub enum Verb {
         #[arg(long, value_name = "CAIP-10")]
         arbiter: Option<AccountId>,
     },
-    /// Compare the newest list on the chain with the one that a community's vote has decided; ends with 3 where they differ
+    /// Compare the newest list on the chain with the one that a community's vote has decided; ends with 3 where they differ, or
+    /// where another list is still to count before it
     Check {
         /// The pool's id
         pool: B256,

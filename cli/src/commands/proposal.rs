@@ -18,11 +18,10 @@ use hub::{
     records::{Record, RecordId, Stamp},
 };
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{Session, ledger, query, record_id, word};
 use crate::{
-    client::{http::Http, hub::now},
+    client::{http::Http, hub::now, records},
     exit::Failure,
 };
 
@@ -296,16 +295,6 @@ async fn all<T: serde::de::DeserializeOwned>(http: &Http, path: &str) -> Result<
     }
 }
 
-/// A record of this type, as its device signed it.
-pub(super) async fn signed(http: &Http, id: RecordId, kind: &str) -> Result<Record> {
-    let received: Value = http.get(&format!("/v1/records/{id}")).await?;
-    let record = Record::read(&received).map_err(|refusal| anyhow!("{id}: {refusal}"))?;
-    if record.id != id || record.kind != kind {
-        bail!("{id}: the hub answers with {} {}, not with that {kind}", record.kind, record.id);
-    }
-    Ok(record)
-}
-
 /// The ballot in a record, where it is one of this proposal and its signature holds.
 fn ballot(view: &VoteView, proposal: RecordId) -> Result<Ballot> {
     let record = Record::read(&view.record).map_err(|refusal| anyhow!("{refusal}"))?;
@@ -328,7 +317,7 @@ async fn count(session: &Session, proposal: RecordId) -> Result<()> {
     if shown.state == State::Open && shown.ballots == Ballots::Hidden {
         bail!("the ballots of {proposal} are hidden until {}", shown.closes);
     }
-    let body: ProposalBody = signed(&http, proposal, "proposal@1").await?.body_as()?;
+    let body: ProposalBody = records::signed(&http, proposal, "proposal@1").await?.body_as()?;
     let mut faults = Vec::new();
     if (body.rule, body.closes, &body.effect) != (shown.rule, shown.closes, &shown.effect) {
         faults.push("the hub shows another rule, close or effect than the signed proposal".to_owned());
@@ -354,7 +343,8 @@ async fn count(session: &Session, proposal: RecordId) -> Result<()> {
     };
     let said = match shown.tally {
         Some(id) => {
-            let record = signed(&http, id, "tally@1").await?;
+            let (record, fault) = records::tally(&http, id).await?;
+            faults.extend(fault);
             let body: TallyBody = record.body_as().with_context(|| format!("{id}"))?;
             Some(body)
         }

@@ -15,7 +15,7 @@ mod store;
 mod tests;
 
 pub use api::{CommunityView, InvitationView, InvitationsView, MemberView, PoolView};
-pub use lists::{DecidedListView, DecisionView, LIST_MAX, PublishedView};
+pub use lists::{DecidedListView, DecisionView, EarlierListView, LIST_MAX, PublishedView};
 pub(crate) use model::Word;
 pub use model::{CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, common_or_public};
 pub(crate) use pools::{Pool, pool};

@@ -19,7 +19,7 @@ use protocol::{
     chain::{self, AccountId, Address, ChainId, TransactionId},
     wire::{
         feed::{Call, CallOutcome, ChainEvent, EventBody, FeedEntry, Finality},
-        view::{DealView, PoolMembers, PoolView},
+        view::{DealView, MemberList, PoolMembers, PoolView},
     },
 };
 use service::http::Problem;
@@ -36,6 +36,8 @@ struct Said {
     seq: u64,
     block: u64,
     entries: HashMap<B256, FeedEntry>,
+    /// What every pool has beside its first list.
+    lists: Vec<MemberList>,
     /// What contract wallets accept: wallet, hash, signature.
     accepted: HashSet<(Address, B256, Bytes)>,
 }
@@ -62,6 +64,7 @@ impl Script {
             seq: 0,
             block: 100,
             entries: HashMap::new(),
+            lists: Vec::new(),
             accepted: HashSet::new(),
         }));
         let app = Router::new()
@@ -117,6 +120,14 @@ impl Script {
         self.said.lock().unwrap().entries.remove(&event.id);
     }
 
+    /// Every pool has another list, of so many members, that counts from this Unix second on. Whoever reads it gets the members of
+    /// the first one.
+    pub(crate) fn publishes(&self, size: u32, effective_at: u64) {
+        let mut said = self.said.lock().unwrap();
+        let (list, pages) = (u32::try_from(said.lists.len()).unwrap() + 1, Vec::new());
+        said.lists.push(MemberList { list, size, effective_at, pages });
+    }
+
     /// The contract wallet holds this signature good.
     pub(crate) fn accepts(&self, wallet: Address, hash: B256, signature: &Bytes) {
         self.said.lock().unwrap().accepted.insert((wallet, hash, signature.clone()));
@@ -159,7 +170,9 @@ async fn pool(
     State(said): State<Arc<Mutex<Said>>>,
     Path(pool): Path<B256>,
 ) -> Result<Json<PoolView>, Problem> {
-    let pool = said.lock().unwrap().ground.known(pool).ok_or_else(|| Problem::not_found("pool", pool))?;
+    let said = said.lock().unwrap();
+    let mut pool = said.ground.known(pool).ok_or_else(|| Problem::not_found("pool", pool))?;
+    pool.lists.extend(said.lists.iter().cloned());
     Ok(Json(PoolView { pool, finality: Finality::Final }))
 }
 

@@ -3,12 +3,12 @@
 use alloy::primitives::B256;
 use anyhow::{Result, anyhow, bail};
 use hub::{
-    communities::{DecidedListView, DecisionView, PoolView, PublishedView},
+    communities::{DecidedListView, DecisionView, EarlierListView, PoolView, PublishedView},
     governance::{
         model::{Effect, ProposalBody, TallyBody},
         tally::Verdict,
     },
-    records::{Record, RecordId},
+    records::{Record, RecordId, Stamp},
 };
 use protocol::{
     arbitration::list_digest,
@@ -19,8 +19,9 @@ use crate::{
     client::{
         http::{Http, Refused},
         hub::Member,
+        records,
     },
-    commands::{Session, proposal::signed},
+    commands::Session,
     exit::Failure,
 };
 
@@ -35,7 +36,11 @@ pub(super) async fn to_publish(
     given: Vec<Address>,
 ) -> Result<Vec<Address>> {
     let member = session.member().await?;
-    let Some(community) = deciding(&member, pool, community).await? else {
+    let community = match community {
+        Some(named) => Some(named),
+        None => only_served(&seen(&member, pool).await?)?,
+    };
+    let Some(community) = community else {
         if given.is_empty() {
             bail!("MEMBERS: no community of yours has decided who is on the list of {}: name them", pool.1);
         }
@@ -47,7 +52,11 @@ pub(super) async fn to_publish(
 /// Whether the chain's newest list is the one that was decided; ends with 3 where it is not.
 pub(super) async fn check(session: &Session, pool: PoolId, community: Option<RecordId>) -> Result<()> {
     let member = session.member().await?;
-    let Some(community) = deciding(&member, pool, community).await? else {
+    let community = match community {
+        Some(named) => Some(named),
+        None => only(&seen(&member, pool).await?.0)?,
+    };
+    let Some(community) = community else {
         bail!("--community: no community of yours has decided who is on the list of {}", pool.1);
     };
     let list = decided(&member.hub.http, pool, community).await?;
@@ -56,9 +65,12 @@ pub(super) async fn check(session: &Session, pool: PoolId, community: Option<Rec
     let found: PublishedView = member.get(&path).await?;
     let published = match (found.list, found.digest) {
         (Some(index), Some(digest)) => format!("list {index}: {} members, {digest}", found.size),
-        _ => "none".to_owned(),
+        (Some(index), None) => format!("list {index}: {} members, too many to be read", found.size),
+        (None, _) => "none".to_owned(),
     };
-    let holds = found.digest == Some(list.decision.digest);
+    let is_newest = found.digest == Some(list.decision.digest);
+    let holds = is_newest && found.before.is_empty();
+    let before: Vec<String> = found.before.iter().map(earlier).collect();
     session.output.one(
         &found,
         &[
@@ -68,32 +80,64 @@ pub(super) async fn check(session: &Session, pool: PoolId, community: Option<Rec
             ("tally", list.decision.tally.to_string()),
             ("decided", format!("{} members, {}", list.members.len(), list.decision.digest)),
             ("published", published),
+            ("before it", if before.is_empty() { "none".to_owned() } else { before.join("\n") }),
             ("holds", holds.to_string()),
         ],
     )?;
     if holds {
         return Ok(());
     }
-    Err(Failure::does_not_hold(format!(
-        "the newest list of {panel} is not the one that {community} has decided"
-    )))
+    Err(Failure::does_not_hold(if is_newest {
+        format!(
+            "before the list of {panel} that {community} has decided another one counts: {}",
+            before.join("; ")
+        )
+    } else {
+        format!("the newest list of {panel} is not the one that {community} has decided")
+    }))
 }
 
-/// Whose decision it is: that of the community named, else of the only one of the person's that has decided.
-async fn deciding(member: &Member, pool: PoolId, named: Option<RecordId>) -> Result<Option<RecordId>> {
-    if named.is_some() {
-        return Ok(named);
-    }
+/// A list that counts before the newest one does, in words.
+fn earlier(list: &EarlierListView) -> String {
+    let EarlierListView { list, size, effective_at } = list;
+    format!("list {list}: {size} members, counts from {} on", moment(*effective_at))
+}
+
+/// Unix seconds as people read them.
+fn moment(seconds: u64) -> Stamp {
+    Stamp::from_ms(i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX))
+}
+
+/// What the communities of the person have decided of a pool's list, and which of those it serves the person sees.
+async fn seen(member: &Member, pool: PoolId) -> Result<(Vec<DecisionView>, Vec<RecordId>)> {
     let (arbiter, panel) = pool;
     let view: Result<PoolView> = member.get(&format!("/v1/pools/{arbiter}/{panel}")).await;
     match view {
-        Ok(view) => only(&view.decided.unwrap_or_default()),
+        Ok(view) => Ok((view.decided.unwrap_or_default(), view.communities)),
         // Of a pool that the hub does not know nothing has been decided.
-        Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.is_missing) => Ok(None),
+        Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.is_missing) => {
+            Ok((Vec::new(), Vec::new()))
+        }
         Err(error) => Err(error),
     }
 }
 
+/// The only decision, where no other community is there whose decision might be meant: the chain has one list for all of them.
+fn only_served((decisions, served): &(Vec<DecisionView>, Vec<RecordId>)) -> Result<Option<RecordId>> {
+    let Some(community) = only(decisions)? else { return Ok(None) };
+    let others: Vec<String> =
+        served.iter().filter(|one| **one != community).map(ToString::to_string).collect();
+    if others.is_empty() {
+        return Ok(Some(community));
+    }
+    bail!(
+        "--community is missing: {community} has decided who is on the list, and the pool also serves {}, of which you \
+         see no decision: name whose decision is published",
+        others.join(", ")
+    )
+}
+
+/// The community of the only decision.
 fn only(decisions: &[DecisionView]) -> Result<Option<RecordId>> {
     match decisions {
         [] => Ok(None),
@@ -126,15 +170,17 @@ async fn decided(http: &Http, pool: PoolId, community: RecordId) -> Result<Decid
     let (arbiter, panel) = pool;
     let path = format!("/v1/communities/{community}/pools/{arbiter}/{panel}");
     let list: DecidedListView = http.get(&path).await?;
-    let proposal = signed(http, list.decision.proposal, "proposal@1").await?;
-    let tally = signed(http, list.decision.tally, "tally@1").await?;
+    let proposal = records::signed(http, list.decision.proposal, "proposal@1").await?;
+    let (tally, forged) = records::tally(http, list.decision.tally).await?;
     let asked: ProposalBody = body(&proposal)?;
     let said: TallyBody = body(&tally)?;
     let named = list.decision.community == community && (list.arbiter, list.panel) == pool;
     let fault = if named {
-        fault(&list, (proposal.about, &asked.effect), (tally.about, &said))
+        forged.or_else(|| {
+            fault(&list, (proposal.about, &asked.effect), (tally.about, &said)).map(str::to_owned)
+        })
     } else {
-        Some("the hub answers with another list")
+        Some("the hub answers with another list".to_owned())
     };
     match fault {
         None => Ok(list),
@@ -168,7 +214,7 @@ fn fault(
 
 #[cfg(test)]
 mod tests {
-    use hub::{governance::tally::Tally, records::Stamp};
+    use hub::governance::tally::Tally;
 
     use super::*;
 
@@ -205,6 +251,24 @@ mod tests {
         assert_eq!(only(std::slice::from_ref(&decision)).unwrap(), Some(id("community")));
         let several = [decision.clone(), DecisionView { community: id("other"), ..decision }];
         assert!(only(&several).unwrap_err().to_string().contains("--community"));
+    }
+
+    #[test]
+    fn one_decision_is_not_taken_for_that_of_all_whom_the_pool_serves() {
+        let (ours, other) = (id("community"), id("other"));
+        let decision = list().decision;
+        assert_eq!(only_served(&(vec![], vec![ours, other])).unwrap(), None);
+        assert_eq!(only_served(&(vec![decision.clone()], vec![ours])).unwrap(), Some(ours));
+        let refused = only_served(&(vec![decision], vec![ours, other])).unwrap_err().to_string();
+        for named in ["--community".to_owned(), ours.to_string(), other.to_string()] {
+            assert!(refused.contains(&named), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_counts_earlier_is_named() {
+        let told = earlier(&EarlierListView { list: 3, size: 8, effective_at: 1_795_255_200 });
+        assert_eq!(told, "list 3: 8 members, counts from 2026-11-21T10:00:00Z on");
     }
 
     #[test]

@@ -6,14 +6,17 @@ use axum::extract::State;
 use protocol::{
     arbitration,
     chain::{AccountId, Address},
-    wire::{dec, feed::Finality},
+    wire::{dec, feed::Finality, view::MemberList},
 };
 use serde::{Deserialize, Serialize};
 use service::http::{Json, Path, Problem};
 use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::store::{self, Decided};
+use super::{
+    model::{BEFORE_MAX, LIST_MAX, before},
+    store::{self, Decided},
+};
 use crate::{
     Hub,
     access::{Caller, Reader, may_read},
@@ -74,16 +77,32 @@ pub struct PublishedView {
     pub list: Option<u32>,
     /// How many members it has.
     pub size: i64,
-    /// Its hash, as that of the decision; null: none is published.
+    /// Its hash, as that of the decision; null: none is published, or it has more than 10,000 members and is not read.
     #[schema(value_type = Option<String>)]
     pub digest: Option<B256>,
     /// Unix seconds from which it counts, a decimal string; null: none is published.
     #[serde(with = "dec::optional")]
     #[schema(value_type = Option<String>)]
     pub effective_at: Option<u64>,
+    /// Lists that were published before it and are still to come into effect, the oldest first, at most 10: each counts until the
+    /// next one does. Who is on them is not read.
+    pub before: Vec<EarlierListView>,
     /// How settled the newest event of the pool is: `seen`, `safe` or `final`.
     #[schema(value_type = String)]
     pub finality: Finality,
+}
+
+/// A list that was published before the newest one and does not count yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EarlierListView {
+    /// Its index.
+    pub list: u32,
+    /// How many members it has.
+    pub size: u32,
+    /// Unix seconds from which it counts.
+    #[serde(with = "dec")]
+    #[schema(value_type = String)]
+    pub effective_at: u64,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
@@ -99,6 +118,10 @@ fn decision(found: &Decided) -> DecisionView {
         size: found.size,
         decided: Stamp::from_ms(found.at),
     }
+}
+
+const fn earlier(list: &MemberList) -> EarlierListView {
+    EarlierListView { list: list.list, size: list.size, effective_at: list.effective_at }
 }
 
 /// What the communities of whoever asks have decided of a pool's list.
@@ -161,7 +184,7 @@ async fn decided_list(
     ))]
 async fn published_list(
     State(hub): State<Hub>,
-    // Each answer costs the indexer two: whoever asks has an account.
+    // Each answer costs the indexer up to two: whoever asks has an account.
     _caller: Caller,
     reader: Reader,
     Path((id, arbiter, panel)): Path<(RecordId, AccountId, B256)>,
@@ -175,11 +198,16 @@ async fn published_list(
     let (mut size, mut digest, mut holds) = (0, None, false);
     let newest = seen.pool.lists.last();
     if let Some(newest) = newest {
+        size = i64::from(newest.size);
+    }
+    // A longer list is none that a vote decides, and larger than what the hub takes from an indexer.
+    let short = newest.filter(|newest| usize::try_from(newest.size).is_ok_and(|size| size <= LIST_MAX));
+    if let Some(newest) = short {
         let members = read_members(&hub, &PoolBody { arbiter, panel }, newest.list).await?;
-        size = i64::try_from(members.len()).unwrap_or(i64::MAX);
         digest = Some(arbitration::list_digest(&members));
         holds = members == found.members;
     }
+    let now = u64::try_from(hub.clock.now_ms().div_euclid(1_000)).unwrap_or(0);
     Ok(Json(PublishedView {
         decision: decision(&found),
         holds,
@@ -187,6 +215,7 @@ async fn published_list(
         size,
         digest,
         effective_at: newest.map(|newest| newest.effective_at),
+        before: before(&seen.pool.lists, now).take(BEFORE_MAX).map(earlier).collect(),
         finality: seen.finality,
     }))
 }

@@ -12,6 +12,6 @@ pub(super) mod store;
 #[cfg(test)]
 mod tests;
 
-pub use api::{DecidedListView, DecisionView, PublishedView};
+pub use api::{DecidedListView, DecisionView, EarlierListView, PublishedView};
 pub(crate) use decide::{decide_list, decide_pool, known_pool, roll, served_pool};
 pub use model::LIST_MAX;

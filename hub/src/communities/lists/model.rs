@@ -5,12 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::{
     arbitration,
     chain::{AccountId, Address},
+    wire::view::MemberList,
 };
 
 use crate::{error::Refusal, records::RecordId};
 
 /// The most members of a community whose roll is made a list.
 pub const LIST_MAX: usize = 10_000;
+/// How many lists that come before the newest one are named.
+pub(super) const BEFORE_MAX: usize = 10;
+
+/// The lists before the newest one that do not count yet at this moment, in Unix seconds, in the order of their publication. A pool's
+/// delay never changes, so each of them counts before the newest does.
+pub(super) fn before(lists: &[MemberList], now: u64) -> impl Iterator<Item = &MemberList> {
+    let earlier = lists.split_last().map_or(lists, |(_, earlier)| earlier);
+    earlier.iter().filter(move |list| list.effective_at > now)
+}
 
 /// The list of those whose wallets these are (whose, since when, which), as the chain wants it: ascending, each once. Of several
 /// wallets of one member it is the one that the member has had for longest, of those the lowest: a seat is a member's, not a wallet's.

@@ -164,6 +164,44 @@ async fn a_vote_decides_whose_pool_it_is_and_who_is_on_its_list() {
 }
 
 #[tokio::test]
+async fn lists_that_count_before_the_newest_are_named_and_one_that_is_too_long_is_not_read() {
+    let script = Script::start(Ground::EVM).await;
+    let panel = Ground::EVM.pool_id(&Ground::EVM.book());
+    let hubs = hubs(&script).await;
+    let mut asked = Vec::new();
+    for hub in &hubs {
+        // Those whom the script has on every list.
+        let (people, gardens) = gardens(hub, 100..108).await;
+        let body = json!({ "arbiter": ARBITER, "panel": panel });
+        hub.say(&people[0].record_about(hub, "pool@1", gardens, body)).await;
+        agreed(hub, &people, gardens, list_effect(panel)).await;
+        let token = people[1].sign_in(hub).await;
+        asked.push((hub, token, format!("/v1/communities/{gardens}/pools/{ARBITER}/{panel}/published")));
+    }
+    let now = u64::try_from(hubs.iter().map(TestHub::now).max().unwrap()).unwrap() / 1000;
+    let told = async |holds: bool, list: u32, size: i64, before: Value| {
+        for (hub, token, path) in &asked {
+            let found = hub.get_as(token, path).await.body;
+            assert_eq!((&found["holds"], &found["list"]), (&json!(holds), &json!(list)), "{found}");
+            assert_eq!((&found["size"], &found["before"]), (&json!(size), &before), "{found}");
+            assert_eq!(found["digest"].is_null(), size > 10_000, "{found}");
+        }
+    };
+    told(true, 0, 8, json!([])).await;
+    script.publishes(9, now + 100);
+    script.publishes(8, now + 200);
+    let first = json!({ "list": 1, "size": 9, "effective_at": (now + 100).to_string() });
+    told(true, 2, 8, json!([first])).await;
+    script.publishes(24_000, now + 300);
+    let second = json!({ "list": 2, "size": 8, "effective_at": (now + 200).to_string() });
+    told(false, 3, 24_000, json!([first, second])).await;
+    drop(asked);
+    for hub in hubs {
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_roll_that_the_chain_would_refuse_is_no_list() {
     let script = Script::start(Ground::EVM).await;
     let panel = Ground::EVM.pool_id(&Ground::EVM.book());
