@@ -237,10 +237,11 @@ pub async fn verify_ledger(config: &Config) -> Result<ledger::Verified, Error> {
     found
 }
 
-/// As [`verify_ledger`], and asks the hub's indexers what each open deal holds: what the ledger counts in it, or something else.
+/// As [`verify_ledger`], and asks the hub's indexers what each open deal holds: what the ledger counts in it, or something else. One
+/// that does not answer is a fault.
 ///
 /// # Errors
-/// As [`verify_ledger`]; an indexer does not answer.
+/// As [`verify_ledger`].
 pub async fn verify_ledger_on_chain(config: &Config) -> Result<ledger::Verified, Error> {
     let indexers = Indexers::new(&config.indexers, &config.indexer_key)?;
     let db = Db::open_existing(&config.database, SCHEMA).await?;

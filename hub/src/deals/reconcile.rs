@@ -1,10 +1,13 @@
 //! What the ledger counts in open deals, held against what the hub's indexers say that the chain holds.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::B256;
 use protocol::{
     chain::{AssetId, ChainId},
     wire::{feed::Finality, view::DealView},
 };
+use serde_json::Value;
 use service::db::Db;
 use sqlx::AnyConnection;
 
@@ -13,7 +16,7 @@ use super::{
     store,
 };
 use crate::{
-    chain::Indexers,
+    chain::{ChainError, Indexers},
     error::Error,
     ledger::{self, Verified},
     records::RecordId,
@@ -95,39 +98,86 @@ async fn counted(db: &Db, one: &Open) -> Result<i128, Error> {
     ledger::counted(&mut *db.reader().acquire().await?, one.asset, one.purchase).await
 }
 
+/// A chain of which no open deal is compared any more.
+struct Unheard {
+    why: ChainError,
+    /// The first open deal that was not compared.
+    first: B256,
+    /// How many.
+    deals: u64,
+}
+
 /// Asks the indexers what each open deal holds, and tells where the ledger counts something else. Nothing of the database is held
-/// while an indexer is asked, so a hub may take events meanwhile: a deal whose balance moved is not settled.
+/// while an indexer is asked, so a hub may take events meanwhile: a deal whose balance moved is not settled. An indexer that does
+/// not answer once is not asked again, which is a fault of its chain; that a chain has no indexer is told, and is none.
 ///
 /// # Errors
-/// An indexer does not answer, or there is none of a deal's chain; the database fails.
+/// The database fails.
 pub(crate) async fn with_chain(db: &Db, indexers: &Indexers, found: &mut Verified) -> Result<(), Error> {
     let mut after = 0;
+    let mut unheard: BTreeMap<ChainId, Unheard> = BTreeMap::new();
     loop {
         let page = open(&mut *db.reader().acquire().await?, after).await?;
-        let Some((through, deals)) = page else { return Ok(()) };
+        let Some((through, deals)) = page else { break };
         after = through;
         for one in deals {
-            found.asked = found.asked.saturating_add(1);
+            if let Some(chain) = unheard.get_mut(&one.chain) {
+                chain.deals = chain.deals.saturating_add(1);
+                continue;
+            }
             let balance = counted(db, &one).await?;
-            let answer = indexers.deal(one.chain, one.deal).await?;
-            let view = match answer.map(serde_json::from_value::<DealView>).transpose() {
-                Ok(view) => view,
-                Err(error) => {
-                    found.fault(format!("deal {}: the indexer's answer cannot be read: {error}", one.deal));
-                    continue;
+            match indexers.deal(one.chain, one.deal).await {
+                Ok(answer) => settle(db, &one, balance, answer, found).await?,
+                Err(error @ ChainError::Unusable { .. }) => {
+                    found.asked = found.asked.saturating_add(1);
+                    found.fault(format!("deal {}: {error}", one.deal));
                 }
-            };
-            match compare(one.deal, one.asset, balance, view.as_ref()) {
-                Compared::Same => {}
-                Compared::Unsettled => found.unsettled = found.unsettled.saturating_add(1),
-                Compared::Differs(words) => {
-                    if counted(db, &one).await? == balance {
-                        found.fault(words);
-                    } else {
-                        found.unsettled = found.unsettled.saturating_add(1);
-                    }
+                Err(why @ (ChainError::Unreachable { .. } | ChainError::NoIndexer(_))) => {
+                    unheard.insert(one.chain, Unheard { why, first: one.deal, deals: 1 });
                 }
             }
         }
     }
+    for (chain, Unheard { why, first, deals }) in unheard {
+        found.unasked = found.unasked.saturating_add(deals);
+        let words = format!(
+            "chain {chain}: {why}; open deals of it that are not compared: {deals}, the first is {first}"
+        );
+        if matches!(why, ChainError::NoIndexer(_)) {
+            found.tell(words);
+        } else {
+            found.fault(words);
+        }
+    }
+    Ok(())
+}
+
+/// Holds one deal against what its indexer answers.
+async fn settle(
+    db: &Db,
+    one: &Open,
+    balance: i128,
+    answer: Option<Value>,
+    found: &mut Verified,
+) -> Result<(), Error> {
+    found.asked = found.asked.saturating_add(1);
+    let view = match answer.map(serde_json::from_value::<DealView>).transpose() {
+        Ok(view) => view,
+        Err(error) => {
+            found.fault(format!("deal {}: the indexer's answer cannot be read: {error}", one.deal));
+            return Ok(());
+        }
+    };
+    match compare(one.deal, one.asset, balance, view.as_ref()) {
+        Compared::Same => {}
+        Compared::Unsettled => found.unsettled = found.unsettled.saturating_add(1),
+        Compared::Differs(words) => {
+            if counted(db, one).await? == balance {
+                found.fault(words);
+            } else {
+                found.unsettled = found.unsettled.saturating_add(1);
+            }
+        }
+    }
+    Ok(())
 }

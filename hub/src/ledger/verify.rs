@@ -37,19 +37,26 @@ pub struct Verified {
     pub holds: u64,
     /// How many deals, each held against its final events.
     pub deals: u64,
-    /// About how many open deals the indexers were asked; 0 where the chain was not.
+    /// Of how many open deals the indexers answered; 0 where they were not asked.
     pub asked: u64,
     /// In how many of those what happened last is not final.
     pub unsettled: u64,
+    /// How many open deals are not compared: their chain's indexer does not answer, which is a fault, or it has none, which is not.
+    pub unasked: u64,
     /// How much is wrong; 0: the ledger holds.
     pub faults: u64,
-    /// What is wrong, at most 100 of them.
+    /// What is wrong, and of which chains there is no indexer, at most 100 of them.
     pub told: Vec<String>,
 }
 
 impl Verified {
     pub(crate) fn fault(&mut self, what: String) {
         self.faults = self.faults.saturating_add(1);
+        self.tell(what);
+    }
+
+    /// Says what is no fault of the ledger.
+    pub(crate) fn tell(&mut self, what: String) {
         if self.told.len() < TOLD_MAX {
             self.told.push(what);
         }

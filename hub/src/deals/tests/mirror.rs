@@ -246,6 +246,22 @@ async fn verify_asks_the_chain_what_open_deals_hold() {
         let answer = trade.deliver(&[entry]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(found().await, (2, 0, vec![]));
+
+        // A chain that nobody tells of is named, and what else was found is told.
+        let chain = ground.chain;
+        let mut config = trade.hub.config.clone();
+        config.indexers.insert(chain, "http://127.0.0.1:1".to_owned());
+        let silent = crate::verify_ledger_on_chain(&config).await.unwrap();
+        assert_eq!((silent.asked, silent.unasked, silent.faults), (0, 2, 1), "{silent:?}");
+        let told = &silent.told[0];
+        assert!(told.starts_with(&format!("chain {chain}: the indexer does not answer")), "{told}");
+        assert!(told.ends_with(&format!("not compared: 2, the first is {deal}")), "{told}");
+        // That it has no indexer any more is no fault for ever.
+        config.indexers.remove(&chain);
+        let without = crate::verify_ledger_on_chain(&config).await.unwrap();
+        assert_eq!((without.asked, without.unasked, without.faults), (0, 2, 0), "{without:?}");
+        assert!(without.told[0].contains(&format!("has no indexer of the chain {chain}")), "{without:?}");
+        assert!(without.deals > 0 && without.entries > 0, "{without:?}");
         trade.hub.end().await;
     }
 }
