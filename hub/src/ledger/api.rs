@@ -234,9 +234,9 @@ async fn accounts(
 
 /// Your account in an asset, entry by entry.
 #[utoipa::path(get, path = "/v1/ledger/statement", tag = "ledger", params(Statement, Cursor), responses(
-    (status = 200, description = "The account, and its entries from the oldest on", body = StatementView),
+    (status = 200, description = "The account, and its entries from the oldest on; empty where you never had to do with the asset", body = StatementView),
     (status = 401, description = "Nobody is signed in", content_type = "application/problem+json"),
-    (status = 404, description = "This hub does not count that", content_type = "application/problem+json"),
+    (status = 404, description = "No record has issued that", content_type = "application/problem+json"),
 ))]
 async fn statement(
     State(hub): State<Hub>,
@@ -247,7 +247,7 @@ async fn statement(
     let key = Key::member(asset, caller.account);
     let (after, limit) = (page.place().unwrap_or(0), page.limit);
     let mut on = view(&hub.db).await?;
-    let (rules, _) = store::asset(&mut on, asset).await?.ok_or_else(|| Problem::not_found("asset", asset))?;
+    let rules = store::rules(&mut on, asset).await?.ok_or_else(|| Problem::not_found("asset", asset))?;
     let account = store::account(&mut on, &key).await?.unwrap_or_else(|| Account::empty(key));
     let found = store::entries(&mut on, &key, after, limit).await?;
     let next = page::next(found.len(), limit, found.last().map(|entry| entry.version));

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use protocol::chain::{AssetId, ChainId};
+use protocol::chain::AssetId;
 use sqlx::AnyConnection;
 
 use super::{
-    model::{Asset, AssetRules, Holder, Issuer, Key, Kind, Moved, OperationId, difference},
+    model::{Asset, AssetRules, Holder, Key, Kind, Moved, OperationId, difference},
     post::{Batch, Leg, Operation, Refused},
     reversals,
     rules::{Authority, Purpose},
@@ -25,8 +25,8 @@ const ACCOUNTS_OF_A_PAGE: i64 = 100;
 /// # Errors
 /// Step `rule`: there is no such asset.
 pub(crate) async fn governor(on: &mut AnyConnection, asset: Asset) -> Result<Option<RecordId>, Error> {
-    match store::asset(on, asset).await? {
-        Some((rules, _)) => Ok(rules.governed_by),
+    match store::rules(on, asset).await? {
+        Some(rules) => Ok(rules.governed_by),
         None => Err(Refusal::from(Refused::UnknownAsset(asset)).into()),
     }
 }
@@ -85,17 +85,6 @@ pub(crate) async fn reversed(
     store::post(on, &Batch { by: Authority::Vote, operations }, at).await.map(drop)
 }
 
-/// What holds for a mirrored asset: nobody goes below zero in it, and no vote makes any. How many decimals a token has, no event
-/// tells.
-fn mirror_rules(asset: AssetId) -> AssetRules {
-    let (unit, scale) = match (asset.token, asset.chain) {
-        (Some(_), _) => ("smallest unit", 0),
-        (None, ChainId::Eip155(_)) => ("coin", 18),
-        (None, ChainId::Solana(_)) => ("SOL", 9),
-    };
-    AssetRules { unit: unit.to_owned(), scale, issuer: Issuer::Chain, credit_limit: 0, governed_by: None }
-}
-
 /// The balance of a deal's own account, by its purchase: minus what the ledger counts in the deal.
 ///
 /// # Errors
@@ -109,7 +98,7 @@ pub(crate) async fn counted(
     Ok(account.map_or(0, |account| account.balance))
 }
 
-/// Transfers that a record of a final event brought about, in their order and as one batch; the asset is known from the first one
+/// Transfers that a record of a final event brought about, in their order and as one batch; the asset is kept from the first one
 /// on. What the ledger refuses is answered, and nothing of it is kept but accounts without entries: the chain does not ask whether it
 /// may.
 ///
@@ -122,8 +111,11 @@ pub(crate) async fn mirrored(
     transfers: Vec<Vec<Leg>>,
     at: i64,
 ) -> Result<Result<(), Refusal>, Error> {
-    if store::asset(on, Asset::Chain(asset)).await?.is_none() {
-        store::put_asset(on, Asset::Chain(asset), &mirror_rules(asset), &record).await?;
+    let mirror = Asset::Chain(asset);
+    if store::asset(on, mirror).await?.is_none()
+        && let Some(rules) = AssetRules::unsaid(mirror)
+    {
+        store::put_asset(on, mirror, &rules, &record).await?;
     }
     let operations = (0..)
         .zip(transfers)

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use protocol::{
-    chain::{AccountId, AssetId, CaipError},
+    chain::{AccountId, AssetId, CaipError, ChainId},
     wire::dec,
 };
 use serde::{Deserialize, Serialize};
@@ -248,6 +248,21 @@ pub struct AssetRules {
     /// The community whose votes adjust accounts in it and give members limits of their own; null: none.
     #[serde(deserialize_with = "Option::deserialize")]
     pub governed_by: Option<RecordId>,
+}
+
+impl AssetRules {
+    /// What holds for an asset of which nobody has said anything: a mirrored one is told by its id. Nobody goes below zero in it, and
+    /// no vote makes any. How many decimals a token has, no event tells.
+    pub(crate) fn unsaid(asset: Asset) -> Option<Self> {
+        let Asset::Chain(asset) = asset else { return None };
+        let (unit, scale) = match (asset.token, asset.chain) {
+            (Some(_), _) => ("smallest unit", 0),
+            (None, ChainId::Eip155(_)) => ("coin", 18),
+            (None, ChainId::Solana(_)) => ("SOL", 9),
+        };
+        let (unit, issuer) = (unit.to_owned(), Issuer::Chain);
+        Some(Self { unit, scale, issuer, credit_limit: 0, governed_by: None })
+    }
 }
 
 /// An account as it stands.

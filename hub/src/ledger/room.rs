@@ -247,7 +247,7 @@ pub(crate) async fn needs_credit(on: &mut AnyConnection, record: &Record) -> Res
     }
     let Given { asset, amount } = record.body_as()?;
     let key = Key::member(asset, record.account());
-    let Some((rules, _)) = store::asset(on, asset).await? else { return Ok(false) };
+    let Some(rules) = store::rules(on, asset).await? else { return Ok(false) };
     let account = store::account(on, &key).await?.unwrap_or_else(|| Account::empty(key));
     let available = difference(account.balance, account.held);
     Ok(account.floor(&rules) < 0 && available.is_none_or(|available| available < amount))

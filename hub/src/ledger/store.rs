@@ -109,6 +109,13 @@ pub(super) fn read_rules(row: &AnyRow) -> Result<AssetRules, Error> {
     serde_json::from_str(&text).map_err(corrupt)
 }
 
+/// What holds for an asset; none where it is unknown. A mirrored one never is, so that nobody learns by asking in which of them
+/// others have had a deal here.
+pub(super) async fn rules(on: &mut AnyConnection, of: Asset) -> Result<Option<AssetRules>, Error> {
+    let said = asset(on, of).await?.map(|(rules, _)| rules);
+    Ok(said.or_else(|| AssetRules::unsaid(of)))
+}
+
 /// What holds for an asset, and which record says so.
 pub(super) async fn asset(
     on: &mut AnyConnection,
@@ -282,6 +289,14 @@ async fn lock_accounts(on: &mut AnyConnection, keys: &BTreeSet<Key>) -> Result<K
             new.insert(read_rules(row)?);
         }
         accounts.insert(account.key, account);
+    }
+    // As in `rules`: what is refused is refused alike.
+    for key in keys {
+        if let btree_map::Entry::Vacant(new) = assets.entry(key.asset)
+            && let Some(rules) = AssetRules::unsaid(key.asset)
+        {
+            new.insert(rules);
+        }
     }
     Ok((accounts, assets))
 }

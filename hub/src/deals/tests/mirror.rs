@@ -98,12 +98,24 @@ async fn the_ledger_counts_what_final_events_move_once() {
         let funded = EventBody::Funded { deal, terms: bought.terms.clone() };
         let funded = trade.script.happens(ground.escrow, funded);
         trade.deliver(&[trade.script.tells(&funded, Finality::Safe)]).await;
-        let path = format!("/v1/ledger/statement?asset={}", ground.coin());
         assert_eq!(
-            trade.hub.get_as(&buyer, &path).await.status,
-            404,
+            statement(&trade, &buyer).await,
+            (vec![], json!("0")),
             "nothing is counted before it is final"
         );
+        // What somebody else is told, and refused, before and after anybody has had a deal in the coin.
+        let stranger = trade.jurors[0].sign_in(&trade.hub).await;
+        let path = format!("/v1/ledger/statement?asset={}", ground.coin());
+        let asks = async |time: u32| {
+            let body = json!({ "asset": ground.coin(), "to": trade.seller.account, "amount": "1",
+                "note": time.to_string() });
+            let draft = trade.jurors[0].draft(&trade.hub, "transfer@1", body);
+            let draft = draft.only_for(vec![crate::access::Audience::Account(trade.seller.account)]);
+            let refused = trade.hub.refuses(&draft.sign(&trade.jurors[0].device).unwrap()).await;
+            (trade.hub.get_as(&stranger, &path).await.body, refused)
+        };
+        let before = asks(1).await;
+        assert_eq!((&before.0["items"], before.1.2.as_str()), (&json!([]), "not_allowed"), "{before:?}");
 
         // What comes before the funding waits for it, and is booked with it.
         let part = trade.script.happens(ground.escrow, EventBody::Released { deal, released: 300, count: 2 });
@@ -115,6 +127,7 @@ async fn the_ledger_counts_what_final_events_move_once() {
         }
         assert_eq!(statement(&trade, &buyer).await, (entries(&["1000", "-300"]), json!("700")));
         assert_eq!(statement(&trade, &seller).await, (entries(&["300", "-300"]), json!("0")));
+        assert_eq!(asks(2).await, before);
 
         // What a payment could not bring is owed by the escrow and no longer in the deal: it is paid, as the deal sees it.
         let settled = EventBody::Settled { deal, released: 800, refunded: 200, count: 3 };

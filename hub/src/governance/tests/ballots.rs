@@ -296,7 +296,7 @@ async fn what_may_not_be_proposed_is_refused_by_name() {
         for effect in [adjust, limit] {
             assert_eq!(refuses(&people[0], community, longer(effect)).await, is(422, "not_governed"));
         }
-        let pay = json!({ "treasury_transfer": { "asset": "eip155:1/slip44:60", "to": people[0].account,
+        let pay = json!({ "treasury_transfer": { "asset": community, "to": people[0].account,
             "amount": "1", "payment": "reward" } });
         assert_eq!(refuses(&people[0], community, longer(pay)).await, is(422, "unknown_asset"));
         let secret = people[0].draft(&hub, "proposal@1", text()).about(community);
