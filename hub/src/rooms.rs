@@ -122,7 +122,9 @@ impl Room {
             Self::Deals => deals::prepare(hub, record).await,
             Self::Reputation => reputation::prepare(hub, record).await,
             Self::Disputes => disputes::prepare(hub, record).await,
-            Self::Ledger | Self::Governance | Self::Grievances | Self::Market => Ok(Value::Null),
+            Self::Ledger => ledger::prepare(hub, record),
+            Self::Governance => governance::prepare(hub, record),
+            Self::Grievances | Self::Market => Ok(Value::Null),
         }
     }
 

@@ -23,6 +23,6 @@ pub(crate) mod tests;
 mod timer;
 
 pub use api::{ProposalView, SettingView, UnexecutedView, VoteView};
-pub(crate) use room::{TABLES, apply, check};
+pub(crate) use room::{TABLES, apply, check, prepare};
 pub(crate) use store::settings;
 pub(crate) use timer::{PROPOSALS, say_tally};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use protocol::arbitration::list_digest;
-use serde_json::json;
+use serde_json::{Value, json};
 use service::db::Write;
 use sqlx::AnyConnection;
 
@@ -75,6 +75,16 @@ fn shown_to_the_community(record: &Record) -> Result<(), Refusal> {
         "/audience",
         format!("the community has to be able to read it: add {community}"),
     ))
+}
+
+/// No community pays the hub: see [`ledger::payable`].
+pub(crate) fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> {
+    if record.kind == "proposal@1"
+        && let Effect::TreasuryTransfer { to, .. } = record.body_as::<ProposalBody>()?.effect
+    {
+        ledger::payable(hub, &to, "/body/effect/treasury_transfer/to")?;
+    }
+    Ok(Value::Null)
 }
 
 pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {

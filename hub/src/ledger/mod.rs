@@ -30,7 +30,7 @@ pub(crate) use api::treasury;
 pub use api::{EntryView, HoldView, Side, StandingView, StatementView};
 pub(crate) use doors::{counted, decided, governor, mirrored, moved, owes, reversed, set_floor, signed};
 pub use room::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody};
-pub(crate) use room::{GOOD_FOR_MS, TABLES, apply, check, needs_credit, say_assets};
+pub(crate) use room::{GOOD_FOR_MS, TABLES, apply, check, needs_credit, payable, prepare, say_assets};
 pub(crate) use sql::texts;
 pub(crate) use timer::{HOLDS, say_expiry};
 pub use verify::Verified;

@@ -3,7 +3,7 @@
 
 use protocol::wire::dec;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use service::db::Write;
 use sqlx::AnyConnection;
 
@@ -170,6 +170,29 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
             Ok(())
         }
     }
+}
+
+/// Who is paid may not be the hub: nobody speaks for its account, so what it has is nobody's any more. A replay does not ask, for a
+/// log may have such payments from before.
+pub(crate) fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> {
+    match record.kind.as_str() {
+        "transfer@1" => payable(hub, &record.body_as::<TransferBody>()?.to, "/body/to")?,
+        "hold@1" => payable(hub, &record.body_as::<HoldBody>()?.to, "/body/to")?,
+        _ => {}
+    }
+    Ok(Value::Null)
+}
+
+/// Whether an account may be paid.
+///
+/// # Errors
+/// Step `rule`: it is the hub's own.
+pub(crate) fn payable(hub: &Hub, to: &RecordId, field: &str) -> Result<(), Refusal> {
+    if *to != hub.account {
+        return Ok(());
+    }
+    let told = format!("{to} is the hub's own account, which pays nothing back: name a member");
+    Err(Refusal::rule("hubs_account", field, told))
 }
 
 pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {

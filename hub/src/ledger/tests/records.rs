@@ -89,6 +89,14 @@ async fn hours_go_from_who_signs_to_who_is_named_down_to_the_limit() {
         );
         assert_eq!(refuses(with("to", json!(paid))).await, told(422, "unknown_account", "/body/to"));
         assert_eq!(refuses(with("note", json!("x".repeat(281)))).await, told(422, "note", "/body/note"));
+        // Nobody could ever pay back what the hub itself was given.
+        let hubs: String =
+            sqlx::query_scalar("SELECT id FROM log WHERE kind = 'hub@1'").fetch_one(&hub.eyes).await.unwrap();
+        assert_eq!(refuses(with("to", json!(hubs))).await, told(422, "hubs_account", "/body/to"));
+        let mut held = hold(&ben, "1", "2026-11-22T10:00:00Z");
+        held["to"] = json!(hubs);
+        let refusal = hub.refuses(&between(&hub, &anna, &ben, "hold@1", held)).await;
+        assert_eq!((refusal.2.as_str(), refusal.3.as_str()), ("hubs_account", "/body/to"));
         let secret = anna
             .draft(&hub, "transfer@1", transfer(&ben, "1"))
             .only_for(vec![Audience::Account(anna.account)]);
