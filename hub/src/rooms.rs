@@ -64,7 +64,7 @@ impl Room {
             | "profile@1"
             | "personhood@1" => Self::Identity,
             "asset@1" | "transfer@1" | "hold@1" | "capture@1" | "release@1" | "expiry@1" => Self::Ledger,
-            "community@1" | "membership@1" | "pool@1" => Self::Communities,
+            "community@1" | "membership@1" | "candidacy@1" | "pool@1" => Self::Communities,
             "proposal@1" | "vote@1" | "tally@1" | "deposit@1" => Self::Governance,
             "grievance@1" | "grievance-step@1" | "grievance-timeout@1" => Self::Grievances,
             "listing@1" => Self::Market,

@@ -138,10 +138,11 @@ mod tests {
     }
 
     /// What refuses whoever has no session.
-    const FOR_SESSIONS: [&str; 17] = [
+    const FOR_SESSIONS: [&str; 18] = [
         "DELETE /v1/sessions/current",
         "DELETE /v1/tokens/{id}",
         "GET /v1/cases",
+        "GET /v1/communities/{id}/candidacies",
         "GET /v1/communities/{id}/pools/{arbiter}/{panel}/published",
         "GET /v1/grievances",
         "GET /v1/grievances/{id}",

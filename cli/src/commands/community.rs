@@ -3,11 +3,15 @@
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use hub::{
-    access::Role,
-    communities::{CommunityBody, CommunityView, InvitationView, InvitationsView, MembershipBody},
+    access::{Audience, Role},
+    communities::{
+        CandidaciesView, CandidacyBody, CommunityBody, CommunityView, InvitationView, InvitationsView,
+        MembershipBody,
+    },
     page::Page,
     records::RecordId,
 };
+use protocol::chain::AccountId;
 
 use super::{Session, record_id};
 
@@ -51,6 +55,35 @@ pub enum Verb {
     },
     /// Show memberships that wait for your word, or for that of a community in which you are a steward
     Invitations,
+    /// Let a vote of a community put you on the lists of its pools, with this wallet of yours
+    #[command(
+        after_help = "A list names who may be drawn for juries. It is on the chain, where everybody reads it for ever: whoever \
+        knows the\nwallet learns that it is of this community. The hub shows your word to nobody; a vote alone publishes \
+        the wallet.\nExample:\n  earnest --as ben community stand zQmCommunity… eip155:1:0xWallet…"
+    )]
+    Stand {
+        /// The community
+        #[arg(value_parser = record_id)]
+        community: RecordId,
+        /// Your wallet; another one on its chain is a candidate no more
+        #[arg(value_name = "CAIP-10")]
+        wallet: AccountId,
+    },
+    /// Be on no list that is decided from now on, with this wallet
+    StandDown {
+        /// The community
+        #[arg(value_parser = record_id)]
+        community: RecordId,
+        /// The wallet
+        #[arg(value_name = "CAIP-10")]
+        wallet: AccountId,
+    },
+    /// Show with which wallets you stand in a community
+    Candidacies {
+        /// The community
+        #[arg(value_parser = record_id)]
+        community: RecordId,
+    },
     /// End an account's membership, or decline one that waits
     RemoveMember {
         /// The community
@@ -127,8 +160,25 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let rows = view.own.iter().chain(&view.stewarded).map(row).collect();
             session.output.many(&view, &["community", "account", "as", "said by", "since"], rows)
         }
+        Verb::Stand { community, wallet } => stand(session, community, wallet, true).await,
+        Verb::StandDown { community, wallet } => stand(session, community, wallet, false).await,
+        Verb::Candidacies { community } => {
+            let path = format!("/v1/communities/{community}/candidacies");
+            let view: CandidaciesView = session.member().await?.get(&path).await?;
+            let rows =
+                view.items.iter().map(|one| vec![one.wallet.to_string(), one.since.to_string()]).collect();
+            session.output.many(&view, &["wallet", "since"], rows)
+        }
         Verb::RemoveMember { community, account } => change(session, community, account, None).await,
     }
+}
+
+/// Who stands is nobody else's to read before a vote publishes it.
+async fn stand(session: &Session, community: RecordId, wallet: AccountId, stands: bool) -> Result<()> {
+    let member = session.member().await?;
+    let draft = member.draft("candidacy@1", &CandidacyBody { wallet, stands })?.about(community);
+    let own = vec![Audience::Account(member.account)];
+    session.accepted("candidacy", &member.say(&draft.only_for(own)).await?)
 }
 
 async fn change(session: &Session, community: RecordId, account: RecordId, role: Option<Role>) -> Result<()> {

@@ -34,7 +34,7 @@ An effect is JSON as records have it; amounts are in the smallest unit:
   {\"treasury_transfer\": {\"asset\": \"time_credit\", \"to\": \"zQm…\", \"amount\": \"150\", \"payment\": \"reward\"}}
   {\"membership\": {\"account\": \"zQm…\", \"role\": \"steward\"}}                      null: no member
   {\"pool\": {\"arbiter\": \"eip155:1:0x…\", \"panel\": \"0x…\", \"serves\": true}}              false: it is the community's no more
-  {\"pool_list\": {\"arbiter\": \"eip155:1:0x…\", \"panel\": \"0x…\"}}                       its next list: who belongs to the community at the close
+  {\"pool_list\": {\"arbiter\": \"eip155:1:0x…\", \"panel\": \"0x…\"}}                       its next list: the community's candidates at the close
   {\"setting\": {\"setting\": \"quorum_min_percent\", \"value\": \"60\"}}            null: the median of the ballots
   {\"credit_limit\": {\"asset\": \"time_credit\", \"account\": \"zQm…\", \"limit\": \"2000\"}}
   {\"admin_adjustment\": {\"asset\": \"time_credit\", \"against\": \"treasury\", \"entries\": [{\"account\": \"zQm…\", \"amount\": \"-50\"}]}}

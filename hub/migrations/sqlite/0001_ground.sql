@@ -187,6 +187,16 @@ CREATE TABLE pool_decisions (
     PRIMARY KEY (community, arbiter, panel)
 ) STRICT;
 
+-- With which wallet of its own whoever belongs to a community may be put on the lists of its pools, one for each chain.
+CREATE TABLE candidates (
+    community TEXT NOT NULL,
+    account TEXT NOT NULL,
+    chain TEXT NOT NULL,
+    wallet TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (community, account, chain)
+) STRICT;
+
 -- The member list that a vote of the community decided last for its pool.
 CREATE TABLE pool_lists (
     community TEXT NOT NULL,

@@ -36,6 +36,17 @@ pub struct MembershipBody {
     pub role: Option<Role>,
 }
 
+/// `candidacy@1` about a community, by who belongs to it: whether a vote may put the author on the lists of the community's pools, and
+/// with which wallet. A list is on a chain, where everybody reads it for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CandidacyBody {
+    /// A wallet of the author's; another one on its chain is a candidate no more.
+    pub wallet: AccountId,
+    /// Whether it is a candidate from now on.
+    pub stands: bool,
+}
+
 /// `pool@1` about a community, by a steward of it; or about nothing, for a public pool, by its keeper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,8 +15,8 @@ use service::db::Write;
 use super::{
     lists,
     model::{
-        Change, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, Word, change, keeper_only,
-        last_word, leaves_a_steward, steward_only, waits_since,
+        CandidacyBody, Change, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, Word,
+        change, keeper_only, last_word, leaves_a_steward, steward_only, waits_since,
     },
     pools::{self, Pool},
     store::{self, Community},
@@ -40,6 +40,7 @@ pub(crate) const TABLES: &[&str] = &[
     "pool_scopes",
     "pool_decisions",
     "pool_lists",
+    "candidates",
 ];
 
 /// How long to wait for an indexer that has not seen a pool yet, and between two looks.
@@ -52,6 +53,10 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
         "membership@1" => {
             record.about()?;
             record.body_as::<MembershipBody>().map(drop)
+        }
+        "candidacy@1" => {
+            record.about()?;
+            record.body_as::<CandidacyBody>().map(drop)
         }
         _ => {
             record.body_as::<PoolBody>()?;
@@ -199,6 +204,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             }
             told
         }
+        "candidacy@1" => candidacy(on, accepted).await?,
         _ => {
             let body: PoolBody = record.body_as()?;
             let scope = match &record.about {
@@ -234,6 +240,31 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
     };
     outbox::append(on, "community", &record.audience, &told).await?;
     Ok(Vec::new())
+}
+
+/// Who belongs to a community says with which wallet of theirs a vote may put them on the lists of its pools, or that it may not any
+/// more.
+async fn candidacy(
+    on: &mut sqlx::AnyConnection,
+    Accepted { record, received_at, .. }: &Accepted,
+) -> Result<Value, Error> {
+    let author = record.account();
+    let community = known(on, &record.about()?).await?.id;
+    let CandidacyBody { wallet, stands } = record.body_as()?;
+    if store::role_of(on, &community, &author).await?.is_none() {
+        let told = format!("does not belong to community {community}");
+        return Err(Refusal::access("members_only", "/author", told).into());
+    }
+    if stands {
+        if identity::account_of_wallet(on, &wallet).await? != Some(author) {
+            let told = format!("{wallet} is no wallet of the author's");
+            return Err(Refusal::rule("not_your_wallet", "/body/wallet", told).into());
+        }
+        lists::store::stand(on, (&community, &author), &wallet, *received_at).await?;
+    } else {
+        lists::store::stand_down(on, (&community, &author), &wallet).await?;
+    }
+    Ok(json!({ "community": community, "account": author, "stands": stands }))
 }
 
 /// Both sides of a membership that waits learn of it, whoever may read the record.

@@ -144,7 +144,7 @@ pub(super) async fn keep_word(
     Ok(())
 }
 
-/// The last member takes the number of the one who leaves.
+/// The last member takes the number of the one who leaves, who is a candidate no more.
 async fn remove_member(
     on: &mut AnyConnection,
     community: &RecordId,
@@ -157,6 +157,11 @@ async fn remove_member(
             .fetch_optional(&mut *on)
             .await?;
     let Some(left) = left else { return Ok(()) };
+    sqlx::query("DELETE FROM candidates WHERE community = $1 AND account = $2")
+        .bind(community.to_string())
+        .bind(account.to_string())
+        .execute(&mut *on)
+        .await?;
     sqlx::query(
         "UPDATE members SET number = $2 WHERE community = $1 AND number > $2
          AND number = (SELECT MAX(number) FROM members WHERE community = $1)",

@@ -120,17 +120,17 @@ pub(crate) async fn wallets_of(on: &mut AnyConnection, account: &RecordId) -> Re
     wallets.iter().map(|wallet| parse(wallet)).collect()
 }
 
-/// The wallets of these accounts on a chain, in no order: whose, since when (Unix milliseconds), and which.
+/// The wallets of these accounts on a chain, in no order: whose, and which.
 pub(crate) async fn wallets_on(
     on: &mut AnyConnection,
     accounts: &BTreeSet<RecordId>,
     chain: ChainId,
-) -> Result<Vec<(RecordId, i64, AccountId)>, Error> {
+) -> Result<Vec<(RecordId, AccountId)>, Error> {
     let accounts =
         serde_json::to_string(accounts).map_err(|error| Error::Corrupt(format!("identity: {error}")))?;
     // No CAIP-2 id has a character that a pattern reads as anything but itself.
     let sql = format!(
-        "SELECT account, wallet, added_at FROM wallets
+        "SELECT account, wallet FROM wallets
          WHERE wallet LIKE $2 AND account IN (SELECT t.value FROM {} AS t)",
         ledger::texts(on)
     );
@@ -142,7 +142,7 @@ pub(crate) async fn wallets_on(
         let wallet: AccountId = parse(&wallet)?;
         // SQLite's patterns do not tell upper case from lower case; ids of chains do.
         if wallet.chain == chain {
-            wallets.push((parse(&account)?, row.try_get("added_at")?, wallet));
+            wallets.push((parse(&account)?, wallet));
         }
     }
     Ok(wallets)

@@ -1,3 +1,4 @@
+//! `GET /v1/communities/{id}/candidacies`: with which wallets one may be on a list,
 //! `GET /v1/communities/{id}/pools/{arbiter}/{panel}`: the member list that a vote of the community decided, and
 //! `GET /v1/communities/{id}/pools/{arbiter}/{panel}/published`: whether it is the one that the chain has.
 
@@ -27,6 +28,9 @@ use crate::{
 
 /// How many decisions a pool is shown with.
 const DECISIONS_MAX: i64 = 100;
+
+/// How many candidacies of one account are shown: more chains than a hub follows.
+const CANDIDACIES_MAX: i64 = 100;
 
 /// That a vote has decided who is on a pool's next list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -105,8 +109,29 @@ pub struct EarlierListView {
     pub effective_at: u64,
 }
 
+/// A wallet with which you are a candidate of a community.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CandidacyView {
+    /// CAIP-10.
+    #[schema(value_type = String)]
+    pub wallet: AccountId,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub since: Stamp,
+}
+
+/// With which wallets you are a candidate of a community.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CandidaciesView {
+    /// At most one for each chain.
+    pub items: Vec<CandidacyView>,
+}
+
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new().routes(routes!(decided_list)).routes(routes!(published_list))
+    OpenApiRouter::new()
+        .routes(routes!(candidacies))
+        .routes(routes!(decided_list))
+        .routes(routes!(published_list))
 }
 
 fn decision(found: &Decided) -> DecisionView {
@@ -134,6 +159,25 @@ pub(in crate::communities) async fn around(
     let Some(account) = reader.account else { return Ok(Vec::new()) };
     let found = store::decided_around(on, &account, (arbiter, panel), DECISIONS_MAX).await?;
     Ok(found.iter().map(decision).collect())
+}
+
+/// With which wallets you have said that a vote may put you on the lists of the community's pools. Nobody else is told.
+#[utoipa::path(get, path = "/v1/communities/{id}/candidacies", tag = "communities", params(("id" = String, Path)), responses(
+    (status = 200, description = "Your own; none where you do not belong to it, or there is no such community", body = CandidaciesView),
+    (status = 401, description = "Sign in first", content_type = "application/problem+json"),
+))]
+async fn candidacies(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Path(id): Path<RecordId>,
+) -> Result<Json<CandidaciesView>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let found = store::candidacies(&mut on, &id, &caller.account, CANDIDACIES_MAX).await?;
+    let items = found
+        .into_iter()
+        .map(|(wallet, since)| CandidacyView { wallet, since: Stamp::from_ms(since) })
+        .collect();
+    Ok(Json(CandidaciesView { items }))
 }
 
 /// What a community has decided that this reader may read.

@@ -12,7 +12,6 @@ use super::{
     store::{self, Decided},
 };
 use crate::{
-    access::Role,
     communities::{self, Pool, Scope},
     error::{Error, Refusal},
     identity,
@@ -52,19 +51,20 @@ pub(crate) async fn served_pool(
     Err(Refusal::rule("not_its_pool", "/body/effect", told).into())
 }
 
-/// The list that a community's roll comes to on a chain at this moment: whoever belongs to it and has a wallet there. None where
-/// more than [`LIST_MAX`] belong to it.
+/// The list that a community's candidates come to on a chain at this moment: whoever belongs to it, has said with which wallet it
+/// stands there, and still has that wallet. None where more than [`LIST_MAX`] have said so.
 pub(crate) async fn roll(
     on: &mut AnyConnection,
     community: &RecordId,
     chain: ChainId,
 ) -> Result<Option<Vec<Address>>, Error> {
-    let roles = [Role::Member, Role::Steward];
-    let accounts = communities::with_roles(on, community, &roles, LIST_MAX).await?;
-    if accounts.len() > LIST_MAX {
+    let candidates = store::candidates(on, community, chain, LIST_MAX).await?;
+    if candidates.len() > LIST_MAX {
         return Ok(None);
     }
-    Ok(Some(listed(identity::wallets_on(on, &accounts, chain).await?)))
+    let accounts = candidates.keys().copied().collect();
+    let wallets = identity::wallets_on(on, &accounts, chain).await?;
+    Ok(Some(listed(&candidates, wallets)))
 }
 
 /// A vote says whether a pool is the community's.
@@ -82,10 +82,10 @@ pub(crate) async fn decide_pool(
     store::decide_pool(on, (community, &by.record.id), (arbiter, panel), serves).await
 }
 
-/// A vote says that the community's roll, as it is now, is the pool's next list.
+/// A vote says that the community's candidates, as they are now, are the pool's next list.
 ///
 /// # Errors
-/// As [`served_pool`]; too many belong to the community, or the chain would refuse the list.
+/// As [`served_pool`]; there are too many candidates, or the chain would refuse the list.
 pub(crate) async fn decide_list(
     on: &mut AnyConnection,
     community: &RecordId,
@@ -95,8 +95,9 @@ pub(crate) async fn decide_list(
 ) -> Result<(), Error> {
     let pool = served_pool(on, community, arbiter, panel).await?;
     let Some(members) = roll(on, community, arbiter.chain).await? else {
-        let told =
-            format!("more than {LIST_MAX} belong to community {community}, which is the most of a list");
+        let told = format!(
+            "more than {LIST_MAX} are candidates of community {community}, which is the most of a list"
+        );
         return Err(Refusal::rule("too_many_members", "/body/effect", told).into());
     };
     publishable(&members, pool.facts.book.jury_size)?;

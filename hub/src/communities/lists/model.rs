@@ -1,4 +1,4 @@
-//! From the wallets of a community's members to the list that its pool may publish.
+//! From a community's candidates to the list that its pool may publish.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use protocol::{
 
 use crate::{error::Refusal, records::RecordId};
 
-/// The most members of a community whose roll is made a list.
+/// The most candidates of a community that are made a list.
 pub const LIST_MAX: usize = 10_000;
 /// How many lists that come before the newest one are named.
 pub(super) const BEFORE_MAX: usize = 10;
@@ -22,16 +22,14 @@ pub(super) fn before(lists: &[MemberList], now: u64) -> impl Iterator<Item = &Me
     earlier.iter().filter(move |list| list.effective_at > now)
 }
 
-/// The list of those whose wallets these are (whose, since when, which), as the chain wants it: ascending, each once. Of several
-/// wallets of one member it is the one that the member has had for longest, of those the lowest: a seat is a member's, not a wallet's.
-pub(super) fn listed(wallets: impl IntoIterator<Item = (RecordId, i64, AccountId)>) -> Vec<Address> {
-    let mut first: BTreeMap<RecordId, (i64, Address)> = BTreeMap::new();
-    for (account, since, wallet) in wallets {
-        let one = (since, wallet.address);
-        let kept = first.entry(account).or_insert(one);
-        *kept = one.min(*kept);
-    }
-    let members: BTreeSet<Address> = first.into_values().map(|(_, address)| address).collect();
+/// The list of those candidates who still have the wallet with which they stand, as the chain wants it: ascending, each once. Each
+/// wallet comes with whose it is.
+pub(super) fn listed(
+    candidates: &BTreeMap<RecordId, AccountId>,
+    wallets: impl IntoIterator<Item = (RecordId, AccountId)>,
+) -> Vec<Address> {
+    let standing = wallets.into_iter().filter(|(account, wallet)| candidates.get(account) == Some(wallet));
+    let members: BTreeSet<Address> = standing.map(|(_, wallet)| wallet.address).collect();
     members.into_iter().collect()
 }
 

@@ -1,7 +1,7 @@
-use std::{fmt::Display, str::FromStr};
+use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
 use alloy::primitives::B256;
-use protocol::chain::{AccountId, Address};
+use protocol::chain::{AccountId, Address, ChainId};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{communities::Scope, error::Error, records::RecordId};
@@ -31,6 +31,78 @@ fn corrupt(what: impl Display) -> Error {
 fn parsed<T: FromStr<Err: Display>>(row: &AnyRow, column: &str) -> Result<T, Error> {
     let text: String = row.try_get(column)?;
     text.parse().map_err(|error| corrupt(format_args!("{column}: {error}")))
+}
+
+/// An account of a community is a candidate with this wallet, in the place of another one on its chain.
+pub(in crate::communities) async fn stand(
+    on: &mut AnyConnection,
+    (community, account): (&RecordId, &RecordId),
+    wallet: &AccountId,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO candidates (community, account, chain, wallet, since) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (community, account, chain) DO UPDATE SET wallet = excluded.wallet, since = excluded.since",
+    )
+    .bind(community.to_string())
+    .bind(account.to_string())
+    .bind(wallet.chain.to_string())
+    .bind(wallet.to_string())
+    .bind(now)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// An account is no candidate with this wallet any more.
+pub(in crate::communities) async fn stand_down(
+    on: &mut AnyConnection,
+    (community, account): (&RecordId, &RecordId),
+    wallet: &AccountId,
+) -> Result<(), Error> {
+    sqlx::query("DELETE FROM candidates WHERE community = $1 AND account = $2 AND wallet = $3")
+        .bind(community.to_string())
+        .bind(account.to_string())
+        .bind(wallet.to_string())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// The candidates of a community on a chain, each with its wallet; at most one more than `most`.
+pub(super) async fn candidates(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    chain: ChainId,
+    most: usize,
+) -> Result<BTreeMap<RecordId, AccountId>, Error> {
+    let rows = sqlx::query(
+        "SELECT account, wallet FROM candidates WHERE community = $1 AND chain = $2 ORDER BY account LIMIT $3",
+    )
+    .bind(community.to_string())
+    .bind(chain.to_string())
+    .bind(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1))
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| Ok((parsed(row, "account")?, parsed(row, "wallet")?))).collect()
+}
+
+/// With which wallets an account is a candidate of a community, and since when, in Unix milliseconds.
+pub(super) async fn candidacies(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    account: &RecordId,
+    limit: i64,
+) -> Result<Vec<(AccountId, i64)>, Error> {
+    let rows = sqlx::query(
+        "SELECT wallet, since FROM candidates WHERE community = $1 AND account = $2 ORDER BY chain LIMIT $3",
+    )
+    .bind(community.to_string())
+    .bind(account.to_string())
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| Ok((parsed(row, "wallet")?, row.try_get("since")?))).collect()
 }
 
 /// Keeps whether a vote has made the pool the community's, and lets it serve the community or not. With a pool that is the

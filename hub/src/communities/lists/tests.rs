@@ -1,3 +1,5 @@
+use std::{collections::BTreeMap, time::Duration};
+
 use alloy::primitives::{self, B256};
 use protocol::{
     arbitration::list_digest,
@@ -7,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::model::{listed, publishable};
 use crate::{
-    governance::tests::{agreed, asked, join},
+    access::Audience,
+    governance::tests::{agreed, asked, ballot, join},
     records::RecordId,
     testing::{
         Person, TestHub,
@@ -29,25 +32,26 @@ fn addresses(numbers: &[u8]) -> Vec<Address> {
 }
 
 #[test]
-fn a_member_has_one_seat_by_the_wallet_it_has_had_for_longest() {
+fn a_candidate_has_one_seat_by_the_wallet_that_it_named_and_still_has() {
+    let candidates = BTreeMap::from([(who(1), wallet(9)), (who(2), wallet(3)), (who(3), wallet(5))]);
     let wallets = [
-        (who(1), 5, wallet(9)),
-        (who(1), 3, wallet(8)),
-        (who(1), 3, wallet(7)),
-        (who(1), 4, wallet(1)),
-        (who(2), 1, wallet(3)),
-        (who(3), 2, wallet(5)),
+        (who(1), wallet(8)),
+        (who(1), wallet(9)),
+        (who(2), wallet(3)),
+        // It changed hands, and its new holder did not name it.
+        (who(4), wallet(5)),
+        (who(3), wallet(1)),
     ];
-    let expected = addresses(&[3, 5, 7]);
-    assert_eq!(listed(wallets), expected);
+    let expected = addresses(&[3, 9]);
     // In whichever order the database has them.
     let mut turned = wallets;
     for _ in 0..turned.len() {
         turned.rotate_left(1);
-        assert_eq!(listed(turned), expected);
-        assert_eq!(listed(turned.into_iter().rev()), expected);
+        assert_eq!(listed(&candidates, turned), expected);
+        assert_eq!(listed(&candidates, turned.into_iter().rev()), expected);
     }
-    assert_eq!(listed([]), Vec::new());
+    assert_eq!(listed(&candidates, []), Vec::new());
+    assert_eq!(listed(&BTreeMap::new(), wallets), Vec::new());
 }
 
 #[test]
@@ -68,7 +72,21 @@ async fn gardens(hub: &TestHub, seeds: std::ops::Range<u8>) -> (Vec<Person>, Rec
     for person in &people[1..] {
         join(hub, &people[0], gardens, person).await;
     }
+    for person in &people {
+        hub.say(&candidacy(hub, person, gardens, true)).await;
+    }
     (people, gardens)
+}
+
+/// Somebody's word, seen by nobody else, on whether the wallet may be on a list.
+fn candidacy(hub: &TestHub, who: &Person, community: RecordId, stands: bool) -> Value {
+    hub.clock.pass_ms(1);
+    candidacy_of(hub, who, community, json!({ "wallet": who.wallet_id(), "stands": stands }))
+}
+
+fn candidacy_of(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> Value {
+    let draft = who.draft(hub, "candidacy@1", body).about(community);
+    draft.only_for(vec![Audience::Account(who.account)]).sign(&who.device).unwrap()
 }
 
 fn roll(people: &[Person]) -> Vec<Address> {
@@ -139,6 +157,7 @@ async fn a_vote_decides_whose_pool_it_is_and_who_is_on_its_list() {
         // Who comes later is on no list until another vote.
         let ninth = Person::arrive(&hub, 9).await;
         join(&hub, &people[0], gardens, &ninth).await;
+        hub.say(&candidacy(&hub, &ninth, gardens, true)).await;
         people.push(ninth);
         assert_eq!(hub.get(&path).await.body, list);
         agreed(&hub, &people, gardens, list_effect(panel)).await;
@@ -217,6 +236,146 @@ async fn a_roll_that_the_chain_would_refuse_is_no_list() {
         );
         let path = format!("/v1/communities/{gardens}/pools/{ARBITER}/{panel}");
         assert_eq!(hub.get(&path).await.refusal().0, 404);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn who_has_not_said_so_is_on_no_list() {
+    let script = Script::start(Ground::EVM).await;
+    let panel = Ground::EVM.pool_id(&Ground::EVM.book());
+    for hub in hubs(&script).await {
+        let (mut people, gardens) = gardens(&hub, 1..11).await;
+        let body = json!({ "arbiter": ARBITER, "panel": panel });
+        hub.say(&people[0].record_about(&hub, "pool@1", gardens, body)).await;
+
+        // Only of a wallet of one's own, and where one belongs.
+        let outsider = Person::arrive(&hub, 20).await;
+        let foreign = json!({ "wallet": people[2].wallet_id(), "stands": true });
+        let refused = hub.refuses(&candidacy_of(&hub, &people[1], gardens, foreign)).await;
+        assert_eq!((refused.0, refused.2.as_str()), (422, "not_your_wallet"));
+        for stands in [true, false] {
+            let refused = hub.refuses(&candidacy(&hub, &outsider, gardens, stands)).await;
+            assert_eq!((refused.0, refused.2.as_str()), (403, "members_only"));
+        }
+
+        // One belongs to it and never said so, one took it back, one left and came back: none of them is asked for by a vote.
+        join(&hub, &people[0], gardens, &outsider).await;
+        hub.say(&candidacy(&hub, &people[9], gardens, false)).await;
+        hub.clock.pass_ms(1);
+        let leaves = json!({ "account": people[8].account, "role": null });
+        hub.say(&people[8].record_about(&hub, "membership@1", gardens, leaves)).await;
+        join(&hub, &people[0], gardens, &people[8]).await;
+        let now = agreed(&hub, &people, gardens, list_effect(panel)).await;
+        assert_eq!(now["state"], "executed", "{now}");
+        let path = format!("/v1/communities/{gardens}/pools/{ARBITER}/{panel}");
+        people.truncate(8);
+        assert_eq!(hub.get(&path).await.body["members"], json!(roll(&people)));
+
+        // Everybody sees their own word, and nobody else's.
+        let own = format!("/v1/communities/{gardens}/candidacies");
+        assert_eq!(hub.get(&own).await.refusal().0, 401);
+        let token = people[0].sign_in(&hub).await;
+        let mine = hub.get_as(&token, &own).await.body;
+        assert_eq!(mine["items"].as_array().unwrap().len(), 1, "{mine}");
+        assert_eq!(mine["items"][0]["wallet"], json!(people[0].wallet_id()));
+        let token = outsider.sign_in(&hub).await;
+        assert_eq!(hub.get_as(&token, &own).await.body, json!({ "items": [] }));
+        hub.end().await;
+    }
+}
+
+/// Neither a stranger without a session finds anything there, nor this one.
+async fn hidden(hub: &TestHub, token: &str, path: &str) {
+    for answer in [hub.get(path).await, hub.get_as(token, path).await] {
+        assert_eq!(answer.refusal().0, 404, "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_sees_nothing_of_the_lists_of_a_private_community() {
+    let script = Script::start(Ground::EVM).await;
+    let panel = Ground::EVM.pool_id(&Ground::EVM.book());
+    for hub in hubs(&script).await {
+        let mut people = Vec::new();
+        for seed in 100..108 {
+            people.push(Person::arrive(&hub, seed).await);
+        }
+        let stranger = Person::arrive(&hub, 20).await;
+        let steward = &people[0];
+        let founding = steward.draft(&hub, "community@1", json!({ "name": "Cellar" }));
+        let founding = founding.only_for(vec![Audience::Account(steward.account)]);
+        let cellar = hub.say(&founding.sign(&steward.device).unwrap()).await;
+        let among = async |who: &Person, kind: &str, body: Value| {
+            let draft = who.draft(&hub, kind, body).about(cellar).only_for(vec![Audience::Community(cellar)]);
+            hub.say(&draft.sign(&who.device).unwrap()).await
+        };
+        for person in &people[1..] {
+            let body = json!({ "account": person.account, "role": "member" });
+            among(steward, "membership@1", body.clone()).await;
+            let joins = person.draft(&hub, "membership@1", body).about(cellar);
+            let joins = joins.only_for(vec![Audience::Account(person.account)]);
+            hub.say(&joins.sign(&person.device).unwrap()).await;
+        }
+        for person in &people {
+            hub.say(&candidacy(&hub, person, cellar, true)).await;
+        }
+        among(steward, "pool@1", json!({ "arbiter": ARBITER, "panel": panel })).await;
+        let proposal = among(steward, "proposal@1", asked(&hub, list_effect(panel))).await;
+        for person in &people {
+            hub.say(&ballot(&hub, person, proposal, json!("yes"))).await;
+        }
+        // Three days, the window of `asked`.
+        hub.clock.pass_ms(4 * 24 * 3_600_000);
+        let token = people[1].sign_in(&hub).await;
+        let path = format!("/v1/communities/{cellar}/pools/{ARBITER}/{panel}");
+        let decided = async {
+            loop {
+                let answer = hub.get_as(&token, &path).await;
+                if answer.status == 200 {
+                    return answer.body;
+                }
+            }
+        };
+        let list = tokio::time::timeout(Duration::from_secs(60), decided).await.unwrap();
+        assert_eq!(list["members"], json!(roll(&people)));
+
+        // Whoever belongs to it sees all of it.
+        let (pool, published) = (format!("/v1/pools/{ARBITER}/{panel}"), format!("{path}/published"));
+        assert_eq!(hub.get_as(&token, &published).await.body["holds"], json!(true));
+        let seen = hub.get_as(&token, &pool).await.body;
+        assert_eq!((&seen["communities"], &seen["decided"]), (&json!([cellar]), &json!([list["decision"]])));
+
+        // A stranger sees as much of it as of one that is not there.
+        let theirs = stranger.sign_in(&hub).await;
+        for path in [
+            path.clone(),
+            pool.clone(),
+            format!("/v1/communities/{cellar}"),
+            format!("/v1/records/{}", list["decision"]["tally"].as_str().unwrap()),
+            format!("/v1/records/{proposal}"),
+        ] {
+            hidden(&hub, &theirs, &path).await;
+        }
+        assert_eq!(hub.get(&published).await.refusal().0, 401);
+        assert_eq!(hub.get_as(&theirs, &published).await.refusal().0, 404);
+        for listed in ["/v1/pools", "/v1/communities"] {
+            for answer in [hub.get(listed).await, hub.get_as(&theirs, listed).await] {
+                assert_eq!(answer.body["items"], json!([]), "{listed}");
+            }
+        }
+        let own = format!("/v1/communities/{cellar}/candidacies");
+        assert_eq!(hub.get_as(&theirs, &own).await.body, json!({ "items": [] }));
+
+        // Where the pool serves everyone, a stranger sees the pool, and neither whose it is besides nor what is decided.
+        let keeper = Person::arrive(&hub, 2).await;
+        hub.say(&keeper.record(&hub, "pool@1", json!({ "arbiter": ARBITER, "panel": panel }))).await;
+        for answer in [hub.get(&pool).await, hub.get_as(&theirs, &pool).await] {
+            assert_eq!(answer.body["public"], json!(true));
+            assert_eq!((&answer.body["communities"], &answer.body["decided"]), (&json!([]), &json!([])));
+        }
+        hidden(&hub, &theirs, &path).await;
+        assert_eq!(hub.get_as(&theirs, &published).await.refusal().0, 404);
         hub.end().await;
     }
 }
