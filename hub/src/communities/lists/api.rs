@@ -239,11 +239,8 @@ async fn published_list(
     };
     let seen = hub.indexers.pool(arbiter, panel).await.map_err(Error::from)?;
     let seen = seen.ok_or_else(|| Problem::not_found("pool", panel))?;
-    let (mut size, mut digest, mut holds) = (0, None, false);
+    let (mut digest, mut holds) = (None, false);
     let newest = seen.pool.lists.last();
-    if let Some(newest) = newest {
-        size = i64::from(newest.size);
-    }
     // A longer list is none that a vote decides, and larger than what the hub takes from an indexer.
     let short = newest.filter(|newest| usize::try_from(newest.size).is_ok_and(|size| size <= LIST_MAX));
     if let Some(newest) = short {
@@ -256,7 +253,7 @@ async fn published_list(
         decision: decision(&found),
         holds,
         list: newest.map(|newest| newest.list),
-        size,
+        size: newest.map_or(0, |newest| i64::from(newest.size)),
         digest,
         effective_at: newest.map(|newest| newest.effective_at),
         before: before(&seen.pool.lists, now).take(BEFORE_MAX).map(earlier).collect(),

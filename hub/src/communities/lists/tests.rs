@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use alloy::primitives::{self, B256};
