@@ -1,4 +1,4 @@
-//! The verbs of the ledger, and those of grievances, as somebody uses them: the built binary, a hub that runs, a chain to sign in on.
+//! The verbs of the ledger, those of grievances and of candidacies, as somebody uses them: the built binary, a hub that runs, a chain to sign in on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -334,4 +334,24 @@ fn what_was_signed_is_sent_again_until_it_is_answered_and_paid_once() {
     let output = place.run_at(far, &["--as", "anna", "ledger", "pay", &ben, "100"]);
     assert!(text(&output.stderr).contains("below_floor"), "{output:?}");
     assert_eq!((kept(), balance()), (0, "400".into()));
+}
+
+#[test]
+fn who_stands_in_a_community_says_so_and_takes_it_back_by_its_verbs() {
+    let place = Place::start(sqlite());
+    for who in ["anna", "ben"] {
+        place.arrives(who);
+    }
+    let community = id(&place.json("anna", &["community", "create", "Gardens"]));
+    let wallet = place.json("anna", &["account", "show"])["wallet"].as_str().unwrap().to_owned();
+    let shown = |who: &str| place.told(who, &["community", "candidacies", &community]);
+    assert_eq!(shown("anna").trim(), "none");
+    place.json("anna", &["community", "stand", &community, &wallet]);
+    // A table shows an address with its checksum.
+    assert!(shown("anna").to_lowercase().contains(&wallet.to_lowercase()), "{wallet}");
+    assert_eq!(shown("ben").trim(), "none");
+    let (code, told) = place.fails(&["--as", "ben", "community", "stand", &community, &wallet]);
+    assert!(code == 1 && told.contains("members_only"), "{told}");
+    place.json("anna", &["community", "stand-down", &community, &wallet]);
+    assert_eq!(shown("anna").trim(), "none");
 }
