@@ -88,6 +88,10 @@ async fn a_list_that_a_vote_decided_is_published_and_another_one_is_noticed() {
     let ida = text(&folder.done("ida", &["account", "new"])["account"]);
     folder.done("steward", &["community", "add-member", &community, &ida]);
     folder.done("ida", &["community", "join", &community]);
+    for who in people.iter().map(String::as_str).chain(["ida"]) {
+        let wallet = text(&folder.done(who, &["account", "show"])["wallet"]);
+        folder.done(who, &["community", "stand", &community, &wallet]);
+    }
 
     let effect = json!({ "pool_list": { "arbiter": arbiter, "panel": pool } }).to_string();
     let open = ["proposal", "open", &community, "Who sits on our juries", "--effect", &effect];
