@@ -55,6 +55,7 @@ impl Room {
             "hub@1"
             | "identity@1"
             | "wallet@1"
+            | "passkey@1"
             | "device@1"
             | "recovery-rule@1"
             | "recovery@1"

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use service::http::{Json, Path, Problem, Query};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{control::Recovery, model::ProfileBody, nonce, personhood, standing, store};
+use super::{
+    control::Recovery, model::ProfileBody, nonce, passkey::Passkey, personhood, standing, store, webauthn,
+};
 use crate::{
     Hub,
     access::Caller,
@@ -30,6 +32,10 @@ pub struct SignInFields {
     pub domain: String,
     /// `URI`.
     pub uri: String,
+    /// `rp.id` of passkeys (WebAuthn): the host. The challenge of one that lets a device speak is the SHA-256 of `Let the device
+    /// <did:key> speak for me on Earnest. Nonce: <nonce>`; of one that is made, that of `Make a passkey for my account <account> on
+    /// Earnest. Nonce: <nonce>`.
+    pub rp_id: String,
     /// `Version`.
     pub version: String,
     /// `Chain ID` must name one of these (CAIP-2): by its reference, and a Solana cluster that has one by its name, such as
@@ -62,7 +68,9 @@ pub struct AccountView {
     /// CAIP-10.
     #[schema(value_type = Vec<String>)]
     pub wallets: Vec<AccountId>,
-    /// The DIDs of what controls it and speaks for it: did:pkh of its wallets, did:key of its authorised devices.
+    /// By whose word devices may speak for it, too; at most 16, in the order they were added.
+    pub passkeys: Vec<PasskeyView>,
+    /// The DIDs of what controls it and speaks for it: did:pkh of its wallets, did:key of its passkeys and authorised devices.
     pub controllers: Vec<String>,
     /// Which devices it has, and which of them may speak.
     pub devices: Vec<DeviceView>,
@@ -169,6 +177,22 @@ pub struct RecoveriesView {
     pub recoveries: Vec<RecoveryView>,
 }
 
+/// A passkey of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PasskeyView {
+    /// did:key of its public key.
+    #[schema(value_type = String)]
+    pub passkey: Passkey,
+    /// The id that browsers know it by, base64url without padding: for `allowCredentials`, and to tell whose an answer is.
+    pub credential: String,
+    /// The wallet by whose word it stands, and with which it goes. CAIP-10.
+    #[schema(value_type = String)]
+    pub wallet: AccountId,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub added: Stamp,
+}
+
 /// A device of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DeviceView {
@@ -198,6 +222,7 @@ async fn fresh_nonce(State(hub): State<Hub>) -> Json<SignInFields> {
         nonce: nonce::issue(&hub.key, expires, rand::random()),
         domain: hub.public.domain.clone(),
         uri: hub.public.url.clone(),
+        rp_id: webauthn::rp_id(&hub.public.url),
         version: "1".to_owned(),
         chains: hub.config.chains(),
         issued_at: Stamp::from_ms(now),
@@ -217,7 +242,8 @@ async fn account(State(hub): State<Hub>, Path(id): Path<RecordId>) -> Result<Jso
     let proofs = personhood::store::proofs(&mut on, &id, hub.clock.now_ms()).await?;
     let wallets = found.wallets.iter().map(|wallet| format!("did:pkh:{wallet}"));
     let devices = found.devices.iter().filter(|(_, speaks)| *speaks).map(|(device, _)| device.to_string());
-    let controllers = wallets.chain(devices).collect();
+    let passkeys = found.passkeys.iter().map(|(passkey, ..)| passkey.to_string());
+    let controllers = wallets.chain(passkeys).chain(devices).collect();
     let view = |ProfileBody { text, languages, avatar, .. }| ProfileView { text, languages, avatar };
     Ok(Json(AccountView {
         id: found.id,
@@ -225,6 +251,16 @@ async fn account(State(hub): State<Hub>, Path(id): Path<RecordId>) -> Result<Jso
         created: Stamp::from_ms(found.created_at),
         profile: found.profile.map(view),
         wallets: found.wallets,
+        passkeys: found
+            .passkeys
+            .into_iter()
+            .map(|(passkey, keeper, added)| PasskeyView {
+                passkey,
+                credential: keeper.credential,
+                wallet: keeper.wallet,
+                added: Stamp::from_ms(added),
+            })
+            .collect(),
         controllers,
         devices: found
             .devices

@@ -1,13 +1,20 @@
 //! Who controls an account: pure rules over its wallets, devices, recovery rule and open recoveries. Needs no server.
 //!
 //! Wallets are the controllers: only a wallet's word adds or takes away a wallet, changes the recovery rule or vetoes a
-//! recovery, and the last wallet stays. Devices speak by a wallet's word and lose theirs with it.
+//! recovery, and the last wallet stays. Devices speak by the word of a wallet or of one's passkey, and lose theirs with it.
+
+mod passkeys;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::chain::AccountId;
 
-use super::recovery::{Stage, Step, step};
+pub(super) use passkeys::Keeper;
+
+use super::{
+    passkey::Passkey,
+    recovery::{Stage, Step, step},
+};
 use crate::{
     error::Refusal,
     records::{Device, RecordId},
@@ -15,6 +22,7 @@ use crate::{
 
 /// What an account may gather: everyone can look at it, and the hub asks for each wallet where its owner sits.
 pub(super) const WALLETS_MAX: usize = 16;
+pub(super) const PASSKEYS_MAX: usize = 16;
 /// Devices that speak.
 pub(super) const DEVICES_MAX: usize = 128;
 /// How often a guardian may ask for an account within [`ASK_LIFE_MS`].
@@ -30,7 +38,20 @@ pub(super) const ASK_LIFE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
     pub wallet: Option<AccountId>,
+    /// The passkey that let it, where one did; it stands by the wallet's word itself.
+    pub passkey: Option<Passkey>,
     pub speaks: bool,
+}
+
+impl Standing {
+    /// How a device stands when that by whose word it spoke is gone: one that signs this goes over to the wallet that says it.
+    fn after(&self, signs: bool, by: AccountId) -> Self {
+        if signs {
+            Self { wallet: Some(by), passkey: None, speaks: true }
+        } else {
+            Self { speaks: false, ..*self }
+        }
+    }
 }
 
 /// Who may bring an account back to whoever lost its wallets.
@@ -62,6 +83,7 @@ pub(super) struct Recovery {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Control {
     pub wallets: BTreeSet<AccountId>,
+    pub passkeys: BTreeMap<Passkey, Keeper>,
     pub devices: BTreeMap<Device, Standing>,
     pub rule: Option<Rule>,
     pub recoveries: BTreeMap<RecordId, Recovery>,
@@ -90,6 +112,23 @@ pub(super) enum Act {
     AddDevice {
         device: Device,
         by: AccountId,
+    },
+    AddPasskey {
+        passkey: Passkey,
+        credential: String,
+        sign_count: u32,
+        by: AccountId,
+    },
+    /// `device` signs, and stands by `by` from then on where it stood by the passkey.
+    RevokePasskey {
+        passkey: Passkey,
+        device: Device,
+        by: AccountId,
+    },
+    AddDeviceByPasskey {
+        device: Device,
+        passkey: Passkey,
+        sign_count: u32,
     },
     /// `signer` says it; of another device than itself by the word of a wallet.
     RevokeDevice {
@@ -128,6 +167,8 @@ pub(super) enum Act {
 pub(super) enum Change {
     AddWallet(AccountId),
     DropWallet(AccountId),
+    Passkey(Passkey, Keeper),
+    DropPasskey(Passkey),
     Device(Device, Standing),
     Rule(Option<Rule>),
     Recovery(RecordId, Recovery),
@@ -142,6 +183,12 @@ pub(super) enum Refused {
     LastWallet(AccountId),
     #[error("the word to take a wallet away comes from one that stays")]
     OwnWord,
+    #[error("{0} is not a passkey of this account")]
+    ForeignPasskey(Passkey),
+    #[error("{0} is a passkey of this account already")]
+    KnownPasskey(Passkey),
+    #[error("{0} had signed {1} times and says {2} now: a copy of it may be about")]
+    Counter(Passkey, u32, u32),
     #[error("{0} is not an authorised device of this account")]
     UnknownDevice(Device),
     #[error("a device takes away no word but its own: for {0} a wallet of the account has to speak, in `by`")]
@@ -178,6 +225,9 @@ impl Refused {
             Self::ForeignWallet(_) => "wallet_unknown",
             Self::LastWallet(_) => "wallet_last",
             Self::OwnWord => "wallet_own_word",
+            Self::ForeignPasskey(_) => "passkey_unknown",
+            Self::KnownPasskey(_) => "passkey_known",
+            Self::Counter(..) => "passkey_counter",
             Self::UnknownDevice(_) => "device_unknown",
             Self::DeviceWord(_) => "device_word",
             Self::Full(..) => "account_full",
@@ -200,9 +250,11 @@ impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         let (rule, detail) = (refused.rule(), refused.to_string());
         match refused {
-            Refused::ForeignWallet(_) | Refused::OwnWord | Refused::DeviceWord(_) => {
-                Self::access(rule, "/body", detail)
-            }
+            Refused::ForeignWallet(_)
+            | Refused::OwnWord
+            | Refused::DeviceWord(_)
+            | Refused::ForeignPasskey(_)
+            | Refused::Counter(..) => Self::access(rule, "/body", detail),
             Refused::NotGuardian(_) => Self::access(rule, "/author", detail),
             Refused::Threshold => Self::rule(rule, "/body/threshold", detail),
             Refused::UnknownRecovery(_) | Refused::NoRule => Self::rule(rule, "/about", detail),
@@ -240,12 +292,12 @@ impl Control {
         self.recoveries.get(&id).ok_or(Refused::UnknownRecovery(id))
     }
 
-    fn device(&self, device: Device, by: AccountId) -> Result<Change, Refused> {
+    fn device(&self, device: Device, wallet: AccountId, passkey: Option<Passkey>) -> Result<Change, Refused> {
         let speaking = self.devices.iter().filter(|(one, standing)| standing.speaks && **one != device);
         if speaking.count() >= DEVICES_MAX {
             return Err(Refused::Full(DEVICES_MAX, "devices"));
         }
-        Ok(Change::Device(device, Standing { wallet: Some(by), speaks: true }))
+        Ok(Change::Device(device, Standing { wallet: Some(wallet), passkey, speaks: true }))
     }
 
     /// The open recoveries but one, ended by `by`.
@@ -284,14 +336,14 @@ impl Control {
     pub(super) fn decide(&self, act: &Act, now: i64) -> Result<Vec<Change>, Refused> {
         match act {
             Act::Begin { wallet, device } => {
-                Ok(vec![Change::AddWallet(*wallet), self.device(*device, *wallet)?])
+                Ok(vec![Change::AddWallet(*wallet), self.device(*device, *wallet, None)?])
             }
             Act::AddWallet { wallet, device, by } => {
                 self.controls(*by)?;
                 if self.wallets.len() >= WALLETS_MAX && !self.wallets.contains(wallet) {
                     return Err(Refused::Full(WALLETS_MAX, "wallets"));
                 }
-                Ok(vec![Change::AddWallet(*wallet), self.device(*device, *wallet)?])
+                Ok(vec![Change::AddWallet(*wallet), self.device(*device, *wallet, None)?])
             }
             Act::RevokeWallet { wallet, device, by } => {
                 self.controls(*by)?;
@@ -303,21 +355,24 @@ impl Control {
                     return Err(Refused::OwnWord);
                 }
                 let mut changes = vec![Change::DropWallet(*wallet)];
+                changes.extend(self.passkeys_of(*wallet));
                 for (one, standing) in &self.devices {
                     if standing.wallet == Some(*wallet) && standing.speaks {
-                        let standing = if one == device {
-                            Standing { wallet: Some(*by), speaks: true }
-                        } else {
-                            Standing { speaks: false, ..*standing }
-                        };
-                        changes.push(Change::Device(*one, standing));
+                        changes.push(Change::Device(*one, standing.after(one == device, *by)));
                     }
                 }
                 Ok(changes)
             }
             Act::AddDevice { device, by } => {
                 self.controls(*by)?;
-                Ok(vec![self.device(*device, *by)?])
+                Ok(vec![self.device(*device, *by, None)?])
+            }
+            Act::AddPasskey { passkey, credential, sign_count, by } => {
+                self.add_passkey(*passkey, credential, *sign_count, *by)
+            }
+            Act::RevokePasskey { passkey, device, by } => self.revoke_passkey(*passkey, *device, *by),
+            Act::AddDeviceByPasskey { device, passkey, sign_count } => {
+                self.device_by_passkey(*device, *passkey, *sign_count)
             }
             // Wallets outrank devices: a stolen one silences none of those that its owner brings in.
             Act::RevokeDevice { device, signer, by } => {
@@ -410,14 +465,15 @@ impl Control {
         }
         changes.extend(self.ended(Some(id), Step::Overtaken, now));
         changes.extend(self.wallets.iter().map(|wallet| Change::DropWallet(*wallet)));
+        changes.extend(self.passkeys.keys().map(|passkey| Change::DropPasskey(*passkey)));
         for (device, standing) in &self.devices {
             if standing.speaks && *device != recovery.device {
                 changes.push(Change::Device(*device, Standing { speaks: false, ..*standing }));
             }
         }
         changes.push(Change::AddWallet(recovery.wallet));
-        changes
-            .push(Change::Device(recovery.device, Standing { wallet: Some(recovery.wallet), speaks: true }));
+        let standing = Standing { wallet: Some(recovery.wallet), passkey: None, speaks: true };
+        changes.push(Change::Device(recovery.device, standing));
         Ok(changes)
     }
 
@@ -427,6 +483,8 @@ impl Control {
         match change {
             Change::AddWallet(wallet) => drop(self.wallets.insert(wallet)),
             Change::DropWallet(wallet) => drop(self.wallets.remove(&wallet)),
+            Change::Passkey(passkey, keeper) => drop(self.passkeys.insert(passkey, keeper)),
+            Change::DropPasskey(passkey) => drop(self.passkeys.remove(&passkey)),
             Change::Device(device, standing) => drop(self.devices.insert(device, standing)),
             Change::Rule(rule) => self.rule = rule,
             Change::Recovery(id, recovery) => drop(self.recoveries.insert(id, recovery)),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     control::{DELAY_HOURS, GUARDIANS_MAX, Rule},
+    passkey::{PasskeyBody, PasskeyWord, Spoken, passkey_statement, revoke_passkey_statement},
     siwx::{SignIn, SignInError},
     tokens::TokenRequest,
 };
@@ -55,12 +56,14 @@ pub struct WalletAuthorisation {
     pub signature: String,
 }
 
-/// `device@1`: signed by an authorised device of the account, or by the very device that the wallet authorises.
+/// `device@1`: signed by an authorised device of the account, or by the very device that wallet or passkey authorises.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DeviceBody {
     /// A wallet of the account authorises another device, or one that was revoked.
     Add(WalletAuthorisation),
+    /// A passkey of the account does.
+    AddByPasskey(PasskeyWord),
     /// The device may not speak for the account any more.
     Revoke {
         /// Which.
@@ -307,9 +310,11 @@ impl Authorisation {
     }
 }
 
-/// What wallets say in a record.
+/// What wallets and passkeys say in a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Words {
+    /// A passkey, of itself or for a device, and where that stands.
+    pub passkey: Option<(Spoken, &'static str)>,
     /// For a device.
     pub device: Option<Authorisation>,
     /// By a wallet of the account, for what the record says.
@@ -329,50 +334,82 @@ impl Words {
         Ok(match record.kind.as_str() {
             "identity@1" => {
                 let body: IdentityBody = record.body_as()?;
-                Self { device: read(&body.message, &body.signature, "/body")?, by: None }
+                Self { device: read(&body.message, &body.signature, "/body")?, ..Self::default() }
             }
             "device@1" => match record.body_as::<DeviceBody>()? {
                 DeviceBody::Add(add) => {
-                    Self { device: read(&add.message, &add.signature, "/body/add")?, by: None }
+                    Self { device: read(&add.message, &add.signature, "/body/add")?, ..Self::default() }
+                }
+                DeviceBody::AddByPasskey(word) => {
+                    let field = "/body/add_by_passkey";
+                    let spoken = Spoken::read(&word).map_err(|error| error.malformed(field))?;
+                    Self { passkey: Some((spoken, field)), ..Self::default() }
                 }
                 DeviceBody::Revoke { by: None, .. } => Self::default(),
                 DeviceBody::Revoke { device, by: Some(by) } => {
                     let statement = silence_statement(&account, &device);
-                    Self { device: None, by: says(&by, "/body/revoke/by", statement)? }
+                    Self { by: says(&by, "/body/revoke/by", statement)?, ..Self::default() }
                 }
             },
             "wallet@1" => match record.body_as::<WalletBody>()? {
                 WalletBody::Add { message, signature, by } => {
                     let joining = Authorisation::read(&message, &signature, "/body/add")?;
                     let statement = add_statement(&account, &joining.wallet());
-                    Self { by: says(&by, "/body/add/by", statement)?, device: Some(joining) }
+                    let by = says(&by, "/body/add/by", statement)?;
+                    Self { by, device: Some(joining), ..Self::default() }
                 }
                 WalletBody::Revoke { wallet, by } => {
                     let statement = revoke_statement(&account, &wallet);
-                    Self { device: None, by: says(&by, "/body/revoke/by", statement)? }
+                    Self { by: says(&by, "/body/revoke/by", statement)?, ..Self::default() }
+                }
+            },
+            "passkey@1" => match record.body_as::<PasskeyBody>()? {
+                PasskeyBody::Add { nonce, authenticator_data, client_data, by } => {
+                    let field = "/body/add";
+                    let spoken = Spoken::new(&account, nonce, &authenticator_data, &client_data)
+                        .map_err(|error| error.malformed(field))?;
+                    let by = says(&by, "/body/add/by", passkey_statement(&account, &spoken.passkey))?;
+                    Self { by, passkey: Some((spoken, field)), ..Self::default() }
+                }
+                PasskeyBody::Revoke { passkey, by } => {
+                    let statement = revoke_passkey_statement(&account, &passkey);
+                    Self { by: says(&by, "/body/revoke/by", statement)?, ..Self::default() }
                 }
             },
             "recovery-rule@1" => {
                 let body: RecoveryRuleBody = record.body_as()?;
                 let statement = rule_statement(&account, &body.guardians, body.threshold, body.delay_hours);
-                Self { device: None, by: says(&body.by, "/body/by", statement)? }
+                Self { by: says(&body.by, "/body/by", statement)?, ..Self::default() }
             }
             "recovery@1" => {
                 let body: RecoveryBody = record.body_as()?;
-                Self { device: read(&body.message, &body.signature, "/body")?, by: None }
+                Self { device: read(&body.message, &body.signature, "/body")?, ..Self::default() }
             }
             "recovery-veto@1" => {
                 let body: RecoveryVetoBody = record.body_as()?;
                 let statement = veto_statement(&account, &record.about()?);
-                Self { device: None, by: says(&body.by, "/body/by", statement)? }
+                Self { by: says(&body.by, "/body/by", statement)?, ..Self::default() }
             }
             _ => Self::default(),
         })
     }
 
-    /// All of them.
+    /// Those of wallets.
     pub(super) fn all(&self) -> impl Iterator<Item = &Word> {
         self.device.iter().map(|one| &one.word).chain(&self.by)
+    }
+
+    /// The nonces under which all of them are said, each with where it stands.
+    pub(super) fn nonces(&self) -> impl Iterator<Item = (&String, String)> {
+        let of_wallets = self.all().map(|word| (&word.message.nonce, format!("{}/message", word.field)));
+        let of_passkey = self.passkey.iter().map(|(spoken, field)| (&spoken.nonce, format!("{field}/nonce")));
+        of_wallets.chain(of_passkey)
+    }
+
+    /// The device that is to speak by the word of a wallet or passkey.
+    pub(super) fn brings(&self) -> Option<Device> {
+        let by_wallet = self.device.as_ref().map(|one| one.device);
+        by_wallet.or_else(|| self.passkey.as_ref().and_then(|(spoken, _)| spoken.device))
     }
 }
 
@@ -392,7 +429,7 @@ pub fn word_in(record: &Record) -> Result<Option<WalletAuthorisation>, Refusal> 
         },
         "device@1" => match record.body_as()? {
             DeviceBody::Add(word) => Some(word),
-            DeviceBody::Revoke { .. } => None,
+            DeviceBody::AddByPasskey(_) | DeviceBody::Revoke { .. } => None,
         },
         "recovery@1" => Some(record.body_as::<RecoveryBody>()?),
         _ => None,

@@ -13,6 +13,7 @@ use super::{
         Words, check_name,
     },
     nonce,
+    passkey::PasskeyBody,
     personhood::{self, Claim},
     siwx::{Demands, SignInError},
     standing, store, wallet,
@@ -27,8 +28,17 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] =
-    &["accounts", "wallets", "devices", "recovery_rules", "guardians", "recoveries", "profiles", "persons"];
+pub(crate) const TABLES: &[&str] = &[
+    "accounts",
+    "wallets",
+    "passkeys",
+    "devices",
+    "recovery_rules",
+    "guardians",
+    "recoveries",
+    "profiles",
+    "persons",
+];
 
 /// Whether only account and guardians may read it; everything else of this room is public.
 fn is_between_guardians(kind: &str) -> bool {
@@ -85,9 +95,9 @@ fn begins(record: &Record) -> Result<(), Refusal> {
     Err(Refusal::schema("author", "/author", format!("{} begins an account: null", record.kind)))
 }
 
-/// The access step: whether this device may speak for this author now. For a record that carries wallets' words, also
-/// whether those were meant for this hub, now, under a nonce of this hub; for one that only persons may say, whether
-/// the author is one.
+/// The access step: whether this device may speak for this author now. For a record that carries words of wallets or passkeys,
+/// also whether those were meant for this hub, now, under a nonce of this hub; for one that only persons may say, whether
+/// the author is one. (For which hub a passkey spoke is seen with its signature, in [`prepare`].)
 pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, now: i64) -> Result<(), Error> {
     if Room::is_the_hubs(&record.kind) && record.device != hub.key.device() {
         return Err(Refusal::access(
@@ -114,13 +124,14 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
         chains: &chains,
         now,
     };
-    let mut nonces = BTreeSet::new();
     for word in words.all() {
         let field = format!("{}/message", word.field);
         word.message
             .meets(&demands)
-            .map_err(|error: SignInError| Refusal::access(error.rule, field.clone(), error.to_string()))?;
-        let nonce = &word.message.nonce;
+            .map_err(|error: SignInError| Refusal::access(error.rule, field, error.to_string()))?;
+    }
+    let mut nonces = BTreeSet::new();
+    for (nonce, field) in words.nonces() {
         if nonce::expires_at(&hub.key, nonce, now).is_none()
             || store::nonce_used(on, nonce).await?
             || !nonces.insert(nonce)
@@ -137,8 +148,8 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
     };
     match store::device_speaks(on, &author, &record.device).await? {
         Some(true) => {}
-        // All other devices may be lost: the wallet's word is enough for the device it names.
-        _ if record.kind == "device@1" && words.device.is_some_and(|word| word.device == record.device) => {}
+        // All other devices may be lost: the word of wallet or passkey is enough for the device it names.
+        _ if record.kind == "device@1" && words.brings() == Some(record.device) => {}
         Some(false) => {
             return Err(Refusal::access(
                 "device_revoked",
@@ -174,11 +185,10 @@ pub(crate) async fn use_up_nonce(
     record: &Record,
     now: i64,
 ) -> Result<(), Error> {
-    for word in Words::of(record)?.all() {
-        let nonce = &word.message.nonce;
+    for (nonce, field) in Words::of(record)?.nonces() {
         match nonce::expires_at(&hub.key, nonce, now) {
             Some(expires_at) if store::use_nonce(on, nonce, expires_at, now).await? => {}
-            _ => return Err(unknown_nonce(nonce, format!("{}/message", word.field)).into()),
+            _ => return Err(unknown_nonce(nonce, field).into()),
         }
     }
     Ok(())
@@ -189,7 +199,12 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
         return personhood::prepare(hub, record).await;
     }
     let mut schemes = Vec::new();
-    for word in Words::of(record)?.all() {
+    let words = Words::of(record)?;
+    if let Some((spoken, field)) = &words.passkey {
+        spoken.verify(&hub.public.url).map_err(|error| error.refused(field))?;
+        schemes.push("webauthn");
+    }
+    for word in words.all() {
         schemes.push(wallet::verify(&hub.indexers, word).await?.name());
     }
     Ok(match schemes.as_slice() {
@@ -204,7 +219,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
     match record.kind.as_str() {
         "hub@1" => {
             store::add_account(on, &record.account(), &record.body_as::<HubBody>()?.did, *now).await?;
-            store::add_device(on, &record.account(), &record.device, None, *now).await?;
+            store::add_device(on, &record.account(), &record.device, (None, None), *now).await?;
             told(on, record).await?;
         }
         "profile@1" => {
@@ -227,6 +242,13 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             if let Act::Begin { wallet, .. } | Act::AddWallet { wallet, .. } = &act {
                 untaken(on, wallet, &record.account()).await?;
             }
+            if let Act::AddPasskey { passkey, .. } = &act
+                && let Some(owner) = store::account_of_passkey(on, passkey).await?
+                && owner != record.account()
+            {
+                let told = format!("{passkey} belongs to account {owner}: make another one for this account");
+                return Err(Refusal::conflict("passkey_taken", "/body", told).into());
+            }
             let control = standing::load(on, &record.account(), None, *now).await?;
             for change in control.decide(&act, *now).map_err(Refusal::from)? {
                 standing::write(on, &record.account(), &change, *now).await?;
@@ -242,13 +264,14 @@ async fn told(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
     outbox::append(on, "account", &record.audience, &json!({ "account": account })).await
 }
 
-/// What a record about wallets or devices wants.
+/// What a record about wallets, passkeys or devices wants.
 fn change_of(record: &Record) -> Result<Act, Error> {
     let device = record.device;
     let words = Words::of(record)?;
     let by = words.by.map(|word| word.wallet());
     let joins = words.device.map(|word| (word.wallet(), word.device));
-    let missing = || Error::Corrupt(format!("{} without a wallet's word", record.kind));
+    let spoken = words.passkey.map(|(spoken, _)| spoken);
+    let missing = || Error::Corrupt(format!("{} without the word of wallet or passkey", record.kind));
     Ok(match record.kind.as_str() {
         "identity@1" => Act::Begin { wallet: joins.ok_or_else(missing)?.0, device },
         "wallet@1" => match (record.body_as::<WalletBody>()?, by.ok_or_else(missing)?) {
@@ -257,10 +280,27 @@ fn change_of(record: &Record) -> Result<Act, Error> {
             }
             (WalletBody::Revoke { wallet, .. }, by) => Act::RevokeWallet { wallet, device, by },
         },
+        "passkey@1" => match (record.body_as::<PasskeyBody>()?, by.ok_or_else(missing)?) {
+            (PasskeyBody::Add { .. }, by) => {
+                let spoken = spoken.ok_or_else(missing)?;
+                let (passkey, sign_count) = (spoken.passkey, spoken.sign_count());
+                Act::AddPasskey {
+                    passkey,
+                    credential: spoken.credential.ok_or_else(missing)?,
+                    sign_count,
+                    by,
+                }
+            }
+            (PasskeyBody::Revoke { passkey, .. }, by) => Act::RevokePasskey { passkey, device, by },
+        },
         _ => match record.body_as::<DeviceBody>()? {
             DeviceBody::Add(_) => {
                 let (by, device) = joins.ok_or_else(missing)?;
                 Act::AddDevice { device, by }
+            }
+            DeviceBody::AddByPasskey(word) => {
+                let sign_count = spoken.ok_or_else(missing)?.sign_count();
+                Act::AddDeviceByPasskey { device: word.device, passkey: word.passkey, sign_count }
             }
             DeviceBody::Revoke { device: silenced, .. } => {
                 Act::RevokeDevice { device: silenced, signer: device, by }

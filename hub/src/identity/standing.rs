@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::{
-    control::{ASK_LIFE_MS, Change, Control, Recovery, Rule, Standing},
+    control::{ASK_LIFE_MS, Change, Control, Keeper, Recovery, Rule, Standing},
     store::{self, parse},
 };
 use crate::{
@@ -35,16 +35,21 @@ pub(super) async fn load(
 ) -> Result<Control, Error> {
     let wallets = store::wallets_of(on, account).await?.into_iter().collect();
     let mut devices = BTreeMap::new();
-    let rows = sqlx::query("SELECT device, wallet FROM devices WHERE account = $1 AND revoked_at IS NULL")
-        .bind(account.to_string())
-        .fetch_all(&mut *on)
-        .await?;
+    let rows =
+        sqlx::query("SELECT device, wallet, passkey FROM devices WHERE account = $1 AND revoked_at IS NULL")
+            .bind(account.to_string())
+            .fetch_all(&mut *on)
+            .await?;
     for row in &rows {
         let device: Device = parse(row.try_get("device")?)?;
         let wallet: Option<String> = row.try_get("wallet")?;
         let wallet = wallet.as_deref().map(parse).transpose()?;
-        devices.insert(device, Standing { wallet, speaks: true });
+        let passkey: Option<String> = row.try_get("passkey")?;
+        let passkey = passkey.as_deref().map(parse).transpose()?;
+        devices.insert(device, Standing { wallet, passkey, speaks: true });
     }
+    let passkeys = store::passkeys_of(on, account).await?;
+    let passkeys = passkeys.into_iter().map(|(passkey, keeper, _)| (passkey, keeper)).collect();
     let rows = sqlx::query(
         "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at FROM recoveries
          WHERE account = $1 AND (stage IN ('asked', 'waiting') OR id = $2 OR ends_at > $3)",
@@ -59,7 +64,7 @@ pub(super) async fn load(
         let (id, _, recovery) = read(row)?;
         recoveries.insert(id, recovery);
     }
-    Ok(Control { wallets, devices, rule: rule(on, account).await?, recoveries })
+    Ok(Control { wallets, passkeys, devices, rule: rule(on, account).await?, recoveries })
 }
 
 /// The recovery rule of an account.
@@ -181,8 +186,31 @@ pub(super) async fn write(
                 .await?;
             Ok(())
         }
-        Change::Device(device, Standing { wallet, speaks: true }) => {
-            store::add_device(on, account, device, wallet.as_ref(), now).await
+        Change::Passkey(passkey, Keeper { wallet, credential, sign_count }) => {
+            sqlx::query(
+                "INSERT INTO passkeys (passkey, account, wallet, credential, sign_count, added_at)
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (passkey) DO UPDATE SET sign_count = $5",
+            )
+            .bind(passkey.to_string())
+            .bind(account.to_string())
+            .bind(wallet.to_string())
+            .bind(credential)
+            .bind(i64::from(*sign_count))
+            .bind(now)
+            .execute(on)
+            .await?;
+            Ok(())
+        }
+        Change::DropPasskey(passkey) => {
+            sqlx::query("DELETE FROM passkeys WHERE passkey = $1 AND account = $2")
+                .bind(passkey.to_string())
+                .bind(account.to_string())
+                .execute(on)
+                .await?;
+            Ok(())
+        }
+        Change::Device(device, Standing { wallet, passkey, speaks: true }) => {
+            store::add_device(on, account, device, (wallet.as_ref(), passkey.as_ref()), now).await
         }
         Change::Device(device, _) => store::revoke_device(on, account, device, now).await,
         Change::Rule(rule) => set_rule(on, account, rule.as_ref()).await,

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use protocol::chain::{AccountId, ChainId};
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
-use super::model::ProfileBody;
+use super::{control::Keeper, model::ProfileBody, passkey::Passkey};
 use crate::{
     error::Error,
     ledger,
@@ -12,12 +12,14 @@ use crate::{
 
 /// An account as the projections have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
+pub(super) struct Account {
     pub id: RecordId,
     pub name: String,
     pub created_at: i64,
     pub profile: Option<ProfileBody>,
     pub wallets: Vec<AccountId>,
+    /// Each with how it stands, and since when (Unix milliseconds).
+    pub passkeys: Vec<(Passkey, Keeper, i64)>,
     /// Each with whether it may speak: all that do, then those that were revoked last, 256 together.
     pub devices: Vec<(Device, bool)>,
 }
@@ -59,7 +61,7 @@ pub(crate) async fn rename(on: &mut AnyConnection, id: &RecordId, name: &str) ->
     Ok(())
 }
 
-pub(crate) async fn account(on: &mut AnyConnection, id: &RecordId) -> Result<Option<Account>, Error> {
+pub(super) async fn account(on: &mut AnyConnection, id: &RecordId) -> Result<Option<Account>, Error> {
     let Some(row) = sqlx::query("SELECT name, created_at FROM accounts WHERE id = $1")
         .bind(id.to_string())
         .fetch_optional(&mut *on)
@@ -88,6 +90,7 @@ pub(crate) async fn account(on: &mut AnyConnection, id: &RecordId) -> Result<Opt
         created_at: row.try_get("created_at")?,
         profile: profile(on, id).await?,
         wallets: wallets_of(on, id).await?,
+        passkeys: passkeys_of(on, id).await?,
         devices,
     }))
 }
@@ -165,6 +168,42 @@ pub(crate) async fn add_wallet(
     Ok(())
 }
 
+/// The account that a passkey brings devices to.
+pub(super) async fn account_of_passkey(
+    on: &mut AnyConnection,
+    passkey: &Passkey,
+) -> Result<Option<RecordId>, Error> {
+    let id: Option<String> = sqlx::query_scalar("SELECT account FROM passkeys WHERE passkey = $1")
+        .bind(passkey.to_string())
+        .fetch_optional(on)
+        .await?;
+    id.as_deref().map(parse).transpose()
+}
+
+/// The passkeys of an account, in the order they were added: which, by which wallet's word, since when.
+pub(super) async fn passkeys_of(
+    on: &mut AnyConnection,
+    account: &RecordId,
+) -> Result<Vec<(Passkey, Keeper, i64)>, Error> {
+    let rows = sqlx::query(
+        "SELECT passkey, wallet, credential, sign_count, added_at FROM passkeys WHERE account = $1
+         ORDER BY added_at, passkey",
+    )
+    .bind(account.to_string())
+    .fetch_all(on)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let count: i64 = row.try_get("sign_count")?;
+            let sign_count =
+                u32::try_from(count).map_err(|error| Error::Corrupt(format!("passkeys: {error}")))?;
+            let (wallet, credential) = (parse(row.try_get("wallet")?)?, row.try_get("credential")?);
+            let keeper = Keeper { wallet, credential, sign_count };
+            Ok((parse(row.try_get("passkey")?)?, keeper, row.try_get("added_at")?))
+        })
+        .collect()
+}
+
 /// Whether the device may speak for the account: none when it never could, false when it was revoked.
 pub(crate) async fn device_speaks(
     on: &mut AnyConnection,
@@ -183,16 +222,18 @@ pub(crate) async fn add_device(
     on: &mut AnyConnection,
     account: &RecordId,
     device: &Device,
-    wallet: Option<&AccountId>,
+    (wallet, passkey): (Option<&AccountId>, Option<&Passkey>),
     now: i64,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO devices (account, device, wallet, added_at, revoked_at) VALUES ($1, $2, $3, $4, NULL)
-         ON CONFLICT (account, device) DO UPDATE SET wallet = $3, revoked_at = NULL",
+        "INSERT INTO devices (account, device, wallet, passkey, added_at, revoked_at)
+         VALUES ($1, $2, $3, $4, $5, NULL)
+         ON CONFLICT (account, device) DO UPDATE SET wallet = $3, passkey = $4, revoked_at = NULL",
     )
     .bind(account.to_string())
     .bind(device.to_string())
     .bind(wallet.map(ToString::to_string))
+    .bind(passkey.map(ToString::to_string))
     .bind(now)
     .execute(on)
     .await?;

@@ -24,6 +24,11 @@ pub struct KeyError {
 pub struct Device([u8; 32]);
 
 impl Device {
+    /// The device with this public key; none where nobody could sign with it alone.
+    pub(crate) fn of_key(key: [u8; 32]) -> Option<Self> {
+        VerifyingKey::from_bytes(&key).is_ok_and(|point| !point.is_weak()).then_some(Self(key))
+    }
+
     /// The key as multibase base58btc of its multicodec form: what follows `did:key:`.
     pub fn multibase(&self) -> String {
         let mut bytes = Vec::with_capacity(34);
@@ -88,10 +93,7 @@ impl FromStr for Device {
             .strip_prefix(&ED25519_PUB)
             .and_then(|key| key.try_into().ok())
             .ok_or_else(|| refuse("the key must be an Ed25519 public key (z6Mk…)"))?;
-        match VerifyingKey::from_bytes(&key) {
-            Ok(point) if !point.is_weak() => Ok(Self(key)),
-            _ => Err(refuse("the bytes are not a usable Ed25519 public key")),
-        }
+        Self::of_key(key).ok_or_else(|| refuse("the bytes are not a usable Ed25519 public key"))
     }
 }
 

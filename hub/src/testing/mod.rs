@@ -2,6 +2,7 @@
 //! that stands still until it is moved, and a window on a real chain in the indexer's place.
 #![allow(clippy::arithmetic_side_effects, reason = "test code")]
 
+pub(crate) mod authenticator;
 mod deal;
 pub(crate) mod noise;
 mod person;
@@ -36,6 +37,7 @@ use crate::{
     windows::Passing,
 };
 
+pub(crate) use authenticator::Authenticator;
 pub(crate) use person::{Person, account, message, says, signed};
 pub(crate) use wallet::Wallet;
 pub(crate) use window::Window;

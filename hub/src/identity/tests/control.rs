@@ -8,11 +8,12 @@ use serde_json::json;
 
 use crate::{
     identity::{
-        control::{ASK_LIFE_MS, Act, Change, Control, DEVICES_MAX, Refused, Rule, WALLETS_MAX},
+        control::{ASK_LIFE_MS, Act, Change, Control, DEVICES_MAX, PASSKEYS_MAX, Refused, Rule, WALLETS_MAX},
+        passkey::Passkey,
         recovery::{Stage, Step, step},
     },
     records::{Device, DeviceKey, RecordId},
-    testing::{Person, account},
+    testing::{Authenticator, Person, account},
 };
 
 const DELAY_MS: i64 = 1_000;
@@ -27,6 +28,14 @@ fn wallet(number: usize) -> AccountId {
 
 fn device(number: usize) -> Device {
     DeviceKey::from_seed([u8::try_from(number + 1).unwrap(); 32]).device()
+}
+
+fn passkey(number: usize) -> Passkey {
+    Authenticator::ed25519("https://hub.example", u8::try_from(number + 1).unwrap()).passkey()
+}
+
+fn add_passkey(which: usize, sign_count: u32, by: usize) -> Act {
+    Act::AddPasskey { passkey: passkey(which), credential: which.to_string(), sign_count, by: wallet(by) }
 }
 
 fn rule(guardians: usize, threshold: u8) -> Rule {
@@ -117,6 +126,44 @@ fn an_account_has_room_for_so_many() {
 }
 
 #[test]
+fn passkeys_let_devices_speak_and_nothing_else() {
+    let mut control = begun();
+    let add = |number| add_passkey(number, 0, 0);
+    let brings = |which, number| Act::AddDeviceByPasskey {
+        device: device(which),
+        passkey: passkey(number),
+        sign_count: 0,
+    };
+    assert_eq!(act(&mut control, &brings(1, 0), 1), Err(Refused::ForeignPasskey(passkey(0))));
+    assert_eq!(act(&mut control, &add_passkey(0, 0, 1), 1), Err(Refused::ForeignWallet(wallet(1))));
+    for number in 0..PASSKEYS_MAX {
+        act(&mut control, &add(number), 1).unwrap();
+    }
+    assert_eq!(act(&mut control, &add(0), 1), Err(Refused::KnownPasskey(passkey(0))));
+    assert_eq!(act(&mut control, &add(PASSKEYS_MAX), 1), Err(Refused::Full(PASSKEYS_MAX, "passkeys")));
+    for which in 1..DEVICES_MAX {
+        act(&mut control, &brings(which, which % 2), 1).unwrap();
+    }
+    let full = Err(Refused::Full(DEVICES_MAX, "devices"));
+    assert_eq!(act(&mut control, &brings(200, 0), 1), full);
+    // Devices 1 and 3 stand by passkey 1; the one that signs goes over to the wallet.
+    let revoke = Act::RevokePasskey { passkey: passkey(1), device: device(3), by: wallet(0) };
+    act(&mut control, &revoke, 2).unwrap();
+    assert!(!control.devices[&device(1)].speaks && control.devices[&device(2)].speaks);
+    let third = control.devices[&device(3)];
+    assert_eq!((third.speaks, third.wallet, third.passkey), (true, Some(wallet(0)), None));
+    assert_eq!(act(&mut control, &brings(1, 1), 2), Err(Refused::ForeignPasskey(passkey(1))));
+    // A wallet that goes takes all that stands by its word.
+    let joins = Act::AddWallet { wallet: wallet(1), device: device(0), by: wallet(0) };
+    act(&mut control, &joins, 3).unwrap();
+    let gone = Act::RevokeWallet { wallet: wallet(0), device: device(2), by: wallet(1) };
+    act(&mut control, &gone, 4).unwrap();
+    assert!(control.passkeys.is_empty());
+    let speak: Vec<_> = control.devices.iter().filter(|(_, one)| one.speaks).map(|(one, _)| *one).collect();
+    assert_eq!(BTreeSet::from_iter(speak), BTreeSet::from([device(0), device(2)]));
+}
+
+#[test]
 fn a_rule_can_be_kept() {
     let mut control = begun();
     for (guardians, threshold, sound) in [
@@ -137,7 +184,12 @@ fn a_rule_can_be_kept() {
 type Happening = (u8, usize, usize, usize, i64);
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
-    vec((0..12_u8, 0..4_usize, 0..4_usize, 0..4_usize, 0..700_i64), 1..60)
+    vec((0..16_u8, 0..4_usize, 0..4_usize, 0..4_usize, 0..700_i64), 1..60)
+}
+
+/// How often an authenticator says that it has signed: never, of every other one.
+fn count(wait: i64) -> u32 {
+    u32::try_from(wait).unwrap() * u32::from(wait % 2 == 0)
 }
 
 /// What a history of recoveries says by itself: since when enough agree, and whether somebody said no.
@@ -175,6 +227,11 @@ proptest! {
                 }
                 7 | 8 => Act::Approve { id, guardian: record(two) },
                 9 => Act::Veto { id, by: wallet(two) },
+                10 => add_passkey(one, count(wait), two),
+                11 => Act::RevokePasskey { passkey: passkey(one), device: device(two), by: wallet(three) },
+                12 | 13 => Act::AddDeviceByPasskey {
+                    device: device(one), passkey: passkey(two), sign_count: count(wait),
+                },
                 _ => Act::End { id, free: three > 0 },
             };
             let before = control.clone();
@@ -183,6 +240,14 @@ proptest! {
             prop_assert!(!control.wallets.is_empty() && control.wallets.len() <= WALLETS_MAX);
             for standing in control.devices.values().filter(|standing| standing.speaks) {
                 prop_assert!(standing.wallet.is_some_and(|wallet| control.wallets.contains(&wallet)));
+                let keeper = standing.passkey.map(|passkey| control.passkeys.get(&passkey));
+                prop_assert!(keeper.is_none_or(|keeper| keeper.is_some_and(|one| Some(one.wallet) == standing.wallet)));
+            }
+            for (passkey, keeper) in &control.passkeys {
+                prop_assert!(control.wallets.contains(&keeper.wallet));
+                let had = before.passkeys.get(passkey);
+                prop_assert!(had.is_some() || matches!(what, Act::AddPasskey { .. }));
+                prop_assert!(had.is_none_or(|had| had.sign_count <= keeper.sign_count));
             }
             if came.is_err() {
                 prop_assert_eq!(&before, &control);
@@ -196,6 +261,15 @@ proptest! {
             match &what {
                 Act::AddWallet { by, .. } | Act::RevokeWallet { by, .. } | Act::SetRule { by, .. } | Act::Veto { by, .. } => {
                     prop_assert!(before.wallets.contains(by));
+                }
+                Act::AddPasskey { by, .. } | Act::RevokePasskey { by, .. } => {
+                    prop_assert!(before.wallets.contains(by));
+                    prop_assert_eq!(&before.wallets, &control.wallets);
+                }
+                Act::AddDeviceByPasskey { passkey, sign_count, .. } => {
+                    let had = before.passkeys[passkey].sign_count;
+                    prop_assert!(*sign_count > had || (*sign_count, had) == (0, 0));
+                    prop_assert_eq!(&before.wallets, &control.wallets);
                 }
                 Act::End { .. } => {}
                 // Another device is silenced by a wallet alone.
@@ -232,6 +306,7 @@ proptest! {
                         let speak: Vec<_> = control.devices.iter().filter(|(_, one)| one.speaks).collect();
                         prop_assert_eq!(speak.len(), 1);
                         prop_assert_eq!(speak[0].0, &recovery.device);
+                        prop_assert!(control.passkeys.is_empty());
                         prop_assert!(control.recoveries.values().all(|one| !one.stage.is_open()));
                     } else {
                         prop_assert_eq!(&before.wallets, &control.wallets);

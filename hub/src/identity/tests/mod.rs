@@ -16,6 +16,7 @@ use crate::{
 mod brightid;
 mod control;
 mod messages;
+mod passkeys;
 mod persons;
 mod recovery;
 mod tokens;

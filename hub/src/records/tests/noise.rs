@@ -21,7 +21,7 @@ use crate::{
     reputation::model::WalletDid,
     rooms::Room,
     testing::{
-        RELAYER_KEY,
+        Authenticator, RELAYER_KEY,
         noise::{edited, edited_text, edits, grafted, grafts, json as any_json, text},
         trade::{Ground, Trade},
     },
@@ -173,7 +173,12 @@ async fn market(hub: &TestHub) -> (Person, Vec<Value>) {
     let pay = json!({ "asset": "time_credit", "to": ben.account, "amount": "10", "note": "" });
     let mut hold = pay.clone();
     hold["expires"] = json!(later);
+    let passkey = Authenticator::ed25519(&hub.config.public_url, 7);
+    let joins = passkey.joins(hub, &anna).await;
+    let brings = passkey.brings(hub, &DeviceKey::from_seed([9; 32])).await;
     let drafts = [
+        anna.draft(hub, "passkey@1", joins),
+        anna.draft(hub, "device@1", brings),
         anna.draft(hub, "transfer@1", pay).only_for(between.clone()),
         anna.draft(hub, "hold@1", hold).only_for(between),
         anna.draft(hub, "profile@1", json!({ "name": "Anna", "text": "", "languages": ["en"], "avatar": null })),
