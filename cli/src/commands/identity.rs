@@ -7,8 +7,9 @@ use clap::Subcommand;
 use hub::{
     access::Audience,
     identity::{
-        AccountView, Claim, RecoveriesView, RecoveryRuleBody, RecoveryStepBody, RecoveryVetoBody,
-        WalletAuthorisation, WalletBody, revoke_statement, rule_statement, veto_statement,
+        AccountView, Claim, Passkey, PasskeyBody, RecoveriesView, RecoveryRuleBody, RecoveryStepBody,
+        RecoveryVetoBody, WalletAuthorisation, WalletBody, revoke_passkey_statement, revoke_statement,
+        rule_statement, veto_statement,
     },
     records::RecordId,
 };
@@ -35,6 +36,11 @@ pub enum Verb {
     RevokeWallet {
         /// The wallet, CAIP-10
         wallet: AccountId,
+    },
+    /// Take a passkey away from your account, by the word of a wallet; devices that stand by its word are silent then
+    RevokePasskey {
+        /// The passkey, did:key
+        passkey: Passkey,
     },
     /// Show the hub that you are a person
     #[command(after_help = "Examples:\n  earnest --as ida identity person --brightid\n  \
@@ -131,6 +137,13 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let by = hub.controller(&profile, Some(wallet)).await?;
             let by = hub.word(&profile, by, revoke_statement(&profile.account()?, &wallet)).await?;
             say(session, "wallet@1", &WalletBody::Revoke { wallet, by }, None).await
+        }
+        Verb::RevokePasskey { passkey } => {
+            let (hub, profile) = (session.hub()?, session.profile()?);
+            let by = hub.controller(&profile, None).await?;
+            let statement = revoke_passkey_statement(&profile.account()?, &passkey);
+            let by = hub.word(&profile, by, statement).await?;
+            say(session, "passkey@1", &PasskeyBody::Revoke { passkey, by }, None).await
         }
         Verb::Person { brightid: true, .. } => say(session, "personhood@1", &Claim::BrightId {}, None).await,
         Verb::Person { registry: Some(registry), wallet: Some(wallet), .. } => {
