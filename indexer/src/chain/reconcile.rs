@@ -127,8 +127,9 @@ impl Reconciler {
     }
 
     /// Records what came of questions: of the first of them, in order, how the contract's word differs from the events. Nodes
-    /// that do not tell any are asked the same again later, and fewer at once where it was too much; a state alone that they do
-    /// not tell is passed over until the next round, and is a fault after some of them.
+    /// that do not tell any are asked the same again later, and fewer at once where it was too much. A state alone that they do
+    /// not tell is passed over until the next round, and is a fault after some of them; so are all of a batch where fewer at
+    /// once would be no help.
     pub async fn answers(
         &mut self,
         ground: &Ground,
@@ -145,7 +146,9 @@ impl Reconciler {
                 if !narrowed {
                     ground.chain.source.nodes().turn_after(&error);
                 }
-                if alone && !matches!(error, RpcError::Busy { .. }) {
+                // What a node does not know, or contradicts itself about, it tells of one no more than of many.
+                let helpless = matches!(error, RpcError::Unknown { .. } | RpcError::Inconsistent(_));
+                if helpless || (alone && !matches!(error, RpcError::Busy { .. })) {
                     questions.iter().map(|_| Err(error.clone())).collect()
                 } else {
                     // The same are asked about again.

@@ -21,6 +21,7 @@ use crate::testing::{
 };
 
 mod cases;
+mod compared;
 mod peers;
 mod proofs;
 mod providers;
