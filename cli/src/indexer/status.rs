@@ -15,7 +15,7 @@ use crate::{
     client::http::Http,
     commands::Session,
     exit::{Failure, one_line},
-    output::print,
+    output::{print, time},
     services::stop_signal,
 };
 
@@ -77,7 +77,7 @@ pub async fn run(session: &Session, arguments: StatusArgs) -> Result<()> {
     Ok(())
 }
 
-/// Open faults, what is proven, and what to think of each provider.
+/// Open faults, what is proven, when it was compared with the contracts, and what to think of each provider.
 fn trust(chain: &ChainStatus) -> Vec<String> {
     let faults = chain.faults.iter().map(|fault| format!("{}: {}", fault.kind.name(), fault.detail));
     let mut lines: Vec<String> = faults.collect();
@@ -91,6 +91,11 @@ fn trust(chain: &ChainStatus) -> Vec<String> {
     );
     let unproven = chain.unproven.as_ref().map_or_else(String::new, |why| format!("; no further: {why}"));
     lines.push(format!("{proven}{missed}{unproven}"));
+    let compared = chain.reconciled_at.and_then(|at| u64::try_from(at / 1_000).ok());
+    lines.push(compared.map_or_else(
+        || "not compared with the contracts yet".to_owned(),
+        |at| format!("compared with the contracts at {}", time(at)),
+    ));
     lines.extend(chain.providers.iter().map(|provider| {
         let trusted = if provider.trusted { "trusted" } else { "NOT TRUSTED" };
         let (failures, lies) = (grouped(provider.failures), grouped(provider.lies));

@@ -55,6 +55,8 @@ pub(crate) struct Reconciler {
     unanswered: BTreeMap<String, u32>,
     /// Those of them of this round.
     missed: BTreeSet<String>,
+    /// Whether the metrics know since when there is something to wait for.
+    began: bool,
 }
 
 impl Reconciler {
@@ -68,12 +70,16 @@ impl Reconciler {
             batch: Batch::new(DEALS_MAX),
             unanswered: BTreeMap::new(),
             missed: BTreeSet::new(),
+            began: false,
         }
     }
 
     /// The next states to compare as of a final block; none when it is not the time for it, or there are none.
     pub async fn questions(&mut self, ground: &Ground, block: u64) -> Result<Vec<Question>, Error> {
         let now = ground.shared.clock.now_ms();
+        if !std::mem::replace(&mut self.began, true) {
+            tell(ground, now);
+        }
         if now < self.rests_until || (self.after.is_none() && now < self.next_at) {
             return Ok(Vec::new());
         }
@@ -112,6 +118,7 @@ impl Reconciler {
         let rest = if self.missed.is_empty() { self.every_ms } else { self.rest_ms() };
         self.next_at = now.saturating_add(rest);
         ground.chain.beat(|pulse| pulse.reconciled_at = Some(now));
+        tell(ground, now);
         let missed = std::mem::take(&mut self.missed);
         self.unanswered.retain(|subject, _| missed.contains(subject));
         let (chain, kind) = (ground.chain.number, FaultKind::NotCompared);
@@ -206,6 +213,12 @@ impl Reconciler {
         let detail = format!("{subject} was not told {rounds} times in a row: {error}");
         ground.note(FaultKind::NotCompared, subject, &detail).await
     }
+}
+
+/// Tells the metrics when a round was over last, or when the first of them began.
+fn tell(ground: &Ground, now_ms: i64) {
+    let chain = ground.chain.id.to_string();
+    metrics::gauge!("indexer_reconciled_seconds", "chain" => chain).set((now_ms / 1_000) as f64);
 }
 
 /// The state of a subject as its events up to a block make it. What joins or leaves the chain while it is read differs from

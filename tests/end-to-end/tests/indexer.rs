@@ -126,6 +126,7 @@ fn status(market: &Market) {
         "follows",
         &format!("eip155:31337 provider {node}: trusted, 0 requests failed, 0 answers proven wrong"),
         "eip155:31337 proven up to",
+        "compared with the contracts",
         "feed: ",
     ] {
         assert!(text.contains(words), "`{words}` is not in:\n{text}");

@@ -117,6 +117,13 @@ pub(super) fn differences(proven: Vec<Decoded>, mut kept: BTreeMap<(u64, u64), K
     differences
 }
 
+/// Says why the next blocks cannot be proven now, or that they can.
+fn unproven(ground: &Ground, why: Option<String>) {
+    let chain = ground.chain.id.to_string();
+    metrics::gauge!("indexer_unproven", "chain" => chain).set(f64::from(u8::from(why.is_some())));
+    ground.chain.beat(|pulse| pulse.unproven = why);
+}
+
 impl Prover {
     pub fn new(rpc: Arc<Rpc>, watch: Arc<Watch>, at_once: u32) -> Self {
         Self {
@@ -164,7 +171,7 @@ impl Prover {
                     tracing::warn!(detail, "blocks cannot be proven yet");
                     self.rpc.0.doubt();
                     self.rests_until = now.saturating_add(REST_MS);
-                    ground.chain.beat(|pulse| pulse.unproven = Some(detail));
+                    unproven(ground, Some(detail));
                     trust.prove(ground, proven, missed).await?;
                     return Ok(Progress::Idle);
                 }
@@ -172,12 +179,12 @@ impl Prover {
                     // Another node may bear out what is kept: what says otherwise is not all proven by hashes.
                     self.rpc.0.doubt();
                     self.rests_until = now.saturating_add(DISPROVEN_REST_MS);
-                    ground.chain.beat(|pulse| pulse.unproven = Some(detail));
+                    unproven(ground, Some(detail));
                     trust.prove(ground, proven, missed).await?;
                     return Ok(Progress::Idle);
                 }
                 // Whoever sees how far it is proven sees no doubt of before.
-                ground.chain.beat(|pulse| pulse.unproven = None);
+                unproven(ground, None);
                 trust.prove(ground, last, missed).await?;
                 let chain = ground.chain.id.to_string();
                 metrics::gauge!("indexer_proven_block", "chain" => chain).set(last.number as f64);
@@ -191,7 +198,7 @@ impl Prover {
                     return Ok(Progress::Advanced);
                 }
                 tracing::warn!(%error, from = proven.number, to, "blocks cannot be proven yet");
-                ground.chain.beat(|pulse| pulse.unproven = Some(error.to_string()));
+                unproven(ground, Some(error.to_string()));
                 self.rests_until = now.saturating_add(REST_MS);
                 self.rpc.0.turn_after(&error);
                 Ok(Progress::Idle)

@@ -2,7 +2,10 @@
 
 use fixture::Chain;
 use protocol::wire::view::FaultKind;
-use service::db::testing::sqlite;
+use service::{
+    clock::{Clock as _, SystemClock},
+    db::testing::sqlite,
+};
 
 use super::agrees;
 use crate::testing::{
@@ -27,6 +30,7 @@ async fn a_node_that_refuses_every_call_is_a_fault_until_it_answers() {
                 refuse(answer, code, words);
             }
         });
+        let before = SystemClock.now_ms() / 1_000;
         let config = with(config(&chain, &db), |chain| {
             chain.rpc_urls = vec![node.url.clone()];
             chain.reconcile_ms = 1_000;
@@ -39,6 +43,10 @@ async fn a_node_that_refuses_every_call_is_a_fault_until_it_answers() {
         assert_eq!(indexer.raw("/ready").await.0, 200, "it stops nothing");
         node.is_honest();
         indexer.until("the agreement", |s| s.alarms.is_empty() && s.reconciled_at.is_some()).await;
+        let name = "indexer_reconciled_seconds{chain=\"eip155:31337\"} ";
+        let (_, metrics) = indexer.raw("/metrics").await;
+        let told = metrics.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok());
+        assert!(told.is_some_and(|told| told >= before as f64), "{metrics}");
         agrees(indexer).await;
     }
 }

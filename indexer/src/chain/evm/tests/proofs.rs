@@ -318,6 +318,8 @@ async fn what_the_filter_alone_hints_at_is_told_when_a_quorum_tells_it_alike() {
         let status = indexer.until("the doubt", |s| s.unproven.as_deref().is_some_and(doubts)).await;
         assert_eq!((status.missed, indexer.feed().await), (0, vec![]), "{:?}", db.engine);
         assert_eq!(status.alarms, [], "{:?}", db.engine);
+        // The value is the process's, which other tests share.
+        assert!(indexer.raw("/metrics").await.1.contains("indexer_unproven{chain=\"eip155:31337\"} "));
         lies(&one, false);
         let status = indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
         assert_eq!((status.missed, status.unproven), (1, None), "{:?}", db.engine);
