@@ -6,7 +6,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// Changes the answer to a request; `answer` is the whole JSON-RPC response.
+/// Changes the answer to a request, or the answers to a batch of them; they are the whole JSON-RPC responses.
 type Lie = Arc<dyn Fn(&Value, &mut Value) + Send + Sync>;
 /// Whether a request, or a batch of them, is not answered but by a status.
 type Denial = Arc<dyn Fn(&Value) -> Option<StatusCode> + Send + Sync>;
@@ -50,7 +50,13 @@ impl Node {
         self.behaviour.lock().unwrap().upstream = upstream.map(str::to_owned);
     }
 
+    /// Changes the answer to each request.
     pub fn lies(&self, lie: impl Fn(&Value, &mut Value) + Send + Sync + 'static) {
+        self.lies_of_batches(move |request, answer| each(request, answer, &lie));
+    }
+
+    /// Changes the answer to a request, or the answers to a batch of them together.
+    pub fn lies_of_batches(&self, lie: impl Fn(&Value, &mut Value) + Send + Sync + 'static) {
         self.behaviour.lock().unwrap().lie = Some(Arc::new(lie));
     }
 
@@ -99,17 +105,22 @@ async fn answer(
         .map_err(|_| StatusCode::BAD_GATEWAY)?;
     let mut answers: Value = response.json().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     if let Some(lie) = now.lie {
-        match (&request, &mut answers) {
-            (Value::Array(requests), Value::Array(answers)) => {
-                for request in requests {
-                    let answer = answers.iter_mut().find(|a| a["id"] == request["id"]);
-                    lie(request, answer.expect("an answer to every request"));
-                }
-            }
-            (request, answer) => lie(request, answer),
-        }
+        lie(&request, &mut answers);
     }
     Ok(Json(answers))
+}
+
+/// Does something with each request of a batch, or the only one, and its answer.
+pub(crate) fn each(request: &Value, answer: &mut Value, mut with: impl FnMut(&Value, &mut Value)) {
+    match (request, answer) {
+        (Value::Array(requests), Value::Array(answers)) => {
+            for request in requests {
+                let answer = answers.iter_mut().find(|a| a["id"] == request["id"]);
+                with(request, answer.expect("an answer to every request"));
+            }
+        }
+        (request, answer) => with(request, answer),
+    }
 }
 
 /// An error in place of the answer's result.
