@@ -43,7 +43,7 @@ pub(crate) struct Health {
     /// The fault about that is open.
     accused: bool,
     /// The lie was about logs: that it has the same hashes as the others says nothing of them.
-    misled: bool,
+    pub misled: bool,
     /// It is not asked any more but for whether it agrees again.
     pub distrusted: bool,
     /// Until this round it is left alone, for it did not answer.

@@ -4,6 +4,8 @@
 //! cluster had confirmed before the transactions were listed. What was applied before it was final is compared with the
 //! final list once more; where they differ, it is retracted from there on and read again.
 
+mod lists;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -16,8 +18,9 @@ use protocol::{
     wire::view::{BlockRef, FaultKind},
 };
 
+use self::lists::together;
 use super::{
-    read::{account, decode, decoded},
+    read::{decode, decoded},
     reconcile,
     rpc::{Commitment, Listed, Rpc},
 };
@@ -37,9 +40,6 @@ use crate::{
 
 /// Requests to the node at one time.
 const AT_ONCE: usize = 8;
-/// The most pages of transactions that are kept before they are applied, but for those of their last slot. Where there are
-/// more, the oldest.
-const PAGES_MAX: u64 = 50;
 /// Transactions of a step, but for those of its last slot, which is applied whole.
 const STEP: usize = 128;
 /// How often what was confirmed may be let go in a row before that is an alarm: reading it again is no end in itself.
@@ -76,6 +76,8 @@ pub(crate) struct Following {
     doubted: u64,
     /// Unix milliseconds; what was let go is not read again before.
     rests_until: i64,
+    /// In what words fewer nodes than a quorum list what is final.
+    unlisted: Option<String>,
     /// Whether something became final since the process began.
     was_stable: bool,
     reconciler: Reconciler,
@@ -96,6 +98,7 @@ impl Following {
             let_go: 0,
             doubted: 0,
             rests_until: 0,
+            unlisted: None,
             was_stable: false,
             reconciler: Reconciler::new(config.reconcile_ms),
             trust: Trust::default(),
@@ -127,6 +130,7 @@ impl Following {
         if let Err(Error::Rpc(error)) = &progress {
             self.rpc.0.turn_after(error);
         }
+        self.trust.record(ground, &self.rpc.0).await?;
         if progress? == Progress::Advanced {
             return Ok(Progress::Advanced);
         }
@@ -146,11 +150,12 @@ impl Following {
 
     async fn step(&mut self, ground: &mut Ground) -> Result<Progress, Error> {
         let position = self.position(ground).await?;
+        self.trust.warn(ground).await?;
         // Before everything else: what is listed afterwards holds all of it.
         let finalized = self.rpc.finalized().await?;
         let words =
             finalized.is_none().then(|| format!("fewer than {} nodes say what is final", self.rpc.0.quorum));
-        self.trust.quorum(ground, words).await?;
+        self.trust.quorum(ground, words.or_else(|| self.unlisted.clone())).await?;
         let finalized = finalized.unwrap_or_default();
         let confirmed = self.rpc.slot(Commitment::Confirmed).await?;
         // A node may need a moment for a block that it has just confirmed.
@@ -185,14 +190,26 @@ impl Following {
         finalized: u64,
     ) -> Result<Listing, Error> {
         let until = Self::known(ground, self.newest.as_ref(), position.tip.number).await?;
-        let range = (position.tip.number, head.number);
-        let (newest_first, whole) = self.list(Commitment::Confirmed, range, until).await?;
-        let to = match newest_first.front() {
-            Some(newest) if !whole => newest.slot,
-            _ => head.number,
-        };
+        let tip = position.tip.number;
+        let node = self.rpc.0.node().await?;
+        let mut list = self.list_of(node, Commitment::Confirmed, (tip, head.number), until).await?;
+        let mut finalized = finalized;
+        let past = finalized.min(head.number);
+        // What is told as final at once is not left to one node.
+        if past > tip && self.rpc.0.quorum > 1 {
+            match self.final_list((tip, past), until).await {
+                Ok(sure) => {
+                    let to = if sure.to < past { list.to.min(sure.to) } else { list.to };
+                    list = together([list, sure], to);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "nothing that is listed now is final yet");
+                    finalized = 0;
+                }
+            }
+        }
         service::failpoint::pass(&["indexer.signatures.read"]);
-        Ok(Listing { waiting: newest_first.into_iter().rev().collect(), to, finalized })
+        Ok(Listing { waiting: list.newest_first.into_iter().rev().collect(), to: list.to, finalized })
     }
 
     /// A transaction in or below a slot, the one that is remembered where it is.
@@ -205,51 +222,6 @@ impl Following {
             return Ok(Some(remembered.signature));
         }
         ground.newest_transaction(slot).await
-    }
-
-    /// Transactions in the slots after `above` and up to `to`, newest first, and whether that is all of them: where it is
-    /// not, the newest slots are left out. `until` is one at or below `above`, or none.
-    async fn list(
-        &self,
-        commitment: Commitment,
-        (above, to): (u64, u64),
-        until: Option<TransactionId>,
-    ) -> Result<(VecDeque<Listed>, bool), RpcError> {
-        let mut listed: VecDeque<Listed> = VecDeque::new();
-        let mut whole = true;
-        let max = usize::try_from(self.page.saturating_mul(PAGES_MAX)).unwrap_or(usize::MAX);
-        let mut before: Option<Listed> = None;
-        'pages: loop {
-            let range = (before.as_ref().map(|listed| listed.signature), until);
-            let page = self.rpc.signatures(account(), commitment, range, self.page, to).await?;
-            // Nodes may have smaller pages than they are asked for: only an empty one is the last.
-            if page.is_empty() {
-                break;
-            }
-            for one in page {
-                if before.as_ref().is_some_and(|before| before.slot < one.slot) {
-                    return Err(RpcError::Inconsistent(format!(
-                        "{} of slot {} is listed after one of an earlier slot",
-                        one.signature, one.slot
-                    )));
-                }
-                if one.slot <= above {
-                    break 'pages;
-                }
-                if one.slot <= to {
-                    listed.push_back(one.clone());
-                }
-                let newest = listed.front().map_or(0, |newest| newest.slot);
-                if listed.len() > max && newest > one.slot {
-                    while listed.front().is_some_and(|listed| listed.slot == newest) {
-                        listed.pop_front();
-                    }
-                    whole = false;
-                }
-                before = Some(one);
-            }
-        }
-        Ok((listed, whole))
     }
 
     /// Up to where it may be told as final, and the block there where it is not known yet: what is kept up to there was
@@ -273,12 +245,23 @@ impl Following {
         }
         if to > below {
             let until = Self::known(ground, self.newest_final.as_ref(), below).await?;
-            let (listed, whole) = self.list(Commitment::Finalized, (below, to), until).await?;
-            if let Some(newest) = listed.front() {
-                if !whole {
-                    to = newest.slot;
-                    waits.retain(|_, slot| *slot <= to);
+            let list = match self.final_list((below, to), until).await {
+                Ok(list) => list,
+                // Reading goes on without it.
+                Err(error) if self.rpc.0.quorum > 1 => {
+                    tracing::warn!(%error, "nothing more is final yet");
+                    self.unlisted = Some(error.to_string());
+                    return Ok(nothing);
                 }
+                Err(error) => return Err(error.into()),
+            };
+            self.unlisted = None;
+            if list.to < to {
+                to = list.to;
+                waits.retain(|_, slot| *slot <= to);
+            }
+            let listed = list.newest_first;
+            if let Some(newest) = listed.front() {
                 self.newest_final = Some(newest.clone());
             }
             if !self.agree(&waits, &listed).await? {

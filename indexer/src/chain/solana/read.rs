@@ -78,6 +78,12 @@ pub(crate) struct Told {
 const DATA_TEXT_MAX: usize = 14_000;
 
 impl Transaction {
+    /// Whether it is told to have failed.
+    pub fn failed(&self) -> bool {
+        let err = self.meta.as_ref().and_then(|meta| meta.err.as_ref());
+        err.is_some_and(|err| !err.is_null())
+    }
+
     /// What the program told, in order: its calls of itself that its event authority signed. Nobody else can make such a call
     /// succeed, and what looks like one in other places is nothing of ours.
     ///
@@ -87,7 +93,7 @@ impl Transaction {
         let wrong =
             |what: &str| RpcError::Inconsistent(format!("a transaction of slot {}: {what}", self.slot));
         let Some(meta) = &self.meta else { return Err(wrong("the node does not keep what it did")) };
-        if meta.err.as_ref().is_some_and(|err| !err.is_null()) {
+        if self.failed() {
             return Ok(Vec::new());
         }
         let Some(inner) = &meta.inner_instructions else {

@@ -140,15 +140,15 @@ impl Rpc {
         }))
     }
 
-    /// Transactions that name an account, newest first: those before `before` and after `until`, at most `limit` of them,
-    /// by a node that has come to the slot `least`.
+    /// Transactions that name an account as one node lists them, newest first: those before `before` and after `until`, at most
+    /// `limit` of them. It must have come to the slot `least`.
     pub async fn signatures(
         &self,
+        node: &Node,
         account: Address,
         commitment: Commitment,
         (before, until): (Option<TransactionId>, Option<TransactionId>),
-        limit: u64,
-        least: u64,
+        (limit, least): (u64, u64),
     ) -> Result<Vec<Listed>, RpcError> {
         let mut config = json!({"commitment": commitment.name(), "limit": limit, "minContextSlot": least});
         for (key, value) in [("before", before), ("until", until)] {
@@ -157,7 +157,7 @@ impl Rpc {
             }
         }
         let params = (account.to_string(), config);
-        let raw: Vec<RawListed> = self.0.ask("getSignaturesForAddress", params).await?;
+        let raw: Vec<RawListed> = self.0.ask_of(node, "getSignaturesForAddress", params).await?;
         raw.into_iter()
             .map(|raw| {
                 let read = raw.signature.parse::<TransactionId>().ok().filter(|id| id.solana().is_some());
@@ -175,10 +175,37 @@ impl Rpc {
 
     /// A confirmed transaction; none where the node does not have it.
     pub async fn transaction(&self, signature: TransactionId) -> Result<Option<Transaction>, RpcError> {
+        self.transaction_of(self.0.node().await?, signature, Commitment::Confirmed).await
+    }
+
+    async fn transaction_of(
+        &self,
+        node: &Node,
+        signature: TransactionId,
+        commitment: Commitment,
+    ) -> Result<Option<Transaction>, RpcError> {
         let config = json!({
-            "commitment": "confirmed", "encoding": "json", "maxSupportedTransactionVersion": 0,
+            "commitment": commitment.name(), "encoding": "json", "maxSupportedTransactionVersion": 0,
         });
-        self.0.ask("getTransaction", (signature.to_string(), config)).await
+        self.0.ask_of(node, "getTransaction", (signature.to_string(), config)).await
+    }
+
+    /// Whether a quorum of the nodes have a transaction as final, in its slot, and as one that did not fail.
+    pub async fn is_final(&self, listed: &Listed) -> bool {
+        let mut have = 0_usize;
+        for node in self.0.in_turn() {
+            if self.0.right(node).await.is_err() {
+                continue;
+            }
+            let told = self.transaction_of(node, listed.signature, Commitment::Finalized).await;
+            let has =
+                told.is_ok_and(|told| told.is_some_and(|told| told.slot == listed.slot && !told.failed()));
+            have = have.saturating_add(usize::from(has));
+            if have >= self.0.quorum {
+                return true;
+            }
+        }
+        false
     }
 
     /// The data of a confirmed account of the program; none where there is none.

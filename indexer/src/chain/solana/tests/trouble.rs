@@ -17,7 +17,7 @@ use protocol::{
     },
 };
 use serde_json::{Value, json};
-use service::db::testing::{on_both, sqlite};
+use service::db::testing::{FreshDb, on_both, sqlite};
 
 use super::{World, agrees, nothing_final_above, told_of, until_told};
 use crate::testing::{
@@ -309,11 +309,94 @@ async fn another_node_is_asked_where_one_has_not_come_to_the_slot() {
     });
     let config = with(world.config(&db), |chain| {
         chain.rpc_urls = vec![late.url.clone(), world.net.rpc_url()];
+        chain.quorum = Some(1);
         chain.reconcile_ms = 1_000;
     });
     let indexer = Running::start(config).await;
     world.funded(1).await;
     until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
     indexer.until("the comparison", |s| s.reconciled_at.is_some() && s.alarms.is_empty()).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_leaves_out_of_every_list_is_told_as_final_once_and_said_of_it() {
+    let world = World::start().await;
+    let (liar, second) = (Node::before(&world.net.rpc_url()).await, Node::before(&world.net.rpc_url()).await);
+    let third = Node::before(&world.net.rpc_url()).await;
+    let of = |db: &FreshDb| {
+        with(world.config(db), |chain| {
+            chain.rpc_urls = [&liar, &second, &third].map(|node| node.url.clone()).to_vec();
+        })
+    };
+    let (db, fresh) = (sqlite(), sqlite());
+    let indexer = Running::start(of(&db)).await;
+    let first = world.deal(B256::ZERO, 1).await;
+    let first = world.send(&world.funding(&first)).await;
+    until_told(&indexer, "the first", |feed| told_of(feed, "Funded").contains(&Final)).await;
+    assert_eq!(indexer.status().await.providers.iter().map(|node| node.lies).sum::<u64>(), 0);
+    // The one that is asked first.
+    liar.lies(move |request, answer| {
+        if request["method"] == "getSignaturesForAddress"
+            && let Some(listed) = answer["result"].as_array_mut()
+        {
+            listed.retain(|one| one["signature"] == json!(first));
+        }
+    });
+    let left_out = world.deal(B256::ZERO, 2).await;
+    let left_out = world.send(&world.funding(&left_out)).await;
+    let finals = |feed: &[FeedEntry]| {
+        feed.iter().filter(|entry| entry.event.transaction == left_out && entry.finality == Final).count()
+    };
+    until_told(&indexer, "what was left out", |feed| finals(feed) > 0).await;
+    let status = indexer.until("the fault", |s| s.alarms == [FaultKind::ProviderLies]).await;
+    assert!(status.providers[0].lies > 0 && !status.providers[0].trusted, "{:?}", status.providers);
+    assert!(
+        status.providers[1..].iter().all(|node| node.lies == 0 && node.trusted),
+        "{:?}",
+        status.providers
+    );
+    assert_eq!(indexer.raw("/ready").await.0, 200, "one of three is no reason to stop");
+    // So it is where it was final before it is read at all.
+    let late = Running::start(of(&fresh)).await;
+    let feed = until_told(&late, "what was left out", |feed| finals(feed) > 0).await;
+    assert_eq!(finals(feed.as_slice()), 1);
+    late.until("the lie", |s| s.providers[0].lies > 0).await;
+    agrees(late).await;
+    // After a restart it is heard again, and believed once it lists what the others do.
+    liar.is_honest();
+    let indexer = Running::start(indexer.stop().await).await;
+    world.funded(3).await;
+    indexer.until("its return", |s| s.alarms.is_empty() && s.providers[0].trusted).await;
+    indexer.all_final().await;
+    assert_eq!(finals(indexer.feed().await.as_slice()), 1);
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_too_few_nodes_list_as_final_is_not_told_as_final() {
+    let world = World::start().await;
+    let db = sqlite();
+    let (first, second) =
+        (Node::before(&world.net.rpc_url()).await, Node::before(&world.net.rpc_url()).await);
+    second.lies(|request, answer| {
+        if request["method"] == "getSignaturesForAddress" && request["params"][1]["commitment"] == "finalized"
+        {
+            refuse(answer, -32016, "Minimum context slot has not been reached");
+        }
+    });
+    let config = with(world.config(&db), |chain| {
+        chain.rpc_urls = [&first, &second].map(|node| node.url.clone()).to_vec();
+    });
+    let indexer = Running::start(config).await;
+    world.funded(1).await;
+    let status = indexer.until("the fault", |s| s.alarms == [FaultKind::NoQuorum]).await;
+    assert!(status.faults[0].detail.contains("1 of 2 nodes list what is final"), "{:?}", status.faults);
+    world.funded(2).await;
+    let feed = until_told(&indexer, "the second", |feed| told_of(feed, "Funded").len() == 2).await;
+    assert_eq!(told_of(&feed, "Funded"), [Seen; 2], "reading goes on");
+    second.is_honest();
+    until_told(&indexer, "both", |feed| told_of(feed, "Funded").ends_with(&[Final; 2])).await;
+    indexer.until("the quorum", |s| s.alarms.is_empty()).await;
     agrees(indexer).await;
 }

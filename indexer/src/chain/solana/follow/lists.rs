@@ -1,0 +1,253 @@
+//! Lists of transactions: each read page by page of one node, and what those of a quorum hold together.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use protocol::chain::TransactionId;
+
+use super::Following;
+use crate::chain::{
+    rpc::{Node, RpcError},
+    solana::{
+        read::account,
+        rpc::{Commitment, Listed},
+    },
+};
+
+/// The most pages of transactions that are kept before they are applied, but for those of their last slot. Where there are
+/// more, the oldest.
+const PAGES_MAX: u64 = 50;
+/// The most transactions of one look that nodes are asked for because one of them does not list them.
+const ASKED_MAX: usize = 16;
+
+/// Transactions of some slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct List {
+    pub newest_first: VecDeque<Listed>,
+    /// All transactions up to this slot are in it.
+    pub to: u64,
+}
+
+impl List {
+    /// Those that did something.
+    fn succeeded(&self) -> BTreeSet<TransactionId> {
+        let succeeded = self.newest_first.iter().filter(|one| !one.failed);
+        succeeded.map(|one| one.signature).collect()
+    }
+}
+
+/// What lists hold together up to a slot, each transaction in the slot where the first of them has it. It failed only if that
+/// is so in all that have it.
+pub(super) fn together(lists: impl IntoIterator<Item = List>, to: u64) -> List {
+    let mut slots: BTreeMap<u64, Vec<Listed>> = BTreeMap::new();
+    let mut failed: BTreeMap<TransactionId, bool> = BTreeMap::new();
+    for list in lists {
+        // Within a slot: after the one that this list has before it.
+        let (mut slot, mut at) = (None, 0_usize);
+        for one in list.newest_first.into_iter().filter(|one| one.slot <= to) {
+            if slot.replace(one.slot) != Some(one.slot) {
+                at = 0;
+            }
+            let ours = slots.entry(one.slot).or_default();
+            if let Some(failed) = failed.get_mut(&one.signature) {
+                *failed &= one.failed;
+                let further = ours.iter().skip(at).position(|ours| ours.signature == one.signature);
+                at = further.map_or(at, |further| at.saturating_add(further).saturating_add(1));
+            } else {
+                failed.insert(one.signature, one.failed);
+                ours.insert(at.min(ours.len()), one);
+                at = at.saturating_add(1);
+            }
+        }
+    }
+    let listed = slots.into_values().rev().flatten();
+    let newest_first =
+        listed.map(|one| Listed { failed: failed.get(&one.signature) == Some(&true), ..one }).collect();
+    List { newest_first, to }
+}
+
+impl Following {
+    /// Transactions in the slots after `above` and up to `to`, as one node lists them; where it has too many, the newest slots
+    /// are left out. `until` is one at or below `above`, or none.
+    pub(super) async fn list_of(
+        &self,
+        node: &Node,
+        commitment: Commitment,
+        (above, to): (u64, u64),
+        until: Option<TransactionId>,
+    ) -> Result<List, RpcError> {
+        self.rpc.0.right(node).await?;
+        let mut listed: VecDeque<Listed> = VecDeque::new();
+        let mut whole = true;
+        let max = usize::try_from(self.page.saturating_mul(PAGES_MAX)).unwrap_or(usize::MAX);
+        let mut before: Option<Listed> = None;
+        'pages: loop {
+            let range = (before.as_ref().map(|listed| listed.signature), until);
+            let page = self.rpc.signatures(node, account(), commitment, range, (self.page, to)).await?;
+            // Nodes may have smaller pages than they are asked for: only an empty one is the last.
+            if page.is_empty() {
+                break;
+            }
+            for one in page {
+                if before.as_ref().is_some_and(|before| before.slot < one.slot) {
+                    return Err(RpcError::Inconsistent(format!(
+                        "{} of slot {} is listed after one of an earlier slot",
+                        one.signature, one.slot
+                    )));
+                }
+                if one.slot <= above {
+                    break 'pages;
+                }
+                if one.slot <= to {
+                    listed.push_back(one.clone());
+                }
+                let newest = listed.front().map_or(0, |newest| newest.slot);
+                if listed.len() > max && newest > one.slot {
+                    while listed.front().is_some_and(|listed| listed.slot == newest) {
+                        listed.pop_front();
+                    }
+                    whole = false;
+                }
+                before = Some(one);
+            }
+        }
+        let to = listed.front().filter(|_| !whole).map_or(to, |newest| newest.slot);
+        Ok(List { newest_first: listed, to })
+    }
+
+    /// Final transactions in the slots after `above` and up to `to`, which is final: all that a quorum of the nodes list. Whom
+    /// as many prove to have left one out has lied, and is asked no more.
+    ///
+    /// # Errors
+    /// Fewer nodes answer.
+    pub(super) async fn final_list(
+        &self,
+        (above, to): (u64, u64),
+        until: Option<TransactionId>,
+    ) -> Result<List, RpcError> {
+        let (nodes, quorum) = (self.rpc.0.in_turn(), self.rpc.0.quorum);
+        let (mut said, mut failed): (Vec<(usize, List)>, _) = (Vec::new(), None);
+        let mut rest = nodes.iter().copied();
+        // So many at once, then others for those that fail.
+        let mut asked: Vec<&Node> = rest.by_ref().take(quorum).collect();
+        while !asked.is_empty() {
+            let asking = asked.into_iter().map(|node| self.told_by(node, (above, to), until));
+            for (at, answer) in futures::future::join_all(asking).await {
+                match answer {
+                    Ok(list) => said.push((at, list)),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            asked = rest.by_ref().take(quorum.saturating_sub(said.len())).collect();
+        }
+        if let Some(error) = failed.filter(|_| said.len() < quorum) {
+            return Err(if quorum > 1 {
+                let words = format!("{} of {quorum} nodes list what is final: {error}", said.len());
+                RpcError::Inconsistent(words)
+            } else {
+                error
+            });
+        }
+        let whole = said.iter().map(|(_, list)| list.to).min().unwrap_or(to);
+        let told: Vec<(usize, BTreeSet<TransactionId>)> =
+            said.iter().map(|(at, list)| (*at, list.succeeded())).collect();
+        let list = together(said.into_iter().map(|(_, list)| list), whole);
+        self.accuse(&list, &told).await;
+        self.acquit(&list, (above, until)).await;
+        Ok(list)
+    }
+
+    async fn told_by(
+        &self,
+        node: &Node,
+        range: (u64, u64),
+        until: Option<TransactionId>,
+    ) -> (usize, Result<List, RpcError>) {
+        (self.rpc.0.position(node), self.list_of(node, Commitment::Finalized, range, until).await)
+    }
+
+    /// Who does not list what a quorum has as final lied. One that makes up a transaction has no quorum for it.
+    async fn accuse(&self, list: &List, told: &[(usize, BTreeSet<TransactionId>)]) {
+        let lacks = |one: &&Listed| told.iter().any(|(_, theirs)| !theirs.contains(&one.signature));
+        let succeeded = list.newest_first.iter().filter(|one| !one.failed);
+        let lacked: Vec<&Listed> = succeeded.filter(lacks).take(ASKED_MAX).collect();
+        let mut accused = BTreeSet::new();
+        for one in lacked {
+            if !self.rpc.is_final(one).await {
+                continue;
+            }
+            for (at, theirs) in told {
+                if !theirs.contains(&one.signature) && accused.insert(*at) {
+                    let quorum = self.rpc.0.quorum;
+                    let words = format!(
+                        "{quorum} nodes have {} of slot {} as final, and it does not list it",
+                        one.signature, one.slot
+                    );
+                    self.rpc.0.misled(*at, words);
+                }
+            }
+        }
+    }
+
+    /// Who was accused before the process started and lists now what the others do is asked again.
+    async fn acquit(&self, list: &List, (above, until): (u64, Option<TransactionId>)) {
+        let all = list.succeeded();
+        if all.is_empty() {
+            return;
+        }
+        for node in self.rpc.0.all() {
+            let health = node.health();
+            if !health.distrusted || health.misled {
+                continue;
+            }
+            let (at, theirs) = self.told_by(node, (above, list.to), until).await;
+            if theirs.is_ok_and(|theirs| theirs.to == list.to && theirs.succeeded().is_superset(&all)) {
+                self.rpc.0.agrees(at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::chain::TransactionId;
+
+    use super::{List, together};
+    use crate::chain::solana::rpc::Listed;
+
+    fn list(listed: &[(u8, u64)]) -> List {
+        let of = |(n, slot): &(u8, u64)| Listed {
+            signature: TransactionId::Solana([*n; 64]),
+            slot: *slot,
+            failed: false,
+        };
+        List { newest_first: listed.iter().map(of).collect(), to: 9 }
+    }
+
+    #[test]
+    fn lists_hold_together_what_any_of_them_has_in_the_order_of_each() {
+        for (lists, all) in [
+            (vec![vec![(5, 8), (4, 7)], vec![(5, 8), (4, 7)]], vec![(5, 8), (4, 7)]),
+            (vec![vec![(5, 8), (3, 8)], vec![(5, 8), (4, 8), (3, 8)]], vec![(5, 8), (4, 8), (3, 8)]),
+            (vec![vec![(4, 8), (3, 8)], vec![(5, 8), (4, 8)]], vec![(5, 8), (4, 8), (3, 8)]),
+            (vec![vec![(4, 7)], vec![(5, 8), (3, 6)]], vec![(5, 8), (4, 7), (3, 6)]),
+            (vec![vec![], vec![(5, 8)]], vec![(5, 8)]),
+            // Where they differ the first is right.
+            (vec![vec![(5, 8), (4, 8)], vec![(4, 8), (5, 8)]], vec![(5, 8), (4, 8)]),
+            (vec![vec![(5, 8)], vec![(5, 7)]], vec![(5, 8)]),
+        ] {
+            let merged = together(lists.iter().map(|of| list(of)), 9);
+            assert_eq!(merged, list(&all), "{lists:?}");
+        }
+        assert_eq!(together([list(&[(5, 9), (4, 7)])], 8), List { to: 8, ..list(&[(4, 7)]) });
+    }
+
+    #[test]
+    fn what_one_list_has_as_failed_and_another_has_not_is_read() {
+        let mut failed = list(&[(5, 8)]);
+        failed.newest_first.iter_mut().for_each(|one| one.failed = true);
+        for lists in [[failed.clone(), list(&[(5, 8)])], [list(&[(5, 8)]), failed.clone()]] {
+            assert_eq!(together(lists, 9), list(&[(5, 8)]));
+        }
+        assert_eq!(together([failed.clone(), failed.clone()], 9), failed);
+    }
+}
