@@ -22,6 +22,7 @@ use crate::testing::{
 
 mod cases;
 mod compared;
+mod complaints;
 mod peers;
 mod proofs;
 mod providers;
