@@ -28,6 +28,8 @@ pub enum Fate {
     Unanswered,
     /// They are lost, and the answer says this.
     Refused(&'static str),
+    /// They are lost, and those that were not sent before are never answered: who sends them waits until it is killed.
+    Held,
 }
 
 /// Of how many blocks a forgetful node keeps the state.
@@ -217,13 +219,15 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     let (id, method) = (&call["id"], call["method"].as_str().unwrap());
     let answered =
         |result: Value| Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
-    let mut fate = Fate::Arrive;
+    let (mut fate, mut held) = (Fate::Arrive, false);
     let (silent, lacks, stumbled, blind, forgetful, nonces, away, lost, wrong) = {
         let mut ways = forward.state.lock().unwrap();
         *ways.asked.entry(method.to_owned()).or_default() += 1;
         if ["eth_sendRawTransaction", "sendTransaction"].contains(&method) {
-            ways.sent.push(call["params"][0].as_str().unwrap().to_owned());
+            let raw = call["params"][0].as_str().unwrap().to_owned();
             fate = ways.fate;
+            held = fate == Fate::Held && !ways.sent.contains(&raw);
+            ways.sent.push(raw);
         }
         let silent = ways.silent.as_ref().is_some_and(|(silent, saying)| {
             *silent == method && call["params"].to_string().to_lowercase().contains(saying)
@@ -256,7 +260,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
         answer["result"]["value"] = call["params"][0].as_array().unwrap().iter().map(status).collect();
         return Json(answer).into_response();
     }
-    if silent {
+    if silent || held {
         return std::future::pending().await;
     }
     if lacks {
@@ -268,7 +272,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
         return Json(json!({ "jsonrpc": "2.0", "id": id, "error": refusal })).into_response();
     }
     match (fate, method, nonces) {
-        (Fate::Lost, ..) => return StatusCode::BAD_GATEWAY.into_response(),
+        (Fate::Lost | Fate::Held, ..) => return StatusCode::BAD_GATEWAY.into_response(),
         (Fate::Refused(words), ..) => {
             let refusal = json!({ "code": -32000, "message": words });
             return Json(json!({ "jsonrpc": "2.0", "id": id, "error": refusal })).into_response();

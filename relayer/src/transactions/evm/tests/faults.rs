@@ -24,9 +24,11 @@ use crate::{
 async fn a_crash_between_storing_and_sending_leads_to_one_effect_with_the_same_bytes() {
     for db in on_both().await {
         let world = World::new().await;
-        let relayer = world.start_cut_off(world.config(&db)).await;
+        let relayer = world.start_held(world.config(&db)).await;
         relayer.kill().await;
         assert_eq!(world.nonce().await, 0, "{:?}", db.engine);
+        // The price falls: what is signed anew has other bytes.
+        world.chain.mine(1).await;
         world.wire.cut(false);
         let relayer = world.start(world.config(&db)).await;
         let shown = world.comes_to(&relayer, "open", "done").await;
@@ -100,9 +102,7 @@ async fn a_budget_that_is_used_up_is_said_and_the_transaction_is_still_watched()
     let mut config = world.config(&db);
     config.bump_after_ms = 200;
     // Enough for the first transaction and not for an eighth more.
-    let usual = world.chain.provider().estimate_eip1559_fees().await.unwrap().max_priority_fee_per_gas;
-    let history = world.chain.provider().get_fee_history(1, BlockNumberOrTag::Latest, &[]).await.unwrap();
-    config.max_fee_per_gas = history.next_block_base_fee().unwrap() * 2 + usual;
+    config.max_fee_per_gas = world.price().await;
     let relayer = world.start_cut_off(config).await;
     world.chain.mine(1).await;
     // The highest fee, and not the intent's budget, is in the way.

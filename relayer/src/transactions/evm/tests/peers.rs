@@ -25,8 +25,12 @@ async fn a_nonce_that_was_reserved_before_a_crash_is_not_given_away() {
     for db in on_both().await {
         let world = World::new().await;
         let other = world.another(2).await;
-        let relayer = world.start_cut_off(world.config(&db)).await;
+        // Whoever stores after the answer has stored nothing.
+        let relayer = world.start_held(world.config(&db)).await;
         relayer.kill().await;
+        world.wire.cut(true);
+        // The price falls: what is signed anew has other bytes.
+        world.chain.mine(1).await;
         world.peers.want([intent(2, "two", &other, IntentAction::OpenCase)]);
         let relayer = world.start(world.config(&db)).await;
         world.signed(&relayer, "two").await;
@@ -35,6 +39,8 @@ async fn a_nonce_that_was_reserved_before_a_crash_is_not_given_away() {
         let two = world.comes_to(&relayer, "two", "done").await;
         assert_eq!(nonces(&[one, two]), ["0", "1"].map(str::to_owned).into(), "{:?}", db.engine);
         assert_eq!(world.nonce().await, 2, "{:?}", db.engine);
+        let sent: BTreeSet<String> = world.wire.sent().into_iter().collect();
+        assert_eq!(sent.len(), 2, "{:?}: one for each nonce, that of before the crash among them", db.engine);
         relayer.stop().await;
     }
 }
@@ -48,6 +54,8 @@ async fn a_replacement_that_was_mined_during_a_crash_is_known() {
         let mut config = world.config(&db);
         config.bump_after_ms = 200;
         let relayer = world.start_cut_off(config).await;
+        // Whoever stores a replacement after the answer never comes to that.
+        world.wire.fate(Fate::Held);
         let replacement: Bytes = until("a replacement is sent", || async {
             world.chain.mine(1).await;
             let sent = world.wire.sent();
@@ -55,6 +63,7 @@ async fn a_replacement_that_was_mined_during_a_crash_is_known() {
         })
         .await;
         relayer.kill().await;
+        world.wire.fate(Fate::Arrive);
         let pending = world.chain.provider().send_raw_transaction(&replacement).await.unwrap();
         let mined = *pending.tx_hash();
         let relayer = world.start(world.config(&db)).await;

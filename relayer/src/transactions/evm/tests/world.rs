@@ -20,7 +20,7 @@ use service::db::testing::FreshDb;
 
 use crate::{
     config::{Config, Key},
-    testing::{KEY, Peers, Running, Wire, config, intent, until},
+    testing::{Fate, KEY, Peers, Running, Wire, config, intent, until},
 };
 
 /// Wallet 3 relays.
@@ -131,11 +131,28 @@ impl World {
 
     /// A relayer that has signed for the case of the dispute; what it sends is lost.
     pub async fn start_cut_off(&self, config: Config) -> Running {
-        self.wire.cut(true);
+        self.start_sending(config, Fate::Lost).await
+    }
+
+    /// A relayer that is at sending its transaction for the case of the dispute, which is lost, and comes to nothing after that.
+    pub async fn start_held(&self, config: Config) -> Running {
+        self.start_sending(config, Fate::Held).await
+    }
+
+    async fn start_sending(&self, config: Config, fate: Fate) -> Running {
+        self.wire.fate(fate);
         self.want_open();
         let relayer = self.start(config).await;
         until("it is sent into the void", || async { (!self.wire.sent().is_empty()).then_some(()) }).await;
         relayer
+    }
+
+    /// The most that a first transaction offers for a unit of gas now, in wei.
+    pub async fn price(&self) -> u128 {
+        let provider = self.chain.provider();
+        let tip = provider.estimate_eip1559_fees().await.unwrap().max_priority_fee_per_gas;
+        let history = provider.get_fee_history(1, BlockNumberOrTag::Latest, &[]).await.unwrap();
+        history.next_block_base_fee().unwrap() * 2 + tip
     }
 
     /// A relayer whose transaction for the case of the dispute is in the node's pool, while no block comes.
