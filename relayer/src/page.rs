@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 use protocol::{chain::ChainId, wire::intent::Intent};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service::http::webhook::{self, Secret};
+use service::{
+    failpoint,
+    http::webhook::{self, Secret},
+};
 
 use crate::{
     error::Error,
@@ -116,9 +119,10 @@ impl Pager {
         ) {
             request = request.header(name, value);
         }
-        let answer =
-            request.body(body).send().await.map_err(|error| away(error.without_url().to_string()))?;
-        let status = answer.status();
+        failpoint::pass(&["relayer.page", "before"]);
+        let answer = request.body(body).send().await;
+        failpoint::pass(&["relayer.page", "after"]);
+        let status = answer.map_err(|error| away(error.without_url().to_string()))?.status();
         metrics::counter!("relayer_pages_total").increment(1);
         // Whatever is not taken is sent again: nobody else will tell the operator.
         if verdict(status) == Verdict::Taken { Ok(()) } else { Err(away(status.to_string())) }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::wire::feed::FeedEntry;
+use service::failpoint;
 
 use super::{
     Failure, Sink,
@@ -133,10 +134,13 @@ impl Pump {
         let message = Message::of(entry, times)?;
         let (stop, sink) = (&self.shared.stop, &mut self.sink);
         let sending = async {
-            match sink {
+            failpoint::pass(&["indexer.delivery", "before"]);
+            let sent = match sink {
                 Sink::Webhook(webhook) => webhook.send(&message).await,
                 Sink::Nats(nats) => nats.send(&message).await,
-            }
+            };
+            failpoint::pass(&["indexer.delivery", "after"]);
+            sent
         };
         Ok(tokio::select! {
             () = stop.cancelled() => None,
