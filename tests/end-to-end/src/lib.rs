@@ -9,7 +9,9 @@
 
 pub mod chain;
 pub mod oracle;
+pub mod postgres;
 pub mod proxy;
+pub mod receiver;
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -1,6 +1,6 @@
-//! Hub, indexer and relayer die as by `kill -9` before and after every commit and every request that they make. A boundary is
-//! told by its name and by how many commits its service had made before (`service::failpoint`): so they are enumerated by a run
-//! of the market in which nobody dies.
+//! Hub, indexer and relayer die as by `kill -9` before and after every commit and every request that they make; indexer and
+//! relayer on PostgreSQL as well. A boundary is told by its name and by how many commits its service had made before
+//! (`service::failpoint`): so they are enumerated by a run of the market in which nobody dies.
 //!
 //! A few by default; with `EARNEST_CHAOS=each` one of every name, with `EARNEST_CHAOS=all` every one, which takes hours, and
 //! `EARNEST_CHAOS=<n>` makes n markets of them.
@@ -17,25 +17,49 @@ use std::{
     time::Duration,
 };
 
-use end_to_end::{Folder, oracle::check};
+use end_to_end::{Folder, oracle::check, postgres::Database, receiver::Receiver};
 
 /// A kind of market, and its services that die.
 #[derive(Clone, Copy)]
 struct Kind {
     arguments: &'static [&'static str],
     services: &'static [&'static str],
+    /// The variables that say where services keep what they know, for those that keep it on a PostgreSQL server.
+    on_postgres: &'static [&'static str],
+    /// Whether somebody is told of the feed by webhooks.
+    told: bool,
+    /// Markets by default.
+    markets: usize,
 }
 
-const EVM: Kind = Kind { arguments: &[], services: &["hub", "indexer", "relayer"] };
+const EVM: Kind = Kind {
+    arguments: &[],
+    services: &["hub", "indexer", "relayer"],
+    on_postgres: &[],
+    told: false,
+    markets: 2,
+};
 /// Both chains at one time; the services of the first live.
-const SOLANA: Kind =
-    Kind { arguments: &["--solana"], services: &["hub", "solana-indexer", "solana-relayer"] };
+const SOLANA: Kind = Kind {
+    arguments: &["--solana"],
+    services: &["hub", "solana-indexer", "solana-relayer"],
+    on_postgres: &[],
+    told: false,
+    markets: 2,
+};
+/// Whoever dies leaves sessions to a server, with locks and transactions that last until it sees to them. The hub stays on
+/// SQLite, and lives.
+const POSTGRES: Kind = Kind {
+    arguments: &[],
+    services: &["indexer", "relayer"],
+    on_postgres: &["EARNEST_INDEXER_DATABASE", "EARNEST_RELAYER_DATABASE"],
+    told: true,
+    markets: 1,
+};
 /// How often one service dies in one market: a supervisor gives up what dies more often within a minute.
 const DEATHS: usize = 4;
 /// For the two trades, with every death and start in between.
 const WAIT: Duration = Duration::from_secs(600);
-/// Markets by default.
-const MARKETS: usize = 2;
 /// Markets at the same time.
 const AT_ONCE: usize = 2;
 
@@ -51,18 +75,32 @@ async fn market(kind: Kind, plan: &Points) -> Points {
     for (service, plan) in plan {
         std::fs::write(points.join(format!("{service}.plan")), plan.join("\n")).expect("a file");
     }
-    let variable = ("EARNEST_FAILPOINTS", points.display().to_string());
-    let mut up = folder.up(kind.arguments, &[variable]);
+    let mut environment = vec![("EARNEST_FAILPOINTS", points.display().to_string())];
+    let mut databases = Vec::new();
+    for variable in kind.on_postgres {
+        let database = Database::create().await;
+        environment.push((*variable, database.url()));
+        databases.push(database);
+    }
+    let receiver = if kind.told { Some(Receiver::start().await) } else { None };
+    environment.extend(receiver.iter().map(|told| ("EARNEST_INDEXER_WEBHOOKS", told.webhooks())));
+    let mut up = folder.up(kind.arguments, &environment);
     let up = tokio::task::spawn_blocking(move || {
         up.wait_for("Everything runs until", WAIT);
         up
     });
     let up = up.await.expect("the market runs");
     check(&folder).await;
+    if let Some(receiver) = receiver {
+        receiver.check(&folder).await;
+    }
     up.interrupt();
     let (code, said) =
         tokio::task::spawn_blocking(move || up.wait(Duration::from_secs(60))).await.expect("it ends");
     assert_eq!(code, Some(0), "{}", said.join("\n"));
+    for database in databases {
+        database.remove().await;
+    }
     let passed: Points = kind
         .services
         .iter()
@@ -111,6 +149,11 @@ async fn on_solana_too() {
     everywhere(SOLANA).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_too() {
+    everywhere(POSTGRES).await;
+}
+
 /// Which points are to be died at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
@@ -122,9 +165,9 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn read() -> Self {
+    fn read(markets: usize) -> Self {
         match std::env::var("EARNEST_CHAOS").as_deref() {
-            Err(_) => Self::Markets(MARKETS),
+            Err(_) => Self::Markets(markets),
             Ok("each") => Self::Each,
             Ok("all") => Self::All,
             Ok(count) => Self::Markets(count.parse().expect("EARNEST_CHAOS is `each`, `all` or a number")),
@@ -167,7 +210,7 @@ fn whose(service: &str, point: &str) -> String {
 }
 
 async fn everywhere(kind: Kind) {
-    let wanted = Wanted::read();
+    let wanted = Wanted::read(kind.markets);
     let all = market(kind, &Points::new()).await;
     let mut open = all.clone();
     let (mut done, mut planned, mut deaths, mut names) = (0, 0, 0, BTreeSet::new());
