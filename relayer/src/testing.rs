@@ -7,7 +7,7 @@ mod wire;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -64,6 +64,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut condition: 
 pub struct Operator {
     pub url: String,
     pages: Arc<Mutex<Vec<(String, serde_json::Value)>>>,
+    mute: Arc<AtomicBool>,
     _task: JoinHandle<()>,
 }
 
@@ -73,7 +74,8 @@ pub const PAGE_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 impl Operator {
     pub async fn start() -> Self {
         let pages: Arc<Mutex<Vec<(String, serde_json::Value)>>> = Arc::default();
-        let kept = pages.clone();
+        let mute: Arc<AtomicBool> = Arc::default();
+        let (kept, silent) = (pages.clone(), mute.clone());
         let take = move |headers: HeaderMap, body: Bytes| async move {
             use service::http::webhook;
             let header = |name: &str| headers.get(name).unwrap().to_str().unwrap();
@@ -81,12 +83,20 @@ impl Operator {
             let second: i64 = signed[1].parse().unwrap();
             webhook::verify(&PAGE_SECRET.parse().unwrap(), signed, &body, second).unwrap();
             kept.lock().unwrap().push((signed[0].to_owned(), serde_json::from_slice(&body).unwrap()));
+            if silent.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
         };
         let routes = Router::new().route("/pages", post(take));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/pages", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { url, pages, _task: task }
+        Self { url, pages, mute, _task: task }
+    }
+
+    /// Whether it answers nothing that comes from now on.
+    pub fn mute(&self, mute: bool) {
+        self.mute.store(mute, Ordering::SeqCst);
     }
 
     /// Everything that came: its id, and what it says.

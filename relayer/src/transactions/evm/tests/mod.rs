@@ -7,5 +7,6 @@ mod peers;
 mod quotas;
 mod rounds;
 mod rules;
+mod runbooks;
 mod signers;
 mod world;
