@@ -109,11 +109,14 @@ def known(market, token):
     pool = market.get("/v1/pools", token)["items"][0]
     community, purchase, credential = first("communities"), first("purchases"), first("credentials")
     told = market.get(f"/v1/credentials/{credential}", token)
+    buyer = market.get(f"/v1/purchases/{purchase}", token)["buyer"]
     return {
         "/v1/records/{id}": {"id": first("listings")},
-        "/v1/accounts/{id}": {"id": market.get(f"/v1/purchases/{purchase}", token)["buyer"]},
+        "/v1/accounts/{id}": {"id": buyer},
+        "/accounts/{id}/did.json": {"id": buyer},
         "/v1/listings/{id}": {"id": first("listings")},
         "/v1/communities/{id}": {"id": community},
+        "/communities/{id}/did.json": {"id": community},
         "/v1/communities/{id}/settings": {"id": community},
         "/v1/communities/{id}/treasury": {"id": community},
         "/v1/purchases/{id}": {"id": purchase},

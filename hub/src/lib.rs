@@ -9,6 +9,7 @@ pub mod chain;
 pub mod communities;
 pub mod config;
 pub mod deals;
+mod did;
 pub mod disputes;
 mod error;
 mod etag;

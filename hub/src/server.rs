@@ -1,14 +1,13 @@
 //! Every route of the hub in one router, with its OpenAPI description.
 
-use axum::{Json, Router, extract::State, http::header, middleware, response::IntoResponse};
-use serde_json::{Value, json};
+use axum::{Json, Router, middleware, response::IntoResponse};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
-    Hub, access, communities, deals, disputes, governance, grievances, identity, ledger, market, openapi,
-    outbox, records, reputation,
+    Hub, access, communities, deals, did, disputes, governance, grievances, identity, ledger, market,
+    openapi, outbox, records, reputation,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -35,7 +34,7 @@ pub(crate) fn described() -> OpenApiRouter<Hub> {
         .merge(reputation::api::routes())
         .merge(reputation::personhood::routes())
         .merge(outbox::api::routes())
-        .routes(routes!(did_document))
+        .merge(did::routes())
         .routes(routes!(description))
 }
 
@@ -60,27 +59,6 @@ pub(crate) fn app(hub: &Hub) -> Router {
 #[utoipa::path(get, path = "/openapi.json", tag = "hub", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 async fn description() -> impl IntoResponse {
     Json(openapi::description())
-}
-
-/// The hub's DID document (did:web): the key that signs its records and credentials.
-#[utoipa::path(get, path = "/.well-known/did.json", tag = "hub", responses((status = 200, description = "DID document", body = Object, content_type = "application/did+json")))]
-async fn did_document(State(hub): State<Hub>) -> impl IntoResponse {
-    let did = &hub.public.did;
-    let method = hub.verification_method();
-    let document: Value = json!({
-        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
-        "id": did,
-        "alsoKnownAs": [hub.key.device()],
-        "verificationMethod": [{
-            "id": method,
-            "type": "Multikey",
-            "controller": did,
-            "publicKeyMultibase": hub.key.device().multibase(),
-        }],
-        "assertionMethod": [method],
-        "authentication": [method],
-    });
-    ([(header::CONTENT_TYPE, "application/did+json")], Json(document))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     Hub,
     access::{Caller, Reader, Role, may_read},
+    did,
     error::Error,
     page::{self, Cursor, Page, Paged},
     records::{RecordId, Stamp},
@@ -36,6 +37,8 @@ pub struct CommunityView {
     /// The id of its `community@1`.
     #[schema(value_type = String)]
     pub id: RecordId,
+    /// Its did:web; where strangers may read the community, the document is at `/communities/{id}/did.json`.
+    pub did: String,
     /// Its name.
     pub name: String,
     /// Since when.
@@ -129,9 +132,10 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
         .merge(lists::api::routes())
 }
 
-fn community_view(community: Community, members: Option<Vec<MemberView>>) -> CommunityView {
+fn community_view(hub: &Hub, community: Community, members: Option<Vec<MemberView>>) -> CommunityView {
     CommunityView {
         id: community.id,
+        did: did::of_community(hub, &community.id),
         name: community.name,
         created: Stamp::from_ms(community.created_at),
         members,
@@ -175,7 +179,7 @@ async fn communities(
     let items = found
         .into_iter()
         .filter(|community| may_read(&reader, &community.audience))
-        .map(|community| community_view(community, None))
+        .map(|community| community_view(&hub, community, None))
         .collect();
     Ok(Json(Page::new(items, next)))
 }
@@ -200,7 +204,7 @@ async fn community(
         .into_iter()
         .map(|(account, role, since)| MemberView { account, role, since: Stamp::from_ms(since) })
         .collect();
-    Ok(Json(community_view(found, Some(members))))
+    Ok(Json(community_view(&hub, found, Some(members))))
 }
 
 /// Memberships that wait for the other side's word: yours, and those of communities of which you are a steward.

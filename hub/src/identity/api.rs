@@ -14,6 +14,7 @@ use crate::{
     Hub,
     access::Caller,
     config::Personhood,
+    did,
     error::Error,
     records::{Device, RecordId, Stamp},
 };
@@ -58,6 +59,8 @@ pub struct AccountView {
     /// The id of its first record.
     #[schema(value_type = String)]
     pub id: RecordId,
+    /// Its did:web; the document is at `/accounts/{id}/did.json`.
+    pub did: String,
     /// What it calls itself.
     pub name: String,
     /// Since when.
@@ -247,6 +250,7 @@ async fn account(State(hub): State<Hub>, Path(id): Path<RecordId>) -> Result<Jso
     let view = |ProfileBody { text, languages, avatar, .. }| ProfileView { text, languages, avatar };
     Ok(Json(AccountView {
         id: found.id,
+        did: did::of_account(&hub, &found.id),
         name: found.name,
         created: Stamp::from_ms(found.created_at),
         profile: found.profile.map(view),

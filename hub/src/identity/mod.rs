@@ -48,7 +48,7 @@ pub(crate) use personhood::store::{is_person, proofs};
 pub(crate) use room::{TABLES, admit, apply, check, prepare, use_up_nonce};
 pub(crate) use sessions::{caller, stands as session_stands};
 pub use siwx::{SignIn, SignInError};
-pub(crate) use store::{account_exists, account_of_wallet, use_nonce, wallets_of, wallets_on};
+pub(crate) use store::{account_exists, account_of_wallet, speaking, use_nonce, wallets_of, wallets_on};
 pub(crate) use timer::{RECOVERIES, say_end};
 pub use tokens::{SessionToken, TokenRequest, TokenView};
 pub(crate) use wallet::{contract_accepts, signed};

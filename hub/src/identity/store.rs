@@ -204,6 +204,18 @@ pub(super) async fn passkeys_of(
         .collect()
 }
 
+/// The devices that speak for an account, in the order they were added.
+pub(crate) async fn speaking(on: &mut AnyConnection, account: &RecordId) -> Result<Vec<Device>, Error> {
+    let devices: Vec<String> = sqlx::query_scalar(
+        "SELECT device FROM devices WHERE account = $1 AND revoked_at IS NULL ORDER BY added_at, device LIMIT $2",
+    )
+    .bind(account.to_string())
+    .bind(DEVICES_SHOWN)
+    .fetch_all(on)
+    .await?;
+    devices.iter().map(|device| parse(device)).collect()
+}
+
 /// Whether the device may speak for the account: none when it never could, false when it was revoked.
 pub(crate) async fn device_speaks(
     on: &mut AnyConnection,
