@@ -129,6 +129,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 &account,
                 &[
                     ("account", account.id.to_string()),
+                    ("did", account.did.clone()),
                     ("name", account.name.clone()),
                     ("wallets", list(account.wallets.iter().map(ToString::to_string).collect())),
                     ("devices", list(account.devices.iter().map(|one| one.device.to_string()).collect())),
@@ -146,6 +147,15 @@ async fn show(session: &Session, profile: &Profile) -> Result<()> {
         ("account", account.clone().unwrap_or_else(|| "none yet".to_owned())),
         ("device", device.clone()),
     ];
+    // The chain alone shows the rest, so that a hub need not be known.
+    let did = match (profile.account, session.hub()) {
+        (Some(id), Ok(hub)) => {
+            let view: AccountView = hub.http.get(&format!("/v1/accounts/{id}")).await?;
+            Some(view.did)
+        }
+        _ => None,
+    };
+    lines.extend(did.iter().map(|did| ("did", did.clone())));
     let mut wallets = Vec::new();
     let first = session.chain().await?;
     let other = match (&first, session.chain_of(protocol::solana::chain()?).await) {
@@ -162,7 +172,7 @@ async fn show(session: &Session, profile: &Profile) -> Result<()> {
     // What names no chain means the first one's.
     let of_first = |name: &str| wallets.first().and_then(|wallet: &Value| wallet.get(name)).cloned();
     let value = json!({
-        "name": profile.name, "account": account, "wallet": of_first("wallet"), "device": device,
+        "name": profile.name, "account": account, "did": did, "wallet": of_first("wallet"), "device": device,
         "balance": of_first("balance"), "wallets": wallets,
     });
     session.output.one(&value, &lines)

@@ -14,6 +14,7 @@ use hub::{
 use protocol::chain::AccountId;
 
 use super::{Session, record_id};
+use crate::output::print;
 
 /// Communities.
 #[derive(Subcommand, Debug)]
@@ -132,6 +133,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         }
         Verb::Show { id: Some(id) } => {
             let community: CommunityView = session.hub()?.http.get(&format!("/v1/communities/{id}")).await?;
+            if !session.output.json {
+                print(&format!("{} {}", community.name, community.did))?;
+            }
             let members = community.members.clone().unwrap_or_default();
             let rows = members
                 .iter()

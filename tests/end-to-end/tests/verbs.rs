@@ -115,12 +115,17 @@ fn people_and_mistakes(folder: &Folder) {
     assert!(code == 1 && told.contains("exists already"), "{told}");
     let community = id(&done(folder, "ida", &["community", "create", "Beekeepers"]));
     let buyer = done(folder, "buyer", &["account", "show"]);
+    let did = buyer["did"].clone();
     let buyer = buyer["account"].as_str().expect("an account");
+    assert_eq!(done(folder, "ida", &["account", "show", buyer])["did"], did);
+    assert!(did.as_str().is_some_and(|did| did.ends_with(&format!(":accounts:{buyer}"))), "{did}");
     done(folder, "ida", &["community", "add-member", &community, buyer]);
     let waiting = done(folder, "buyer", &["community", "invitations"]);
     assert_eq!(waiting["own"][0]["community"], community);
     done(folder, "buyer", &["community", "join", &community]);
     let members = done(folder, "ida", &["community", "show", &community]);
+    let did = members["did"].as_str().expect("a name");
+    assert!(did.starts_with("did:web:") && did.ends_with(&format!(":communities:{community}")), "{did}");
     let members: Vec<&Value> =
         members["members"].as_array().expect("members").iter().map(|one| &one["account"]).collect();
     assert_eq!(members, [account, buyer]);
