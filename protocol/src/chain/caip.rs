@@ -274,6 +274,50 @@ mod tests {
         }
     }
 
+    /// The test cases of CAIP-2 and CAIP-10, those of their eip155 and solana namespaces, and the examples of did:pkh.
+    #[test]
+    fn identifiers_read_as_published() {
+        for text in [
+            "eip155:1",
+            "eip155:5",
+            "eip155:137",
+            "eip155:42220",
+            MAINNET,
+            "solana:4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZ",
+        ] {
+            assert_eq!(text.parse::<ChainId>().unwrap().to_string(), text);
+        }
+        for text in [
+            "eip155:1:0xab16a96d359ec26a11e2c2b3d8f8b8942d5bfcdb",
+            "eip155:1:0xb9c5714089478a327f09197987f16f9e5d936e8a",
+            "eip155:42220:0xa0ae58da58dfa46fa55c3b86545e7065f90ff011",
+            "eip155:137:0x4e90e8a8191c1c23a24a598c3ab4fb47ce926ff5",
+        ] {
+            // Read in lower case, as it is published; written with its checksum.
+            let written = text.parse::<AccountId>().unwrap().to_string();
+            assert_eq!(written.to_lowercase(), text);
+            assert_eq!(written.parse::<AccountId>(), text.parse::<AccountId>());
+        }
+        let solana = "solana:4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZ:CKg5d12Jhpej1JqtmxLJgaFqqeYjxgPqToJ4LBdvG9Ev";
+        assert_eq!(solana.parse::<AccountId>().unwrap().to_string(), solana);
+        // Stricter on purpose: no other namespace has an escrow, so no other is read.
+        for text in [
+            "bip122:000000000019d6689c085ae165831e93",
+            "bip122:12a765e31ffd4059bada1e25190f6e98",
+            "bip122:fdbe99b90c90bae7505796461471d89a",
+            "cosmos:cosmoshub-2",
+            "cosmos:Binance-Chain-Tigris",
+            "cosmos:iov-mainnet",
+            "starknet:SN_GOERLI",
+            "lip9:9ee11e9df416b18b",
+            "chainstd:8c3444cf8970a9e41a706fab93e7a6c4",
+        ] {
+            assert_eq!(text.parse::<ChainId>().unwrap_err().rule, "the namespace must be eip155 or solana");
+            let account = format!("{text}:128Lkh3S7CkDTBZ8W7BbpsN3YYizJMp8p6");
+            assert!(account.parse::<AccountId>().is_err(), "{account}");
+        }
+    }
+
     #[test]
     fn an_address_is_of_its_chains_kind() {
         let account = |text: &str| text.parse::<AccountId>().unwrap_err().rule;
