@@ -18,6 +18,7 @@ mod control;
 mod messages;
 mod passkeys;
 mod persons;
+mod published;
 mod recovery;
 mod tokens;
 mod wallets;
