@@ -1,5 +1,6 @@
 mod noise;
 mod rebuild;
+mod vectors;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
