@@ -215,6 +215,16 @@ pub fn signer(secured: &Value) -> Result<Device, ProofError> {
     }
 }
 
+/// Whether an identifier is a URL, as the data model (section 4.4) asks: a scheme, and printable ASCII behind it.
+fn is_url(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            && !rest.is_empty()
+            && rest.bytes().all(|byte| byte.is_ascii_graphic())
+    })
+}
+
 /// Reads a credential of any kind and verifies that its issuer signed it. Says nothing of its time and status.
 ///
 /// # Errors
@@ -235,8 +245,11 @@ pub fn open(secured: &Value) -> Result<Document, Refusal> {
         [general, special] if general == TYPE && (1..=100).contains(&special.len()) => {}
         _ => return Err(malformed("/type", format!("must be {TYPE} and one more"))),
     }
-    if document.subject.len() > MEMBERS_MAX || document.about().is_empty() {
-        let rule = format!("must have an id and at most {MEMBERS_MAX} members");
+    if document.id.as_deref().is_some_and(|id| !is_url(id)) {
+        return Err(malformed("/id", "must be a URL"));
+    }
+    if document.subject.len() > MEMBERS_MAX || !is_url(document.about()) {
+        let rule = format!("must have a URL as its id and at most {MEMBERS_MAX} members");
         return Err(malformed("/credentialSubject", rule));
     }
     if let Some(entry) = &document.status {

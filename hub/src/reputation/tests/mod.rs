@@ -2,6 +2,7 @@
 
 mod issued;
 mod noise;
+mod published;
 mod told;
 mod wallets;
 

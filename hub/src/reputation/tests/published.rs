@@ -1,0 +1,130 @@
+//! The cases of the W3C's suite of Verifiable Credentials 2.0 (w3c/vc-data-model-2.0-test-suite, `tests/input`), by their names
+//! there: what each of them does to a credential is done to one of ours, which is then signed by its issuer.
+
+use super::*;
+
+fn base() -> Value {
+    let mut subject = serde_json::Map::new();
+    subject.insert("id".to_owned(), "did:example:subject".into());
+    let issued = Stamp::from_ms(START_MS);
+    let document = vc::Document::new("ExampleTestCredential", device(1).device(), issued, subject);
+    let mut base = serde_json::to_value(document).unwrap();
+    // `credential-ok` has the base context alone.
+    base["@context"] = json!([vc::CONTEXTS[0]]);
+    base
+}
+
+fn signed_after(change: &dyn Fn(&mut Value)) -> Value {
+    let mut document = base();
+    change(&mut document);
+    vc::secure(document, vc::Form::DataIntegrity, &device(1), Stamp::from_ms(START_MS)).unwrap()
+}
+
+fn without(document: &mut Value, member: &str) {
+    document.as_object_mut().unwrap().remove(member).unwrap();
+}
+
+const EXAMPLES: &str = "https://www.w3.org/ns/credentials/examples/v2";
+
+#[test]
+fn what_the_suite_takes_is_taken() {
+    let entry = Entry::new("https://example.org", Purpose::Revocation, 0, 1);
+    let cases: [(&str, &dyn Fn(&mut Value)); 5] = [
+        ("credential-ok", &|_| {}),
+        ("credential-single-id-ok", &|d| d["id"] = json!("urn:uuid:986380ce-a04e-4393-800a-76dd29d8672d")),
+        ("credential-id-other-ok", &|d| d["id"] = json!("https://id.example/things#123")),
+        ("credential-subject-single-id-ok", &|d| d["credentialSubject"]["id"] = json!("did:example:other")),
+        ("credential-status-ok", &|d| d["credentialStatus"] = json!(entry)),
+    ];
+    for (name, change) in cases {
+        let opened = vc::open(&signed_after(change));
+        assert!(opened.is_ok(), "{name}: {opened:?}");
+    }
+}
+
+#[test]
+fn what_the_suite_refuses_is_refused() {
+    let cases: [(&str, &dyn Fn(&mut Value)); 21] = [
+        ("credential-no-context-fail", &|d| without(d, "@context")),
+        ("credential-missing-base-context-fail", &|d| d["@context"] = json!([EXAMPLES])),
+        ("credential-context-order-fail", &|d| d["@context"] = json!([EXAMPLES, vc::CONTEXTS[0]])),
+        ("credential-no-type-fail", &|d| without(d, "type")),
+        ("credential-missing-required-type-fail", &|d| d["type"] = json!(["ExampleTestCredential"])),
+        ("credential-not-url-id-fail", &|d| d["id"] = json!("not-a-url")),
+        ("credential-nonsingle-id-fail", &|d| d["id"] = json!(["urn:uuid:1", "urn:uuid:2"])),
+        ("credential-id-nonidentifier-fail", &|d| d["id"] = json!({ "name": "no identifier" })),
+        ("credential-no-issuer-fail", &|d| without(d, "issuer")),
+        ("credential-issuer-nonurl-fail", &|d| d["issuer"] = json!("not-a-url")),
+        ("credential-issuer-null-fail", &|d| d["issuer"] = Value::Null),
+        ("credential-issuer-object-no-id-fail", &|d| d["issuer"] = json!({ "name": "Issuer" })),
+        ("credential-issuer-object-id-null-fail", &|d| d["issuer"] = json!({ "id": null })),
+        ("credential-no-subject-fail", &|d| without(d, "credentialSubject")),
+        ("credential-subject-no-claims-fail", &|d| d["credentialSubject"] = json!({})),
+        ("credential-subject-multiple-empty-fail", &|d| d["credentialSubject"] = json!([])),
+        ("credential-status-missing-type-fail", &|d| {
+            d["credentialStatus"] = json!({ "id": "https://example.org/1#1" })
+        }),
+        ("credential-status-nonurl-id-fail", &|d| {
+            d["credentialStatus"] = json!(Entry::new("https://example.org", Purpose::Revocation, 0, 1));
+            d["credentialStatus"]["id"] = json!("not-a-url");
+        }),
+        ("credential-schema-no-type-fail", &|d| {
+            d["credentialSchema"] = json!({ "id": "https://example.org/s" })
+        }),
+        ("credential-evidence-missing-type-fail", &|d| {
+            d["evidence"] = json!({ "id": "https://example.org/e" })
+        }),
+        ("credential-refresh-no-type-fail", &|d| {
+            d["refreshService"] = json!({ "id": "https://example.org/r" })
+        }),
+    ];
+    for (name, change) in cases {
+        assert_eq!(vc::open(&signed_after(change)).unwrap_err().rule(), "credential_form", "{name}");
+    }
+    let mut proof = signed_after(&|_| {});
+    without(&mut proof["proof"], "type");
+    assert_eq!(
+        vc::open(&proof).unwrap_err().rule(),
+        "credential_proof",
+        "credential-proof-missing-type-fail"
+    );
+    let mut subject = base();
+    subject["credentialSubject"]["id"] = json!("not-a-url");
+    let subject = vc::secure(subject, vc::Form::Jose, &device(1), Stamp::from_ms(START_MS)).unwrap();
+    assert!(matches!(vc::open(&subject), Err(vc::Refusal::Form { field: "/credentialSubject", .. })));
+}
+
+/// What the suite takes and a hub does not, each for its reason.
+#[test]
+fn what_is_stricter_than_the_suite_on_purpose() {
+    let cases: [(&str, &str, &dyn Fn(&mut Value)); 8] = [
+        (
+            "credential-context-combo1-ok",
+            "contexts are names that are compared and never fetched, so there are two and no more",
+            &|d| d["@context"] = json!([vc::CONTEXTS[0], EXAMPLES]),
+        ),
+        (
+            "credential-issuer-object-ok",
+            "the issuer is the did:key that signs: one text, and nobody to ask",
+            &|d| d["issuer"] = json!({ "id": d["issuer"] }),
+        ),
+        ("credential-issuer-url-ok", "the same", &|d| d["issuer"] = json!("https://example.org/issuer")),
+        (
+            "credential-subject-multiple-ok",
+            "a credential is about one outcome, and so about one subject",
+            &|d| d["credentialSubject"] = json!([{ "id": "did:example:a" }, { "id": "did:example:b" }]),
+        ),
+        ("credential-schema-ok", "a member that nobody here reads would be signed and not looked at", &|d| {
+            d["credentialSchema"] = json!({ "id": "https://example.org/s", "type": "JsonSchema" })
+        }),
+        ("credential-evidence-ok", "the same", &|d| d["evidence"] = json!({ "type": "ExampleEvidence" })),
+        ("credential-termsofuse-id-ok", "the same", &|d| {
+            d["termsOfUse"] = json!({ "id": "https://example.org/t", "type": "ExampleTerms" })
+        }),
+        ("credential-refresh-ok", "the same", &|d| d["refreshService"] = json!({ "type": "ExampleRefresh" })),
+    ];
+    for (name, reason, change) in cases {
+        let rule = vc::open(&signed_after(change)).unwrap_err().rule();
+        assert_eq!(rule, "credential_form", "{name}: {reason}");
+    }
+}
