@@ -49,33 +49,55 @@ impl Room {
         Self::Reputation,
     ];
 
+    /// Every type of record that this hub knows, and its room.
+    pub(crate) const KINDS: [(&'static str, Self); 42] = [
+        ("hub@1", Self::Identity),
+        ("identity@1", Self::Identity),
+        ("wallet@1", Self::Identity),
+        ("passkey@1", Self::Identity),
+        ("device@1", Self::Identity),
+        ("recovery-rule@1", Self::Identity),
+        ("recovery@1", Self::Identity),
+        ("recovery-approval@1", Self::Identity),
+        ("recovery-veto@1", Self::Identity),
+        ("recovery-end@1", Self::Identity),
+        ("profile@1", Self::Identity),
+        ("personhood@1", Self::Identity),
+        ("asset@1", Self::Ledger),
+        ("transfer@1", Self::Ledger),
+        ("hold@1", Self::Ledger),
+        ("capture@1", Self::Ledger),
+        ("release@1", Self::Ledger),
+        ("expiry@1", Self::Ledger),
+        ("community@1", Self::Communities),
+        ("membership@1", Self::Communities),
+        ("candidacy@1", Self::Communities),
+        ("pool@1", Self::Communities),
+        ("proposal@1", Self::Governance),
+        ("vote@1", Self::Governance),
+        ("tally@1", Self::Governance),
+        ("deposit@1", Self::Governance),
+        ("grievance@1", Self::Grievances),
+        ("grievance-step@1", Self::Grievances),
+        ("grievance-timeout@1", Self::Grievances),
+        ("listing@1", Self::Market),
+        ("purchase@1", Self::Deals),
+        ("acceptance@1", Self::Deals),
+        ("withdrawal@1", Self::Deals),
+        ("act@1", Self::Deals),
+        ("standing@1", Self::Deals),
+        ("chain-event@1", Self::Deals),
+        ("evidence@1", Self::Disputes),
+        ("ballot@1", Self::Disputes),
+        ("appeal@1", Self::Disputes),
+        ("due@1", Self::Disputes),
+        ("credential@1", Self::Reputation),
+        ("revocation@1", Self::Reputation),
+    ];
+
     /// The room of a type; none when this hub does not know the type.
     pub(crate) fn of(kind: &str) -> Option<Self> {
-        Some(match kind {
-            "hub@1"
-            | "identity@1"
-            | "wallet@1"
-            | "passkey@1"
-            | "device@1"
-            | "recovery-rule@1"
-            | "recovery@1"
-            | "recovery-approval@1"
-            | "recovery-veto@1"
-            | "recovery-end@1"
-            | "profile@1"
-            | "personhood@1" => Self::Identity,
-            "asset@1" | "transfer@1" | "hold@1" | "capture@1" | "release@1" | "expiry@1" => Self::Ledger,
-            "community@1" | "membership@1" | "candidacy@1" | "pool@1" => Self::Communities,
-            "proposal@1" | "vote@1" | "tally@1" | "deposit@1" => Self::Governance,
-            "grievance@1" | "grievance-step@1" | "grievance-timeout@1" => Self::Grievances,
-            "listing@1" => Self::Market,
-            "purchase@1" | "acceptance@1" | "withdrawal@1" | "act@1" | "standing@1" | "chain-event@1" => {
-                Self::Deals
-            }
-            "evidence@1" | "ballot@1" | "appeal@1" | "due@1" => Self::Disputes,
-            "credential@1" | "revocation@1" => Self::Reputation,
-            _ => return None,
-        })
+        Self::KINDS.iter().find(|(known, _)| *known == kind).map(|(_, room)| *room)
     }
 
     /// Whether only the hub itself may say it.

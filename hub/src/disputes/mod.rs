@@ -21,5 +21,7 @@ mod tests;
 mod timer;
 
 pub use api::{BallotView, CaseView, DutyView, EvidenceView, JuryView, Next, NextView, RulingView, SeatView};
+#[cfg(test)]
+pub(crate) use room::Come;
 pub(crate) use room::{TABLES, apply, check, follow, prepare};
 pub(crate) use timer::{MOMENTS, TIME_OUTS, say_moment, say_time_out};

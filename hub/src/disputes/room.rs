@@ -44,7 +44,7 @@ const EVIDENCE_MAX: i64 = 100;
 /// `due@1`: the hub says that a moment has come, so that a replay of the log needs no clock.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DueBody {
+pub(crate) struct DueBody {
     pub what: What,
     pub instance: u8,
     pub jury: u8,
@@ -53,7 +53,7 @@ pub(super) struct DueBody {
 /// What a `due@1` is about: a step of a case, or a time-out that a party asked for.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Come {
+pub(crate) enum Come {
     Step(DueBody),
     TimeOut(TimeOutBody),
 }

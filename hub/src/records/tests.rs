@@ -1,3 +1,4 @@
+mod golden;
 mod noise;
 mod rebuild;
 mod vectors;

@@ -36,7 +36,7 @@ mod scores;
 pub mod status;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod vc;
 mod verifier;
 

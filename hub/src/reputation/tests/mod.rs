@@ -147,6 +147,13 @@ impl Story {
     }
 }
 
+/// What the buyer says of a deal that went well, the deal's terms, and its first event.
+pub(crate) fn praised() -> (Value, Terms, FeedEntry) {
+    let story = Story::completed();
+    let first = story.events[0].clone();
+    (story.credential(Kind::TrustedSeller), story.terms, first)
+}
+
 /// What the wallet of a seed signs for a device.
 fn word(seed: u8, device: &DeviceKey) -> WalletAuthorisation {
     let (now, later) = (Stamp::from_ms(START_MS), Stamp::from_ms(START_MS + 1000));
