@@ -24,7 +24,7 @@ use service::{
         testing::{FreshDb, on_both},
     },
 };
-use sqlx::AnyPool;
+use sqlx::{AnyPool, Row as _};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -242,6 +242,20 @@ impl TestHub {
             rows.push((table, sqlx::query_scalar(sql).fetch_one(&self.eyes).await.unwrap()));
         }
         rows
+    }
+
+    /// Everything in the outbox, whoever may read it: topic and data, in order and without a gap.
+    pub(crate) async fn happened(&self) -> Vec<(String, Value)> {
+        let rows = sqlx::query("SELECT seq, topic, data FROM outbox ORDER BY seq");
+        let rows = rows.fetch_all(&self.eyes).await.unwrap();
+        (1_i64..)
+            .zip(&rows)
+            .map(|(seq, row)| {
+                assert_eq!(row.get::<i64, _>("seq"), seq);
+                let data: String = row.get("data");
+                (row.get("topic"), serde_json::from_str(&data).unwrap())
+            })
+            .collect()
     }
 
     /// Stops the hub and sees that every table is what the log says.

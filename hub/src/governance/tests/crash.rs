@@ -56,6 +56,7 @@ async fn a_hub_that_dies_has_said_a_tally_and_done_its_effect_or_neither() {
         std::fs::write(folder.path().join("config"), serde_json::to_vec(&hub.config).unwrap()).unwrap();
         let count =
             async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&hub.eyes).await.unwrap() };
+        let before = hub.happened().await.len();
         for (point, done) in POINTS {
             assert!(!lives(folder.path(), point).await, "{point}");
             let said = count("SELECT CAST(COUNT(*) AS BIGINT) FROM log WHERE kind = 'tally@1'").await;
@@ -64,6 +65,10 @@ async fn a_hub_that_dies_has_said_a_tally_and_done_its_effect_or_neither() {
             // Beside the deposit.
             let posted = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_operations").await - 1;
             assert_eq!((said, ended, posted), (done, done, done), "{point}");
+            let told = hub.happened().await.split_off(before);
+            let data = json!({ "proposal": proposal, "community": community, "state": "executed" });
+            let all = [("proposal".to_owned(), data)];
+            assert_eq!(told, all[..usize::try_from(done).unwrap()], "{point}");
             assert_eq!(crate::verify_ledger(&hub.config).await.unwrap().faults, 0, "{point}");
         }
         // Nothing is left to say, so there is nothing to die at.

@@ -49,6 +49,18 @@ async fn lives(folder: &Path, now: i64, dies_at: &str) -> bool {
     output.status.success()
 }
 
+/// What the outbox has after the first `before`: topic and state.
+async fn told(hub: &TestHub, before: usize) -> Vec<(String, String)> {
+    let told = hub.happened().await.split_off(before).into_iter();
+    told.map(|(topic, data)| (topic, data["state"].as_str().unwrap().to_owned())).collect()
+}
+
+/// These where it is done, and nothing where it is not.
+fn if_done(done: i64, told: [(&str, &str); 2]) -> Vec<(String, String)> {
+    let told = told.map(|(topic, state)| (topic.to_owned(), state.to_owned()));
+    if done == 0 { Vec::new() } else { told.to_vec() }
+}
+
 #[tokio::test]
 async fn a_hub_that_dies_has_gone_on_with_a_grievance_or_not() {
     if let Some(folder) = std::env::var_os(CHILD) {
@@ -68,6 +80,7 @@ async fn a_hub_that_dies_has_gone_on_with_a_grievance_or_not() {
         let moment = |text: &Value| text.as_str().unwrap().parse::<Stamp>().unwrap().ms();
         let due = moment(&shown(&hub, payer, grievance).await["due"]);
         let before = count("SELECT CAST(COUNT(*) AS BIGINT) FROM proposals").await;
+        let told_before = hub.happened().await.len();
         for (point, done) in SEATING {
             assert!(!lives(folder.path(), due, point).await, "{point}");
             let said =
@@ -76,6 +89,8 @@ async fn a_hub_that_dies_has_gone_on_with_a_grievance_or_not() {
             let voting =
                 count("SELECT CAST(COUNT(*) AS BIGINT) FROM grievances WHERE state = 'voting'").await;
             assert_eq!((said, asked, voting), (done, done, done), "{point}");
+            let expected = if_done(done, [("grievance", "voting"), ("proposal", "open")]);
+            assert_eq!(told(&hub, told_before).await, expected, "{point}");
         }
         let seen = shown(&hub, payer, grievance).await;
         let vote: RecordId = seen["vote"]["proposal"].as_str().unwrap().parse().unwrap();
@@ -84,6 +99,7 @@ async fn a_hub_that_dies_has_gone_on_with_a_grievance_or_not() {
         let token = juror.sign_in(&hub).await;
         let closes = moment(&hub.get_as(&token, &format!("/v1/proposals/{vote}")).await.body["closes"]);
         let posted = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_operations").await;
+        let told_before = hub.happened().await.len();
         for (point, done) in RULING {
             assert!(!lives(folder.path(), closes, point).await, "{point}");
             let resolved =
@@ -91,6 +107,8 @@ async fn a_hub_that_dies_has_gone_on_with_a_grievance_or_not() {
             let reversed = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_reversals").await;
             let more = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_operations").await - posted;
             assert_eq!((resolved, reversed, more), (done, done, 2 * done), "{point}");
+            let expected = if_done(done, [("grievance", "resolved"), ("proposal", "executed")]);
+            assert_eq!(told(&hub, told_before).await, expected, "{point}");
             assert_eq!(crate::verify_ledger(&hub.config).await.unwrap().faults, 0, "{point}");
         }
         // Nothing is left to do, so there is nothing to die at.

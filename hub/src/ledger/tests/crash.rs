@@ -5,6 +5,7 @@ use std::{path::Path, process::Command, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sqlx::{Row as _, any::AnyRow};
 use tokio_util::sync::CancellationToken;
 
 use super::records::{about, between, hold, stands, transfer};
@@ -56,6 +57,20 @@ async fn lives(folder: &Path, dies_at: Option<&str>) -> bool {
     output.status.success()
 }
 
+/// What the outbox has to have of the records that post, each once.
+async fn to_tell(hub: &TestHub) -> Vec<(String, Value)> {
+    let posting = sqlx::query(
+        "SELECT id, kind FROM log WHERE kind IN ('transfer@1', 'hold@1', 'capture@1', 'release@1', 'expiry@1')
+         ORDER BY seq",
+    );
+    let rows = posting.fetch_all(&hub.eyes).await.unwrap();
+    let tell = |row: &AnyRow| {
+        let (id, kind): (String, String) = (row.get("id"), row.get("kind"));
+        ("ledger".to_owned(), json!({ "record": id, "type": kind }))
+    };
+    rows.iter().map(tell).collect()
+}
+
 #[tokio::test]
 async fn a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing() {
     if let Some(folder) = std::env::var_os(CHILD) {
@@ -80,6 +95,7 @@ async fn a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing() {
 
         let count =
             async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&hub.eyes).await.unwrap() };
+        let before = hub.happened().await.len();
         for done in 0..all {
             for point in POINTS {
                 assert!(!lives(folder.path(), Some(point)).await, "{point} after {done}");
@@ -91,6 +107,8 @@ async fn a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing() {
                 let posted = count("SELECT CAST(COUNT(*) AS BIGINT) FROM ledger_operations").await;
                 let committed = done + i64::from(point == POINTS[2]);
                 assert_eq!((said, posted), (committed, committed), "{point}");
+                let told = hub.happened().await.split_off(before);
+                assert_eq!(told, to_tell(&hub).await, "{point} after {done}");
                 let found = crate::verify_ledger(&hub.config).await.unwrap();
                 assert_eq!(found.faults, 0, "{point} after {done}: {found:?}");
             }
