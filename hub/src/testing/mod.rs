@@ -47,6 +47,18 @@ pub(crate) const START_MS: i64 = 1_795_255_200_000;
 /// What the relayer shows.
 pub(crate) const RELAYER_KEY: &str = "the-relayer-of-the-tests";
 
+/// How many operations a test of random histories comes to: as many as usual, or ten for each of `PROPTEST_CASES` where that is
+/// more, which are 100,000 with `scripts/test --long`.
+pub(crate) fn operations(usual: usize) -> usize {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<usize>().ok());
+    cases.map_or(0, |cases| cases * 10).max(usual)
+}
+
+/// The seeds of histories of so many operations each that come to [`operations`] together.
+pub(crate) fn seeds(each: usize) -> std::ops::Range<u8> {
+    0..u8::try_from(operations(each).div_ceil(each)).unwrap()
+}
+
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
 pub(crate) struct StillClock {

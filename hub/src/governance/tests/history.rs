@@ -1,6 +1,6 @@
 //! Random histories of a community over real records, on both engines, beside a simple one in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{
     prelude::*,
@@ -12,9 +12,10 @@ use super::{pure::naive, *};
 use crate::{
     access::Role,
     governance::rule::{Absence, Choice, Needs, Rule, Share},
+    testing::seeds,
 };
 
-/// What happens in a history.
+/// What happens in a history; longer tests have more histories, each with a community of its own.
 const STEPS: usize = 700;
 const PEOPLE: usize = 6;
 
@@ -276,15 +277,10 @@ async fn stands(hub: &TestHub, people: &[Person], community: RecordId, model: &M
     assert_eq!(seen, expected);
 }
 
-/// One history for each 500 of `PROPTEST_CASES`, at least one.
-fn histories() -> u8 {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<u32>().ok());
-    cases.map_or(1, |cases| u8::try_from(cases / 500).unwrap_or(u8::MAX).max(1))
-}
-
 #[tokio::test]
 async fn random_histories_go_as_the_simple_community_says_on_both() {
-    for seed in 0..histories() {
+    let mut ended = BTreeSet::new();
+    for seed in seeds(STEPS) {
         for mut hub in TestHub::on_both_with(|config| config.time_credit_limit = 1_000).await {
             let (people, community) = community(&hub, u8::try_from(PEOPLE).unwrap()).await;
             hub.config.time_credit_community = Some(community);
@@ -335,11 +331,12 @@ async fn random_histories_go_as_the_simple_community_says_on_both() {
             end_what_is_over(&hub, &people, community, &mut model).await;
             stands(&hub, &people, community, &model).await;
             println!("seed {seed}: {:?}", model.ended);
-            let had = |state: &str| model.ended.keys().any(|key| key.starts_with(state));
-            assert!(["executed", "unexecuted", "rejected"].into_iter().all(had), "{:?}", model.ended);
+            ended.extend(model.ended.into_keys());
             let found = crate::verify_ledger(&hub.config).await.unwrap();
             assert_eq!(found.faults, 0, "{found:?}");
             hub.end().await;
         }
     }
+    let had = |state: &str| ended.iter().any(|one: &String| one.starts_with(state));
+    assert!(["executed", "unexecuted", "rejected"].into_iter().all(had), "{ended:?}");
 }

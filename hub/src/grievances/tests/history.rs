@@ -9,8 +9,9 @@ use proptest::{
 };
 
 use super::*;
-use crate::governance::tests::ballot;
+use crate::{governance::tests::ballot, testing::seeds};
 
+/// What happens in a history; longer tests have more histories, each with a community of its own.
 const STEPS: usize = 700;
 const PEOPLE: usize = 9;
 /// The first ones.
@@ -417,17 +418,12 @@ async fn votes(hub: &TestHub, people: &[Person], model: &mut Model, random: &Ran
     }
 }
 
-/// One history for each 500 of `PROPTEST_CASES`, at least one.
-fn histories() -> u8 {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<u32>().ok());
-    cases.map_or(1, |cases| u8::try_from(cases / 500).unwrap_or(u8::MAX).max(1))
-}
-
 #[tokio::test]
 async fn random_histories_go_as_the_simple_community_says_on_both() {
     let settings =
         [("mediation_seconds", "3600"), ("jury_size", "3"), ("jury_seconds", "4000"), ("juror_reward", "3")];
-    for seed in 0..histories() {
+    let mut seen = BTreeMap::new();
+    for seed in seeds(STEPS) {
         for (hub, people, community) in grounds(u8::try_from(PEOPLE).unwrap(), &settings).await {
             let steward = json!({ "account": people[1].account, "role": "steward" });
             hub.say(&people[0].record_about(&hub, "membership@1", community, steward)).await;
@@ -461,22 +457,25 @@ async fn random_histories_go_as_the_simple_community_says_on_both() {
                 assert_eq!(balance(&hub, person).await, model.balances[nth].to_string(), "{nth}");
             }
             println!("seed {seed}: {} grievances, {:?}", model.cases.len(), model.seen);
-            for what in [
-                "filed",
-                "above",
-                "settled",
-                "ruled",
-                "withdrawn",
-                "expired",
-                "hung",
-                "recused",
-                "declared",
-                "rejected",
-                "refused",
-            ] {
-                assert!(model.seen.get(what).is_some_and(|times| *times >= 2), "{what}: {:?}", model.seen);
+            for (what, times) in &model.seen {
+                *seen.entry(*what).or_insert(0_u32) += times;
             }
             sound(hub).await;
         }
+    }
+    for what in [
+        "filed",
+        "above",
+        "settled",
+        "ruled",
+        "withdrawn",
+        "expired",
+        "hung",
+        "recused",
+        "declared",
+        "rejected",
+        "refused",
+    ] {
+        assert!(seen.get(what).is_some_and(|times| *times >= 4), "{what}: {seen:?}");
     }
 }

@@ -11,17 +11,14 @@ use crate::{
     error::Error,
     records::{RecordId, Stamp, submit},
     scheduler::{List, look},
-    testing::{Person, TestHub},
+    testing::{Person, TestHub, operations},
 };
 
 /// How far below zero anybody may go.
 const LIMIT: i128 = 500;
 
-/// How many records are to be taken: 5,000, or ten for each of `PROPTEST_CASES` where that is more.
-fn operations() -> usize {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<usize>().ok());
-    cases.map_or(0, |cases| cases * 10).max(5_000)
-}
+/// How many records are to be taken, where nothing longer is asked for.
+const RECORDS: usize = 5_000;
 
 #[derive(Clone, Debug)]
 struct Step {
@@ -216,7 +213,7 @@ async fn random_histories_of_records_go_as_the_books_say_and_verify_and_replay()
         let (mut books, mut refused) = (Books::default(), 0_usize);
         // In order, and by id.
         let (mut taken, mut known) = (Vec::new(), BTreeSet::new());
-        while taken.len() < operations() {
+        while taken.len() < operations(RECORDS) {
             let step = step().new_tree(&mut runner).unwrap().current();
             passes(&hub, &door, &mut books, step.wait % 50).await;
             if step.choice == 15 {

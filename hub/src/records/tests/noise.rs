@@ -227,42 +227,44 @@ fn signed(said: &Value, key: &DeviceKey, created: Stamp) -> Option<Value> {
 #[test]
 fn whatever_is_signed_is_taken_or_refused_and_a_replay_comes_to_the_same() {
     let runtime = Runtime::new().unwrap();
-    let hub = runtime.block_on(TestHub::start(sqlite(), |config| config.time_credit_limit = 1_000));
-    let (anna, said) = runtime.block_on(market(&hub));
-    let created = Stamp::from_ms(hub.now());
-    let taken = Cell::new(0);
-    proptest!(|(at in any::<Index>(), grafts in grafts(), whole: bool)| {
-        let mut draft = at.get(&said).clone();
-        if whole {
-            draft = grafted(&draft, &grafts);
-        } else {
-            draft["body"] = grafted(&draft["body"], &grafts);
-        }
-        if let Some(record) = signed(&draft, &anna.device, created) {
-            let answer = runtime.block_on(hub.post("/v1/records", &record));
-            let expected = [200, 201, 400, 403, 409, 413, 422, 503].contains(&answer.status);
-            prop_assert!(expected, "{record}: {answer:?}");
-            taken.set(taken.get() + usize::from(answer.status == 201));
-        }
-    });
-    println!("{} were taken", taken.get());
-    assert!(taken.get() > 0, "a replay of nothing says nothing");
-    runtime.block_on(hub.end());
+    for hub in runtime.block_on(TestHub::on_both_with(|config| config.time_credit_limit = 1_000)) {
+        let (anna, said) = runtime.block_on(market(&hub));
+        let created = Stamp::from_ms(hub.now());
+        let taken = Cell::new(0);
+        proptest!(|(at in any::<Index>(), grafts in grafts(), whole: bool)| {
+            let mut draft = at.get(&said).clone();
+            if whole {
+                draft = grafted(&draft, &grafts);
+            } else {
+                draft["body"] = grafted(&draft["body"], &grafts);
+            }
+            if let Some(record) = signed(&draft, &anna.device, created) {
+                let answer = runtime.block_on(hub.post("/v1/records", &record));
+                let expected = [200, 201, 400, 403, 409, 413, 422, 503].contains(&answer.status);
+                prop_assert!(expected, "{record}: {answer:?}");
+                taken.set(taken.get() + usize::from(answer.status == 201));
+            }
+        });
+        println!("{} were taken", taken.get());
+        assert!(taken.get() > 0, "a replay of nothing says nothing");
+        runtime.block_on(hub.end());
+    }
 }
 
 #[test]
 fn whatever_the_relayer_s_key_brings_is_taken_or_refused() {
     let runtime = Runtime::new().unwrap();
     let (_, wire) = runtime.block_on(deal());
-    let hub = runtime.block_on(TestHub::start(sqlite(), |_| {}));
-    proptest!(|(at in any::<Index>(), grafts in grafts(), other in any_json())| {
-        for body in [grafted(at.get(&wire), &grafts), other] {
-            for path in ["/v1/chain-events", "/v1/intents/progress"] {
-                let answer = runtime.block_on(hub.post_as(RELAYER_KEY, path, &body));
-                let expected = [200, 204, 400, 409, 413, 422, 425, 503].contains(&answer.status);
-                prop_assert!(expected, "{path} {body}: {answer:?}");
+    for hub in runtime.block_on(TestHub::on_both()) {
+        proptest!(|(at in any::<Index>(), grafts in grafts(), other in any_json())| {
+            for body in [grafted(at.get(&wire), &grafts), other] {
+                for path in ["/v1/chain-events", "/v1/intents/progress"] {
+                    let answer = runtime.block_on(hub.post_as(RELAYER_KEY, path, &body));
+                    let expected = [200, 204, 400, 409, 413, 422, 425, 503].contains(&answer.status);
+                    prop_assert!(expected, "{path} {body}: {answer:?}");
+                }
             }
-        }
-    });
-    runtime.block_on(hub.end());
+        });
+        runtime.block_on(hub.end());
+    }
 }
