@@ -1,3 +1,5 @@
+mod visibility;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -95,7 +95,7 @@ pub(crate) async fn shown(hub: &TestHub, who: &Person, grievance: RecordId) -> V
 }
 
 /// Waits until the hub has taken it to a state.
-async fn until(hub: &TestHub, who: &Person, grievance: RecordId, state: &str) -> Value {
+pub(crate) async fn until(hub: &TestHub, who: &Person, grievance: RecordId, state: &str) -> Value {
     let token = who.sign_in(hub).await;
     let there = async {
         loop {

@@ -6,6 +6,8 @@ mod published;
 mod told;
 mod wallets;
 
+pub(crate) use told::praise;
+
 use alloy::primitives::{Address, B256, U256};
 use proptest::prelude::*;
 use protocol::{

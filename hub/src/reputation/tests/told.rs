@@ -21,7 +21,7 @@ async fn device_of(trade: &Trade) -> Device {
 }
 
 /// The buyer's praise of a deal that went well.
-async fn praise(trade: &Trade, salt: u8, entry: u32) -> (RecordId, Bought) {
+pub(crate) async fn praise(trade: &Trade, salt: u8, entry: u32) -> (RecordId, Bought) {
     let bought = trade.agree(salt).await;
     let funded = trade.fund(&bought).await;
     let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
