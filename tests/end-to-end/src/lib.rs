@@ -7,6 +7,7 @@
     reason = "test code"
 )]
 
+pub mod bundle;
 pub mod chain;
 pub mod oracle;
 pub mod postgres;

@@ -15,8 +15,8 @@ use std::{
 };
 
 use alloy::providers::{DynProvider, Provider};
-use end_to_end::{Folder, TRADES_WAIT, chain::connect, json};
-use serde_json::Value;
+use end_to_end::{Folder, TRADES_WAIT, bundle::Kept, chain::connect, json};
+use serde_json::{Value, json as value};
 
 /// The longest wait for what the services do by themselves.
 const WAIT: Duration = TRADES_WAIT;
@@ -199,7 +199,22 @@ async fn disputes_that_no_first_jury_ends_are_ended() {
         (&case["ruling"], &case["stage"]) == (&Value::from(3_500), &Value::from("executed"))
     });
 
+    let executed = |case: &Value| case["stage"] == "executed";
+    town.until(&silent, "the second jury's ruling", executed);
+    let kept = [&appealed, &silent, &torn].map(|purchase| Kept::of(&town.folder, purchase));
+
     up.interrupt();
     let (code, said) = up.wait(Duration::from_secs(60));
     assert_eq!(code, Some(0), "{}", said.join("\n"));
+    // An appeal, a second jury and the last word, by hand.
+    for (kept, rulings) in kept.iter().zip([
+        value!([{ "share": 0, "by": "ballots" }, { "share": 10_000, "by": "ballots" }]),
+        value!([{ "share": 2_500, "by": "ballots" }]),
+        value!([{ "share": 3_500, "by": "the last word, by the chain's count" }]),
+    ]) {
+        let found = kept.check(&town.folder);
+        let of = |ruling: &Value| value!({ "share": ruling["share"], "by": ruling["by"] });
+        let by_hand: Vec<Value> = found["rulings"].as_array().expect("rulings").iter().map(of).collect();
+        assert_eq!(Value::from(by_hand), rulings, "{found}");
+    }
 }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Folder, TRADES_WAIT, anything_runs_over, json};
+use end_to_end::{Folder, TRADES_WAIT, anything_runs_over, bundle::Kept, json};
 use serde_json::{Value, json as value};
 
 /// A quarter of a coin in wei, and in lamports.
@@ -175,10 +175,15 @@ async fn both_chains_have_the_same_trades_and_another_start_is_another_solana_ch
     check_balances(&folder.solana_rpc(), &report).await;
     check_credentials(&folder, &report);
     check_verbs(&folder, &report);
+    let disputed = &trades_of(&report)[3];
+    let kept = Kept::of(&folder, disputed["purchase"].as_str().expect("a purchase"));
     up.interrupt();
     let (code, said) = up.wait(Duration::from_secs(60));
     assert_eq!(code, Some(0), "{}", said.join("\n"));
     assert!(!anything_runs_over(&folder.data()), "something was left running");
+    let found = kept.check(&folder);
+    assert_eq!((&found["deal"], &found["share"]), (&disputed["deal"], &value!(0)));
+    assert_eq!(value!({ "seller": found["seller"], "buyer": found["buyer"] }), disputed["payouts"]);
 
     let mut again = folder.up(&["--solana"], &[]);
     again.wait_for("the contracts of earlier runs are there", TRADES_WAIT);
