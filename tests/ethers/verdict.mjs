@@ -157,7 +157,8 @@ export function verdict({ records }) {
     standing = event.share;
     return { instance: event.instance, jury: event.jury, share, by };
   });
-  return { deal, juries: juries.map(shown), rulings, ...paid(events, terms, rulings.at(-1), faults), holds: faults.length === 0, faults };
+  const payment = paid(events, terms, rulings.at(-1), faults);
+  return { deal, juries: juries.map(shown), rulings, ...payment, holds: rulings.length > 0 && faults.length === 0, faults };
 }
 
 /** The share of the whole amount, moved between what each side had already, beside what the escrow says that it paid. */
