@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::*;
 use crate::{
-    communities::{CommunityBody, MembershipBody, PoolBody},
+    communities::{CandidacyBody, CommunityBody, MembershipBody, PoolBody},
     deals::{
         acts::{ActBody, StandingBody},
         model::{AcceptanceBody, PurchaseBody, WithdrawalBody},
@@ -25,15 +25,19 @@ use crate::{
     governance::model::{DepositBody, ProposalBody, TallyBody, VoteBody},
     grievances::model::{GrievanceBody, StepBody, TimeoutBody},
     identity::{
-        Claim, DeviceBody, HubBody, IdentityBody, ProfileBody, RecoveryBody, RecoveryRuleBody,
-        RecoveryStepBody, RecoveryVetoBody, SignIn, WalletBody, add_statement, revoke_statement,
-        rule_statement, silence_statement, veto_statement,
+        Claim, DeviceBody, HubBody, IdentityBody, PasskeyBody, ProfileBody, RecoveryBody, RecoveryRuleBody,
+        RecoveryStepBody, RecoveryVetoBody, SignIn, WalletBody, add_statement, creation_statement,
+        passkey_statement, revoke_passkey_statement, revoke_statement, rule_statement, silence_statement,
+        veto_statement,
     },
     ledger::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody},
     market::ListingBody,
     reputation::{RevocationBody, tests::praised},
     rooms::Room,
-    testing::{START_MS, Wallet, account as wallet_account, signed as signed_by, trade::ARBITER},
+    testing::{
+        Authenticator, START_MS, Wallet, account as wallet_account, authenticator::encoded,
+        signed as signed_by, trade::ARBITER,
+    },
 };
 
 const DOMAIN: &str = "hub.example";
@@ -99,6 +103,7 @@ fn samples() -> Vec<Value> {
     let (credential, terms, event) = praised();
     let signature = signed_by(&wallet, "any");
     let hash = B256::repeat_byte(3);
+    let passkey = Authenticator::ed25519(URI, 7);
     let mut add_wallet = authorises(&other_wallet, &device);
     add_wallet["by"] = says(add_statement(&me, &wallets[1]));
     let silence = says(silence_statement(&me, &other_device.device()));
@@ -121,7 +126,24 @@ fn samples() -> Vec<Value> {
             Says::Openly,
             json!({ "revoke": { "wallet": wallets[1], "by": says(revoke_statement(&me, &wallets[1])) } }),
         ),
+        (
+            "passkey@1",
+            Says::Openly,
+            json!({ "add": {
+                "nonce": NONCE, "authenticator_data": encoded(passkey.data(true)),
+                "client_data": encoded(passkey.client("webauthn.create", &creation_statement(&me, NONCE))),
+                "by": says(passkey_statement(&me, &passkey.passkey())),
+            } }),
+        ),
+        (
+            "passkey@1",
+            Says::Openly,
+            json!({ "revoke": {
+                "passkey": passkey.did(), "by": says(revoke_passkey_statement(&me, &passkey.passkey())),
+            } }),
+        ),
         ("device@1", Says::Openly, json!({ "add": authorises(&wallet, &other_device) })),
+        ("device@1", Says::Openly, json!({ "add_by_passkey": passkey.word(&other_device, NONCE) })),
         ("device@1", Says::Openly, json!({ "revoke": { "device": other_device.device(), "by": null } })),
         ("device@1", Says::Openly, json!({ "revoke": { "device": other_device.device(), "by": silence } })),
         (
@@ -158,6 +180,7 @@ fn samples() -> Vec<Value> {
         ("community@1", Says::Openly, json!({ "name": "Gärten am Fluss" })),
         ("membership@1", Says::Openly, json!({ "account": other, "role": "member" })),
         ("membership@1", Says::Openly, json!({ "account": other, "role": null })),
+        ("candidacy@1", Says::Alone, json!({ "wallet": wallets[0], "stands": true })),
         ("pool@1", Says::Openly, json!({ "arbiter": ARBITER, "panel": terms.panel })),
         votes(json!("text")),
         votes(json!({ "admin_adjustment": {
@@ -272,6 +295,7 @@ fn written(record: &Record) -> Value {
         "hub@1" => by::<HubBody>(record),
         "identity@1" => by::<IdentityBody>(record),
         "wallet@1" => by::<WalletBody>(record),
+        "passkey@1" => by::<PasskeyBody>(record),
         "device@1" => by::<DeviceBody>(record),
         "recovery-rule@1" => by::<RecoveryRuleBody>(record),
         "recovery@1" => by::<RecoveryBody>(record),
@@ -286,6 +310,7 @@ fn written(record: &Record) -> Value {
         "release@1" | "expiry@1" => by::<ReleaseBody>(record),
         "community@1" => by::<CommunityBody>(record),
         "membership@1" => by::<MembershipBody>(record),
+        "candidacy@1" => by::<CandidacyBody>(record),
         "pool@1" => by::<PoolBody>(record),
         "proposal@1" => by::<ProposalBody>(record),
         "vote@1" => by::<VoteBody>(record),
