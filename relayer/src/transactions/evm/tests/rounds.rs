@@ -113,11 +113,6 @@ impl Rounds {
         Self { lease, db: status.db, clock, crew }
     }
 
-    /// Fetches what the hub wants by now.
-    pub async fn fetch(&self) {
-        self.crew.fetcher.once(&self.lease, Duration::ZERO).await.unwrap();
-    }
-
     pub fn begin(&self) -> (&Worker, Manager, Desk<'_>) {
         let (manager, desk) = self.crew.worker.begin(&self.lease);
         (&self.crew.worker, manager, desk)
