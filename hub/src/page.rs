@@ -44,6 +44,31 @@ impl FromStr for Place {
     }
 }
 
+/// A cursor of two parts, by which a list is sorted in this order; in text `<first>.<second>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair<A, B>(pub A, pub B);
+
+impl<A: fmt::Display, B: fmt::Display> fmt::Display for Pair<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl<A, B> FromStr for Pair<A, B>
+where
+    A: FromStr<Err: fmt::Display>,
+    B: FromStr<Err: fmt::Display>,
+{
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, second) = text.split_once('.').ok_or("it must be two parts with a `.` between them")?;
+        let first = first.parse::<A>().map_err(|error| error.to_string())?;
+        let second = second.parse::<B>().map_err(|error| error.to_string())?;
+        Ok(Self(first, second))
+    }
+}
+
 /// What a request asks of a list: its filter, and a page of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Paged<F = Everything, C = Place> {
@@ -121,6 +146,8 @@ pub(crate) fn next<C>(found: usize, limit: i64, last: Option<C>) -> Option<C> {
 mod tests {
     use super::*;
 
+    type Nested = Pair<i64, Pair<u8, String>>;
+
     #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Asked {
@@ -144,6 +171,12 @@ mod tests {
         assert_eq!(far.after, Some(Place(i64::MAX)));
         let named = of::<String>("?after=a%7Cb").await.unwrap();
         assert_eq!(named.after.as_deref(), Some("a|b"));
+        let nested = of::<Nested>("?after=-7.8.x.y").await.unwrap().after.unwrap();
+        assert_eq!(nested, Pair(-7, Pair(8, "x.y".to_owned())));
+        assert_eq!(nested.to_string(), "-7.8.x.y");
+        for half in ["7", "7.", "7.8", ".8.x", "7.x.y"] {
+            assert!(half.parse::<Nested>().is_err(), "{half}");
+        }
         for (query, field) in [
             ("?limit=0", "limit"),
             ("?limit=101", "limit"),

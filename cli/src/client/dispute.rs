@@ -7,11 +7,10 @@ use anyhow::{Result, anyhow, bail};
 use hub::{
     deals::PurchaseView,
     disputes::{
-        CaseView, DutyView, JuryView,
+        CaseView, JuryView,
         case::Stage,
         model::{AppealBody, BallotBody, EvidenceBody},
     },
-    page::Page,
     records::{Receipt, RecordId},
 };
 use protocol::{
@@ -46,11 +45,6 @@ pub async fn show(
 /// The case of a purchase.
 pub async fn case(member: &Member, purchase: RecordId) -> Result<CaseView> {
     member.get(&format!("/v1/purchases/{purchase}/case")).await
-}
-
-/// The cases in which the person has a seat.
-pub async fn duties(member: &Member) -> Result<Page<DutyView>> {
-    member.get("/v1/cases?limit=100").await
 }
 
 /// Waits until the case is at least this far; a case that is not there yet is waited for too.

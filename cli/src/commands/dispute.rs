@@ -6,14 +6,15 @@ use alloy::primitives::B256;
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 use hub::{
-    disputes::{CaseView, JuryView, NextView},
+    disputes::{CaseView, DutyView, JuryView, NextView},
+    page::Page,
     records::RecordId,
 };
 
 use super::{
     Session,
     deal::{self, Of},
-    record_id,
+    query, record_id,
 };
 use crate::{
     client::{
@@ -106,8 +107,12 @@ pub enum CaseVerb {
         #[arg(value_parser = record_id)]
         purchase: RecordId,
     },
-    /// List the cases in which you have a seat
-    List,
+    /// List the cases in which you have a seat, the newest dispute first
+    List {
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<String>,
+    },
 }
 
 /// Ballots.
@@ -181,8 +186,9 @@ async fn hear(session: &Session, of: &Of, motion: Motion) -> Result<()> {
 pub async fn case(session: &Session, verb: CaseVerb) -> Result<()> {
     match verb {
         CaseVerb::Show { purchase } => show(session, purchase).await,
-        CaseVerb::List => {
-            let page = dispute::duties(&session.member().await?).await?;
+        CaseVerb::List { after } => {
+            let path = query("/v1/cases", &[("limit", Some("100".to_owned())), ("after", after)]);
+            let page: Page<DutyView> = session.member().await?.get(&path).await?;
             let rows = page.items.iter().map(|duty| {
                 let seats: Vec<String> = duty.seats.iter().map(|seat| seat.seat.to_string()).collect();
                 vec![
@@ -195,7 +201,8 @@ pub async fn case(session: &Session, verb: CaseVerb) -> Result<()> {
                 ]
             });
             let heading = ["purchase", "stage", "jury", "seat", "voting closes", "counts until"];
-            session.output.many(&page, &heading, rows.collect())
+            session.output.many(&page, &heading, rows.collect())?;
+            session.output.more(page.next.as_deref())
         }
     }
 }

@@ -61,7 +61,7 @@ CREATE TABLE cases (
     deal TEXT PRIMARY KEY,
     purchase TEXT NOT NULL,
     body TEXT NOT NULL,
-    updated_at BIGINT NOT NULL
+    disputed_at BIGINT NOT NULL
 );
 
 CREATE TABLE seats (

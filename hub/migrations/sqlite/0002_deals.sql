@@ -61,7 +61,7 @@ CREATE TABLE cases (
     deal TEXT PRIMARY KEY,
     purchase TEXT NOT NULL,
     body TEXT NOT NULL,
-    updated_at INTEGER NOT NULL
+    disputed_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE seats (

@@ -32,7 +32,7 @@ use crate::{
     },
     error::Error,
     identity,
-    page::{Page, Paged},
+    page::{self, Cursor, Everything, Page, Paged},
     records::RecordId,
 };
 
@@ -443,18 +443,24 @@ fn ballot_view(ballot: &BallotBody) -> BallotView {
 
 /// The juries on which you sit, the newest dispute first.
 #[utoipa::path(get, path = "/v1/cases", tag = "disputes",
-    params(("limit" = Option<u32>, Query, description = "1 to 100; 50 when missing")),
+    params(Cursor),
     responses(
-        (status = 200, description = "At most `limit`", body = Page<DutyView>),
+        (status = 200, description = "Those of `limit` cases at the most; a page may be empty and have a next one", body = Page<DutyView>),
         (status = 401, description = "Sign in first", content_type = "application/problem+json"),
     ))]
-async fn cases(State(hub): State<Hub>, caller: Caller, page: Paged) -> Result<Json<Page<DutyView>>, Problem> {
+async fn cases(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Paged { after, limit, .. }: Paged<Everything, store::Place>,
+) -> Result<Json<Page<DutyView>>, Problem> {
     let account = caller.account;
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let wallets = identity::wallets_of(&mut on, &account).await?;
     let addresses: Vec<Address> = wallets.iter().map(|wallet| wallet.address).collect();
     let mut items = Vec::new();
-    for held in store::cases_of(&mut on, &addresses, page.limit).await? {
+    let found = store::cases_of(&mut on, &addresses, after, limit).await?;
+    let next = page::next(found.len(), limit, found.last().map(store::Held::place));
+    for held in found {
         let Some(purchase) = purchases::by_deal(&mut on, held.deal).await? else { continue };
         let pool = room::pool_of(&mut on, &purchase).await?;
         let rules = room::rules(&pool, &purchase);
@@ -478,5 +484,5 @@ async fn cases(State(hub): State<Hub>, caller: Caller, page: Paged) -> Result<Js
             }
         }
     }
-    Ok(Json(Page::new(items, None::<i64>)))
+    Ok(Json(Page::new(items, next)))
 }

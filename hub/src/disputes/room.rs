@@ -387,7 +387,7 @@ pub(crate) async fn follow(write: &mut Write, accepted: &Accepted) -> Result<(),
         tracing::warn!(deal = %purchase.deal, %event, %refused, "the case's events wait for one that is missing");
     }
     let held = Held { purchase: purchase.id, deal: purchase.deal, case };
-    store::put_case(on, &held, accepted.received_at).await?;
+    store::put_case(on, &held).await?;
     summon(on, &purchase, &accepted.record).await?;
     pursue(on, &purchase, &pool, &held, accepted.received_at).await
 }

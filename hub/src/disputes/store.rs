@@ -14,6 +14,8 @@ use super::{
 use crate::{
     deals::store::{json, parsed, text},
     error::Error,
+    ledger,
+    page::Pair,
     records::{Accepted, RecordId, Stamp},
 };
 
@@ -42,15 +44,15 @@ pub(super) async fn case(on: &mut AnyConnection, deal: B256) -> Result<Option<He
 }
 
 /// Keeps the case and who sits in its juries.
-pub(super) async fn put_case(on: &mut AnyConnection, now: &Held, at: i64) -> Result<(), Error> {
+pub(super) async fn put_case(on: &mut AnyConnection, now: &Held) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO cases (deal, purchase, body, updated_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (deal) DO UPDATE SET body = excluded.body, updated_at = excluded.updated_at",
+        "INSERT INTO cases (deal, purchase, body, disputed_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (deal) DO UPDATE SET body = excluded.body, disputed_at = excluded.disputed_at",
     )
     .bind(now.deal.to_string())
     .bind(now.purchase.to_string())
     .bind(text(&now.case)?)
-    .bind(at)
+    .bind(disputed_at(&now.case))
     .execute(&mut *on)
     .await?;
     sqlx::query("DELETE FROM seats WHERE deal = $1").bind(now.deal.to_string()).execute(&mut *on).await?;
@@ -69,29 +71,42 @@ pub(super) async fn put_case(on: &mut AnyConnection, now: &Held, at: i64) -> Res
     Ok(())
 }
 
-/// Cases in which one of the wallets has a seat, the newest first.
+/// Where a case stands among others: when it was disputed (Unix seconds), and its deal.
+pub(super) type Place = Pair<i64, B256>;
+
+impl Held {
+    pub(super) fn place(&self) -> Place {
+        Pair(disputed_at(&self.case), self.deal)
+    }
+}
+
+fn disputed_at(case: &Case) -> i64 {
+    i64::try_from(case.disputed_at).unwrap_or(i64::MAX)
+}
+
+/// Cases in which one of the wallets has a seat, the newest dispute first, after `after`.
 pub(super) async fn cases_of(
     on: &mut AnyConnection,
     wallets: &[Address],
+    after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<Held>, Error> {
+    let wallets: Vec<String> = wallets.iter().map(ToString::to_string).collect();
+    let (before, deal) = after.map_or((i64::MAX, String::new()), |Pair(at, deal)| (at, deal.to_string()));
     let sql = format!(
-        "SELECT {COLUMNS} FROM cases WHERE EXISTS (SELECT 1 FROM seats WHERE seats.deal = cases.deal AND seats.wallet = $1)
-         ORDER BY cases.updated_at DESC, cases.deal LIMIT $2"
+        "SELECT {COLUMNS} FROM cases WHERE deal IN (SELECT deal FROM seats WHERE wallet IN {})
+         AND (disputed_at < $2 OR (disputed_at = $2 AND deal > $3))
+         ORDER BY disputed_at DESC, deal LIMIT $4",
+        ledger::texts(on)
     );
-    let mut found = BTreeMap::new();
-    for wallet in wallets {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
-            .bind(wallet.to_string())
-            .bind(limit)
-            .fetch_all(&mut *on)
-            .await?;
-        for row in &rows {
-            let held = held(row)?;
-            found.insert((std::cmp::Reverse(held.case.disputed_at), held.deal), held);
-        }
-    }
-    Ok(found.into_values().take(usize::try_from(limit).unwrap_or(0)).collect())
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(text(&wallets)?)
+        .bind(before)
+        .bind(deal)
+        .bind(limit)
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(held).collect()
 }
 
 /// A piece of evidence.

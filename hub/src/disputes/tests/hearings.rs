@@ -26,6 +26,36 @@ pub(super) async fn case_of(trade: &Trade, token: &str, bought: &Bought) -> Valu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_juror_finds_every_case_whichever_moved_last() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let mut cases = Vec::new();
+        for salt in 1..4 {
+            cases.push(disputed(&trade, salt).await);
+        }
+        // The newest moves first.
+        for (bought, at) in cases.iter().rev() {
+            trade.draw(bought, *at).await;
+            trade.hub.clock.pass_ms(1);
+        }
+        cases.sort_by_key(|(bought, at)| (std::cmp::Reverse(*at), bought.deal.to_string()));
+        let token = trade.jurors[0].sign_in(&trade.hub).await;
+        let mut path = "/v1/cases?limit=1".to_owned();
+        for (nth, (bought, _)) in cases.iter().enumerate() {
+            let page = trade.hub.get_as(&token, &path).await.body;
+            let deals: Vec<_> = page["items"].as_array().unwrap().iter().map(|duty| &duty["deal"]).collect();
+            assert_eq!(deals, [&json!(bought.deal)], "page {nth}");
+            path = format!("/v1/cases?limit=1&after={}", page["next"].as_str().unwrap());
+        }
+        let last = trade.hub.get_as(&token, &path).await.body;
+        assert_eq!(last, json!({ "items": [], "next": null }));
+        let bad = trade.hub.get_as(&token, "/v1/cases?after=7").await;
+        assert_eq!((bad.refusal().0, bad.refusal().3), (400, "after"));
+        trade.hub.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_jury_that_strangers_draw_for_an_escrow_of_their_own_sees_nothing() {
     for (db, ground) in everywhere().await {
         let trade = Trade::start(db, ground).await;
