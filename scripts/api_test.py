@@ -117,6 +117,7 @@ def known(market, token):
         "/v1/listings/{id}": {"id": first("listings")},
         "/v1/communities/{id}": {"id": community},
         "/communities/{id}/did.json": {"id": community},
+        "/v1/communities/{id}/members": {"id": community},
         "/v1/communities/{id}/settings": {"id": community},
         "/v1/communities/{id}/treasury": {"id": community},
         "/v1/purchases/{id}": {"id": purchase},

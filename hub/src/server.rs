@@ -132,6 +132,7 @@ mod tests {
         "GET /v1/personhood/credential",
         "GET /v1/purchases",
         "GET /v1/recovery",
+        "GET /v1/recovery/guards",
         "GET /v1/tokens",
         "POST /v1/credential-offers",
         "POST /v1/tokens",

@@ -5,7 +5,7 @@ use clap::{Subcommand, ValueEnum};
 use hub::{
     access::{Audience, Role},
     communities::{
-        CandidaciesView, CandidacyBody, CommunityBody, CommunityView, InvitationView, InvitationsView,
+        CandidaciesView, CandidacyBody, CommunityBody, CommunityView, InvitationView, MemberView,
         MembershipBody,
     },
     page::Page,
@@ -13,7 +13,7 @@ use hub::{
 };
 use protocol::chain::AccountId;
 
-use super::{Session, record_id};
+use super::{Session, query, record_id};
 use crate::output::print;
 
 /// Communities.
@@ -25,11 +25,24 @@ pub enum Verb {
         /// Its name
         name: String,
     },
-    /// Show a community and its members, or list those that you may see
+    /// Show a community and its first 1,000 members, or list those that you may see
     Show {
         /// Its id
         #[arg(value_parser = record_id)]
         id: Option<RecordId>,
+        /// Of the list: `next` of the page before
+        #[arg(long, conflicts_with = "id")]
+        after: Option<String>,
+    },
+    /// List everybody who belongs to a community, the oldest members first, in pages of 100
+    #[command(after_help = "Example:\n  earnest community members zQmCommunity…")]
+    Members {
+        /// The community
+        #[arg(value_parser = record_id)]
+        community: RecordId,
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<String>,
     },
     /// As a steward: let an account belong to a community. Whoever has not asked for it joins by its own word
     #[command(after_help = "Example:\n  earnest --as ida community add-member zQmCommunity… zQmAccount…")]
@@ -55,7 +68,11 @@ pub enum Verb {
         role: As,
     },
     /// Show memberships that wait for your word, or for that of a community in which you are a steward
-    Invitations,
+    Invitations {
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<String>,
+    },
     /// Let a vote of a community put you on the lists of its pools, with this wallet of yours
     #[command(
         after_help = "A list names who may be drawn for juries. It is on the chain, where everybody reads it for ever: whoever \
@@ -122,26 +139,31 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let receipt = member.say(&member.draft("community@1", &CommunityBody { name })?).await?;
             session.accepted("community", &receipt)
         }
-        Verb::Show { id: None } => {
-            let page: Page<CommunityView> = session.hub()?.http.get("/v1/communities?limit=100").await?;
+        Verb::Show { id: None, after } => {
+            let page: Page<CommunityView> =
+                session.reader().await?.get(&page_of("/v1/communities", after)).await?;
             let rows = page
                 .items
                 .iter()
                 .map(|one| vec![one.id.to_string(), one.name.clone(), one.created.to_string()])
                 .collect();
-            session.output.many(&page, &["community", "name", "since"], rows)
+            session.output.many(&page, &["community", "name", "since"], rows)?;
+            session.output.more(page.next.as_deref())
         }
-        Verb::Show { id: Some(id) } => {
-            let community: CommunityView = session.hub()?.http.get(&format!("/v1/communities/{id}")).await?;
+        Verb::Show { id: Some(id), .. } => {
+            let community: CommunityView =
+                session.reader().await?.get(&format!("/v1/communities/{id}")).await?;
             if !session.output.json {
                 print(&format!("{} {}", community.name, community.did))?;
             }
-            let members = community.members.clone().unwrap_or_default();
-            let rows = members
-                .iter()
-                .map(|one| vec![one.account.to_string(), one.role.name().to_owned(), one.since.to_string()])
-                .collect();
-            session.output.many(&community, &["member", "role", "since"], rows)
+            let rows = community.members.iter().flatten().map(member_row).collect();
+            session.output.many(&community, &MEMBER, rows)
+        }
+        Verb::Members { community, after } => {
+            let path = page_of(&format!("/v1/communities/{community}/members"), after);
+            let page: Page<MemberView> = session.reader().await?.get(&path).await?;
+            session.output.many(&page, &MEMBER, page.items.iter().map(member_row).collect())?;
+            session.output.more(page.next.as_deref())
         }
         Verb::AddMember { community, account, role } => {
             change(session, community, account, Some(role.into())).await
@@ -150,8 +172,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let account = session.profile()?.account()?;
             change(session, community, account, Some(role.into())).await
         }
-        Verb::Invitations => {
-            let view: InvitationsView = session.member().await?.get("/v1/invitations").await?;
+        Verb::Invitations { after } => {
+            let path = page_of("/v1/invitations", after);
+            let page: Page<InvitationView> = session.member().await?.get(&path).await?;
             let row = |one: &InvitationView| {
                 vec![
                     one.community.to_string(),
@@ -161,8 +184,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                     one.since.to_string(),
                 ]
             };
-            let rows = view.own.iter().chain(&view.stewarded).map(row).collect();
-            session.output.many(&view, &["community", "account", "as", "said by", "since"], rows)
+            let rows = page.items.iter().map(row).collect();
+            session.output.many(&page, &["community", "account", "as", "said by", "since"], rows)?;
+            session.output.more(page.next.as_deref())
         }
         Verb::Stand { community, wallet } => stand(session, community, wallet, true).await,
         Verb::StandDown { community, wallet } => stand(session, community, wallet, false).await,
@@ -183,6 +207,17 @@ async fn stand(session: &Session, community: RecordId, wallet: AccountId, stands
     let draft = member.draft("candidacy@1", &CandidacyBody { wallet, stands })?.about(community);
     let own = vec![Audience::Account(member.account)];
     session.accepted("candidacy", &member.say(&draft.only_for(own)).await?)
+}
+
+const MEMBER: [&str; 3] = ["member", "role", "since"];
+
+fn member_row(one: &MemberView) -> Vec<String> {
+    vec![one.account.to_string(), one.role.name().to_owned(), one.since.to_string()]
+}
+
+/// The path of a page of a hundred.
+fn page_of(list: &str, after: Option<String>) -> String {
+    query(list, &[("limit", Some("100".to_owned())), ("after", after)])
 }
 
 async fn change(session: &Session, community: RecordId, account: RecordId, role: Option<Role>) -> Result<()> {

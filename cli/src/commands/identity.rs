@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::{
     Session,
     account::{Key, chain_of},
-    record_id,
+    query, record_id,
 };
 use crate::client::profile::Profile;
 
@@ -76,6 +76,9 @@ pub enum Verb {
         /// Yours, or one that you guard
         #[arg(value_parser = record_id)]
         account: Option<RecordId>,
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<String>,
     },
     /// As who has lost everything: write down what a new wallet says, for a guardian to hand in within ten minutes
     #[command(after_help = "Example:\n  earnest --as ida-again identity ask > word.json")]
@@ -159,9 +162,10 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let body = RecoveryRuleBody { guardians: guardians.clone(), threshold, delay_hours, by };
             say(session, "recovery-rule@1", &body, Some((None, guardians))).await
         }
-        Verb::Recoveries { account } => {
-            let query = account.map(|account| format!("?account={account}")).unwrap_or_default();
-            let view: RecoveriesView = session.member().await?.get(&format!("/v1/recovery{query}")).await?;
+        Verb::Recoveries { account, after } => {
+            let account = account.map(|account| account.to_string());
+            let path = query("/v1/recovery", &[("account", account), ("after", after)]);
+            let view: RecoveriesView = session.member().await?.get(&path).await?;
             let rows = view
                 .recoveries
                 .iter()
@@ -172,7 +176,8 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 })
                 .collect();
             let heading = ["recovery", "account", "new wallet", "stage", "agreed", "ends"];
-            session.output.many(&view, &heading, rows)
+            session.output.many(&view, &heading, rows)?;
+            session.output.more(view.next.as_deref())
         }
         Verb::Ask { key } => {
             let folder = session.folder()?;

@@ -135,6 +135,7 @@ CREATE TABLE members (
 ) STRICT;
 CREATE INDEX members_account ON members (account);
 CREATE UNIQUE INDEX members_number ON members (community, number);
+CREATE INDEX members_since ON members (community, since, account);
 
 -- The record that last changed what an account is in a community; decided is 1 where a vote or a ruling has said whether it belongs.
 CREATE TABLE member_words (

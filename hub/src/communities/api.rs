@@ -1,4 +1,4 @@
-//! `GET /v1/communities`, `GET /v1/communities/{id}`, `GET /v1/invitations`, `GET /v1/pools`, `GET /v1/pools/{arbiter}/{panel}`.
+//! `GET /v1/communities`, `GET /v1/communities/{id}` and its `/members`, `GET /v1/invitations`, `GET /v1/pools`, `GET /v1/pools/{arbiter}/{panel}`.
 
 use alloy::primitives::B256;
 use axum::extract::State;
@@ -9,6 +9,7 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 use service::http::{Json, Path, Problem};
+use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -22,14 +23,12 @@ use crate::{
     access::{Caller, Reader, Role, may_read},
     did,
     error::Error,
-    page::{self, Cursor, Page, Paged},
+    page::{self, Cursor, Everything, Page, Paged, Pair},
     records::{RecordId, Stamp},
 };
 
 /// How many members a community is shown with.
 const MEMBERS_MAX: i64 = 1000;
-/// How many memberships that wait are shown in each of two lists.
-const INVITATIONS_MAX: i64 = 100;
 
 /// A community as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -44,7 +43,7 @@ pub struct CommunityView {
     /// Since when.
     #[schema(value_type = String)]
     pub created: Stamp,
-    /// Who belongs to it, oldest first, at most 1,000; none in a list.
+    /// Who belongs to it, oldest first, at most 1,000: `GET /v1/communities/{id}/members` has all; none in a list.
     pub members: Option<Vec<MemberView>>,
 }
 
@@ -77,15 +76,6 @@ pub struct InvitationView {
     /// Since when.
     #[schema(value_type = String)]
     pub since: Stamp,
-}
-
-/// The memberships that wait and concern you.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct InvitationsView {
-    /// Your own, the newest first, at most 100.
-    pub own: Vec<InvitationView>,
-    /// Those of communities of which you are a steward, the oldest first, at most 100.
-    pub stewarded: Vec<InvitationView>,
 }
 
 /// A pool as the chain had it when a `pool@1` was last taken.
@@ -126,6 +116,7 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new()
         .routes(routes!(communities))
         .routes(routes!(community))
+        .routes(routes!(members))
         .routes(routes!(invitations))
         .routes(routes!(pools))
         .routes(routes!(pool))
@@ -195,24 +186,50 @@ async fn community(
     Path(id): Path<RecordId>,
 ) -> Result<Json<CommunityView>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found = store::community(&mut on, &id)
-        .await?
-        .filter(|community| may_read(&reader, &community.audience))
-        .ok_or_else(|| Problem::not_found("community", id))?;
-    let members = store::members(&mut on, &id, MEMBERS_MAX)
-        .await?
-        .into_iter()
-        .map(|(account, role, since)| MemberView { account, role, since: Stamp::from_ms(since) })
-        .collect();
-    Ok(Json(community_view(&hub, found, Some(members))))
+    let found = readable(&mut on, &reader, id).await?;
+    let members = store::members(&mut on, &id, None, MEMBERS_MAX).await?;
+    Ok(Json(community_view(&hub, found, Some(members.into_iter().map(member_view).collect()))))
 }
 
-/// Memberships that wait for the other side's word: yours, and those of communities of which you are a steward.
-#[utoipa::path(get, path = "/v1/invitations", tag = "communities", responses(
-    (status = 200, description = "What waits", body = InvitationsView),
+async fn readable(on: &mut AnyConnection, reader: &Reader, id: RecordId) -> Result<Community, Problem> {
+    let found = store::community(on, &id).await?;
+    found
+        .filter(|community| may_read(reader, &community.audience))
+        .ok_or_else(|| Problem::not_found("community", id))
+}
+
+fn member_view((account, role, since): (RecordId, Role, i64)) -> MemberView {
+    MemberView { account, role, since: Stamp::from_ms(since) }
+}
+
+/// Who belongs to a community, the oldest first.
+#[utoipa::path(get, path = "/v1/communities/{id}/members", tag = "communities", params(("id" = String, Path), Cursor), responses(
+    (status = 200, description = "Its members", body = Page<MemberView>),
+    (status = 404, description = "There is no such community, or you may not read it", content_type = "application/problem+json"),
+))]
+async fn members(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Path(id): Path<RecordId>,
+    Paged { after, limit, .. }: Paged<Everything, store::MemberPlace>,
+) -> Result<Json<Page<MemberView>>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    readable(&mut on, &reader, id).await?;
+    let found = store::members(&mut on, &id, after, limit).await?;
+    let next = page::next(found.len(), limit, found.last().map(|(account, _, since)| Pair(*since, *account)));
+    Ok(Json(Page::new(found.into_iter().map(member_view).collect(), next)))
+}
+
+/// Memberships that wait for the other side's word: yours, and those of communities of which you are a steward. The oldest first.
+#[utoipa::path(get, path = "/v1/invitations", tag = "communities", params(Cursor), responses(
+    (status = 200, description = "What waits", body = Page<InvitationView>),
     (status = 401, description = "Sign in first", content_type = "application/problem+json"),
 ))]
-async fn invitations(State(hub): State<Hub>, caller: Caller) -> Result<Json<InvitationsView>, Problem> {
+async fn invitations(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Paged { after, limit, .. }: Paged<Everything, store::WaitingPlace>,
+) -> Result<Json<Page<InvitationView>>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let view = |(community, account, Waiting { role, said_by }, since): Invitation| InvitationView {
         community,
@@ -222,12 +239,10 @@ async fn invitations(State(hub): State<Hub>, caller: Caller) -> Result<Json<Invi
         since: Stamp::from_ms(since),
     };
     let since = waits_since(hub.clock.now_ms());
-    let own = store::invitations_of(&mut on, &caller.account, since, INVITATIONS_MAX).await?;
-    let stewarded = store::invitations_under(&mut on, &caller.account, since, INVITATIONS_MAX).await?;
-    Ok(Json(InvitationsView {
-        own: own.into_iter().map(view).collect(),
-        stewarded: stewarded.into_iter().map(view).collect(),
-    }))
+    let found = store::invitations(&mut on, &caller.account, since, after, limit).await?;
+    let place = |(community, account, _, since): &Invitation| Pair(*since, Pair(*community, *account));
+    let next = page::next(found.len(), limit, found.last().map(place));
+    Ok(Json(Page::new(found.into_iter().map(view).collect(), next)))
 }
 
 /// Pools that serve you, oldest first.

@@ -15,7 +15,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use api::{CommunityView, InvitationView, InvitationsView, MemberView, PoolView};
+pub use api::{CommunityView, InvitationView, MemberView, PoolView};
 pub use lists::{
     CandidaciesView, CandidacyView, DecidedListView, DecisionView, EarlierListView, LIST_MAX, PublishedView,
 };

@@ -8,6 +8,7 @@ use crate::{
     access::{Audience, Role},
     error::Error,
     ledger,
+    page::Pair,
     records::RecordId,
 };
 
@@ -259,32 +260,36 @@ fn invitation(row: &AnyRow) -> Result<Invitation, Error> {
     Ok((parse(row.try_get("community")?)?, parse(row.try_get("account")?)?, waiting, row.try_get("since")?))
 }
 
-/// The memberships of an account that wait, of words said after `since`, the newest first.
-pub(super) async fn invitations_of(
+/// Where a membership that waits stands among others: since when (Unix milliseconds), of which community, whose.
+pub(super) type WaitingPlace = Pair<i64, Pair<RecordId, RecordId>>;
+
+/// The memberships that wait, of words said after `since`: an account's own, and those in communities of which it is a steward. The
+/// oldest first, after `after`.
+pub(super) async fn invitations(
     on: &mut AnyConnection,
     account: &RecordId,
     since: i64,
+    after: Option<WaitingPlace>,
     limit: i64,
 ) -> Result<Vec<Invitation>, Error> {
+    let (from, community, whose) = match after {
+        Some(Pair(from, Pair(community, whose))) => (from, community.to_string(), whose.to_string()),
+        None => (since, String::new(), String::new()),
+    };
     let sql = sqlx::AssertSqlSafe(format!(
-        "{INVITATION} WHERE account = $1 AND since > $2 ORDER BY since DESC, community LIMIT $3"
+        "{INVITATION} WHERE since > $2 AND (since, community, account) > ($3, $4, $5) AND (account = $1
+         OR community IN (SELECT community FROM members WHERE account = $1 AND role = 'steward'))
+         ORDER BY since, community, account LIMIT $6"
     ));
-    let rows = sqlx::query(sql).bind(account.to_string()).bind(since).bind(limit).fetch_all(on).await?;
-    rows.iter().map(invitation).collect()
-}
-
-/// The memberships that wait in communities of which an account is a steward, of words said after `since`, the oldest first.
-pub(super) async fn invitations_under(
-    on: &mut AnyConnection,
-    steward: &RecordId,
-    since: i64,
-    limit: i64,
-) -> Result<Vec<Invitation>, Error> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "{INVITATION} WHERE community IN (SELECT community FROM members WHERE account = $1 AND role = 'steward')
-         AND since > $2 ORDER BY since, community, account LIMIT $3"
-    ));
-    let rows = sqlx::query(sql).bind(steward.to_string()).bind(since).bind(limit).fetch_all(on).await?;
+    let rows = sqlx::query(sql)
+        .bind(account.to_string())
+        .bind(since)
+        .bind(from)
+        .bind(community)
+        .bind(whose)
+        .bind(limit)
+        .fetch_all(on)
+        .await?;
     rows.iter().map(invitation).collect()
 }
 
@@ -360,16 +365,25 @@ pub(crate) async fn stewards(on: &mut AnyConnection, community: &RecordId) -> Re
     .await?)
 }
 
-/// Members in the order of their ids, after `after`.
-pub(crate) async fn members(
+/// Where a member stands among others: since when (Unix milliseconds), and who.
+pub(super) type MemberPlace = Pair<i64, RecordId>;
+
+/// Members, the oldest first, after `after`.
+pub(super) async fn members(
     on: &mut AnyConnection,
     community: &RecordId,
+    after: Option<MemberPlace>,
     limit: i64,
 ) -> Result<Vec<(RecordId, Role, i64)>, Error> {
+    let (since, account) =
+        after.map_or((i64::MIN, String::new()), |Pair(since, account)| (since, account.to_string()));
     let rows = sqlx::query(
-        "SELECT account, role, since FROM members WHERE community = $1 ORDER BY since, account LIMIT $2",
+        "SELECT account, role, since FROM members WHERE community = $1 AND (since, account) > ($2, $3)
+         ORDER BY since, account LIMIT $4",
     )
     .bind(community.to_string())
+    .bind(since)
+    .bind(account)
     .bind(limit)
     .fetch_all(on)
     .await?;

@@ -150,12 +150,12 @@ async fn a_steward_says_who_belongs() {
         assert_eq!(people().await, 1);
         let (annas, bens) = (anna.sign_in(&hub).await, ben.sign_in(&hub).await);
         let waits = async |token: &str| hub.get_as(token, "/v1/invitations").await.body;
-        let invited = &waits(&bens).await["own"][0];
+        let invited = &waits(&bens).await["items"][0];
         assert_eq!((&invited["community"], &invited["said_by"]), (&json!(gardens), &json!("steward")));
-        assert_eq!(waits(&annas).await["stewarded"][0]["account"], json!(ben.account));
+        assert_eq!(waits(&annas).await["items"][0]["account"], json!(ben.account));
         assert_eq!(hub.refuses(&member(&ben, ben.account, json!("steward"))).await.2, "steward_only");
         hub.say(&member(&ben, ben.account, json!("member"))).await;
-        assert_eq!(waits(&annas).await, json!({ "own": [], "stewarded": [] }));
+        assert_eq!(waits(&annas).await, json!({ "items": [], "next": null }));
         assert_eq!(hub.refuses(&member(&ben, ben.account, json!("member"))).await.2, "steward_only");
         let seen = hub.get(&format!("/v1/communities/{gardens}")).await.body;
         assert_eq!(seen["name"], "Gardens");
@@ -184,7 +184,7 @@ async fn a_steward_says_who_belongs() {
         // Whoever asks first is let in by a steward's word.
         hub.say(&member(&cora, cora.account, json!("member"))).await;
         assert_eq!(
-            (people().await, waits(&annas).await["stewarded"][0]["said_by"].clone()),
+            (people().await, waits(&annas).await["items"][0]["said_by"].clone()),
             (2, json!("account"))
         );
         assert_eq!(hub.refuses(&member(&ben, cora.account, Value::Null)).await.2, "steward_only");
@@ -195,7 +195,7 @@ async fn a_steward_says_who_belongs() {
         for (says, undoes) in [(&anna, &cora), (&anna, &anna), (&cora, &cora), (&cora, &anna)] {
             hub.say(&member(says, cora.account, json!("member"))).await;
             hub.say(&member(undoes, cora.account, Value::Null)).await;
-            assert_eq!((people().await, waits(&annas).await["stewarded"].clone()), (2, json!([])));
+            assert_eq!((people().await, waits(&annas).await["items"].clone()), (2, json!([])));
         }
         // A second steward may let the first one go, and members leave.
         hub.say(&member(&anna, ben.account, json!("steward"))).await;
@@ -269,6 +269,60 @@ async fn a_closed_community_is_there_for_its_members() {
         for bad in ["limit=0", "limit=101", "limit=x", "after=-1", "page=2"] {
             assert_eq!(hub.get(&format!("/v1/communities?{bad}")).await.refusal().0, 400, "{bad}");
         }
+        hub.end().await;
+    }
+}
+
+/// The accounts of a list, read two at a time.
+async fn two_by_two(hub: &TestHub, token: &str, list: &str) -> Vec<String> {
+    let (mut all, mut path) = (Vec::new(), format!("{list}?limit=2"));
+    loop {
+        let page = hub.get_as(token, &path).await.body;
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 2 && all.len() < 10, "{page}");
+        all.extend(items.iter().map(|one| one["account"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { return all };
+        path = format!("{list}?limit=2&after={next}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_who_belongs_and_all_that_waits_is_there_page_by_page() {
+    for hub in TestHub::on_both().await {
+        let anna = Person::arrive(&hub, 1).await;
+        let draft = anna
+            .draft(&hub, "community@1", json!({ "name": "Closed" }))
+            .only_for(vec![Audience::Account(anna.account)]);
+        let closed = hub.say(&draft.sign(&anna.device).unwrap()).await;
+        let annas = anna.sign_in(&hub).await;
+        let (mut belong, mut wait) = (vec![anna.account.to_string()], Vec::new());
+        // All at the same moment, which the order has to bear.
+        for seed in 2..9 {
+            let person = Person::arrive(&hub, seed).await;
+            let body = json!({ "account": person.account, "role": "member" });
+            hub.say(&anna.record_about(&hub, "membership@1", closed, body.clone())).await;
+            if seed < 6 {
+                hub.say(&person.record_about(&hub, "membership@1", closed, body)).await;
+                belong.push(person.account.to_string());
+            } else {
+                let token = person.sign_in(&hub).await;
+                assert_eq!(two_by_two(&hub, &token, "/v1/invitations").await, [person.account.to_string()]);
+                wait.push(person.account.to_string());
+            }
+        }
+        wait.sort();
+        let members = format!("/v1/communities/{closed}/members");
+        let sorted = |mut found: Vec<String>| {
+            found.sort();
+            found
+        };
+        assert_eq!(sorted(two_by_two(&hub, &annas, &members).await), sorted(belong));
+        assert_eq!(sorted(two_by_two(&hub, &annas, "/v1/invitations").await), wait);
+        // Who may not read the community hears of no member.
+        let stranger = Person::arrive(&hub, 9).await.sign_in(&hub).await;
+        assert_eq!(hub.get_as(&stranger, &members).await.refusal().0, 404);
+        assert_eq!(hub.get(&members).await.refusal().0, 404);
+        assert_eq!(hub.get_as(&annas, &format!("{members}?after=1")).await.refusal().3, "after");
         hub.end().await;
     }
 }

@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 use axum::extract::State;
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
-use service::http::{Json, Path, Problem, Query};
+use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -16,13 +16,14 @@ use crate::{
     config::Personhood,
     did,
     error::Error,
+    page::{self, Cursor, Everything, Page, Paged},
     records::{Device, RecordId, Stamp},
 };
 
 /// How long a nonce may be used, in milliseconds.
 const NONCE_LIFE_MS: i64 = 10 * 60 * 1000;
-/// The most recoveries of one list of an answer, and the most guarded accounts.
-const RECOVERIES_MAX: i64 = 100;
+/// The most guarded accounts that recoveries are shown with.
+const GUARDED_MAX: i64 = 100;
 
 /// What to put into a CAIP-122 message (EIP-4361, or Sign In With Solana) or a session request for this hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -172,12 +173,14 @@ struct Which {
 pub struct RecoveriesView {
     /// Its own rule.
     pub rule: Option<RuleView>,
-    /// The accounts that it guards, at most 100.
+    /// The accounts that it guards, at most 100: `GET /v1/recovery/guards` has all.
     #[schema(value_type = Vec<String>)]
     pub guards: Vec<RecordId>,
-    /// Its own, at most 100, open ones first and otherwise the latest end first; then those of accounts that it guards in the same
-    /// way. Whatever happens to others, the open ones of its own are all there.
+    /// Its own, open ones first and otherwise the latest end first; then those of accounts that it guards in the same way. Its own
+    /// open ones are eight at the most, and come first whatever happens to others.
     pub recoveries: Vec<RecoveryView>,
+    /// `after` of the next page of recoveries; null at the end.
+    pub next: Option<String>,
 }
 
 /// A passkey of an account.
@@ -212,6 +215,7 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
         .routes(routes!(account))
         .routes(routes!(persons))
         .routes(routes!(recoveries))
+        .routes(routes!(guarded))
 }
 
 /// A fresh nonce, with everything that a sign-in message for this hub must say.
@@ -297,7 +301,7 @@ async fn persons(State(hub): State<Hub>) -> Json<PersonhoodView> {
 }
 
 /// Your recovery rule, the accounts that you guard, and recoveries: your own and theirs, or those of one account.
-#[utoipa::path(get, path = "/v1/recovery", tag = "identity", params(Which), responses(
+#[utoipa::path(get, path = "/v1/recovery", tag = "identity", params(Which, Cursor), responses(
     (status = 200, description = "What concerns you", body = RecoveriesView),
     (status = 401, description = "Sign in first", content_type = "application/problem+json"),
     (status = 404, description = "You do not guard this account", content_type = "application/problem+json"),
@@ -305,7 +309,7 @@ async fn persons(State(hub): State<Hub>) -> Json<PersonhoodView> {
 async fn recoveries(
     State(hub): State<Hub>,
     caller: Caller,
-    Query(Which { account }): Query<Which>,
+    Paged { filter: Which { account }, after, limit }: Paged<Which, standing::Place>,
 ) -> Result<Json<RecoveriesView>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let rule = standing::rule(&mut on, &caller.account).await?.map(|rule| RuleView {
@@ -322,22 +326,35 @@ async fn recoveries(
         stage: recovery.stage.name().to_owned(),
         ends: Stamp::from_ms(recovery.ends_at),
     };
-    let found = match account {
-        Some(account) => {
-            if account != caller.account && !standing::guards(&mut on, &caller.account, &account).await? {
-                return Err(Problem::not_found("account that you guard", account));
-            }
-            standing::recoveries_of(&mut on, &account, RECOVERIES_MAX).await?
-        }
-        None => {
-            let mut own = standing::recoveries_of(&mut on, &caller.account, RECOVERIES_MAX).await?;
-            own.extend(standing::recoveries_guarded_by(&mut on, &caller.account, RECOVERIES_MAX).await?);
-            own
-        }
-    };
+    if let Some(account) = account
+        && account != caller.account
+        && !standing::guards(&mut on, &caller.account, &account).await?
+    {
+        return Err(Problem::not_found("account that you guard", account));
+    }
+    let whose = account.unwrap_or(caller.account);
+    let (found, last) = standing::recoveries(&mut on, &whose, account.is_none(), after, limit).await?;
+    let next = page::next(found.len(), limit, last);
     Ok(Json(RecoveriesView {
         rule,
-        guards: standing::guarded_by(&mut on, &caller.account, RECOVERIES_MAX).await?,
+        guards: standing::guarded_by(&mut on, &caller.account, None, GUARDED_MAX).await?,
         recoveries: found.into_iter().map(view).collect(),
+        next: next.map(|next| next.to_string()),
     }))
+}
+
+/// The accounts that you guard, in the order of their ids.
+#[utoipa::path(get, path = "/v1/recovery/guards", tag = "identity", params(Cursor), responses(
+    (status = 200, description = "Accounts", body = Page<String>),
+    (status = 401, description = "Sign in first", content_type = "application/problem+json"),
+))]
+async fn guarded(
+    State(hub): State<Hub>,
+    caller: Caller,
+    Paged { after, limit, .. }: Paged<Everything, RecordId>,
+) -> Result<Json<Page<RecordId>>, Problem> {
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let items = standing::guarded_by(&mut on, &caller.account, after, limit).await?;
+    let next = page::next(items.len(), limit, items.last().copied());
+    Ok(Json(Page::new(items, next)))
 }

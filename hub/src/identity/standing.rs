@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    page::Pair,
     records::{Device, RecordId},
 };
 
@@ -110,34 +111,53 @@ pub(super) async fn recovery(
     row.map(|row| read(&row).map(|(_, account, recovery)| (account, recovery))).transpose()
 }
 
-const RECOVERY: &str =
-    "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at FROM recoveries";
-/// Open ones first: at most one of each guardian of an account, so that ended ones push none out.
-const OPEN_FIRST: &str =
-    "ORDER BY CASE WHEN stage IN ('asked', 'waiting') THEN 0 ELSE 1 END, ends_at DESC, id LIMIT $2";
+/// A recovery: id, account, what it is.
+pub(super) type Found = (RecordId, RecordId, Recovery);
 
-/// The recoveries of an account, open ones first: id, account, recovery.
-pub(super) async fn recoveries_of(
+/// Where a recovery stands among others: its turn, its end (Unix milliseconds), its id.
+pub(super) type Place = Pair<i64, Pair<i64, RecordId>>;
+
+/// An account's own open recoveries, its own ended ones, then those of others in the same way: nothing that happens to others pushes
+/// an open one of its own out.
+const TURN: &str = "CAST(CASE WHEN stage IN ('asked', 'waiting') THEN 0 ELSE 1 END
+                    + CASE WHEN account = $1 THEN 0 ELSE 2 END AS BIGINT)";
+
+/// The recoveries of an account, and with `guarded` also those of the accounts that it guards, by turn and then the latest end first;
+/// and where the last one stands.
+pub(super) async fn recoveries(
     on: &mut AnyConnection,
     account: &RecordId,
+    guarded: bool,
+    after: Option<Place>,
     limit: i64,
-) -> Result<Vec<(RecordId, RecordId, Recovery)>, Error> {
-    let sql = sqlx::AssertSqlSafe(format!("{RECOVERY} WHERE account = $1 {OPEN_FIRST}"));
-    let rows = sqlx::query(sql).bind(account.to_string()).bind(limit).fetch_all(on).await?;
-    rows.iter().map(read).collect()
-}
-
-/// The recoveries of all the accounts that an account guards, open ones first.
-pub(super) async fn recoveries_guarded_by(
-    on: &mut AnyConnection,
-    guardian: &RecordId,
-    limit: i64,
-) -> Result<Vec<(RecordId, RecordId, Recovery)>, Error> {
+) -> Result<(Vec<Found>, Option<Place>), Error> {
+    let (turn, ends_at, id) = match after {
+        Some(Pair(turn, Pair(ends_at, id))) => (turn, ends_at, id.to_string()),
+        None => (-1, i64::MAX, String::new()),
+    };
+    let others =
+        if guarded { "OR account IN (SELECT account FROM guardians WHERE guardian = $1)" } else { "" };
     let sql = sqlx::AssertSqlSafe(format!(
-        "{RECOVERY} WHERE account IN (SELECT account FROM guardians WHERE guardian = $1) {OPEN_FIRST}"
+        "SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at, turn FROM
+         (SELECT id, account, wallet, device, asked_by, approvals, stage, ends_at, {TURN} AS turn
+          FROM recoveries WHERE account = $1 {others}) AS r
+         WHERE turn > $2 OR (turn = $2 AND (ends_at < $3 OR (ends_at = $3 AND id > $4)))
+         ORDER BY turn, ends_at DESC, id LIMIT $5"
     ));
-    let rows = sqlx::query(sql).bind(guardian.to_string()).bind(limit).fetch_all(on).await?;
-    rows.iter().map(read).collect()
+    let rows = sqlx::query(sql)
+        .bind(account.to_string())
+        .bind(turn)
+        .bind(ends_at)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(on)
+        .await?;
+    let found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let last = match (rows.last(), found.last()) {
+        (Some(row), Some((id, _, recovery))) => Some(Pair(row.try_get("turn")?, Pair(recovery.ends_at, *id))),
+        _ => None,
+    };
+    Ok((found, last))
 }
 
 /// Whether an account guards another one.
@@ -154,18 +174,21 @@ pub(super) async fn guards(
     Ok(row.is_some())
 }
 
-/// The accounts that an account guards.
+/// The accounts that an account guards, in the order of their ids, after `after`.
 pub(super) async fn guarded_by(
     on: &mut AnyConnection,
     guardian: &RecordId,
+    after: Option<RecordId>,
     limit: i64,
 ) -> Result<Vec<RecordId>, Error> {
-    let found: Vec<String> =
-        sqlx::query_scalar("SELECT account FROM guardians WHERE guardian = $1 ORDER BY account LIMIT $2")
-            .bind(guardian.to_string())
-            .bind(limit)
-            .fetch_all(on)
-            .await?;
+    let found: Vec<String> = sqlx::query_scalar(
+        "SELECT account FROM guardians WHERE guardian = $1 AND account > $2 ORDER BY account LIMIT $3",
+    )
+    .bind(guardian.to_string())
+    .bind(after.map_or_else(String::new, |after| after.to_string()))
+    .bind(limit)
+    .fetch_all(on)
+    .await?;
     found.iter().map(|id| parse(id)).collect()
 }
 

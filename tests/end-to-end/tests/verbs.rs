@@ -121,7 +121,7 @@ fn people_and_mistakes(folder: &Folder) {
     assert!(did.as_str().is_some_and(|did| did.ends_with(&format!(":accounts:{buyer}"))), "{did}");
     done(folder, "ida", &["community", "add-member", &community, buyer]);
     let waiting = done(folder, "buyer", &["community", "invitations"]);
-    assert_eq!(waiting["own"][0]["community"], community);
+    assert_eq!(waiting["items"][0]["community"], community);
     done(folder, "buyer", &["community", "join", &community]);
     let members = done(folder, "ida", &["community", "show", &community]);
     let did = members["did"].as_str().expect("a name");

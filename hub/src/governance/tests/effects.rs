@@ -177,7 +177,7 @@ async fn members_are_admitted_expelled_and_named_stewards() {
                 // A vote makes nobody a member who has not said so.
                 assert!(!roles().await.iter().any(|(account, _)| *account == json!(who.account)));
                 let waits = hub.get_as(&who.sign_in(&hub).await, "/v1/invitations").await.body;
-                assert_eq!(waits["own"][0]["said_by"], "vote");
+                assert_eq!(waits["items"][0]["said_by"], "vote");
                 let joins = json!({ "account": who.account, "role": role });
                 hub.say(&who.record_about(&hub, "membership@1", community, joins)).await;
             }

@@ -1,6 +1,6 @@
 //! Recoveries over HTTP on both engines, ended by the hub's own scheduler.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -200,9 +200,29 @@ async fn what_runs_against_an_account_is_seen_by_its_owner() {
             .unwrap();
         }
         let token = anna.sign_in(&hub).await;
-        let view = hub.get_as(&token, "/v1/recovery").await.body;
-        let all = view["recoveries"].as_array().unwrap();
-        assert_eq!((&all[0]["id"], all.len()), (&json!(id), 101));
+        let (mut all, mut guards) = (Vec::new(), Vec::new());
+        for (path, list, found) in
+            [("/v1/recovery", "recoveries", &mut all), ("/v1/recovery/guards", "items", &mut guards)]
+        {
+            let mut next = format!("{path}?limit=30");
+            for page in 0..4 {
+                let view = hub.get_as(&token, &next).await.body;
+                let one = |one: &Value| one.get("id").unwrap_or(one).as_str().unwrap().to_owned();
+                found.extend(view[list].as_array().unwrap().iter().map(one));
+                let after = view["next"].as_str();
+                assert_eq!(after.is_none(), page == 3, "{path} {page}");
+                next = format!("{path}?limit=30&after={}", after.unwrap_or_default());
+            }
+        }
+        assert_eq!(all[0], id.to_string());
+        // Those of others that are open come before those that have ended.
+        let nth = |one: &String| strangers.iter().position(|stranger| stranger.to_string() == *one).unwrap();
+        assert!(all[1..].is_sorted_by_key(|one| nth(one) % 2));
+        let everyone: BTreeSet<String> = strangers.iter().map(ToString::to_string).collect();
+        assert_eq!((all.len(), guards.len()), (102, 101));
+        for found in [&all[1..], &guards[..]] {
+            assert_eq!(found.iter().cloned().collect::<BTreeSet<_>>(), everyone);
+        }
         let of = |account: RecordId| format!("/v1/recovery?account={account}");
         let own = hub.get_as(&token, &of(anna.account)).await.body;
         assert_eq!(own["recoveries"].as_array().unwrap().len(), 1);
