@@ -1,12 +1,14 @@
-//! `GET /v1/events`: what happened, as server-sent events (HTML Living Standard, section 9.2).
+//! `GET /v1/events`: what happened, as server-sent events (HTML Living Standard, section 9.2). Who listens is asked about anew for each
+//! page: a stream outlives neither its session or token nor what its reader may read.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     convert::Infallible,
     time::{Duration, Instant},
 };
 
 use axum::{
+    Extension,
     extract::State,
     http::HeaderMap,
     response::{
@@ -22,7 +24,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::store::{self, Happening};
 use crate::{
     Hub,
-    access::{Reader, may_read},
+    access::{Caller, Reader, may_read},
+    communities,
+    error::Error,
+    identity,
 };
 
 /// How many streams may be open at once.
@@ -41,7 +46,8 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
-/// Everything public that happens, each event with its id; go on from `Last-Event-ID` or `after`.
+/// What happens and is public, and with a session or token also what you may read: as a party, a juror, a member of a community. Each
+/// event has its id; go on from `Last-Event-ID` or `after`. The stream ends with the session or token, and after ten minutes.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     params(("after" = Option<u64>, Query, description = "the id to go on after; 0 when missing")),
     responses(
@@ -50,6 +56,8 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
     ))]
 async fn events(
     State(hub): State<Hub>,
+    // A token that does not stand has been refused before: none is a stranger.
+    caller: Option<Extension<Caller>>,
     headers: HeaderMap,
     Query(from): Query<From>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -70,6 +78,7 @@ async fn events(
     let tail = Tail {
         changes: hub.changes(),
         hub,
+        caller: caller.map(|Extension(caller)| caller),
         after,
         ready: VecDeque::new(),
         since: Instant::now(),
@@ -88,6 +97,7 @@ async fn events(
 
 struct Tail {
     hub: Hub,
+    caller: Option<Caller>,
     changes: tokio::sync::watch::Receiver<u64>,
     after: i64,
     ready: VecDeque<Happening>,
@@ -96,7 +106,8 @@ struct Tail {
 }
 
 impl Tail {
-    /// The next public happening; none when the stream's time is over, the hub stops or its database fails.
+    /// The next happening that the reader may read; none when the stream's time or its session is over, the hub stops or its database
+    /// fails.
     async fn next(&mut self) -> Option<Happening> {
         loop {
             if let Some(happening) = self.ready.pop_front() {
@@ -106,17 +117,30 @@ impl Tail {
                 return None;
             }
             self.changes.mark_unchanged();
-            let page = {
-                let mut on = self.hub.db.reader().acquire().await.ok()?;
-                store::page(&mut on, self.after, PAGE).await.ok()?
-            };
+            let (page, reader) = self.look().await.ok()?;
+            let reader = reader?;
             if let Some(last) = page.last() {
                 self.after = last.seq;
-                self.ready =
-                    page.into_iter().filter(|one| may_read(&Reader::stranger(), &one.audience)).collect();
+                self.ready = page.into_iter().filter(|one| may_read(&reader, &one.audience)).collect();
             } else {
                 self.hub.wait(&mut self.changes).await;
             }
         }
+    }
+
+    /// What happened next, and who reads it; nobody when the session or token has ended. The page comes first: whoever was sent away
+    /// before something of it happened reads no more.
+    async fn look(&self) -> Result<(Vec<Happening>, Option<Reader>), Error> {
+        let mut on = self.hub.db.reader().acquire().await?;
+        let page = store::page(&mut on, self.after, PAGE).await?;
+        let Some(Caller { account, id, .. }) = &self.caller else {
+            return Ok((page, Some(Reader::stranger())));
+        };
+        if !identity::session_stands(&mut on, id, account, self.hub.clock.now_ms()).await? {
+            return Ok((page, None));
+        }
+        let roles =
+            if page.is_empty() { BTreeMap::new() } else { communities::roles_of(&mut on, account).await? };
+        Ok((page, Some(Reader { account: Some(*account), roles })))
     }
 }

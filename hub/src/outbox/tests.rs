@@ -4,42 +4,192 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use proptest::{collection::vec, prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::store;
 use crate::{
     access::Audience,
-    testing::{Person, TestHub},
+    records::RecordId,
+    testing::{
+        Person, TestHub,
+        trade::{Trade, everywhere},
+    },
 };
 
-/// Reads server-sent events until `count` have come, at most ten seconds.
-async fn events(hub: &TestHub, query: &str, last: Option<&str>, count: usize) -> Vec<(String, String)> {
-    let mut request = hub.request(reqwest::Method::GET, &format!("/v1/events{query}"));
-    if let Some(last) = last {
-        request = request.header("last-event-id", last);
-    }
-    let mut answer = request.send().await.unwrap();
-    assert_eq!(answer.headers()["content-type"], "text/event-stream");
-    let read = async {
-        let mut text = String::new();
-        while text.matches("\n\n").count() < count {
-            text.push_str(std::str::from_utf8(&answer.chunk().await.unwrap().unwrap()).unwrap());
+/// A stream of server-sent events, and what was read of it.
+struct Stream {
+    answer: reqwest::Response,
+    text: String,
+}
+
+impl Stream {
+    async fn open(hub: &TestHub, query: &str, token: Option<&str>, last: Option<&str>) -> Self {
+        let mut request = hub.request(reqwest::Method::GET, &format!("/v1/events{query}"));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
         }
-        text
-    };
-    let text = tokio::time::timeout(Duration::from_secs(10), read).await.unwrap();
-    let field = |event: &str, name: &str| {
-        event
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap_or_default()
-            .trim_start_matches(": ")
-            .to_owned()
-    };
-    text.split("\n\n")
-        .filter(|event| !event.is_empty())
-        .map(|event| (field(event, "id"), field(event, "event")))
-        .collect()
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        Self { answer, text: String::new() }
+    }
+
+    /// Reads until that holds of what was read, or the stream has ended; ten seconds at the most. Answers whether it goes on.
+    async fn read_until(&mut self, holds: impl Fn(&str) -> bool) -> bool {
+        let read = async {
+            while !holds(&self.text) {
+                let Some(chunk) = self.answer.chunk().await.unwrap() else { return false };
+                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+            true
+        };
+        tokio::time::timeout(Duration::from_secs(10), read).await.unwrap()
+    }
+
+    /// What has come: id, topic and data of each event.
+    fn told(&self) -> Vec<(String, String, Value)> {
+        let field = |event: &str, name: &str| {
+            event
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_default()
+                .trim_start_matches(": ")
+                .to_owned()
+        };
+        self.text
+            .split("\n\n")
+            .filter(|event| event.contains("data"))
+            .map(|event| {
+                let data = serde_json::from_str(&field(event, "data")).unwrap();
+                (field(event, "id"), field(event, "event"), data)
+            })
+            .collect()
+    }
+}
+
+/// The first `count` events of a stream that nobody in particular reads.
+async fn events(hub: &TestHub, query: &str, last: Option<&str>, count: usize) -> Vec<(String, String)> {
+    let mut stream = Stream::open(hub, query, None, last).await;
+    assert!(stream.read_until(|text| text.matches("\n\n").count() >= count).await);
+    stream.told().into_iter().map(|(id, topic, _)| (id, topic)).collect()
+}
+
+/// Where the stream is now.
+async fn newest(hub: &TestHub) -> i64 {
+    sqlx::query_scalar("SELECT CAST(MAX(seq) AS BIGINT) FROM outbox").fetch_one(&hub.eyes).await.unwrap()
+}
+
+/// Something public that ends what is waited for.
+async fn end_with(hub: &TestHub, by: &Person) -> RecordId {
+    hub.clock.pass_ms(1);
+    hub.say(&by.record(hub, "community@1", json!({ "name": "The end" }))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_party_hears_of_its_purchase_and_a_stranger_of_what_is_public_alone() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start(db, ground).await;
+        let hub = &trade.hub;
+        let query = format!("?after={}", newest(hub).await);
+        let bought = trade.offer(1).await;
+        let end = end_with(hub, &trade.seller).await.to_string();
+        let (buyer, seller) = (trade.buyer.sign_in(hub).await, trade.seller.sign_in(hub).await);
+        let other = trade.jurors[0].sign_in(hub).await;
+        for (token, hears) in
+            [(Some(&buyer), true), (Some(&seller), true), (Some(&other), false), (None, false)]
+        {
+            let mut stream = Stream::open(hub, &query, token.map(String::as_str), None).await;
+            assert!(stream.read_until(|text| text.contains(&end) && text.ends_with("\n\n")).await);
+            let of_purchase = stream.told().into_iter().filter(|(_, topic, _)| topic == "purchase");
+            let purchases: Vec<Value> = of_purchase.map(|(_, _, data)| data["purchase"].clone()).collect();
+            assert_eq!(purchases, if hears { vec![json!(bought.id)] } else { vec![] });
+        }
+        trade.hub.end().await;
+    }
+}
+
+/// A closed community of Anna's to which Ben belongs.
+async fn closed_with(hub: &TestHub, anna: &Person, ben: &Person) -> RecordId {
+    let draft = anna
+        .draft(hub, "community@1", json!({ "name": "Closed" }))
+        .only_for(vec![Audience::Account(anna.account)]);
+    let community = hub.say(&draft.sign(&anna.device).unwrap()).await;
+    let body = json!({ "account": ben.account, "role": "member" });
+    hub.say(&anna.record_about(hub, "membership@1", community, body.clone())).await;
+    hub.say(&ben.record_about(hub, "membership@1", community, body)).await;
+    community
+}
+
+/// Anna invites somebody, of which the community hears.
+async fn invite(hub: &TestHub, anna: &Person, community: RecordId, who: &Person) {
+    hub.clock.pass_ms(1);
+    let body = json!({ "account": who.account, "role": "member" });
+    hub.say(&anna.record_about(hub, "membership@1", community, body)).await;
+}
+
+/// Whose invitations a stream has told.
+fn invited(stream: &Stream) -> Vec<Value> {
+    let all = stream.told().into_iter().filter(|(_, topic, _)| topic == "invitation");
+    all.map(|(_, _, data)| data["account"].clone()).collect()
+}
+
+#[tokio::test]
+async fn who_is_expelled_hears_no_more_of_the_community() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let (cora, dora) = (Person::arrive(&hub, 3).await, Person::arrive(&hub, 4).await);
+        let community = closed_with(&hub, &anna, &ben).await;
+        let token = ben.sign_in(&hub).await;
+        let query = format!("?after={}", newest(&hub).await);
+        let mut stream = Stream::open(&hub, &query, Some(&token), None).await;
+        invite(&hub, &anna, community, &cora).await;
+        let heard_of = cora.account.to_string();
+        assert!(stream.read_until(|text| text.contains(&heard_of) && text.ends_with("\n\n")).await);
+        let sent_away = json!({ "account": ben.account, "role": null });
+        hub.say(&anna.record_about(&hub, "membership@1", community, sent_away)).await;
+        invite(&hub, &anna, community, &dora).await;
+        let end = end_with(&hub, &anna).await.to_string();
+        // The same stream goes on with what is public.
+        assert!(stream.read_until(|text| text.contains(&end) && text.ends_with("\n\n")).await);
+        assert_eq!(invited(&stream), [json!(cora.account)]);
+        drop(stream);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_session_or_token() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben, cora) =
+            (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await, Person::arrive(&hub, 3).await);
+        let community = closed_with(&hub, &anna, &ben).await;
+        let (left, lasting) = (ben.sign_in(&hub).await, ben.sign_in(&hub).await);
+        let asked = json!({ "label": "phone", "scopes": ["read:events"], "days": 1 });
+        let request = ben.token_request(&hub, asked).await;
+        let made = hub.post_as(&lasting, "/v1/tokens", &request).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let query = format!("?after={}", newest(&hub).await);
+        let mut streams = Vec::new();
+        for token in [left.as_str(), made.body["token"].as_str().unwrap(), lasting.as_str()] {
+            streams.push(Stream::open(&hub, &query, Some(token), None).await);
+        }
+        assert_eq!(hub.delete_as(&left, "/v1/sessions/current").await.status, 204);
+        let path = format!("/v1/tokens/{}", made.body["id"].as_str().unwrap());
+        assert_eq!(hub.delete_as(&lasting, &path).await.status, 204);
+        invite(&hub, &anna, community, &cora).await;
+        let heard_of = cora.account.to_string();
+        for (nth, stream) in streams.iter_mut().enumerate() {
+            let goes_on = stream.read_until(|text| text.contains(&heard_of) && text.ends_with("\n\n")).await;
+            assert_eq!((goes_on, invited(stream).len()), (nth == 2, usize::from(nth == 2)), "{nth}");
+        }
+        // Nobody has to say anything: the twelve hours of the last one are over.
+        hub.clock.pass_ms(12 * 60 * 60 * 1000);
+        assert!(!streams[2].read_until(|_| false).await);
+        drop(streams);
+        hub.end().await;
+    }
 }
 
 #[tokio::test]
