@@ -74,7 +74,13 @@ fn within(object: &mut Map<String, Value>, name: &str, change: impl FnOnce(&mut 
     }
 }
 
-/// Says of an operation what its route does not: who may ask, and the refusals that come before its handler.
+/// Whether a path is that of one thing, whose answer names its state (`etag.rs`).
+fn is_of_one(path: &str) -> bool {
+    path.ends_with('}') || path.ends_with("/case") || path.ends_with("/settings")
+}
+
+/// Says of an operation what its route does not: who may ask, that the answer names its state, and the refusals that come before its
+/// handler.
 fn say_more(operation: &mut Map<String, Value>, method: &Method, path: &str) {
     let has = |name: &str| operation.get(name).is_some();
     let (asked, body) = (has("parameters"), has("requestBody"));
@@ -103,7 +109,19 @@ fn say_more(operation: &mut Map<String, Value>, method: &Method, path: &str) {
         (true, "500", "The hub failed; nothing was changed"),
         (true, "503", "It took longer than 30 s, or cannot be done now: try again later"),
     ];
+    let names_its_state = *method == Method::GET && is_of_one(path);
     within(operation, "responses", |responses| {
+        if names_its_state {
+            let same = || json!({ "description": "It is as `If-None-Match` has it" });
+            responses.entry("304").or_insert_with(same);
+            let tag =
+                json!({ "ETag": { "description": "which state it is", "schema": { "type": "string" } } });
+            for status in ["200", "304"] {
+                if let Some(response) = responses.get_mut(status).and_then(Value::as_object_mut) {
+                    response.insert("headers".to_owned(), tag.clone());
+                }
+            }
+        }
         for (_, status, told) in more.into_iter().filter(|(holds, ..)| *holds) {
             responses.entry(status).or_insert_with(|| json!({ "description": told }));
         }

@@ -63,11 +63,18 @@ async fn description() -> impl IntoResponse {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use serde_json::{Value, json};
 
-    use crate::{access, records::RecordId, testing::TestHub};
+    use crate::{
+        access,
+        records::RecordId,
+        testing::{
+            TestHub,
+            trade::{Ground, Trade},
+        },
+    };
 
     /// `METHOD /path` of everything that docs/architecture.md lists for the hub.
     fn documented() -> BTreeSet<String> {
@@ -172,6 +179,53 @@ mod tests {
         }
         assert_eq!(required, BTreeSet::from(FOR_SESSIONS.map(str::to_owned)));
         hub.end().await;
+    }
+
+    /// What names its state in the tests of its room, where it is made.
+    const ELSEWHERE: [&str; 5] = [
+        "/v1/communities/{id}/pools/{arbiter}/{panel}",
+        "/v1/credentials/{id}",
+        "/v1/grievances/{id}",
+        "/v1/proposals/{id}",
+        "/v1/status/{purpose}/{list}",
+    ];
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_single_thing_names_its_state_and_is_not_sent_again() {
+        let trade = Trade::start(service::db::testing::sqlite(), Ground::EVM).await;
+        let (ground, hub) = (trade.ground, &trade.hub);
+        let (bought, _) = trade.disputed_before(1, &ground.book()).await;
+        let gardens = hub.say(&trade.buyer.record(hub, "community@1", json!({ "name": "Gardens" }))).await;
+        let pool = ground.pool_id(&ground.book());
+        let there = BTreeMap::from([
+            ("/v1/accounts/{id}", format!("/v1/accounts/{}", trade.buyer.account)),
+            ("/v1/communities/{id}", format!("/v1/communities/{gardens}")),
+            ("/v1/communities/{id}/settings", format!("/v1/communities/{gardens}/settings")),
+            ("/v1/listings/{id}", format!("/v1/listings/{}", trade.listing)),
+            ("/v1/pools/{arbiter}/{panel}", format!("/v1/pools/{}/{pool}", ground.arbiter)),
+            ("/v1/purchases/{id}", format!("/v1/purchases/{}", bought.id)),
+            ("/v1/purchases/{id}/case", format!("/v1/purchases/{}/case", bought.id)),
+            ("/v1/records/{id}", format!("/v1/records/{}", trade.listing)),
+            ("/v1/reputation/{subject}", format!("/v1/reputation/did:pkh:{}", trade.seller.wallet_id())),
+            ("/v1/status/{purpose}", "/v1/status/revocation".to_owned()),
+        ]);
+        let description = hub.get("/openapi.json").await.body;
+        let mut tagged = BTreeSet::new();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            let Some(get) = methods.get("get") else { continue };
+            let told = get["responses"].get("304").is_some();
+            assert_eq!(told, get["responses"]["200"]["headers"].get("ETag").is_some(), "{path}");
+            assert!(told || !path.ends_with('}'), "{path}");
+            if told {
+                tagged.insert(path.as_str());
+            }
+        }
+        assert_eq!(tagged, there.keys().copied().chain(ELSEWHERE).collect::<BTreeSet<_>>());
+        let token = trade.buyer.sign_in(hub).await;
+        for path in there.values() {
+            hub.names_its_state(Some(&token), path).await;
+        }
+        trade.hub.end().await;
     }
 
     #[tokio::test]

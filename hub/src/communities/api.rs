@@ -1,7 +1,7 @@
 //! `GET /v1/communities`, `GET /v1/communities/{id}` and its `/members`, `GET /v1/invitations`, `GET /v1/pools`, `GET /v1/pools/{arbiter}/{panel}`.
 
 use alloy::primitives::B256;
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use protocol::{
     chain::{AccountId, Address},
     wire::dec,
@@ -23,6 +23,7 @@ use crate::{
     access::{Caller, Reader, Role, may_read},
     did,
     error::Error,
+    etag::tagged,
     page::{self, Cursor, Everything, Page, Paged, Pair},
     records::{RecordId, Stamp},
 };
@@ -184,11 +185,13 @@ async fn community(
     State(hub): State<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-) -> Result<Json<CommunityView>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let found = readable(&mut on, &reader, id).await?;
     let members = store::members(&mut on, &id, None, MEMBERS_MAX).await?;
-    Ok(Json(community_view(&hub, found, Some(members.into_iter().map(member_view).collect()))))
+    let members = members.into_iter().map(member_view).collect();
+    Ok(tagged(&headers, &community_view(&hub, found, Some(members)))?)
 }
 
 async fn readable(on: &mut AnyConnection, reader: &Reader, id: RecordId) -> Result<Community, Problem> {
@@ -272,14 +275,15 @@ async fn pool(
     State(hub): State<Hub>,
     reader: Reader,
     Path((arbiter, panel)): Path<(AccountId, B256)>,
-) -> Result<Json<PoolView>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let found = pools::pool(&mut on, &arbiter, &panel)
         .await?
         .filter(|pool| serves(pool, &reader))
         .ok_or_else(|| Problem::not_found("pool", panel))?;
     let decided = lists::api::around(&mut on, &reader, &arbiter, &panel).await?;
-    Ok(Json(PoolView { decided: Some(decided), ..pool_view(found, &reader, true) }))
+    Ok(tagged(&headers, &PoolView { decided: Some(decided), ..pool_view(found, &reader, true) })?)
 }
 
 fn serves(pool: &Pool, reader: &Reader) -> bool {

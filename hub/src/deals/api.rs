@@ -7,6 +7,7 @@ use alloy::primitives::{B256, Bytes};
 use axum::{
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use protocol::{
     chain::Address,
@@ -37,6 +38,7 @@ use crate::{
     Hub,
     access::{Caller, Reader, may_read},
     error::Error,
+    etag::tagged,
     identity,
     page::{self, Cursor, Page, Paged},
     records::{RecordId, Stamp},
@@ -347,13 +349,15 @@ async fn purchase(
     State(hub): State<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-) -> Result<Json<PurchaseView>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let shown = match store::by_id(&mut on, &id).await? {
         Some(purchase) => view(&mut on, &reader, purchase).await?,
         None => None,
     };
-    shown.map(Json).ok_or_else(|| Problem::not_found("purchase", id))
+    let shown = shown.ok_or_else(|| Problem::not_found("purchase", id))?;
+    Ok(tagged(&headers, &shown)?)
 }
 
 fn relayer_only(hub: &Hub, headers: &HeaderMap) -> Result<(), Problem> {

@@ -1,7 +1,7 @@
 //! `GET /v1/purchases/{id}/case`, and `GET /v1/cases` for those who sit in some.
 
 use alloy::primitives::B256;
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use protocol::{
     chain::{AccountId, Address},
     wire::{
@@ -31,6 +31,7 @@ use crate::{
         store::{self as purchases, Purchase},
     },
     error::Error,
+    etag::tagged,
     identity,
     page::{self, Cursor, Everything, Page, Paged},
     records::RecordId,
@@ -394,7 +395,8 @@ async fn case(
     State(hub): State<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-) -> Result<Json<CaseView>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let missing = || Problem::not_found("case of purchase", id);
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let purchase = purchases::by_id(&mut on, &id).await?.ok_or_else(missing)?;
@@ -416,7 +418,7 @@ async fn case(
         Standing::Party | Standing::Juror => Some(evidence(&mut on, &held, &events).await?),
     };
     let disputed = purchase.position.status == Status::Disputed;
-    Ok(Json(CaseView {
+    let view = CaseView {
         purchase: held.purchase,
         deal: held.deal,
         arbiter: purchase.terms.arbiter,
@@ -429,7 +431,8 @@ async fn case(
         appealed_by: case.appealed_by,
         next: if disputed { next(&rules, case, &heard, now) } else { Vec::new() },
         evidence,
-    }))
+    };
+    Ok(tagged(&headers, &view)?)
 }
 
 fn ballot_view(ballot: &BallotBody) -> BallotView {

@@ -292,7 +292,8 @@ async fn settings(
     Shared(hub): Shared<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-) -> Result<Json<Vec<SettingView>>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     community(&mut on, &reader, id).await?;
     let held = store::settings(&mut on, &id).await?;
@@ -300,7 +301,7 @@ async fn settings(
         let (least, greatest) = setting.bounds();
         SettingView { setting, value: held.of_setting(setting), least, greatest }
     };
-    Ok(Json(Setting::ALL.map(each).to_vec()))
+    Ok(tagged(&headers, &Setting::ALL.map(each))?)
 }
 
 /// What a community's treasury has, in each asset.

@@ -1,7 +1,7 @@
 //! Sign-in messages, accounts, personhood and recoveries over HTTP.
 
 use alloy::primitives::B256;
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 use service::http::{Json, Path, Problem};
@@ -16,6 +16,7 @@ use crate::{
     config::Personhood,
     did,
     error::Error,
+    etag::tagged,
     page::{self, Cursor, Everything, Page, Paged},
     records::{Device, RecordId, Stamp},
 };
@@ -243,7 +244,11 @@ async fn fresh_nonce(State(hub): State<Hub>) -> Json<SignInFields> {
     (status = 200, description = "The account", body = AccountView),
     (status = 404, description = "There is none", content_type = "application/problem+json"),
 ))]
-async fn account(State(hub): State<Hub>, Path(id): Path<RecordId>) -> Result<Json<AccountView>, Problem> {
+async fn account(
+    State(hub): State<Hub>,
+    Path(id): Path<RecordId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let found = store::account(&mut on, &id).await?.ok_or_else(|| Problem::not_found("account", id))?;
     let proofs = personhood::store::proofs(&mut on, &id, hub.clock.now_ms()).await?;
@@ -252,7 +257,7 @@ async fn account(State(hub): State<Hub>, Path(id): Path<RecordId>) -> Result<Jso
     let passkeys = found.passkeys.iter().map(|(passkey, ..)| passkey.to_string());
     let controllers = wallets.chain(passkeys).chain(devices).collect();
     let view = |ProfileBody { text, languages, avatar, .. }| ProfileView { text, languages, avatar };
-    Ok(Json(AccountView {
+    let account = AccountView {
         id: found.id,
         did: did::of_account(&hub, &found.id),
         name: found.name,
@@ -283,7 +288,8 @@ async fn account(State(hub): State<Hub>, Path(id): Path<RecordId>) -> Result<Jso
                 until: Stamp::from_ms(proof.until),
             })
             .collect(),
-    }))
+    };
+    Ok(tagged(&headers, &account)?)
 }
 
 /// What this hub asks about persons, and whom it believes.

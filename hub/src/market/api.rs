@@ -1,6 +1,6 @@
 //! `GET /v1/listings` and `GET /v1/listings/{id}`.
 
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
 use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -13,6 +13,7 @@ use crate::{
     Hub,
     access::{Reader, may_read},
     error::Error,
+    etag::tagged,
     page::{Cursor, Page, Paged},
     records::{RecordId, Stamp},
 };
@@ -130,11 +131,12 @@ async fn listing(
     State(hub): State<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-) -> Result<Json<ListingView>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    store::listing(&mut on, &id)
+    let found = store::listing(&mut on, &id)
         .await?
         .filter(|listing| may_read(&reader, &listing.audience))
-        .map(|listing| Json(listing.into()))
-        .ok_or_else(|| Problem::not_found("listing", id))
+        .ok_or_else(|| Problem::not_found("listing", id))?;
+    Ok(tagged(&headers, &ListingView::from(found))?)
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use crate::{
     Hub,
     access::{Audience, Reader, may_read},
     error::Error,
+    etag::tagged,
 };
 
 /// A record's place in this hub's log.
@@ -67,13 +68,14 @@ async fn get_record(
     State(hub): State<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-) -> Result<Json<super::Record>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let found = {
         let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
         log::find(&mut on, &id).await?
     };
     match found {
-        Some(found) if readable(&reader, &found.record) => Ok(Json(found.record)),
+        Some(found) if readable(&reader, &found.record) => Ok(tagged(&headers, &found.record)?),
         _ => Err(Problem::not_found("record", id)),
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /v1/credentials`, `GET /v1/credentials/{id}`, `GET /v1/purchases/{id}/credentials`.
 
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::http::{Json, Path, Problem};
@@ -14,6 +14,7 @@ use crate::{
     Hub,
     access::{Reader, may_read},
     error::Error,
+    etag::tagged,
     page::{self, Cursor, Page, Paged},
     records::RecordId,
 };
@@ -104,10 +105,11 @@ async fn credential(
     State(hub): State<Hub>,
     reader: Reader,
     Path(id): Path<RecordId>,
-) -> Result<Json<CredentialView>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     match store::one(&mut on, &id).await? {
-        Some(held) if may_read(&reader, &held.audience) => Ok(Json(held.into())),
+        Some(held) if may_read(&reader, &held.audience) => Ok(tagged(&headers, &CredentialView::from(held))?),
         _ => Err(Problem::not_found("credential", id)),
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use service::http::{Json, Path, Problem};
+use service::http::{Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -39,10 +39,15 @@ pub(super) fn routes() -> OpenApiRouter<Hub> {
     (status = 200, description = "The list", body = OpenList),
     (status = 400, description = "No such purpose", content_type = "application/problem+json"),
 ))]
-async fn open_list(State(hub): State<Hub>, Path(purpose): Path<Purpose>) -> Result<Json<OpenList>, Problem> {
+async fn open_list(
+    State(hub): State<Hub>,
+    Path(purpose): Path<Purpose>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let list = store::open_list(&mut on, purpose).await?;
-    Ok(Json(OpenList { list, url: status::url(&hub.public.url, purpose, list), entries: ENTRIES }))
+    let url = status::url(&hub.public.url, purpose, list);
+    Ok(tagged(&headers, &OpenList { list, url, entries: ENTRIES })?)
 }
 
 /// A list as a credential signed by the hub (Bitstring Status List v1.0). It tells the same, to the byte, until an entry of it

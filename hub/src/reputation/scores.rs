@@ -1,8 +1,8 @@
 //! `GET /v1/reputation/{subject}`.
 
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
-use service::http::{Json, Path, Problem};
+use service::http::{Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     score::{Score, score},
     store,
 };
-use crate::{Hub, error::Error};
+use crate::{Hub, error::Error, etag::tagged};
 
 /// How many credentials a score takes into account: the first so many of the log.
 pub const SAID_MAX: u32 = 10_000;
@@ -38,8 +38,9 @@ pub(super) fn routes() -> OpenApiRouter<Hub> {
 async fn reputation(
     State(hub): State<Hub>,
     Path(subject): Path<WalletDid>,
-) -> Result<Json<ReputationView>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let said = store::said_in_public(&mut on, subject.0, i64::from(SAID_MAX)).await?;
-    Ok(Json(ReputationView { subject, score: score(&said) }))
+    Ok(tagged(&headers, &ReputationView { subject, score: score(&said) })?)
 }

@@ -217,6 +217,24 @@ impl TestHub {
         self.ask(self.request(reqwest::Method::GET, path).bearer_auth(token)).await
     }
 
+    /// Sees that an answer names its state, and that who has it is told so and nothing more.
+    pub(crate) async fn names_its_state(&self, token: Option<&str>, path: &str) {
+        let ask = async |known: &str| {
+            let request = self.request(reqwest::Method::GET, path).header("if-none-match", known);
+            let request = match token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            };
+            let answer = request.send().await.unwrap();
+            let tag = answer.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
+            (answer.status().as_u16(), tag, answer.text().await.unwrap())
+        };
+        let (status, tag, body) = ask("\"another\"").await;
+        assert_eq!(status, 200, "{path}: {body}");
+        let tag = tag.expect("an ETag");
+        assert_eq!(ask(&tag).await, (304, Some(tag.clone()), String::new()), "{path}");
+    }
+
     pub(crate) async fn post_as(&self, token: &str, path: &str, body: &Value) -> Answer {
         self.ask(self.request(reqwest::Method::POST, path).bearer_auth(token).json(body)).await
     }

@@ -3,7 +3,7 @@
 //! `GET /v1/communities/{id}/pools/{arbiter}/{panel}/published`: whether it is the one that the chain has.
 
 use alloy::primitives::B256;
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use protocol::{
     arbitration,
     chain::{AccountId, Address},
@@ -23,6 +23,7 @@ use crate::{
     access::{Caller, Reader, may_read},
     communities::{self, PoolBody, room::read_members},
     error::Error,
+    etag::tagged,
     records::{RecordId, Stamp},
 };
 
@@ -208,11 +209,13 @@ async fn decided_list(
     State(hub): State<Hub>,
     reader: Reader,
     Path((id, arbiter, panel)): Path<(RecordId, AccountId, B256)>,
-) -> Result<Json<DecidedListView>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let found = readable(&mut on, &reader, id, (&arbiter, &panel)).await?;
     let decision = decision(&found);
-    Ok(Json(DecidedListView { arbiter: found.arbiter, panel: found.panel, decision, members: found.members }))
+    let Decided { arbiter, panel, members, .. } = found;
+    Ok(tagged(&headers, &DecidedListView { arbiter, panel, decision, members })?)
 }
 
 /// Whether the newest list that the chain has of a pool is the one that a vote of the community has decided. The chain's indexer is

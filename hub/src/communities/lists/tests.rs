@@ -144,6 +144,7 @@ async fn a_vote_decides_whose_pool_it_is_and_who_is_on_its_list() {
         let (members, token) = (roll(&people), people[1].sign_in(&hub).await);
         let list = hub.get(&path).await.body;
         assert_eq!(list["members"], json!(members));
+        hub.names_its_state(None, &path).await;
         assert_eq!((&list["decision"]["tally"], &list["decision"]["proposal"]), (&now["tally"], &now["id"]));
         // The hub has signed which list it is.
         let tally = hub.get(&format!("/v1/records/{}", now["tally"].as_str().unwrap())).await.body;

@@ -104,6 +104,7 @@ async fn parties_praise_one_another_once_the_deal_is_completed() {
 
         // Anyone reads the public one and can verify it; the other is for the buyer's eyes.
         let shown = trade.hub.get(&format!("/v1/credentials/{said}")).await.body;
+        trade.hub.names_its_state(None, &format!("/v1/credentials/{said}")).await;
         assert_eq!(shown["credential"], praise);
         let events = [&funded, &released].map(|event| FeedEntry {
             seq: 1,
