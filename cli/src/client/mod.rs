@@ -14,6 +14,7 @@ pub mod http;
 pub mod hub;
 pub mod kept;
 pub mod openid;
+pub mod personhood;
 pub mod profile;
 pub mod records;
 pub mod reputation;

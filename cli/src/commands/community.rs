@@ -8,12 +8,14 @@ use hub::{
         CandidaciesView, CandidacyBody, CommunityBody, CommunityView, InvitationView, MemberView,
         MembershipBody,
     },
+    governance::SettingView,
+    ledger::StandingView,
     page::Page,
     records::RecordId,
 };
 use protocol::chain::AccountId;
 
-use super::{Session, query, record_id};
+use super::{Session, ledger, query, record_id};
 use crate::output::print;
 
 /// Communities.
@@ -37,6 +39,25 @@ pub enum Verb {
     /// List everybody who belongs to a community, the oldest members first, in pages of 100
     #[command(after_help = "Example:\n  earnest community members zQmCommunity…")]
     Members {
+        /// The community
+        #[arg(value_parser = record_id)]
+        community: RecordId,
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<String>,
+    },
+    /// Show what holds in a community for proposals with an effect, and within which bounds a vote may set it
+    #[command(after_help = "Example:\n  earnest community settings zQmCommunity…\nA vote sets one:\n  \
+        earnest --as ida proposal open zQmCommunity… 'Longer votes' \
+        --effect '{\"setting\": {\"setting\": \"window_min_seconds\", \"value\": \"604800\"}}'")]
+    Settings {
+        /// The community
+        #[arg(value_parser = record_id)]
+        community: RecordId,
+    },
+    /// Show what a community's treasury has, in each asset. Nobody has a key of it: votes spend it, `proposal deposit` fills it
+    #[command(after_help = "Example:\n  earnest community treasury zQmCommunity…")]
+    Treasury {
         /// The community
         #[arg(value_parser = record_id)]
         community: RecordId,
@@ -164,6 +185,22 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let page: Page<MemberView> = session.reader().await?.get(&path).await?;
             session.output.many(&page, &MEMBER, page.items.iter().map(member_row).collect())?;
             session.output.more(page.next.as_deref())
+        }
+        Verb::Settings { community } => {
+            let path = format!("/v1/communities/{community}/settings");
+            let settings: Vec<SettingView> = session.reader().await?.get(&path).await?;
+            let row = |one: &SettingView| {
+                let (value, least, greatest) = (one.value, one.least, one.greatest);
+                let name = one.setting.name().to_owned();
+                vec![name, value.to_string(), least.to_string(), greatest.to_string()]
+            };
+            let heading = ["setting", "value", "at least", "at most"];
+            session.output.many(&settings, &heading, settings.iter().map(row).collect())
+        }
+        Verb::Treasury { community, after } => {
+            let path = page_of(&format!("/v1/communities/{community}/treasury"), after);
+            let page: Page<StandingView> = session.reader().await?.get(&path).await?;
+            ledger::tell_accounts(session, &page)
         }
         Verb::AddMember { community, account, role } => {
             change(session, community, account, Some(role.into())).await

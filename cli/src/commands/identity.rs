@@ -15,6 +15,7 @@ use hub::{
 };
 use protocol::chain::AccountId;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Session,
@@ -71,6 +72,11 @@ pub enum Verb {
         #[arg(long, default_value_t = 0)]
         delay_hours: u32,
     },
+    /// Print the hub's credential that you are a person: about the first wallet of your account, good for a day, and without the name
+    /// under which the provider knows you
+    #[command(after_help = "Example:\n  earnest --as ida identity credential > person.json\n  \
+        earnest verify credential person.json --hub https://hub.example")]
+    Credential,
     /// Show your recovery rule, the accounts that you guard, and recoveries: your own and theirs, or those of one account
     Recoveries {
         /// Yours, or one that you guard
@@ -161,6 +167,10 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let by = hub.word(&profile, by, statement).await?;
             let body = RecoveryRuleBody { guardians: guardians.clone(), threshold, delay_hours, by };
             say(session, "recovery-rule@1", &body, Some((None, guardians))).await
+        }
+        Verb::Credential => {
+            let credential: Value = session.member().await?.get("/v1/personhood/credential").await?;
+            crate::output::print(&credential.to_string())
         }
         Verb::Recoveries { account, after } => {
             let account = account.map(|account| account.to_string());

@@ -252,6 +252,11 @@ async fn say(
 async fn accounts(session: &Session, after: Option<String>) -> Result<()> {
     let page: Page<StandingView> =
         session.member().await?.get(&query("/v1/ledger/accounts", &[("after", after)])).await?;
+    tell_accounts(session, &page)
+}
+
+/// Accounts, one for each asset.
+pub fn tell_accounts(session: &Session, page: &Page<StandingView>) -> Result<()> {
     let rows = page
         .items
         .iter()
@@ -266,7 +271,7 @@ async fn accounts(session: &Session, after: Option<String>) -> Result<()> {
             ]
         })
         .collect();
-    session.output.many(&page, &["asset", "unit", "balance", "available", "floor"], rows)?;
+    session.output.many(page, &["asset", "unit", "balance", "available", "floor"], rows)?;
     session.output.more(page.next.as_deref())
 }
 

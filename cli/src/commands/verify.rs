@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use hub::{
     records::Device,
     reputation::{
+        PROOF_OF_PERSONHOOD,
         bundle::{self, Bundle, Verdict},
         model::{self, Kind},
         presentation::{self, Asked},
@@ -32,6 +33,7 @@ use crate::{
         credential::{check, device_of, standing},
         evm::{self, deployment},
         hub::now,
+        personhood::{self, Trusted},
         solana,
     },
     exit::Failure,
@@ -57,9 +59,11 @@ sources, and `npm run artefacts:check` in contracts shows that this code is what
 pub enum Verb {
     /// Check a credential: its form and signature, that its issuer may speak for the party's wallet, that the deal's id is
     /// the hash of its terms, that the chain says of the deal what the credential says, and, where a hub is named whose word
-    /// you take, that it was not revoked
+    /// you take, that it was not revoked. Of a ProofOfPersonhoodCredential, without any chain: that the hub whose word you take
+    /// signed it as its did:web, and that its day is not over
     #[command(
-        after_help = "Example:\n  earnest verify credential credential.json --rpc http://127.0.0.1:8545"
+        after_help = "Examples:\n  earnest verify credential credential.json --rpc http://127.0.0.1:8545\n  \
+            earnest verify credential person.json --hub https://hub.example"
     )]
     Credential(CredentialArgs),
     /// Check a presentation: that whoever has the key of its credentials signed it for you and this occasion, that each
@@ -86,7 +90,7 @@ pub enum Verb {
 pub struct CredentialArgs {
     /// A file with the credential (JSON: an object, or a token as a string)
     file: PathBuf,
-    /// The hub whose word on lost disputes and revocations you take, by its did:key [default: that of --hub]
+    /// The hub whose word on lost disputes, revocations and persons you take, by its did:key [default: that of --hub]
     #[arg(long, value_name = "DID")]
     trust: Option<Device>,
     /// The escrow whose events you take for the truth [default: any with the code in this binary]
@@ -144,6 +148,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
 
 async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> {
     let secured: Value = read(&arguments.file)?;
+    if personhood::is_one(&secured) {
+        return person(session, arguments.trust, &secured).await;
+    }
     let hub = match arguments.trust {
         Some(device) => Ok(device),
         None => asked_hub(session).await,
@@ -186,6 +193,38 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
             ("status", known.words()),
         ],
     )
+}
+
+/// A hub's word on a person.
+async fn person(session: &Session, trust: Option<Device>, secured: &Value) -> Result<()> {
+    let hub = match trust {
+        Some(device) => Trusted { did: None, device },
+        None => asked_trusted(session).await.with_context(|| {
+            format!("a {PROOF_OF_PERSONHOOD} is a hub's word, and no --trust names the hub's key")
+        })?,
+    };
+    let held = personhood::check(secured, &hub, now())
+        .map_err(|rule| Failure::does_not_hold(format!("the credential does not hold: {rule}")))?;
+    let value = json!({
+        "holds": true, "kind": PROOF_OF_PERSONHOOD, "issuer": held.issuer, "subject": held.person.id,
+        "account": held.person.account, "provider": held.person.provider, "until": held.until,
+    });
+    session.output.one(
+        &value,
+        &[
+            ("holds", "yes".to_owned()),
+            ("kind", PROOF_OF_PERSONHOOD.to_owned()),
+            ("issuer", held.issuer),
+            ("about", held.person.id.to_string()),
+            ("account", held.person.account.to_string()),
+            ("by", held.person.provider),
+            ("until", held.until.to_string()),
+        ],
+    )
+}
+
+async fn asked_trusted(session: &Session) -> Result<Trusted> {
+    personhood::trusted(&session.hub()?).await
 }
 
 async fn presented(session: &Session, arguments: PresentationArgs) -> Result<()> {

@@ -43,6 +43,7 @@ mod verifier;
 pub use api::CredentialView;
 pub use lists::OpenList;
 pub use openid::{Offer, OfferRequest};
+pub use personhood::NAME as PROOF_OF_PERSONHOOD;
 pub use room::RevocationBody;
 pub(crate) use room::{TABLES, apply, check, follow, holder, prepare, revocation};
 pub use scores::{ReputationView, SAID_MAX};

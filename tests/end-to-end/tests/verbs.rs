@@ -129,6 +129,26 @@ fn people_and_mistakes(folder: &Folder) {
     let members: Vec<&Value> =
         members["members"].as_array().expect("members").iter().map(|one| &one["account"]).collect();
     assert_eq!(members, [account, buyer]);
+    let listed = done(folder, "ida", &["community", "members", &community]);
+    assert_eq!((&listed["items"][1]["account"], &listed["next"]), (&Value::from(buyer), &Value::Null));
+    let settings = done(folder, "ida", &["community", "settings", &community]);
+    assert!(settings.as_array().expect("settings").iter().any(|one| one["setting"] == "window_min_seconds"));
+    let treasury = done(folder, "ida", &["community", "treasury", &community]);
+    assert!(treasury["items"].is_array(), "{treasury}");
+
+    let mut person = done(folder, "buyer", &["identity", "credential"]);
+    let file = folder.file("person.json");
+    let file = file.to_str().expect("a path");
+    std::fs::write(file, person.to_string()).expect("a file");
+    let held = done(folder, "buyer", &["verify", "credential", file]);
+    assert_eq!(
+        (&held["kind"], &held["account"]),
+        (&Value::from("ProofOfPersonhoodCredential"), &Value::from(buyer))
+    );
+    person["credentialSubject"]["account"] = Value::from(account);
+    std::fs::write(file, person.to_string()).expect("a file");
+    let (code, told) = refused(folder, &["verify", "credential", file]);
+    assert!(code == 3 && told.contains("does not match"), "{told}");
     let (code, told) = refused(folder, &["--as", "buyer", "community", "add-member", &community, buyer]);
     assert!(code == 1 && told.contains("steward_only"), "{told}");
 
