@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
-    Connection, Session, account, community, config, credential, deal, deploy, device, dispute, grievance,
-    identity, ledger, listing, pool, profile, proposal, purchase, rebuild, relayer, reputation, token,
-    verify,
+    Connection, Session, account, community, config, credential, deal, deploy, device, dispute, events,
+    grievance, identity, ledger, listing, pool, profile, proposal, purchase, rebuild, relayer, reputation,
+    token, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -122,6 +122,9 @@ enum Command {
     /// Reputation: what credentials come to
     #[command(subcommand)]
     Reputation(reputation::Verb),
+    /// Follow what happens at a hub, and to you
+    #[command(long_about = events::ABOUT, after_help = events::EXAMPLES)]
+    Events(events::EventsArgs),
     /// Check a credential or a deal without trusting a hub
     #[command(subcommand)]
     Verify(verify::Verb),
@@ -170,6 +173,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Ballot(verb) => dispute::ballot(&session, verb).await,
         Command::Credential(verb) => credential::run(&session, verb).await,
         Command::Reputation(verb) => reputation::run(&session, verb).await,
+        Command::Events(arguments) => events::run(&session, arguments).await,
         Command::Verify(verb) => verify::run(&session, verb).await,
     }
 }

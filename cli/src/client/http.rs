@@ -7,10 +7,13 @@ use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::events::Events;
 use crate::exit::Failure;
 
 /// The longest that one request may take; long polls of the services end before.
 const REQUEST_WAIT: Duration = Duration::from_secs(35);
+/// The longest that a stream is read: a hub ends it after ten minutes.
+const STREAM_WAIT: Duration = Duration::from_secs(15 * 60);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -58,6 +61,42 @@ impl Http {
         self.ask::<()>(Method::DELETE, path, None::<&()>).await
     }
 
+    /// What happens at a hub after the event with this id.
+    pub async fn events(&self, after: u64) -> Result<Events> {
+        let path = format!("/v1/events?after={after}");
+        let started = Instant::now();
+        loop {
+            let request = self.client.get(format!("{}{path}", self.base)).timeout(STREAM_WAIT);
+            let request = match &self.token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            };
+            let again = match request.send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(Events::of(answer)),
+                Ok(answer) if is_passing(answer.status()) => {
+                    anyhow!("{} {path}: {}", self.base, answer.status())
+                }
+                Ok(answer) => {
+                    let status = answer.status();
+                    return Err(Refused::of(status, &answer.bytes().await.unwrap_or_default()).into());
+                }
+                Err(error) => self.nobody(&path, &error),
+            };
+            if started.elapsed() >= self.patience {
+                return Err(again);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn nobody(&self, path: &str, error: &reqwest::Error) -> anyhow::Error {
+        Failure::unreachable(format!(
+            "nobody answers at {}{path}: {}: is the service running?",
+            self.base,
+            root_cause(error)
+        ))
+    }
+
     /// Whether the service says that it is ready, asked once.
     pub async fn is_ready(&self) -> bool {
         let answer = self.client.get(format!("{}/ready", self.base)).send().await;
@@ -90,11 +129,7 @@ impl Http {
                         Err(error) => anyhow!("{} {path}: the answer broke off: {error}", self.base),
                     }
                 }
-                Err(error) => Failure::unreachable(format!(
-                    "nobody answers at {}{path}: {}: is the service running?",
-                    self.base,
-                    root_cause(&error)
-                )),
+                Err(error) => self.nobody(path, &error),
             };
             if started.elapsed() >= self.patience {
                 return Err(again);
@@ -136,14 +171,21 @@ pub struct Refused {
     pub step: Option<String>,
     /// Whether there is no such thing, or none that whoever asks may read.
     pub is_missing: bool,
+    /// Whether the session or token does not stand.
+    pub is_unauthenticated: bool,
 }
 
 impl Refused {
     fn of(status: StatusCode, bytes: &[u8]) -> Self {
         let problem: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
-        let is_missing = status == StatusCode::NOT_FOUND;
-        Self { line: line(status, &problem), rule: text("rule"), step: text("step"), is_missing }
+        Self {
+            line: line(status, &problem),
+            rule: text("rule"),
+            step: text("step"),
+            is_missing: status == StatusCode::NOT_FOUND,
+            is_unauthenticated: status == StatusCode::UNAUTHORIZED,
+        }
     }
 }
 

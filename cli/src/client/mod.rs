@@ -9,6 +9,7 @@ pub mod chain;
 pub mod credential;
 pub mod deal_check;
 pub mod dispute;
+pub mod events;
 pub mod evm;
 pub mod http;
 pub mod hub;

@@ -8,6 +8,7 @@ pub mod deal;
 pub mod deploy;
 pub mod device;
 pub mod dispute;
+pub mod events;
 pub mod grievance;
 pub mod identity;
 pub mod ledger;

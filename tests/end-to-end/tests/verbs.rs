@@ -133,6 +133,8 @@ fn people_and_mistakes(folder: &Folder) {
     assert_eq!((&listed["items"][1]["account"], &listed["next"]), (&Value::from(buyer), &Value::Null));
     let settings = done(folder, "ida", &["community", "settings", &community]);
     assert!(settings.as_array().expect("settings").iter().any(|one| one["setting"] == "window_min_seconds"));
+    let first = done(folder, "buyer", &["events", "--limit", "1"]);
+    assert_eq!((&first["id"], &first["event"]), (&Value::from(1), &Value::from("account")));
     let treasury = done(folder, "ida", &["community", "treasury", &community]);
     assert!(treasury["items"].is_array(), "{treasury}");
 
