@@ -12,6 +12,11 @@ CREATE TABLE log (
 CREATE INDEX log_about ON log (about);
 CREATE INDEX log_kind ON log (kind, seq);
 
+CREATE TABLE log_nodes (
+    seq BIGINT PRIMARY KEY,
+    nodes TEXT NOT NULL
+);
+
 CREATE TABLE outbox (
     seq BIGINT PRIMARY KEY,
     topic TEXT NOT NULL,

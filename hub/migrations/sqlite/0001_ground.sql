@@ -12,6 +12,11 @@ CREATE TABLE log (
 CREATE INDEX log_about ON log (about);
 CREATE INDEX log_kind ON log (kind, seq);
 
+CREATE TABLE log_nodes (
+    seq INTEGER PRIMARY KEY,
+    nodes TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,

@@ -158,7 +158,7 @@ pub(crate) fn need(method: &Method, route: &str) -> Need {
     let area = match segments.as_slice() {
         ["sign-in", ..] | ["sessions"] | ["chain-events" | "intents" | "openid", ..] => return Need::Nothing,
         ["accounts" | "personhood" | "recovery", ..] => Area::Identity,
-        ["records", ..] => Area::Records,
+        ["records" | "log", ..] => Area::Records,
         ["ledger", ..] => Area::Ledger,
         ["proposals", ..] | ["communities", _, "settings" | "treasury"] => Area::Governance,
         ["communities" | "invitations" | "pools", ..] => Area::Communities,

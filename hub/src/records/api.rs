@@ -18,7 +18,7 @@ use crate::{
     etag::tagged,
 };
 
-/// A record's place in this hub's log.
+/// A record's place in this hub's log. Its canonical form (RFC 8785) is a leaf of the log's tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Receipt {
     /// The record's id.
@@ -34,7 +34,7 @@ pub struct Receipt {
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {
-    OpenApiRouter::new().routes(routes!(post_record)).routes(routes!(get_record))
+    OpenApiRouter::new().routes(routes!(post_record)).routes(routes!(get_record)).merge(super::head::routes())
 }
 
 /// Hands in a signed record. The same record again answers the same receipt.
@@ -50,11 +50,7 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
 ))]
 async fn post_record(State(hub): State<Hub>, Json(received): Json<Value>) -> Result<Response, Problem> {
     let submitted = submit(&hub, &received).await?;
-    let receipt = Receipt {
-        id: submitted.accepted.record.id,
-        seq: submitted.accepted.seq,
-        received: Stamp::from_ms(submitted.accepted.received_at),
-    };
+    let receipt = submitted.accepted.receipt();
     let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(receipt)).into_response())
 }

@@ -1,9 +1,15 @@
 //! The log: everything accepted, in one total order. Commit order is `seq` order.
 
 use serde_json::Value;
+use service::failpoint;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
-use super::record::{Record, RecordId};
+use super::{
+    api::Receipt,
+    nodes,
+    record::{Record, RecordId},
+    stamp::Stamp,
+};
 use crate::error::Error;
 
 /// A record with its place in the log: all that its effects may depend on, so that a replay repeats them exactly.
@@ -19,6 +25,13 @@ pub(crate) struct Accepted {
     pub received_at: i64,
     /// Randomness for the room, never known before the record was accepted.
     pub entropy: [u8; 32],
+}
+
+impl Accepted {
+    /// What the hub says of its place.
+    pub(crate) fn receipt(&self) -> Receipt {
+        Receipt { id: self.record.id, seq: self.seq, received: Stamp::from_ms(self.received_at) }
+    }
 }
 
 const COLUMNS: &str = "seq, record, facts, received_at, entropy";
@@ -97,7 +110,7 @@ pub(crate) async fn concerning(
     rows.iter().map(read).collect()
 }
 
-/// Appends and gives the next `seq`; the caller holds the writers' turn.
+/// Appends, gives the next `seq` and grows the tree; the caller holds the writers' turn.
 pub(crate) async fn append(
     on: &mut AnyConnection,
     record: Record,
@@ -118,7 +131,10 @@ pub(crate) async fn append(
     .bind(facts.to_string())
     .bind(received_at)
     .bind(hex::encode(entropy))
-    .fetch_one(on)
+    .fetch_one(&mut *on)
     .await?;
-    Ok(Accepted { seq, record, facts, received_at, entropy })
+    failpoint::pass(&["hub", "log", "half"]);
+    let accepted = Accepted { seq, record, facts, received_at, entropy };
+    nodes::grow(on, &accepted.receipt()).await?;
+    Ok(accepted)
 }

@@ -8,13 +8,15 @@
 //! - `schema.rs`: size, depth and shape, before anything else is looked at
 //! - `submit.rs`: the one way in
 //! - `log.rs`: the order of everything that was accepted
+//! - `tree.rs`: the Merkle tree over it; `nodes.rs`: what is kept of the tree; `head.rs`: the hub's signed word on it
 //! - `rebuild.rs`: replays the log and compares; `shadow.rs`: the temporary tables that it fills
 
 pub(crate) mod api;
 mod device;
+mod head;
 pub(crate) mod log;
+pub(crate) mod nodes;
 pub mod proof;
-
 mod rebuild;
 mod record;
 mod schema;
@@ -23,9 +25,11 @@ mod stamp;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use api::Receipt;
 pub use device::{Device, DeviceKey, KeyError};
+pub use head::{Consistency, Head};
 pub use proof::ProofError;
 
 pub(crate) use log::Accepted;

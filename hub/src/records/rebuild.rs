@@ -1,13 +1,17 @@
 //! Shows that the projections are what the log says: replays it into temporary tables that stand before the real ones, and
-//! compares the two.
+//! compares the two. On the way the log's tree is grown again and compared with the one that is kept.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, ops::ControlFlow};
 
+use alloy::primitives::B256;
 use service::{db::Write, failpoint};
 
 use super::{
     log::{self, Accepted},
+    nodes,
+    record::RecordId,
     shadow::Shadow,
+    tree::{self, Growing},
 };
 use crate::{Hub, error::Error, rooms::Room};
 
@@ -61,6 +65,13 @@ pub enum Difference {
         /// Why.
         why: String,
     },
+    /// The log is not the one that its tree was grown over: the first entry at which that shows. No repair mends it.
+    Tree {
+        /// Its place in the log.
+        seq: i64,
+        /// What is wrong there.
+        why: &'static str,
+    },
 }
 
 impl fmt::Display for Difference {
@@ -71,6 +82,7 @@ impl fmt::Display for Difference {
             Self::Refused { seq, kind, why } => {
                 write!(f, "entry {seq} of the log, a {kind}, is refused when it is replayed: {why}")
             }
+            Self::Tree { seq, why } => write!(f, "entry {seq} of the log {why}"),
         }
     }
 }
@@ -82,12 +94,22 @@ pub struct Rebuilt {
     pub records: u64,
     /// How many tables were compared.
     pub tables: u64,
-    /// How many rows stand on one side alone (one that was changed is two of them), or 1 for an entry that was refused.
+    /// How many rows stand on one side alone (one that was changed is two of them), and 1 each for an entry that was refused and
+    /// for a log that is not its tree's.
     pub differences: u64,
     /// The first of them, at most 100.
     pub told: Vec<Difference>,
     /// Whether the tables were made what the log says.
     pub repaired: bool,
+    /// The root of the tree over the entries; none where an entry was refused or the log is not the one that its tree was grown over.
+    pub root: Option<B256>,
+}
+
+impl Rebuilt {
+    fn differs(&mut self, one: Difference) {
+        self.differences = self.differences.saturating_add(1);
+        self.told.push(one);
+    }
 }
 
 /// Replays and compares, in one transaction: beside whoever else works on the database, or with `repair` in the writer's turn,
@@ -106,9 +128,7 @@ pub(crate) async fn replay(
     let shadow = Shadow::raise(hub.db.engine(), write.on(), &written).await?;
     failpoint::pass(&["hub", "rebuild", "raised"]);
     let mut found = Rebuilt::default();
-    if let Some(refused) = say_again(hub, &mut write, &mut found.records, &mut tell).await? {
-        found.differences = 1;
-        found.told.push(refused);
+    if say_again(hub, &mut write, &mut found, &mut tell).await?.is_break() {
         return Ok(found);
     }
     let mut differing = Vec::new();
@@ -139,34 +159,75 @@ pub(crate) async fn replay(
     Ok(found)
 }
 
-/// Applies every entry again. Answers the first that is refused.
+/// Applies every entry again, up to the first that is refused.
 async fn say_again(
     hub: &Hub,
     write: &mut Write,
-    done: &mut u64,
+    found: &mut Rebuilt,
     tell: &mut impl FnMut(Progress),
-) -> Result<Option<Difference>, Error> {
+) -> Result<ControlFlow<()>, Error> {
     let total = log::count(write.on()).await?;
+    let mut tree = Growing::default();
+    let mut whole = true;
     let mut after = 0;
     loop {
         let page = log::page(write.on(), after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(None) };
-        after = last.seq;
+        let last = page.last().map_or(i64::MAX, |last| last.seq);
+        let kept = nodes::kept(write.on(), after, last, PAGE).await?;
+        if whole && let Some(differs) = grown_again(&mut tree, &page, &kept) {
+            whole = false;
+            found.differs(differs);
+        }
+        if page.is_empty() {
+            found.root = tree.root().filter(|_| whole);
+            return Ok(ControlFlow::Continue(()));
+        }
+        after = last;
         for accepted in page {
             let Accepted { seq, ref record, .. } = accepted;
             let room = Room::of(&record.kind)
                 .ok_or_else(|| Error::Corrupt(format!("log: no room for {}", record.kind)))?;
             // What the hub said because of it is in the log too.
             match room.apply(hub, write, &accepted).await {
-                Ok(_) => *done = done.saturating_add(1),
+                Ok(_) => found.records = found.records.saturating_add(1),
                 Err(Error::Refused(refusal)) => {
                     let (kind, why) = (accepted.record.kind, refusal.to_string());
-                    return Ok(Some(Difference::Refused { seq, kind, why }));
+                    found.differs(Difference::Refused { seq, kind, why });
+                    return Ok(ControlFlow::Break(()));
                 }
                 Err(error) => return Err(error),
             }
         }
-        tell(Progress::Replayed { done: *done, total });
+        tell(Progress::Replayed { done: found.records, total });
         failpoint::pass(&["hub", "rebuild", "page"]);
     }
+}
+
+/// Grows the tree by a page of the log. Answers the first entry at which it is not the tree that is kept.
+fn grown_again(tree: &mut Growing, page: &[Accepted], kept: &BTreeMap<i64, String>) -> Option<Difference> {
+    for accepted in page {
+        let receipt = accepted.receipt();
+        let (next, seq) = (tree.next(), receipt.seq);
+        if u64::try_from(seq) != Ok(next) {
+            let seq = i64::try_from(next).unwrap_or(i64::MAX);
+            return Some(Difference::Tree { seq, why: "is not there" });
+        }
+        // The leaf has the id alone, so the id must be that of what is replayed.
+        let said = serde_json::to_value(&accepted.record).ok().and_then(|said| RecordId::of(&said).ok());
+        if said != Some(receipt.id) {
+            return Some(Difference::Tree { seq, why: "says something else than its id stands for" });
+        }
+        let hashes = tree.push(tree::leaf(next, &receipt.id, receipt.received));
+        let why = match kept.get(&seq) {
+            None => "is not in the log's tree",
+            Some(kept) if *kept != nodes::written(&hashes) => {
+                "is not the one that the log's tree has there: another record or time, or the tree was changed"
+            }
+            Some(_) => continue,
+        };
+        return Some(Difference::Tree { seq, why });
+    }
+    // Where entries follow one another without a gap, only behind the last of them can the tree have more.
+    let beyond = kept.keys().next().filter(|_| page.is_empty());
+    beyond.map(|seq| Difference::Tree { seq: *seq, why: "is in the log's tree and not there" })
 }

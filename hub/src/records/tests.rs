@@ -1,6 +1,7 @@
 mod golden;
 mod noise;
 mod rebuild;
+mod tree;
 mod vectors;
 
 use proptest::prelude::*;

@@ -1,9 +1,10 @@
 //! A deal in one file: terms and agreement, what was said of it, evidence hashes, ballots, ruling, credentials, the status lists of its
-//! time and the hub's word on the log's order. Whoever has the file checks it without any server; what only a chain or a hub can
+//! time, the hub's word on the log's order and the proof that its records are in that log. Whoever has the file checks it without any server; what only a chain or a hub can
 //! say is told as unknown. Needs no server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alloy::primitives::B256;
 use protocol::{
     arbitration::Ballots,
     chain::{Signed, ballot_signature, deal_id, terms_signature},
@@ -27,7 +28,7 @@ use crate::{
         case::{self, Case},
         model::{BallotBody, EvidenceBody},
     },
-    records::{Device, DeviceKey, ProofError, Record, RecordId, Stamp, proof},
+    records::{Device, DeviceKey, Head, ProofError, Receipt, Record, RecordId, Stamp, proof},
 };
 
 /// The most records of a bundle.
@@ -77,6 +78,16 @@ impl Extract {
     }
 }
 
+/// Shows that the entries of an [`Extract`] are in the hub's log (RFC 9162, section 2.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogProof {
+    /// The hub's word on that log: a signed [`Head`].
+    pub head: Value,
+    /// Of each entry, in their order, the hashes beside its way to the root, from the leaf up.
+    pub paths: Vec<Vec<B256>>,
+}
+
 /// A deal in one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +101,9 @@ pub struct Bundle {
     /// The hub's word on when it took them: an [`Extract`].
     #[schema(value_type = Object)]
     pub log: Value,
+    /// That they are in its log.
+    #[schema(value_type = Object)]
+    pub log_proof: LogProof,
 }
 
 /// What became of a check.
@@ -227,15 +241,42 @@ fn records(bundle: &Bundle, hub: Device, found: &mut Found) -> Option<(Vec<Recor
     let told =
         format!("{} records, each signed by its device, in the order in which the hub took them", here.len());
     found.says("log", ordered && places == here, told);
+    included(&extract, &bundle.log_proof, hub, found);
     found.open(
         "completeness",
-        "that the hub left nothing out: a log of the hub's alone shows that to whoever reads all of it",
+        "that nothing else was said of the deal: whoever reads the whole log of that head sees it",
     );
     let about = here.first() == Some(&extract.about);
     let ids: BTreeSet<RecordId> = here.into_iter().collect();
     let of_it = records.iter().skip(1).all(|record| record.about.is_some_and(|about| ids.contains(&about)));
     found.says("about", about && of_it, format!("all of it is about {}", extract.about));
     Some((records, extract.made))
+}
+
+/// Whether each entry is a leaf of the tree whose root the hub signed.
+fn included(extract: &Extract, shown: &LogProof, hub: Device, found: &mut Found) {
+    const NAME: &str = "inclusion";
+    let head = match Head::read(&shown.head) {
+        Ok((head, signer)) if signer == hub => head,
+        Ok((_, signer)) => {
+            return found.says(NAME, false, format!("head signed by {signer}, whose word you do not take"));
+        }
+        Err(error) => return found.says(NAME, false, format!("head: {error}")),
+    };
+    let missing = extract.entries.iter().zip(&shown.paths).find(|(place, path)| {
+        let entry = Receipt { id: place.id, seq: place.seq, received: place.received };
+        !head.has(&entry, path)
+    });
+    if let Some((place, _)) = missing {
+        let told = format!("{} is not entry {} of the log whose root is {}", place.id, place.seq, head.root);
+        return found.says(NAME, false, told);
+    }
+    let told = format!(
+        "each has its place and time in the log of {} entries whose root, {}, the hub signed at {}; a later head that does not go on \
+         from this one shows that its log was changed (earnest verify log)",
+        head.size, head.root, head.at
+    );
+    found.says(NAME, extract.entries.len() == shown.paths.len(), told);
 }
 
 /// The final events that the hub's records tell, in the order in which its feed told them.

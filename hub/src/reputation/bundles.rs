@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    bundle::{Bundle, Extract, Place, RECORDS_MAX},
+    bundle::{Bundle, Extract, LogProof, Place, RECORDS_MAX},
     lists, model,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     access::{Reader, may_read},
     deals::store as purchases,
     error::Error,
-    records::{Accepted, Record, RecordId, Stamp, log},
+    records::{Accepted, Head, Record, RecordId, Stamp, log, nodes},
 };
 
 /// What stands in a bundle.
@@ -37,7 +37,7 @@ async fn bundle(
     reader: Reader,
     Path(id): Path<RecordId>,
 ) -> Result<Json<Bundle>, Problem> {
-    let (records, made) = {
+    let (records, head, paths) = {
         let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
         let purchase = purchases::by_id(&mut on, &id).await?;
         let purchase =
@@ -48,12 +48,15 @@ async fn bundle(
             return Err(Problem::conflict("the deal is not closed for good").by_rule("deal_not_closed"));
         }
         let records = told(&mut on, &reader, id).await?;
-        (records, Stamp::from_ms(hub.clock.now_ms()))
+        if records.len() > RECORDS_MAX {
+            let told = format!("the deal has more than {RECORDS_MAX} records");
+            return Err(Problem::conflict(told).by_rule("too_many_records"));
+        }
+        let head = Head::of(&mut on, Stamp::from_ms(hub.clock.now_ms())).await?;
+        let places: Vec<i64> = records.iter().map(|one| one.seq).collect();
+        let paths = nodes::inclusion(&mut on, &places, head.size).await?;
+        (records, head, paths)
     };
-    if records.len() > RECORDS_MAX {
-        let told = format!("the deal has more than {RECORDS_MAX} records");
-        return Err(Problem::conflict(told).by_rule("too_many_records"));
-    }
     let mut urls = std::collections::BTreeMap::new();
     for accepted in records.iter().filter(|accepted| accepted.record.kind == "credential@1") {
         let read = accepted.record.body.get("credential").and_then(|one| model::read(one).ok());
@@ -71,11 +74,12 @@ async fn bundle(
         .iter()
         .map(|one| Place { seq: one.seq, id: one.record.id, received: Stamp::from_ms(one.received_at) })
         .collect();
-    let log = Extract { about: id, made, entries, proof: None }.sign(&hub.key);
+    let log = Extract { about: id, made: head.at, entries, proof: None }.sign(&hub.key);
     let log = log.map_err(|error| Error::Corrupt(error.to_string()))?;
+    let head = head.sign(&hub.key).map_err(|error| Error::Corrupt(error.to_string()))?;
     let records = records.into_iter().map(|one| serde_json::to_value(one.record)).collect::<Result<_, _>>();
     let records = records.map_err(|error| Error::Corrupt(error.to_string()))?;
-    Ok(Json(Bundle { records, status_lists, log }))
+    Ok(Json(Bundle { records, status_lists, log, log_proof: LogProof { head, paths } }))
 }
 
 /// The records about a purchase that stand in a bundle, in the order of the log; one more than may be, where there are more.

@@ -267,7 +267,9 @@ impl TestHub {
     /// How many rows every table has that a record could change.
     pub(crate) async fn rows(&self) -> Vec<(&'static str, i64)> {
         let mut rows = Vec::new();
-        for table in Room::all_tables().chain(["log", "used_nonces", "sessions", "idempotency_keys"]) {
+        for table in
+            Room::all_tables().chain(["log", "log_nodes", "used_nonces", "sessions", "idempotency_keys"])
+        {
             let sql = sqlx::AssertSqlSafe(format!("SELECT CAST(COUNT(*) AS BIGINT) FROM {table}"));
             rows.push((table, sqlx::query_scalar(sql).fetch_one(&self.eyes).await.unwrap()));
         }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     governance::tests::join,
     grievances::tests::{complaint, does, file, refused, shown},
-    records::{Device, RecordId},
+    records::{Device, Head, RecordId},
     testing::trade::{Bought, Trade, everywhere},
 };
 
@@ -112,6 +112,25 @@ async fn a_completed_deal_is_checked_from_one_file() {
         let mut later = good.clone();
         later.log["made"] = json!("2027-01-01T00:00:00Z");
         assert_eq!(failed(&check(&later, hub)), ["log"]);
+        // Nor does anything else stand at its place in the log.
+        assert_eq!(found(&checks, "inclusion").verdict, Verdict::Holds);
+        for at in 0..good.records.len() {
+            let mut off = good.clone();
+            off.log_proof.paths[at][0].0[0] ^= 1;
+            assert_eq!(failed(&check(&off, hub)), ["inclusion"], "path {at}");
+            off.log_proof.paths.remove(at);
+            assert_eq!(failed(&check(&off, hub)), ["inclusion"], "without path {at}");
+        }
+        let mut none = good.clone();
+        none.log_proof.paths.clear();
+        assert_eq!(failed(&check(&none, hub)), ["inclusion"]);
+        let mut grown = good.clone();
+        grown.log_proof.head["size"] = json!("1000");
+        assert_eq!(failed(&check(&grown, hub)), ["inclusion"]);
+        let (head, _) = Head::read(&good.log_proof.head).unwrap();
+        let mut anybodys = good.clone();
+        anybodys.log_proof.head = head.sign(&trade.buyer.device).unwrap();
+        assert_eq!(failed(&check(&anybodys, hub)), ["inclusion"]);
         let mut lists = good.clone();
         lists.status_lists[0]["validFrom"] = json!("2026-11-21T09:59:59Z");
         assert_eq!(failed(&check(&lists, hub)), ["status"]);
