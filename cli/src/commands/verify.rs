@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use hub::{
-    records::Device,
+    records::{Consistency, Device, Head},
     reputation::{
         PROOF_OF_PERSONHOOD,
         bundle::{self, Bundle, Verdict},
@@ -76,6 +76,10 @@ pub enum Verb {
     /// status when the file was made. What only a chain or a hub can say is told as unknown
     #[command(after_help = "Example:\n  earnest verify bundle bundle.json --trust did:key:z6Mk…")]
     Bundle(BundleArgs),
+    /// Check a hub's log: that it goes on from a head that the hub signed before, with nothing changed, left out or moved
+    #[command(after_help = "Examples:\n  curl https://hub.example/v1/log/head > head.json\n  \
+        earnest verify log head.json --hub https://hub.example\n  earnest verify log bundle.json --hub https://hub.example --trust did:key:z6Mk…")]
+    Log(LogArgs),
     /// Check contracts: that they are the ones in this binary, and cannot change
     #[command(long_about = CONTRACTS, after_help = "Examples:\n  earnest verify contracts --rpc http://127.0.0.1:8545\n  \
         earnest verify contracts --rpc http://127.0.0.1:8545 --escrow eip155:31337:0x…")]
@@ -124,6 +128,16 @@ pub struct BundleArgs {
     trust: Device,
 }
 
+/// Which log, and whose word counts.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// A file with an earlier head (JSON), or with a bundle, which has one
+    file: PathBuf,
+    /// The hub whose log it is, by its did:key [default: that of --hub]
+    #[arg(long, value_name = "DID")]
+    trust: Option<Device>,
+}
+
 /// Which contracts.
 #[derive(Args, Debug)]
 pub struct ContractsArgs {
@@ -141,6 +155,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         Verb::Credential(arguments) => credential(session, arguments).await,
         Verb::Presentation(arguments) => presented(session, arguments).await,
         Verb::Bundle(arguments) => bundle(session, &arguments),
+        Verb::Log(arguments) => log(session, arguments).await,
         Verb::Contracts(arguments) => contracts(session, arguments).await,
         Verb::Deal(arguments) => verify_deal::run(session, arguments).await,
     }
@@ -281,6 +296,52 @@ fn bundle(session: &Session, arguments: &BundleArgs) -> Result<()> {
     let value = json!({ "holds": failed.is_empty(), "checks": checks });
     session.output.many(&value, &["check", "holds", "found"], rows)?;
     if failed.is_empty() { Ok(()) } else { Err(Failure::does_not_hold(failed.join("; "))) }
+}
+
+async fn log(session: &Session, arguments: LogArgs) -> Result<()> {
+    let file: Value = read(&arguments.file)?;
+    let hub = session.hub()?;
+    let trust = match arguments.trust {
+        Some(device) => device,
+        None => device_of(&hub).await?,
+    };
+    let earlier = head_of(file.pointer("/log_proof/head").unwrap_or(&file), trust)?;
+    let signed: Value = hub.http.get("/v1/log/head").await?;
+    let later = head_of(&signed, trust)?;
+    // Nothing that the hub could show makes a log that has become shorter go on.
+    if later.size < earlier.size {
+        let told = format!("the log had {} entries and has {}", earlier.size, later.size);
+        return Err(Failure::does_not_hold(told));
+    }
+    let path = format!("/v1/log/consistency?from={}&to={}", earlier.size, later.size);
+    let shown: Consistency = hub.http.get(&path).await?;
+    if !later.continues(&earlier, &shown.path) {
+        return Err(Failure::does_not_hold(format!(
+            "the log of {} entries does not go on from the one of {}: its hub has changed it, and both heads are signed",
+            later.size, earlier.size
+        )));
+    }
+    let value = json!({ "holds": true, "from": earlier, "head": signed, "path": shown.path });
+    session.output.one(
+        &value,
+        &[
+            ("holds", "yes".to_owned()),
+            ("entries then", format!("{} at {}", earlier.size, earlier.at)),
+            ("entries now", format!("{} at {}", later.size, later.at)),
+            ("root now", later.root.to_string()),
+        ],
+    )
+}
+
+/// A head that this hub signed.
+fn head_of(signed: &Value, trust: Device) -> Result<Head> {
+    match Head::read(signed) {
+        Ok((head, signer)) if signer == trust => Ok(head),
+        Ok((_, signer)) => {
+            Err(Failure::does_not_hold(format!("the head is signed by {signer}, whose word you do not take")))
+        }
+        Err(error) => Err(Failure::does_not_hold(format!("the head does not hold: {error}"))),
+    }
 }
 
 /// The node to ask about a credential: that of the chain which its terms name, where it names one and a node is known.
