@@ -1,4 +1,5 @@
-//! Credentials: what a party issues about the other, and whether one holds. Both rest on the chain's own events.
+//! Credentials: what a party issues about the other, and whether one holds. Both rest on the chain's own events, or on the signed
+//! records of a payment in hours.
 
 use std::time::Duration;
 
@@ -6,11 +7,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use hub::{
     access::Audience,
     deals::{PurchaseView, position::fold, status::Status},
-    identity,
+    identity::{self, AccountView},
     records::{Device, Receipt, Record, RecordId, Stamp},
     reputation::{
         CredentialView, OpenList, RevocationBody,
-        model::{self, Facts, Form, Issuing, Kind, Verified},
+        exchange::{self, Exchange, Payment},
+        model::{self, Facts, Form, Issuing, Kind, Verified, WalletDid},
         status::{self, Entry, Purpose, Standing},
     },
 };
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::{
     chain::Chain,
+    http::Http,
     hub::{Hub, Member, now},
     trade::details,
 };
@@ -51,17 +54,72 @@ pub async fn issue(member: &Member, chain: &Chain, purchase: &PurchaseView, form
     let record: Record = member.get(&format!("/v1/records/{word}")).await?;
     let word = identity::word_in(&record)?.ok_or_else(|| anyhow!("{word} carries no wallet's word"))?;
     let device = &member.profile.device;
-    let mut draws = 1;
+    hand_in(member, purchase.id, |entry| {
+        let issuing = Issuing { authorisation: Some(word.clone()), status: Some(entry), form };
+        model::issue(kind, &details.terms, &position, issuing, device, now())
+    })
+    .await
+}
+
+/// Issues this person's credential about whoever it paid in hours for something, and hands it to the hub.
+pub async fn issue_for(member: &Member, payment: RecordId, kind: Kind, form: Form) -> Result<Receipt> {
+    let http = &member.hub.http;
+    let record = genuine(http, payment).await?;
+    let hold = match record.about.filter(|_| record.kind == "capture@1") {
+        Some(about) => Some(genuine(http, about).await?),
+        None => None,
+    };
+    let Payment { exchange, device: signer } = Payment::of(&record, hold.as_ref())?;
+    let device = &member.profile.device;
+    if device.device() != signer {
+        bail!("{payment} was signed by {signer}: only that device can say what it was for");
+    }
+    let payee: AccountView = member.get(&format!("/v1/accounts/{}", exchange.payee)).await?;
+    let wallet = payee.wallets.first().copied();
+    let wallet = wallet.ok_or_else(|| anyhow!("{} has no wallet that it could be about", exchange.payee))?;
+    hand_in(member, payment, |entry| {
+        exchange::issue(kind, exchange, WalletDid(wallet), Some(entry), form, device, now())
+    })
+    .await
+}
+
+/// A record of a hub, by its own proof.
+async fn genuine(http: &Http, id: RecordId) -> Result<Record> {
+    let record: Value = http.get(&format!("/v1/records/{id}")).await?;
+    let record = Record::read(&record)?;
+    if record.id != id {
+        bail!("{} answers {} for {id}", http.base(), record.id);
+    }
+    Ok(record)
+}
+
+/// The records by which a credential about a payment is checked, from a hub that knows them.
+pub async fn records_of(http: &Http, exchange: &Exchange) -> Result<Vec<Record>> {
+    let payment = genuine(http, exchange.payment).await?;
+    let mut records = vec![genuine(http, exchange.payee).await?];
+    if let Some(about) = payment.about.filter(|_| payment.kind == "capture@1") {
+        records.push(genuine(http, about).await?);
+    }
+    records.push(payment);
+    Ok(records)
+}
+
+/// Hands in a credential about a record, with an entry in the open list: drawn again where it is taken.
+async fn hand_in(
+    member: &Member,
+    about: RecordId,
+    make: impl Fn(Entry) -> std::result::Result<Value, model::Refusal>,
+) -> Result<Receipt> {
+    let mut draws = 1_u32;
     loop {
         let open: OpenList = member.get("/v1/status/revocation").await?;
         let base = member.hub.http.base();
         let base = open.url.rsplit_once("/v1/status/").map_or(base, |(base, _)| base);
         let index = status::draw(rand::random());
         let entry = Entry::new(base, Purpose::Revocation, open.list, index);
-        let issuing = Issuing { authorisation: Some(word.clone()), status: Some(entry), form };
-        let credential = model::issue(kind, &details.terms, &position, issuing, device, now())?;
+        let credential = make(entry)?;
         let draft = member.draft("credential@1", &json!({ "credential": credential }))?;
-        let said = member.say(&draft.about(purchase.id).only_for(vec![Audience::Public])).await;
+        let said = member.say(&draft.about(about).only_for(vec![Audience::Public])).await;
         match said {
             Err(error) if draws < DRAWS && format!("{error:#}").contains("status_taken") => {
                 draws = draws.saturating_add(1);

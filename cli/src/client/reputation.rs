@@ -7,8 +7,8 @@ use hub::{
     page::Page,
     records::Device,
     reputation::{
-        CredentialView, ReputationView, SAID_MAX,
-        model::{self, WalletDid},
+        CredentialView, ReputationView, SAID_MAX, heading,
+        model::WalletDid,
         score::{Said, Score, score},
         status::{self, Standing},
         vc,
@@ -76,7 +76,7 @@ async fn check(
     device: Device,
     lists: &mut BTreeMap<u32, Value>,
 ) -> Result<Result<Said, String>> {
-    let (read, kind) = match model::read(&view.credential) {
+    let read = match heading::read(&view.credential) {
         Ok(read) => read,
         Err(refusal) => return Ok(Err(refusal.to_string())),
     };
@@ -85,8 +85,8 @@ async fn check(
         Ok(signer) => return Ok(Err(format!("{signer} signed it, not {}", read.issuer))),
         Err(error) => return Ok(Err(error.to_string())),
     }
-    if read.subject.id != subject {
-        return Ok(Err(format!("it is about {}", read.subject.id)));
+    if read.subject != subject {
+        return Ok(Err(format!("it is about {}", read.subject)));
     }
     let Some((entry, number)) = read.status.as_ref().and_then(|entry| Some((entry, entry.number()?))) else {
         return Ok(Err("it has no entry in a status list".to_owned()));
@@ -104,5 +104,5 @@ async fn check(
         Ok((standing, _)) => standing == Standing::Revoked,
         Err(refusal) => return Ok(Err(refusal.to_string())),
     };
-    Ok(Ok(Said { kind, by: view.issuer, revoked }))
+    Ok(Ok(Said { kind: read.kind, by: view.issuer, revoked }))
 }

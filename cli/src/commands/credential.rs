@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use hub::{
     page::Page,
     records::RecordId,
@@ -11,7 +11,7 @@ use hub::{
         CredentialView, Offer, OfferRequest,
         bundle::Bundle,
         jose::Holder,
-        model::Form,
+        model::{Form, Kind},
         presentation::{self, Asked},
     },
 };
@@ -26,12 +26,16 @@ use crate::{
 /// Credentials.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
-    /// Issue your credential about the other party of a completed purchase
-    #[command(after_help = "Example:\n  earnest --as buyer credential issue zQmPurchase…")]
+    /// Issue your credential about the other party of a completed purchase, or about whoever you paid in hours
+    #[command(after_help = "Examples:\n  earnest --as buyer credential issue zQmPurchase…\n  \
+        earnest --as ida credential issue zQmTransfer… --for skill")]
     Issue {
-        /// The purchase
+        /// The purchase; with --for, the transfer@1 or capture@1 by which you paid
         #[arg(value_parser = record_id)]
-        purchase: RecordId,
+        about: RecordId,
+        /// What you have paid for in hours
+        #[arg(long = "for", value_enum, value_name = "WHAT")]
+        given: Option<Given>,
         /// As a token (`vc+jwt`) in the place of a JSON object with a proof
         #[arg(long)]
         jwt: bool,
@@ -110,15 +114,37 @@ pub enum Verb {
     },
 }
 
+/// What was given for hours.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Given {
+    /// A skill or service: SkillProviderCredential
+    Skill,
+    /// Help, or a thing shared: ReliableSharerCredential
+    Help,
+}
+
+impl From<Given> for Kind {
+    fn from(given: Given) -> Self {
+        match given {
+            Given::Skill => Self::SkillProvider,
+            Given::Help => Self::ReliableSharer,
+        }
+    }
+}
+
 /// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<()> {
     match verb {
-        Verb::Issue { purchase, jwt } => {
+        Verb::Issue { about, given, jwt } => {
             let member = session.member().await?;
-            let view = trade::read(&member, purchase).await?;
-            let chain = session.chain_for(trade::details(&view)?.terms.escrow.chain).await?;
             let form = if jwt { Form::Jose } else { Form::DataIntegrity };
-            let receipt = credential::issue(&member, &chain, &view, form).await?;
+            let receipt = if let Some(given) = given {
+                credential::issue_for(&member, about, given.into(), form).await?
+            } else {
+                let view = trade::read(&member, about).await?;
+                let chain = session.chain_for(trade::details(&view)?.terms.escrow.chain).await?;
+                credential::issue(&member, &chain, &view, form).await?
+            };
             session.accepted("credential", &receipt)
         }
         Verb::Revoke { credential, reason } => {

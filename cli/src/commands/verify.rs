@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use hub::{
-    records::{Consistency, Device, Head},
+    records::{Consistency, Device, Head, Record},
     reputation::{
         PROOF_OF_PERSONHOOD,
         bundle::{self, Bundle, Verdict},
+        exchange::{self, Exchange},
+        heading,
         model::{self, Kind},
         presentation::{self, Asked},
     },
@@ -30,7 +32,7 @@ use super::{
 use crate::{
     client::{
         chain::Chain,
-        credential::{check, device_of, standing},
+        credential::{check, device_of, records_of, standing},
         evm::{self, deployment},
         hub::now,
         personhood::{self, Trusted},
@@ -59,10 +61,12 @@ sources, and `npm run artefacts:check` in contracts shows that this code is what
 pub enum Verb {
     /// Check a credential: its form and signature, that its issuer may speak for the party's wallet, that the deal's id is
     /// the hash of its terms, that the chain says of the deal what the credential says, and, where a hub is named whose word
-    /// you take, that it was not revoked. Of a ProofOfPersonhoodCredential, without any chain: that the hub whose word you take
-    /// signed it as its did:web, and that its day is not over
+    /// you take, that it was not revoked. Of one about a payment in hours: that the payer's device signed both, by the records.
+    /// Of a ProofOfPersonhoodCredential, without any chain: that the hub whose word you take signed it as its did:web, and that
+    /// its day is not over
     #[command(
         after_help = "Examples:\n  earnest verify credential credential.json --rpc http://127.0.0.1:8545\n  \
+            earnest verify credential thanks.json --record transfer.json --record payee.json\n  \
             earnest verify credential person.json --hub https://hub.example"
     )]
     Credential(CredentialArgs),
@@ -100,6 +104,10 @@ pub struct CredentialArgs {
     /// The escrow whose events you take for the truth [default: any with the code in this binary]
     #[arg(long, value_name = "CAIP-10")]
     escrow: Option<AccountId>,
+    /// Of one about a payment in hours: a file with a signed record, which are the payment, the hold@1 of a capture@1, and the
+    /// payee's identity@1 [default: those of --hub]
+    #[arg(long = "record", value_name = "FILE")]
+    records: Vec<PathBuf>,
 }
 
 /// Which presentation, and what was asked for.
@@ -166,6 +174,9 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
     if personhood::is_one(&secured) {
         return person(session, arguments.trust, &secured).await;
     }
+    if heading::read(&secured).is_ok_and(|heading| !heading.kind.is_of_deals()) {
+        return paid_for(session, &arguments, &secured).await;
+    }
     let hub = match arguments.trust {
         Some(device) => Ok(device),
         None => asked_hub(session).await,
@@ -205,6 +216,48 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
             ("about", held.subject.to_string()),
             ("deal", held.deal.to_string()),
             ("outcome", held.outcome.as_str().to_owned()),
+            ("status", known.words()),
+        ],
+    )
+}
+
+/// A credential about a payment in hours, by the signed records alone.
+async fn paid_for(session: &Session, arguments: &CredentialArgs, secured: &Value) -> Result<()> {
+    let does_not_hold = |refusal: model::Refusal| {
+        Failure::does_not_hold(format!("the credential does not hold: {} ({refusal})", refusal.rule()))
+    };
+    let mut records = Vec::with_capacity(arguments.records.len());
+    for file in &arguments.records {
+        let record: Value = read(file)?;
+        records.push(Record::read(&record).with_context(|| format!("--record {}", file.display()))?);
+    }
+    if records.is_empty() {
+        let said = exchange::read(secured).map_err(does_not_hold)?;
+        records = records_of(&session.reader().await?, &said.subject.exchange).await?;
+    }
+    let said = exchange::verify(secured, &records).map_err(does_not_hold)?;
+    let hub = match arguments.trust {
+        Some(device) => Some(device),
+        None => asked_hub(session).await.ok(),
+    };
+    let known = standing(said.status.as_ref(), hub).await;
+    if known.is_revoked() {
+        return Err(Failure::does_not_hold(format!("the credential is revoked: {}", known.words())));
+    }
+    let Exchange { payment, payer, payee } = said.subject.exchange;
+    let value = json!({
+        "holds": true, "kind": said.kind.name(), "issuer": said.issuer, "subject": said.subject.id,
+        "payment": payment, "payer": payer, "payee": payee, "status": known,
+    });
+    session.output.one(
+        &value,
+        &[
+            ("holds", "yes".to_owned()),
+            ("kind", said.kind.name().to_owned()),
+            ("issuer", said.issuer.to_string()),
+            ("for", payer.to_string()),
+            ("about", said.subject.id.to_string()),
+            ("payment", payment.to_string()),
             ("status", known.words()),
         ],
     )

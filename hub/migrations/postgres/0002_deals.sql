@@ -108,17 +108,18 @@ CREATE TABLE due (
 );
 CREATE INDEX due_at ON due (at);
 
+-- outcome: the id of a deal at its escrow, or of the record that paid; about: the record that the credential@1 is about.
 CREATE TABLE credentials (
     id TEXT PRIMARY KEY,
     seq BIGINT NOT NULL UNIQUE,
-    deal TEXT NOT NULL,
-    purchase TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    about TEXT NOT NULL,
     kind TEXT NOT NULL,
     subject TEXT NOT NULL,
     issuer TEXT NOT NULL,
     audience TEXT NOT NULL,
     body TEXT NOT NULL,
-    UNIQUE (deal, kind)
+    UNIQUE (outcome, kind)
 );
 CREATE INDEX credentials_subject ON credentials (subject, seq);
 

@@ -245,7 +245,7 @@ async fn perform(
     if let Some(amount) = subject.paid.and_then(|paid| outcome.gives_back(paid.amount)) {
         let (id, reversed) = (OperationId::first(accepted.record.id), OperationId::first(body.subject));
         ledger::reversed(on, id, reversed, amount, at).await?;
-        return Ok(Vec::new());
+        return reputation::unpaid(on, hub, &body.subject, &grievance.id, at).await;
     }
     match (outcome, body.remedy) {
         (Outcome::Rejected, _) | (Outcome::Upheld, Remedy::Statement) => {}

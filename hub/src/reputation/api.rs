@@ -25,9 +25,9 @@ pub struct CredentialView {
     /// The id of the record that brought it.
     #[schema(value_type = String)]
     pub id: RecordId,
-    /// The purchase it is about.
+    /// The purchase that it is about, or the record that paid for what was given.
     #[schema(value_type = String)]
-    pub purchase: RecordId,
+    pub about: RecordId,
     /// Its type besides `VerifiableCredential`.
     pub kind: String,
     /// Whom it is about: did:pkh.
@@ -47,7 +47,7 @@ impl From<Held> for CredentialView {
     fn from(held: Held) -> Self {
         Self {
             id: held.id,
-            purchase: held.purchase,
+            about: held.about,
             kind: held.kind.name().to_owned(),
             subject: WalletDid(held.subject),
             issuer: held.issuer,
@@ -124,6 +124,6 @@ async fn of_purchase(
     Path(id): Path<RecordId>,
 ) -> Result<Json<Vec<CredentialView>>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found = store::of_purchase(&mut on, &id).await?;
+    let found = store::about(&mut on, &id).await?;
     Ok(Json(found.into_iter().filter(|held| may_read(&reader, &held.audience)).map(Into::into).collect()))
 }

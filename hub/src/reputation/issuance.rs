@@ -7,9 +7,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    heading::Heading,
     jose::{self, Holder, Token},
     kinds::Kind,
-    model::Credential,
     vc::{CONTEXTS, Document, Form, TYPE},
 };
 use crate::records::{Device, ProofError, RecordId, Stamp};
@@ -47,8 +47,9 @@ pub struct Configuration {
 impl Configuration {
     /// Everything that is issued.
     pub fn all() -> impl Iterator<Item = Self> {
-        let kinds = Kind::ALL.into_iter().filter(|kind| kind.is_of_deals());
-        kinds.flat_map(|kind| [Form::DataIntegrity, Form::Jose].map(|form| Self { kind, form }))
+        Kind::ALL
+            .into_iter()
+            .flat_map(|kind| [Form::DataIntegrity, Form::Jose].map(|form| Self { kind, form }))
     }
 
     /// Both of a kind.
@@ -177,25 +178,18 @@ pub fn check_proof(token: &str, audience: &str, now: Stamp) -> Result<(Holder, S
 }
 
 /// What a hub issues to a holder of a key because of a credential that it has.
-pub fn bound(
-    credential: &Credential,
-    kind: Kind,
-    record: RecordId,
-    holder: &Holder,
-    hub: Device,
-    now: Stamp,
-) -> Document {
+pub fn bound(credential: &Heading, record: RecordId, holder: &Holder, hub: Device, now: Stamp) -> Document {
     let mut subject = Map::new();
     for (name, value) in [
         ("id", json!(holder.did)),
-        ("wallet", json!(credential.subject.id)),
+        ("wallet", json!(credential.subject)),
         ("issued_by", json!(credential.issuer)),
         ("record", json!(record)),
-        ("deal", json!(credential.subject.deal)),
+        (credential.rests_on.0, credential.rests_on.1.clone()),
     ] {
         subject.insert(name.to_owned(), value);
     }
-    let mut document = Document::new(kind.name(), hub, now, subject);
+    let mut document = Document::new(credential.kind.name(), hub, now, subject);
     document.valid_until = Some(Stamp::from_ms(now.ms().saturating_add(VALID_MS)));
     document.status = credential.status.clone();
     document

@@ -22,9 +22,9 @@ pub enum Outcome {
     DealCompleted,
     /// A disputed deal closed, and one side got less than half.
     DisputeLost,
-    /// An exchange in which a skill or service was given is completed.
+    /// A skill or service was paid for in hours, which nobody gave back.
     ServiceReceived,
-    /// An exchange in which help was given or a thing shared is completed.
+    /// Help or a thing shared was paid for in hours, which nobody gave back.
     HelpReceived,
 }
 

@@ -1,11 +1,12 @@
-//! Credentials (W3C Verifiable Credentials 2.0): what the parties of a completed deal say of one another, and what the hub
-//! says of a lost dispute. Every one rests on an outcome that anyone can look up; a deal is completed whether or not anyone
+//! Credentials (W3C Verifiable Credentials 2.0): what the parties of a completed deal say of one another, what whoever paid in
+//! hours says of what it was for, and what the hub says of a lost dispute. Every one rests on an outcome that anyone can look up; a deal is completed whether or not anyone
 //! issues one. The plan of the whole is docs/credentials.md.
 //!
 //! Without a server:
 //! - `kinds.rs`: the one table of kinds: who issues, about whom, from which outcome
 //! - `vc.rs`: the form of every credential, and the two ways to secure one; `jose.rs`: tokens and keys by JOSE
 //! - `model.rs`: credentials about deals, [`model::issue`] and [`model::verify`]
+//! - `exchange.rs`: credentials about payments in hours; `heading.rs`: what every credential tells
 //! - `status.rs`: lists in which a revocation shows
 //! - `issuance.rs`: what is issued to a wallet's key (OpenID4VCI), and the proof that it has the key
 //! - `score.rs`: the explained score
@@ -13,7 +14,7 @@
 //! - `presentation.rs`: credentials shown by whoever has the key
 //!
 //! In the hub:
-//! - `room.rs`: what `submit` asks, and the hub's own credential
+//! - `room.rs`: what `submit` asks, and the hub's own credential; `exchanges.rs`: the same of payments
 //! - `personhood.rs`: what the hub says of a person
 //! - `openid.rs`, `offers.rs`: OpenID4VCI over HTTP; `verifier.rs`: presentations over HTTP
 //! - `store.rs`, `api.rs`, `lists.rs` (the lists over HTTP), `scores.rs`, `bundles.rs` (what they are named after, over HTTP)
@@ -21,6 +22,9 @@
 pub(crate) mod api;
 pub mod bundle;
 mod bundles;
+pub mod exchange;
+mod exchanges;
+pub mod heading;
 pub mod issuance;
 pub mod jose;
 pub mod kinds;
@@ -41,6 +45,7 @@ pub mod vc;
 mod verifier;
 
 pub use api::CredentialView;
+pub(crate) use exchanges::unpaid;
 pub use lists::OpenList;
 pub use openid::{Offer, OfferRequest};
 pub use personhood::NAME as PROOF_OF_PERSONHOOD;

@@ -189,7 +189,7 @@ pub enum Refusal {
     #[error("the deal is at {0}, which is no escrow whose events you take for the truth")]
     UnknownEscrow(AccountId),
     /// The subject is not the wallet that this kind is about.
-    #[error("subject {given} is not the wallet {wanted} that a {} of this deal is about", kind.name())]
+    #[error("subject {given} is not the wallet {wanted} that a {} of this outcome is about", kind.name())]
     Subject {
         /// Of the credential.
         kind: Kind,
@@ -213,6 +213,9 @@ pub enum Refusal {
     /// There was no dispute, or nobody lost it.
     #[error("no dispute of this deal was lost")]
     NothingLost,
+    /// The records show no such payment.
+    #[error("payment: {0}")]
+    Payment(String),
     /// The issuer is not the hub that the verifier trusts with this.
     #[error("issuer {0} is not the hub whose word on disputes you take")]
     UnknownHub(Device),
@@ -237,6 +240,7 @@ impl Refusal {
             Self::Chain(_) => "credential_chain",
             Self::NotCompleted => "deal_not_completed",
             Self::NothingLost => "nothing_lost",
+            Self::Payment(_) => "credential_payment",
             Self::UnknownHub(_) => "unknown_hub",
         }
     }

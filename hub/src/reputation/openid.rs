@@ -16,10 +16,10 @@ use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    heading,
     issuance::{
         self, Configuration, GRANT, NONCE_LIFE_MS, OFFER_LIFE_MS, TOKEN_LIFE_MS, TRIES_MAX, TX_CODE_DIGITS,
     },
-    model,
     offers::{self, Offered},
     store::{self, Held},
 };
@@ -385,8 +385,8 @@ async fn credential(
     offers::use_up(write.on(), &token_hash).await?;
     write.commit().await?;
     let corrupt = |error: &dyn std::fmt::Display| Error::Corrupt(format!("credential {id}: {error}"));
-    let (read, kind) = model::read(&held.credential).map_err(|error| corrupt(&error))?;
-    let document = issuance::bound(&read, kind, held.id, &holder, hub.key.device(), stamp);
+    let read = heading::read(&held.credential).map_err(|error| corrupt(&error))?;
+    let document = issuance::bound(&read, held.id, &holder, hub.key.device(), stamp);
     let issued = document.secure(configuration.form, &hub.key, stamp).map_err(|error| corrupt(&error))?;
     Ok(fresh(StatusCode::OK, &json!({ "credentials": [{ "credential": issued }] })))
 }

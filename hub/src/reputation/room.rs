@@ -1,6 +1,9 @@
 //! What `submit` asks of this room, and the credential that the hub itself issues.
 
-use protocol::wire::feed::{FeedEntry, Finality};
+use protocol::{
+    chain::AccountId,
+    wire::feed::{FeedEntry, Finality},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::db::Write;
@@ -8,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::AnyConnection;
 
 use super::{
+    exchanges, heading,
     kinds::Part,
     model::{self, Facts, Issuing, Kind},
     status::{self, ENTRIES, Entry, Purpose},
@@ -28,7 +32,7 @@ pub(crate) const TABLES: &[&str] = &["credentials", "credential_status"];
 /// The most characters of a revocation's reason.
 const REASON_MAX: usize = 500;
 
-/// `credential@1` about a purchase.
+/// `credential@1` about a purchase or a payment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CredentialBody {
@@ -72,7 +76,7 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
         return Ok(());
     }
     let CredentialBody { credential } = record.body_as()?;
-    model::read(&credential)?;
+    heading::read(&credential)?;
     Ok(())
 }
 
@@ -81,9 +85,9 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
         return Ok(Value::Null);
     }
     let CredentialBody { credential } = record.body_as()?;
-    let (credential, _) = model::read(&credential).map_err(Refusal::from)?;
+    let heading = heading::read(&credential).map_err(Refusal::from)?;
     // Here and not where it is applied, which has to work again after this hub has moved.
-    if let Some(entry) = &credential.status {
+    if let Some(entry) = &heading.status {
         let base = &hub.public.url;
         let ours = entry.number().map(|list| Entry::new(base, entry.purpose, list, entry.index));
         if ours.as_ref() != Some(entry) {
@@ -91,6 +95,10 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
             return Err(Refusal::rule("credential_status", STATUS, told).into());
         }
     }
+    if !heading.kind.is_of_deals() {
+        return Ok(Value::Null);
+    }
+    let (credential, _) = model::read(&credential).map_err(Refusal::from)?;
     let Some((wallet, hash, signature)) = model::wallet_question(&credential).map_err(Refusal::from)? else {
         return Ok(Value::Null);
     };
@@ -146,6 +154,11 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
         return revoke(hub, on, accepted).await;
     }
     let record = &accepted.record;
+    let CredentialBody { credential } = record.body_as()?;
+    if !heading::read(&credential).map_err(Refusal::from)?.kind.is_of_deals() {
+        exchanges::apply(on, accepted, &credential).await?;
+        return Ok(Vec::new());
+    }
     let about = record.about()?;
     let author = record.account();
     let by_the_hub = author == hub.account;
@@ -154,7 +167,6 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
         let told = format!("there is no purchase {about} of yours");
         return Err(Refusal::rule("no_purchase", "/about", told).into());
     };
-    let CredentialBody { credential } = record.body_as()?;
     let (read, kind) = model::read(&credential).map_err(Refusal::from)?;
     let issuing_account = match kind.rule().issuer {
         Part::Buyer => purchase.buyer,
@@ -188,21 +200,42 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
         hub: by_the_hub.then_some(record.device),
     };
     let verified = model::verify(&credential, &facts).map_err(Refusal::from)?;
-    if store::exists(on, purchase.deal, kind).await? {
-        let told = format!("this purchase has its {}", kind.name());
+    let outcome =
+        Outcome { key: &purchase.deal.to_string(), about: purchase.id, kind, subject: verified.subject };
+    keep(on, &outcome, read.status.as_ref(), &credential, accepted).await?;
+    Ok(Vec::new())
+}
+
+/// What a credential that holds is kept under.
+pub(super) struct Outcome<'a> {
+    /// The deal's id, or that of the record that paid.
+    pub key: &'a str,
+    /// The purchase or the payment.
+    pub about: RecordId,
+    /// What is said of it.
+    pub kind: Kind,
+    /// The wallet that it is about.
+    pub subject: AccountId,
+}
+
+/// Keeps a credential that holds, the first of its kind for its outcome, and tells of it.
+pub(super) async fn keep(
+    on: &mut AnyConnection,
+    outcome: &Outcome<'_>,
+    status: Option<&Entry>,
+    credential: &Value,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    let (record, kind) = (&accepted.record, outcome.kind);
+    if store::exists(on, outcome.key, kind).await? {
+        let told = format!("{} has its {}", outcome.about, kind.name());
         return Err(Refusal::conflict("credential_exists", "/about", told).into());
     }
-    let (entry, list) = free_entry(on, read.status.as_ref()).await?;
-    store::add(on, purchase.deal, purchase.id, kind, verified.subject, &credential, accepted).await?;
+    let (entry, list) = free_entry(on, status).await?;
+    store::add(on, outcome, credential, accepted).await?;
     store::take_entry(on, &entry, list, &record.id).await?;
-    crate::outbox::append(
-        on,
-        "credential",
-        &record.audience,
-        &json!({ "credential": record.id, "purchase": purchase.id, "kind": kind.name() }),
-    )
-    .await?;
-    Ok(Vec::new())
+    let told = json!({ "credential": record.id, "about": outcome.about, "kind": kind.name() });
+    crate::outbox::append(on, "credential", &record.audience, &told).await
 }
 
 /// Its issuer takes a credential back for good, or the hub because of a grievance. It stays the one of its kind for its outcome.
@@ -218,7 +251,7 @@ async fn revoke(hub: &Hub, on: &mut AnyConnection, accepted: &Accepted) -> Resul
     };
     not_revoked(&held)?;
     store::revoke(on, &about, accepted).await?;
-    let told = json!({ "credential": about, "purchase": held.purchase, "revoked": record.id });
+    let told = json!({ "credential": about, "about": held.about, "revoked": record.id });
     crate::outbox::append(on, "credential", &held.audience, &told).await?;
     Ok(Vec::new())
 }
@@ -260,10 +293,15 @@ pub(crate) async fn revocation(
         return Err(Refusal::rule("unknown_credential", "/body/subject", told).into());
     };
     not_revoked(&held)?;
+    taken_back(&held, hub, grievance, now)
+}
+
+/// The hub's word that takes a credential back, because of a grievance.
+pub(super) fn taken_back(held: &Held, hub: RecordId, grievance: &RecordId, now: i64) -> Result<Draft, Error> {
     let body = RevocationBody { reason: format!("grievance {grievance}") };
     let body = serde_json::to_value(body).map_err(corrupt)?;
     let draft = Draft::new("revocation@1", Some(hub), Stamp::from_ms(now), body);
-    Ok(draft.about(*credential).only_for(held.audience))
+    Ok(draft.about(held.id).only_for(held.audience.clone()))
 }
 
 /// A free entry for a credential of the hub, drawn by randomness that nobody knew before.
@@ -290,7 +328,7 @@ pub(crate) async fn follow(hub: &Hub, write: &mut Write, accepted: &Accepted) ->
     let lost = position.closing.is_some()
         && position.disputed_at.is_some()
         && model::loser(terms, position).is_some();
-    if !lost || store::exists(on, *deal, Kind::DisputeLost).await? {
+    if !lost || store::exists(on, &deal.to_string(), Kind::DisputeLost).await? {
         return Ok(Vec::new());
     }
     let now = Stamp::from_ms(accepted.received_at);

@@ -1,6 +1,5 @@
 //! Credentials as they were issued.
 
-use alloy::primitives::B256;
 use protocol::chain::AccountId;
 use serde_json::Value;
 use sqlx::{AnyConnection, Row, any::AnyRow};
@@ -8,6 +7,7 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 use super::{
     kinds::Kind,
     model::WalletDid,
+    room::Outcome,
     score::Said,
     status::{Entry, Purpose, TAKEN_MAX},
 };
@@ -25,8 +25,8 @@ pub(super) struct Held {
     pub id: RecordId,
     /// Its place in the log.
     pub seq: i64,
-    /// The purchase it is about.
-    pub purchase: RecordId,
+    /// The purchase or payment that it is about.
+    pub about: RecordId,
     /// What it says.
     pub kind: Kind,
     /// About whom.
@@ -41,7 +41,7 @@ pub(super) struct Held {
     pub revoked: Option<RecordId>,
 }
 
-const COLUMNS: &str = "credentials.id, seq, purchase, kind, subject, issuer, audience, body, revoked_by";
+const COLUMNS: &str = "credentials.id, seq, about, kind, subject, issuer, audience, body, revoked_by";
 const TABLES: &str = "credentials JOIN credential_status ON credential_status.credential = credentials.id";
 
 fn held(row: &AnyRow) -> Result<Held, Error> {
@@ -50,7 +50,7 @@ fn held(row: &AnyRow) -> Result<Held, Error> {
     Ok(Held {
         id: parsed(row, "id")?,
         seq: row.try_get("seq")?,
-        purchase: parsed(row, "purchase")?,
+        about: parsed(row, "about")?,
         kind: Kind::of_name(&name).ok_or_else(|| corrupt(format_args!("kind {name}")))?,
         subject,
         issuer: parsed(row, "issuer")?,
@@ -63,10 +63,10 @@ fn held(row: &AnyRow) -> Result<Held, Error> {
     })
 }
 
-/// Whether the deal has a credential of this kind.
-pub(super) async fn exists(on: &mut AnyConnection, deal: B256, kind: Kind) -> Result<bool, Error> {
-    let row = sqlx::query("SELECT id FROM credentials WHERE deal = $1 AND kind = $2")
-        .bind(deal.to_string())
+/// Whether an outcome ([`Outcome::key`]) has a credential of this kind.
+pub(super) async fn exists(on: &mut AnyConnection, outcome: &str, kind: Kind) -> Result<bool, Error> {
+    let row = sqlx::query("SELECT id FROM credentials WHERE outcome = $1 AND kind = $2")
+        .bind(outcome)
         .bind(kind.name())
         .fetch_optional(on)
         .await?;
@@ -76,23 +76,20 @@ pub(super) async fn exists(on: &mut AnyConnection, deal: B256, kind: Kind) -> Re
 /// Keeps a credential; the caller has checked that it is the first of its kind.
 pub(super) async fn add(
     on: &mut AnyConnection,
-    deal: B256,
-    purchase: RecordId,
-    kind: Kind,
-    subject: AccountId,
+    outcome: &Outcome<'_>,
     credential: &Value,
     accepted: &Accepted,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO credentials (id, seq, deal, purchase, kind, subject, issuer, audience, body)
+        "INSERT INTO credentials (id, seq, outcome, about, kind, subject, issuer, audience, body)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(accepted.record.id.to_string())
     .bind(accepted.seq)
-    .bind(deal.to_string())
-    .bind(purchase.to_string())
-    .bind(kind.name())
-    .bind(WalletDid(subject).to_string())
+    .bind(outcome.key)
+    .bind(outcome.about.to_string())
+    .bind(outcome.kind.name())
+    .bind(WalletDid(outcome.subject).to_string())
     .bind(accepted.record.account().to_string())
     .bind(text(&accepted.record.audience)?)
     .bind(text(credential)?)
@@ -108,10 +105,10 @@ pub(super) async fn one(on: &mut AnyConnection, id: &RecordId) -> Result<Option<
     row.as_ref().map(held).transpose()
 }
 
-/// Those about a purchase: at most one of each kind.
-pub(super) async fn of_purchase(on: &mut AnyConnection, purchase: &RecordId) -> Result<Vec<Held>, Error> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM {TABLES} WHERE purchase = $1 ORDER BY seq"));
-    let rows = sqlx::query(sql).bind(purchase.to_string()).fetch_all(on).await?;
+/// Those about a purchase or a payment: at most one of each kind.
+pub(super) async fn about(on: &mut AnyConnection, record: &RecordId) -> Result<Vec<Held>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM {TABLES} WHERE about = $1 ORDER BY seq"));
+    let rows = sqlx::query(sql).bind(record.to_string()).fetch_all(on).await?;
     rows.iter().map(held).collect()
 }
 

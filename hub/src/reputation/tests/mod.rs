@@ -1,5 +1,6 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
+mod exchanges;
 mod issued;
 mod noise;
 mod published;
