@@ -35,7 +35,8 @@ pub struct Config {
     pub time_credit_limit: u64,
     /// The community whose votes adjust members' time credits and give them limits of their own, by its id. None: nobody.
     pub time_credit_community: Option<RecordId>,
-    /// `required`: only who has shown to be a person offers, buys and accepts. `open`: everyone does.
+    /// `required`: only who has shown to be a person offers, buys and accepts. `everything`: only such a one says anything but what
+    /// belongs to its own account and what ends or contests something. `open`: everyone does.
     pub personhood: Personhood,
     /// The base of a BrightID node's API v6, such as `https://app.brightid.org/node/v6`. Empty: BrightID is not asked.
     pub brightid_url: String,
@@ -57,14 +58,16 @@ pub struct Config {
     pub personhood_stand_in: bool,
 }
 
-/// Whether taking part in the market asks for a proof of personhood.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What asks for a proof of personhood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Personhood {
-    /// It does.
+    /// Taking part in the market, and giving more than one has.
     #[default]
     Required,
-    /// It does not.
+    /// Every record but those of one's own account and those that end or contest something.
+    Everything,
+    /// Nothing.
     Open,
 }
 
@@ -176,7 +179,7 @@ impl Config {
         if self.personhood == Personhood::Open || provider {
             return Ok(());
         }
-        Err("personhood = \"required\" and nobody says who is a person: set brightid_url, humanity_registries or, on this \
+        Err("personhood is asked for and nobody says who is a person: set brightid_url, humanity_registries or, on this \
              machine alone, personhood_stand_in; or personhood = \"open\""
             .to_owned())
     }

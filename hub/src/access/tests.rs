@@ -1,16 +1,21 @@
 mod visibility;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use axum::http::Method;
 
 use super::{
+    person::asked_for,
     scope::{Need, allows, need},
     *,
 };
-use crate::records::{DeviceKey, RecordId};
+use crate::{
+    config::Personhood,
+    records::{DeviceKey, RecordId},
+    rooms::Room,
+};
 
 fn id(n: u8) -> RecordId {
     RecordId::of(&serde_json::json!({ "n": n })).unwrap()
@@ -42,6 +47,72 @@ fn every_reader_against_every_audience() {
     ] {
         assert_eq!(readers.map(|reader| may_read(reader, &audience)), expected, "{audience:?}");
     }
+}
+
+/// Every type of record that docs/architecture.md tells of.
+fn record_types() -> BTreeSet<String> {
+    let page = include_str!("../../../docs/architecture.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    rows.flat_map(|cell| cell.split(", ")).filter(|name| name.ends_with("@1")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_type_of_record_against_every_setting_of_personhood() {
+    // Whether `required` asks for a person, and whether `everything` does; `open` never does.
+    let table = [
+        ("hub@1", false, false),
+        ("identity@1", false, false),
+        ("wallet@1", false, false),
+        ("device@1", false, false),
+        ("recovery-rule@1", false, false),
+        ("recovery@1", false, false),
+        ("recovery-approval@1", false, false),
+        ("recovery-veto@1", false, false),
+        ("recovery-end@1", false, false),
+        ("profile@1", false, false),
+        ("personhood@1", false, false),
+        ("asset@1", false, false),
+        ("transfer@1", false, true),
+        ("hold@1", false, true),
+        ("capture@1", false, false),
+        ("release@1", false, false),
+        ("expiry@1", false, false),
+        ("community@1", false, true),
+        ("membership@1", false, true),
+        ("deposit@1", false, true),
+        ("proposal@1", false, true),
+        ("vote@1", false, true),
+        ("tally@1", false, false),
+        ("grievance@1", false, false),
+        ("grievance-step@1", false, false),
+        ("grievance-timeout@1", false, false),
+        ("pool@1", false, true),
+        ("listing@1", true, true),
+        ("purchase@1", true, true),
+        ("acceptance@1", true, true),
+        ("withdrawal@1", false, false),
+        ("evidence@1", false, false),
+        ("ballot@1", false, true),
+        ("appeal@1", false, false),
+        ("act@1", false, false),
+        ("standing@1", false, false),
+        ("credential@1", false, true),
+        ("revocation@1", false, false),
+        ("chain-event@1", false, false),
+        ("due@1", false, false),
+    ];
+    assert_eq!(table.map(|(kind, ..)| kind.to_owned()).into_iter().collect::<BTreeSet<_>>(), record_types());
+    let body = serde_json::json!({ "role": "member" });
+    for (kind, required, everything) in table {
+        assert!(Room::of(kind).is_some(), "{kind}");
+        let asks = |setting| asked_for(setting, kind, &body).is_some();
+        assert_eq!(asks(Personhood::Required), required, "{kind}");
+        assert_eq!(asks(Personhood::Everything), everything, "{kind}");
+        assert!(!asks(Personhood::Open), "{kind}");
+    }
+    // Whoever leaves or removes somebody ends something.
+    let leaves = serde_json::json!({ "role": null });
+    assert_eq!(asked_for(Personhood::Everything, "membership@1", &leaves), None);
 }
 
 fn audience() -> impl Strategy<Value = Audience> {

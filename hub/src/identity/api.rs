@@ -113,6 +113,8 @@ pub struct ProofView {
 pub struct PersonhoodView {
     /// Whether offering, buying and accepting asks for a proof.
     pub required: bool,
+    /// What asks for one.
+    pub setting: Personhood,
     /// The name under which BrightID knows this hub; a person links the account's id in its app. Null: it is not asked.
     pub brightid: Option<String>,
     /// Proof of Humanity registries, CAIP-10.
@@ -299,7 +301,8 @@ async fn account(
 async fn persons(State(hub): State<Hub>) -> Json<PersonhoodView> {
     let config = &hub.config;
     Json(PersonhoodView {
-        required: config.personhood == Personhood::Required,
+        required: config.personhood != Personhood::Open,
+        setting: config.personhood,
         brightid: hub.brightid.as_ref().map(|_| config.brightid_app.clone()),
         proof_of_humanity: config.humanity_registries.clone(),
         stand_in: config.personhood_stand_in,

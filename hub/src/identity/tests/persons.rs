@@ -229,6 +229,33 @@ async fn credit_is_for_persons() {
 }
 
 #[tokio::test]
+async fn a_hub_that_asks_for_persons_everywhere_hears_others_where_they_end_something() {
+    let change = |config: &mut Config| {
+        config.personhood = Personhood::Everything;
+        config.personhood_stand_in = true;
+    };
+    for hub in TestHub::on_both_with(change).await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let setting = hub.get("/v1/personhood").await.body;
+        assert_eq!((&setting["required"], &setting["setting"]), (&json!(true), &json!("everything")));
+        let begin = anna.record(&hub, "community@1", json!({ "name": "Gardens" }));
+        let told = hub.refuses(&begin).await;
+        assert_eq!((told.0, told.1.as_str(), told.2.as_str()), (403, "access", "personhood"));
+        hub.say(&claim(&hub, &anna, json!({ "stand_in": {} }))).await;
+        let community = hub.say(&begin).await;
+        let member = |role: Value| json!({ "account": ben.account, "role": role });
+        hub.say(&anna.record_about(&hub, "membership@1", community, member(json!("member")))).await;
+        let joins = ben.record_about(&hub, "membership@1", community, member(json!("member")));
+        assert_eq!(hub.refuses(&joins).await.2, "personhood");
+        // What belongs to one's own account is not asked for it, and neither is who declines.
+        let profile = json!({ "name": "Ben", "text": "", "languages": [], "avatar": null });
+        hub.say(&ben.record(&hub, "profile@1", profile)).await;
+        hub.say(&ben.record_about(&hub, "membership@1", community, member(Value::Null))).await;
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_hub_for_persons_does_not_begin_without_anybody_who_says_who_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
