@@ -30,7 +30,7 @@ pub(crate) enum Room {
     Market,
     /// Purchases, what their parties ask for, and the chain's events about them.
     Deals,
-    /// Evidence, ballots, appeals, and moments that have come.
+    /// Evidence, ballots, recusals, appeals, and moments that have come.
     Disputes,
     /// Credentials.
     Reputation,
@@ -50,7 +50,7 @@ impl Room {
     ];
 
     /// Every type of record that this hub knows, and its room.
-    pub(crate) const KINDS: [(&'static str, Self); 42] = [
+    pub(crate) const KINDS: [(&'static str, Self); 43] = [
         ("hub@1", Self::Identity),
         ("identity@1", Self::Identity),
         ("wallet@1", Self::Identity),
@@ -89,6 +89,7 @@ impl Room {
         ("chain-event@1", Self::Deals),
         ("evidence@1", Self::Disputes),
         ("ballot@1", Self::Disputes),
+        ("recusal@1", Self::Disputes),
         ("appeal@1", Self::Disputes),
         ("due@1", Self::Disputes),
         ("credential@1", Self::Reputation),

@@ -9,7 +9,7 @@ use hub::{
     disputes::{
         CaseView, JuryView,
         case::Stage,
-        model::{AppealBody, BallotBody, EvidenceBody},
+        model::{AppealBody, BallotBody, EvidenceBody, RecusalBody},
     },
     records::{Receipt, RecordId},
 };
@@ -82,6 +82,12 @@ pub async fn vote(member: &Member, purchase: RecordId, share: u16, reason: Strin
     ballot.signature = wallet.sign(chain, said)?;
     let to_myself = vec![hub::access::Audience::Account(member.account)];
     member.say(&member.draft("ballot@1", &ballot)?.about(purchase).only_for(to_myself)).await
+}
+
+/// Steps aside as a juror, for the parties to read why.
+pub async fn recuse(member: &Member, purchase: &PurchaseView, reason: String) -> Result<Receipt> {
+    let draft = member.draft("recusal@1", &RecusalBody { reason })?;
+    member.say(&draft.about(purchase.id).only_for(trade::parties(purchase))).await
 }
 
 /// The wallet's seat, on a jury of the instance that hears the case now.

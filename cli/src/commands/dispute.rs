@@ -113,6 +113,19 @@ pub enum CaseVerb {
         #[arg(long)]
         after: Option<String>,
     },
+    /// You have an interest in a case: leave your seat, for good
+    #[command(
+        after_help = "Your seat then counts as absent, and you see no more of the case. Not after you have voted.\n\
+        Example:\n  earnest --as juror-1 case step-aside zQmPurchase… --reason 'The seller is my brother'"
+    )]
+    StepAside {
+        /// The purchase in dispute
+        #[arg(value_parser = record_id)]
+        purchase: RecordId,
+        /// Which interest, for the parties to read
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
 }
 
 /// Ballots.
@@ -186,6 +199,12 @@ async fn hear(session: &Session, of: &Of, motion: Motion) -> Result<()> {
 pub async fn case(session: &Session, verb: CaseVerb) -> Result<()> {
     match verb {
         CaseVerb::Show { purchase } => show(session, purchase).await,
+        CaseVerb::StepAside { purchase, reason } => {
+            let member = session.member().await?;
+            let view = trade::read(&member, purchase).await?;
+            let receipt = dispute::recuse(&member, &view, reason).await?;
+            session.accepted("recusal", &receipt)
+        }
         CaseVerb::List { after } => {
             let path = query("/v1/cases", &[("limit", Some("100".to_owned())), ("after", after)]);
             let page: Page<DutyView> = session.member().await?.get(&path).await?;
@@ -243,7 +262,11 @@ fn jury_lines(lines: &mut Vec<(&str, String)>, jury: &JuryView) {
         lines.push(("voting", format!("until {}; ballots count until {}", time(closes), time(ends))));
     }
     for seat in &jury.seats {
-        let voted = if seat.voted { "has voted" } else { "has not voted" };
+        let voted = match (seat.voted, seat.recused) {
+            (true, _) => "has voted",
+            (false, true) => "has stepped aside",
+            (false, false) => "has not voted",
+        };
         lines.push(("seat", format!("{}: {} {voted}", seat.seat, seat.juror)));
     }
     for ballot in jury.ballots.iter().flatten() {

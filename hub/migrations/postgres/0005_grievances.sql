@@ -42,9 +42,9 @@ CREATE TABLE grievance_steps (
     PRIMARY KEY (grievance, seq)
 );
 
--- What a jury was paid by the community's treasury, all of its jurors together.
+-- What a jury was paid by the community's treasury, all of its jurors together: of a grievance, or of a deal's case.
 CREATE TABLE juror_rewards (
-    tally TEXT PRIMARY KEY,
+    operation TEXT PRIMARY KEY,
     community TEXT NOT NULL,
     amount BIGINT NOT NULL,
     at BIGINT NOT NULL

@@ -98,6 +98,14 @@ CREATE TABLE ballots (
     PRIMARY KEY (deal, instance, jury, seat)
 ) STRICT;
 
+-- Jurors' wallets that have stepped aside in the case of a deal, and by which record.
+CREATE TABLE recusals (
+    deal TEXT NOT NULL,
+    wallet TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (deal, wallet)
+) STRICT;
+
 CREATE TABLE due (
     deal TEXT NOT NULL,
     what TEXT NOT NULL,

@@ -21,7 +21,7 @@ fn takes_part(kind: &str) -> bool {
 fn ends_or_contests(kind: &str, body: &Value) -> bool {
     match kind {
         "capture@1" | "release@1" | "withdrawal@1" | "act@1" | "standing@1" | "evidence@1" | "appeal@1"
-        | "grievance@1" | "grievance-step@1" | "revocation@1" => true,
+        | "recusal@1" | "grievance@1" | "grievance-step@1" | "revocation@1" => true,
         "membership@1" => body.get("role").is_some_and(Value::is_null),
         _ => false,
     }

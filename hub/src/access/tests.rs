@@ -93,6 +93,7 @@ fn every_type_of_record_against_every_setting_of_personhood() {
         ("withdrawal@1", false, false),
         ("evidence@1", false, false),
         ("ballot@1", false, true),
+        ("recusal@1", false, false),
         ("appeal@1", false, false),
         ("act@1", false, false),
         ("standing@1", false, false),

@@ -23,6 +23,6 @@ pub(crate) use model::Word;
 pub use model::{
     CandidacyBody, CommunityBody, MembershipBody, PoolBody, PoolFacts, SaidBy, Scope, common_or_public,
 };
-pub(crate) use pools::{Pool, pool};
+pub(crate) use pools::{Pool, owners, pool};
 pub(crate) use room::{TABLES, apply, check, decide_member, prepare, restore_member, settled_member};
 pub(crate) use store::{community, count, last_word, member_since, numbered, role_of, roles_of, with_roles};

@@ -8,7 +8,7 @@ use super::{
     model::{PoolFacts, Scope},
     store::{json, parse, text},
 };
-use crate::error::Error;
+use crate::{error::Error, records::RecordId};
 
 /// A pool that this hub knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,28 @@ pub(crate) async fn pool(
         Some(row) => read_pool(on, &row).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// How many communities of one pool are asked for a reward.
+const OWNERS_MAX: i64 = 16;
+
+/// Whose votes have said last that a pool is theirs, by their ids, the first [`OWNERS_MAX`]. A steward's word alone, by which a pool
+/// serves a community, spends nothing of its treasury.
+pub(crate) async fn owners(
+    on: &mut AnyConnection,
+    arbiter: &AccountId,
+    panel: &B256,
+) -> Result<Vec<RecordId>, Error> {
+    let found: Vec<String> = sqlx::query_scalar(
+        "SELECT community FROM pool_decisions WHERE arbiter = $1 AND panel = $2 AND serves = 1
+         ORDER BY community LIMIT $3",
+    )
+    .bind(arbiter.to_string())
+    .bind(panel.to_string())
+    .bind(OWNERS_MAX)
+    .fetch_all(on)
+    .await?;
+    found.iter().map(|community| parse(community)).collect()
 }
 
 /// Pools after `after` in the log, ascending.

@@ -37,6 +37,7 @@ use super::{
 use crate::{
     Hub,
     access::{Caller, Reader, may_read},
+    disputes,
     error::Error,
     etag::tagged,
     identity,
@@ -194,7 +195,7 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
 pub(crate) enum Standing {
     /// Buyer or seller.
     Party,
-    /// Holds a seat in its case.
+    /// Holds a seat in its case, and has not stepped aside.
     Juror,
     /// May read the `purchase@1`.
     Public,
@@ -218,7 +219,7 @@ pub(crate) async fn standing(
             }
             _ => false,
         });
-        if sits {
+        if sits && !disputes::stands_aside(on, purchase.deal, &wallets).await? {
             return Ok(Some(Standing::Juror));
         }
     }

@@ -1,9 +1,11 @@
 //! `GET /v1/purchases/{id}/case`, and `GET /v1/cases` for those who sit in some.
 
+use std::collections::BTreeSet;
+
 use alloy::primitives::B256;
 use axum::{extract::State, http::HeaderMap, response::Response};
 use protocol::{
-    chain::{AccountId, Address},
+    chain::{AccountId, Address, ChainId},
     wire::{
         dec,
         feed::{ChainEvent, EventBody, Finality},
@@ -192,6 +194,8 @@ pub struct SeatView {
     pub juror: Address,
     /// Whether a ballot is in.
     pub voted: bool,
+    /// Whether the juror has stepped aside here; the chain does not know it and counts the seat as absent.
+    pub recused: bool,
 }
 
 /// A ballot.
@@ -285,10 +289,16 @@ fn from_chain(event: &ChainEvent) -> Option<EvidenceView> {
     })
 }
 
-fn seats(jury: &Jury, voted: &std::collections::BTreeSet<u8>) -> Vec<SeatView> {
+fn seats(jury: &Jury, voted: &BTreeSet<u8>, (chain, gone): (ChainId, &BTreeSet<AccountId>)) -> Vec<SeatView> {
+    let recused = |juror: Address| gone.contains(&AccountId { chain, address: juror });
     (0..)
         .zip(&jury.seats)
-        .map(|(seat, juror)| SeatView { seat, juror: *juror, voted: voted.contains(&seat) })
+        .map(|(seat, juror)| SeatView {
+            seat,
+            juror: *juror,
+            voted: voted.contains(&seat),
+            recused: recused(*juror),
+        })
         .collect()
 }
 
@@ -297,7 +307,7 @@ fn jury_view(
     rules: &Rules<'_>,
     purchase: &Purchase,
     (case, jury): (&Case, &Jury),
-    ballots: &Ballots,
+    (ballots, gone): (&Ballots, &BTreeSet<AccountId>),
     now: u64,
 ) -> JuryView {
     let revealed = rules.revealed(case, jury, ballots.heard(jury), now);
@@ -320,7 +330,7 @@ fn jury_view(
         seed: jury.seed,
         voting_closes_at: rules.closes_at(case, jury),
         ends_at: rules.ends_at(case, jury),
-        seats: seats(jury, &ballots.voted),
+        seats: seats(jury, &ballots.voted, (purchase.terms.arbiter.chain, gone)),
         ballots: (revealed || !shown.is_empty()).then_some(shown),
         lo: bounds.map(|bounds| bounds.lo),
         hi: bounds.map(|bounds| bounds.hi),
@@ -407,11 +417,12 @@ async fn case(
     let rules = room::rules(&pool, &purchase);
     let now = u64::try_from(hub.clock.now_ms().div_euclid(1000)).unwrap_or_default();
     let case = &held.case;
+    let gone = store::recused(&mut on, held.deal).await?;
     let (mut juries, mut heard) = (Vec::new(), Vec::new());
     for jury in &case.juries {
         let ballots = Ballots::of(&mut on, held.deal, jury).await?;
         heard.push(ballots.heard(jury));
-        juries.push(jury_view(&rules, &purchase, (case, jury), &ballots, now));
+        juries.push(jury_view(&rules, &purchase, (case, jury), (&ballots, &gone), now));
     }
     let evidence = match standing {
         Standing::Public => None,
@@ -444,7 +455,7 @@ fn ballot_view(ballot: &BallotBody) -> BallotView {
     }
 }
 
-/// The juries on which you sit, the newest dispute first.
+/// The juries on which you sit, the newest dispute first; without the cases in which you have stepped aside.
 #[utoipa::path(get, path = "/v1/cases", tag = "disputes",
     params(Cursor),
     responses(
@@ -465,13 +476,17 @@ async fn cases(
     let next = page::next(found.len(), limit, found.last().map(store::Held::place));
     for held in found {
         let Some(purchase) = purchases::by_deal(&mut on, held.deal).await? else { continue };
+        let gone = store::recused(&mut on, held.deal).await?;
+        if wallets.iter().any(|wallet| gone.contains(wallet)) {
+            continue;
+        }
         let pool = room::pool_of(&mut on, &purchase).await?;
         let rules = room::rules(&pool, &purchase);
         for jury in held.case.juries.iter().rev() {
             let voted = Ballots::of(&mut on, held.deal, jury).await?.voted;
-            let mut ours = seats(jury, &voted);
             // The same address on another chain may be somebody else's contract.
             let chain = purchase.terms.arbiter.chain;
+            let mut ours = seats(jury, &voted, (chain, &gone));
             ours.retain(|seat| wallets.contains(&AccountId { chain, address: seat.juror }));
             if !ours.is_empty() {
                 items.push(DutyView {

@@ -213,6 +213,16 @@ impl Jury {
         (0..self.size()).filter(|seat| word.vote(*seat) != Vote::Missing).collect()
     }
 
+    /// Who sits on the seats whose ballots the chain has counted: not those that contradicted themselves.
+    pub fn counted_jurors(&self) -> Vec<Address> {
+        let word = self.on_chain();
+        let seats = (0..self.size()).zip(&self.seats);
+        seats
+            .filter(|(seat, _)| matches!(word.vote(*seat), Vote::Share(_)))
+            .map(|(_, juror)| *juror)
+            .collect()
+    }
+
     /// What the ballots leave of the ruling: those on chain, then the signed ones.
     pub fn bounds(&self, signed: impl IntoIterator<Item = (u8, u16)>) -> Bounds {
         let size = self.size();
@@ -284,6 +294,20 @@ impl Case {
             .iter()
             .find(|one| (one.instance, one.jury) == (instance, jury))
             .filter(|one| one.seed.is_some())
+    }
+
+    /// The juries of the present instance, drawn or not.
+    pub fn present(&self) -> Vec<&Jury> {
+        let instance = self.instance();
+        self.juries.iter().filter(|one| one.instance == instance).collect()
+    }
+
+    /// The juries that the rulings are of, in the order of the rulings.
+    pub fn ruling_juries(&self) -> Vec<&Jury> {
+        let of = |ruling: &Ruling| {
+            self.juries.iter().find(|one| (one.instance, one.jury) == (ruling.instance, ruling.jury))
+        };
+        self.rulings.iter().filter_map(of).collect()
     }
 
     /// Whether a ruling stands and is not appealed.

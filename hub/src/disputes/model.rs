@@ -1,11 +1,11 @@
-//! Who may say what in a dispute: the rules of evidence and of ballots.
+//! Who may say what in a dispute: the rules of evidence, of ballots, of recusals and of appeals.
 
 use std::collections::BTreeSet;
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
     arbitration::{self, SHARE_STEP},
-    chain::{self, AccountId, Address, Signed},
+    chain::{self, AccountId, Address, ChainId, Signed},
     deal::{LONGEST_URI, WHOLE},
     terms::Terms,
     wire::{dec, intent::SignedBallot},
@@ -70,6 +70,14 @@ impl BallotBody {
     }
 }
 
+/// `recusal@1`: a juror has an interest in the case and steps aside, with every seat in the present instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecusalBody {
+    /// Which interest, in words; at most 2,000 characters, may be empty.
+    pub reason: String,
+}
+
 /// The longest signature of an appeal, in bytes.
 pub const SIGNATURE_MAX: usize = 1_024;
 
@@ -87,7 +95,7 @@ pub struct AppealBody {
     pub signature: Bytes,
 }
 
-/// Why evidence, a ballot or an appeal is refused.
+/// Why evidence, a ballot, a recusal or an appeal is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no open dispute.
@@ -159,6 +167,15 @@ pub enum Refusal {
     /// The signature is not the seat's.
     #[error("signature: {0}")]
     InvalidBallot(String),
+    /// The author has no seat.
+    #[error("no wallet of the author has a seat on a jury of the present instance")]
+    NoSeat,
+    /// What is signed stands.
+    #[error("seat {0} of the author has voted, and that stands")]
+    HasVoted(u8),
+    /// The author has stepped aside.
+    #[error("the author has stepped aside in this case")]
+    Recused,
 }
 
 impl Refusal {
@@ -179,7 +196,9 @@ impl Refusal {
             Self::InvalidAppeal(_) => "invalid_appeal",
             Self::VotingClosed(_) => "voting_closed",
             Self::BadSeat { .. } => "bad_seat",
-            Self::NotJuror { .. } => "not_juror",
+            Self::NotJuror { .. } | Self::NoSeat => "not_juror",
+            Self::HasVoted(_) => "has_voted",
+            Self::Recused => "recused",
             Self::BadShare(_) => "bad_share",
             Self::SecondBallot(_) => "second_ballot",
             Self::InvalidBallot(_) => "invalid_ballot",
@@ -194,10 +213,12 @@ impl Refusal {
             | Self::NotAccepted
             | Self::NotAppealable(_)
             | Self::AppealClosed(_)
-            | Self::AlreadyAppealed => "/about",
+            | Self::AlreadyAppealed
+            | Self::HasVoted(_)
+            | Self::Recused => "/about",
             Self::NotDrawn(_) => "/body/jury",
             Self::SignatureExpired(_) => "/body/valid_until",
-            Self::NotParty => "/author",
+            Self::NotParty | Self::NoSeat => "/author",
             Self::UriTooLong(_) => "/body/uri",
             Self::NoteTooLong { field: "note", .. } => "/body/note",
             Self::NoteTooLong { .. } => "/body/reason",
@@ -246,6 +267,8 @@ pub struct Voting<'a> {
     pub voted: &'a BTreeSet<u8>,
     /// The author's wallets.
     pub wallets: &'a [AccountId],
+    /// Whether one of them has stepped aside.
+    pub recused: bool,
     /// Unix seconds.
     pub now: u64,
 }
@@ -275,6 +298,9 @@ pub fn check_ballot(body: &BallotBody, voting: &Voting<'_>) -> Result<Address, R
     if !voting.wallets.contains(&wallet) {
         return Err(Refusal::NotJuror { seat: body.seat, juror });
     }
+    if voting.recused {
+        return Err(Refusal::Recused);
+    }
     if !arbitration::is_share(body.share) {
         return Err(Refusal::BadShare(body.share));
     }
@@ -286,6 +312,51 @@ pub fn check_ballot(body: &BallotBody, voting: &Voting<'_>) -> Result<Address, R
     chain::ballot_signature(arbiter, id, body.share, reason, juror, &body.signature)
         .map_err(|error| Refusal::InvalidBallot(error.to_string()))?;
     Ok(juror)
+}
+
+/// What the hub knows when a juror steps aside.
+#[derive(Clone, Copy, Debug)]
+pub struct Recusing<'a> {
+    /// The case from final events; none when the purchase is not in dispute.
+    pub case: Option<&'a Case>,
+    /// The chain on which it is heard.
+    pub chain: ChainId,
+    /// The author's wallets.
+    pub wallets: &'a [AccountId],
+    /// Seats of the present instance that have voted, here or on chain, each by its jury's number and its own.
+    pub voted: &'a BTreeSet<(u8, u8)>,
+    /// The wallets that have stepped aside in the case.
+    pub gone: &'a BTreeSet<AccountId>,
+}
+
+/// Whether a juror may step aside; the wallets on whose seats of the present instance nobody sits then.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check_recusal(body: &RecusalBody, recusing: &Recusing<'_>) -> Result<BTreeSet<AccountId>, Refusal> {
+    let case = recusing.case.ok_or(Refusal::NotDisputed)?;
+    short("reason", &body.reason)?;
+    let mut ours = BTreeSet::new();
+    for jury in case.present() {
+        for (seat, juror) in (0_u8..).zip(&jury.seats) {
+            let wallet = AccountId { chain: recusing.chain, address: *juror };
+            if !recusing.wallets.contains(&wallet) {
+                continue;
+            }
+            if recusing.voted.contains(&(jury.jury, seat)) {
+                return Err(Refusal::HasVoted(seat));
+            }
+            ours.insert(wallet);
+        }
+    }
+    if ours.is_empty() {
+        return Err(Refusal::NoSeat);
+    }
+    if ours.is_subset(recusing.gone) {
+        return Err(Refusal::Recused);
+    }
+    ours.retain(|wallet| !recusing.gone.contains(wallet));
+    Ok(ours)
 }
 
 /// What the hub knows when an appeal arrives.

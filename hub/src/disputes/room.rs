@@ -17,7 +17,8 @@ use sqlx::AnyConnection;
 
 use super::{
     case::{self, Case, Jury},
-    model::{self, AppealBody, Appealing, BallotBody, EvidenceBody, Voting},
+    jurors,
+    model::{self, AppealBody, Appealing, BallotBody, EvidenceBody, RecusalBody, Voting},
     moments::{Heard, Moment, Rules, What},
     store::{self, Due, Held},
 };
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &["cases", "seats", "evidence", "ballots", "due"];
+pub(crate) const TABLES: &[&str] = &["cases", "seats", "evidence", "ballots", "recusals", "due"];
 /// The most pieces of evidence of one party in one case.
 const EVIDENCE_MAX: i64 = 100;
 
@@ -62,7 +63,9 @@ impl From<model::Refusal> for Refusal {
     fn from(refused: model::Refusal) -> Self {
         let (rule, field, detail) = (refused.rule(), refused.field(), refused.to_string());
         match refused {
-            model::Refusal::NotParty | model::Refusal::NotJuror { .. } => Self::access(rule, field, detail),
+            model::Refusal::NotParty | model::Refusal::NotJuror { .. } | model::Refusal::NoSeat => {
+                Self::access(rule, field, detail)
+            }
             model::Refusal::NotDisputed
             | model::Refusal::NotDrawn(_)
             | model::Refusal::VotingClosed(_)
@@ -70,7 +73,9 @@ impl From<model::Refusal> for Refusal {
             | model::Refusal::NotAccepted
             | model::Refusal::NotAppealable(_)
             | model::Refusal::AppealClosed(_)
-            | model::Refusal::AlreadyAppealed => Self::conflict(rule, field, detail),
+            | model::Refusal::AlreadyAppealed
+            | model::Refusal::HasVoted(_)
+            | model::Refusal::Recused => Self::conflict(rule, field, detail),
             _ => Self::rule(rule, field, detail),
         }
     }
@@ -81,6 +86,7 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
     match record.kind.as_str() {
         "evidence@1" => drop(record.body_as::<EvidenceBody>()?),
         "appeal@1" => drop(record.body_as::<AppealBody>()?),
+        "recusal@1" => drop(record.body_as::<RecusalBody>()?),
         "ballot@1" => {
             record.body_as::<BallotBody>()?;
             // The record itself must not tell what the case keeps hidden until all have voted.
@@ -122,6 +128,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
         "evidence@1" => show(write.on(), accepted).await?,
         "ballot@1" => vote(write.on(), accepted).await?,
         "appeal@1" => appeal(write.on(), accepted).await?,
+        "recusal@1" => jurors::recuse(write.on(), accepted).await?,
         _ => come(write.on(), accepted).await?,
     }
     Ok(Vec::new())
@@ -132,7 +139,7 @@ fn seconds(ms: i64) -> u64 {
     u64::try_from(ms.div_euclid(1000)).unwrap_or_default()
 }
 
-async fn purchase(on: &mut AnyConnection, record: &Record) -> Result<Purchase, Error> {
+pub(super) async fn purchase(on: &mut AnyConnection, record: &Record) -> Result<Purchase, Error> {
     let about = record.about()?;
     purchases::by_id(on, &about)
         .await?
@@ -140,7 +147,11 @@ async fn purchase(on: &mut AnyConnection, record: &Record) -> Result<Purchase, E
 }
 
 /// Who is told of what happens in a case: the parties. Jurors are told of their seats.
-async fn tell(on: &mut AnyConnection, purchase: &Purchase, what: &'static str) -> Result<(), Error> {
+pub(super) async fn tell(
+    on: &mut AnyConnection,
+    purchase: &Purchase,
+    what: &'static str,
+) -> Result<(), Error> {
     let data = serde_json::json!({ "purchase": purchase.id, "deal": purchase.deal, "what": what });
     outbox::append(on, "case", &purchase.parties(), &data).await
 }
@@ -172,7 +183,7 @@ fn wallet_of(purchase: &Purchase, record: &Record) -> Option<AccountId> {
 }
 
 /// The case of a purchase in dispute.
-async fn open_case(on: &mut AnyConnection, purchase: &Purchase) -> Result<Option<Held>, Error> {
+pub(super) async fn open_case(on: &mut AnyConnection, purchase: &Purchase) -> Result<Option<Held>, Error> {
     let disputed = purchase.position.status == Status::Disputed;
     Ok(store::case(on, purchase.deal).await?.filter(|_| disputed))
 }
@@ -238,6 +249,7 @@ async fn vote(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
         None => BTreeSet::new(),
     };
     let wallets = identity::wallets_of(on, &record.account()).await?;
+    let recused = jurors::stands_aside(on, purchase.deal, &wallets).await?;
     let ends_at = held
         .as_ref()
         .and_then(|held| rules(&pool, &purchase).ends_at(&held.case, jury.or(held.case.juries.last())?));
@@ -248,6 +260,7 @@ async fn vote(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
         ends_at: ends_at.unwrap_or(0),
         voted: &voted,
         wallets: &wallets,
+        recused,
         now: seconds(accepted.received_at),
     };
     model::check_ballot(&body, &voting).map_err(Refusal::from)?;
@@ -386,6 +399,8 @@ pub(crate) async fn follow(write: &mut Write, accepted: &Accepted) -> Result<(),
     if let Some((event, refused)) = waits {
         tracing::warn!(deal = %purchase.deal, %event, %refused, "the case's events wait for one that is missing");
     }
+    let before = store::case(on, purchase.deal).await?.map(|held| held.case.stage);
+    jurors::reward(on, &purchase, (before, &case), accepted).await?;
     let held = Held { purchase: purchase.id, deal: purchase.deal, case };
     store::put_case(on, &held).await?;
     summon(on, &purchase, &accepted.record).await?;

@@ -1,9 +1,9 @@
 //! Cases, evidence, ballots, and the moments to come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::B256;
-use protocol::chain::Address;
+use protocol::chain::{AccountId, Address};
 use sqlx::{AnyConnection, Row};
 
 use super::{
@@ -238,6 +238,31 @@ pub(super) async fn handed_in(
         .execute(on)
         .await?;
     Ok(())
+}
+
+/// A juror's wallet steps aside in the case of a deal; the caller has checked that it has not before.
+pub(super) async fn recuse(
+    on: &mut AnyConnection,
+    deal: B256,
+    wallet: &AccountId,
+    accepted: &Accepted,
+) -> Result<(), Error> {
+    sqlx::query("INSERT INTO recusals (deal, wallet, record) VALUES ($1, $2, $3)")
+        .bind(deal.to_string())
+        .bind(wallet.to_string())
+        .bind(accepted.record.id.to_string())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// The wallets that have stepped aside in the case of a deal.
+pub(super) async fn recused(on: &mut AnyConnection, deal: B256) -> Result<BTreeSet<AccountId>, Error> {
+    let rows = sqlx::query("SELECT wallet FROM recusals WHERE deal = $1")
+        .bind(deal.to_string())
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(|row| parsed(row, "wallet")).collect()
 }
 
 /// A moment that comes by the clock.

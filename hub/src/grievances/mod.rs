@@ -24,5 +24,5 @@ mod timer;
 
 pub use api::{GrievanceView, JuryVoteView, ProposedView, ResolutionView, StepView, UndoneView};
 pub(crate) use room::{TABLES, apply, check};
-pub(crate) use rulings::{ruled, seated};
+pub(crate) use rulings::{rewarded, ruled, seated};
 pub(crate) use timer::{GRIEVANCES, say_timeout};

@@ -187,7 +187,11 @@ pub(crate) async fn ruled(
     grievance.state = to;
     let settings = governance::settings(on, &grievance.community).await?;
     let (reward, unrewarded) = match outcome {
-        Some(_) => reward(on, &grievance.community, &settings, sided, accepted).await?,
+        // Beside the outcome's own operation.
+        Some(_) => {
+            let id = OperationId { record: accepted.record.id, part: 1 };
+            reward(on, (&grievance.community, &settings), sided, id, accepted.received_at).await?
+        }
         None => (Some(0), undecided(&settings)),
     };
     grievance.vote = Some(Vote { reward, unrewarded, ..vote });
@@ -282,20 +286,36 @@ fn undecided(settings: &Settings) -> Option<Undone> {
     (settings.juror_reward > 0).then(|| Undone { rule: "undecided".to_owned(), detail })
 }
 
+/// What a community pays the jurors of a deal's case whose ballots counted, by the same rules: all of them, or nobody.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn rewarded(
+    on: &mut AnyConnection,
+    community: &RecordId,
+    jurors: &BTreeSet<RecordId>,
+    id: OperationId,
+    accepted: &Accepted,
+) -> Result<bool, Error> {
+    let settings = governance::settings(on, community).await?;
+    let (each, _) = reward(on, (community, &settings), jurors, id, accepted.received_at).await?;
+    Ok(each.is_some_and(|each| each > 0))
+}
+
 /// The community's treasury pays each juror who has taken a side, or nobody: what, and why not.
 async fn reward(
     on: &mut AnyConnection,
-    community: &RecordId,
-    settings: &Settings,
+    (community, settings): (&RecordId, &Settings),
     sided: &BTreeSet<RecordId>,
-    accepted: &Accepted,
+    id: OperationId,
+    at: i64,
 ) -> Result<(Option<i64>, Option<Undone>), Error> {
     let Settings { juror_reward: each, juror_rewards_daily: most, .. } = *settings;
     if each <= 0 || sided.is_empty() {
         return Ok((Some(0), None));
     }
     let together = sided.iter().fold(0_i64, |sum, _| sum.saturating_add(each));
-    let since = accepted.received_at.saturating_sub(DAY_MS);
+    let since = at.saturating_sub(DAY_MS);
     let paid = store::rewarded_since(on, community, since).await?;
     if paid.saturating_add(together) > most {
         let detail = format!(
@@ -307,12 +327,10 @@ async fn reward(
     let amount = i128::from(each);
     let mut legs = vec![Leg { account: treasury, amount: i128::from(together).saturating_neg() }];
     legs.extend(sided.iter().map(|voter| Leg { account: Key::member(Asset::TimeCredit, *voter), amount }));
-    // Beside the outcome's own operation.
-    let id = OperationId { record: accepted.record.id, part: 1 };
     let mut inner = on.begin().await?;
-    match ledger::decided(&mut inner, id, Purpose::Reward, legs, accepted.received_at).await {
+    match ledger::decided(&mut inner, id, Purpose::Reward, legs, at).await {
         Ok(()) => {
-            store::add_reward(&mut inner, community, together, accepted).await?;
+            store::add_reward(&mut inner, id, community, together, at).await?;
             inner.commit().await?;
             Ok((Some(each), None))
         }

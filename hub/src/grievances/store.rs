@@ -447,15 +447,16 @@ pub(super) async fn steps(
 /// Keeps what a jury was paid.
 pub(super) async fn add_reward(
     on: &mut AnyConnection,
+    id: ledger::model::OperationId,
     community: &RecordId,
     amount: i64,
-    tally: &Accepted,
+    at: i64,
 ) -> Result<(), Error> {
-    sqlx::query("INSERT INTO juror_rewards (tally, community, amount, at) VALUES ($1, $2, $3, $4)")
-        .bind(tally.record.id.to_string())
+    sqlx::query("INSERT INTO juror_rewards (operation, community, amount, at) VALUES ($1, $2, $3, $4)")
+        .bind(id.to_string())
         .bind(community.to_string())
         .bind(amount)
-        .bind(tally.received_at)
+        .bind(at)
         .execute(on)
         .await?;
     Ok(())

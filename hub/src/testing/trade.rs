@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use service::db::testing::{FreshDb, on_both, sqlite};
 
 use super::{Answer, Person, RELAYER_KEY, START_MS, TestHub, Wallet, script::Script};
-use crate::{deals::model::agreement_hash, records::RecordId};
+use crate::{config::Config, deals::model::agreement_hash, records::RecordId};
 
 /// The tests' EVM chain.
 pub(crate) const CHAIN: ChainId = ChainId::Eip155(31337);
@@ -127,6 +127,11 @@ pub(crate) struct Bought {
 impl Trade {
     /// On this ground; the hub follows another chain too, whose indexer never answers.
     pub(crate) async fn start(db: FreshDb, ground: Ground) -> Self {
+        Self::start_with(db, ground, |_| {}).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn start_with(db: FreshDb, ground: Ground, change: impl Fn(&mut Config)) -> Self {
         println!("trade on {}", ground.chain);
         let script = Script::start(ground).await;
         let other = if ground.chain == CHAIN { Ground::solana() } else { Ground::EVM };
@@ -134,6 +139,7 @@ impl Trade {
             config.indexers.insert(ground.chain, script.url.clone());
             config.escrows = vec![other.escrow, ground.escrow];
             config.arbiters = vec![other.arbiter, ground.arbiter];
+            change(config);
         })
         .await;
         let buyer = Person::arrive_on(&hub, ground.chain, 1).await;

@@ -2,6 +2,7 @@
 
 mod hearings;
 mod juries;
+mod jurors;
 mod moments;
 
 use std::collections::BTreeSet;
@@ -16,8 +17,8 @@ use protocol::{
 use super::{
     case::{Case, Cast, Jury, OutOfOrder, Ruling, Stage, Step, fold, step},
     model::{
-        AppealBody, Appealing, BallotBody, EvidenceBody, Refusal, Voting, check_appeal, check_ballot,
-        check_evidence,
+        AppealBody, Appealing, BallotBody, EvidenceBody, RecusalBody, Recusing, Refusal, Voting,
+        check_appeal, check_ballot, check_evidence, check_recusal,
     },
 };
 use crate::testing::{
@@ -266,6 +267,7 @@ fn every_rule_of_a_ballot_refuses_by_name() {
         ends_at: 100,
         voted: &none,
         wallets: &[juror],
+        recused: false,
         now: 100,
     };
     let id = seated.juries[0].id(deal, &terms).unwrap();
@@ -299,6 +301,7 @@ fn every_rule_of_a_ballot_refuses_by_name() {
         ("not_juror", BallotBody { seat: 0, ..good.clone() }, voting),
         ("not_juror", good.clone(), Voting { wallets: &[], ..voting }),
         ("not_juror", good.clone(), Voting { wallets: &[elsewhere], ..voting }),
+        ("recused", good.clone(), Voting { recused: true, ..voting }),
         ("bad_share", BallotBody { share: 2501, ..good.clone() }, voting),
         ("bad_share", BallotBody { share: 10_500, ..good.clone() }, voting),
         ("note_too_long", BallotBody { reason: "x".repeat(2001), ..good.clone() }, voting),
@@ -308,6 +311,36 @@ fn every_rule_of_a_ballot_refuses_by_name() {
         ("invalid_ballot", good.clone(), Voting { deal: B256::ZERO, ..voting }),
     ] {
         assert_eq!(check_ballot(&ballot, &voting).unwrap_err().rule(), rule, "{ballot:?}");
+    }
+}
+
+#[test]
+fn every_rule_of_a_recusal_refuses_by_name() {
+    let (case, mut seats) =
+        (drawn(), [1, 2].map(|byte| AccountId { chain: CHAIN, address: Address::repeat_byte(byte).into() }));
+    seats.sort_unstable();
+    let all = BTreeSet::from(seats);
+    let (none, nobody) = (BTreeSet::new(), BTreeSet::new());
+    let (voted, first) = (BTreeSet::from([(0, 1)]), BTreeSet::from([seats[0]]));
+    let body = RecusalBody { reason: "é".repeat(2000) };
+    let recusing = Recusing { case: Some(&case), chain: CHAIN, wallets: &seats, voted: &none, gone: &nobody };
+    assert_eq!(check_recusal(&body, &recusing), Ok(all.clone()));
+    // A second seat that was drawn later.
+    let again = check_recusal(&body, &Recusing { gone: &first, ..recusing });
+    assert_eq!(again, Ok(BTreeSet::from([seats[1]])));
+    let elsewhere = "eip155:1".parse().unwrap();
+    let fresh = Case::new(50);
+    let long = RecusalBody { reason: "x".repeat(2001) };
+    for (rule, body, recusing) in [
+        ("not_disputed", &body, Recusing { case: None, ..recusing }),
+        ("note_too_long", &long, recusing),
+        ("not_juror", &body, Recusing { case: Some(&fresh), ..recusing }),
+        ("not_juror", &body, Recusing { wallets: &[], ..recusing }),
+        ("not_juror", &body, Recusing { chain: elsewhere, ..recusing }),
+        ("has_voted", &body, Recusing { voted: &voted, ..recusing }),
+        ("recused", &body, Recusing { gone: &all, ..recusing }),
+    ] {
+        assert_eq!(check_recusal(body, &recusing).unwrap_err().rule(), rule);
     }
 }
 
