@@ -1,7 +1,12 @@
 //! Credentials about payments in hours: over HTTP on both engines, and from the signed records alone.
 
 use super::{
-    super::exchange::{self, Exchange, Payment},
+    super::{
+        exchange::{self, Exchange, Payment},
+        heading,
+        issuance::{self, Configuration},
+        jose::Holder,
+    },
     *,
 };
 use crate::{
@@ -82,6 +87,28 @@ fn handed_in(hub: &TestHub, by: &Person, payment: RecordId, credential: &Value) 
 async fn points(hub: &TestHub, of: &Person) -> u64 {
     let score = hub.get(&format!("/v1/reputation/{}", WalletDid(of.wallet_id()))).await.body;
     score["score"]["points"].as_u64().unwrap()
+}
+
+#[test]
+fn what_a_wallet_is_issued_names_the_payment() {
+    let id = |n: u8| RecordId::of(&json!({ "n": n })).unwrap();
+    let exchange = Exchange { payment: id(1), payer: id(2), payee: id(3) };
+    let (key, hub, now) = (device(1), device(9).device(), Stamp::from_ms(START_MS));
+    let about = WalletDid(account(wallet(2).address()));
+    let status = Some(Entry::new("https://hub.example", Purpose::Revocation, 0, 7));
+    let holder = Holder::of_device(device(4).device());
+    for (kind, form) in [(Kind::SkillProvider, Form::DataIntegrity), (Kind::ReliableSharer, Form::Jose)] {
+        let said = exchange::issue(kind, exchange, about, status.clone(), form, &key, now).unwrap();
+        let read = heading::read(&said).unwrap();
+        assert_eq!((read.kind, read.subject, &read.status), (kind, about, &status));
+        let bound = issuance::bound(&read, id(4), &holder, hub, now);
+        assert_eq!((bound.subject["exchange"].clone(), &bound.status), (json!(exchange), &status));
+        assert_eq!((bound.kind(), bound.subject.get("deal")), (kind.name(), None));
+        assert_eq!(Configuration::of(kind).len(), 2);
+    }
+    // No deal earns it, and no payment earns a deal's.
+    let deals = exchange::issue(Kind::TrustedSeller, exchange, about, None, Form::Jose, &key, now);
+    assert_eq!(deals.unwrap_err().rule(), "credential_type");
 }
 
 #[tokio::test]

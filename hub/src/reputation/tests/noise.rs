@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use super::{
     super::{
         bundle::{Bundle, Verdict, check},
-        issuance,
+        exchange, heading, issuance,
         jose::{self, Holder, Token},
         presentation::{self, Asked},
         status,
@@ -47,6 +47,7 @@ fn looked_at(document: &Value) {
         let _ = verify(document, &Story::completed().facts());
     }
     let _ = (vc::open(document), vc::signer(document), vc::unsecured(document));
+    let _ = (heading::read(document), exchange::verify(document, &[]));
     let _ = presentation::verify(document, ASKED, now());
     if let Ok(entry) = serde_json::from_value::<Entry>(document["credentialStatus"].clone()) {
         let _ = (entry.check(), entry.number(), status::look(&entry, document, device(9).device(), now()));
