@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// What refuses whoever has no session.
-    const FOR_SESSIONS: [&str; 18] = [
+    const FOR_SESSIONS: [&str; 19] = [
         "DELETE /v1/sessions/current",
         "DELETE /v1/tokens/{id}",
         "GET /v1/cases",
