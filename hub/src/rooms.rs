@@ -170,7 +170,13 @@ impl Room {
             Self::Deals if accepted.record.kind == "chain-event@1" => {
                 deals::apply(write, accepted).await?;
                 disputes::follow(write, accepted).await?;
+                grievances::follow(write, accepted).await?;
                 reputation::follow(hub, write, accepted).await
+            }
+            Self::Deals if accepted.record.kind == "act@1" => {
+                let drafts = deals::apply(write, accepted).await?;
+                grievances::signed(write, accepted).await?;
+                Ok(drafts)
             }
             Self::Deals => deals::apply(write, accepted).await,
             Self::Disputes => disputes::apply(write, accepted).await,

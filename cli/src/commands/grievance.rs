@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use hub::{
     access::Audience,
     grievances::{
-        GrievanceView, StepView,
+        GrievanceView, NextStep, SettlementView, StepView,
         model::{GrievanceBody, Kind, Outcome, Remedy, Step, StepBody},
         table::State,
     },
@@ -25,10 +25,12 @@ use crate::client::hub::Member;
 pub enum Verb {
     /// File one against a member, about a record
     #[command(after_help = "\
-A trade or contribution is about a transfer or capture (--remedy reversal: give it back), an attestation about a credential (--remedy revocation),
+A trade or contribution is about a transfer or capture (--remedy reversal: give it back), a trade also about a purchase whose deal is open on its
+chain (--remedy settlement: share it out), an attestation about a credential (--remedy revocation),
 a membership about the membership record that removed you (--remedy restoration) or is the last word on a member (--remedy removal).
 Example:
-  earnest --as ida grievance file zQmCommunity… trade --about zQmTransfer… --against zQmBen… --remedy reversal 'The bed is not weeded'")]
+  earnest --as ida grievance file zQmCommunity… trade --about zQmTransfer… --against zQmBen… --remedy reversal 'The bed is not weeded'
+  earnest --as ida grievance file zQmCommunity… trade --about zQmPurchase… --against zQmBen… --remedy settlement 'The chair wobbles'")]
     File(Filing),
     /// List those in which you have a part, and those that wait for a steward's mediation
     List {
@@ -80,7 +82,7 @@ Example:
         #[arg(long, default_value = "")]
         reason: String,
     },
-    /// Accept what the mediator has proposed, as a party; it happens when both have
+    /// Accept what the mediator has proposed, as a party; it happens when both have. A deal: `deal settle` instead
     Accept {
         /// The grievance
         #[arg(value_parser = record_id)]
@@ -89,7 +91,7 @@ Example:
         #[arg(value_parser = record_id)]
         proposal: RecordId,
     },
-    /// Reject what the mediator has proposed, as a party: a jury is drawn
+    /// Reject what the mediator has proposed, as a party: a jury is drawn; a deal may be disputed on its chain
     Reject(Of),
     /// Declare a conflict of interest, as the mediator or as a juror before the vote: somebody else decides
     Conflict {
@@ -131,7 +133,7 @@ pub struct Filing {
     /// Whom it is against
     #[arg(long, value_parser = record_id)]
     against: RecordId,
-    /// statement, reversal, revocation, restoration or removal
+    /// statement, reversal, settlement, revocation, restoration or removal
     #[arg(long, default_value = "statement", value_parser = word::<Remedy>)]
     remedy: Remedy,
     /// In words, at most 4,000 characters
@@ -143,16 +145,16 @@ pub struct Filing {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub struct Proposing {
-    /// The complainant is right, and gets what is asked for
+    /// The complainant is right, and gets what is asked for; all of a deal
     #[arg(long)]
     upheld: bool,
-    /// Nothing is done
+    /// Nothing is done; all of a deal is the respondent's
     #[arg(long)]
     rejected: bool,
     /// All that was paid is given back
     #[arg(long)]
     void: bool,
-    /// So much of it is, in hours or what the asset's unit is
+    /// So much of it is, in hours or what the asset's unit is; of a deal, so much is the complainant's
     #[arg(long, value_name = "AMOUNT")]
     give_back: Option<String>,
 }
@@ -251,10 +253,12 @@ async fn outcome(member: &Member, grievance: RecordId, what: &Proposing) -> Resu
             _ => Outcome::Rejected,
         });
     };
-    let Some(paid) = read(member, grievance).await?.paid else {
+    let shown = read(member, grievance).await?;
+    let asset = shown.paid.map(|paid| paid.asset).or(shown.settlement.map(|deal| deal.asset));
+    let Some(asset) = asset else {
         bail!("--give-back: {grievance} is about nothing that was paid");
     };
-    let amount = ledger::read(member, paid.asset, amount).await?;
+    let amount = ledger::read(member, asset, amount).await?;
     Ok(Outcome::PartialAdjustment { amount })
 }
 
@@ -312,6 +316,22 @@ fn json(value: &impl Serialize) -> Result<String> {
     Ok(serde_json::to_string(value)?)
 }
 
+/// What is to be done about a deal, as a command where there is one.
+fn next(shown: &GrievanceView, deal: &SettlementView) -> Option<String> {
+    let purchase = shown.subject;
+    let settle = deal.seller_total.map(|total| format!("both sign: deal settle {purchase} --total {total}"));
+    Some(match (deal.next?, settle) {
+        (NextStep::Mediate, _) => "a steward takes it up and proposes".to_owned(),
+        (NextStep::Sign, settle) => {
+            let settle = settle.unwrap_or_default();
+            format!("{settle}; or: grievance reject {}", shown.id)
+        }
+        (NextStep::Dispute, Some(settle)) => format!("a party: deal dispute {purchase}; or {settle}"),
+        (NextStep::Dispute, None) => format!("a party: deal dispute {purchase}"),
+        (NextStep::AwaitRuling, _) => format!("the chain's jury rules: dispute show {purchase}"),
+    })
+}
+
 fn lines(shown: &GrievanceView) -> Result<Vec<(&'static str, String)>> {
     let mut lines = vec![
         ("grievance", shown.id.to_string()),
@@ -329,6 +349,8 @@ fn lines(shown: &GrievanceView) -> Result<Vec<(&'static str, String)>> {
     more("paid", shown.paid.as_ref().map(json).transpose()?);
     more("says", shown.about.as_ref().and_then(|about| about.get("body")).map(json).transpose()?);
     more("due", shown.due.map(|due| due.to_string()));
+    more("deal", shown.settlement.as_ref().map(json).transpose()?);
+    more("next", shown.settlement.as_ref().and_then(|deal| next(shown, deal)));
     more("mediator", shown.mediator.map(|id| id.to_string()));
     more("proposed", shown.proposed.as_ref().map(json).transpose()?);
     let jurors: Vec<String> = shown.jurors.iter().flatten().map(ToString::to_string).collect();

@@ -18,6 +18,8 @@ pub enum Setting {
     MediationSeconds,
     /// The largest payment that a mediator may deal with, in hundredths of an hour.
     MediatorAuthority,
+    /// The most digits that the amount of a deal may have that a mediator deals with, in the smallest unit of its asset.
+    MediatorDealDigits,
     /// How many members sit on a jury.
     JurySize,
     /// How long a jury sits, in seconds: a quarter of it is for stepping aside, the rest for its vote.
@@ -30,13 +32,14 @@ pub enum Setting {
 
 impl Setting {
     /// Every one of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::WindowMinSeconds,
         Self::QuorumMinPercent,
         Self::ApprovalMinPercent,
         Self::MembersByVote,
         Self::MediationSeconds,
         Self::MediatorAuthority,
+        Self::MediatorDealDigits,
         Self::JurySize,
         Self::JurySeconds,
         Self::JurorReward,
@@ -52,6 +55,7 @@ impl Setting {
             Self::MembersByVote => "members_by_vote",
             Self::MediationSeconds => "mediation_seconds",
             Self::MediatorAuthority => "mediator_authority",
+            Self::MediatorDealDigits => "mediator_deal_digits",
             Self::JurySize => "jury_size",
             Self::JurySeconds => "jury_seconds",
             Self::JurorReward => "juror_reward",
@@ -68,6 +72,8 @@ impl Setting {
             Self::MembersByVote => (0, 1),
             Self::MediationSeconds => (60, 31 * 24 * 60 * 60),
             Self::MediatorAuthority => (0, 1_000_000_000_000),
+            // As many as the ledger counts.
+            Self::MediatorDealDigits => (0, 38),
             // Jurors, parties and mediator are the audience of the vote, and a record has one of at most 16.
             Self::JurySize => (1, 13),
             Self::JurySeconds => (240, 31 * 24 * 60 * 60),
@@ -84,6 +90,7 @@ impl Setting {
             Self::MembersByVote | Self::JurorReward => 0,
             Self::MediationSeconds => 7 * 24 * 60 * 60,
             Self::MediatorAuthority => 1_000,
+            Self::MediatorDealDigits => 38,
             Self::JurySize => 5,
             Self::JurySeconds => 4 * 24 * 60 * 60,
             Self::JurorRewardsDaily => 10_000,
@@ -106,6 +113,8 @@ pub struct Settings {
     pub mediation_seconds: i64,
     /// See [`Setting::MediatorAuthority`].
     pub mediator_authority: i64,
+    /// See [`Setting::MediatorDealDigits`].
+    pub mediator_deal_digits: i64,
     /// See [`Setting::JurySize`].
     pub jury_size: i64,
     /// See [`Setting::JurySeconds`].
@@ -127,6 +136,7 @@ impl Settings {
             members_by_vote: value(Setting::MembersByVote),
             mediation_seconds: value(Setting::MediationSeconds),
             mediator_authority: value(Setting::MediatorAuthority),
+            mediator_deal_digits: value(Setting::MediatorDealDigits),
             jury_size: value(Setting::JurySize),
             jury_seconds: value(Setting::JurySeconds),
             juror_reward: value(Setting::JurorReward),
@@ -143,6 +153,7 @@ impl Settings {
             Setting::MembersByVote => self.members_by_vote,
             Setting::MediationSeconds => self.mediation_seconds,
             Setting::MediatorAuthority => self.mediator_authority,
+            Setting::MediatorDealDigits => self.mediator_deal_digits,
             Setting::JurySize => self.jury_size,
             Setting::JurySeconds => self.jury_seconds,
             Setting::JurorReward => self.juror_reward,

@@ -1,5 +1,6 @@
 //! `GET /v1/grievances`, `GET /v1/grievances/{id}` and its steps, for whoever has a part in it.
 
+use alloy::primitives::B256;
 use axum::{extract::State as Shared, http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,6 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     model::{Ending, Kind, Outcome, Remedy},
+    settlement,
     store::{self, Grievance, Part, Undone, corrupt},
     subject::Paid,
     table::State,
@@ -51,6 +53,8 @@ pub struct GrievanceView {
     pub subject_type: String,
     /// What that record paid.
     pub paid: Option<PaidView>,
+    /// The deal on a chain that is to be settled.
+    pub settlement: Option<SettlementView>,
     /// What is asked for.
     pub remedy: Remedy,
     /// When it was filed.
@@ -58,7 +62,7 @@ pub struct GrievanceView {
     pub filed: Stamp,
     /// Where it stands.
     pub state: State,
-    /// When the hub takes it further; null while a vote is open and when it is over.
+    /// When the hub takes it further; null while a vote is open, while a deal waits for its chain, and when it is over.
     #[schema(value_type = Option<String>)]
     pub due: Option<Stamp>,
     /// Who mediates; null in a list, and where nobody does.
@@ -101,6 +105,48 @@ pub struct PaidView {
     pub amount: i128,
 }
 
+/// A deal on a chain that is to be settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SettlementView {
+    /// The deal's id at the escrow.
+    #[schema(value_type = String)]
+    pub deal: B256,
+    /// What lies in escrow: a CAIP-19 id.
+    #[schema(value_type = String)]
+    pub asset: Asset,
+    /// The buyer's account.
+    #[schema(value_type = String)]
+    pub buyer: RecordId,
+    /// The seller's account.
+    #[schema(value_type = String)]
+    pub seller: RecordId,
+    /// What the deal is of, in the smallest unit.
+    #[serde(with = "protocol::wire::dec")]
+    #[schema(value_type = String)]
+    pub amount: i128,
+    /// What the seller has in the end by what is proposed, in the smallest unit: the `seller_total` that both parties sign.
+    #[serde(with = "protocol::wire::dec::optional")]
+    #[schema(value_type = Option<String>)]
+    pub seller_total: Option<i128>,
+    /// What is to be done; null in a list, and when it is over.
+    pub next: Option<NextStep>,
+}
+
+/// What is to be done about a deal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = GrievanceNextStep)]
+pub enum NextStep {
+    /// A steward takes it up, or its mediator proposes.
+    Mediate,
+    /// Both parties sign an `act@1` that settles the deal at `seller_total`; the relayer sends it, and the chain closes the deal.
+    Sign,
+    /// Either party may dispute the deal on its chain; until somebody does, both may sign what was proposed last.
+    Dispute,
+    /// The chain's jury rules.
+    AwaitRuling,
+}
+
 /// What a mediator has proposed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProposedView {
@@ -109,7 +155,7 @@ pub struct ProposedView {
     pub step: RecordId,
     /// What is to come of it.
     pub outcome: Outcome,
-    /// Which party has accepted it.
+    /// Which party has accepted it; of a deal, by an act that it has signed.
     #[schema(value_type = Option<String>)]
     pub accepted_by: Option<RecordId>,
 }
@@ -202,6 +248,15 @@ fn view(one: Grievance) -> GrievanceView {
             payer,
             payee,
             amount,
+        }),
+        settlement: subject.deal.map(|deal| SettlementView {
+            deal: deal.id,
+            asset: deal.asset,
+            buyer: deal.buyer,
+            seller: deal.seller,
+            amount: deal.amount,
+            seller_total: one.proposed.map(|proposed| deal.sellers(one.complainant, proposed.outcome)),
+            next: None,
         }),
         remedy: body.remedy,
         filed: Stamp::from_ms(one.filed_at),
@@ -307,7 +362,12 @@ async fn grievance(
     let record = Some(serde_json::to_value(signed(&mut on, &id).await?).map_err(corrupt)?);
     let about = Some(signed(&mut on, &found.body.subject).await?).filter(|about| concerns(&reader, about));
     let about = about.map(serde_json::to_value).transpose().map_err(corrupt)?;
-    Ok(tagged(&headers, &GrievanceView { text, mediator, jurors, record, about, ..view(found) })?)
+    let next = settlement::next(&mut on, &found).await?;
+    let mut shown = GrievanceView { text, mediator, jurors, record, about, ..view(found) };
+    if let Some(settlement) = &mut shown.settlement {
+        settlement.next = next;
+    }
+    Ok(tagged(&headers, &shown)?)
 }
 
 async fn signed(on: &mut AnyConnection, id: &RecordId) -> Result<Record, Error> {

@@ -5,7 +5,7 @@ use sqlx::AnyConnection;
 use super::{
     model::{DAY_MAX, DAY_MS, GrievanceBody, Kind, OPEN_MAX, REST_MS, Remedy},
     room::tell,
-    rulings,
+    rulings, settlement,
     store::{self, Grievance},
     subject::{Paid, Subject},
     table::State,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     access::{Audience, Reader, Role, may_read},
     communities::{self, CommunityBody, MembershipBody},
+    deals::store as purchases,
     error::{Error, Refusal},
     governance,
     ledger::{self, model::OperationId},
@@ -143,7 +144,13 @@ async fn subject(
         _ => None,
     };
     let reader = Reader { account: Some(*complainant), roles: communities::roles_of(on, complainant).await? };
-    let concerned = said.account() == *complainant || member.is_some_and(|(who, _)| who == *complainant);
+    let purchase = match (body.remedy, said.kind.as_str()) {
+        (Remedy::Settlement, "purchase@1") => purchases::by_id(on, &said.id).await?,
+        _ => None,
+    };
+    let concerned = said.account() == *complainant
+        || member.is_some_and(|(who, _)| who == *complainant)
+        || purchase.as_ref().is_some_and(|one| one.is_party(complainant));
     if !concerned && !may_read(&reader, &said.audience) {
         return Err(unknown().into());
     }
@@ -157,6 +164,10 @@ async fn subject(
         let told = format!("{} is reversed already, by {by}", body.subject);
         return Err(Refusal::conflict("reversed", "/body/subject", told).into());
     }
+    let deal = match &purchase {
+        Some(purchase) => Some(settlement::open(on, community, purchase).await?),
+        None => None,
+    };
     Ok(Subject {
         kind: said.kind.clone(),
         author: said.account(),
@@ -167,6 +178,7 @@ async fn subject(
             "credential@1" => reputation::holder(on, &said.id).await?,
             _ => None,
         },
+        deal,
     })
 }
 

@@ -80,11 +80,13 @@ impl<'a> Draw<'a> {
 }
 
 /// By which rule a jury decides on a remedy. On a reversal each ballot names how much is to be given back, in ten-thousandths of
-/// what was moved, and the median is the ruling; on anything else they say yes or no. Half of the jurors have to vote.
+/// what was moved, and the median is the ruling; on anything else they say yes or no. Half of the jurors have to vote. On a settlement none
+/// decides here: the deal's jury is the chain's.
 pub const fn rule(remedy: Remedy) -> Option<Rule> {
     let needs = match remedy {
         Remedy::Reversal => Needs::Median { lowest: 0, highest: SHARES },
         Remedy::Statement | Remedy::Revocation | Remedy::Restoration | Remedy::Removal => Needs::Majority,
+        Remedy::Settlement => return None,
     };
     match Share::new(1, 2) {
         Some(quorum) => Some(Rule { quorum, needs }),

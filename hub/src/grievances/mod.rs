@@ -1,11 +1,12 @@
-//! Disputes of a community's members that are not about a deal on a chain: what was paid in the ledger, credentials, memberships,
-//! and what members say. A steward mediates; what is not settled goes to a jury of members drawn by lot, whose decision is a vote
-//! of the governance room. The path and its bounds: `docs/grievances.md`.
+//! Disputes of a community's members: what was paid in the ledger, deals on a chain, credentials, memberships, and what members
+//! say. A steward mediates; what is not settled goes to a jury of members drawn by lot, whose decision is a vote of the governance
+//! room, and a deal to the jury of its chain. The path and its bounds: `docs/grievances.md`.
 //!
 //! - `table.rs`: where a grievance stands and what may be done, by whom
 //! - `model.rs`: bodies, what may come of a grievance; `subject.rs`: what it may be about, and when again
 //! - `jury.rs`: the draw, a jury's rule, and what its ballots come to
 //! - `room.rs`: what `submit` asks; `filing.rs`: what may be filed; `rulings.rs`: juries, and what an outcome does; `timer.rs`: grievances whose time is over
+//! - `settlement.rs`: deals on a chain, whose events end a grievance
 //! - `store.rs`: grievances, who has a part in them, what was done
 //! - `api.rs`: grievances and their steps
 
@@ -15,6 +16,7 @@ pub mod jury;
 pub mod model;
 mod room;
 mod rulings;
+mod settlement;
 mod store;
 pub mod subject;
 pub mod table;
@@ -22,7 +24,10 @@ pub mod table;
 pub(crate) mod tests;
 mod timer;
 
-pub use api::{GrievanceView, JuryVoteView, ProposedView, ResolutionView, StepView, UndoneView};
+pub use api::{
+    GrievanceView, JuryVoteView, NextStep, ProposedView, ResolutionView, SettlementView, StepView, UndoneView,
+};
 pub(crate) use room::{TABLES, apply, check};
 pub(crate) use rulings::{rewarded, ruled, seated};
+pub(crate) use settlement::{follow, signed};
 pub(crate) use timer::{GRIEVANCES, say_timeout};

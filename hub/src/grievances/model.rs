@@ -76,12 +76,20 @@ pub enum Remedy {
     Restoration,
     /// That the respondent belongs to it no more.
     Removal,
+    /// That what lies in escrow for a deal on a chain is shared out, by what both parties sign or by the chain's ruling.
+    Settlement,
 }
 
 impl Remedy {
     /// Every one of them.
-    pub const ALL: [Self; 5] =
-        [Self::Statement, Self::Reversal, Self::Revocation, Self::Restoration, Self::Removal];
+    pub const ALL: [Self; 6] = [
+        Self::Statement,
+        Self::Reversal,
+        Self::Revocation,
+        Self::Restoration,
+        Self::Removal,
+        Self::Settlement,
+    ];
 
     /// As JSON writes it.
     pub const fn name(self) -> &'static str {
@@ -91,6 +99,7 @@ impl Remedy {
             Self::Revocation => "revocation",
             Self::Restoration => "restoration",
             Self::Removal => "removal",
+            Self::Settlement => "settlement",
         }
     }
 
@@ -99,7 +108,8 @@ impl Remedy {
         match outcome {
             Outcome::Rejected => true,
             Outcome::Upheld => !matches!(self, Self::Reversal),
-            Outcome::PartialAdjustment { .. } | Outcome::VoidTransaction => matches!(self, Self::Reversal),
+            Outcome::PartialAdjustment { .. } => matches!(self, Self::Reversal | Self::Settlement),
+            Outcome::VoidTransaction => matches!(self, Self::Reversal),
         }
     }
 }
@@ -108,13 +118,13 @@ impl Remedy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
-    /// The complainant is right, and what was asked for is done.
+    /// The complainant is right, and what was asked for is done; of a deal, all of it is the complainant's.
     Upheld,
-    /// Nothing is done.
+    /// Nothing is done; of a deal, all of it is the respondent's.
     Rejected,
-    /// A part of what was paid is given back.
+    /// A part of what was paid is given back; of a deal, a part is the complainant's.
     PartialAdjustment {
-        /// How much, in the smallest unit: above zero and less than what was paid.
+        /// How much, in the smallest unit: above zero and less than what was paid or what the deal is of.
         #[serde(with = "dec")]
         #[schema(value_type = String)]
         amount: i128,
@@ -135,6 +145,23 @@ impl Outcome {
         }
     }
 
+    /// What it is that a complainant has so much in the end of a deal of `whole`.
+    pub const fn of_settlement(complainants: i128, whole: i128) -> Self {
+        match Self::of_amount(complainants, whole) {
+            Self::VoidTransaction => Self::Upheld,
+            other => other,
+        }
+    }
+
+    /// How much of a deal of `whole` is the complainant's.
+    pub const fn complainants(self, whole: i128) -> i128 {
+        match self {
+            Self::Rejected => 0,
+            Self::PartialAdjustment { amount } => amount,
+            Self::Upheld | Self::VoidTransaction => whole,
+        }
+    }
+
     /// How much of `moved` is given back; none where nothing is.
     pub const fn gives_back(self, moved: i128) -> Option<i128> {
         match self {
@@ -149,10 +176,12 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// Both parties accepted what the mediator proposed.
+    /// Both parties accepted what the mediator proposed; of a deal, the chain closed it at what both signed.
     Settled,
-    /// A jury ruled.
+    /// A jury ruled, of a deal the chain's.
     Ruled,
+    /// The chain closed the deal otherwise: a party let the other have it, or its time was over.
+    Closed,
     /// The complainant took it back.
     Withdrawn,
     /// No jury could be drawn, or none decided: nothing has changed, and it may be filed again.
@@ -165,8 +194,8 @@ pub enum Ending {
 pub struct GrievanceBody {
     /// What it is of.
     pub kind: Kind,
-    /// The record that it is about: a `transfer@1` or `capture@1`, a `credential@1`, a `membership@1`, a `community@1` for its
-    /// founder's membership, or another record of the respondent.
+    /// The record that it is about: a `transfer@1` or `capture@1`, a `purchase@1` whose deal is to be settled, a `credential@1`, a
+    /// `membership@1`, a `community@1` for its founder's membership, or another record of the respondent.
     pub subject: RecordId,
     /// Whom it is against.
     pub respondent: RecordId,
@@ -255,6 +284,7 @@ impl GrievanceBody {
         let fits = match self.remedy {
             Remedy::Statement => true,
             Remedy::Reversal => matches!(self.kind, Kind::Trade | Kind::Contribution),
+            Remedy::Settlement => self.kind == Kind::Trade,
             Remedy::Revocation => self.kind == Kind::Attestation,
             Remedy::Restoration | Remedy::Removal => self.kind == Kind::Membership,
         };

@@ -180,18 +180,23 @@ async fn within(
             if store::steps_of(on, &grievance.id, author, step.name()).await? >= PROPOSALS_MAX {
                 return Err(most("propose", PROPOSALS_MAX));
             }
-            let paid = grievance.subject.paid.map_or(0, |paid| paid.amount);
+            let whole = grievance.subject.at_stake();
             let fits = grievance.body.remedy.takes(*outcome)
-                && !matches!(outcome, Outcome::PartialAdjustment { amount } if *amount >= paid);
+                && !matches!(outcome, Outcome::PartialAdjustment { amount } if *amount >= whole);
             if fits {
                 return Ok(());
             }
             let told = format!(
                 "the remedy is {}: it takes rejected, and upheld or, of what was paid, void_transaction or a \
-                 partial_adjustment below {paid}",
+                 partial_adjustment below {whole}; a settlement takes rejected, upheld or such a partial_adjustment",
                 grievance.body.remedy.name()
             );
             Err(Refusal::rule("outcome", "/body/step/propose/outcome", told).into())
+        }
+        Step::Accept { .. } if grievance.subject.deal.is_some() => {
+            let told =
+                "what is proposed for a deal is accepted by an act@1 that settles it: earnest deal settle";
+            Err(Refusal::conflict("by_signed_act", "/body/step/accept", told).into())
         }
         Step::Accept { proposal } if grievance.proposed.is_none_or(|one| one.record != *proposal) => {
             let told = format!("{proposal} is not what is proposed now");

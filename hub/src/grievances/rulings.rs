@@ -59,13 +59,17 @@ const fn vote_ms(settings: &Settings) -> i64 {
     settings.jury_seconds.saturating_mul(750)
 }
 
-/// Draws a jury, by the entropy of this entry of the log.
+/// Draws a jury, by the entropy of this entry of the log. Of a deal it draws none: its parties go before the chain's.
 pub(super) async fn draw(
     on: &mut AnyConnection,
     grievance: &mut Grievance,
     settings: &Settings,
     accepted: &Accepted,
 ) -> Result<(), Error> {
+    if grievance.subject.deal.is_some() {
+        grievance.due_at = None;
+        return Ok(());
+    }
     store::dismiss(on, &grievance.id).await?;
     // Before a jury both parties have to accept anew.
     grievance.accepted = None;

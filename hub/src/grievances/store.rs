@@ -325,6 +325,14 @@ pub(super) async fn about(
     rows.iter().map(read).collect()
 }
 
+/// The open grievances about a purchase whose deal is to be settled.
+pub(super) async fn settling(on: &mut AnyConnection, purchase: &RecordId) -> Result<Vec<Grievance>, Error> {
+    let sql = AssertSqlSafe(format!("{GRIEVANCE} WHERE subject = $1 AND state <> 'resolved' ORDER BY seq"));
+    let rows = sqlx::query(sql).bind(purchase.to_string()).fetch_all(on).await?;
+    let found: Vec<Grievance> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(found.into_iter().filter(|one| one.subject.deal.is_some()).collect())
+}
+
 /// The grievances against somebody in a community that ended after a moment.
 pub(super) async fn against(
     on: &mut AnyConnection,

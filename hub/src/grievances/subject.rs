@@ -1,9 +1,10 @@
 //! What a grievance may be about, and when again. Pure.
 
+use alloy::primitives::B256;
 use protocol::wire::dec;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Ending, GrievanceBody, Kind, PAYMENT_AGE_MAX_MS, REST_MS, Remedy};
+use super::model::{Ending, GrievanceBody, Kind, Outcome, PAYMENT_AGE_MAX_MS, REST_MS, Remedy};
 use crate::{
     access::Role,
     communities::Word,
@@ -37,7 +38,7 @@ impl Earlier {
             // Nobody tries one jury after another until they like who is drawn.
             Some((Ending::Withdrawn, _)) if self.drawn => ("decided", "taken back when its jury was known"),
             Some((Ending::Withdrawn | Ending::Undecided, _)) => return Ok(()),
-            Some((Ending::Settled | Ending::Ruled, _)) => ("decided", "decided"),
+            Some((Ending::Settled | Ending::Ruled | Ending::Closed, _)) => ("decided", "decided"),
             None => ("already_open", "open"),
         };
         let told = format!("{} is about this already, and {how}", self.id);
@@ -88,6 +89,31 @@ impl Paid {
     }
 }
 
+/// The deal on a chain that is to be settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deal {
+    /// Its id at the escrow.
+    pub id: B256,
+    /// What lies in escrow.
+    pub asset: Asset,
+    /// The buyer's account.
+    pub buyer: RecordId,
+    /// The seller's account.
+    pub seller: RecordId,
+    /// The whole of it; above zero.
+    #[serde(with = "dec")]
+    pub amount: i128,
+}
+
+impl Deal {
+    /// What the seller has in the end by an outcome for this complainant.
+    pub fn sellers(&self, complainant: RecordId, outcome: Outcome) -> i128 {
+        let theirs = outcome.complainants(self.amount);
+        if complainant == self.seller { theirs } else { self.amount.saturating_sub(theirs) }
+    }
+}
+
 /// What the hub knows of the record that a grievance is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,9 +131,18 @@ pub struct Subject {
     pub member: Option<(RecordId, Option<Role>)>,
     /// Whose credential it is: the account of the wallet that it is about.
     pub holder: Option<RecordId>,
+    /// The deal that it has made and that is to be settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deal: Option<Deal>,
 }
 
 impl Subject {
+    /// How much it is about, in the smallest unit; zero where it is about no amount.
+    pub fn at_stake(&self) -> i128 {
+        let paid = self.paid.map(|paid| paid.amount);
+        paid.or(self.deal.map(|deal| deal.amount)).unwrap_or(0)
+    }
+
     /// Whether a complainant may file this about it.
     ///
     /// # Errors
@@ -119,8 +154,10 @@ impl Subject {
         };
         let parties = [complainant, body.respondent];
         match body.kind {
-            Kind::Trade if self.paid.is_none() => {
-                return subject("a trade is about a transfer@1 or capture@1 between members");
+            Kind::Trade if self.paid.is_none() && self.deal.is_none() => {
+                return subject(
+                    "a trade is about a transfer@1 or capture@1 between members, or settles a purchase@1",
+                );
             }
             Kind::Membership if self.member.is_none() => {
                 return subject("about a membership is a membership@1 of the community, or its community@1");
@@ -130,12 +167,14 @@ impl Subject {
         if body.remedy == Remedy::Revocation && self.kind != "credential@1" {
             return subject("only a credential@1 can be revoked");
         }
-        let concerned = match (self.paid, self.member) {
-            (Some(paid), _) => [paid.payer, paid.payee],
-            (None, Some((member, _))) => [self.author, member],
-            (None, None) => [self.author, self.author],
+        let concerned = match (self.deal, self.paid, self.member) {
+            (Some(deal), ..) => [deal.buyer, deal.seller],
+            (None, Some(paid), _) => [paid.payer, paid.payee],
+            (None, None, Some((member, _))) => [self.author, member],
+            (None, None, None) => [self.author, self.author],
         };
-        let both = self.paid.is_none() || concerned.iter().all(|one| parties.contains(one));
+        let between = self.paid.is_some() || self.deal.is_some();
+        let both = !between || concerned.iter().all(|one| parties.contains(one));
         if complainant == body.respondent || !concerned.contains(&body.respondent) || !both {
             let told = format!("{} is not whom {} can be against", body.respondent, body.subject);
             return Err(Refusal::rule("respondent", "/body/respondent", told));
@@ -145,6 +184,7 @@ impl Subject {
             (Remedy::Restoration, _, Some((member, role))) => member == complainant && role.is_none(),
             (Remedy::Removal, _, Some((member, _))) => member == body.respondent,
             (Remedy::Restoration | Remedy::Removal, _, None) => false,
+            (Remedy::Settlement, ..) => self.deal.is_some(),
             (Remedy::Statement | Remedy::Revocation, ..) => true,
         };
         if asked {
@@ -153,6 +193,7 @@ impl Subject {
         let told = match body.remedy {
             Remedy::Reversal => "a reversal is asked for by whoever paid",
             Remedy::Restoration => "a restoration is asked for by whom the membership@1 has removed",
+            Remedy::Settlement => "a settlement is of the deal of a purchase@1",
             _ => "a removal is of the member whom the record is about",
         };
         Err(Refusal::rule("remedy", "/body/remedy", told))
@@ -206,7 +247,8 @@ impl Subject {
     }
 
     /// Whether it is more than a mediator may bring to an end in a community where these settings hold: hours above the mediator's
-    /// authority, anything that is not counted in hours, and who belongs to the community where only votes decide that.
+    /// authority, anything that is not counted in hours, who belongs to the community where only votes decide that, and a deal whose amount
+    /// has more digits than it leaves to mediators.
     pub fn is_above_mediation(&self, remedy: Remedy, settings: &Settings) -> bool {
         match (remedy, self.paid) {
             (Remedy::Reversal, Some(Paid { asset: Asset::TimeCredit, amount, .. })) => {
@@ -214,6 +256,11 @@ impl Subject {
             }
             (Remedy::Reversal, _) => true,
             (Remedy::Restoration | Remedy::Removal, _) => settings.members_by_vote != 0,
+            (Remedy::Settlement, _) => {
+                let digits =
+                    self.at_stake().checked_ilog10().map_or(0, |power| i64::from(power).saturating_add(1));
+                digits > settings.mediator_deal_digits
+            }
             (Remedy::Statement | Remedy::Revocation, _) => false,
         }
     }

@@ -18,7 +18,8 @@ pub enum State {
     Mediation,
     /// The mediator has proposed an outcome, which both parties have to accept.
     Proposed,
-    /// A jury is drawn; who has a conflict of interest steps aside, and the parties may still end it themselves.
+    /// A jury is drawn; who has a conflict of interest steps aside, and the parties may still end it themselves. Of a deal either party may
+    /// dispute it on its chain, whose jury rules.
     Escalated,
     /// The jury votes.
     Voting,
@@ -122,11 +123,15 @@ pub enum Action {
     Hang,
     /// It has not, and was the last one.
     GiveUp,
+    /// A party has disputed the deal on its chain.
+    Dispute,
+    /// The deal has closed on its chain.
+    Close,
 }
 
 impl Action {
     /// Every one of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Take,
         Self::Show,
         Self::Propose,
@@ -142,6 +147,8 @@ impl Action {
         Self::Rule,
         Self::Hang,
         Self::GiveUp,
+        Self::Dispute,
+        Self::Close,
     ];
 
     /// In refusals.
@@ -157,6 +164,7 @@ impl Action {
             Self::Withdraw => "withdraw",
             Self::Expire | Self::Seat | Self::NobodyLeft => "timeout",
             Self::Rule | Self::Hang | Self::GiveUp => "tally",
+            Self::Dispute | Self::Close => "event of a chain",
         }
     }
 }
@@ -166,7 +174,7 @@ impl Action {
 pub enum Effect {
     /// Nothing.
     None,
-    /// A jury is drawn.
+    /// A jury is drawn; of a deal none, for its jury is the chain's.
     Draw,
     /// The juror's place is drawn anew.
     Replace,
@@ -217,6 +225,12 @@ pub const fn next(state: State, action: Action, actor: Actor) -> Next {
         }
         (S::Filed | S::Mediation | S::Proposed, A::Expire) => {
             (matches!(actor, W::Hub), S::Escalated, Effect::Draw)
+        }
+        (S::Filed | S::Mediation | S::Proposed, A::Dispute) => {
+            (matches!(actor, W::Hub), S::Escalated, Effect::Draw)
+        }
+        (S::Filed | S::Mediation | S::Proposed | S::Escalated, A::Close) => {
+            (matches!(actor, W::Hub), S::Resolved, Effect::None)
         }
         (S::Escalated, A::Seat) => (matches!(actor, W::Hub), S::Voting, Effect::OpenVote),
         (S::Escalated, A::NobodyLeft) => (matches!(actor, W::Hub), S::Resolved, Effect::None),

@@ -217,6 +217,7 @@ async fn a_community_sets_its_own_rules_by_a_value_or_by_the_median() {
                 ("members_by_vote", "0"),
                 ("mediation_seconds", "604800"),
                 ("mediator_authority", "1000"),
+                ("mediator_deal_digits", "38"),
                 ("jury_size", "5"),
                 ("jury_seconds", "345600"),
                 ("juror_reward", "0"),

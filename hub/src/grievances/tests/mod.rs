@@ -5,6 +5,7 @@
 )]
 
 mod crash;
+mod deals;
 mod draw;
 mod filing;
 mod history;

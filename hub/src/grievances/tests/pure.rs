@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::U256;
+use alloy::primitives::{B256, U256};
 use proptest::prelude::*;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     grievances::{
         jury::{Draw, OFFERED_MAX, offered, outcome, rule},
         model::{GrievanceBody, Kind, Outcome, Remedy, SHARES, Step},
-        subject::{Paid, Subject},
+        subject::{Deal, Paid, Subject},
         table::{Action as A, Actor as W, Effect as E, Next, State as S, may, next},
     },
     ledger::model::{AMOUNT_MAX, Asset},
@@ -42,6 +42,10 @@ fn the_table_is_as_written() {
     ];
     for state in open {
         rows.push((state, A::Expire, W::Hub, S::Escalated, E::Draw));
+        rows.push((state, A::Dispute, W::Hub, S::Escalated, E::Draw));
+    }
+    for state in [S::Filed, S::Mediation, S::Proposed, S::Escalated] {
+        rows.push((state, A::Close, W::Hub, S::Resolved, E::None));
     }
     for state in [S::Mediation, S::Proposed] {
         rows.push((state, A::Propose, W::Mediator, S::Proposed, E::None));
@@ -245,19 +249,37 @@ fn ballots_come_to_an_outcome_or_to_none() {
         assert_eq!(come(remedy, &choices), expected, "{remedy:?} {choices:?}");
     }
     for remedy in Remedy::ALL {
-        let needs = rule(remedy).unwrap().needs;
-        assert_eq!(matches!(needs, Needs::Median { .. }), remedy == Remedy::Reversal);
+        let needs = rule(remedy).map(|rule| rule.needs);
+        assert_eq!(matches!(needs, Some(Needs::Median { .. })), remedy == Remedy::Reversal);
+        assert_eq!(needs.is_none(), remedy == Remedy::Settlement, "the chain's jury decides");
+        let part = matches!(remedy, Remedy::Reversal | Remedy::Settlement);
         for (outcome, fits) in [
             (Outcome::Rejected, true),
             (Outcome::Upheld, remedy != Remedy::Reversal),
             (Outcome::VoidTransaction, remedy == Remedy::Reversal),
-            (Outcome::PartialAdjustment { amount: 1 }, remedy == Remedy::Reversal),
+            (Outcome::PartialAdjustment { amount: 1 }, part),
         ] {
             assert_eq!(remedy.takes(outcome), fits, "{remedy:?} {outcome:?}");
         }
     }
     let all = tally(&jurors, &rule(Remedy::Statement).unwrap(), 1, &[]);
     assert_eq!((all.verdict, outcome(Remedy::Statement, None, &all)), (Verdict::QuorumMissed, None));
+}
+
+/// What a mediator proposes is what both sign and, where the chain closes the deal so, what comes of it.
+#[test]
+fn a_share_of_a_deal_is_an_outcome_for_whoever_complains() {
+    let deal = Deal { id: B256::ZERO, asset: Asset::TimeCredit, buyer: id(1), seller: id(2), amount: 1_000 };
+    for (buyers, of_buyer, of_seller) in [
+        (0, Outcome::Rejected, Outcome::Upheld),
+        (1, Outcome::PartialAdjustment { amount: 1 }, Outcome::PartialAdjustment { amount: 999 }),
+        (1_000, Outcome::Upheld, Outcome::Rejected),
+    ] {
+        assert_eq!(Outcome::of_settlement(buyers, 1_000), of_buyer);
+        assert_eq!(Outcome::of_settlement(1_000 - buyers, 1_000), of_seller);
+        assert_eq!(deal.sellers(id(1), of_buyer), 1_000 - buyers);
+        assert_eq!(deal.sellers(id(2), of_seller), 1_000 - buyers);
+    }
 }
 
 fn body(kind: Kind, remedy: Remedy, respondent: u32) -> GrievanceBody {
@@ -276,9 +298,12 @@ fn a_kind_has_its_remedies() {
     for kind in Kind::ALL {
         for remedy in Remedy::ALL {
             let fits = match kind {
-                Kind::Contribution | Kind::Trade => matches!(remedy, Remedy::Statement | Remedy::Reversal),
+                Kind::Contribution => matches!(remedy, Remedy::Statement | Remedy::Reversal),
+                Kind::Trade => matches!(remedy, Remedy::Statement | Remedy::Reversal | Remedy::Settlement),
                 Kind::Attestation => matches!(remedy, Remedy::Statement | Remedy::Revocation),
-                Kind::Membership => !matches!(remedy, Remedy::Reversal | Remedy::Revocation),
+                Kind::Membership => {
+                    !matches!(remedy, Remedy::Reversal | Remedy::Revocation | Remedy::Settlement)
+                }
             };
             let came = body(kind, remedy, 2).check().map_err(|refused| refused.rule);
             assert_eq!(came, if fits { Ok(()) } else { Err("remedy") }, "{kind:?} {remedy:?}");
@@ -315,13 +340,28 @@ fn a_grievance_fits_what_it_is_about() {
         paid: paid.then(|| Paid { asset: Asset::TimeCredit, payer: id(1), payee: id(2), amount: 150 }),
         member: member.map(|(who, role)| (id(who), role)),
         holder: None,
+        deal: None,
     };
+    let deal = Deal {
+        id: B256::repeat_byte(7),
+        asset: Asset::TimeCredit,
+        buyer: id(1),
+        seller: id(2),
+        amount: 1_000,
+    };
+    let purchase = Subject { deal: Some(deal), ..subject("purchase@1", 1, false, None) };
     let transfer = subject("transfer@1", 1, true, None);
     let listing = subject("listing@1", 3, false, None);
     let credential = subject("credential@1", 3, false, None);
     let joined = subject("membership@1", 3, false, Some((4, Some(Role::Member))));
     let removed = subject("membership@1", 3, false, Some((4, None)));
     for (about, who, kind, remedy, against, expected) in [
+        (&purchase, 1, Kind::Trade, Remedy::Settlement, 2, None),
+        (&purchase, 2, Kind::Trade, Remedy::Settlement, 1, None),
+        (&purchase, 1, Kind::Trade, Remedy::Settlement, 3, Some("respondent")),
+        (&purchase, 3, Kind::Trade, Remedy::Settlement, 2, Some("respondent")),
+        (&transfer, 1, Kind::Trade, Remedy::Settlement, 2, Some("remedy")),
+        (&listing, 1, Kind::Trade, Remedy::Settlement, 3, Some("subject")),
         (&transfer, 1, Kind::Trade, Remedy::Reversal, 2, None),
         (&transfer, 1, Kind::Contribution, Remedy::Reversal, 2, None),
         (&transfer, 2, Kind::Trade, Remedy::Statement, 1, None),
@@ -355,11 +395,16 @@ fn a_grievance_fits_what_it_is_about() {
         ..transfer.clone()
     };
     let voted = Settings { members_by_vote: 1, ..settings };
+    let (four, three) =
+        (Settings { mediator_deal_digits: 4, ..settings }, Settings { mediator_deal_digits: 3, ..settings });
     for (about, remedy, settings, above) in [
         (of(Asset::TimeCredit, 1_000), Remedy::Reversal, settings, false),
         (of(Asset::TimeCredit, 1_001), Remedy::Reversal, settings, true),
         (of(Asset::Issued(id(9)), 1), Remedy::Reversal, settings, true),
         (of(Asset::TimeCredit, 1_001), Remedy::Statement, settings, false),
+        (purchase.clone(), Remedy::Settlement, settings, false),
+        (purchase.clone(), Remedy::Settlement, four, false),
+        (purchase, Remedy::Settlement, three, true),
         (credential.clone(), Remedy::Revocation, settings, false),
         (joined.clone(), Remedy::Removal, settings, false),
         (joined, Remedy::Removal, voted, true),
