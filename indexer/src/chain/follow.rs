@@ -260,7 +260,12 @@ impl Ground {
     }
 }
 
-/// How long to wait after the n-th failure in a row, in milliseconds: doubling from 100 to 10,000.
+/// The longest wait after a failure, in milliseconds.
+pub(crate) const BACKOFF_MAX_MS: i64 = 10_000;
+
+/// How long to wait after the n-th failure in a row, in milliseconds: doubling from 100 to [`BACKOFF_MAX_MS`].
 pub(crate) fn backoff_ms(failures: u32) -> u64 {
-    100_u64.saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX)).min(10_000)
+    100_u64
+        .saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX))
+        .min(BACKOFF_MAX_MS.unsigned_abs())
 }

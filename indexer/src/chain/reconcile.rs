@@ -122,11 +122,18 @@ impl Reconciler {
         let missed = std::mem::take(&mut self.missed);
         self.unanswered.retain(|subject, _| missed.contains(subject));
         let (chain, kind) = (ground.chain.number, FaultKind::NotCompared);
-        let open = faults::subjects(&mut *ground.shared.db.reader().acquire().await?, chain, kind).await?;
-        for subject in open.into_iter().filter(|subject| !missed.contains(subject)) {
-            ground.clear(kind, &subject).await?;
+        // A hundred are told at a time.
+        loop {
+            let open =
+                faults::subjects(&mut *ground.shared.db.reader().acquire().await?, chain, kind).await?;
+            let over: Vec<String> = open.into_iter().filter(|subject| !missed.contains(subject)).collect();
+            if over.is_empty() {
+                return Ok(());
+            }
+            for subject in over {
+                ground.clear(kind, &subject).await?;
+            }
         }
-        Ok(())
     }
 
     const fn rest_ms(&self) -> i64 {
@@ -190,9 +197,9 @@ impl Reconciler {
                     continue;
                 }
             }
-            if self.unanswered.remove(subject).is_some() {
-                ground.clear(FaultKind::NotCompared, subject).await?;
-            }
+            self.unanswered.remove(subject);
+            // It may be open since before the process started.
+            ground.clear(FaultKind::NotCompared, subject).await?;
         }
         if !failed {
             self.batch.answered();

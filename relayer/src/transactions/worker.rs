@@ -13,7 +13,6 @@ use super::{
     desk::{Desk, TAKEN_BACK},
     manager::{ChainError, Manager, Seen},
     resolve::Resolution,
-    rest::Rest,
     store::{self, Beyond, Open},
 };
 use crate::{
@@ -151,7 +150,7 @@ impl Worker {
         let now_ms = self.clock.now_ms();
         self.alarms.notice(DOUBT, TAKEN_BACK, now_ms);
         let since_ms = self.alarms.notices().get(DOUBT).map_or(now_ms, |notice| notice.since_ms);
-        if !Rest::of(since_ms, DOUBT_MAX_MS).lasts(now_ms) {
+        if now_ms.saturating_sub(since_ms) >= DOUBT_MAX_MS {
             let words = format!(
                 "{TAKEN_BACK}, and no new blocks tell: nothing is over, and nothing is signed in somebody's name"
             );

@@ -54,8 +54,17 @@ impl Receiver {
     /// # Panics
     /// A minute passes before, or something else came.
     pub async fn check(&self, folder: &Folder) {
-        let feed = reqwest::get(format!("{}/v1/feed?after=0&limit=500", folder.indexer())).await;
-        let feed = json(&feed.expect("the indexer answers").bytes().await.expect("an answer"));
+        let (url, begun) = (format!("{}/v1/feed?after=0&limit=500", folder.indexer()), Instant::now());
+        // It may be dying at a message just now.
+        let feed = loop {
+            if let Ok(answer) = reqwest::get(&url).await
+                && let Ok(bytes) = answer.bytes().await
+            {
+                break json(&bytes);
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "the indexer does not answer");
+            tokio::task::yield_now().await;
+        };
         let entries = feed["entries"].as_array().expect("entries");
         let finals: BTreeSet<&str> = entries
             .iter()

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     Error,
     chain::{
-        follow::{Ground, Progress, backoff_ms},
+        follow::{BACKOFF_MAX_MS, Ground, Progress, backoff_ms},
         reconcile::Reconciler,
         rpc::RpcError,
         step::{Step, Undecodable},
@@ -46,6 +46,8 @@ const STEP: usize = 128;
 const LET_GO_MAX: u32 = 5;
 /// Final slots after which the final list is looked at even where nothing waits to become final.
 const STALE: u64 = 32;
+/// For how long fewer nodes than a quorum are not asked again for their final lists, in milliseconds.
+const UNLISTED_REST_MS: i64 = 10_000;
 
 /// Transactions above the tip.
 #[derive(Debug, Default)]
@@ -78,6 +80,8 @@ pub(crate) struct Following {
     rests_until: i64,
     /// In what words fewer nodes than a quorum list what is final.
     unlisted: Option<String>,
+    /// Unix milliseconds; final lists are not asked for again before.
+    lists_rest_until: i64,
     /// Whether something became final since the process began.
     was_stable: bool,
     reconciler: Reconciler,
@@ -99,6 +103,7 @@ impl Following {
             doubted: 0,
             rests_until: 0,
             unlisted: None,
+            lists_rest_until: 0,
             was_stable: false,
             reconciler: Reconciler::new(config.reconcile_ms),
             trust: Trust::default(),
@@ -167,7 +172,9 @@ impl Following {
             pulse.polled_at = Some(now);
         });
         ground.measure(&position, head.number);
-        if head.number < position.tip.number || now < self.rests_until {
+        if head.number < position.tip.number
+            || (1..=BACKOFF_MAX_MS).contains(&self.rests_until.saturating_sub(now))
+        {
             return Ok(Progress::Idle);
         }
         if self.listing.waiting.is_empty() && head.number > position.tip.number {
@@ -244,6 +251,12 @@ impl Following {
             return Ok(nothing);
         }
         if to > below {
+            let now = ground.shared.clock.now_ms();
+            // A clock that is set back ends the rest.
+            let rests = self.lists_rest_until.saturating_sub(now);
+            if (1..=UNLISTED_REST_MS).contains(&rests) {
+                return Ok(nothing);
+            }
             let until = Self::known(ground, self.newest_final.as_ref(), below).await?;
             let list = match self.final_list((below, to), until).await {
                 Ok(list) => list,
@@ -251,6 +264,7 @@ impl Following {
                 Err(error) if self.rpc.0.quorum > 1 => {
                     tracing::warn!(%error, "nothing more is final yet");
                     self.unlisted = Some(error.to_string());
+                    self.lists_rest_until = now.saturating_add(UNLISTED_REST_MS);
                     return Ok(nothing);
                 }
                 Err(error) => return Err(error.into()),
@@ -328,6 +342,8 @@ impl Following {
         };
         let fork = fork.ok_or_else(|| Error::damaged("blocks", "no anchor"))?;
         self.let_go = self.let_go.saturating_add(1);
+        // Where lists differ the first is right: another node's is the first the next time.
+        self.rpc.0.doubt();
         if self.let_go >= LET_GO_MAX {
             let detail = format!(
                 "what is confirmed above slot {} was let go {} times in a row, and none of it became final",

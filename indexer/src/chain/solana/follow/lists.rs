@@ -1,6 +1,9 @@
 //! Lists of transactions: each read page by page of one node, and what those of a quorum hold together.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use protocol::chain::TransactionId;
 
@@ -18,6 +21,10 @@ use crate::chain::{
 const PAGES_MAX: u64 = 50;
 /// The most transactions of one look that nodes are asked for because one of them does not list them.
 const ASKED_MAX: usize = 16;
+/// The most transactions that a list may have in one slot: far more than a block holds.
+const SLOT_MAX: usize = 100_000;
+/// The longest that is waited for the list of one that lied before.
+const ACQUIT_TIME: Duration = Duration::from_secs(5);
 
 /// Transactions of some slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +87,7 @@ impl Following {
         let mut whole = true;
         let max = usize::try_from(self.page.saturating_mul(PAGES_MAX)).unwrap_or(usize::MAX);
         let mut before: Option<Listed> = None;
+        let mut in_slot = 0_usize;
         'pages: loop {
             let range = (before.as_ref().map(|listed| listed.signature), until);
             let page = self.rpc.signatures(node, account(), commitment, range, (self.page, to)).await?;
@@ -96,6 +104,14 @@ impl Following {
                 }
                 if one.slot <= above {
                     break 'pages;
+                }
+                let same = before.as_ref().is_some_and(|before| before.slot == one.slot);
+                in_slot = if same { in_slot.saturating_add(1) } else { 1 };
+                if in_slot > SLOT_MAX {
+                    return Err(RpcError::Inconsistent(format!(
+                        "more than {SLOT_MAX} transactions are listed in slot {}",
+                        one.slot
+                    )));
                 }
                 if one.slot <= to {
                     listed.push_back(one.clone());
@@ -151,7 +167,10 @@ impl Following {
         let told: Vec<(usize, BTreeSet<TransactionId>)> =
             said.iter().map(|(at, list)| (*at, list.succeeded())).collect();
         let list = together(said.into_iter().map(|(_, list)| list), whole);
-        self.accuse(&list, &told).await;
+        if !self.accuse(&list, &told).await && !list.newest_first.is_empty() {
+            // Who is asked for want of another lists what all do.
+            self.rpc.0.proved();
+        }
         self.acquit(&list, (above, until)).await;
         Ok(list)
     }
@@ -165,13 +184,14 @@ impl Following {
         (self.rpc.0.position(node), self.list_of(node, Commitment::Finalized, range, until).await)
     }
 
-    /// Who does not list what a quorum has as final lied. One that makes up a transaction has no quorum for it.
-    async fn accuse(&self, list: &List, told: &[(usize, BTreeSet<TransactionId>)]) {
+    /// Who does not list what a quorum has as final lied. One that makes up a transaction has no quorum for it. Whether any
+    /// lacks what another lists.
+    async fn accuse(&self, list: &List, told: &[(usize, BTreeSet<TransactionId>)]) -> bool {
         let lacks = |one: &&Listed| told.iter().any(|(_, theirs)| !theirs.contains(&one.signature));
         let succeeded = list.newest_first.iter().filter(|one| !one.failed);
         let lacked: Vec<&Listed> = succeeded.filter(lacks).take(ASKED_MAX).collect();
         let mut accused = BTreeSet::new();
-        for one in lacked {
+        for one in &lacked {
             if !self.rpc.is_final(one).await {
                 continue;
             }
@@ -186,6 +206,7 @@ impl Following {
                 }
             }
         }
+        !lacked.is_empty()
     }
 
     /// Who was accused before the process started and lists now what the others do is asked again.
@@ -199,7 +220,8 @@ impl Following {
             if !health.distrusted || health.misled {
                 continue;
             }
-            let (at, theirs) = self.told_by(node, (above, list.to), until).await;
+            let told = self.told_by(node, (above, list.to), until);
+            let Ok((at, theirs)) = tokio::time::timeout(ACQUIT_TIME, told).await else { continue };
             if theirs.is_ok_and(|theirs| theirs.to == list.to && theirs.succeeded().is_superset(&all)) {
                 self.rpc.0.agrees(at);
             }
