@@ -17,6 +17,17 @@ CREATE TABLE log_nodes (
     nodes TEXT NOT NULL
 );
 
+-- What was entered stays: the database itself refuses to change it or to take it away.
+CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+END
+$$;
+CREATE TRIGGER log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON log
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+CREATE TRIGGER log_nodes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON log_nodes
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
 CREATE TABLE outbox (
     seq BIGINT PRIMARY KEY,
     topic TEXT NOT NULL,

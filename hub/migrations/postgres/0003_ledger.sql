@@ -38,6 +38,9 @@ CREATE TABLE ledger_entries (
     PRIMARY KEY (account, version)
 );
 CREATE INDEX ledger_entries_operation ON ledger_entries (operation);
+-- As the log's. Only a repair of what the log says goes past it, in its own transaction.
+CREATE TRIGGER ledger_entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
 CREATE TABLE ledger_holds (
     id TEXT PRIMARY KEY,

@@ -17,6 +17,20 @@ CREATE TABLE log_nodes (
     nodes TEXT NOT NULL
 ) STRICT;
 
+-- What was entered stays: the database itself refuses to change it or to take it away.
+CREATE TRIGGER log_no_update BEFORE UPDATE ON log BEGIN
+    SELECT RAISE(ABORT, 'log is append-only');
+END;
+CREATE TRIGGER log_no_delete BEFORE DELETE ON log BEGIN
+    SELECT RAISE(ABORT, 'log is append-only');
+END;
+CREATE TRIGGER log_nodes_no_update BEFORE UPDATE ON log_nodes BEGIN
+    SELECT RAISE(ABORT, 'log_nodes is append-only');
+END;
+CREATE TRIGGER log_nodes_no_delete BEFORE DELETE ON log_nodes BEGIN
+    SELECT RAISE(ABORT, 'log_nodes is append-only');
+END;
+
 CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,

@@ -38,6 +38,13 @@ CREATE TABLE ledger_entries (
     PRIMARY KEY (account, version)
 ) STRICT;
 CREATE INDEX ledger_entries_operation ON ledger_entries (operation);
+-- As the log's. Only a repair of what the log says goes past it, in its own transaction.
+CREATE TRIGGER ledger_entries_no_update BEFORE UPDATE ON ledger_entries BEGIN
+    SELECT RAISE(ABORT, 'ledger_entries is append-only');
+END;
+CREATE TRIGGER ledger_entries_no_delete BEFORE DELETE ON ledger_entries BEGIN
+    SELECT RAISE(ABORT, 'ledger_entries is append-only');
+END;
 
 CREATE TABLE ledger_holds (
     id TEXT PRIMARY KEY,

@@ -9,7 +9,8 @@
 //! - `submit.rs`: the one way in
 //! - `log.rs`: the order of everything that was accepted
 //! - `tree.rs`: the Merkle tree over it; `nodes.rs`: what is kept of the tree; `head.rs`: the hub's signed word on it
-//! - `rebuild.rs`: replays the log and compares; `shadow.rs`: the temporary tables that it fills
+//! - `rebuild.rs`: replays the log and compares; `shadow.rs`: the temporary tables that it fills, and how a repair goes past what
+//!   forbids to change entries
 
 pub(crate) mod api;
 mod device;
@@ -37,6 +38,8 @@ pub(crate) use rebuild::replay;
 pub use rebuild::{Difference, Progress, Rebuilt};
 pub use record::{Draft, Record, RecordError, RecordId};
 pub use schema::{BODY_DEPTH_MAX, RECORD_SIZE_MAX};
+#[cfg(test)]
+pub(crate) use shadow::unlock;
 pub(crate) use stamp::text;
 pub use stamp::{Stamp, StampError};
 pub(crate) use submit::{say, submit};

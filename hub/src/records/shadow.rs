@@ -53,7 +53,8 @@ impl Shadow {
         }
         // Tables before their indexes.
         let written: Vec<String> = sqlx::query_scalar(
-            "SELECT sql FROM main.sqlite_schema WHERE tbl_name = $1 AND sql IS NOT NULL ORDER BY type DESC, name",
+            "SELECT sql FROM main.sqlite_schema
+             WHERE tbl_name = $1 AND type IN ('table', 'index') AND sql IS NOT NULL ORDER BY type DESC, name",
         )
         .bind(table)
         .fetch_all(on)
@@ -142,7 +143,9 @@ impl Shadow {
     /// Fills these of the real tables with what the temporary ones have, and takes all temporary ones away.
     pub(super) async fn keep(&self, on: &mut AnyConnection, tables: &[&'static str]) -> Result<(), Error> {
         let (real, shadow) = (&self.real, self.temporary());
+        let mut closing = Vec::new();
         for table in tables {
+            closing.extend(unlock(self.engine, on, real, table).await?);
             for sql in [
                 format!("DELETE FROM {real}.{table}"),
                 format!("INSERT INTO {real}.{table} SELECT * FROM {shadow}.{table}"),
@@ -154,8 +157,39 @@ impl Shadow {
             let sql = format!("DROP TABLE {shadow}.{table}");
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
         }
+        // A trigger of SQLite's names its table without a schema, so no temporary one may stand before it.
+        for sql in closing {
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
+        }
         Ok(())
     }
+}
+
+/// Takes away the triggers of a table in the schema `real`, which refuse to change rows that stay. Answers the statements that
+/// put them back: in the same transaction, so that nobody else ever finds the table without them.
+pub(crate) async fn unlock(
+    engine: Engine,
+    on: &mut AnyConnection,
+    real: &str,
+    table: &str,
+) -> Result<Vec<String>, Error> {
+    if engine == Engine::Postgres {
+        let turn = |way: &str| format!("ALTER TABLE {real}.{table} {way} TRIGGER USER");
+        sqlx::query(AssertSqlSafe(turn("DISABLE"))).execute(on).await?;
+        return Ok(vec![turn("ENABLE")]);
+    }
+    let triggers = format!(
+        "SELECT name, sql FROM {real}.sqlite_schema WHERE tbl_name = $1 AND type = 'trigger' ORDER BY name"
+    );
+    let triggers: Vec<(String, String)> =
+        sqlx::query_as(AssertSqlSafe(triggers)).bind(table).fetch_all(&mut *on).await?;
+    let mut made = Vec::new();
+    for (name, sql) in triggers {
+        let drop = format!("DROP TRIGGER {real}.{name}");
+        sqlx::query(AssertSqlSafe(drop)).execute(&mut *on).await?;
+        made.push(sql);
+    }
+    Ok(made)
 }
 
 /// A row in words.

@@ -1,3 +1,4 @@
+mod append_only;
 mod golden;
 mod noise;
 mod rebuild;

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     config::{Config, Personhood},
-    records::RecordId,
+    records::{self, RecordId},
     rooms::Room,
     windows::Passing,
 };
@@ -110,6 +110,21 @@ impl Answer {
         let text = |name: &str| self.body.get(name).and_then(Value::as_str).unwrap_or_default();
         (self.status, text("step"), text("rule"), text("field"))
     }
+}
+
+/// Lets what the log and the ledger were told be changed past the hub, as whoever has the database could. Answers the statements
+/// that forbid it again.
+pub(crate) async fn unlock(engine: Engine, db: &AnyPool) -> Vec<String> {
+    let mut on = db.acquire().await.unwrap();
+    let schema = match engine {
+        Engine::Sqlite => "main",
+        Engine::Postgres => "public",
+    };
+    let mut back = Vec::new();
+    for table in ["log", "log_nodes", "ledger_entries"] {
+        back.extend(records::unlock(engine, &mut on, schema, table).await.unwrap());
+    }
+    back
 }
 
 /// A hub that serves on a port of its own.
@@ -274,6 +289,11 @@ impl TestHub {
             rows.push((table, sqlx::query_scalar(sql).fetch_one(&self.eyes).await.unwrap()));
         }
         rows
+    }
+
+    /// As [`unlock`], of its own database.
+    pub(crate) async fn unlock(&self) -> Vec<String> {
+        unlock(self.engine, &self.eyes).await
     }
 
     /// Everything in the outbox, whoever may read it: topic and data, in order and without a gap.

@@ -294,6 +294,7 @@ async fn verify_sees_that_the_log_and_the_tables_have_the_same_operations() {
         let set = hub.say(&set).await;
         let clean = crate::verify_ledger(&hub.config).await.unwrap();
         assert_eq!((clean.faults, clean.operations), (0, 2), "{clean:?}");
+        hub.unlock().await;
         let run = async |sql: String| {
             sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&hub.eyes).await.unwrap();
         };

@@ -117,6 +117,7 @@ async fn an_entry_that_a_replay_refuses_is_named() {
         let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
         let body = json!({ "asset": "time_credit", "to": ben.account, "amount": "5", "note": "" });
         hub.say(&anna.record(&hub, "transfer@1", body)).await;
+        hub.unlock().await;
         run(&hub, "CREATE TABLE kept AS SELECT * FROM log WHERE kind = 'asset@1'").await;
         run(&hub, "DELETE FROM log WHERE kind = 'asset@1'").await;
         for repair in [false, true] {

@@ -294,6 +294,7 @@ async fn a_later_head_goes_on_from_an_earlier_one_and_shows_when_an_entry_was_ta
         assert_eq!(shown(1, u64::MAX).await.refusal().0, 404);
 
         // Whoever has the database takes an entry out, moves up what follows and makes the tree anew.
+        hub.unlock().await;
         run(&hub, "CREATE TABLE kept_log AS SELECT * FROM log").await;
         run(&hub, "CREATE TABLE kept_nodes AS SELECT * FROM log_nodes").await;
         run(&hub, "DELETE FROM log WHERE seq = (SELECT MAX(seq) - 2 FROM log)").await;
@@ -337,6 +338,7 @@ async fn a_rebuild_finds_a_log_that_is_not_its_trees_and_does_not_mend_it() {
         let anna = Person::arrive(&hub, 1).await;
         say(&hub, &anna, 0..6).await;
         let (head, _) = head_of(&hub).await;
+        hub.unlock().await;
         run(&hub, "CREATE TABLE kept_log AS SELECT * FROM log").await;
         run(&hub, "CREATE TABLE kept_nodes AS SELECT * FROM log_nodes").await;
         let last = i64::try_from(head.size).unwrap();
