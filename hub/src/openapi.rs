@@ -178,4 +178,10 @@ mod tests {
         assert_eq!(security("/v1/intents", "get"), json!([{ "relayer": [] }]));
         assert_eq!(security("/v1/sessions", "post"), Value::Null);
     }
+
+    #[test]
+    fn an_effect_is_not_described_as_an_object_for_the_word_text_is_one_too() {
+        let effect = &description()["components"]["schemas"]["ProposalView"]["properties"]["effect"];
+        assert!(effect.is_object() && effect.get("type").is_none(), "{effect}");
+    }
 }

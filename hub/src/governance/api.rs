@@ -51,8 +51,8 @@ pub struct ProposalView {
     pub rule: Rule,
     /// Who sees ballots before the close.
     pub ballots: Ballots,
-    /// What an acceptance does.
-    #[schema(value_type = Object)]
+    /// What an acceptance does: `text`, which is nothing, or an object of one member that is named as the effect.
+    #[schema(value_type = Value)]
     pub effect: Effect,
     /// When it opened.
     #[schema(value_type = String)]
