@@ -34,7 +34,7 @@ ANSWERS = pathlib.Path(__file__).resolve().parent / "analysis/api_answers.py"
 
 SIGNED = "wants a body that somebody has signed"
 SESSION = "wants a session, and a token is asked with"
-NONE = "this market has none"
+THREE_DAYS = "wants a list that a vote has decided, which takes three days"
 # Operations that are refused whatever is made up, and why. The tests of the rooms have them granted.
 REFUSED = {
     "POST /v1/records": SIGNED,
@@ -44,13 +44,8 @@ REFUSED = {
     "POST /v1/tokens": SESSION,
     "DELETE /v1/tokens/{id}": SESSION,
     "DELETE /v1/sessions/current": SESSION,
-    "GET /v1/proposals/{id}": NONE,
-    "GET /v1/proposals/{id}/electors": NONE,
-    "GET /v1/proposals/{id}/ballots": NONE,
-    "GET /v1/communities/{id}/pools/{arbiter}/{panel}": NONE,
-    "GET /v1/communities/{id}/pools/{arbiter}/{panel}/published": NONE,
-    "GET /v1/grievances/{id}": NONE,
-    "GET /v1/grievances/{id}/steps": NONE,
+    "GET /v1/communities/{id}/pools/{arbiter}/{panel}": THREE_DAYS,
+    "GET /v1/communities/{id}/pools/{arbiter}/{panel}/published": THREE_DAYS,
     "POST /v1/credential-offers": "wants the id of a credential about the buyer's wallet",
     "POST /v1/openid/token": "wants the code of an offer",
     "POST /v1/openid/credential": "wants the token for such a code",
@@ -95,6 +90,21 @@ class Market:
             return json.load(answer)
 
 
+def quarrel(market, token):
+    """A vote that is open, and a grievance of the buyer's that is mediated. Answers their ids."""
+    community = market.get("/v1/communities", token)["items"][0]["id"]
+    listing = market.get("/v1/listings", token)["items"][0]
+    vote = market.says("buyer", "proposal", "open", community, "Meet on Mondays", "--text", "At seven.")["id"]
+    for who, choice in [("buyer", "yes"), ("seller", "no"), ("seller", "abstain")]:
+        market.says(who, "proposal", "vote", vote, choice)
+    about = ["--about", listing["id"], "--against", listing["seller"]]
+    grievance = market.says("buyer", "grievance", "file", community, "contribution", "The new chain broke", *about)["id"]
+    market.says("steward", "grievance", "take", grievance)
+    market.says("seller", "grievance", "evidence", grievance, "It was the right one.")
+    market.says("steward", "grievance", "propose", grievance, "--rejected", "--reason", "A jury has decided it.")
+    return vote, grievance
+
+
 def known(market, token):
     """{path: {parameter: value}} of what is there, so that an answer is more than that there is none."""
 
@@ -106,6 +116,7 @@ def known(market, token):
                 return one["id"]
         sys.exit(f"api_test: nothing answers at /v1/{name}/{{id}}{more}")
 
+    vote, grievance = quarrel(market, token)
     pool = market.get("/v1/pools", token)["items"][0]
     community, purchase, credential = first("communities"), first("purchases"), first("credentials")
     told = market.get(f"/v1/credentials/{credential}", token)
@@ -120,6 +131,11 @@ def known(market, token):
         "/v1/communities/{id}/members": {"id": community},
         "/v1/communities/{id}/settings": {"id": community},
         "/v1/communities/{id}/treasury": {"id": community},
+        "/v1/proposals/{id}": {"id": vote},
+        "/v1/proposals/{id}/electors": {"id": vote},
+        "/v1/proposals/{id}/ballots": {"id": vote},
+        "/v1/grievances/{id}": {"id": grievance},
+        "/v1/grievances/{id}/steps": {"id": grievance},
         "/v1/purchases/{id}": {"id": purchase},
         "/v1/purchases/{id}/case": {"id": first("purchases", "/case")},
         "/v1/purchases/{id}/credentials": {"id": first("purchases", "/credentials")},
