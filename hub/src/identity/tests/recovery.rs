@@ -18,7 +18,13 @@ use crate::{
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// A rule's record by this person.
-async fn rule(hub: &TestHub, person: &Person, guardians: &[RecordId], threshold: u8, hours: u32) -> Value {
+pub(super) async fn rule(
+    hub: &TestHub,
+    person: &Person,
+    guardians: &[RecordId],
+    threshold: u8,
+    hours: u32,
+) -> Value {
     let mut guardians = guardians.to_vec();
     guardians.sort();
     let by = says(hub, &person.wallet, rule_statement(&person.account, &guardians, threshold, hours)).await;
@@ -26,13 +32,13 @@ async fn rule(hub: &TestHub, person: &Person, guardians: &[RecordId], threshold:
     private(hub, person, "recovery-rule@1", body, None)
 }
 
-fn private(hub: &TestHub, by: &Person, kind: &str, body: Value, about: Option<RecordId>) -> Value {
+pub(super) fn private(hub: &TestHub, by: &Person, kind: &str, body: Value, about: Option<RecordId>) -> Value {
     let draft = Draft { about, ..by.draft(hub, kind, body) };
     draft.only_for(vec![Audience::Account(by.account)]).sign(&by.device).unwrap()
 }
 
 /// Keys that lost their account's wallet ask for it by a guardian.
-async fn ask(hub: &TestHub, guardian: &Person, account: RecordId, keys: u8) -> Value {
+pub(super) async fn ask(hub: &TestHub, guardian: &Person, account: RecordId, keys: u8) -> Value {
     let (wallet, device) = Person::keys(keys);
     let text = message_for(hub, &wallet, &device).await.to_string();
     let body = json!({ "message": text, "signature": signed(&wallet, &text) });
