@@ -296,6 +296,15 @@ impl TestHub {
         unlock(self.engine, &self.eyes).await
     }
 
+    /// Changes what was entered, past what forbids it, which stands again afterwards.
+    pub(crate) async fn harm(&self, sql: &'static str) {
+        let back = self.unlock().await;
+        sqlx::query(sql).execute(&self.eyes).await.unwrap();
+        for sql in back {
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&self.eyes).await.unwrap();
+        }
+    }
+
     /// Everything in the outbox, whoever may read it: topic and data, in order and without a gap.
     pub(crate) async fn happened(&self) -> Vec<(String, Value)> {
         let rows = sqlx::query("SELECT seq, topic, data FROM outbox ORDER BY seq");

@@ -156,14 +156,17 @@ async fn a_repair_that_dies_anywhere_has_done_all_of_it_or_nothing() {
     if let Some(folder) = std::env::var_os(CHILD) {
         return child(Path::new(&folder)).await;
     }
-    for hub in TestHub::on_both().await {
-        let anna = Person::arrive(&hub, 1).await;
+    for hub in TestHub::on_both_with(|config| config.time_credit_limit = 100).await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
         let id = hub.say(&anna.record(&hub, "community@1", json!({ "name": "Gardens" }))).await;
+        let body = json!({ "asset": "time_credit", "to": ben.account, "amount": "5", "note": "" });
+        hub.say(&anna.record(&hub, "transfer@1", body)).await;
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config"), serde_json::to_vec(&hub.config).unwrap()).unwrap();
         for point in POINTS {
             run(&hub, "UPDATE communities SET name = 'Weeds'").await;
             run(&hub, "UPDATE accounts SET name = 'Nobody'").await;
+            hub.harm("UPDATE ledger_entries SET at = at + 1").await;
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder.path());
             command.env("EARNEST_ABORT_AT", point);
@@ -173,8 +176,11 @@ async fn a_repair_that_dies_anywhere_has_done_all_of_it_or_nothing() {
 
             let committed = point == "hub.commit.after:1";
             let found = rebuild(&hub, false).await;
-            // A name before and after, of the hub's account, the person's and the community.
-            assert_eq!(found.differences, if committed { 0 } else { 6 }, "{point}: {found:?}");
+            // A name before and after, of the hub's account, two persons' and the community; and two entries of the ledger.
+            assert_eq!(found.differences, if committed { 0 } else { 12 }, "{point}: {found:?}");
+            // What the repair went past stands, wherever it died.
+            let taken = sqlx::query("DELETE FROM ledger_entries").execute(&hub.eyes).await.unwrap_err();
+            assert!(taken.to_string().contains("ledger_entries is append-only"), "{point}: {taken}");
             let name = if committed { "Gardens" } else { "Weeds" };
             assert_eq!(hub.get(&format!("/v1/communities/{id}")).await.body["name"], name, "{point}");
         }
