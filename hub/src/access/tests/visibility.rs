@@ -101,6 +101,14 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
             ("/v1/communities/{id}/settings",                          "one's for its founder",  id(&secret),                 [404, 404, 404, 200, 404]),
             ("/v1/communities/{id}/treasury",                          "a public one's",         id(&community),              [200, 200, 200, 200, 200]),
             ("/v1/communities/{id}/treasury",                          "one's for its founder",  id(&secret),                 [404, 404, 404, 200, 404]),
+            ("/v1/communities/{id}/members",                           "a public one's",         id(&community),              [200, 200, 200, 200, 200]),
+            ("/v1/communities/{id}/members",                           "one's for its founder",  id(&secret),                 [404, 404, 404, 200, 404]),
+            // One's own.
+            ("/v1/communities/{id}/candidacies",                       "a public one's",         id(&community),              [401, 200, 200, 200, 200]),
+            ("/accounts/{id}/did.json",                                "an account's",           id(&buyer.account),          [200, 200, 200, 200, 200]),
+            ("/communities/{id}/did.json",                             "a public one's",         id(&community),              [200, 200, 200, 200, 200]),
+            // Whoever resolves a name is a stranger.
+            ("/communities/{id}/did.json",                             "one's for its founder",  id(&secret),                 [404, 404, 404, 404, 404]),
             ("/v1/communities/{id}/pools/{arbiter}/{panel}",           "nothing is decided",     of_community(ground.book()), [404, 404, 404, 404, 404]),
             ("/v1/communities/{id}/pools/{arbiter}/{panel}/published", "nothing is decided",     of_community(ground.book()), [401, 404, 404, 404, 404]),
             ("/v1/pools/{arbiter}/{panel}",                            "a public one",           pool(ground.book()),         [200, 200, 200, 200, 200]),
