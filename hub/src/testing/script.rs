@@ -27,6 +27,9 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{START_MS, trade::Ground};
 
+/// From one block to the next, in seconds.
+const BLOCK_SECONDS: u64 = 10;
+
 sol! {
     function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
 }
@@ -80,24 +83,43 @@ impl Script {
 
     /// A new block with one event, so far told to nobody. Its time is ten seconds after the block before.
     pub(crate) fn happens(&self, contract: AccountId, body: EventBody) -> ChainEvent {
-        let mut said = self.said.lock().unwrap();
-        said.block += 1;
-        let block_hash = keccak256(said.block.to_be_bytes());
+        self.happen_together(vec![(contract, body)]).remove(0)
+    }
+
+    /// A new block with one transaction and its events, in this order.
+    pub(crate) fn happen_together(&self, bodies: Vec<(AccountId, EventBody)>) -> Vec<ChainEvent> {
+        let (block_number, block_time) = self.next_block();
+        self.said.lock().unwrap().block = block_number;
+        let block_hash = keccak256(block_number.to_be_bytes());
         let named = keccak256(block_hash);
-        let transaction = match contract.chain {
-            ChainId::Eip155(_) => TransactionId::Evm(named),
-            ChainId::Solana(_) => TransactionId::Solana([block_hash, named].concat().try_into().unwrap()),
+        let event = |(log_index, (contract, body)): (u64, (AccountId, EventBody))| {
+            let transaction = match contract.chain {
+                ChainId::Eip155(_) => TransactionId::Evm(named),
+                ChainId::Solana(_) => TransactionId::Solana([block_hash, named].concat().try_into().unwrap()),
+            };
+            ChainEvent {
+                id: chain::event_id(contract.chain, block_hash, transaction, log_index).unwrap(),
+                contract,
+                block_number,
+                block_hash,
+                block_time,
+                transaction,
+                log_index,
+                body,
+            }
         };
-        ChainEvent {
-            id: chain::event_id(contract.chain, block_hash, transaction, 0).unwrap(),
-            contract,
-            block_number: said.block,
-            block_hash,
-            block_time: START_MS as u64 / 1000 + (said.block - 100) * 10,
-            transaction,
-            log_index: 0,
-            body,
-        }
+        (0..).zip(bodies).map(event).collect()
+    }
+
+    /// Height and Unix second of the block that comes next.
+    pub(crate) fn next_block(&self) -> (u64, u64) {
+        let block = self.said.lock().unwrap().block + 1;
+        (block, START_MS as u64 / 1000 + (block - 100) * BLOCK_SECONDS)
+    }
+
+    /// Blocks without events: so many seconds pass, rounded down to whole blocks.
+    pub(crate) fn passes(&self, seconds: u64) {
+        self.said.lock().unwrap().block += seconds / BLOCK_SECONDS;
     }
 
     /// The event that was told last.

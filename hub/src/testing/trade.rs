@@ -218,7 +218,8 @@ impl Trade {
         (bought, at)
     }
 
-    async fn offer_of(&self, terms: Terms, agreement: Value) -> Bought {
+    /// Offered on these terms.
+    pub(crate) async fn offer_of(&self, terms: Terms, agreement: Value) -> Bought {
         let id = self.hub.say(&self.purchase(&terms, &agreement)).await;
         let deal = chain::deal_id(&terms).unwrap();
         Bought { id, terms, deal }

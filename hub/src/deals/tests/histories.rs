@@ -9,7 +9,13 @@ use protocol::deal::{self, Action, Actor, Consent, Context, DealState, Proof};
 use super::*;
 
 /// What may be tried on a deal, from one random number each.
-fn attempt(choice: u8, total: u128, terms: &Terms, state: &DealState, now: u64) -> (Action, Actor) {
+pub(super) fn attempt(
+    choice: u8,
+    total: u128,
+    terms: &Terms,
+    state: &DealState,
+    now: u64,
+) -> (Action, Actor) {
     let (buyer, seller) = (terms.buyer.address, terms.seller.address);
     let consent = Consent::Signed { proof: Proof::Valid, status: state.status };
     match choice % 11 {
@@ -65,7 +71,8 @@ pub(super) fn history(terms: &Terms, tries: &[(u8, u128, u64)]) -> (Vec<ChainEve
     (events, states)
 }
 
-fn status_of(state: &DealState, terms: &Terms) -> Status {
+/// As the hub says it before a closed deal is settled.
+pub(super) fn status_of(state: &DealState, terms: &Terms) -> Status {
     match state.status {
         deal::Status::None => Status::Created,
         deal::Status::Funded => Status::Funded,

@@ -1,6 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 mod asks;
+mod both;
 mod deliveries;
 mod histories;
 mod mirror;
