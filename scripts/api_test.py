@@ -129,6 +129,7 @@ def known(market, token):
         "/v1/communities/{id}": {"id": community},
         "/communities/{id}/did.json": {"id": community},
         "/v1/communities/{id}/members": {"id": community},
+        "/v1/communities/{id}/candidacies": {"id": community},
         "/v1/communities/{id}/settings": {"id": community},
         "/v1/communities/{id}/treasury": {"id": community},
         "/v1/proposals/{id}": {"id": vote},

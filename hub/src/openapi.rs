@@ -76,7 +76,7 @@ fn within(object: &mut Map<String, Value>, name: &str, change: impl FnOnce(&mut 
 
 /// Whether a path is that of one thing, whose answer names its state (`etag.rs`).
 fn is_of_one(path: &str) -> bool {
-    path.ends_with('}') || path.ends_with("/case") || path.ends_with("/settings")
+    path.ends_with('}') || ["/case", "/settings", "/did.json"].iter().any(|end| path.ends_with(end))
 }
 
 /// Says of an operation what its route does not: who may ask, that the answer names its state, and the refusals that come before its

@@ -198,6 +198,9 @@ mod tests {
         let gardens = hub.say(&trade.buyer.record(hub, "community@1", json!({ "name": "Gardens" }))).await;
         let pool = ground.pool_id(&ground.book());
         let there = BTreeMap::from([
+            ("/.well-known/did.json", "/.well-known/did.json".to_owned()),
+            ("/accounts/{id}/did.json", format!("/accounts/{}/did.json", trade.buyer.account)),
+            ("/communities/{id}/did.json", format!("/communities/{gardens}/did.json")),
             ("/v1/accounts/{id}", format!("/v1/accounts/{}", trade.buyer.account)),
             ("/v1/communities/{id}", format!("/v1/communities/{gardens}")),
             ("/v1/communities/{id}/settings", format!("/v1/communities/{gardens}/settings")),

@@ -96,7 +96,7 @@ async fn genuine(http: &Http, id: RecordId) -> Result<Record> {
 /// The records by which a credential about a payment is checked, from a hub that knows them.
 pub async fn records_of(http: &Http, exchange: &Exchange) -> Result<Vec<Record>> {
     let payment = genuine(http, exchange.payment).await?;
-    let mut records = vec![genuine(http, exchange.payee).await?];
+    let mut records = vec![genuine(http, exchange.payee).await?, genuine(http, exchange.payer).await?];
     if let Some(about) = payment.about.filter(|_| payment.kind == "capture@1") {
         records.push(genuine(http, about).await?);
     }

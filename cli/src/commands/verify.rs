@@ -66,7 +66,7 @@ pub enum Verb {
     /// its day is not over
     #[command(
         after_help = "Examples:\n  earnest verify credential credential.json --rpc http://127.0.0.1:8545\n  \
-            earnest verify credential thanks.json --record transfer.json --record payee.json\n  \
+            earnest verify credential thanks.json --record transfer.json --record payer.json --record payee.json\n  \
             earnest verify credential person.json --hub https://hub.example"
     )]
     Credential(CredentialArgs),
@@ -104,8 +104,8 @@ pub struct CredentialArgs {
     /// The escrow whose events you take for the truth [default: any with the code in this binary]
     #[arg(long, value_name = "CAIP-10")]
     escrow: Option<AccountId>,
-    /// Of one about a payment in hours: a file with a signed record, which are the payment, the hold@1 of a capture@1, and the
-    /// payee's identity@1 [default: those of --hub]
+    /// Of one about a payment in hours: a file with a signed record, which are the payment, the hold@1 of a capture@1, the
+    /// identity@1 of payer and payee, and the device@1 of a device that joined later [default: those of --hub]
     #[arg(long = "record", value_name = "FILE")]
     records: Vec<PathBuf>,
 }

@@ -56,7 +56,12 @@ pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
         }
         "candidacy@1" => {
             record.about()?;
-            record.body_as::<CandidacyBody>().map(drop)
+            record.body_as::<CandidacyBody>()?;
+            if record.audience == [Audience::Account(record.account())] {
+                return Ok(());
+            }
+            let told = "who stands is shown by a list that a vote has decided: name only yourself, account:<your id>";
+            Err(Refusal::schema("candidacy_audience", "/audience", told))
         }
         _ => {
             record.body_as::<PoolBody>()?;

@@ -21,7 +21,7 @@ use crate::{
     records::{Accepted, RecordId},
 };
 
-/// The first part of a chain event's operations that pays jurors: those before it mirror what the event moved on the chain.
+/// The first part of a purchase's operations that pays jurors.
 const FIRST_PART: u16 = 1_000;
 
 /// `recusal@1`: a juror with an interest in the case steps aside for good.
@@ -81,14 +81,20 @@ pub(super) async fn reward(
         let Some(pool) = jury.pool else { continue };
         for juror in jury.counted_jurors() {
             let wallet = AccountId { chain: arbiter.chain, address: juror };
-            let account = identity::account_of_wallet(on, &wallet).await?;
+            let Some(account) = identity::account_of_wallet(on, &wallet).await? else { continue };
+            let wallets = identity::wallets_of(on, &account).await?;
             // Who has an interest in the case is paid for no ballot that went to the chain all the same.
-            let paid = account.filter(|account| !gone.contains(&wallet) && !purchase.is_party(account));
-            earned.entry(pool).or_default().extend(paid);
+            if !purchase.is_party(&account) && !wallets.iter().any(|wallet| gone.contains(wallet)) {
+                earned.entry(pool).or_default().insert(account);
+            }
         }
     }
     for (part, (pool, jurors)) in (FIRST_PART..).zip(earned) {
-        let id = OperationId { record: accepted.record.id, part };
+        let id = OperationId { record: purchase.id, part };
+        // An operator may have final events taken back, and the ruling be executed again.
+        if grievances::was_rewarded(on, id).await? {
+            continue;
+        }
         for community in communities::owners(on, &arbiter, &pool).await? {
             if grievances::rewarded(on, &community, &jurors, id, accepted).await? {
                 break;

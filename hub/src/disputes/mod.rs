@@ -10,10 +10,12 @@
 //! - `room.rs`: what `submit` asks, and what an event or a moment that has come leads to
 //! - `jurors.rs`: jurors who step aside, and what jurors are paid
 //! - `timer.rs`: moments that come by the clock, for the scheduler
+//! - `duties.rs`: the juries on which somebody sits
 //! - `store.rs`, `api.rs`
 
 pub(crate) mod api;
 pub mod case;
+mod duties;
 mod jurors;
 pub mod model;
 pub mod moments;
@@ -23,7 +25,8 @@ mod store;
 mod tests;
 mod timer;
 
-pub use api::{BallotView, CaseView, DutyView, EvidenceView, JuryView, Next, NextView, RulingView, SeatView};
+pub use api::{BallotView, CaseView, EvidenceView, JuryView, Next, NextView, RulingView, SeatView};
+pub use duties::DutyView;
 pub(crate) use jurors::stands_aside;
 #[cfg(test)]
 pub(crate) use room::Come;

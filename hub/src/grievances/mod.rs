@@ -30,4 +30,5 @@ pub use api::{
 pub(crate) use room::{TABLES, apply, check};
 pub(crate) use rulings::{rewarded, ruled, seated};
 pub(crate) use settlement::{follow, signed};
+pub(crate) use store::was_rewarded;
 pub(crate) use timer::{GRIEVANCES, say_timeout};

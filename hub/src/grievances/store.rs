@@ -470,6 +470,18 @@ pub(super) async fn add_reward(
     Ok(())
 }
 
+/// Whether a jury was paid by this operation.
+pub(crate) async fn was_rewarded(
+    on: &mut AnyConnection,
+    id: ledger::model::OperationId,
+) -> Result<bool, Error> {
+    let row = sqlx::query("SELECT operation FROM juror_rewards WHERE operation = $1")
+        .bind(id.to_string())
+        .fetch_optional(on)
+        .await?;
+    Ok(row.is_some())
+}
+
 /// What a community's juries were paid after a moment.
 pub(super) async fn rewarded_since(
     on: &mut AnyConnection,

@@ -183,18 +183,20 @@ pub fn read(secured: &Value) -> Result<Said, Refusal> {
 }
 
 /// Whether a credential holds by these records, whose own proofs have been checked ([`Record::read`]): the payment, the hold of a
-/// capture, and the `identity@1` with which the payee's account began and which says whose wallet that was. What a contract wallet has
-/// said, and which wallets joined later, only a hub knows.
+/// capture, the `identity@1` with which the payee's account began and which says whose wallet that was, and that of the payer, with
+/// the `device@1` by which its wallet let the device of the payment speak where that joined later. What a contract wallet has said,
+/// and which wallets joined later, only a hub knows.
 ///
 /// # Errors
 /// The first thing that does not hold, or the record that is missing.
 pub fn verify(secured: &Value, records: &[Record]) -> Result<Said, Refusal> {
     let said = read(secured)?;
-    let Exchange { payment, payee, .. } = said.subject.exchange;
+    let Exchange { payment, payer, payee } = said.subject.exchange;
     let find = |id: RecordId| records.iter().find(|record| record.id == id);
     let missing = |id: RecordId| Refusal::Payment(format!("the record {id} is missing"));
     let paid = find(payment).ok_or_else(|| missing(payment))?;
     said.is_of(secured, &Payment::of(paid, paid.about.and_then(find))?)?;
+    speaks(records, find(payer).ok_or_else(|| missing(payer))?, said.issuer)?;
     let wanted = first_wallet(find(payee).ok_or_else(|| missing(payee))?)?;
     let WalletDid(given) = said.subject.id;
     if given != wanted {
@@ -203,12 +205,31 @@ pub fn verify(secured: &Value, records: &[Record]) -> Result<Said, Refusal> {
     Ok(said)
 }
 
+/// Whether the wallet that has begun an account has let this device speak for it: in its `identity@1`, or in a `device@1` of it.
+fn speaks(records: &[Record], identity: &Record, device: Device) -> Result<(), Refusal> {
+    let wallet = first_wallet(identity)?;
+    let lets = |record: &Record| -> Option<()> {
+        let word = identity::word_in(record).ok().flatten()?;
+        let word = identity::Authorisation::read(&word.message, &word.signature, "/body/add").ok()?;
+        let by_key = matches!(identity::signed(&word.word), Some(Signed::ByKey));
+        (by_key && word.device == device && word.wallet() == wallet).then_some(())
+    };
+    let later = |record: &Record| {
+        record.kind == "device@1" && record.author == Some(identity.id) && lets(record).is_some()
+    };
+    if identity.device == device || records.iter().any(later) {
+        return Ok(());
+    }
+    let told = format!("no wallet's word in these records lets {device} speak for {}", identity.id);
+    Err(Refusal::Authorisation(told))
+}
+
 /// The wallet that has begun an account, by the key of which it was signed.
 fn first_wallet(identity: &Record) -> Result<AccountId, Refusal> {
     let refuse = |told: &str| Refusal::Authorisation(format!("{}: {told}", identity.id));
     let malformed = |refusal: crate::error::Refusal| Refusal::Authorisation(refusal.detail);
     if identity.kind != "identity@1" {
-        return Err(refuse("the payee's identity@1 is wanted"));
+        return Err(refuse("the identity@1 of payer and payee is wanted"));
     }
     let word = identity::word_in(identity).map_err(malformed)?;
     let word = word.ok_or_else(|| refuse("no wallet began this account"))?;

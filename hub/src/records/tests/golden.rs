@@ -32,7 +32,12 @@ use crate::{
     },
     ledger::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody},
     market::ListingBody,
-    reputation::{RevocationBody, tests::praised},
+    reputation::{
+        RevocationBody,
+        exchange::{self, Exchange},
+        model::{Form, Kind, WalletDid},
+        tests::praised,
+    },
     rooms::Room,
     testing::{
         Authenticator, START_MS, Wallet, account as wallet_account, authenticator::encoded,
@@ -101,6 +106,17 @@ fn samples() -> Vec<Value> {
     let says = |statement: String| states(&wallet, statement);
     let wallets = [&wallet, &other_wallet].map(|wallet| wallet_account(wallet.address()));
     let (credential, terms, event) = praised();
+    let exchange = Exchange { payment: other, payer: me, payee: other };
+    let thanks = exchange::issue(
+        Kind::SkillProvider,
+        exchange,
+        WalletDid(wallets[1]),
+        None,
+        Form::DataIntegrity,
+        &device,
+        now,
+    )
+    .unwrap();
     let signature = signed_by(&wallet, "any");
     let hash = B256::repeat_byte(3);
     let passkey = Authenticator::ed25519(URI, 7);
@@ -254,6 +270,7 @@ fn samples() -> Vec<Value> {
         ("due@1", Says::Hub, json!({ "what": "open_case", "instance": 0, "jury": 0 })),
         ("due@1", Says::Hub, json!({ "time_out": "claim" })),
         ("credential@1", Says::Openly, json!({ "credential": credential })),
+        ("credential@1", Says::Openly, json!({ "credential": thanks })),
         ("revocation@1", Says::Openly, json!({ "reason": "It came back." })),
     ];
     let records = said.into_iter().map(|(kind, who, body)| {

@@ -48,7 +48,8 @@ async fn transferred(hub: &TestHub, from: &Person, to: &Person) -> Paid {
     let record = paying(hub, from, to);
     hub.say(&record).await;
     let record = Record::read(&record).unwrap();
-    Paid { payment: Payment::of(&record, None).unwrap(), records: vec![record, began(hub, to).await] }
+    let payment = Payment::of(&record, None).unwrap();
+    Paid { payment, records: vec![record, began(hub, to).await, began(hub, from).await] }
 }
 
 async fn captured(hub: &TestHub, from: &Person, to: &Person) -> Paid {
@@ -63,7 +64,7 @@ async fn captured(hub: &TestHub, from: &Person, to: &Person) -> Paid {
     let payment = Payment::of(&record, Some(&hold)).unwrap();
     assert_eq!(Payment::of(&record, None).unwrap_err().rule(), "credential_payment");
     assert_eq!(Payment::of(&hold, None).unwrap_err().rule(), "credential_payment");
-    Paid { payment, records: vec![record, hold, began(hub, to).await] }
+    Paid { payment, records: vec![record, hold, began(hub, to).await, began(hub, from).await] }
 }
 
 /// The record with which somebody's account began.
@@ -194,6 +195,14 @@ async fn whoever_paid_in_hours_says_once_what_it_was_for() {
                 assert_eq!(exchange::verify(&refused, records).unwrap_err().rule(), rule);
             }
         }
+        // Somebody's own record with the author of another: no wallet let its device speak for her.
+        let body = json!({ "asset": "time_credit", "to": ben.account, "amount": "100", "note": "" });
+        let faked = anna.draft(&hub, "transfer@1", body).only_for(vec![Audience::Account(ben.account)]);
+        let faked = Record::read(&faked.sign(&cora.device).unwrap()).unwrap();
+        let exchange = Payment::of(&faked, None).unwrap().exchange;
+        let untrue = thanks(&hub, &cora, exchange, &ben, Kind::SkillProvider, 50);
+        let records = [faked, began(&hub, &ben).await, began(&hub, &anna).await];
+        assert_eq!(exchange::verify(&untrue, &records).unwrap_err().rule(), "credential_authorisation");
         hub.end().await;
     }
 }
