@@ -35,7 +35,6 @@ use crate::{
     },
     error::Error,
     etag::tagged,
-    identity,
     records::RecordId,
 };
 
