@@ -74,7 +74,7 @@ impl Authenticator {
         let bytes = match &self.key {
             Key::P256(pair) => {
                 let whole: &[u8] = pair.public_key().as_ref();
-                let sign = if whole[64] % 2 == 0 { 2 } else { 3 };
+                let sign = if whole[64].is_multiple_of(2) { 2 } else { 3 };
                 [&[0x80_u8, 0x24, sign][..], &whole[1..33]].concat()
             }
             Key::Ed25519(key) => [&[0xed_u8, 0x01][..], key.verifying_key().as_bytes()].concat(),

@@ -152,7 +152,7 @@ impl World {
         let (_, now) = self.trade.script.next_block();
         let live: Vec<usize> = (0..self.deals.len()).filter(|nth| !self.deals[*nth].over(now)).collect();
         if live.len() < 3 || random.choice == 0 {
-            return self.offers(random.odd % 4 != 0).await;
+            return self.offers(!random.odd.is_multiple_of(4)).await;
         }
         let nth = live[random.which.index(live.len())];
         if random.choice < 110 {

@@ -3,6 +3,9 @@
 
 use super::*;
 
+/// What a case does to a good document.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 fn base() -> Value {
     let mut subject = serde_json::Map::new();
     subject.insert("id".to_owned(), "did:example:subject".into());
@@ -14,7 +17,7 @@ fn base() -> Value {
     base
 }
 
-fn signed_after(change: &dyn Fn(&mut Value)) -> Value {
+fn signed_after(change: Change<'_>) -> Value {
     let mut document = base();
     change(&mut document);
     vc::secure(document, vc::Form::DataIntegrity, &device(1), Stamp::from_ms(START_MS)).unwrap()
@@ -29,7 +32,7 @@ const EXAMPLES: &str = "https://www.w3.org/ns/credentials/examples/v2";
 #[test]
 fn what_the_suite_takes_is_taken() {
     let entry = Entry::new("https://example.org", Purpose::Revocation, 0, 1);
-    let cases: [(&str, &dyn Fn(&mut Value)); 5] = [
+    let cases: [(&str, Change<'_>); 5] = [
         ("credential-ok", &|_| {}),
         ("credential-single-id-ok", &|d| d["id"] = json!("urn:uuid:986380ce-a04e-4393-800a-76dd29d8672d")),
         ("credential-id-other-ok", &|d| d["id"] = json!("https://id.example/things#123")),
@@ -44,7 +47,7 @@ fn what_the_suite_takes_is_taken() {
 
 #[test]
 fn what_the_suite_refuses_is_refused() {
-    let cases: [(&str, &dyn Fn(&mut Value)); 21] = [
+    let cases: [(&str, Change<'_>); 21] = [
         ("credential-no-context-fail", &|d| without(d, "@context")),
         ("credential-missing-base-context-fail", &|d| d["@context"] = json!([EXAMPLES])),
         ("credential-context-order-fail", &|d| d["@context"] = json!([EXAMPLES, vc::CONTEXTS[0]])),
@@ -97,7 +100,7 @@ fn what_the_suite_refuses_is_refused() {
 /// What the suite takes and a hub does not, each for its reason.
 #[test]
 fn what_is_stricter_than_the_suite_on_purpose() {
-    let cases: [(&str, &str, &dyn Fn(&mut Value)); 8] = [
+    let cases: [(&str, &str, Change<'_>); 8] = [
         (
             "credential-context-combo1-ok",
             "contexts are names that are compared and never fetched, so there are two and no more",

@@ -56,6 +56,9 @@ pub(super) struct Deal {
     pub appeals: BTreeSet<Address>,
 }
 
+/// What contracts emit, and which.
+type Emitted = Vec<(AccountId, EventBody)>;
+
 /// How far a telling is; what left the chain is to be told anew.
 const fn rank(told: Option<Finality>) -> u8 {
     match told {
@@ -219,7 +222,8 @@ impl Deal {
         let seats = case.seats(number, terms, pools);
         let seat = random.number % (seats.len() as u8 + 1);
         let sits = |juror: usize| seats.get(usize::from(seat)) == Some(&trade.jurors[juror].wallet.address());
-        let right = (0..trade.jurors.len()).find(|juror| sits(*juror)).filter(|_| random.odd % 8 != 0);
+        let right =
+            (0..trade.jurors.len()).find(|juror| sits(*juror)).filter(|_| !random.odd.is_multiple_of(8));
         let juror = right.unwrap_or(0);
         let pool = pool_of(terms, pools, jury.instance);
         let id = chain::case_id(pool, terms.escrow, self.bought.deal, jury.instance, jury.jury, jury.seed)
@@ -311,7 +315,7 @@ impl Deal {
         pools: &Registry,
         random: &Random,
         (block, now): (u64, u64),
-    ) -> Option<(DealState, Case, Vec<(AccountId, EventBody)>)> {
+    ) -> Option<(DealState, Case, Emitted)> {
         let Point { state, case, .. } = self.last().clone();
         let terms = &self.bought.terms;
         let context = deal::Context {
