@@ -24,7 +24,7 @@ use service::{
         testing::{FreshDb, on_both},
     },
 };
-use sqlx::{AnyPool, Row as _};
+use sqlx::{AnyConnection, AnyPool, Row as _};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -114,15 +114,14 @@ impl Answer {
 
 /// Lets what the log and the ledger were told be changed past the hub, as whoever has the database could. Answers the statements
 /// that forbid it again.
-pub(crate) async fn unlock(engine: Engine, db: &AnyPool) -> Vec<String> {
-    let mut on = db.acquire().await.unwrap();
+pub(crate) async fn unlock(engine: Engine, on: &mut AnyConnection) -> Vec<String> {
     let schema = match engine {
         Engine::Sqlite => "main",
         Engine::Postgres => "public",
     };
     let mut back = Vec::new();
     for table in ["log", "log_nodes", "ledger_entries"] {
-        back.extend(records::unlock(engine, &mut on, schema, table).await.unwrap());
+        back.extend(records::unlock(engine, &mut *on, schema, table).await.unwrap());
     }
     back
 }
@@ -293,15 +292,17 @@ impl TestHub {
 
     /// As [`unlock`], of its own database.
     pub(crate) async fn unlock(&self) -> Vec<String> {
-        unlock(self.engine, &self.eyes).await
+        unlock(self.engine, &mut self.eyes.acquire().await.unwrap()).await
     }
 
     /// Changes what was entered, past what forbids it, which stands again afterwards.
     pub(crate) async fn harm(&self, sql: &'static str) {
-        let back = self.unlock().await;
-        sqlx::query(sql).execute(&self.eyes).await.unwrap();
+        // One connection: another one of SQLite may believe that a trigger which it has not seen go is still there.
+        let mut on = self.eyes.acquire().await.unwrap();
+        let back = unlock(self.engine, &mut on).await;
+        sqlx::query(sql).execute(&mut *on).await.unwrap();
         for sql in back {
-            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&self.eyes).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *on).await.unwrap();
         }
     }
 

@@ -283,7 +283,7 @@ async fn verify_finds_whatever_was_done_behind_its_back() {
             (0, 3, 94, 36, 4)
         );
 
-        crate::testing::unlock(ground.fresh.engine, ground.db.reader()).await;
+        crate::testing::unlock(ground.fresh.engine, &mut ground.db.reader().acquire().await.unwrap()).await;
         let one = "+00000000000000000000000000000000000001";
         let zero = "+00000000000000000000000000000000000000";
         let first = "(SELECT MIN(account) FROM ledger_entries)";

@@ -213,7 +213,8 @@ fn a_list_is_not_inflated_without_end() {
     let before = peak();
     let refused = status::look(&entry, &list, device(9).device(), now()).unwrap_err().to_string();
     assert!(refused.contains("encodedList"), "{refused}");
-    assert!(peak() - before < 4 << 20, "{} bytes", peak() - before);
+    // Half of what it would be, for the program's own pages come with it.
+    assert!(peak() - before < 8 << 20, "{} bytes", peak() - before);
 }
 
 proptest! {
