@@ -21,14 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fixture::a_port;
 use serde_json::Value;
 use service::db::testing::{FreshDb, on_both, sqlite};
 use sqlx::AnyPool;
 use tempfile::TempDir;
-
-fn a_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn until_it_listens(port: u16) {
     let started = Instant::now();

@@ -16,16 +16,14 @@ pub mod receiver;
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{
-        atomic::{AtomicU32, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, channel},
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
 };
 
+pub use fixture::a_port;
+use fixture::ports_in_a_row;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,25 +38,6 @@ pub const TRADES_WAIT: Duration = Duration::from_secs(240);
 pub fn binary() -> PathBuf {
     let path = std::env::var_os("EARNEST_BIN");
     path.map(PathBuf::from).expect("EARNEST_BIN is not set: run these tests by ./scripts/test end-to-end")
-}
-
-/// A port of 127.0.0.1 that is free now, below those that the system hands out, and another for every call and every
-/// test process.
-///
-/// # Panics
-/// Hundreds of ports in a row are taken.
-pub fn a_port() -> u16 {
-    static CALLS: AtomicU32 = AtomicU32::new(0);
-    let taken = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_err();
-    (0..500)
-        .map(|_| {
-            let call = CALLS.fetch_add(1, Ordering::Relaxed);
-            // As many calls of one process as a thousand meet none of the next one's.
-            let port = 10_000 + (std::process::id().wrapping_mul(1_009).wrapping_add(call)) % 20_000;
-            u16::try_from(port).expect("below 30,000")
-        })
-        .find(|port| !taken(port))
-        .expect("a free port")
 }
 
 /// A data folder with ports of its own, so that tests do not meet.
@@ -76,8 +55,9 @@ impl Folder {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ports = [a_port(), a_port(), a_port()];
-        let (indexer, relayer, chain) = (a_port(), a_port(), a_port());
-        a_port(); // the one after the Solana chain's is its WebSocket's
+        let (indexer, relayer) = (a_port(), a_port());
+        // The one after the Solana chain's is its WebSocket's.
+        let [chain, _] = ports_in_a_row();
         Self { folder, chain_port: a_port(), ports, solana_ports: [chain, indexer, relayer] }
     }
 

@@ -63,8 +63,7 @@ pub fn key(of: &Keypair) -> Pubkey {
 impl Surfnet {
     /// For tests: at free ports, with short slots and the program.
     pub async fn start() -> Self {
-        let ports = Ports::free().expect("free ports");
-        Self::launch(ports, TEST_SLOT_MS).await.expect("a node")
+        Self::launch(Ports::free(), TEST_SLOT_MS).await.expect("a node")
     }
 
     /// At these ports, with slots of `slot_ms` milliseconds and the committed program.

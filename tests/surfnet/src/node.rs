@@ -25,13 +25,13 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Two that were free a moment ago.
+    /// Two that no other test draws: the node takes them long after they were found free.
     ///
-    /// # Errors
+    /// # Panics
     /// None is free.
-    pub fn free() -> anyhow::Result<Self> {
-        let (rpc, ws) = (TcpListener::bind((HOST, 0))?, TcpListener::bind((HOST, 0))?);
-        Ok(Self { rpc: rpc.local_addr()?.port(), ws: ws.local_addr()?.port() })
+    pub fn free() -> Self {
+        let [rpc, ws] = fixture::ports_in_a_row();
+        Self { rpc, ws }
     }
 
     pub fn rpc_url(self) -> String {

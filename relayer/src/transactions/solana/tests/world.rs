@@ -56,8 +56,7 @@ impl World {
 
     /// As [`World::new`] where a transaction stays valid for half a minute, and not for seven seconds.
     pub async fn unhurried(seats: u8) -> Self {
-        let ports = surfnet::Ports::free().unwrap();
-        let net = endowed(Surfnet::launch(ports, 200).await.unwrap()).await;
+        let net = endowed(Surfnet::launch(surfnet::Ports::free(), 200).await.unwrap()).await;
         let members = u64::from(seats) * 2 + 2;
         let pool = pool(&net, seats, None, members).await;
         Self::in_pool(net, pool, members).await
