@@ -36,7 +36,7 @@ impl Stream {
         Self { answer, text: String::new() }
     }
 
-    /// Reads until that holds of what was read, or the stream has ended; ten seconds at the most. Answers whether it goes on.
+    /// Reads until that holds of what was read, or the stream has ended; a minute at the most. Answers whether it goes on.
     async fn read_until(&mut self, holds: impl Fn(&str) -> bool) -> bool {
         let read = async {
             while !holds(&self.text) {
@@ -45,7 +45,7 @@ impl Stream {
             }
             true
         };
-        tokio::time::timeout(Duration::from_secs(10), read).await.unwrap()
+        tokio::time::timeout(Duration::from_secs(60), read).await.unwrap()
     }
 
     /// What has come: id, topic and data of each event.

@@ -47,7 +47,7 @@ async fn comes(trade: &Trade, key: &str) -> Value {
         if let Some(found) = all.iter().find(|intent| intent["key"] == key) {
             return found.clone();
         }
-        assert!(started.elapsed().as_secs() < 30, "no {key} in {all:?}");
+        assert!(started.elapsed().as_secs() < 60, "no {key} in {all:?}");
     }
 }
 

@@ -266,7 +266,7 @@ async fn a_hub_for_persons_does_not_begin_without_anybody_who_says_who_is_one() 
     };
     let clock = Arc::new(crate::testing::StillClock::at(START_MS));
     let begun = crate::run(config, listener, clock, tokio_util::sync::CancellationToken::new());
-    let error = tokio::time::timeout(std::time::Duration::from_secs(20), begun).await.unwrap().unwrap_err();
+    let error = tokio::time::timeout(std::time::Duration::from_secs(60), begun).await.unwrap().unwrap_err();
     let told = error.to_string();
     assert!(["personhood", "brightid_url", "open"].iter().all(|word| told.contains(word)), "{told}");
     assert!(!folder.path().join("data").exists());
