@@ -184,8 +184,8 @@ async fn a_node_that_hangs_is_waited_for_once_in_a_line() {
     world.wire.hang("eth_sendRawTransaction", "");
     let rounds = Rounds::new(&world, &db, vec![Arc::new(key(&world, RELAYS))]).await;
     let (worker, mut manager, mut desk) = rounds.begin();
-    // Twice as long as one call of a node may take.
-    let round = tokio::time::timeout(Duration::from_secs(30), worker.round(&mut manager, &mut desk));
+    // Six times as long as one call of a node may take; for each of them it would be sixteen times.
+    let round = tokio::time::timeout(Duration::from_secs(90), worker.round(&mut manager, &mut desk));
     round.await.expect("it waits for no more than one").unwrap();
     assert_eq!(rounds.nonces().await, (0..16).collect::<Vec<_>>());
     until("it is handed all of them", || async { (world.wire.sent().len() == 16).then_some(()) }).await;
