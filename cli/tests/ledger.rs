@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fixture::a_port;
+use free_ports::a_port;
 use serde_json::Value;
 use service::db::testing::{FreshDb, on_both, sqlite};
 use sqlx::AnyPool;

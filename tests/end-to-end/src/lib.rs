@@ -22,8 +22,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use fixture::a_port;
-use fixture::ports_in_a_row;
+pub use free_ports::a_port;
+use free_ports::ports_in_a_row;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;

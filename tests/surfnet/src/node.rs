@@ -30,7 +30,7 @@ impl Ports {
     /// # Panics
     /// None is free.
     pub fn free() -> Self {
-        let [rpc, ws] = fixture::ports_in_a_row();
+        let [rpc, ws] = free_ports::ports_in_a_row();
         Self { rpc, ws }
     }
 
