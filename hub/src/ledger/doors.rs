@@ -99,8 +99,8 @@ pub(crate) async fn counted(
 }
 
 /// Transfers that a record of a final event brought about, in their order and as one batch; the asset is kept from the first one
-/// on. What the ledger refuses is answered, and nothing of it is kept but accounts without entries: the chain does not ask whether it
-/// may.
+/// on. What the ledger refuses is answered, and nothing of it is kept but, on PostgreSQL, accounts without entries: the chain does not
+/// ask whether it may.
 ///
 /// # Errors
 /// The database fails.

@@ -3,7 +3,7 @@
 //! - `model.rs`: assets, accounts, entries, holds
 //! - `rules.rs`: what may move where, and on whose word, as a table
 //! - `post.rs`: the one posting function, pure
-//! - `store.rs`, `write.rs`, `reversals.rs`, `sql.rs`: loading, locking, writing
+//! - `store.rs`, `write.rs`, `rows.rs`, `reversals.rs`, `sql.rs`: loading, locking, writing
 //! - `verify.rs`: reads everything and says where it is not what it must be
 //! - `room.rs`: what `submit` asks; `timer.rs`: holds whose time is over
 //! - `doors.rs`: what other rooms have posted
@@ -17,6 +17,7 @@ pub mod model;
 pub mod post;
 mod reversals;
 mod room;
+mod rows;
 pub mod rules;
 mod sql;
 mod store;

@@ -12,7 +12,8 @@ pub(super) enum Column {
     Number(&'static str),
 }
 
-fn postgres(on: &AnyConnection) -> bool {
+/// Whether it is PostgreSQL, and not SQLite.
+pub(super) fn postgres(on: &AnyConnection) -> bool {
     on.backend_name() == "PostgreSQL"
 }
 
@@ -38,11 +39,6 @@ pub(crate) fn texts(on: &AnyConnection) -> &'static str {
     } else {
         "(SELECT value FROM json_each($1))"
     }
-}
-
-/// Keeps others from the rows of table `of` until the transaction ends; SQLite has one writer.
-pub(super) fn locked(on: &AnyConnection, of: &str) -> String {
-    if postgres(on) { format!("FOR UPDATE OF {of}") } else { String::new() }
 }
 
 /// A transaction for reading that sees one state of the database throughout, as SQLite's always do.

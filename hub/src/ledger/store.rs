@@ -1,5 +1,5 @@
-//! Loads and locks what a batch is about, has it decided, has written what came of it: six statements for any batch of
-//! transfers, up to eight where there are holds, whatever the number of operations.
+//! Loads and locks what a batch is about, has it decided, has written what came of it: one statement to load and one to write for
+//! any batch of transfers, whatever the number of operations, and up to two more where there are holds.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map},
@@ -15,7 +15,7 @@ use super::{
     post::{Batch, Posted, State, post as decide},
     reversals,
     rules::{EntryKind, Purpose},
-    sql::{Column, locked, rows, texts},
+    sql::{Column, postgres, rows, texts},
     write::write,
 };
 use crate::{
@@ -135,6 +135,28 @@ pub(super) async fn asset(
 /// # Errors
 /// [`Error::Refused`] by the ledger's rules; the database fails.
 pub(crate) async fn post(on: &mut AnyConnection, batch: &Batch, at: i64) -> Result<Posted, Error> {
+    let refused = match decide(load(on, batch).await?, batch, at) {
+        Ok(posted) => {
+            if !posted.new || write(on, &posted).await? {
+                return Ok(posted);
+            }
+            None
+        }
+        Err(refused) => Some(refused),
+    };
+    // A statement of PostgreSQL that waits for a lock has seen before which operations are known. Now that the locks are held all is
+    // seen: whoever is refused for what another one of the same content did meanwhile is told that it is known.
+    let known = if postgres(on) { known(on, batch).await? } else { BTreeMap::new() };
+    let decided = match refused {
+        Some(refused) if known.is_empty() => Err(refused),
+        // Of a batch that is known, or a part of it, nothing else is asked.
+        _ => decide(State { known, ..State::default() }, batch, at),
+    };
+    decided.map_err(|refused| Refusal::from(refused).into())
+}
+
+/// All that a batch may depend on, locked.
+async fn load(on: &mut AnyConnection, batch: &Batch) -> Result<State, Error> {
     let ends: BTreeSet<OperationId> =
         batch.operations.iter().filter_map(super::post::Operation::ends).collect();
     let holds = if ends.is_empty() { BTreeMap::new() } else { lock_holds(on, &ends).await? };
@@ -145,18 +167,17 @@ pub(crate) async fn post(on: &mut AnyConnection, batch: &Batch, at: i64) -> Resu
         batch.operations.iter().flat_map(super::post::Operation::accounts).collect();
     keys.extend(holds.values().flat_map(|hold| [hold.from, hold.to]));
     keys.extend(moved.values().flat_map(|moved| [moved.from, moved.to]));
-    open(on, &keys).await?;
-    let (accounts, assets) = lock_accounts(on, &keys).await?;
+    let mut found = look(on, &keys, batch).await?;
+    // Only what is there can be locked. SQLite is locked as a whole, and its accounts are opened when they are written.
+    if postgres(on) && found.accounts.len() < keys.len() {
+        open(on, &keys).await?;
+        found = look(on, &keys, batch).await?;
+    }
     if !moved.is_empty() {
         // Whoever reverses the same has locked the same accounts, so what it did is seen here.
         reversals::mark(on, &mut moved).await?;
     }
-    let known = known(on, batch).await?;
-    let posted = decide(State { assets, accounts, holds, moved, known }, batch, at).map_err(Refusal::from)?;
-    if posted.new {
-        write(on, &posted).await?;
-    }
-    Ok(posted)
+    Ok(State { holds, moved, ..found })
 }
 
 pub(super) fn read_hold(row: &AnyRow) -> Result<Hold, Error> {
@@ -180,7 +201,15 @@ async fn lock_holds(
     on: &mut AnyConnection,
     ids: &BTreeSet<OperationId>,
 ) -> Result<BTreeMap<OperationId, Hold>, Error> {
-    let sql = format!("{HOLD} WHERE id IN {} ORDER BY id {}", texts(on), locked(on, "ledger_holds"));
+    let sql = if postgres(on) {
+        // One after another, as accounts are.
+        format!(
+            "SELECT h.* FROM (SELECT value FROM json_array_elements_text(CAST($1 AS json)) ORDER BY value) AS k
+             CROSS JOIN LATERAL ({HOLD} WHERE id = k.value FOR UPDATE) AS h"
+        )
+    } else {
+        format!("{HOLD} WHERE id IN {}", texts(on))
+    };
     let found = sqlx::query(AssertSqlSafe(sql)).bind(json(ids)?).fetch_all(on).await?;
     found.iter().map(|row| read_hold(row).map(|hold| (hold.id, hold))).collect()
 }
@@ -277,28 +306,89 @@ pub(super) fn read_account(row: &AnyRow) -> Result<Account, Error> {
     })
 }
 
-type Known = (BTreeMap<Key, Account>, BTreeMap<Asset, AssetRules>);
+/// Accounts (`$1`), assets (`$2`) and operations (`$3`) by JSON lists of their ids, those that are there.
+const LOOK_SQLITE: &str =
+    "SELECT 'account' AS what, id, floor, ceiling, version, balance, earned, spent, held, incoming, NULL AS said
+     FROM ledger_accounts WHERE id IN (SELECT value FROM json_each($1))
+     UNION ALL SELECT 'asset', asset, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, rules
+     FROM ledger_assets WHERE asset IN (SELECT value FROM json_each($2))
+     UNION ALL SELECT 'operation', id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, digest
+     FROM ledger_operations WHERE id IN (SELECT value FROM json_each($3))";
 
-async fn lock_accounts(on: &mut AnyConnection, keys: &BTreeSet<Key>) -> Result<Known, Error> {
-    let sql = format!("{ACCOUNT} WHERE a.id IN {} ORDER BY a.id {}", texts(on), locked(on, "a"));
-    let found = sqlx::query(AssertSqlSafe(sql)).bind(json(keys)?).fetch_all(on).await?;
-    let (mut accounts, mut assets) = Known::default();
+/// The same, with the accounts locked in the order of their ids where all of them are there, and none where one is missing: it is
+/// opened before any is locked, or two who open each other's could wait for one another. Each is looked up by itself, for a plan
+/// that PostgreSQL has made for a small table, and keeps, would read a large one from end to end.
+const LOOK_POSTGRES: &str = "WITH locked AS (
+         SELECT a.* FROM (SELECT value FROM json_array_elements_text(CAST($1 AS json)) ORDER BY value) AS k
+         CROSS JOIN LATERAL (
+             SELECT id, floor, ceiling, version, balance, earned, spent, held, incoming FROM ledger_accounts
+             WHERE id = k.value FOR UPDATE
+         ) AS a
+         WHERE (
+             SELECT bool_and((SELECT b.id FROM ledger_accounts b WHERE b.id = n.value) IS NOT NULL)
+             FROM json_array_elements_text(CAST($1 AS json)) AS n
+         )
+     )
+     SELECT 'account' AS what, locked.*, NULL AS said FROM locked
+     UNION ALL SELECT 'asset', k.value, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+         (SELECT s.rules FROM ledger_assets s WHERE s.asset = k.value)
+     FROM json_array_elements_text(CAST($2 AS json)) AS k
+     UNION ALL SELECT 'operation', k.value, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+         (SELECT o.digest FROM ledger_operations o WHERE o.id = k.value)
+     FROM json_array_elements_text(CAST($3 AS json)) AS k";
+
+/// These accounts, locked, what holds for their assets, and which operations of the batch are known. Where accounts are missing
+/// PostgreSQL answers none.
+async fn look(on: &mut AnyConnection, keys: &BTreeSet<Key>, batch: &Batch) -> Result<State, Error> {
+    let assets: BTreeSet<Asset> = keys.iter().map(|key| key.asset).collect();
+    let ids: Vec<OperationId> = batch.operations.iter().map(super::post::Operation::id).collect();
+    let sql = if postgres(on) { LOOK_POSTGRES } else { LOOK_SQLITE };
+    let query = sqlx::query(sql).bind(json(keys)?).bind(json(&assets)?).bind(json(&ids)?);
+    let found = query.fetch_all(on).await?;
+    let mut state = State::default();
     for row in &found {
-        let account = read_account(row)?;
-        if let btree_map::Entry::Vacant(new) = assets.entry(account.key.asset) {
-            new.insert(read_rules(row)?);
+        let (what, said): (String, Option<String>) = (row.try_get("what")?, row.try_get("said")?);
+        match (what.as_str(), said) {
+            ("account", _) => {
+                let account = read_account(row)?;
+                state.accounts.insert(account.key, account);
+            }
+            ("asset", Some(rules)) => {
+                state.assets.insert(parsed(row, "id")?, serde_json::from_str(&rules).map_err(corrupt)?);
+            }
+            ("operation", Some(digest)) => {
+                state.known.insert(parsed(row, "id")?, digest);
+            }
+            // Not there.
+            _ => {}
         }
-        accounts.insert(account.key, account);
     }
     // As in `rules`: what is refused is refused alike.
-    for key in keys {
-        if let btree_map::Entry::Vacant(new) = assets.entry(key.asset)
-            && let Some(rules) = AssetRules::unsaid(key.asset)
+    for asset in assets {
+        if let btree_map::Entry::Vacant(new) = state.assets.entry(asset)
+            && let Some(rules) = AssetRules::unsaid(asset)
         {
             new.insert(rules);
         }
     }
-    Ok((accounts, assets))
+    Ok(state)
+}
+
+/// Which operations of the batch are known, on PostgreSQL.
+async fn known(on: &mut AnyConnection, batch: &Batch) -> Result<BTreeMap<OperationId, String>, Error> {
+    let ids: Vec<OperationId> = batch.operations.iter().map(super::post::Operation::id).collect();
+    let sql =
+        "SELECT k.value AS id, (SELECT o.digest FROM ledger_operations o WHERE o.id = k.value) AS digest
+               FROM json_array_elements_text(CAST($1 AS json)) AS k";
+    let found = sqlx::query(sql).bind(json(&ids)?).fetch_all(on).await?;
+    let mut known = BTreeMap::new();
+    for row in &found {
+        let digest: Option<String> = row.try_get("digest")?;
+        if let Some(digest) = digest {
+            known.insert(parsed(row, "id")?, digest);
+        }
+    }
+    Ok(known)
 }
 
 /// An account.
@@ -318,13 +408,6 @@ pub(super) async fn accounts_of(
     let sql = AssertSqlSafe(format!("{ACCOUNT} WHERE a.holder = $1 AND a.id > $2 ORDER BY a.id LIMIT $3"));
     let found = sqlx::query(sql).bind(holder.to_string()).bind(from(after)).bind(limit).fetch_all(on).await?;
     found.iter().map(|row| Ok((read_account(row)?, read_rules(row)?))).collect()
-}
-
-async fn known(on: &mut AnyConnection, batch: &Batch) -> Result<BTreeMap<OperationId, String>, Error> {
-    let ids: Vec<OperationId> = batch.operations.iter().map(super::post::Operation::id).collect();
-    let sql = format!("SELECT id, digest FROM ledger_operations WHERE id IN {}", texts(on));
-    let found = sqlx::query(AssertSqlSafe(sql)).bind(json(&ids)?).fetch_all(on).await?;
-    found.iter().map(|row| Ok((parsed(row, "id")?, row.try_get("digest")?))).collect()
 }
 
 /// Entries of an account after this version, ascending.

@@ -1,4 +1,4 @@
-//! Writes what came of a batch: one statement for each table that it changes.
+//! Writes what came of a batch: operations, entries and accounts at once, holds and reversals each in a statement.
 
 use serde::Serialize;
 use service::failpoint;
@@ -8,123 +8,129 @@ use super::{
     model::{Account, Entry, Hold, HoldState, Key, OperationId},
     post::Posted,
     reversals,
-    rules::{EntryKind, Purpose},
-    sql::{Column, rows},
-    store::{Amount, json},
+    rows::{Bound, Cell, Rows},
+    rules::Purpose,
+    sql::{Column, postgres, rows},
+    store::{Amount, amount_text, json},
 };
 use crate::error::Error;
 
-/// Operations, entries, accounts, holds and reversals, in the caller's transaction.
-pub(super) async fn write(on: &mut AnyConnection, posted: &Posted) -> Result<(), Error> {
-    #[derive(Serialize)]
-    struct Named<'a> {
-        id: OperationId,
-        digest: &'a str,
+const OPERATIONS: &str = "INSERT INTO ledger_operations (id, digest)";
+const ENTRIES: &str =
+    "INSERT INTO ledger_entries (account, version, operation, kind, amount, balance, other, at)";
+const ACCOUNTS: &str =
+    "INSERT INTO ledger_accounts (id, asset, holder, version, balance, earned, spent, held, incoming)";
+/// Of an account that is there.
+const STANDS: &str =
+    "ON CONFLICT (id) DO UPDATE SET version = excluded.version, balance = excluded.balance, earned = excluded.earned,
+         spent = excluded.spent, held = excluded.held, incoming = excluded.incoming";
+
+/// Statements of so many rows in all SQLite keeps ready for the next batch of the same shape; of the largest there are, some
+/// thousand rows, a hundred shapes would be kept.
+const KEPT_MAX: usize = 512;
+
+/// Operations, entries, accounts, holds and reversals, in the caller's transaction. False: an operation of the batch is known by
+/// now, and nothing was written. SQLite, which has one writer, never says so.
+pub(super) async fn write(on: &mut AnyConnection, posted: &Posted) -> Result<bool, Error> {
+    let (operations, entries, accounts) = (operations(posted), entries(posted), accounts(posted));
+    if postgres(on) {
+        if !in_postgres(on, &operations, &entries, &accounts).await? {
+            return Ok(false);
+        }
+    } else {
+        in_sqlite(on, operations, entries, accounts).await?;
     }
-    let named: Vec<Named<'_>> =
-        posted.operations.iter().map(|(id, digest)| Named { id: *id, digest }).collect();
-    let sql = format!(
-        "INSERT INTO ledger_operations (id, digest) SELECT r.id, r.digest FROM {}",
-        rows(on, &["id", "digest"].map(Column::Text))
-    );
-    sqlx::query(AssertSqlSafe(sql)).bind(json(&named)?).execute(&mut *on).await?;
     failpoint::pass(&["hub.ledger", "half"]);
-    if !posted.entries.is_empty() {
-        write_entries(on, &posted.entries).await?;
-    }
-    write_accounts(on, &posted.accounts).await?;
     if !posted.holds.is_empty() {
         write_holds(on, &posted.holds).await?;
     }
     if !posted.reversals.is_empty() {
         reversals::write(on, &posted.reversals).await?;
     }
+    Ok(true)
+}
+
+/// All in one text, which goes to SQLite's thread and comes back once.
+async fn in_sqlite(
+    on: &mut AnyConnection,
+    operations: Rows<2>,
+    entries: Rows<8>,
+    accounts: Rows<9>,
+) -> Result<(), Error> {
+    let count: usize = [operations.rows.len(), entries.rows.len(), accounts.rows.len()].iter().sum();
+    let sql = [operations.values(), entries.values(), accounts.values()].concat().join("; ");
+    let query: Bound = sqlx::query(AssertSqlSafe(sql)).persistent(count <= KEPT_MAX);
+    accounts.bind(entries.bind(operations.bind(query))).execute(on).await?;
     Ok(())
 }
 
-async fn write_entries(on: &mut AnyConnection, entries: &[Entry]) -> Result<(), Error> {
-    #[derive(Serialize)]
-    struct Entered {
-        account: Key,
-        version: i64,
-        operation: OperationId,
-        kind: EntryKind,
-        amount: Amount,
-        balance: Amount,
-        other: Option<Key>,
-        at: i64,
-    }
-    let entered: Vec<Entered> = entries
-        .iter()
-        .map(|entry| Entered {
-            account: entry.account,
-            version: entry.version,
-            operation: entry.operation,
-            kind: entry.kind,
-            amount: Amount(entry.amount),
-            balance: Amount(entry.balance),
-            other: entry.other,
-            at: entry.at,
-        })
-        .collect();
-    let columns = [
-        Column::Text("account"),
-        Column::Number("version"),
-        Column::Text("operation"),
-        Column::Text("kind"),
-        Column::Text("amount"),
-        Column::Text("balance"),
-        Column::Text("other"),
-        Column::Number("at"),
-    ];
+/// All in one statement, with one plan: there is nothing in it whose cost hangs on how many rows there are. It sees what is there
+/// now that the accounts are locked, and not what was there before; false where an operation of the batch is among that.
+async fn in_postgres(
+    on: &mut AnyConnection,
+    operations: &Rows<2>,
+    entries: &Rows<8>,
+    accounts: &Rows<9>,
+) -> Result<bool, Error> {
     let sql = format!(
-        "INSERT INTO ledger_entries (account, version, operation, kind, amount, balance, other, at)
-         SELECT r.account, r.version, r.operation, r.kind, r.amount, r.balance, r.other, r.at FROM {}",
-        rows(on, &columns)
+        "WITH fresh AS (
+             SELECT bool_and((SELECT o.id FROM ledger_operations o WHERE o.id = r.id) IS NULL) AS yes
+             FROM unnest((SELECT CAST($1 AS TEXT[]))) AS r (id)
+         ), operations AS (
+             {OPERATIONS} SELECT r.* FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) AS r, fresh WHERE fresh.yes
+         ), entries AS (
+             {ENTRIES} SELECT r.* FROM unnest(
+                 CAST($3 AS TEXT[]), CAST($4 AS BIGINT[]), CAST($5 AS TEXT[]), CAST($6 AS TEXT[]),
+                 CAST($7 AS TEXT[]), CAST($8 AS TEXT[]), CAST($9 AS TEXT[]), CAST($10 AS BIGINT[])
+             ) AS r, fresh WHERE fresh.yes
+         )
+         {ACCOUNTS} SELECT r.* FROM unnest(
+             CAST($11 AS TEXT[]), CAST($12 AS TEXT[]), CAST($13 AS TEXT[]), CAST($14 AS BIGINT[]), CAST($15 AS TEXT[]),
+             CAST($16 AS TEXT[]), CAST($17 AS TEXT[]), CAST($18 AS TEXT[]), CAST($19 AS TEXT[])
+         ) AS r, fresh WHERE fresh.yes
+         {STANDS}"
     );
-    sqlx::query(AssertSqlSafe(sql)).bind(json(&entered)?).execute(on).await?;
-    Ok(())
+    let arrays = operations.arrays().into_iter().chain(entries.arrays()).chain(accounts.arrays());
+    let query: Bound = arrays.fold(sqlx::query(AssertSqlSafe(sql)), |query, array| query.bind(array));
+    Ok(query.execute(on).await?.rows_affected() > 0)
 }
 
-async fn write_accounts(on: &mut AnyConnection, accounts: &[Account]) -> Result<(), Error> {
-    #[derive(Serialize)]
-    struct Stands {
-        id: Key,
-        version: i64,
-        balance: Amount,
-        earned: Amount,
-        spent: Amount,
-        held: Amount,
-        incoming: Amount,
-    }
-    let stand: Vec<Stands> = accounts
-        .iter()
-        .map(|account| Stands {
-            id: account.key,
-            version: account.version,
-            balance: Amount(account.balance),
-            earned: Amount(account.earned),
-            spent: Amount(account.spent),
-            held: Amount(account.held),
-            incoming: Amount(account.incoming),
-        })
-        .collect();
-    let columns = [
-        Column::Text("id"),
-        Column::Number("version"),
-        Column::Text("balance"),
-        Column::Text("earned"),
-        Column::Text("spent"),
-        Column::Text("held"),
-        Column::Text("incoming"),
-    ];
-    let sql = format!(
-        "UPDATE ledger_accounts SET version = r.version, balance = r.balance, earned = r.earned, spent = r.spent,
-             held = r.held, incoming = r.incoming FROM {} WHERE ledger_accounts.id = r.id",
-        rows(on, &columns)
-    );
-    sqlx::query(AssertSqlSafe(sql)).bind(json(&stand)?).execute(on).await?;
-    Ok(())
+fn operations(posted: &Posted) -> Rows<2> {
+    let row = |(id, digest): &(OperationId, String)| [Cell::text(id), Cell::text(digest)];
+    Rows { into: OPERATIONS, then: "", rows: posted.operations.iter().map(row).collect() }
+}
+
+fn entries(posted: &Posted) -> Rows<8> {
+    let row = |entry: &Entry| {
+        [
+            Cell::text(entry.account),
+            Cell::Number(entry.version),
+            Cell::text(entry.operation),
+            Cell::text(entry.kind.name()),
+            Cell::Text(amount_text(entry.amount)),
+            Cell::Text(amount_text(entry.balance)),
+            entry.other.map_or(Cell::Nothing, Cell::text),
+            Cell::Number(entry.at),
+        ]
+    };
+    Rows { into: ENTRIES, then: "", rows: posted.entries.iter().map(row).collect() }
+}
+
+fn accounts(posted: &Posted) -> Rows<9> {
+    let row = |account: &Account| {
+        [
+            Cell::text(account.key),
+            Cell::text(account.key.asset),
+            Cell::text(account.key.holder),
+            Cell::Number(account.version),
+            Cell::Text(amount_text(account.balance)),
+            Cell::Text(amount_text(account.earned)),
+            Cell::Text(amount_text(account.spent)),
+            Cell::Text(amount_text(account.held)),
+            Cell::Text(amount_text(account.incoming)),
+        ]
+    };
+    Rows { into: ACCOUNTS, then: STANDS, rows: posted.accounts.iter().map(row).collect() }
 }
 
 async fn write_holds(on: &mut AnyConnection, holds: &[Hold]) -> Result<(), Error> {

@@ -26,7 +26,7 @@ pub const HOLD_MAX_MS: i64 = 400 * 24 * 60 * 60 * 1000;
 pub struct State {
     /// The assets of the accounts.
     pub assets: BTreeMap<Asset, AssetRules>,
-    /// Those that have been opened.
+    /// Those that are there; what is missing has no entries and no limits of its own.
     pub accounts: BTreeMap<Key, Account>,
     /// The holds that the batch ends.
     pub holds: BTreeMap<OperationId, Hold>,

@@ -6,12 +6,12 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use service::db::{
-    Db, Engine,
+    Db,
     testing::{FreshDb, on_both},
 };
 use sqlx::{AnyConnection, Row as _};
 
-use super::*;
+use super::{beside::beside, *};
 use crate::{
     Error, SCHEMA,
     ledger::{store, verify},
@@ -42,19 +42,19 @@ impl Ground {
     }
 
     /// One batch in a transaction of its own; what is refused leaves nothing.
-    async fn post(&self, batch: &Batch, at: i64) -> Result<Posted, &'static str> {
+    pub(super) async fn post(&self, batch: &Batch, at: i64) -> Result<Posted, &'static str> {
         let mut write = self.db.begin().await.unwrap();
         let posted = refused(store::post(write.on(), batch, at).await)?;
         write.commit().await.unwrap();
         Ok(posted)
     }
 
-    async fn account(&self, key: Key) -> Account {
+    pub(super) async fn account(&self, key: Key) -> Account {
         let mut on = self.db.reader().acquire().await.unwrap();
         store::account(&mut on, &key).await.unwrap().unwrap()
     }
 
-    async fn verify(&self) -> verify::Verified {
+    pub(super) async fn verify(&self) -> verify::Verified {
         verify::tables(&mut self.db.reader().begin().await.unwrap()).await.unwrap()
     }
 
@@ -63,7 +63,7 @@ impl Ground {
     }
 }
 
-fn refused(came: Result<Posted, Error>) -> Result<Posted, &'static str> {
+pub(super) fn refused(came: Result<Posted, Error>) -> Result<Posted, &'static str> {
     match came {
         Ok(posted) => Ok(posted),
         Err(Error::Refused(refusal)) => Err(refusal.rule),
@@ -167,18 +167,7 @@ async fn postings_at_once_lose_nothing_and_wait_for_one_another() {
                     Operation::Capture { id: id(2), hold: id(1), amount: 5 },
                 ];
                 let batch = Batch { by, operations };
-                let came = match ground.fresh.engine {
-                    Engine::Sqlite => ground.post(&batch, 1).await,
-                    Engine::Postgres => {
-                        let mut transaction = ground.db.reader().begin().await.unwrap();
-                        let came = refused(store::post(&mut transaction, &batch, 1).await);
-                        if came.is_ok() {
-                            transaction.commit().await.unwrap();
-                        }
-                        came
-                    }
-                };
-                match came {
+                match beside(&ground, &batch, 1).await {
                     Ok(_) => posted += 1,
                     Err(rule) => assert_eq!(rule, "below_floor"),
                 }
@@ -208,18 +197,7 @@ async fn of_all_who_end_a_hold_at_once_one_does() {
                     let amount = i128::from(nth);
                     (Authority::Account(person(0)), Operation::Capture { id, hold, amount })
                 };
-                let batch = Batch { by, operations: vec![operation] };
-                match ground.fresh.engine {
-                    Engine::Sqlite => ground.post(&batch, 6).await,
-                    Engine::Postgres => {
-                        let mut transaction = ground.db.reader().begin().await.unwrap();
-                        let came = refused(store::post(&mut transaction, &batch, 6).await);
-                        if came.is_ok() {
-                            transaction.commit().await.unwrap();
-                        }
-                        came
-                    }
-                }
+                beside(&ground, &Batch { by, operations: vec![operation] }, 6).await
             };
             let came = join_all((1..=8).map(one)).await;
             let ended = came.iter().filter(|one| one.is_ok()).count();
@@ -240,20 +218,8 @@ async fn of_all_who_reverse_a_transfer_at_once_one_does() {
         for round in 1..=12 {
             let first = 1_000 * round;
             ground.post(&pay(first, &[(hours(0), -10), (hours(1), 10)]), 5).await.unwrap();
-            let one = async |nth: u32| {
-                let batch = give_back(first + nth, first, i128::from(nth));
-                match ground.fresh.engine {
-                    Engine::Sqlite => ground.post(&batch, 6).await,
-                    Engine::Postgres => {
-                        let mut transaction = ground.db.reader().begin().await.unwrap();
-                        let came = refused(store::post(&mut transaction, &batch, 6).await);
-                        if came.is_ok() {
-                            transaction.commit().await.unwrap();
-                        }
-                        came
-                    }
-                }
-            };
+            let one =
+                async |nth: u32| beside(&ground, &give_back(first + nth, first, i128::from(nth)), 6).await;
             let came = join_all((1..=8).map(one)).await;
             let done = came.iter().filter(|one| one.is_ok()).count();
             assert!(done == 1 && came.iter().all(|one| matches!(one, Ok(_) | Err("reversed"))), "{came:?}");
@@ -440,7 +406,9 @@ async fn what_cannot_be_counted_of_a_final_event_is_answered_and_leaves_no_entry
             write.commit().await.unwrap();
             assert_eq!(came.is_ok(), fits, "{amount}: {came:?}");
             booked += i64::from(fits);
-            assert_eq!(ground.account(deal).await.version, booked, "{amount}");
+            let account =
+                store::account(&mut ground.db.reader().acquire().await.unwrap(), &deal).await.unwrap();
+            assert_eq!(account.map_or(0, |account| account.version), booked, "{amount}");
             let found = ground.verify().await;
             assert_eq!((found.faults, &found.told), (0, &vec![]));
         }

@@ -21,7 +21,7 @@ use crate::{
 /// Names the folder with the plan of the hub that dies.
 const CHILD: &str = "EARNEST_TEST_LEDGER_CHILD";
 const NAME: &str = "ledger::tests::crash::a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing";
-/// In the middle of a posting, when all is written, and when it is committed.
+/// In the middle of a posting (entries and accounts are written, holds are not), when all is written, and when it is committed.
 const POINTS: [&str; 3] = ["hub.ledger.half:1", "hub.commit.before:1", "hub.commit.after:1"];
 
 #[derive(Serialize, Deserialize)]

@@ -5,6 +5,7 @@
     reason = "test code: an overflow or a missing item fails the test"
 )]
 
+mod beside;
 mod both;
 mod crash;
 mod history;
