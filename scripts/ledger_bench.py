@@ -43,13 +43,24 @@ def figures():
 
 
 def compared(name, rounds, aim, against):
-    """The median of the rounds' ratios, and of each side's transfers a second."""
-    ratio = statistics.median(ours / theirs for ours, theirs in rounds)
-    ours, theirs = (statistics.median(side) for side in zip(*rounds))
-    rate = {"name": name.split("_vs_")[0] + "_per_second", "value": round(ours), "unit": "transfers/s", "aim": None}
+    """The median of the rounds' ratios, of each side's transfers a second, and of what the parts of our transactions took."""
+    ratio = statistics.median(ours["per_second"] / theirs["per_second"] for ours, theirs in rounds)
+    ours, theirs = (statistics.median(one["per_second"] for one in side) for side in zip(*rounds))
+    of = name.split("_vs_")[0]
+    rate = {"name": f"{of}_per_second", "value": round(ours), "unit": "transfers/s", "aim": None}
+    parts = [
+        {
+            "name": f"{of}_{part}",
+            "value": round(statistics.median(ours["microseconds"][part] for ours, _ in rounds)),
+            "unit": "µs a transaction",
+            "aim": None,
+        }
+        for part in ("begin", "post", "commit")
+    ]
     return [
         {"name": name, "value": round(ratio, 3), "unit": "", "aim": aim},
         rate | {"against": against, "against_value": round(theirs)},
+        *parts,
     ]
 
 
@@ -57,7 +68,7 @@ def run(*command):
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit(f"bench: {command[1]} ended with {done.returncode}")
-    return json.loads(done.stdout)["per_second"]
+    return json.loads(done.stdout)
 
 
 def in_sqlite(bench, folder, count, batch):

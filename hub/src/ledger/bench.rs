@@ -1,6 +1,9 @@
 //! The posting function on a database, with no record around it: for `scripts/bench ledger` and `scripts/bench api` alone.
 
+use std::time::{Duration, Instant};
+
 use service::db::Db;
+use sqlx::{Any, Connection, pool::PoolConnection};
 
 use super::{
     model::{AMOUNT_MAX, Asset, AssetRules, Issuer},
@@ -43,22 +46,26 @@ impl Ledger {
         Ok(Self(Db::open_existing(url, SCHEMA).await?))
     }
 
-    /// Posts a batch in a transaction of its own, at a moment in Unix milliseconds: in the writers' turn, or on PostgreSQL beside
-    /// other writers.
+    /// Posts a batch in a transaction of its own, in the writers' turn, at a moment in Unix milliseconds.
     ///
     /// # Errors
     /// It is refused, or the database fails.
-    pub async fn post(&self, batch: &Batch, at: i64, beside: bool) -> Result<(), Error> {
-        if beside {
-            let mut transaction = self.0.reader().begin().await?;
-            store::post(&mut transaction, batch, at).await?;
-            transaction.commit().await?;
-        } else {
-            let mut write = self.0.begin().await?;
-            store::post(write.on(), batch, at).await?;
-            write.commit().await?;
-        }
-        Ok(())
+    pub async fn post(&self, batch: &Batch, at: i64) -> Result<Took, Error> {
+        let began = Instant::now();
+        let mut write = self.0.begin().await?;
+        let begin = began.elapsed();
+        store::post(write.on(), batch, at).await?;
+        let posted = began.elapsed();
+        write.commit().await?;
+        Ok(Took { begin, posted, committed: began.elapsed() })
+    }
+
+    /// A session of its own, to post beside others on PostgreSQL.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn session(&self) -> Result<Session, Error> {
+        Ok(Session(self.0.reader().acquire().await?))
     }
 
     /// Looks at all of it.
@@ -73,4 +80,35 @@ impl Ledger {
     pub async fn close(&self) {
         self.0.close().await;
     }
+}
+
+/// A session that keeps no writer waiting for its turn.
+#[derive(Debug)]
+pub struct Session(PoolConnection<Any>);
+
+impl Session {
+    /// As [`Ledger::post`], beside other writers.
+    ///
+    /// # Errors
+    /// It is refused, or the database fails.
+    pub async fn post(&mut self, batch: &Batch, at: i64) -> Result<Took, Error> {
+        let began = Instant::now();
+        let mut transaction = Connection::begin(&mut *self.0).await?;
+        let begin = began.elapsed();
+        store::post(&mut transaction, batch, at).await?;
+        let posted = began.elapsed();
+        transaction.commit().await?;
+        Ok(Took { begin, posted, committed: began.elapsed() })
+    }
+}
+
+/// How far a transaction was, each time since it was begun to be begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Took {
+    /// Its turn had come, and it was begun.
+    pub begin: Duration,
+    /// The batch was posted.
+    pub posted: Duration,
+    /// It was committed.
+    pub committed: Duration,
 }

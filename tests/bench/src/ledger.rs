@@ -1,13 +1,17 @@
 //! Both sides of `scripts/bench ledger`: transfers between members by the ledger's own posting function; the rows that it left
 //! behind, written by prepared statements, which is SQLite's own ceiling; and a function in PostgreSQL that does the same.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use hub::{
     ledger::{
-        bench::Ledger,
+        bench::{Ledger, Took},
         model::{Asset, Key, OperationId},
         post::{Batch, Leg, Operation},
         rules::{Authority, Purpose},
@@ -140,22 +144,49 @@ pub async fn ours(arguments: &Arguments) -> Result<Value> {
         Some(_) => Ledger::of_hub(&arguments.url).await?,
         None => Ledger::open(&arguments.url).await?,
     };
-    let beside = arguments.clients > 1;
-    let began = Instant::now();
-    try_join_all(shares.iter().map(|share| {
-        let ledger = ledger.clone();
-        async move {
-            for batch in share {
-                ledger.post(batch, AT, beside).await?;
-            }
-            Ok::<_, hub::Error>(())
+    let mut sessions = Vec::new();
+    if arguments.clients > 1 {
+        for _ in 0..arguments.clients {
+            sessions.push(ledger.session().await?);
         }
-    }))
-    .await?;
+    }
+    let began = Instant::now();
+    let took = if sessions.is_empty() {
+        let mut took = Vec::new();
+        for batch in shares.iter().flatten() {
+            took.push(ledger.post(batch, AT).await?);
+        }
+        took
+    } else {
+        let beside = sessions.iter_mut().zip(&shares).map(|(session, share)| async move {
+            let mut took = Vec::new();
+            for batch in share {
+                took.push(session.post(batch, AT).await?);
+            }
+            Ok::<_, hub::Error>(took)
+        });
+        try_join_all(beside).await?.concat()
+    };
     let seconds = began.elapsed().as_secs_f64();
+    drop(sessions);
     looked_at(&ledger, arguments).await?;
     ledger.close().await;
-    Ok(answer(arguments, seconds))
+    let mut answer = answer(arguments, seconds);
+    answer["microseconds"] = parts(&took);
+    Ok(answer)
+}
+
+/// What the parts of a transaction took in the mean, in microseconds: until it was begun, the posting, the commit.
+fn parts(took: &[Took]) -> Value {
+    let mean = |part: fn(&Took) -> Duration| {
+        let sum: Duration = took.iter().map(part).sum();
+        sum.as_secs_f64() * 1e6 / took.len() as f64
+    };
+    json!({
+        "begin": mean(|one| one.begin),
+        "post": mean(|one| one.posted - one.begin),
+        "commit": mean(|one| one.committed - one.posted),
+    })
 }
 
 /// Makes the first payer the payer of all.
