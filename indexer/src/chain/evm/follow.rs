@@ -366,6 +366,9 @@ impl Following {
             }
             sound = sound.saturating_add(1);
         }
+        // That one of them cannot be decoded follows from its header too.
+        let unsealed: Vec<Header> =
+            headers.iter().take(sound.saturating_add(1)).filter(|header| !header.sealed).copied().collect();
         headers.truncate(sound);
         // What is final beyond the new tip settles the tip, which only the present node has told so far.
         if let Some(last) = headers.last().map(Header::block)
@@ -374,12 +377,25 @@ impl Following {
         {
             said.finalized = None;
         }
+        if self.watch.prove {
+            self.sure_of(unsealed).await?;
+        }
         let idle = headers.is_empty();
         self.stuck = stuck.as_ref().map(|stuck| stuck.block);
         let headers = headers.iter().map(Header::kept).collect();
         let step = Step { fork, accepted, headers, events, stuck, ..Step::settling(position.tip, said) };
         ground.commit(step).await?;
         Ok(if idle { Progress::Idle } else { Progress::Advanced })
+    }
+
+    /// Makes sure of headers whose fields do not make up their hashes: a quorum has no more of a final block than the hash.
+    async fn sure_of(&self, unsealed: Vec<Header>) -> Result<(), RpcError> {
+        let rpc = &*self.rpc;
+        stream::iter(unsealed)
+            .map(|header| async move { rpc.is_told_alike(&header).await })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
     }
 
     async fn quarantine(

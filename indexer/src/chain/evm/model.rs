@@ -16,12 +16,27 @@ pub(crate) struct Header {
     pub bloom: Bloom,
     /// Of the receipts of its transactions.
     pub receipts_root: B256,
+    /// Whether all that was told of the block makes up its hash: then the fields are proven by it.
+    pub sealed: bool,
 }
 
 impl Header {
     /// As much as a log tells of its block.
     pub const fn of(number: u64, hash: B256, time: u64) -> Self {
-        Self { number, hash, parent: B256::ZERO, time, bloom: Bloom::ZERO, receipts_root: B256::ZERO }
+        Self {
+            number,
+            hash,
+            parent: B256::ZERO,
+            time,
+            bloom: Bloom::ZERO,
+            receipts_root: B256::ZERO,
+            sealed: false,
+        }
+    }
+
+    /// Whether another has the same hash and fields, proven by it or not.
+    pub fn is(&self, other: &Self) -> bool {
+        Self { sealed: self.sealed, ..*other } == *self
     }
 
     pub const fn block(&self) -> BlockRef {

@@ -206,7 +206,7 @@ impl Watch {
         service::failpoint::pass(&["indexer.logs.read"]);
         // One hash for each height, by logs and by headers alike.
         let mut headers = BTreeMap::from([(first.number, first), (last.number, last)]);
-        if headers.len() == 1 && first != last {
+        if headers.len() == 1 && !first.is(&last) {
             return Err(RpcError::Inconsistent(format!("two hashes of block {from}")));
         }
         let mut untimed: BTreeMap<u64, B256> = BTreeMap::new();

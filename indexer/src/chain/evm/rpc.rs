@@ -48,7 +48,36 @@ impl TryFrom<RawHeader> for Header {
             time: bounded("the time", raw.timestamp)?,
             bloom: raw.logs_bloom,
             receipts_root: raw.receipts_root,
+            sealed: false,
         })
+    }
+}
+
+/// A header as a node tells it, and whether all that it tells makes up the hash.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Value")]
+struct ToldHeader {
+    raw: RawHeader,
+    sealed: bool,
+}
+
+impl TryFrom<Value> for ToldHeader {
+    type Error = serde_json::Error;
+
+    fn try_from(told: Value) -> Result<Self, serde_json::Error> {
+        let raw = RawHeader::deserialize(&told)?;
+        // Some chains leave out fields that Ethereum has, and hash otherwise: not their fault.
+        let whole: Option<rpc_types::Header> = serde_json::from_value(told).ok();
+        let sealed = whole.is_some_and(|whole| whole.hash == raw.hash && whole.inner.hash_slow() == raw.hash);
+        Ok(Self { raw, sealed })
+    }
+}
+
+impl TryFrom<ToldHeader> for Header {
+    type Error = RpcError;
+
+    fn try_from(told: ToldHeader) -> Result<Self, RpcError> {
+        Ok(Self { sealed: told.sealed, ..Self::try_from(told.raw)? })
     }
 }
 
@@ -135,8 +164,8 @@ fn is_refusal(method: &'static str, error: &TransportError) -> bool {
 impl Rpc {
     /// The header of a block by number or tag, of one node; none where it does not know it.
     async fn header(&self, node: &Node, block: Value) -> Result<Option<Header>, RpcError> {
-        let raw: Option<RawHeader> = self.0.ask_of(node, BY_NUMBER, (block, false)).await?;
-        raw.map(Header::try_from).transpose()
+        let told: Option<ToldHeader> = self.0.ask_of(node, BY_NUMBER, (block, false)).await?;
+        told.map(Header::try_from).transpose()
     }
 
     /// The newest block.
@@ -209,8 +238,46 @@ impl Rpc {
 
     /// The block of a hash.
     pub async fn by_hash(&self, hash: B256) -> Result<Header, RpcError> {
-        let raw: Option<RawHeader> = self.0.ask(BY_HASH, (hash, false)).await?;
-        is_of(raw.map(Header::try_from).transpose()?, hash)
+        let told: Option<ToldHeader> = self.0.ask(BY_HASH, (hash, false)).await?;
+        is_of(told.map(Header::try_from).transpose()?, hash)
+    }
+
+    /// Makes sure of a header whose fields do not make up its hash: one node tells the same with all that does, or, as on
+    /// chains that hash otherwise, none tells that and a quorum tells the same. Who tells other fields than are proven by
+    /// the hash lied.
+    ///
+    /// # Errors
+    /// It is not so.
+    pub async fn is_told_alike(&self, header: &Header) -> Result<(), RpcError> {
+        let hash = header.hash;
+        let said = self
+            .0
+            .poll(|node| async move {
+                let told: Option<ToldHeader> = self.0.ask_of(node, BY_HASH, (hash, false)).await?;
+                told.map(Header::try_from).transpose()
+            })
+            .await?;
+        let said: Vec<(usize, Header)> = said
+            .into_iter()
+            .filter_map(|(at, told)| told.filter(|told| told.hash == hash).map(|told| (at, told)))
+            .collect();
+        let sound = match said.iter().map(|(_, told)| *told).find(|told| told.sealed) {
+            Some(right) => {
+                for (at, _) in said.iter().filter(|(_, told)| !told.is(&right)) {
+                    self.0
+                        .misled(*at, format!("it tells other fields of block {hash} than make up its hash"));
+                }
+                header.is(&right)
+            }
+            None => said.iter().filter(|(_, told)| told.is(header)).count() >= self.0.quorum,
+        };
+        if sound {
+            return Ok(());
+        }
+        Err(RpcError::Inconsistent(format!(
+            "the fields of block {hash} do not make up its hash, and no {} nodes tell them alike",
+            self.0.quorum
+        )))
     }
 
     /// The blocks of hashes, by one batch.
@@ -262,7 +329,7 @@ impl Rpc {
                 })
                 .and_then(|header| is_at(Some(header), number))
                 .and_then(|header| header.ok_or_else(|| RpcError::Inconsistent("no block".to_owned())))
-                .map(Sealed)
+                .map(|header| Sealed(Header { sealed: true, ..header }))
             })
             .collect()
     }
@@ -333,14 +400,14 @@ impl Rpc {
         let all = async {
             let mut batch = node.client.new_batch();
             let logs = batch.add_call::<_, Vec<RawLog>>(method, &(filter,))?;
-            let first = batch.add_call::<_, Option<RawHeader>>(BY_NUMBER, &(U64::from(from), false))?;
-            let last = batch.add_call::<_, Option<RawHeader>>(BY_NUMBER, &(U64::from(to), false))?;
+            let first = batch.add_call::<_, Option<ToldHeader>>(BY_NUMBER, &(U64::from(from), false))?;
+            let last = batch.add_call::<_, Option<ToldHeader>>(BY_NUMBER, &(U64::from(to), false))?;
             batch.send().await?;
             Ok((logs.await?, first.await?, last.await?))
         };
         let (logs, first, last) = self.0.ask_with(node, method, all).await?;
-        let end = |raw: Option<RawHeader>, number| {
-            is_at(raw.map(Header::try_from).transpose()?, number)?
+        let end = |told: Option<ToldHeader>, number| {
+            is_at(told.map(Header::try_from).transpose()?, number)?
                 .ok_or_else(|| RpcError::Inconsistent(format!("the node does not have block {number} yet")))
         };
         Ok(RawRange { logs, first: end(first, from)?, last: end(last, to)?, by: self.0.position(node) })

@@ -26,6 +26,7 @@ fn header(number: u64, h: u8, parent: u8) -> Header {
         time: 0,
         bloom: Bloom::ZERO,
         receipts_root: B256::ZERO,
+        sealed: false,
     }
 }
 

@@ -1,0 +1,110 @@
+//! Headers near the head whose fields are not those of their hash.
+
+use alloy::primitives::{B256, Bloom};
+use fixture::Chain;
+use protocol::wire::{feed::Finality, view::FaultKind};
+use serde_json::{Value, json};
+use service::db::testing::{FreshDb, sqlite};
+
+use super::{agrees, told_of};
+use crate::{
+    config::Config,
+    testing::{Running, config, node::Node, with},
+};
+
+/// A time that no block of the tests has.
+const FALSE_TIME: u64 = 0x6500_0000;
+
+fn behind(nodes: &[&Node], chain: &Chain, db: &FreshDb) -> Config {
+    with(config(chain, db), |chain| chain.rpc_urls = nodes.iter().map(|node| node.url.clone()).collect())
+}
+
+/// Tells this in place of a field of every header, whichever way it is asked for.
+fn tells(field: &'static str, value: Value) -> impl Fn(&Value, &mut Value) + Clone + Send + Sync + 'static {
+    move |request: &Value, answer: &mut Value| {
+        let header =
+            matches!(request["method"].as_str(), Some("eth_getBlockByNumber" | "eth_getBlockByHash"));
+        if header && answer["result"].is_object() {
+            answer["result"][field] = value.clone();
+        }
+    }
+}
+
+/// It has the hash that the others have: what it hides by the filter, or tells of the time or of the receipts, would be told,
+/// and be final as soon as the hash is.
+#[tokio::test]
+async fn who_tells_other_fields_than_those_of_the_hash_is_not_believed() {
+    for (field, value) in [
+        ("logsBloom", json!(Bloom::ZERO)),
+        ("timestamp", json!(format!("{FALSE_TIME:#x}"))),
+        ("receiptsRoot", json!(B256::repeat_byte(0xbb))),
+    ] {
+        let db = sqlite();
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        chain.mine(20).await;
+        let liar = Node::before(&chain.rpc_url()).await;
+        let (second, third) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let indexer = Running::start(behind(&[&liar, &second, &third], &chain, &db)).await;
+        indexer.caught_up(&chain).await;
+        // Nobody else is to find the lie, and leave the liar, before the head is read.
+        indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+        liar.lies(tells(field, value));
+        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        let status = indexer.until("the lie", |s| s.providers[0].lies > 0).await;
+        assert!(!status.providers[0].trusted && status.providers[1].trusted, "{field}");
+        indexer.caught_up(&chain).await;
+        assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen], "{field}");
+        chain.mine(16).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let feed = indexer.feed().await;
+        let told = told_of(&feed, "Funded");
+        assert_eq!((told.first(), told.last()), (Some(&Finality::Seen), Some(&Finality::Final)), "{field}");
+        assert!(!told.contains(&Finality::Retracted), "{field}");
+        assert!(feed.iter().all(|entry| entry.event.block_time != FALSE_TIME), "{field}");
+        let status = indexer.until("the proof", |s| s.proven == s.finalized).await;
+        assert_eq!((status.missed, status.alarms), (0, vec![FaultKind::ProviderLies]), "{field}");
+        agrees(indexer).await;
+    }
+}
+
+/// What their fields are no hash tells, so a quorum does, and nobody is called a liar for what nobody can prove.
+#[tokio::test]
+async fn a_chain_that_hashes_otherwise_is_followed_by_what_a_quorum_tells_alike() {
+    let hashes_otherwise = tells("extraData", json!("0xbb"));
+    for count in [1, 3] {
+        let db = sqlite();
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        let (first, second) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let third = Node::before(&chain.rpc_url()).await;
+        let nodes = [&first, &second, &third];
+        for node in nodes {
+            node.lies(hashes_otherwise.clone());
+        }
+        let indexer = Running::start(behind(&nodes[..count], &chain, &db)).await;
+        indexer.caught_up(&chain).await;
+        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        indexer.caught_up(&chain).await;
+        let mut seen = vec![Finality::Seen];
+        assert_eq!(told_of(&indexer.feed().await, "Funded"), seen);
+        // One of them hides what it has, whichever is asked first.
+        for (salt, node) in (2..).zip(nodes).filter(|_| count > 1) {
+            let (otherwise, hides) = (hashes_otherwise.clone(), tells("logsBloom", json!(Bloom::ZERO)));
+            node.lies(move |request, answer| {
+                otherwise(request, answer);
+                hides(request, answer);
+            });
+            chain.fund(&chain.terms(1_000, Default::default(), salt).await).await;
+            indexer.caught_up(&chain).await;
+            seen.push(Finality::Seen);
+            assert_eq!(told_of(&indexer.feed().await, "Funded"), seen);
+            node.lies(hashes_otherwise.clone());
+        }
+        chain.mine(16).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let status = indexer.until("the doubt", |s| s.unproven.is_some()).await;
+        assert!(status.providers.iter().all(|provider| provider.lies == 0), "{:?}", status.providers);
+        agrees(indexer).await;
+    }
+}
