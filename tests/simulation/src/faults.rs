@@ -21,6 +21,11 @@ pub const FAULTS: [(&str, u32, &str); FAULT_COUNT] = [
     ("range refused", 200_000, "a range of logs above this world's limit of blocks or of results"),
     ("logs left out", 30_000, "an answer with logs, by the one provider of three that lies"),
     ("logs hidden", 30_000, "an answer with logs, by the one provider of three that lies: none at all"),
+    (
+        "header fields",
+        30_000,
+        "an answer with a header, by the one provider of three that lies: one field is not that of its hash",
+    ),
     ("log twice", 5_000, "an answer with logs"),
     ("transaction lost", 50_000, "a transaction that is sent"),
     ("answer lost", 50_000, "a transaction that is sent: it was taken"),
@@ -47,7 +52,7 @@ pub const FAULTS: [(&str, u32, &str); FAULT_COUNT] = [
 ];
 
 /// How many kinds there are.
-pub const FAULT_COUNT: usize = 31;
+pub const FAULT_COUNT: usize = 32;
 
 /// How often each fault happens in one world, and how often it did.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use alloy::primitives::B256;
+use alloy::primitives::{B256, Bloom};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -337,6 +337,16 @@ impl World {
                 let again = logs[0].clone();
                 logs.push(again);
             }
+        }
+        let header = matches!(method, "eth_getBlockByNumber" | "eth_getBlockByHash") && answer.is_object();
+        if header && self.liar == Some(node) && self.faults.strike("header fields", dice) {
+            let (field, value) = dice.pick(&[
+                ("logsBloom", json!(Bloom::ZERO)),
+                ("receiptsRoot", json!(B256::repeat_byte(0xbb))),
+                ("parentHash", json!(B256::repeat_byte(0xbb))),
+                ("timestamp", json!("0x65000000")),
+            ]);
+            answer[field] = value;
         }
         json!({"result": answer})
     }
