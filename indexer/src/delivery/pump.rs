@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protocol::wire::feed::FeedEntry;
 use service::failpoint;
+use sqlx::AnyConnection;
 
 use super::{
     Failure, Sink,
@@ -33,6 +34,8 @@ pub(super) struct Pump {
     first: u64,
     retry_ms: u64,
     sink: Sink,
+    /// The last failure was none of the receiver's.
+    stalled: bool,
 }
 
 /// What to do next.
@@ -54,7 +57,7 @@ impl Pump {
         retry_ms: u64,
         sink: Sink,
     ) -> Self {
-        Self { shared, name, selection, first, retry_ms, sink }
+        Self { shared, name, selection, first, retry_ms, sink, stalled: false }
     }
 
     /// Until the service stops.
@@ -67,10 +70,7 @@ impl Pump {
                 Ok(Next::More) => continue,
                 Ok(Next::Wait) => None,
                 Ok(Next::Pause(pause)) => Some(pause),
-                Err(error) => {
-                    tracing::warn!(%error, delivery = self.name, "a delivery cannot go on; trying again");
-                    Some(DATABASE_PAUSE)
-                }
+                Err(error) => Some(self.stall(&Failure::new(error.to_string())).await),
             };
             let woken = async {
                 match pause {
@@ -88,14 +88,14 @@ impl Pump {
 
     async fn round(&mut self) -> Result<Next, Error> {
         let mut reader = self.shared.db.reader().acquire().await?;
-        let kept = store::find(&mut reader, &self.name).await?;
-        let kept = kept.unwrap_or_else(|| Delivery { cursor: self.first, ..Delivery::default() });
+        let kept = self.kept(&mut reader).await?;
         let selected = select(&mut reader, kept.cursor, PAGE, &self.selection).await?;
         drop(reader);
 
         let (mut arrived, mut failure) = (None, None);
         for entry in &selected.entries {
-            match self.send(entry).await? {
+            // What arrived before one that cannot be read is not sent again.
+            match self.send(entry).await.unwrap_or_else(|error| Some(Err(Failure::new(error.to_string())))) {
                 None => break,
                 Some(Ok(())) => arrived = Some(entry.seq),
                 Some(Err(reason)) => {
@@ -106,17 +106,19 @@ impl Pump {
         }
         let whole = arrived == selected.entries.last().map(|entry| entry.seq);
         let cursor = if whole { selected.cursor } else { arrived.unwrap_or(kept.cursor) };
+        let recovered = whole && std::mem::take(&mut self.stalled);
         let failures = match (&failure, arrived) {
+            (None, None) if recovered => 0,
             (None, None) => kept.failures,
             (None, Some(_)) => 0,
             (Some(_), None) => kept.failures.saturating_add(1),
             (Some(_), Some(_)) => 1,
         };
-        if failure.is_some() || cursor != kept.cursor {
+        if failure.is_some() || recovered || cursor != kept.cursor {
             let trouble = match (&failure, arrived) {
                 (Some(failure), _) => Some(failure.reason.clone()),
                 (None, Some(_)) => None,
-                (None, None) => kept.trouble,
+                (None, None) => kept.trouble.filter(|_| !recovered),
             };
             self.keep(kept.cursor, &Delivery { cursor, failures, trouble }).await?;
         }
@@ -126,6 +128,35 @@ impl Pump {
             return Ok(Next::Pause(Duration::from_millis(pause)));
         }
         Ok(if whole && selected.end { Next::Wait } else { Next::More })
+    }
+
+    async fn kept(&self, on: &mut AnyConnection) -> Result<Delivery, Error> {
+        let kept = store::find(on, &self.name).await?;
+        Ok(kept.unwrap_or_else(|| Delivery { cursor: self.first, ..Delivery::default() }))
+    }
+
+    /// What is to be sent cannot be read: counted like a message that does not arrive, where the database takes that. Answers
+    /// how long to wait.
+    async fn stall(&mut self, failure: &Failure) -> Duration {
+        self.stalled = true;
+        match self.count(failure).await {
+            Ok(pause) => pause,
+            Err(_) => {
+                let (delivery, reason) = (&self.name, &failure.reason);
+                tracing::warn!(delivery, reason, "a delivery cannot go on; trying again");
+                DATABASE_PAUSE
+            }
+        }
+    }
+
+    async fn count(&self, failure: &Failure) -> Result<Duration, Error> {
+        let kept = self.kept(&mut *self.shared.db.reader().acquire().await?).await?;
+        let failures = kept.failures.saturating_add(1);
+        let now = Delivery { cursor: kept.cursor, failures, trouble: Some(failure.reason.clone()) };
+        self.keep(kept.cursor, &now).await?;
+        let pause = pause_ms(self.retry_ms, failures, None);
+        self.complain(failure, failures, pause);
+        Ok(Duration::from_millis(pause))
     }
 
     /// None when the service stops meanwhile.

@@ -11,7 +11,10 @@ use fixture::Chain;
 use protocol::wire::feed::Finality::{Final, Retracted, Safe, Seen};
 use service::{
     clock::SystemClock,
-    db::testing::{on_both, sqlite},
+    db::{
+        Db,
+        testing::{on_both, sqlite},
+    },
     http::webhook::Secret,
 };
 
@@ -65,6 +68,38 @@ async fn what_does_not_arrive_is_tried_until_there_is_an_alarm_and_after_it() {
     assert!(tries.iter().all(|got| got.id == tries[0].id), "in order: nothing before the first");
     let indexer = Running::start(config).await;
     until(&indexer, "another failure", |now| now.failures > delivery.failures).await;
+    receiver.answers(|_| StatusCode::NO_CONTENT.into_response());
+    let delivery = until(&indexer, "delivery", |delivery| !delivery.alarm).await;
+    assert_eq!((delivery.failures, delivery.trouble), (0, None));
+    delivered(&indexer, &chain).await;
+    assert_eq!(receiver.accepted(), indexer.feed().await);
+    indexer.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_an_alarm_until_it_can() {
+    let (db, chain, receiver) = (sqlite(), chain_with(2).await, Receiver::start().await);
+    let indexer = Running::start(to(receiver.webhook(), &chain, &db)).await;
+    delivered(&indexer, &chain).await;
+    receiver.answers(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    trade(&chain, 2).await;
+    indexer.caught_up(&chain).await;
+    let before = until(&indexer, "an alarm", |delivery| delivery.alarm).await;
+    // Done twice it is undone.
+    let damage = async || {
+        let raw = Db::open(&indexer.config.database, crate::SCHEMA).await.unwrap();
+        let mut write = raw.begin().await.unwrap();
+        sqlx::query("UPDATE logs SET log_index = -1 - log_index").execute(write.on()).await.unwrap();
+        write.commit().await.unwrap();
+        raw.close().await;
+    };
+    damage().await;
+    let damaged = until(&indexer, "the damage", |delivery| {
+        delivery.trouble.as_ref().is_some_and(|trouble| trouble.contains("damaged"))
+    })
+    .await;
+    assert!(damaged.alarm && damaged.failures > before.failures, "{damaged:?}");
+    damage().await;
     receiver.answers(|_| StatusCode::NO_CONTENT.into_response());
     let delivery = until(&indexer, "delivery", |delivery| !delivery.alarm).await;
     assert_eq!((delivery.failures, delivery.trouble), (0, None));
