@@ -59,6 +59,8 @@ struct Ways {
     stumbles: Option<(&'static str, i64, String)>,
     /// What it answers to calls of this method is changed by this.
     wrong: Option<Mistake>,
+    /// It says of calls of this method that they revert with this.
+    reverts: Option<(&'static str, String)>,
     /// It never answers calls of this method that say this.
     silent: Option<(&'static str, String)>,
     /// It answers nothing.
@@ -150,9 +152,14 @@ impl Wire {
         self.state(|ways| ways.wrong = Some((method, how)));
     }
 
+    /// The node says of every call of this method that it reverts with this, in hexadecimal.
+    pub fn revert(&self, method: &'static str, data: &str) {
+        self.state(|ways| ways.reverts = Some((method, data.to_owned())));
+    }
+
     /// What the node answers is right again.
     pub fn is_right(&self) {
-        self.state(|ways| ways.wrong = None);
+        self.state(|ways| (ways.wrong, ways.reverts) = (None, None));
     }
 
     /// How many calls it never answered.
@@ -220,7 +227,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     let answered =
         |result: Value| Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
     let (mut fate, mut held) = (Fate::Arrive, false);
-    let (silent, lacks, stumbled, blind, forgetful, nonces, away, lost, wrong) = {
+    let (silent, lacks, stumbled, reverted, blind, forgetful, nonces, away, lost, wrong) = {
         let mut ways = forward.state.lock().unwrap();
         *ways.asked.entry(method.to_owned()).or_default() += 1;
         if ["eth_sendRawTransaction", "sendTransaction"].contains(&method) {
@@ -240,6 +247,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
             silent,
             ways.lacks == Some(method),
             ways.stumbles.take_if(|(stumbles, ..)| *stumbles == method),
+            ways.reverts.clone().filter(|(reverts, _)| *reverts == method),
             ways.blind,
             ways.forgetful,
             ways.nonces,
@@ -271,6 +279,10 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
         let refusal = json!({ "code": code, "message": words });
         return Json(json!({ "jsonrpc": "2.0", "id": id, "error": refusal })).into_response();
     }
+    if let Some((_, data)) = reverted {
+        let refusal = json!({ "code": 3, "message": "execution reverted", "data": data });
+        return Json(json!({ "jsonrpc": "2.0", "id": id, "error": refusal })).into_response();
+    }
     match (fate, method, nonces) {
         (Fate::Lost | Fate::Held, ..) => return StatusCode::BAD_GATEWAY.into_response(),
         (Fate::Refused(words), ..) => {
@@ -286,7 +298,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     }
     if let Some((_, how)) = wrong {
         let mut answer = forward.ask(&call).await;
-        if answer["result"].is_object() {
+        if !answer["result"].is_null() {
             how(&mut answer["result"]);
         }
         return Json(answer).into_response();

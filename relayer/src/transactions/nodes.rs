@@ -1,5 +1,7 @@
 //! The nodes of a chain behind one client: asked in turn, the next one when one fails, and transactions sent to all.
 
+mod alike;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -24,6 +26,7 @@ use service::{failpoint, rpc::Http};
 use tokio::{sync::Semaphore, time::Instant};
 use tower::Service as _;
 
+use self::alike::Alike;
 use super::{ChainError, strangers::Strangers};
 use crate::{config::Config, error::Error};
 
@@ -190,25 +193,44 @@ pub fn client(
     identity: Option<Identity>,
     strangers: &Strangers,
 ) -> Result<RpcClient, Error> {
-    let refuse = |reason| Error::Config { key: "rpc_urls", reason };
-    let nodes = config.rpc_urls.iter().map(|url| Http::new(url, CALL_TIME, config.answer_bytes_max));
-    let nodes: Vec<Http> = nodes.collect::<Result<_, _>>().map_err(refuse)?;
-    let node = |(at, http)| Node { http, identity, right: Arc::default(), at, strangers: strangers.clone() };
-    let nodes: Vec<Node> = nodes.into_iter().enumerate().map(node).collect();
-    if nodes.is_empty() {
-        return Err(refuse("there must be at least one".to_owned()));
-    }
-    let nodes = Nodes {
-        nodes: nodes.into(),
-        turn: Arc::default(),
-        mute: Rests::default(),
-        late: Rests::default(),
-        unwaited: Arc::new(Semaphore::new(UNWAITED_MAX)),
-    };
-    Ok(RpcClient::new(nodes, false))
+    Ok(RpcClient::new(Nodes::new(config, identity, strangers)?, false))
+}
+
+/// The same, and where there are several nodes another one for calls alone, whose answers are what more than half of them tell
+/// alike.
+///
+/// # Errors
+/// As of [`client`].
+pub fn clients(
+    config: &Config,
+    identity: Option<Identity>,
+    strangers: &Strangers,
+) -> Result<(RpcClient, Option<RpcClient>), Error> {
+    let nodes = Nodes::new(config, identity, strangers)?;
+    let alike = (nodes.nodes.len() > 1).then(|| RpcClient::new(Alike(nodes.clone()), false));
+    Ok((RpcClient::new(nodes, false), alike))
 }
 
 impl Nodes {
+    fn new(config: &Config, identity: Option<Identity>, strangers: &Strangers) -> Result<Self, Error> {
+        let refuse = |reason| Error::Config { key: "rpc_urls", reason };
+        let nodes = config.rpc_urls.iter().map(|url| Http::new(url, CALL_TIME, config.answer_bytes_max));
+        let nodes: Vec<Http> = nodes.collect::<Result<_, _>>().map_err(refuse)?;
+        let node =
+            |(at, http)| Node { http, identity, right: Arc::default(), at, strangers: strangers.clone() };
+        let nodes: Vec<Node> = nodes.into_iter().enumerate().map(node).collect();
+        if nodes.is_empty() {
+            return Err(refuse("there must be at least one".to_owned()));
+        }
+        Ok(Self {
+            nodes: nodes.into(),
+            turn: Arc::default(),
+            mute: Rests::default(),
+            late: Rests::default(),
+            unwaited: Arc::new(Semaphore::new(UNWAITED_MAX)),
+        })
+    }
+
     /// Asks the node whose turn it is, and the others when it fails or objects. A revert is an answer.
     async fn ask(self, packet: RequestPacket, lookup: bool) -> Result<ResponsePacket, TransportError> {
         let count = self.nodes.len();

@@ -75,6 +75,11 @@ impl Strangers {
         .collect()
     }
 
+    /// How many there are; one that rested is among them until it serves the right chain.
+    pub fn count(&self) -> usize {
+        self.held().len()
+    }
+
     /// What is said of them, with their hosts; one that rested is among them until it serves the right chain.
     pub fn words(&self) -> Vec<String> {
         self.held().values().map(|Stranger { host, words, .. }| format!("{host}: {words}")).collect()

@@ -72,6 +72,8 @@ pub enum Called {
 #[derive(Clone, Debug)]
 pub struct Chain {
     provider: RootProvider<Ethereum>,
+    /// Answers what most nodes tell alike, where there are several.
+    alike: Option<RootProvider<Ethereum>>,
     id: u64,
     finality_depth: u64,
     strangers: Strangers,
@@ -91,8 +93,9 @@ impl Chain {
         };
         let identity = Identity { chain: config.chain, method: "eth_chainId", read: named };
         let strangers = Strangers::default();
-        let provider = RootProvider::new(nodes::client(config, Some(identity), &strangers)?);
-        Ok(Self { provider, id, finality_depth: config.finality_depth, strangers })
+        let (client, alike) = nodes::clients(config, Some(identity), &strangers)?;
+        let (provider, alike) = (RootProvider::new(client), alike.map(RootProvider::new));
+        Ok(Self { provider, alike, id, finality_depth: config.finality_depth, strangers })
     }
 
     /// Which of its nodes are none of this chain.
@@ -102,6 +105,11 @@ impl Chain {
 
     fn failed(&self, method: &'static str) -> impl Fn(TransportError) -> ChainError + use<> {
         move |error| ChainError::Rpc { method, reason: error.to_string().chars().take(500).collect() }
+    }
+
+    /// Whether it has more than one node.
+    pub const fn has_several(&self) -> bool {
+        self.alike.is_some()
     }
 
     /// The chain id to sign for.
@@ -227,7 +235,28 @@ impl Chain {
         data: Bytes,
         at: BlockId,
     ) -> Result<Called, ChainError> {
-        let answer = self.provider.call(request(from, to, data)).block(at).await;
+        self.called(self.provider.call(request(from, to, data)).block(at).await)
+    }
+
+    /// The same of this very block as more than half of the nodes tell it, with a bound on the gas where there is one. Where there
+    /// is one node, it is what that tells.
+    ///
+    /// # Errors
+    /// Fewer answer alike, for the others tell otherwise, or have not the block or its state, or are away.
+    pub async fn call_alike(
+        &self,
+        from: Address,
+        to: Address,
+        data: Bytes,
+        most: Option<u64>,
+        at: &Block,
+    ) -> Result<Called, ChainError> {
+        let provider = self.alike.as_ref().unwrap_or(&self.provider);
+        let request = TransactionRequest { gas: most, ..request(from, to, data) };
+        self.called(provider.call(request).block(at.hash.into()).await)
+    }
+
+    fn called(&self, answer: Result<Bytes, TransportError>) -> Result<Called, ChainError> {
         self.returned("eth_call", answer).map(|called| match called {
             Ok(data) => Called::Returned(data),
             Err(data) => Called::Reverted(data),
@@ -335,7 +364,8 @@ mod tests {
     async fn a_block_of_another_height_than_was_asked_for_is_no_answer() {
         let answers = Asserter::new();
         let provider = RootProvider::new(RpcClient::mocked(answers.clone()));
-        let chain = Chain { provider, id: 1, finality_depth: 0, strangers: Strangers::default() };
+        let chain =
+            Chain { provider, alike: None, id: 1, finality_depth: 0, strangers: Strangers::default() };
         let mut answer: Answer = Answer::default();
         answer.header.inner.number = 1;
         for _ in 0..4 {

@@ -14,6 +14,7 @@ use super::{
     sign::{self, Signer},
     store::{self, Attempt},
     turn::{Flight, IN_FLIGHT_MAX},
+    unagreed::Unagreed,
     witness::Witness,
 };
 use crate::{
@@ -86,6 +87,7 @@ pub struct Manager {
     pub(super) signers: Vec<Signer>,
     pub(super) rules: Rules,
     pub(super) witness: Witness,
+    pub(super) unagreed: Unagreed,
     pub(super) gaps: Gaps,
     /// That the chain seems to have taken back what was final, by the newest block's hash; so with the next two.
     pub(super) regressions: Doubts<(), B256>,
@@ -138,6 +140,7 @@ impl Manager {
                 quotas: config.quotas,
             },
             witness: Witness::default(),
+            unagreed: Unagreed::default(),
             gaps: Gaps::default(),
             regressions: Doubts::default(),
             leaps: Doubts::default(),
@@ -200,6 +203,7 @@ impl Manager {
         self.fill_gaps(desk, &sight).await?;
         self.say_dear(desk);
         self.say_who_is_out_of_turn(desk, &sight, &all);
+        self.say_unagreed(desk, &all);
         let signers = self.signers.iter().map(|signer| {
             let address = signer.address();
             let balance = sight.balance(address);

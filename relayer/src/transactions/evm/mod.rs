@@ -17,6 +17,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unagreed;
 mod wait;
 mod watch;
 mod witness;

@@ -25,6 +25,7 @@ use crate::{
     intents::Kept,
     transactions::{
         desk::Desk,
+        refusal::Cure,
         resolve::{Effect, Resolution},
         store::Outcome,
     },
@@ -198,43 +199,103 @@ impl Manager {
         desk.apply(Some(write), kept, resolution).await
     }
 
-    /// What this very block shows of an intent.
+    /// What this very block shows of an intent, by the word of one node.
     pub(super) async fn effect(&self, kept: &Kept, at: &Block, sent: bool) -> Result<Effect, Error> {
-        let (to, call) = case::question(&kept.intent)
-            .map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))?;
-        Ok(match self.chain.call(Address::ZERO, to, call, BlockId::from(at.hash)).await? {
-            Called::Returned(answer) => case::effect(&kept.intent, &answer, at.time, sent),
-            Called::Reverted(_) => Effect::Unreadable(format!("{to} does not answer what became of it")),
-        })
+        let (to, call) = question(kept)?;
+        let called = self.chain.call(Address::ZERO, to, call, BlockId::from(at.hash)).await?;
+        Ok(shown(kept, called, to, (at, sent)))
+    }
+
+    /// The same, as more than half of the nodes tell it alike.
+    ///
+    /// # Errors
+    /// Fewer do.
+    pub(super) async fn effect_alike(&self, kept: &Kept, at: &Block, sent: bool) -> Result<Effect, Error> {
+        let (to, call) = question(kept)?;
+        let called = self.chain.call_alike(Address::ZERO, to, call, None, at).await?;
+        Ok(shown(kept, called, to, (at, sent)))
     }
 
     /// What the final chain shows of an intent: its newest block, or, on a node that has not kept its state, an older one in
-    /// which that was seen while it was new. None where it was not seen for long enough.
+    /// which that was seen while it was new. None where it was not seen for long enough, or too few nodes tell the same.
     pub(super) async fn effect_final(
         &mut self,
+        (now_ms, sight): (i64, &Sight),
         kept: &Kept,
-        sight: &Sight,
         sent: bool,
     ) -> Result<Option<Effect>, Error> {
-        if let Ok(effect) = self.effect(kept, &sight.finalized, sent).await {
+        if let Ok(effect) = self.effect_alike(kept, &sight.finalized, sent).await {
+            self.unagreed.forget(kept.id);
             return Ok(Some(effect));
         }
-        self.witnessed(kept, sight, sent).await
+        self.witnessed((now_ms, sight), kept, sent).await
     }
 
-    /// The same on a node that has not kept the state of the final block.
+    /// The same on nodes that have not kept the state of the final block.
+    ///
+    /// # Errors
+    /// The only node does not answer.
+    pub(super) async fn witnessed(
+        &mut self,
+        (now_ms, sight): (i64, &Sight),
+        kept: &Kept,
+        sent: bool,
+    ) -> Result<Option<Effect>, Error> {
+        let effect = match self.effect_alike(kept, &sight.latest, sent).await {
+            Ok(effect) => effect,
+            // That nodes differ about one intent says nothing against the others.
+            Err(Error::Chain(error)) if self.chain.has_several() => {
+                tracing::debug!(key = kept.intent.key, %error, "whether it is over is not told alike");
+                self.unagreed.put(kept.id, now_ms);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        self.unagreed.forget(kept.id);
+        self.witness.saw(kept.id, &sight.latest, &effect);
+        self.witness.effect_final(&self.chain, kept.id, &sight.finalized).await
+    }
+
+    /// Whether more than half of the nodes refuse an intent's call for good in the final block; or, where they have not kept
+    /// its state, did in an older one while it was new. `most` bounds its gas.
     ///
     /// # Errors
     /// The node does not answer.
-    pub(super) async fn witnessed(
+    pub(super) async fn is_refused(
         &mut self,
+        (now_ms, sight): (i64, &Sight),
         kept: &Kept,
-        sight: &Sight,
-        sent: bool,
-    ) -> Result<Option<Effect>, Error> {
-        let effect = self.effect(kept, &sight.latest, sent).await?;
-        self.witness.saw(kept.id, &sight.latest, &effect);
-        self.witness.effect_final(&self.chain, kept.id, &sight.finalized).await
+        (to, data): (Address, Bytes),
+        most: Option<u64>,
+    ) -> Result<bool, Error> {
+        let from = self.signers.first().map_or(Address::ZERO, |signer| signer.address());
+        let for_good = |called: &Called| match called {
+            Called::Reverted(why) => case::cure(&kept.intent, why).0 == Cure::Nothing,
+            Called::Returned(_) => false,
+        };
+        let (called, is_final) =
+            match self.chain.call_alike(from, to, data.clone(), most, &sight.finalized).await {
+                Ok(called) => (Ok(called), true),
+                Err(_) => (self.chain.call_alike(from, to, data, most, &sight.latest).await, false),
+            };
+        match called {
+            Ok(called) if for_good(&called) => self.unagreed.forget(kept.id),
+            // Most say otherwise than the one that was asked first, or too few say anything.
+            called => {
+                if called.is_ok() {
+                    self.witness.forget(kept.id);
+                }
+                self.unagreed.put(kept.id, now_ms);
+                return Ok(false);
+            }
+        }
+        if is_final {
+            return Ok(true);
+        }
+        let refused = Effect::Unreadable(REFUSED.to_owned());
+        self.witness.saw(kept.id, &sight.latest, &refused);
+        let seen = self.witness.effect_final(&self.chain, kept.id, &sight.finalized).await?;
+        Ok(seen == Some(refused))
     }
 
     /// What is left of an intent's budget after what the earlier nonces among its transactions may have cost, in wei.
@@ -248,6 +309,22 @@ impl Manager {
         }
         let spent = spent.into_values().fold(0_u128, u128::saturating_add);
         self.rules.gas_budget.saturating_sub(spent)
+    }
+}
+
+/// As what a witness remembers that most nodes refused an intent's call.
+const REFUSED: &str = "the call is refused";
+
+/// The read-only call that shows what became of an intent.
+fn question(kept: &Kept) -> Result<(Address, Bytes), Error> {
+    case::question(&kept.intent).map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))
+}
+
+/// What its answer shows.
+fn shown(kept: &Kept, called: Called, to: Address, (at, sent): (&Block, bool)) -> Effect {
+    match called {
+        Called::Returned(answer) => case::effect(&kept.intent, &answer, at.time, sent),
+        Called::Reverted(_) => Effect::Unreadable(format!("{to} does not answer what became of it")),
     }
 }
 

@@ -117,7 +117,13 @@ impl Manager {
             Some(self.dry_run(kept, from, to, data.clone()).await)
         };
         let (effect, dry_run) = tokio::join!(self.effect(kept, &sight.latest, sent), dry_run);
-        let effect = effect?;
+        let effect = match effect? {
+            // One that says so falsely does not hold it up.
+            Effect::Present if self.chain.has_several() => {
+                self.effect_alike(kept, &sight.latest, sent).await.unwrap_or(Effect::Present)
+            }
+            effect => effect,
+        };
         let dry_run = match dry_run.filter(|_| effect == Effect::Absent) {
             Some(answer) => Some(answer?.map_err(|data| case::cure(&kept.intent, &data))),
             None => None,
@@ -163,7 +169,7 @@ impl Manager {
             self.wants_no_coins(kept.id);
         }
         let effect_final = match &known.effect {
-            Effect::Present => self.effect_final(kept, sight, sent).await?,
+            Effect::Present => self.effect_final((desk.now_ms(), sight), kept, sent).await?,
             Effect::Absent | Effect::Unreadable(_) => None,
         };
         let mut nonces: Vec<(Address, u64)> =
@@ -185,6 +191,19 @@ impl Manager {
         };
         let decided =
             acts::in_somebodys_name(&kept.intent, &facts.effect_latest, sent, without_attempts(&facts));
+        match (&decided, &facts.dry_run) {
+            (Resolution::Fail { reason }, Some(Err(_))) if self.chain.has_several() => {
+                let most = kept.intent.asked_by.is_some().then_some(ASKED_GAS_MAX);
+                let call = (known.to, known.data.clone());
+                if !self.is_refused((desk.now_ms(), sight), kept, call, most).await? {
+                    let reason = format!("{reason} (too few nodes say so of the final block)");
+                    let waits = Resolution::Wait { reason, refused_at_block: kept.refused_at_block };
+                    return self.apply(desk, kept, &[], waits).await.map(|()| None);
+                }
+            }
+            (_, Some(_)) => self.unagreed.forget(kept.id),
+            (_, None) => {}
+        }
         // What it did before, or its account is charged for, may be what was taken back.
         let doubtful = desk.in_doubt() && (kept.intent.asked_by.is_some() || !known.attempts.is_empty());
         match (decided, &facts.dry_run, held_up) {

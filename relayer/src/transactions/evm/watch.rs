@@ -72,7 +72,7 @@ impl Manager {
             attempt.kind == Kind::Call && attempt.receipt.is_some_and(|receipt| receipt.success)
         });
         let effect_final = if known.iter().all(|attempt| attempt.over) {
-            self.effect(kept, &sight.finalized, sent).await.ok()
+            self.effect_alike(kept, &sight.finalized, sent).await.ok()
         } else {
             None
         };
@@ -95,8 +95,13 @@ impl Manager {
             return Ok(());
         }
         let effect_final = match effect_final {
-            None if known.iter().all(|attempt| attempt.over) => self.witnessed(kept, sight, sent).await?,
-            effect_final => effect_final,
+            None if known.iter().all(|attempt| attempt.over) => {
+                self.witnessed((desk.now_ms(), sight), kept, sent).await?
+            }
+            effect_final => {
+                self.unagreed.forget(kept.id);
+                effect_final
+            }
         };
         let gas = attempts.iter().map(|attempt| attempt.gas).max().unwrap_or(u64::MAX);
         let rules =

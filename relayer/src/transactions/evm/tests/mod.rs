@@ -2,6 +2,7 @@ mod acts;
 mod clock;
 mod estimates;
 mod faults;
+mod liars;
 mod on_chain;
 mod peers;
 mod quotas;
