@@ -86,6 +86,10 @@ pub struct Config {
     /// On EVM chains: the highest fee for a unit of gas, in wei.
     #[serde(with = "wei")]
     pub max_fee_per_gas: u128,
+    /// On EVM chains: the highest part of it, in wei, that is offered to the block's producer because others paid as much of
+    /// late. The replacement of a stuck transaction rises above it as far as nodes ask for that.
+    #[serde(with = "wei")]
+    pub max_priority_fee_per_gas: u128,
     /// On Solana: what the transactions of one intent may cost together at most, in lamports, without the rent of what they
     /// open, which comes back when the deal is closed.
     pub fee_budget: u64,
@@ -127,6 +131,7 @@ impl Default for Config {
             signers: Vec::new(),
             gas_budget: 100_000_000_000_000_000,
             max_fee_per_gas: 500_000_000_000,
+            max_priority_fee_per_gas: 100_000_000_000,
             fee_budget: 5_000_000,
             unit_price_max: 1_000_000,
             fee_bump_bps: 1_250,
@@ -297,6 +302,8 @@ mod tests {
         let config: Config =
             serde_json::from_str(r#"{"gas_budget": 7, "max_fee_per_gas": "340282366920938463463"}"#).unwrap();
         assert_eq!((config.gas_budget, config.max_fee_per_gas), (7, 340_282_366_920_938_463_463));
+        let config: Config = serde_json::from_str(r#"{"max_priority_fee_per_gas": "3000000000"}"#).unwrap();
+        assert_eq!(config.max_priority_fee_per_gas, 3_000_000_000);
         assert!(serde_json::from_str::<Config>(r#"{"gas_budget": -7}"#).is_err());
         assert!(serde_json::from_str::<Config>(r#"{"gas_budgets": 7}"#).is_err());
         let config = Config { private_key: "abcd".to_owned().into(), ..Config::default() };

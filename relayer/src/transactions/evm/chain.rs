@@ -5,13 +5,13 @@ use alloy::{
     eips::{BlockId, BlockNumberOrTag},
     network::{BlockResponse as _, Ethereum, TransactionBuilder as _},
     primitives::{Address, B256, Bytes, U64, U256},
-    providers::{Provider as _, RootProvider, utils::eip1559_default_estimator},
+    providers::{Provider as _, RootProvider},
     rpc::types::TransactionRequest,
     transports::{RpcError, TransportError},
 };
 use protocol::chain::ChainId;
 
-use super::fees::Market;
+use super::fees::{Market, usual};
 use crate::{
     config::Config,
     error::Error,
@@ -76,6 +76,8 @@ pub struct Chain {
     alike: Option<RootProvider<Ethereum>>,
     id: u64,
     finality_depth: u64,
+    /// The highest part of a price that goes to the block's producer, in wei.
+    priority_fee_max: u128,
     strangers: Strangers,
 }
 
@@ -95,7 +97,8 @@ impl Chain {
         let strangers = Strangers::default();
         let (client, alike) = nodes::clients(config, Some(identity), &strangers)?;
         let (provider, alike) = (RootProvider::new(client), alike.map(RootProvider::new));
-        Ok(Self { provider, alike, id, finality_depth: config.finality_depth, strangers })
+        let (finality_depth, priority_fee_max) = (config.finality_depth, config.max_priority_fee_per_gas);
+        Ok(Self { provider, alike, id, finality_depth, priority_fee_max, strangers })
     }
 
     /// Which of its nodes are none of this chain.
@@ -282,7 +285,7 @@ impl Chain {
         )
     }
 
-    /// What the chain asks for a place in one of the next blocks.
+    /// What the chain asks for a place in one of the next blocks; no more on top than the configuration allows.
     ///
     /// # Errors
     /// The node does not answer.
@@ -295,9 +298,9 @@ impl Chain {
         let base_fee = history
             .next_block_base_fee()
             .ok_or_else(|| ChainError::Lacks("base fee (EIP-1559)".to_owned()))?;
-        // Without the base fee, whose double could overflow.
-        let usual = eip1559_default_estimator(0, &history.reward.unwrap_or_default());
-        Ok(Market { base_fee, priority_fee: usual.max_priority_fee_per_gas })
+        // What is offered on top is paid in full, however low the base fee is: one node's word must not set it.
+        let priority_fee = usual(&history.reward.unwrap_or_default()).min(self.priority_fee_max);
+        Ok(Market { base_fee, priority_fee })
     }
 
     /// Hands a signed transaction to the network.
@@ -360,12 +363,31 @@ mod tests {
 
     use super::*;
 
+    fn mocked(answers: &Asserter) -> Chain {
+        let provider = RootProvider::new(RpcClient::mocked(answers.clone()));
+        let strangers = Strangers::default();
+        Chain { provider, alike: None, id: 1, finality_depth: 0, priority_fee_max: 100, strangers }
+    }
+
+    #[tokio::test]
+    async fn what_a_node_says_that_blocks_were_paid_on_top_is_offered_up_to_a_limit() {
+        let answers = Asserter::new();
+        let chain = mocked(&answers);
+        let max = "0xffffffffffffffffffffffffffffffff";
+        for (told, offered) in [(max, 100), ("0x65", 100), ("0x64", 100), ("0x7", 7), ("0x0", 1)] {
+            let (base_fees, used, paid) = (["0x9"; 11], [0.5; 10], [[told]; 10]);
+            answers.push_success(&serde_json::json!({
+                "oldestBlock": "0x1", "baseFeePerGas": base_fees, "gasUsedRatio": used, "reward": paid,
+            }));
+            let market = chain.market().await.unwrap();
+            assert_eq!(market, Market { base_fee: 9, priority_fee: offered }, "{told}");
+        }
+    }
+
     #[tokio::test]
     async fn a_block_of_another_height_than_was_asked_for_is_no_answer() {
         let answers = Asserter::new();
-        let provider = RootProvider::new(RpcClient::mocked(answers.clone()));
-        let chain =
-            Chain { provider, alike: None, id: 1, finality_depth: 0, strangers: Strangers::default() };
+        let chain = mocked(&answers);
         let mut answer: Answer = Answer::default();
         answer.header.inner.number = 1;
         for _ in 0..4 {

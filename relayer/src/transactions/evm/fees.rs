@@ -36,6 +36,16 @@ impl Market {
     }
 }
 
+/// The median of what blocks of late were paid on top (the first of each row), of those that were paid something; at least
+/// 1 wei.
+pub fn usual(rewards: &[Vec<u128>]) -> u128 {
+    let mut paid: Vec<u128> =
+        rewards.iter().filter_map(|row| row.first().copied()).filter(|paid| *paid > 0).collect();
+    paid.sort_unstable();
+    let (low, high) = (paid.get(paid.len().saturating_sub(1) / 2), paid.get(paid.len() / 2));
+    low.zip(high).map_or(1, |(low, high)| low.midpoint(*high))
+}
+
 /// A price that the limits allow, or why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Price {

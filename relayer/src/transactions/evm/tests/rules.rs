@@ -14,7 +14,7 @@ use crate::{
         evm::{
             case::{cure, payee_gas},
             chain::Receipt,
-            fees::{Fees, Market, Price, bump, ceiling, first_price, gas_limit},
+            fees::{Fees, Market, Price, bump, ceiling, first_price, gas_limit, usual},
             resolve::{AttemptFact, AttemptFacts, AttemptRules, Next, with_attempts},
             store::Kind,
         },
@@ -51,6 +51,14 @@ fn a_bump_is_an_eighth_or_the_estimate_within_the_ceiling() {
     assert_eq!(ceiling(5_000, 1_000_000, 1_000), 1_000);
     assert_eq!(ceiling(5_000, 1_000_000, 0), 0);
     assert_eq!(gas_limit(100_000, 300_000), 425_000);
+}
+
+#[test]
+fn the_usual_priority_fee_is_the_median_of_what_was_paid() {
+    let of = |paid: &[u128]| usual(&paid.iter().map(|paid| vec![*paid, 1_000]).collect::<Vec<_>>());
+    assert_eq!([of(&[]), of(&[0, 0]), usual(&[Vec::new()])], [1, 1, 1]);
+    assert_eq!([of(&[0, 5]), of(&[9, 1, 5]), of(&[9, 2, 0, 5, 4])], [5, 5, 4]);
+    assert_eq!([of(&[u128::MAX; 10]), of(&[1, u128::MAX])], [u128::MAX, 1 << 127]);
 }
 
 #[test]
