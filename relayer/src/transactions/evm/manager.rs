@@ -277,7 +277,7 @@ impl Manager {
             let reserved = store::next_nonce(desk.db.reader(), *address).await?;
             all.insert(*address, reserved);
             let believable = reserved.saturating_add(IN_FLIGHT_MAX.try_into().unwrap_or(u64::MAX));
-            if reserved == 0 || account.nonce_latest <= believable {
+            if account.nonce_latest <= believable {
                 self.leaps.forget(address);
                 continue;
             }

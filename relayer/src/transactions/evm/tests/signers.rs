@@ -410,6 +410,38 @@ async fn a_node_that_counts_wrongly_jams_no_signer() {
     relayer.stop().await;
 }
 
+/// Of a signer that signed nothing yet there is nothing to compare with: a wrong nonce would be signed with all the same.
+#[tokio::test]
+async fn a_node_that_counts_wrongly_at_the_first_look_jams_no_signer() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.wire.count(Some(1_000));
+    world.want_open();
+    let relayer = world.start(world.config(&db)).await;
+    relayer.not_ready("the chain counts 1000 transactions").await;
+    until("it has arrived", || async { show(&relayer, "open").await }).await;
+    world.chain.mine(1).await;
+    world.looked(&relayer).await;
+    assert_eq!(attempts(&show(&relayer, "open").await.unwrap()), Vec::<serde_json::Value>::new());
+    world.wire.count(None);
+    let shown = world.comes_to(&relayer, "open", "done").await;
+    assert_eq!((&attempts(&shown)[0]["nonce"], world.nonce().await), (&"0".into(), 1));
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_elsewhere_signs_after_three_heads() {
+    let (db, world) = (sqlite(), World::new().await);
+    world.chain.provider().anvil_set_nonce(world.chain.address(RELAYS), 1_000).await.unwrap();
+    world.want_open();
+    let relayer = world.start(world.config(&db)).await;
+    relayer.not_ready("the chain counts 1000 transactions").await;
+    let shown = world.comes_to(&relayer, "open", "done").await;
+    assert_eq!((&attempts(&shown)[0]["nonce"], world.nonce().await), (&"1000".into(), 1_001));
+    relayer.ready().await;
+    relayer.stop().await;
+}
+
 #[tokio::test]
 async fn a_report_that_the_hub_does_not_know_what_to_do_with_holds_up_no_other() {
     for db in on_both().await {
