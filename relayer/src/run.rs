@@ -58,6 +58,8 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    // What is counted before it is there is lost.
+    service::telemetry::metrics();
     let (crew, status) = prepare(&config, clock).await?;
     // A task that ends early takes the others with it.
     let stop = stop.child_token();

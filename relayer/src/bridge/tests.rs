@@ -60,6 +60,17 @@ async fn every_entry_arrives_once_in_order_across_a_restart() {
 }
 
 #[tokio::test]
+async fn what_is_counted_before_anybody_asks_for_metrics_is_in_them() {
+    let (db, peers) = (service::db::testing::sqlite(), Peers::start().await);
+    peers.tell([entry(1, 1)]);
+    let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), Arc::default()).await;
+    cursor_at(&relayer, 1).await;
+    let (_, metrics) = relayer.get("/metrics").await;
+    assert!(metrics.as_str().unwrap().contains("relayer_entries_delivered_total"), "{metrics}");
+    relayer.stop().await;
+}
+
+#[tokio::test]
 async fn a_feed_of_solana_is_delivered_as_any_other() {
     let db = service::db::testing::sqlite();
     let peers = Peers::start().await;
