@@ -35,6 +35,8 @@ use crate::telemetry;
 pub const BODY_MAX: usize = 64 * 1024;
 /// The longest a request may take: long polls wait at most 25 s.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Between the times when samples of metrics are put together.
+const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// The longest that requests under way are waited for at a stop.
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -141,10 +143,19 @@ async fn serve_until(
     };
     tokio::select! {
         served = served.into_future() => served,
+        () = upkeep() => Ok(()),
         () = late => {
             tracing::warn!(patience_s = patience.as_secs(), "requests are not finished at the stop, and waited for no more");
             Ok(())
         }
+    }
+}
+
+/// Puts samples of metrics together, without end: whom nobody asks for metrics would keep each of them.
+async fn upkeep() {
+    loop {
+        tokio::time::sleep(UPKEEP_EVERY).await;
+        telemetry::metrics().run_upkeep();
     }
 }
 

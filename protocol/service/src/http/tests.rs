@@ -68,3 +68,20 @@ async fn a_handler_that_takes_too_long_is_answered_for() {
     assert_eq!(answer.status(), axum::http::StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
 }
+
+#[tokio::test]
+async fn samples_are_put_together_though_nobody_asks_for_metrics() {
+    let (_, stop, _, serving) = start(DEADLINE).await;
+    let recorder = telemetry::metrics();
+    let name = "a_sample_of_a_test";
+    metrics::histogram!(name).record(1.0);
+    // Whatever else shows what is put together puts it together.
+    let put_together = async {
+        while !format!("{recorder:?}").contains(&format!("{name:?}: {{")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(DEADLINE, put_together).await.expect("they are put together");
+    stop.cancel();
+    timeout(DEADLINE, serving).await.expect("it ends").expect("no panic").expect("no error");
+}
