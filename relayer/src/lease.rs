@@ -10,6 +10,10 @@ use crate::error::Error;
 
 /// The row that counts the takings.
 const NAME: &str = "relayer";
+/// The alarm of a process that has no lease.
+pub const LEASE: &str = "lease";
+/// What that says of a process that has nothing to do while another one works.
+pub const STANDING_BY: &str = "another process works on this database; standing by";
 /// Between looks at whether the lock still holds.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The task's name in alarms and metrics.
-const TASK: &str = "outbox";
+pub const TASK: &str = "outbox";
 /// Between looks at an outbox that had nothing due.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 

@@ -21,8 +21,8 @@ use crate::{
     error::Error,
     estimate::{self, Estimator},
     intents::{self, Fetcher},
-    lease::{LOOK_EVERY, Lease},
-    outbox::Messenger,
+    lease::{LEASE, LOOK_EVERY, Lease, STANDING_BY},
+    outbox::{self, Messenger},
     page::Pager,
     peer::Peer,
     status::{self, Status},
@@ -36,8 +36,6 @@ pub const SCHEMA: Schema = Schema {
     postgres: &migrate!("migrations/postgres"),
 };
 
-/// The alarm of a process that has no lease.
-const LEASE: &str = "lease";
 /// The tasks that say for themselves when they work.
 const TASKS: [&str; 3] = [bridge::TASK, intents::TASK, transactions::TASK];
 /// What is said of a task until it has done its first round.
@@ -202,6 +200,9 @@ impl Crew {
         alarms.begin_anew([LEASE], "it ended; taking it again", clock.now_ms());
         self.worker.falls_silent();
         self.bridge.falls_silent();
+        for task in TASKS.into_iter().chain([outbox::TASK]) {
+            status::rests(task);
+        }
     }
 
     async fn take_lease(&self, stop: &CancellationToken) -> Option<Lease> {
@@ -213,10 +214,7 @@ impl Crew {
                     alarms.begin_anew(TASKS, STARTING, clock.now_ms());
                     return Some(lease);
                 }
-                Ok(None) => {
-                    let words = "another process works on this database; standing by";
-                    alarms.raise(LEASE, words, clock.now_ms());
-                }
+                Ok(None) => alarms.raise(LEASE, STANDING_BY, clock.now_ms()),
                 Err(error) => alarms.raise(LEASE, error.to_string(), clock.now_ms()),
             }
             tokio::select! {
@@ -240,5 +238,59 @@ async fn keep(lease: &Lease, stop: &CancellationToken) -> Result<(), Error> {
             Ok(()) | Err(Error::Db(_)) => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::db::testing::sqlite;
+
+    use super::*;
+    use crate::testing::{Gauges, MovedClock, Peers, config, until};
+
+    #[tokio::test]
+    async fn who_stands_by_makes_no_rounds_and_has_nothing_that_is_not_done() {
+        let (db, peers, gauges) = (sqlite(), Peers::start().await, Gauges::default());
+        let _heard = metrics::set_default_local_recorder(&gauges);
+        let key = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
+        let config = config(&db.url, &peers, "http://127.0.0.1:9", key);
+        let (crew, status) = prepare(&config, Arc::new(MovedClock::default())).await.unwrap();
+        let rounds = || {
+            let tasks = TASKS.into_iter().chain([outbox::TASK]);
+            tasks.map(|task| gauges.get(&format!("relayer_task_alive_seconds {task}"))).collect::<Vec<_>>()
+        };
+        let measured = async || {
+            status::measure(&status).await.unwrap();
+            ["relayer_alarms", "relayer_works eip155:31337"]
+                .map(|gauge| gauges.get(gauge).unwrap().to_string())
+        };
+
+        let stop = CancellationToken::new();
+        let working = async {
+            until("every task makes rounds", || async { rounds().iter().all(Option::is_some).then_some(()) })
+                .await;
+            assert!(rounds().into_iter().flatten().all(|second| second > 1e9));
+            // The chain does not answer.
+            let [alarms, works] = measured().await;
+            assert!(alarms != "0" && works == "1", "{alarms}, {works}");
+            stop.cancel();
+        };
+        tokio::join!(crew.work(&stop), working);
+        assert!(rounds().into_iter().all(|second| second.is_some_and(f64::is_nan)), "{:?}", rounds());
+        assert_eq!(measured().await, ["1", "0"], "it is not said yet who works");
+
+        let another = Lease::take(&status.db).await.unwrap().unwrap();
+        let stop = CancellationToken::new();
+        let standing_by = async {
+            until("it stands by", || async {
+                let said = status.alarms.ready().unwrap_err();
+                (said == format!("{LEASE}: {STANDING_BY}")).then_some(())
+            })
+            .await;
+            stop.cancel();
+        };
+        tokio::join!(crew.work(&stop), standing_by);
+        assert_eq!(measured().await, ["0", "0"]);
+        another.give_up().await;
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     bridge::{self, Progress},
     error::Error,
     intents::State,
+    lease::{LEASE, STANDING_BY},
     outbox, quota,
     transactions::{self, Seen, Standing},
 };
@@ -184,7 +185,11 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
     } else {
         status.alarms.forget(DEAR_STEPS);
     }
-    gauge("relayer_alarms", i64::try_from(report.alarms.len()).unwrap_or(i64::MAX));
+    // Whoever stands by leaves nothing undone.
+    let raised = report.alarms.values().filter(|alarm| alarm.reason != STANDING_BY).count();
+    gauge("relayer_alarms", i64::try_from(raised).unwrap_or(i64::MAX));
+    let works = !report.alarms.contains_key(LEASE);
+    metrics::gauge!("relayer_works", "chain" => report.chain.clone()).set(as_f64(works.into()));
     gauge("relayer_notices", i64::try_from(status.alarms.notices().len()).unwrap_or(i64::MAX));
     gauge("relayer_outbox", report.outbox);
     for signer in &report.signers {
@@ -219,4 +224,10 @@ const fn as_f64(value: i64) -> f64 {
 /// Says that a task finished a round.
 pub fn alive(task: &'static str, now_ms: i64) {
     metrics::gauge!("relayer_task_alive_seconds", "task" => task).set(as_f64(now_ms / 1_000));
+}
+
+/// Says that a task makes no rounds here: another process makes them. What is no number is below and above nothing, so no alert
+/// speaks of it.
+pub fn rests(task: &'static str) {
+    metrics::gauge!("relayer_task_alive_seconds", "task" => task).set(f64::NAN);
 }

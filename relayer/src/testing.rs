@@ -1,6 +1,7 @@
 //! What the tests share: the hub's and the indexer's sides of the wire, a node that can lose calls, a clock that can be
 //! moved, and a relayer that can be killed.
 
+mod gauges;
 mod peers;
 mod wire;
 
@@ -27,6 +28,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    gauges::Gauges,
     peers::{KEY, Peers},
     wire::{Fate, Wire},
 };
