@@ -34,10 +34,11 @@ impl Alarms {
         self.on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that have been on for long, and for which nobody was paged yet.
+    /// Those that have been on for long, and for which nobody was paged yet; also those that began long after now, for the clock
+    /// was set back.
     pub fn unpaged(&self, now_ms: i64) -> Vec<(&'static str, Alarm)> {
         let paged = self.paged.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let old = |alarm: &Alarm| now_ms.saturating_sub(alarm.since_ms) >= PAGE_AFTER_MS;
+        let old = |alarm: &Alarm| now_ms.saturating_sub(alarm.since_ms).saturating_abs() >= PAGE_AFTER_MS;
         let held = self.held();
         let due = held.iter().filter(|(task, alarm)| old(alarm) && !paged.contains(*task));
         due.map(|(task, alarm)| (*task, alarm.clone())).collect()
@@ -178,6 +179,16 @@ mod tests {
         alarms.clear("bridge");
         alarms.raise("bridge", "hub is away", 100);
         assert_eq!(alarms.unpaged(100 + PAGE_AFTER_MS).len(), 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_delays_no_page() {
+        let alarms = Alarms::default();
+        let raised_ms = 1_000 * PAGE_AFTER_MS;
+        alarms.raise("bridge", "hub is away", raised_ms);
+        // Whoever looked at the clock a moment before the alarm was raised is not deceived.
+        assert!(alarms.unpaged(raised_ms - 1).is_empty());
+        assert_eq!(alarms.unpaged(PAGE_AFTER_MS).len(), 1);
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::{
 
 /// The task's name in alarms and metrics.
 pub const TASK: &str = "outbox";
+/// The longest pause between two tries to tell something, in milliseconds.
+pub const RETRY_MAX_MS: i64 = 300_000;
 /// Between looks at an outbox that had nothing due.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -80,7 +82,13 @@ pub async fn waiting(db: &Db) -> Result<i64, Error> {
 /// How long to wait after so many tries in vain, in milliseconds: 1 s, doubling, at most 5 minutes.
 pub fn retry_ms(tries: i64) -> i64 {
     let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX).min(9);
-    1_000_i64.saturating_mul(1_i64 << doubled).min(300_000)
+    1_000_i64.saturating_mul(1_i64 << doubled).min(RETRY_MAX_MS)
+}
+
+/// Whether it is time for the next try. None is further away than the longest pause, unless the clock was set back: that ends
+/// the pause.
+pub fn is_due(next_ms: i64, now_ms: i64) -> bool {
+    !(1..=RETRY_MAX_MS).contains(&next_ms.saturating_sub(now_ms))
 }
 
 /// Empties the outbox.
@@ -145,7 +153,7 @@ impl Messenger {
         .fetch_optional(self.db.reader())
         .await?;
         let Some((id, body, tries, next_ms, created_ms)) = first else { return Ok(None) };
-        if next_ms > now_ms {
+        if !is_due(next_ms, now_ms) {
             return Ok(None);
         }
         let item: Item =
@@ -198,5 +206,62 @@ impl Messenger {
             self.alarms.paged(task, since_ms);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::chain::ChainId;
+    use service::db::testing::{FreshDb, on_both};
+
+    use super::*;
+    use crate::{
+        run::SCHEMA,
+        testing::{KEY, MovedClock, Operator, PAGE_SECRET, Peers},
+    };
+
+    async fn messenger(fresh: &FreshDb, peers: &Peers, operator: &Operator) -> (Messenger, Arc<MovedClock>) {
+        let clock: Arc<MovedClock> = Arc::default();
+        let messenger = Messenger {
+            db: Db::open(&fresh.url, SCHEMA).await.unwrap(),
+            clock: clock.clone(),
+            hub: Peer::new("hub", "hub_url", &peers.url, Some(KEY)).unwrap(),
+            pager: Some(Pager::new(&operator.url, PAGE_SECRET, ChainId::Eip155(31337)).unwrap()),
+            alarms: Arc::default(),
+        };
+        (messenger, clock)
+    }
+
+    #[test]
+    fn a_pause_ends_with_its_time_or_when_the_clock_is_set_back() {
+        assert_eq!([1, 2, 9, 10, i64::MAX].map(retry_ms), [1_000, 2_000, 256_000, 300_000, 300_000]);
+        let next_ms = 1_000_000;
+        let due = [1_000_001, 1_000_000, 999_999, 700_000, 699_999, i64::MIN];
+        assert_eq!(due.map(|now_ms| is_due(next_ms, now_ms)), [true, true, false, false, true, true]);
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_told_is_told_when_the_clock_is_set_back() {
+        for fresh in on_both().await {
+            let (peers, operator) = (Peers::start().await, Operator::start().await);
+            let (messenger, clock) = messenger(&fresh, &peers, &operator).await;
+            let lease = Lease::take(&messenger.db).await.unwrap().unwrap();
+            let mut write = lease.begin().await.unwrap();
+            let progress = IntentProgress::Waiting { reason: "not yet".to_owned() };
+            say(&mut write, "open", progress, clock.now_ms()).await.unwrap();
+            write.commit().await.unwrap();
+            peers.go_away(true);
+            let words = messenger.round(&lease).await.unwrap_err().to_string();
+            assert!(words.contains("hub does not answer"), "{:?}: {words}", fresh.engine);
+            peers.go_away(false);
+            clock.pass_ms(-3_600_000);
+            messenger.round(&lease).await.unwrap();
+            assert_eq!(
+                (peers.reports().len(), waiting(&messenger.db).await.unwrap()),
+                (1, 0),
+                "{:?}",
+                fresh.engine
+            );
+        }
     }
 }

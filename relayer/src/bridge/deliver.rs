@@ -23,6 +23,7 @@ use crate::{
     cursor::{self, Cursor},
     error::Error,
     lease::Lease,
+    outbox::is_due,
     peer::{Peer, PeerError, in_order, pause},
     transactions::Rest,
 };
@@ -397,17 +398,17 @@ impl Round<'_> {
     async fn offer_refused_again(&self, cursor: &Cursor) -> Result<Result<Option<i64>, Brought>, Error> {
         let bridge = self.bridge;
         loop {
-            let heads = store::heads(bridge.db.reader()).await?;
             let now_ms = bridge.clock.now_ms();
+            let heads = store::heads(bridge.db.reader(), now_ms).await?;
             let Some(first) = heads.first() else {
                 bridge.alarms.clear(REFUSED);
                 return Ok(Ok(None));
             };
-            if first.next_ms > now_ms {
+            if !is_due(first.next_ms, now_ms) {
                 self.say_refused().await?;
                 return Ok(Ok(Some(first.next_ms)));
             }
-            for head in heads.iter().filter(|head| head.next_ms <= now_ms) {
+            for head in heads.iter().filter(|head| is_due(head.next_ms, now_ms)) {
                 let mut brings = Brings {
                     feed: cursor.anchor.parse().unwrap_or_default(),
                     deliveries: cursor::load(bridge.db.reader(), HUB).await?.position,

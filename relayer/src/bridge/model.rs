@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use protocol::wire::feed::{EventBody, FeedEntry};
 
+use crate::outbox::RETRY_MAX_MS;
+
 /// The most entries of one delivery.
 pub const ENTRIES_MAX: usize = 100;
 /// The most bytes of one delivery's entries as JSON, below the 64 KiB that a service takes by default.
@@ -64,5 +66,5 @@ pub fn portions(entries: Vec<FeedEntry>, size: impl Fn(&FeedEntry) -> usize) -> 
 /// be a moment behind), doubling, at most 5 minutes.
 pub fn retry_ms(tries: i64) -> i64 {
     let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX).min(9);
-    1_000_i64.saturating_mul(1_i64 << doubled).min(300_000)
+    1_000_i64.saturating_mul(1_i64 << doubled).min(RETRY_MAX_MS)
 }

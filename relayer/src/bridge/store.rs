@@ -7,7 +7,7 @@ use service::db::Write;
 use sqlx::AnyPool;
 
 use super::model::{lane, retry_ms};
-use crate::error::Error;
+use crate::{error::Error, outbox::RETRY_MAX_MS};
 
 /// An entry that the hub did not take, or that waits behind one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,15 +47,17 @@ pub async fn refused_count(reader: &AnyPool) -> Result<(i64, Option<(i64, String
     Ok((count, oldest))
 }
 
-/// The first entry of each lane, soonest first; at most 100.
+/// The first entry of each lane, soonest first; at most 100. Those that wait because the clock was set back are the soonest.
 ///
 /// # Errors
 /// The database's own, or a row that cannot be read.
-pub async fn heads(reader: &AnyPool) -> Result<Vec<Refused>, Error> {
+pub async fn heads(reader: &AnyPool, now_ms: i64) -> Result<Vec<Refused>, Error> {
     let rows: Vec<(i64, String, String, i64, i64)> = sqlx::query_as(
         "SELECT id, entry, reason, tries, next_ms FROM refused_entry
-         WHERE id IN (SELECT MIN(id) FROM refused_entry GROUP BY lane) ORDER BY next_ms, id LIMIT 100",
+         WHERE id IN (SELECT MIN(id) FROM refused_entry GROUP BY lane)
+         ORDER BY CASE WHEN next_ms > $1 THEN 0 ELSE next_ms END, id LIMIT 100",
     )
+    .bind(now_ms.saturating_add(RETRY_MAX_MS))
     .fetch_all(reader)
     .await?;
     rows.into_iter()

@@ -221,7 +221,8 @@ async fn a_hub_that_lost_its_last_moment_is_brought_that_again() {
     }
 }
 
-/// The entry that is refused lets the bridge look every moment; offered again, which the clock puts off, it would tell the same.
+/// The entry that is refused lets the bridge look every moment; offered again, which so short a step back puts off, it would tell
+/// the same.
 #[tokio::test]
 async fn a_hub_is_asked_what_it_has_when_the_clock_is_set_back() {
     for db in on_both().await {
@@ -233,8 +234,25 @@ async fn a_hub_is_asked_what_it_has_when_the_clock_is_set_back() {
         cursor_at(&relayer, 5).await;
         assert_eq!(seqs(&peers.taken()), [1, 2, 3, 5], "{:?}", db.engine);
         peers.put_hub_back(2);
-        clock.pass_ms(-3_600_000);
+        clock.pass_ms(-200_000);
         assert_eq!(delivered(&peers, 4).await, [1, 2, 3, 5], "{:?}", db.engine);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_entry_is_offered_again_when_the_clock_is_set_back() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let clock: Arc<MovedClock> = Arc::default();
+        peers.refuse(entry(2, 9).event.id);
+        peers.tell([entry(1, 1), entry(2, 9), entry(3, 9)]);
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+        cursor_at(&relayer, 3).await;
+        relayer.not_ready("the hub refuses entry 2 of the feed").await;
+        clock.pass_ms(-3_600_000);
+        peers.accept_all();
+        assert_eq!(delivered(&peers, 3).await, [1, 2, 3], "{:?}", db.engine);
         relayer.stop().await;
     }
 }
