@@ -243,10 +243,14 @@ async fn keep(lease: &Lease, stop: &CancellationToken) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::U256;
     use service::db::testing::sqlite;
 
     use super::*;
-    use crate::testing::{Gauges, MovedClock, Peers, config, until};
+    use crate::{
+        testing::{Gauges, MovedClock, Peers, config, until},
+        transactions::{Seen, SeenSigner},
+    };
 
     #[tokio::test]
     async fn who_stands_by_makes_no_rounds_and_has_nothing_that_is_not_done() {
@@ -255,13 +259,17 @@ mod tests {
         let key = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
         let config = config(&db.url, &peers, "http://127.0.0.1:9", key);
         let (crew, status) = prepare(&config, Arc::new(MovedClock::default())).await.unwrap();
+        let (address, seven) = (status.signers[0], U256::from(7));
+        let signer = SeenSigner { address, balance: seven, balance_billionths: seven, nonce: Some(0) };
+        *status.seen.lock().unwrap() = Some(Seen { latest: 9, finalized: 8, signers: vec![signer] });
         let rounds = || {
             let tasks = TASKS.into_iter().chain([outbox::TASK]);
             tasks.map(|task| gauges.get(&format!("relayer_task_alive_seconds {task}"))).collect::<Vec<_>>()
         };
         let measured = async || {
             status::measure(&status).await.unwrap();
-            ["relayer_alarms", "relayer_works eip155:31337"]
+            let balance = format!("relayer_signer_balance_gwei {}", status.signers[0]);
+            ["relayer_alarms", "relayer_works eip155:31337", balance.as_str()]
                 .map(|gauge| gauges.get(gauge).unwrap().to_string())
         };
 
@@ -271,13 +279,13 @@ mod tests {
                 .await;
             assert!(rounds().into_iter().flatten().all(|second| second > 1e9));
             // The chain does not answer.
-            let [alarms, works] = measured().await;
-            assert!(alarms != "0" && works == "1", "{alarms}, {works}");
+            let [alarms, works, balance] = measured().await;
+            assert!(alarms != "0" && works == "1" && balance == "7", "{alarms}, {works}, {balance}");
             stop.cancel();
         };
         tokio::join!(crew.work(&stop), working);
         assert!(rounds().into_iter().all(|second| second.is_some_and(f64::is_nan)), "{:?}", rounds());
-        assert_eq!(measured().await, ["1", "0"], "it is not said yet who works");
+        assert_eq!(measured().await, ["1", "0", "NaN"], "it is not said yet who works");
 
         let another = Lease::take(&status.db).await.unwrap().unwrap();
         let stop = CancellationToken::new();
@@ -290,7 +298,7 @@ mod tests {
             stop.cancel();
         };
         tokio::join!(crew.work(&stop), standing_by);
-        assert_eq!(measured().await, ["0", "0"]);
+        assert_eq!(measured().await, ["0", "0", "NaN"]);
         another.give_up().await;
     }
 }

@@ -67,7 +67,7 @@ struct Report {
     over_quota: BTreeMap<&'static str, u64>,
     /// What is still to be told to the hub and the operator.
     outbox: i64,
-    /// None before the first look at the chain; so with the next.
+    /// None where the chain was not looked at since this process works; so with the next.
     latest_block: Option<String>,
     final_block: Option<String>,
     signers: Vec<Signer>,
@@ -199,16 +199,27 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
         }
     }
     let seen = status.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(seen) = seen {
-        let lag = seen.latest.saturating_sub(seen.finalized);
-        gauge("relayer_finality_lag_blocks", i64::try_from(lag).unwrap_or(i64::MAX));
-        for signer in seen.signers {
-            let balance = i64::try_from(signer.balance_billionths).unwrap_or(i64::MAX);
-            metrics::gauge!("relayer_signer_balance_gwei", "signer" => signer.address.to_string())
-                .set(as_f64(balance));
-        }
+    let Some(seen) = seen else {
+        forget_chain(&report.signers);
+        return Ok(());
+    };
+    let lag = seen.latest.saturating_sub(seen.finalized);
+    gauge("relayer_finality_lag_blocks", i64::try_from(lag).unwrap_or(i64::MAX));
+    for signer in seen.signers {
+        let balance = i64::try_from(signer.balance_billionths).unwrap_or(i64::MAX);
+        metrics::gauge!("relayer_signer_balance_gwei", "signer" => signer.address.to_string())
+            .set(as_f64(balance));
     }
     Ok(())
+}
+
+/// Takes back what was said of the chain: whoever does not look at it knows nothing, and pages nobody for what is long over.
+fn forget_chain(signers: &[Signer]) {
+    metrics::gauge!("relayer_finality_lag_blocks").set(f64::NAN);
+    for signer in signers {
+        metrics::gauge!("relayer_nonce_gap", "signer" => signer.address.clone()).set(f64::NAN);
+        metrics::gauge!("relayer_signer_balance_gwei", "signer" => signer.address.clone()).set(f64::NAN);
+    }
 }
 
 /// Sets a gauge. Beyond 2^53 the metric is rounded, as all floating-point numbers are.

@@ -138,6 +138,7 @@ impl Worker {
     /// Takes back what only rounds say beside alarms and notices: who stands by has none.
     pub fn falls_silent(&self) {
         self.over_quota.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A doubt ends by itself while blocks come: it was one node's error, or it is believed, and everything opened again.
