@@ -125,22 +125,22 @@ impl Messenger {
         }
     }
 
-    /// Tells what is due, in the order in which it was put there; what one side does not take holds up its own items alone.
+    /// Tells what is due, in the order in which it was put there; what one side does not take, or cannot be read for it, holds
+    /// up its own items alone.
     ///
     /// # Errors
-    /// A side is away; the lease is lost; the database's own.
+    /// A side is away; the lease is lost; the database's own, or an item that cannot be read.
     pub async fn round(&self, lease: &Lease) -> Result<(), Error> {
         self.page_alarms(lease).await?;
-        let mut trouble = None;
-        for kind in ["hub", "operator"] {
-            while let Some(failed) = self.next(lease, kind).await? {
-                if let Err(error) = failed {
-                    trouble = Some(error);
-                    break;
-                }
-            }
+        let hub = self.tell(lease, "hub").await;
+        hub.and(self.tell(lease, "operator").await)
+    }
+
+    async fn tell(&self, lease: &Lease, kind: &str) -> Result<(), Error> {
+        while let Some(told) = self.next(lease, kind).await? {
+            told?;
         }
-        trouble.map_or(Ok(()), |error| Err(error.into()))
+        Ok(())
     }
 
     /// Tells the first item of a kind, when it is due; none when nothing is.
@@ -238,6 +238,28 @@ mod tests {
         let next_ms = 1_000_000;
         let due = [1_000_001, 1_000_000, 999_999, 700_000, 699_999, i64::MIN];
         assert_eq!(due.map(|now_ms| is_due(next_ms, now_ms)), [true, true, false, false, true, true]);
+    }
+
+    #[tokio::test]
+    async fn a_report_that_cannot_be_read_holds_up_no_page() {
+        for fresh in on_both().await {
+            let (peers, operator) = (Peers::start().await, Operator::start().await);
+            let (messenger, clock) = messenger(&fresh, &peers, &operator).await;
+            let lease = Lease::take(&messenger.db).await.unwrap().unwrap();
+            let mut write = lease.begin().await.unwrap();
+            sqlx::query(
+                "INSERT INTO outbox (id, kind, body, tries, next_ms, created_ms) VALUES (1, 'hub', 'x', 0, 0, 0)",
+            )
+            .execute(write.on())
+            .await
+            .unwrap();
+            let page = Item::Operator(Page::Reopened { key: "open".to_owned() });
+            put(&mut write, &page, clock.now_ms()).await.unwrap();
+            write.commit().await.unwrap();
+            let words = messenger.round(&lease).await.unwrap_err().to_string();
+            assert!(words.contains("outbox.body"), "{:?}: {words}", fresh.engine);
+            assert_eq!(operator.pages().len(), 1, "{:?}", fresh.engine);
+        }
     }
 
     #[tokio::test]
