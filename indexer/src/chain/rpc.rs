@@ -1,5 +1,6 @@
 //! JSON-RPC of a chain's nodes: limits, the turn from a failing node to the next, and who is believed.
 
+mod alike;
 mod failure;
 
 use std::{

@@ -139,3 +139,30 @@ async fn who_serves_another_chain_is_asked_ever_more_seldom() {
     assert_eq!(nodes.nodes[0].health().failures, FAILURES);
     assert_eq!(turn(&nodes), Some(1));
 }
+
+/// Asks three nodes, each of which tells this.
+async fn alike(nodes: &Nodes, told: [Result<Option<u8>, RpcError>; 3]) -> Result<Option<u8>, RpcError> {
+    let told = &told;
+    nodes.alike("it", |node| async move { told[nodes.position(node)].clone() }).await
+}
+
+#[tokio::test]
+async fn what_a_quorum_tells_alike_is_believed_and_who_tells_otherwise_lied() {
+    let lies = |nodes: &Nodes| nodes.all().map(|node| node.health().lies).collect::<Vec<_>>();
+    for (told, agreed, liars) in [
+        ([Ok(Some(1)), Ok(Some(1)), Ok(Some(2))], Some(Some(1)), [0, 0, 0]),
+        ([Ok(Some(2)), Ok(Some(1)), Ok(Some(1))], Some(Some(1)), [1, 0, 0]),
+        ([Ok(Some(1)), Err(failed()), Ok(Some(1))], Some(Some(1)), [0, 0, 0]),
+        // Not to have it is no lie, nor is it one where nobody knows who is right.
+        ([Ok(None), Ok(Some(1)), Ok(Some(1))], Some(Some(1)), [0, 0, 0]),
+        ([Ok(Some(1)), Ok(None), Ok(None)], Some(None), [0, 0, 0]),
+        ([Ok(Some(1)), Ok(None), Err(failed())], None, [0, 0, 0]),
+        ([Ok(Some(1)), Ok(Some(2)), Ok(Some(3))], None, [0, 0, 0]),
+    ] {
+        let nodes = nodes(3, LIMITS);
+        let said = alike(&nodes, told.clone()).await;
+        assert_eq!((said.clone().ok(), lies(&nodes)), (agreed, liars.to_vec()), "{told:?} {said:?}");
+    }
+    let one = nodes(3, Limits { quorum: Some(1), ..LIMITS });
+    assert_eq!(alike(&one, [Ok(Some(1)), Ok(Some(2)), Ok(Some(2))]).await, Ok(Some(1)));
+}

@@ -1,18 +1,16 @@
 //! Following a Solana cluster: one look at it, and what that means for what is kept.
 //!
 //! Everything up to the tip's slot is kept, without gaps: slots are applied whole and in order, up to a slot that the
-//! cluster had confirmed before the transactions were listed. What was applied before it was final is compared with the
-//! final list once more; where they differ, it is retracted from there on and read again.
+//! cluster had confirmed before the transactions were listed. What was applied before it was final is compared once more with
+//! the final list, and with what a quorum tells of the transactions in it; where they differ, it is retracted from there on
+//! and read again.
 
+mod content;
 mod lists;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use alloy::primitives::B256;
-use futures::{StreamExt, TryStreamExt, stream};
 use protocol::{
     chain::{AccountId, ChainId, TransactionId},
     wire::view::{BlockRef, FaultKind},
@@ -20,7 +18,6 @@ use protocol::{
 
 use self::lists::together;
 use super::{
-    read::{decode, decoded},
     reconcile,
     rpc::{Commitment, Listed, Rpc},
 };
@@ -30,17 +27,15 @@ use crate::{
         follow::{BACKOFF_MAX_MS, Ground, Progress, backoff_ms},
         reconcile::Reconciler,
         rpc::RpcError,
-        step::{Step, Undecodable},
+        step::Step,
         store::{Block, Position, Settled},
         trust::{self, Trust},
     },
     config::ChainConfig,
-    feed::store::Decoded,
 };
 
-/// Requests to the node at one time.
-const AT_ONCE: usize = 8;
-/// Transactions of a step, but for those of its last slot, which is applied whole.
+/// Transactions of a step, and those that a quorum is asked about in one look, but for those of the last slot, which is applied
+/// whole.
 const STEP: usize = 128;
 /// How often what was confirmed may be let go in a row before that is an alarm: reading it again is no end in itself.
 const LET_GO_MAX: u32 = 5;
@@ -232,7 +227,7 @@ impl Following {
     }
 
     /// Up to where it may be told as final, and the block there where it is not known yet: what is kept up to there was
-    /// found in the final list. None where the final list is another.
+    /// found in the final list, as a quorum tells it. None where either is another.
     async fn settled(
         &mut self,
         ground: &Ground,
@@ -245,13 +240,13 @@ impl Following {
         if finalized <= below {
             return Ok(nothing);
         }
+        let now = ground.shared.clock.now_ms();
         let mut to = finalized.min(position.tip.number);
         let mut waits = ground.transactions_between(below, to).await?;
         if waits.is_empty() && finalized.saturating_sub(below) < STALE {
             return Ok(nothing);
         }
         if to > below {
-            let now = ground.shared.clock.now_ms();
             // A clock that is set back ends the rest.
             let rests = self.lists_rest_until.saturating_sub(now);
             if (1..=UNLISTED_REST_MS).contains(&rests) {
@@ -262,9 +257,7 @@ impl Following {
                 Ok(list) => list,
                 // Reading goes on without it.
                 Err(error) if self.rpc.0.quorum > 1 => {
-                    tracing::warn!(%error, "nothing more is final yet");
-                    self.unlisted = Some(error.to_string());
-                    self.lists_rest_until = now.saturating_add(UNLISTED_REST_MS);
+                    self.rest_without(&error, now);
                     return Ok(nothing);
                 }
                 Err(error) => return Err(error.into()),
@@ -274,12 +267,29 @@ impl Following {
                 to = list.to;
                 waits.retain(|_, slot| *slot <= to);
             }
-            let listed = list.newest_first;
+            let mut listed = list.newest_first;
+            // Of what a quorum must tell alike no more than a step is asked for in one look.
+            let last = listed.iter().rev().nth(STEP.saturating_sub(1)).map(|one| one.slot);
+            if let Some(last) = last.filter(|_| self.rpc.0.quorum > 1)
+                && listed.front().is_some_and(|newest| newest.slot > last)
+            {
+                to = last;
+                listed.retain(|one| one.slot <= to);
+                waits.retain(|_, slot| *slot <= to);
+            }
             if let Some(newest) = listed.front() {
                 self.newest_final = Some(newest.clone());
             }
-            if !self.agree(&waits, &listed).await? {
-                return Ok(None);
+            match self.agree(ground, &waits, &listed, (below, to)).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(Error::Rpc(error)) if self.rpc.0.quorum > 1 => {
+                    // Who lists what does not fit is not the first the next time.
+                    self.rpc.0.turn_after(&error);
+                    self.rest_without(&error, now);
+                    return Ok(nothing);
+                }
+                Err(error) => return Err(error),
             }
         }
         let beyond = to < finalized && to == position.tip.number;
@@ -291,11 +301,14 @@ impl Following {
             let finalized = BlockRef { number: finalized, hash: B256::ZERO };
             return Ok(Some((Settled { safe: None, finalized: Some(finalized) }, None)));
         }
-        let mut block = self.rpc.block(to).await?;
         // In a slot without a block nothing became final, but what the final list holds below it did.
-        if let (None, Some(last)) = (&block, waits.values().copied().max()) {
-            block = self.rpc.block(last).await?;
-        }
+        let block = match self.final_block(to, &waits).await {
+            Err(error) if self.rpc.0.quorum > 1 => {
+                self.rest_without(&error, now);
+                return Ok(nothing);
+            }
+            block => block?,
+        };
         let Some(block) = block else { return Ok(nothing) };
         let ours = ground.block_at(block.number).await?;
         if ours.is_some_and(|ours| ours.hash != block.hash) {
@@ -304,33 +317,11 @@ impl Following {
         Ok(Some((Settled { safe: None, finalized: Some(block.block()) }, Some(block))))
     }
 
-    /// Whether the final list holds every transaction whose events are kept, in its slot, and no other with events.
-    async fn agree(
-        &self,
-        kept: &BTreeMap<TransactionId, u64>,
-        listed: &VecDeque<Listed>,
-    ) -> Result<bool, Error> {
-        let succeeded = || listed.iter().filter(|listed| !listed.failed);
-        let listed: BTreeMap<TransactionId, u64> = succeeded().map(|one| (one.signature, one.slot)).collect();
-        if kept.iter().any(|(signature, slot)| listed.get(signature) != Some(slot)) {
-            return Ok(false);
-        }
-        for signature in listed.keys() {
-            if kept.contains_key(signature) {
-                continue;
-            }
-            let transaction = self.rpc.transaction(*signature).await?.ok_or_else(|| missing(signature))?;
-            let events = transaction.told()?;
-            let concern = events.iter().any(|told| {
-                // One that does not decode stood in the way before it came here.
-                decode(self.chain, &told.data)
-                    .map_or(true, |(contract, _)| self.contracts.contains(&contract))
-            });
-            if concern {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Nothing more is final for some time; reading goes on.
+    fn rest_without(&mut self, error: &RpcError, now: i64) {
+        tracing::warn!(%error, "nothing more is final yet");
+        self.unlisted = Some(error.to_string());
+        self.lists_rest_until = now.saturating_add(UNLISTED_REST_MS);
     }
 
     /// Lets go of everything above what is final: the next look reads it again.
@@ -404,10 +395,25 @@ impl Following {
         let to = last.filter(|_| !all).unwrap_or(self.listing.to);
         let chunk: Vec<Listed> = waiting.iter().take(count).cloned().collect();
         let newest = chunk.last().cloned();
-        let read = self.read(&chunk, head).await.inspect_err(|_| self.listing = Listing::default())?;
-        let (mut headers, events, stuck) = read;
+        let sure = settled.finalized.map_or(0, |block| block.number);
+        let (mut headers, events, stuck) = match self.read(&chunk, Some(head), sure).await {
+            Ok(read) => read,
+            Err(Error::Rpc(error)) if self.rpc.0.quorum > 1 && sure > from.number => {
+                return Ok(self.only_seen(ground, &error));
+            }
+            Err(error) => {
+                self.listing = Listing::default();
+                return Err(error);
+            }
+        };
         if stuck.is_none() && headers.last().is_none_or(|last| last.number < to) {
-            headers.push(self.block(to, head).await?);
+            match self.block(to, Some(head), sure).await {
+                Ok(block) => headers.push(block),
+                Err(error) if self.rpc.0.quorum > 1 && sure > from.number => {
+                    return Ok(self.only_seen(ground, &error));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         let idle = headers.is_empty();
         let stays = stuck.is_some();
@@ -426,67 +432,11 @@ impl Following {
         Ok(if all { Progress::Idle } else { Progress::Advanced })
     }
 
-    async fn block(&self, slot: u64, head: &Block) -> Result<Block, RpcError> {
-        if slot == head.number {
-            return Ok(*head);
-        }
-        let block = self.rpc.block(slot).await?;
-        block
-            .ok_or_else(|| RpcError::Inconsistent(format!("the node does not have the block of slot {slot}")))
+    /// What waits is told as seen, by one node's word: no quorum tells it alike.
+    fn only_seen(&mut self, ground: &Ground, error: &RpcError) -> Progress {
+        self.rpc.0.turn_after(error);
+        self.listing.finalized = 0;
+        self.rest_without(error, ground.shared.clock.now_ms());
+        Progress::Idle
     }
-
-    /// Blocks and events of whole slots, up to the first event that cannot be decoded.
-    async fn read(
-        &self,
-        chunk: &[Listed],
-        head: &Block,
-    ) -> Result<(Vec<Block>, Vec<Decoded>, Option<Undecodable>), Error> {
-        let rpc = &self.rpc;
-        let succeeded: Vec<Listed> = chunk.iter().filter(|listed| !listed.failed).cloned().collect();
-        let told: Vec<_> = stream::iter(succeeded)
-            .map(|listed| async move {
-                let signature = listed.signature;
-                let transaction = rpc.transaction(signature).await?.ok_or_else(|| missing(&signature))?;
-                if transaction.slot != listed.slot {
-                    return Err(RpcError::Inconsistent(format!(
-                        "{signature} is listed in slot {}, and answered in slot {}",
-                        listed.slot, transaction.slot
-                    )));
-                }
-                Ok((listed, transaction.told()?))
-            })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        let (mut blocks, mut events): (Vec<Block>, Vec<Decoded>) = (Vec::new(), Vec::new());
-        let mut ordinal = 0_u32;
-        for (listed, told) in told.into_iter().filter(|(_, told)| !told.is_empty()) {
-            let block = match blocks.last() {
-                Some(block) if block.number == listed.slot => *block,
-                _ => {
-                    ordinal = 0;
-                    let block = self.block(listed.slot, head).await?;
-                    blocks.push(block);
-                    block
-                }
-            };
-            for told in &told {
-                match decoded(self.chain, &block, listed.signature, ordinal, told) {
-                    Ok(decoded) if !self.contracts.contains(&decoded.event.contract) => {}
-                    Ok(decoded) => events.push(decoded),
-                    Err(detail) => {
-                        blocks.pop();
-                        events.retain(|decoded| decoded.event.block_number != block.number);
-                        return Ok((blocks, events, Some(Undecodable { block: block.block(), detail })));
-                    }
-                }
-            }
-            ordinal = ordinal.saturating_add(1);
-        }
-        Ok((blocks, events, None))
-    }
-}
-
-fn missing(signature: &TransactionId) -> RpcError {
-    RpcError::Inconsistent(format!("{signature} is listed, but the node does not have it"))
 }

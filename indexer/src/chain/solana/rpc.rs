@@ -10,7 +10,7 @@ use protocol::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::read::Transaction;
+use super::read::{Told, Transaction};
 use crate::chain::{
     quorum,
     rpc::{Node, Nodes, RpcError},
@@ -120,11 +120,26 @@ impl Rpc {
 
     /// The confirmed block of a slot; none where there is none, or the node does not have it.
     pub async fn block(&self, slot: u64) -> Result<Option<Block>, RpcError> {
+        self.block_of(self.0.node().await?, slot, Commitment::Confirmed).await
+    }
+
+    /// The final block of a slot as a quorum of the nodes tells it alike; none where as many have none.
+    pub async fn agreed_block(&self, slot: u64) -> Result<Option<Block>, RpcError> {
+        let ask = |node| self.block_of(node, slot, Commitment::Finalized);
+        self.0.alike(&format!("the block of slot {slot}"), ask).await
+    }
+
+    async fn block_of(
+        &self,
+        node: &Node,
+        slot: u64,
+        commitment: Commitment,
+    ) -> Result<Option<Block>, RpcError> {
         let config = json!({
-            "commitment": "confirmed", "encoding": "json", "transactionDetails": "none", "rewards": false,
+            "commitment": commitment.name(), "encoding": "json", "transactionDetails": "none", "rewards": false,
             "maxSupportedTransactionVersion": 0,
         });
-        let raw = match self.0.ask::<_, Option<RawBlock>>("getBlock", (slot, config)).await {
+        let raw = match self.0.ask_of::<_, Option<RawBlock>>(node, "getBlock", (slot, config)).await {
             Err(RpcError::Unknown { .. }) | Ok(None) => return Ok(None),
             Ok(Some(raw)) => raw,
             Err(error) => return Err(error),
@@ -188,6 +203,25 @@ impl Rpc {
             "commitment": commitment.name(), "encoding": "json", "maxSupportedTransactionVersion": 0,
         });
         self.0.ask_of(node, "getTransaction", (signature.to_string(), config)).await
+    }
+
+    /// What a quorum of the nodes tells alike of a final transaction: its slot and what the program told in it; none where as
+    /// many have no such.
+    pub async fn agreed_transaction(&self, listed: &Listed) -> Result<Option<(u64, Vec<Told>)>, RpcError> {
+        let (signature, slot) = (listed.signature, listed.slot);
+        let ask = |node| async move {
+            let told = match self.transaction_of(node, signature, Commitment::Finalized).await {
+                Err(RpcError::Unknown { .. }) => None,
+                told => told?,
+            };
+            if let Some(transaction) = told {
+                return Ok(Some(Some((transaction.slot, transaction.told()?))));
+            }
+            // Who keeps the block says that the transaction is not there; who has let go of both says nothing.
+            let block = self.block_of(node, slot, Commitment::Finalized).await?;
+            Ok::<_, RpcError>(block.map(|_| None))
+        };
+        Ok(self.0.alike(&format!("what {signature} did"), ask).await?.flatten())
     }
 
     /// Whether a quorum of the nodes have a transaction as final, in its slot, and as one that did not fail.

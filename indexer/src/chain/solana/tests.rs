@@ -1,5 +1,6 @@
 //! Following a real node with the real program through what can happen there.
 
+mod lies;
 mod trouble;
 
 use std::collections::HashSet;
