@@ -42,6 +42,14 @@ CREATE TABLE grievance_steps (
     PRIMARY KEY (grievance, seq)
 ) STRICT;
 
+-- Each draw of jurors as it was: its places, the lots and who has the first of them, as JSON.
+CREATE TABLE grievance_draws (
+    grievance TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    draw TEXT NOT NULL,
+    PRIMARY KEY (grievance, seq)
+) STRICT;
+
 -- What a jury was paid by the community's treasury, all of its jurors together: of a grievance, or of a deal's case.
 CREATE TABLE juror_rewards (
     operation TEXT PRIMARY KEY,

@@ -2,9 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alloy::primitives::B256;
+use protocol::wire::dec;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::model::{Outcome, Remedy, SHARES};
+use super::{
+    model::{JURIES_MAX, Outcome, Remedy, SHARES},
+    table::Action,
+};
 use crate::{
     governance::{
         rule::{Needs, Rule, Share},
@@ -43,39 +49,87 @@ pub fn offered(entropy: [u8; 32], members: i64) -> BTreeSet<i64> {
     numbers
 }
 
-/// Places that are drawn for: every candidate is offered once, in any order, and those whose number comes first are drawn. A
-/// candidate's number is the SHA-256 of the entropy of the log's entry and of its id.
+/// A candidate's lot: the SHA-256 of the entropy of the log's entry and of its id.
+pub fn lot(entropy: [u8; 32], candidate: &RecordId) -> B256 {
+    let mut hash = Sha256::new();
+    hash.update(entropy);
+    hash.update(candidate.to_string());
+    B256::new(hash.finalize().into())
+}
+
+/// Places that are drawn for: every candidate is offered once, in any order, and those whose lots come first are drawn.
 #[derive(Clone, Debug)]
 pub struct Draw<'a> {
     entropy: [u8; 32],
     places: usize,
     excluded: &'a BTreeSet<RecordId>,
-    drawn: BTreeMap<[u8; 32], RecordId>,
+    offered: BTreeMap<B256, RecordId>,
 }
 
 impl<'a> Draw<'a> {
     /// For so many places; those who are excluded get none.
     pub const fn new(entropy: [u8; 32], places: usize, excluded: &'a BTreeSet<RecordId>) -> Self {
-        Self { entropy, places, excluded, drawn: BTreeMap::new() }
+        Self { entropy, places, excluded, offered: BTreeMap::new() }
     }
 
     /// Offers a candidate.
     pub fn offer(&mut self, candidate: RecordId) {
-        if self.excluded.contains(&candidate) {
-            return;
-        }
-        let mut hash = Sha256::new();
-        hash.update(self.entropy);
-        hash.update(candidate.to_string());
-        self.drawn.insert(hash.finalize().into(), candidate);
-        if self.drawn.len() > self.places {
-            self.drawn.pop_last();
+        if !self.excluded.contains(&candidate) {
+            self.offered.insert(lot(self.entropy, &candidate), candidate);
         }
     }
 
-    /// Who is drawn: as many as there are places, or everybody who was offered where those are fewer.
+    /// The lots of all who were offered and not excluded, ascending.
+    pub fn lots(&self) -> Vec<B256> {
+        self.offered.keys().copied().collect()
+    }
+
+    /// Who is drawn, in the order of their lots: as many as there are places, or everybody who was offered where those are fewer.
     pub fn drawn(self) -> Vec<RecordId> {
-        self.drawn.into_values().collect()
+        self.offered.into_values().take(self.places).collect()
+    }
+}
+
+/// A draw as it was, for whoever wants to see that the lots decided. Candidates who were not drawn stand there by their lots alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drawn {
+    /// The record that called for it.
+    pub record: RecordId,
+    /// Its place in the log.
+    #[serde(with = "dec")]
+    pub seq: i64,
+    /// The entropy of that entry.
+    pub entropy: B256,
+    /// How many places were drawn for.
+    pub places: u8,
+    /// How many members were numbered, of whom candidates are offered ([`offered`]).
+    #[serde(with = "dec")]
+    pub members: i64,
+    /// The lots of all candidates, ascending.
+    pub lots: Vec<B256>,
+    /// Who was drawn, in the order of their lots.
+    pub jurors: Vec<RecordId>,
+}
+
+impl Drawn {
+    /// Whether those were drawn whose lots come first.
+    ///
+    /// # Errors
+    /// What is otherwise, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let most = offered(self.entropy.0, self.members).len();
+        if self.lots.len() > most {
+            return Err(format!("of {} members {most} are offered, not {}", self.members, self.lots.len()));
+        }
+        if !self.lots.is_sorted_by(|one, next| one < next) {
+            return Err("the lots must stand there once each, ascending".to_owned());
+        }
+        let theirs = self.jurors.iter().map(|juror| lot(self.entropy.0, juror));
+        if theirs.eq(self.lots.iter().copied().take(usize::from(self.places))) {
+            return Ok(());
+        }
+        Err(format!("the lots of the jurors are not the first {} of {}", self.places, self.lots.len()))
     }
 }
 
@@ -107,6 +161,15 @@ pub fn outcome(remedy: Remedy, moved: Option<i128>, tally: &Tally) -> Option<Out
     }
     let (moved, share) = (moved?, tally.median?);
     Some(Outcome::of_amount(share_of(moved, share), moved))
+}
+
+/// What a jury's vote does to a grievance for which so many juries were drawn.
+pub const fn action(outcome: Option<&Outcome>, juries: i64) -> Action {
+    match outcome {
+        Some(_) => Action::Rule,
+        None if juries < JURIES_MAX => Action::Hang,
+        None => Action::GiveUp,
+    }
 }
 
 /// So many ten-thousandths of an amount of at most 38 digits, rounded up.

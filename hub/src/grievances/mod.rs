@@ -7,10 +7,11 @@
 //! - `jury.rs`: the draw, a jury's rule, and what its ballots come to
 //! - `room.rs`: what `submit` asks; `filing.rs`: what may be filed; `rulings.rs`: juries, and what an outcome does; `timer.rs`: grievances whose time is over
 //! - `settlement.rs`: deals on a chain, whose events end a grievance
-//! - `store.rs`: grievances, who has a part in them, what was done
+//! - `store.rs`: grievances, who has a part in them, what was done; `draws.rs`: each draw of jurors as it was
 //! - `api.rs`: grievances and their steps
 
 pub(crate) mod api;
+mod draws;
 mod filing;
 pub mod jury;
 pub mod model;

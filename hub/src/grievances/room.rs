@@ -25,7 +25,8 @@ use crate::{
 };
 
 /// See [`crate::rooms::Room::tables`].
-pub(crate) const TABLES: &[&str] = &["grievances", "grievance_people", "grievance_steps", "juror_rewards"];
+pub(crate) const TABLES: &[&str] =
+    &["grievances", "grievance_people", "grievance_steps", "grievance_draws", "juror_rewards"];
 
 pub(crate) fn check(record: &Record) -> Result<(), Refusal> {
     record.about()?;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{AnyConnection, Connection as _};
 
 use super::{
-    jury::{self, Draw},
-    model::{DAY_MS, Ending, JURIES_MAX, Outcome, Remedy},
+    draws,
+    jury::{self, Draw, Drawn},
+    model::{DAY_MS, Ending, Outcome, Remedy},
     room::tell,
     store::{self, Grievance, Part, Resolution, Undone, Vote, corrupt},
     subject::Subject,
@@ -110,10 +111,20 @@ async fn seat(
     for candidate in communities::numbered(on, community, *filed_at, &offered).await? {
         draw.offer(candidate);
     }
-    for juror in draw.drawn() {
-        store::set_part(on, &grievance.id, &juror, Part::Juror).await?;
+    let (lots, jurors) = (draw.lots(), draw.drawn());
+    for juror in &jurors {
+        store::set_part(on, &grievance.id, juror, Part::Juror).await?;
     }
-    Ok(())
+    let drawn = Drawn {
+        record: accepted.record.id,
+        seq: accepted.seq,
+        entropy: accepted.entropy.into(),
+        places: u8::try_from(places).unwrap_or(u8::MAX),
+        members,
+        lots,
+        jurors,
+    };
+    draws::add(on, &grievance.id, &drawn).await
 }
 
 /// What the hub proposes to a jury, which parties, mediator and jurors may read: they are the 16 that a record may name.
@@ -182,11 +193,7 @@ pub(crate) async fn ruled(
     };
     let paid = grievance.subject.paid.map(|paid| paid.amount);
     let outcome = jury::outcome(grievance.body.remedy, paid, tally);
-    let action = match outcome {
-        Some(_) => Action::Rule,
-        None if grievance.juries < JURIES_MAX => Action::Hang,
-        None => Action::GiveUp,
-    };
+    let action = jury::action(outcome.as_ref(), grievance.juries);
     let (to, _) = table::may(grievance.state, action, Actor::Hub, accepted.received_at, grievance.due_at)?;
     grievance.state = to;
     let settings = governance::settings(on, &grievance.community).await?;

@@ -13,7 +13,7 @@ use crate::{
         tally::{Ballot, Verdict, tally},
     },
     grievances::{
-        jury::{Draw, OFFERED_MAX, offered, outcome, rule},
+        jury::{Draw, Drawn, OFFERED_MAX, offered, outcome, rule},
         model::{GrievanceBody, Kind, Outcome, Remedy, SHARES, Step},
         subject::{Deal, Paid, Subject},
         table::{Action as A, Actor as W, Effect as E, Next, State as S, may, next},
@@ -170,6 +170,43 @@ proptest! {
         };
         prop_assert_eq!(came, expected);
     }
+}
+
+/// Whoever has the lots sees who had to be drawn, and that nobody else was.
+#[test]
+fn who_was_drawn_is_seen_by_the_lots() {
+    let excluded = BTreeSet::from([id(3)]);
+    let mut draw = Draw::new([7; 32], 3, &excluded);
+    for number in 0..9 {
+        draw.offer(id(number));
+    }
+    let (lots, jurors) = (draw.lots(), draw.drawn());
+    assert_eq!((lots.len(), jurors.len()), (8, 3));
+    let entropy = B256::repeat_byte(7);
+    let good = Drawn { record: id(100), seq: 4, entropy, places: 3, members: 9, lots, jurors };
+    assert_eq!(good.check(), Ok(()));
+    let refused = |change: fn(&mut Drawn)| {
+        let mut changed = good.clone();
+        change(&mut changed);
+        changed.check().unwrap_err()
+    };
+    for changed in [
+        refused(|drawn| drawn.entropy = B256::repeat_byte(8)),
+        refused(|drawn| drawn.jurors.swap(0, 1)),
+        refused(|drawn| drawn.jurors[2] = id(3)),
+        refused(|drawn| drawn.jurors.truncate(2)),
+        refused(|drawn| drawn.places = 4),
+        refused(|drawn| {
+            drawn.lots.remove(0);
+        }),
+    ] {
+        assert!(changed.contains("are not the first"), "{changed}");
+    }
+    assert!(refused(|drawn| drawn.lots.swap(4, 5)).contains("ascending"));
+    assert!(refused(|drawn| drawn.members = 7).contains("7 are offered"));
+    // Everybody sits where they are fewer than the places.
+    let few = Drawn { places: 13, jurors: Vec::new(), lots: Vec::new(), ..good.clone() };
+    assert_eq!(few.check(), Ok(()));
 }
 
 /// All of a few, and of more so many of them, each as often.
