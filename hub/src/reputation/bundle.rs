@@ -1,35 +1,18 @@
-//! A deal in one file: terms and agreement, what was said of it, evidence hashes, ballots, ruling, credentials, the status lists of its
+//! A deal in one file: what was said of it, evidence hashes, ballots, ruling, credentials, the status lists of its
 //! time, the hub's word on the log's order and the proof that its records are in that log. Whoever has the file checks it without any server; what only a chain or a hub can
 //! say is told as unknown. Needs no server.
+//!
+//! - here: what every bundle has, and what holds for each
+//! - `deal.rs`: a deal
 
-use std::collections::{BTreeMap, BTreeSet};
+mod deal;
 
 use alloy::primitives::B256;
-use protocol::{
-    arbitration::Ballots,
-    chain::{Signed, ballot_signature, deal_id, terms_signature},
-    terms::Terms,
-    wire::feed::{ChainEvent, FeedEntry, Finality},
-};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    model::{self, Facts},
-    status::{self, Standing},
-};
-use crate::{
-    deals::{
-        model::{AcceptanceBody, PurchaseBody, agreement_hash},
-        position,
-        status::Status,
-    },
-    disputes::{
-        case::{self, Case},
-        model::{BallotBody, EvidenceBody},
-    },
-    records::{Device, DeviceKey, Head, ProofError, Receipt, Record, RecordId, Stamp, proof},
-};
+use super::status::{self, Entry, Standing};
+use crate::records::{Device, DeviceKey, Head, ProofError, Receipt, Record, RecordId, Stamp, proof};
 
 /// The most records of a bundle.
 pub const RECORDS_MAX: usize = 2_000;
@@ -129,6 +112,16 @@ pub struct Check {
     pub detail: String,
 }
 
+/// A bundle whose records are genuine, beside those that were read.
+#[derive(Clone, Copy)]
+struct File<'a> {
+    bundle: &'a Bundle,
+    records: &'a [Record],
+    extract: &'a Extract,
+    /// The hub whose word is taken.
+    hub: Device,
+}
+
 #[derive(Default)]
 struct Found(Vec<Check>);
 
@@ -147,62 +140,14 @@ impl Found {
 /// fails where any check does.
 pub fn check(bundle: &Bundle, hub: Device) -> Vec<Check> {
     let mut found = Found::default();
-    let Some((records, made)) = records(bundle, hub, &mut found) else { return found.0 };
-    let Some(purchase) = records.first().filter(|record| record.kind == "purchase@1") else {
-        found.says("purchase", false, "the first record must be purchase@1");
-        return found.0;
-    };
-    let Ok(PurchaseBody { terms, agreement }) = purchase.body_as() else {
-        found.says("purchase", false, "its body is not that of a purchase@1");
-        return found.0;
-    };
-    match deal_id(&terms) {
-        Ok(deal) => found.says("terms", true, format!("the deal's id is their hash, {deal}")),
-        Err(error) => found.says("terms", false, error.to_string()),
-    }
-    let agreed = agreement_hash(&agreement).is_ok_and(|hash| hash == terms.agreement);
-    found.says(
-        "agreement",
-        agreed,
-        format!("the terms name {}, its SHA-256 in canonical form", terms.agreement),
-    );
-    let events = events(&records, hub, &mut found);
-    accepted(&records, &terms, &mut found);
-    let deal = deal_id(&terms).ok();
-    let own: Vec<&ChainEvent> =
-        events.iter().map(|entry| &entry.event).filter(|event| event.body.deal() == deal).collect();
-    let (position, gap) = position::fold(Status::Created, &terms, own.iter().copied());
-    match gap {
-        Some(gap) => found.says("outcome", false, gap.to_string()),
-        None => {
-            let share = position.seller_share_bps(terms.amount);
-            let share =
-                share.map_or_else(String::new, |share| format!(", seller's share {share} basis points"));
-            found.says(
-                "outcome",
-                true,
-                format!("by the events it is {}{share}", position.settled().status.as_str()),
-            );
-        }
-    }
-    found.open(
-        "chain",
-        "that the chain says what the hub's records of its events say: earnest verify credential --rpc",
-    );
-    evidence(&records, &mut found);
-    if let Some(disputed_at) = position.disputed_at {
-        let (case, out_of_order) = case::fold(&terms, disputed_at, own);
-        match out_of_order {
-            Some((event, refused)) => found.says("case", false, format!("event {event}: {refused}")),
-            None => ruling(&case, &records, &terms, &mut found),
-        }
-    }
-    credentials(bundle, &records, &events, &terms, hub, made, &mut found);
+    let Some((records, extract)) = records(bundle, hub, &mut found) else { return found.0 };
+    let file = File { bundle, records: &records, extract: &extract, hub };
+    deal::check(&file, &mut found);
     found.0
 }
 
 /// The records that are genuine and stand in the hub's log; none where the bundle has no order to speak of.
-fn records(bundle: &Bundle, hub: Device, found: &mut Found) -> Option<(Vec<Record>, Stamp)> {
+fn records(bundle: &Bundle, hub: Device, found: &mut Found) -> Option<(Vec<Record>, Extract)> {
     if bundle.records.len() > RECORDS_MAX || bundle.status_lists.len() > LISTS_MAX {
         found.says("size", false, format!("at most {RECORDS_MAX} records and {LISTS_MAX} lists"));
         return None;
@@ -244,13 +189,9 @@ fn records(bundle: &Bundle, hub: Device, found: &mut Found) -> Option<(Vec<Recor
     included(&extract, &bundle.log_proof, hub, found);
     found.open(
         "completeness",
-        "that nothing else was said of the deal: whoever reads the whole log of that head sees it",
+        "that nothing else was said of it: whoever reads the whole log of that head sees it",
     );
-    let about = here.first() == Some(&extract.about);
-    let ids: BTreeSet<RecordId> = here.into_iter().collect();
-    let of_it = records.iter().skip(1).all(|record| record.about.is_some_and(|about| ids.contains(&about)));
-    found.says("about", about && of_it, format!("all of it is about {}", extract.about));
-    Some((records, extract.made))
+    Some((records, extract))
 }
 
 /// Whether each entry is a leaf of the tree whose root the hub signed.
@@ -279,173 +220,24 @@ fn included(extract: &Extract, shown: &LogProof, hub: Device, found: &mut Found)
     found.says(NAME, extract.entries.len() == shown.paths.len(), told);
 }
 
-/// The final events that the hub's records tell, in the order in which its feed told them.
-fn events(records: &[Record], hub: Device, found: &mut Found) -> Vec<FeedEntry> {
-    let (mut events, mut known) = (Vec::new(), BTreeSet::new());
-    for record in records.iter().filter(|record| record.kind == "chain-event@1") {
-        match record.body_as::<FeedEntry>() {
-            Ok(entry) if record.device == hub && entry.finality == Finality::Final => {
-                if known.insert(entry.event.id) {
-                    events.push(entry);
-                }
-            }
-            Ok(_) => found.says(format!("record {}", record.id), false, "not a final event told by the hub"),
-            Err(refusal) => found.says(format!("record {}", record.id), false, refusal.to_string()),
-        }
-    }
-    events.sort_by_key(|entry| entry.seq);
-    events
-}
-
-/// Whether the seller's wallet signed the terms; the buyer's word on them is that it funded the deal.
-fn accepted(records: &[Record], terms: &Terms, found: &mut Found) {
-    for record in records.iter().filter(|record| record.kind == "acceptance@1") {
-        let signature = record.body_as::<AcceptanceBody>().map(|body| body.signature);
-        match signature.map(|signature| terms_signature(terms, &signature)) {
-            Ok(Ok(Signed::ByKey)) => found.says("acceptance", true, "the seller's key signed the terms"),
-            Ok(Ok(Signed::AskContract(_))) => {
-                found.open(
-                    "acceptance",
-                    "that the seller's contract wallet accepts the signature: its chain knows",
-                );
-            }
-            Ok(Err(error)) => found.says("acceptance", false, error.to_string()),
-            Err(refusal) => found.says("acceptance", false, refusal.to_string()),
-        }
-    }
-    found.open(
-        "authors",
-        "that each device speaks for the account that a record names: the hub admitted it; wallets signed terms, ballots and \
-         the authority of credentials",
-    );
-}
-
-fn evidence(records: &[Record], found: &mut Found) {
-    for record in records.iter().filter(|record| record.kind == "evidence@1") {
-        match record.body_as::<EvidenceBody>() {
-            Ok(body) => found.open(
-                format!("evidence {}", body.hash),
-                "signed by its author; compare its hash with the file that you were given",
-            ),
-            Err(refusal) => found.says(format!("record {}", record.id), false, refusal.to_string()),
-        }
-    }
-}
-
-/// Counts the ballots again.
-fn ruling(case: &Case, records: &[Record], terms: &Terms, found: &mut Found) {
-    let Ok(deal) = deal_id(terms) else { return };
-    let mut signed: BTreeMap<(u8, u8), BTreeMap<u8, u16>> = BTreeMap::new();
-    for record in records.iter().filter(|record| record.kind == "ballot@1") {
-        let name = format!("ballot {}", record.id);
-        let Ok(body) = record.body_as::<BallotBody>() else {
-            found.says(name, false, "its body is not that of a ballot@1");
-            continue;
+impl File<'_> {
+    /// Where a credential stands by the list of its entry, and that a record says so where it was taken back.
+    fn standing(&self, credential: &Record, entry: Option<&Entry>, found: &mut Found) {
+        let name = format!("status of {}", credential.id);
+        let Some(entry) = entry else {
+            return found.open(name, "it has none: nobody can take it back");
         };
-        // A ballot is bound to its jury, so that only the one that it was signed for has it.
-        let of = case.juries.iter().filter(|jury| jury.jury == body.jury).find(|jury| {
-            let seat = jury.seats.get(usize::from(body.seat));
-            seat.zip(jury.id(deal, terms)).is_some_and(|(juror, id)| {
-                ballot_signature(terms.arbiter, id, body.share, body.reason_hash(), *juror, &body.signature)
-                    .is_ok()
-            })
-        });
-        match of {
-            Some(jury) => {
-                signed.entry((jury.instance, jury.jury)).or_default().insert(body.seat, body.share);
-                let told = format!(
-                    "jury {} of instance {}, seat {}: {}",
-                    jury.jury, jury.instance, body.seat, body.share
-                );
-                found.says(name, true, told);
-            }
-            None => found.says(name, false, "not signed by the wallet of its seat"),
-        }
-    }
-    for ruling in &case.rulings {
-        let name = format!("ruling of instance {}", ruling.instance);
-        let jury =
-            case.juries.iter().find(|jury| (jury.instance, jury.jury) == (ruling.instance, ruling.jury));
-        let ballots = signed.get(&(ruling.instance, ruling.jury)).cloned().unwrap_or_default();
-        // By the ballots in the file; where they are not enough, with what the chain counted, as the hub's records tell it.
-        let counted = jury.filter(|jury| jury.size() > 0).and_then(|jury| {
-            // What a juror cast on the chain is final, whatever it signed besides.
-            let cast = jury.cast.iter().fold(Ballots::default(), |word, (seat, cast)| {
-                word.with_cast(*seat, cast.share, jury.size()).unwrap_or(word)
-            });
-            let alone = ballots.iter().fold(cast, |word, (seat, share)| {
-                word.with_signed(*seat, *share, jury.size()).unwrap_or(word)
-            });
-            alone.bounds(jury.size()).ruling().or_else(|| jury.bounds(ballots).ruling())
-        });
-        match counted {
-            Some(share) => {
-                let told =
-                    format!("the ballots come to {share} basis points, the ruling is {}", ruling.share);
-                found.says(name, share == ruling.share, told);
-            }
-            None => found.open(name, format!("{}: the ballots at hand do not determine it", ruling.share)),
-        }
-    }
-    found.open(
-        "jury",
-        "that the jurors were drawn from the pool's list by the chain's randomness: the chain shows it",
-    );
-}
-
-fn credentials(
-    bundle: &Bundle,
-    records: &[Record],
-    events: &[FeedEntry],
-    terms: &Terms,
-    hub: Device,
-    made: Stamp,
-    found: &mut Found,
-) {
-    let facts =
-        Facts { events, escrows: std::slice::from_ref(&terms.escrow), contract_wallet: None, hub: Some(hub) };
-    for record in records.iter().filter(|record| record.kind == "credential@1") {
-        let name = format!("credential {}", record.id);
-        let Some(credential) = record.body.get("credential") else {
-            found.says(name, false, "the record has none");
-            continue;
-        };
-        let asks =
-            model::read(credential).ok().and_then(|(read, _)| model::wallet_question(&read).ok().flatten());
-        let verified = match (model::verify(credential, &facts), asks) {
-            (Err(_), Some((wallet, ..))) => {
-                let answered = Facts { contract_wallet: Some(true), ..facts };
-                found.open(
-                    &name,
-                    format!("that the contract wallet {wallet} accepts the signature: its chain knows"),
-                );
-                model::verify(credential, &answered)
-            }
-            (verified, _) => verified,
-        };
-        let verified = match verified {
-            Ok(verified) => verified,
-            Err(refusal) => {
-                found.says(name, false, format!("{}: {refusal}", refusal.rule()));
-                continue;
-            }
-        };
-        found.says(&name, true, format!("{} about {}", verified.kind.name(), verified.subject));
-        let name = format!("status of {}", record.id);
-        let Some(entry) = &verified.status else {
-            found.open(name, "it has none: nobody can take it back");
-            continue;
-        };
-        let list = bundle
+        let list = self
+            .bundle
             .status_lists
             .iter()
             .find(|list| list.get("id").and_then(Value::as_str) == Some(entry.list.as_str()));
-        let taken_back = records.iter().any(|other| {
+        let taken_back = self.records.iter().any(|other| {
             // The hub takes one back because of a grievance against it.
-            let by = other.author == record.author || other.device == hub;
-            other.kind == "revocation@1" && other.about == Some(record.id) && by
+            let by = other.author == credential.author || other.device == self.hub;
+            other.kind == "revocation@1" && other.about == Some(credential.id) && by
         });
-        match list.map(|list| status::look(entry, list, hub, made)) {
+        match list.map(|list| status::look(entry, list, self.hub, self.extract.made)) {
             Some(Ok((standing, since))) => {
                 let revoked = standing == Standing::Revoked;
                 let word = if revoked { "revoked" } else { "not revoked" };
@@ -456,5 +248,9 @@ fn credentials(
             None => found.open(name, "its list is not in the bundle"),
         }
     }
-    found.open("since", format!("whether anything was revoked after {made}"));
+
+    /// What the lists of the file cannot tell.
+    fn since(&self, found: &mut Found) {
+        found.open("since", format!("whether anything was revoked after {}", self.extract.made));
+    }
 }
