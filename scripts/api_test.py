@@ -91,7 +91,7 @@ class Market:
 
 
 def quarrel(market, token):
-    """A vote that is open, and a grievance of the buyer's that is mediated. Answers their ids."""
+    """A vote that is open, a grievance of the buyer's that is mediated, and one that is settled. Answers their ids."""
     community = market.get("/v1/communities", token)["items"][0]["id"]
     listing = market.get("/v1/listings", token)["items"][0]
     vote = market.says("buyer", "proposal", "open", community, "Meet on Mondays", "--text", "At seven.")["id"]
@@ -102,7 +102,13 @@ def quarrel(market, token):
     market.says("steward", "grievance", "take", grievance)
     market.says("seller", "grievance", "evidence", grievance, "It was the right one.")
     market.says("steward", "grievance", "propose", grievance, "--rejected", "--reason", "A jury has decided it.")
-    return vote, grievance
+    mine = ["--about", vote, "--against", market.get(f"/v1/proposals/{vote}", token)["author"]]
+    other = market.says("seller", "grievance", "file", community, "contribution", "Mondays are taken", *mine)["id"]
+    market.says("steward", "grievance", "take", other)
+    proposal = market.says("steward", "grievance", "propose", other, "--upheld", "--reason", "So they are.")["id"]
+    for who in ["seller", "buyer"]:
+        market.says(who, "grievance", "accept", other, proposal)
+    return vote, grievance, other
 
 
 def known(market, token):
@@ -116,7 +122,7 @@ def known(market, token):
                 return one["id"]
         sys.exit(f"api_test: nothing answers at /v1/{name}/{{id}}{more}")
 
-    vote, grievance = quarrel(market, token)
+    vote, grievance, decided = quarrel(market, token)
     pool = market.get("/v1/pools", token)["items"][0]
     community, purchase, credential = first("communities"), first("purchases"), first("credentials")
     told = market.get(f"/v1/credentials/{credential}", token)
@@ -137,6 +143,7 @@ def known(market, token):
         "/v1/proposals/{id}/ballots": {"id": vote},
         "/v1/grievances/{id}": {"id": grievance},
         "/v1/grievances/{id}/steps": {"id": grievance},
+        "/v1/grievances/{id}/bundle": {"id": decided},
         "/v1/purchases/{id}": {"id": purchase},
         "/v1/purchases/{id}/case": {"id": first("purchases", "/case")},
         "/v1/purchases/{id}/credentials": {"id": first("purchases", "/credentials")},

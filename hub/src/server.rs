@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// What refuses whoever has no session.
-    const FOR_SESSIONS: [&str; 19] = [
+    const FOR_SESSIONS: [&str; 20] = [
         "DELETE /v1/sessions/current",
         "DELETE /v1/tokens/{id}",
         "GET /v1/cases",
@@ -131,6 +131,7 @@ mod tests {
         "GET /v1/communities/{id}/pools/{arbiter}/{panel}/published",
         "GET /v1/grievances",
         "GET /v1/grievances/{id}",
+        "GET /v1/grievances/{id}/bundle",
         "GET /v1/grievances/{id}/steps",
         "GET /v1/invitations",
         "GET /v1/ledger/accounts",

@@ -13,12 +13,13 @@ use hub::{
     },
     page::Page,
     records::{Record, RecordId},
+    reputation::bundle::Bundle,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Session, ledger, query, record_id, word};
-use crate::client::hub::Member;
+use crate::{client::hub::Member, output::print};
 
 /// Disputes of a community's members.
 #[derive(Subcommand, Debug)]
@@ -55,6 +56,9 @@ Example:
         #[arg(long)]
         after: Option<u64>,
     },
+    /// Print one that was decided as one file that anybody can check without a server: `earnest verify bundle`
+    #[command(after_help = "Example:\n  earnest --as ida grievance bundle zQmGrievance… > bundle.json")]
+    Bundle(Of),
     /// Take it up as its mediator, as a steward who has no part in it
     Take(Of),
     /// Show something to the others, as a party
@@ -170,6 +174,11 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             session.output.one(&shown, &lines(&shown)?)
         }
         Verb::Steps { grievance, after } => steps(session, grievance, after).await,
+        Verb::Bundle(Of { grievance }) => {
+            let bundle: Bundle =
+                session.member().await?.get(&format!("/v1/grievances/{grievance}/bundle")).await?;
+            print(&serde_json::to_string(&bundle)?)
+        }
         Verb::Take(Of { grievance }) => does(session, grievance, Step::Take).await,
         Verb::Evidence { grievance, text, uri, file } => {
             let sha256 = match file {

@@ -77,8 +77,13 @@ pub enum Verb {
     )]
     Presentation(PresentationArgs),
     /// Check a deal in one file, without any server: signatures, terms, agreement, ballots counted again, credentials and their
-    /// status when the file was made. What only a chain or a hub can say is told as unknown
-    #[command(after_help = "Example:\n  earnest verify bundle bundle.json --trust did:key:z6Mk…")]
+    /// status when the file was made. What only a chain or a hub can say is told as unknown. A grievance: each step in its turn, each
+    /// draw of jurors by its lots, ballots counted again and what they come to
+    #[command(
+        after_help = "Examples:\n  earnest --as buyer credential bundle zQmPurchase… > bundle.json\n  \
+        earnest --as ida grievance bundle zQmGrievance… > bundle.json\n  \
+        earnest verify bundle bundle.json --trust did:key:z6Mk…"
+    )]
     Bundle(BundleArgs),
     /// Check a hub's log: that it goes on from a head that the hub signed before, with nothing changed, left out or moved
     #[command(after_help = "Examples:\n  curl https://hub.example/v1/log/head > head.json\n  \

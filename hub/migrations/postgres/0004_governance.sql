@@ -18,6 +18,7 @@ CREATE TABLE proposals (
 CREATE INDEX proposals_community ON proposals (community, seq);
 -- Votes of juries are in no list.
 CREATE INDEX proposals_listed ON proposals (seq) WHERE grievance IS NULL;
+CREATE INDEX proposals_grievance ON proposals (grievance) WHERE grievance IS NOT NULL;
 CREATE INDEX proposals_open ON proposals (closes_at, id) WHERE state = 'open';
 CREATE INDEX proposals_open_author ON proposals (community, author) WHERE state = 'open';
 CREATE INDEX proposals_author ON proposals (author, opened_at);

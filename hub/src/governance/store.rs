@@ -202,6 +202,18 @@ pub(super) async fn proposals(
     rows.iter().map(read_proposal).collect()
 }
 
+/// What the juries of a grievance were asked, in the order of the log.
+pub(crate) async fn of_grievance(
+    on: &mut AnyConnection,
+    grievance: &RecordId,
+) -> Result<Vec<RecordId>, Error> {
+    let rows = sqlx::query("SELECT id FROM proposals WHERE grievance = $1 ORDER BY seq")
+        .bind(grievance.to_string())
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(|row| parsed(row, "id")).collect()
+}
+
 /// How many open proposals an author has in a community.
 pub(super) async fn open_of(
     on: &mut AnyConnection,

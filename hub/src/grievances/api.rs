@@ -293,7 +293,7 @@ fn yours(reader: &Reader) -> Result<RecordId, Problem> {
 
 /// A grievance that this reader may read, and who has which part in it: parties, whose credential it is about, mediator and jurors,
 /// and until somebody has taken it up the community's stewards.
-async fn readable(
+pub(super) async fn readable(
     on: &mut AnyConnection,
     reader: &Reader,
     id: RecordId,
@@ -376,7 +376,7 @@ async fn signed(on: &mut AnyConnection, id: &RecordId) -> Result<Record, Error> 
 }
 
 /// Whether the record of which a grievance speaks is for this reader: what it names them for, or what they have said.
-fn concerns(reader: &Reader, about: &Record) -> bool {
+pub(super) fn concerns(reader: &Reader, about: &Record) -> bool {
     may_read(reader, &about.audience) || reader.account == Some(about.account())
 }
 

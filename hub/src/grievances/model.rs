@@ -3,8 +3,17 @@
 use protocol::wire::dec;
 use serde::{Deserialize, Serialize};
 
-use super::table::State;
-use crate::{error::Refusal, identity, ledger::model::AMOUNT_MAX, records::RecordId};
+use super::{
+    jury::Drawn,
+    subject::Paid,
+    table::{Action, State},
+};
+use crate::{
+    error::Refusal,
+    identity,
+    ledger::model::AMOUNT_MAX,
+    records::{RecordId, Stamp},
+};
 
 /// The most open grievances of one complainant, in all communities together.
 pub const OPEN_MAX: i64 = 5;
@@ -188,6 +197,24 @@ pub enum Ending {
     Undecided,
 }
 
+/// What the hub says of a grievance that was decided, beside its records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heard {
+    /// How it ended.
+    pub ending: Ending,
+    /// With what.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Stamp,
+    /// The rule by which nothing of the outcome could be done, where that is so.
+    pub unexecuted: Option<String>,
+    /// What the record paid that it is about.
+    pub paid: Option<Paid>,
+    /// Each draw of jurors, in the order of the log.
+    pub draws: Vec<Drawn>,
+}
+
 /// The body of `grievance@1` about a community.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -326,6 +353,30 @@ impl Step {
             Self::Conflict { reason } => long(reason, TEXT_MAX, "/body/step/conflict/reason"),
             Self::Take | Self::Accept { .. } | Self::Reject | Self::CommunityWide | Self::Withdraw => Ok(()),
         }
+    }
+
+    /// What it is to a grievance whose proposal one party has accepted, or none.
+    ///
+    /// # Errors
+    /// Step `rule`: `already_accepted`.
+    pub fn action(&self, accepted: Option<RecordId>, author: RecordId) -> Result<Action, Refusal> {
+        Ok(match self {
+            Self::Take => Action::Take,
+            Self::Evidence { .. } => Action::Show,
+            Self::Propose { .. } => Action::Propose,
+            Self::Accept { .. } => match accepted {
+                Some(by) if by == author => {
+                    let told = "has accepted the proposal, and the other party has not yet";
+                    return Err(Refusal::conflict("already_accepted", "/author", told));
+                }
+                Some(_) => Action::Agree,
+                None => Action::Accept,
+            },
+            Self::Reject => Action::Reject,
+            Self::Conflict { .. } => Action::Conflict,
+            Self::CommunityWide => Action::CommunityWide,
+            Self::Withdraw => Action::Withdraw,
+        })
     }
 
     /// As lists name it.

@@ -13,7 +13,7 @@ use super::{
     },
     rulings::{self, Resolving},
     store::{self, Grievance, Part, Proposed},
-    table::{self, Action, Actor, Effect, State},
+    table::{self, Actor, Effect, State},
 };
 use crate::{
     Hub,
@@ -95,7 +95,7 @@ async fn step(hub: RecordId, on: &mut AnyConnection, accepted: &Accepted) -> Res
     let who = actor(on, &grievance, &people, &author).await?.ok_or_else(|| unknown(&grievance.id))?;
     let StepBody { step } = record.body_as()?;
     let name = step.name();
-    let action = action(&step, &grievance, &author)?;
+    let action = step.action(grievance.accepted, author)?;
     let (to, effect) = table::may(grievance.state, action, who, *now, grievance.due_at)?;
     within(on, &step, &grievance, &people, &author).await?;
     let settings = governance::settings(on, &grievance.community).await?;
@@ -136,26 +136,6 @@ async fn step(hub: RecordId, on: &mut AnyConnection, accepted: &Accepted) -> Res
     store::put(on, &grievance).await?;
     tell(on, &grievance, &[]).await?;
     Ok(drafts)
-}
-
-fn action(step: &Step, grievance: &Grievance, author: &RecordId) -> Result<Action, Refusal> {
-    Ok(match step {
-        Step::Take => Action::Take,
-        Step::Evidence { .. } => Action::Show,
-        Step::Propose { .. } => Action::Propose,
-        Step::Accept { .. } => match grievance.accepted {
-            Some(by) if by == *author => {
-                let told = "has accepted the proposal, and the other party has not yet";
-                return Err(Refusal::conflict("already_accepted", "/author", told));
-            }
-            Some(_) => Action::Agree,
-            None => Action::Accept,
-        },
-        Step::Reject => Action::Reject,
-        Step::Conflict { .. } => Action::Conflict,
-        Step::CommunityWide => Action::CommunityWide,
-        Step::Withdraw => Action::Withdraw,
-    })
 }
 
 /// What a step may say here, beyond its form.
@@ -225,11 +205,7 @@ async fn time_out(hub: &Hub, on: &mut AnyConnection, accepted: &Accepted) -> Res
     }
     let people = store::people(on, &grievance.id).await?;
     let jurors = store::with_part(&people, Part::Juror);
-    let action = match state {
-        State::Escalated if jurors.is_empty() => Action::NobodyLeft,
-        State::Escalated => Action::Seat,
-        _ => Action::Expire,
-    };
+    let action = table::timeout(state, jurors.is_empty());
     let (to, effect) = table::may(state, action, Actor::Hub, *now, grievance.due_at)?;
     let settings = governance::settings(on, &grievance.community).await?;
     grievance.state = to;

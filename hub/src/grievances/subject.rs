@@ -10,8 +10,11 @@ use crate::{
     communities::Word,
     error::Refusal,
     governance::settings::Settings,
-    ledger::model::{Asset, Holder, Key, Kind as AccountKind, Moved},
-    records::{RecordId, Stamp},
+    ledger::{
+        CaptureBody, HoldBody, TransferBody,
+        model::{Asset, Holder, Key, Kind as AccountKind, Moved},
+    },
+    records::{Record, RecordId, Stamp},
 };
 
 /// A grievance that was filed before.
@@ -86,6 +89,23 @@ impl Paid {
         };
         let (payer, payee) = (member(&moved.from)?, member(&moved.to)?);
         Some(Self { asset: moved.from.asset, payer, payee, amount: moved.amount })
+    }
+
+    /// As a `transfer@1` says it, or a `capture@1` and the `hold@1` that it is about; none of any other.
+    pub fn said(record: &Record, hold: Option<&Record>) -> Option<Self> {
+        let payer = record.account();
+        match (record.kind.as_str(), hold) {
+            ("transfer@1", _) => {
+                let TransferBody { asset, to, amount, .. } = record.body_as().ok()?;
+                Some(Self { asset, payer, payee: to, amount })
+            }
+            ("capture@1", Some(hold)) if hold.kind == "hold@1" && record.about == Some(hold.id) => {
+                let HoldBody { asset, to, .. } = hold.body_as().ok()?;
+                let CaptureBody { amount } = record.body_as().ok()?;
+                Some(Self { asset, payer, payee: to, amount })
+            }
+            _ => None,
+        }
     }
 }
 

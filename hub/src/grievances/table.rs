@@ -242,6 +242,15 @@ pub const fn next(state: State, action: Action, actor: Actor) -> Next {
     if by { Next::To(to, effect) } else { Next::NotYours }
 }
 
+/// What it is that the time of a state is over, where nobody sits on its jury or somebody does.
+pub const fn timeout(state: State, nobody: bool) -> Action {
+    match (state, nobody) {
+        (State::Escalated, true) => Action::NobodyLeft,
+        (State::Escalated, false) => Action::Seat,
+        _ => Action::Expire,
+    }
+}
+
 /// The same for `submit`, at a moment: before `due_at` for whoever is not the hub, from it on for the hub. Both are Unix
 /// milliseconds; none: the hub's own record says when.
 ///

@@ -1,18 +1,24 @@
-//! A deal in one file: what was said of it, evidence hashes, ballots, ruling, credentials, the status lists of its
+//! A deal, or a grievance that was decided, in one file: what was said of it, evidence hashes, ballots, ruling, credentials, the status lists of its
 //! time, the hub's word on the log's order and the proof that its records are in that log. Whoever has the file checks it without any server; what only a chain or a hub can
 //! say is told as unknown. Needs no server.
 //!
 //! - here: what every bundle has, and what holds for each
 //! - `deal.rs`: a deal
+//! - `grievance.rs`: a grievance; `hearing.rs`: its records in their turn
 
 mod deal;
+mod grievance;
+mod hearing;
 
 use alloy::primitives::B256;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::status::{self, Entry, Standing};
-use crate::records::{Device, DeviceKey, Head, ProofError, Receipt, Record, RecordId, Stamp, proof};
+use crate::{
+    grievances::model::Heard,
+    records::{Device, DeviceKey, Head, ProofError, Receipt, Record, RecordId, Stamp, proof},
+};
 
 /// The most records of a bundle.
 pub const RECORDS_MAX: usize = 2_000;
@@ -36,12 +42,15 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extract {
-    /// The purchase.
+    /// The purchase, or the grievance.
     pub about: RecordId,
     /// When the bundle was made.
     pub made: Stamp,
     /// Where its records stand, ascending.
     pub entries: Vec<Place>,
+    /// Of a grievance, what its records do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grievance: Option<Heard>,
     /// The proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Value>,
@@ -71,11 +80,11 @@ pub struct LogProof {
     pub paths: Vec<Vec<B256>>,
 }
 
-/// A deal in one file.
+/// A deal or a grievance in one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
-    /// What was said, as it was signed: the purchase first.
+    /// What was said, as it was signed, in the order of the log: the purchase first; a grievance after what it is about.
     #[schema(value_type = Vec<Object>)]
     pub records: Vec<Value>,
     /// The status lists of the credentials among them, as of the bundle's time.
@@ -142,7 +151,10 @@ pub fn check(bundle: &Bundle, hub: Device) -> Vec<Check> {
     let mut found = Found::default();
     let Some((records, extract)) = records(bundle, hub, &mut found) else { return found.0 };
     let file = File { bundle, records: &records, extract: &extract, hub };
-    deal::check(&file, &mut found);
+    match &extract.grievance {
+        Some(heard) => grievance::check(&file, heard, &mut found),
+        None => deal::check(&file, &mut found),
+    }
     found.0
 }
 
@@ -220,7 +232,11 @@ fn included(extract: &Extract, shown: &LogProof, hub: Device, found: &mut Found)
     found.says(NAME, extract.entries.len() == shown.paths.len(), told);
 }
 
-impl File<'_> {
+impl<'a> File<'a> {
+    fn record(&self, id: &RecordId) -> Option<&'a Record> {
+        self.records.iter().find(|record| record.id == *id)
+    }
+
     /// Where a credential stands by the list of its entry, and that a record says so where it was taken back.
     fn standing(&self, credential: &Record, entry: Option<&Entry>, found: &mut Found) {
         let name = format!("status of {}", credential.id);

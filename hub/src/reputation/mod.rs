@@ -10,7 +10,7 @@
 //! - `status.rs`: lists in which a revocation shows
 //! - `issuance.rs`: what is issued to a wallet's key (OpenID4VCI), and the proof that it has the key
 //! - `score.rs`: the explained score
-//! - `bundle.rs`, `bundle/`: a deal in one file, and how anyone checks it
+//! - `bundle.rs`, `bundle/`: a deal or a grievance in one file, and how anyone checks it
 //! - `presentation.rs`: credentials shown by whoever has the key
 //!
 //! In the hub:

@@ -77,6 +77,17 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
         hub.clock.pass_ms(due.ms() - hub.now());
         let vote = until(hub, buyer, grievance, "voting").await["vote"]["proposal"].clone();
 
+        // And what its parties have settled, of which the juror knows nothing.
+        hub.clock.pass_ms(1);
+        let settled = complaint("contribution", "statement", proposal, buyer);
+        let settled = file(hub, seller, community, settled).await;
+        does(hub, &steward, settled, json!("take")).await;
+        let uphold = json!({ "propose": { "outcome": "upheld", "reason": "" } });
+        let step = does(hub, &steward, settled, uphold).await;
+        for party in [seller, buyer] {
+            does(hub, party, settled, json!({ "accept": { "proposal": step } })).await;
+        }
+
         let mut tokens = vec![None];
         for person in [&member, &former, buyer, &jurors[0]] {
             tokens.push(Some(person.sign_in(hub).await));
@@ -121,6 +132,8 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
             ("/v1/proposals/{id}/ballots",                             "a jury's",               vote,                        [404, 404, 404, 200, 200]),
             ("/v1/grievances/{id}",                                    "before its jury",        id(&grievance),              [401, 404, 404, 200, 200]),
             ("/v1/grievances/{id}/steps",                              "before its jury",        id(&grievance),              [401, 404, 404, 200, 200]),
+            ("/v1/grievances/{id}/bundle",                             "before its jury",        id(&grievance),              [401, 404, 404, 409, 409]),
+            ("/v1/grievances/{id}/bundle",                             "a settled one",          id(&settled),                [401, 404, 404, 200, 404]),
             ("/v1/listings/{id}",                                      "a public one",           id(listing),                 [200, 200, 200, 200, 200]),
             ("/v1/listings/{id}",                                      "one for followers",      id(&followed),               [404, 200, 404, 200, 200]),
             ("/v1/purchases/{id}",                                     "before its jury",        id(&disputed.id),            [404, 404, 404, 200, 200]),

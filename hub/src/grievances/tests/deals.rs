@@ -114,6 +114,10 @@ async fn a_deal_is_mediated_and_closed_by_what_both_sign() {
         trade.final_event(ground.escrow, settled).await;
         let seen = shown(hub, seller, grievance).await;
         assert_eq!((&seen["state"], &seen["resolution"]["ending"]), (&json!("resolved"), &json!("settled")));
+        // The file of it is that of its deal.
+        let token = seller.sign_in(hub).await;
+        let answer = hub.get_as(&token, &format!("/v1/grievances/{grievance}/bundle")).await;
+        assert_eq!(answer.refusal().2, "of_a_deal");
         assert_eq!(seen["resolution"]["outcome"]["partial_adjustment"]["amount"], "400");
         assert_eq!((&seen["settlement"]["next"], &seen["due"]), (&Value::Null, &Value::Null));
         assert_eq!(refused(hub, buyer, grievance, evidence("late")).await, "resolved");

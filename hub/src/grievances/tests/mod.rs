@@ -4,6 +4,7 @@
     reason = "test code: an overflow or a missing item fails the test"
 )]
 
+mod bundles;
 mod crash;
 mod deals;
 mod draw;

@@ -270,6 +270,14 @@ async fn a_grievance_takes_a_credential_back() {
             assert_eq!(failed(&checks), [""; 0], "{checks:?}");
             assert!(found(&checks, "status").detail.starts_with("revoked"));
             let resolution = shown(hub, steward, grievance).await["resolution"].clone();
+            // So does a file of the grievance.
+            let bundle = hub.get_as(&token, &format!("/v1/grievances/{grievance}/bundle")).await.body;
+            let bundle: Bundle = serde_json::from_value(bundle).unwrap();
+            let checks = check(&bundle, device_of(&trade).await);
+            assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+            let expected = if taken_back { Verdict::Unknown } else { Verdict::Holds };
+            assert_eq!(found(&checks, "effect").verdict, expected);
+            assert!(found(&checks, "status").detail.starts_with("revoked"));
             let rule = if taken_back { json!("credential_revoked") } else { Value::Null };
             assert_eq!(
                 (&resolution["outcome"], &resolution["unexecuted"]["rule"]),

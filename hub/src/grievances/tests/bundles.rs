@@ -1,0 +1,289 @@
+//! A grievance that was decided, checked from one file, on both engines.
+
+use alloy::primitives::B256;
+
+use super::{
+    juries::{closes, jurors, seats},
+    *,
+};
+use crate::{
+    Hub,
+    governance::tests::ballot,
+    grievances::{
+        jury::lot,
+        model::{Ending, Heard, Outcome},
+    },
+    records::{Device, DeviceKey, Stamp},
+    reputation::bundle::{Bundle, Check, Extract, Verdict, check},
+};
+
+async fn device_of(hub: &TestHub) -> Device {
+    let document = hub.get("/.well-known/did.json").await.body;
+    document["alsoKnownAs"][0].as_str().unwrap().parse().unwrap()
+}
+
+async fn asked(hub: &TestHub, who: &Person, grievance: RecordId) -> Answer {
+    let token = who.sign_in(hub).await;
+    hub.get_as(&token, &format!("/v1/grievances/{grievance}/bundle")).await
+}
+
+async fn bundle(hub: &TestHub, who: &Person, grievance: RecordId) -> Bundle {
+    let answer = asked(hub, who, grievance).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    serde_json::from_value(answer.body).unwrap()
+}
+
+fn failed(checks: &[Check]) -> Vec<&str> {
+    let failed = checks.iter().filter(|one| one.verdict == Verdict::Fails);
+    failed.map(|one| one.check.split(' ').next().unwrap()).collect()
+}
+
+fn named<'a>(checks: &'a [Check], name: &str) -> Vec<&'a Check> {
+    checks.iter().filter(|one| one.check.split(' ').next() == Some(name)).collect()
+}
+
+fn verdict(checks: &[Check], name: &str) -> Verdict {
+    named(checks, name).first().unwrap_or_else(|| panic!("no {name} in {checks:?}")).verdict
+}
+
+/// What a hub signs that tells something else than the records.
+fn forged(good: &Bundle, key: &DeviceKey, change: impl Fn(&mut Extract)) -> Bundle {
+    let mut extract: Extract = serde_json::from_value(good.log.clone()).unwrap();
+    change(&mut extract);
+    Bundle { log: extract.sign(key).unwrap(), ..good.clone() }
+}
+
+/// A file that a hub makes without one of the records.
+fn without(good: &Bundle, key: &DeviceKey, at: usize) -> Bundle {
+    let mut left = forged(good, key, |extract| {
+        extract.entries.remove(at);
+    });
+    left.records.remove(at);
+    left.log_proof.paths.remove(at);
+    left
+}
+
+fn share(share: &str) -> Value {
+    json!({ "number": share })
+}
+
+/// Above mediation, with one who steps aside and a file as evidence; two of three vote, and all is given back.
+async fn ruled(hub: &TestHub, people: &[Person], community: RecordId) -> (RecordId, Vec<RecordId>) {
+    let [_, payer, payee, ..] = people else { panic!() };
+    let transfer = pay(hub, payer, payee, "2000").await;
+    let grievance = file(hub, payer, community, complaint("trade", "reversal", transfer, payee)).await;
+    let photo =
+        json!({ "evidence": { "text": "", "uri": "https://example.org/bed", "sha256": "ab".repeat(32) } });
+    does(hub, payee, grievance, photo).await;
+    let first = shown(hub, payer, grievance).await;
+    does(hub, jurors(people, &first)[0], grievance, json!({ "conflict": { "reason": "" } })).await;
+    let (vote, seen) = seats(hub, payer, grievance).await;
+    let sits = jurors(people, &seen);
+    for (juror, number) in [(sits[0], "0"), (sits[0], "10000"), (sits[1], "10000")] {
+        hub.say(&ballot(hub, juror, vote, share(number))).await;
+    }
+    assert_eq!(asked(hub, payer, grievance).await.refusal().2, "not_decided");
+    closes(hub, payer, vote).await;
+    until(hub, payer, grievance, "resolved").await;
+    (grievance, sits.iter().map(|juror| juror.account).collect())
+}
+
+#[tokio::test]
+async fn a_grievance_that_was_ruled_is_checked_from_one_file() {
+    for (hub, people, community) in grounds(8, &[("jury_size", "3")]).await {
+        let [_, payer, payee, ..] = &people[..] else { panic!() };
+        let (grievance, sits) = ruled(&hub, &people, community).await;
+        let trusted = device_of(&hub).await;
+        let good = bundle(&hub, payer, grievance).await;
+        let checks = check(&good, trusted);
+        assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+        for name in ["log", "inclusion", "grievance", "about", "payment", "tally", "resolution"] {
+            assert_eq!(verdict(&checks, name), Verdict::Holds, "{name}");
+        }
+        assert_eq!((named(&checks, "draw").len(), named(&checks, "ballot").len()), (2, 3));
+        for name in ["evidence", "jury", "effect", "completeness", "since"] {
+            assert_eq!(verdict(&checks, name), Verdict::Unknown, "{name}");
+        }
+        assert_eq!(failed(&check(&good, payer.device.device())), ["log"]);
+        // Who judged has not read what was paid, and the file says so.
+        let juror = people.iter().find(|one| sits.contains(&one.account)).unwrap();
+        let theirs = check(&bundle(&hub, juror, grievance).await, trusted);
+        assert_eq!((failed(&theirs), verdict(&theirs, "payment")), (vec![], Verdict::Unknown));
+        assert_eq!(verdict(&theirs, "resolution"), Verdict::Holds);
+        assert_eq!(failed(&check(&bundle(&hub, payee, grievance).await, trusted)), [""; 0]);
+        // Whoever has no part in it, or no more.
+        let first = people.iter().filter(|one| ![payer.account, payee.account].contains(&one.account));
+        for other in first.filter(|one| !sits.contains(&one.account)) {
+            assert_eq!(asked(&hub, other, grievance).await.refusal().0, 404);
+        }
+        assert_eq!(hub.get(&format!("/v1/grievances/{grievance}/bundle")).await.refusal().0, 401);
+        sound(hub).await;
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_changed_in_a_grievances_file_is_named() {
+    for (hub, people, community) in grounds(8, &[("jury_size", "3")]).await {
+        let [_, payer, payee, ..] = &people[..] else { panic!() };
+        let (grievance, _) = ruled(&hub, &people, community).await;
+        let trusted = device_of(&hub).await;
+        let good = bundle(&hub, payer, grievance).await;
+        // By whoever has the file.
+        for at in 0..good.records.len() {
+            let mut changed = good.clone();
+            changed.records[at]["created"] = json!("2026-11-21T10:00:00.001Z");
+            assert_eq!(failed(&check(&changed, trusted))[..2], ["record", "log"], "record {at}");
+            let mut left = good.clone();
+            left.records.remove(at);
+            assert_eq!(failed(&check(&left, trusted))[0], "log", "without record {at}");
+            let mut off = good.clone();
+            off.log_proof.paths[at][0].0[0] ^= 1;
+            assert_eq!(failed(&check(&off, trusted)), ["inclusion"], "path {at}");
+        }
+        for (pointer, value) in [
+            ("/made", json!("2027-01-01T00:00:00Z")),
+            ("/grievance/outcome", json!("rejected")),
+            ("/grievance/draws/0/entropy", json!(B256::ZERO)),
+            ("/grievance/paid/amount", json!("1")),
+        ] {
+            let mut changed = good.clone();
+            *changed.log.pointer_mut(pointer).unwrap() = value;
+            assert_eq!(failed(&check(&changed, trusted)), ["log"], "{pointer}");
+        }
+        // By the hub itself, whose word on everything else is taken.
+        let other = Hub::existing(hub.config.clone(), hub.clock.clone()).await.unwrap();
+        let key: &DeviceKey = &other.key;
+        assert_eq!(failed(&check(&forged(&good, key, |_| {}), trusted)), [""; 0]);
+        let lie = |change: fn(&mut Heard)| {
+            let told = forged(&good, key, |extract| change(extract.grievance.as_mut().unwrap()));
+            failed(&check(&told, trusted))[0].to_owned()
+        };
+        assert_eq!(lie(|heard| heard.outcome = Outcome::Rejected), "resolution");
+        assert_eq!(lie(|heard| heard.outcome = Outcome::PartialAdjustment { amount: 1 }), "resolution");
+        assert_eq!(lie(|heard| heard.ending = Ending::Settled), "resolution");
+        assert_eq!(lie(|heard| heard.at = Stamp::from_ms(heard.at.ms() + 1)), "resolution");
+        assert_eq!(lie(|heard| heard.paid.as_mut().unwrap().amount = 1), "payment");
+        // A jury that gives back of nothing has not decided, and no other one was drawn.
+        assert_eq!(lie(|heard| heard.paid = None), "draw");
+        assert_eq!(lie(|heard| heard.draws[0].entropy = B256::ZERO), "draw");
+        assert_eq!(lie(|heard| heard.draws[0].jurors.swap(0, 1)), "draw");
+        assert_eq!(lie(|heard| drop(heard.draws[1].lots.pop().zip(heard.draws[1].jurors.pop()))), "draw");
+        assert_eq!(lie(|heard| heard.draws[1].seq += 1), "draw");
+        assert_eq!(lie(|heard| drop(heard.draws.pop())), "draw");
+        assert_eq!(lie(|heard| heard.draws.push(heard.draws[0].clone())), "draw");
+        // The payee on the jury, by the right lots.
+        let judges = forged(&good, key, |extract| {
+            let drawn = &mut extract.grievance.as_mut().unwrap().draws[0];
+            let theirs = lot(drawn.entropy.0, &payee.account);
+            (drawn.places, drawn.lots, drawn.jurors) = (1, vec![theirs], vec![payee.account]);
+        });
+        let checks = check(&judges, trusted);
+        assert!(named(&checks, "draw")[0].detail.contains("has a part in the grievance"), "{checks:?}");
+        // What is left out, where it decides anything: what was shown, and a ballot in whose place another one came, do not.
+        let mut ballots = 0;
+        for (at, record) in good.records.iter().enumerate() {
+            let expected = match record["type"].as_str().unwrap() {
+                "grievance@1" => "grievance",
+                "grievance-step@1" if record["body"]["step"].get("conflict").is_some() => "draw",
+                "grievance-timeout@1" => "vote",
+                "proposal@1" => "about",
+                "tally@1" => "resolution",
+                "vote@1" => {
+                    ballots += 1;
+                    if ballots == 1 { "nothing" } else { "tally" }
+                }
+                _ => "nothing",
+            };
+            let checks = check(&without(&good, key, at), trusted);
+            let first = failed(&checks).first().copied().unwrap_or("nothing");
+            assert_eq!(first, expected, "without {record}: {checks:?}");
+        }
+        other.db.close().await;
+        sound(hub).await;
+    }
+}
+
+/// A jury that did not decide is followed by another, and each is counted again by whoever may read its vote.
+#[tokio::test]
+async fn each_jury_of_a_grievance_is_counted_again() {
+    for (hub, people, community) in grounds(9, &[("jury_size", "2")]).await {
+        let [_, payer, payee, ..] = &people[..] else { panic!() };
+        let transfer = pay(&hub, payer, payee, "2000").await;
+        let body = complaint("contribution", "reversal", transfer, payee);
+        let grievance = file(&hub, payer, community, body).await;
+        let (vote, _) = seats(&hub, payer, grievance).await;
+        closes(&hub, payer, vote).await;
+        until(&hub, payer, grievance, "escalated").await;
+        let (vote, seen) = seats(&hub, payer, grievance).await;
+        let sits = jurors(&people, &seen);
+        hub.say(&ballot(&hub, sits[0], vote, share("2500"))).await;
+        closes(&hub, payer, vote).await;
+        until(&hub, payer, grievance, "resolved").await;
+        let trusted = device_of(&hub).await;
+        for party in [payer, payee] {
+            let checks = check(&bundle(&hub, party, grievance).await, trusted);
+            assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+            assert_eq!((named(&checks, "draw").len(), named(&checks, "tally").len()), (2, 2));
+            assert_eq!(verdict(&checks, "resolution"), Verdict::Holds);
+        }
+        for juror in sits {
+            let checks = check(&bundle(&hub, juror, grievance).await, trusted);
+            assert_eq!((failed(&checks), verdict(&checks, "resolution")), (vec![], Verdict::Holds));
+        }
+        // Who sat on the first jury alone is told of no ballot of the second.
+        for person in &people {
+            let answer = asked(&hub, person, grievance).await;
+            if answer.status == 404 {
+                continue;
+            }
+            let checks = check(&serde_json::from_value(answer.body).unwrap(), trusted);
+            assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+            let judged =
+                json!(person.account) == seen["jurors"][0] || json!(person.account) == seen["jurors"][1];
+            let party = [payer.account, payee.account].contains(&person.account);
+            let expected = if judged || party { Verdict::Holds } else { Verdict::Unknown };
+            assert_eq!(verdict(&checks, "resolution"), expected);
+        }
+        sound(hub).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_parties_settled_is_checked_from_one_file() {
+    for (hub, people, community) in grounds(3, &[]).await {
+        let [steward, payer, payee] = &people[..] else { panic!() };
+        let transfer = pay(&hub, payer, payee, "150").await;
+        let grievance = file(&hub, payer, community, complaint("trade", "reversal", transfer, payee)).await;
+        does(&hub, steward, grievance, json!("take")).await;
+        let part = json!({ "partial_adjustment": { "amount": "75" } });
+        let part = json!({ "propose": { "outcome": part, "reason": "Half is done." } });
+        let proposal = does(&hub, steward, grievance, part).await;
+        for party in [payer, payee] {
+            assert_eq!(asked(&hub, party, grievance).await.refusal().2, "not_decided");
+            does(&hub, party, grievance, json!({ "accept": { "proposal": proposal } })).await;
+        }
+        let trusted = device_of(&hub).await;
+        for reader in [payer, payee, steward] {
+            let checks = check(&bundle(&hub, reader, grievance).await, trusted);
+            assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+            assert_eq!(verdict(&checks, "resolution"), Verdict::Holds);
+            assert!(named(&checks, "draw").is_empty() && named(&checks, "jury").is_empty());
+        }
+        let good = bundle(&hub, payer, grievance).await;
+        let other = Hub::existing(hub.config.clone(), hub.clock.clone()).await.unwrap();
+        let twice = forged(&good, &other.key, |extract| {
+            extract.grievance.as_mut().unwrap().outcome = Outcome::VoidTransaction;
+        });
+        assert_eq!(failed(&check(&twice, trusted)), ["resolution"]);
+        // Without the step by which the second party accepted, nobody has settled anything.
+        let open = without(&good, &other.key, good.records.len() - 1);
+        assert_eq!(failed(&check(&open, trusted)), ["resolution"]);
+        other.db.close().await;
+        let taken_back = pay(&hub, payer, payee, "1").await;
+        let body = complaint("trade", "statement", taken_back, payee);
+        let taken_back = file(&hub, payer, community, body).await;
+        does(&hub, payer, taken_back, json!("withdraw")).await;
+        assert_eq!(asked(&hub, payer, taken_back).await.refusal().2, "not_decided");
+        sound(hub).await;
+    }
+}

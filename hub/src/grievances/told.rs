@@ -1,0 +1,106 @@
+//! What a bundle of a grievance has: its records, as far as a reader may read them, and what the hub says beside them.
+
+use std::collections::BTreeMap;
+
+use service::http::Problem;
+use sqlx::AnyConnection;
+
+use super::{
+    api::{concerns, readable},
+    draws,
+    model::Heard,
+    store::Grievance,
+};
+use crate::{
+    access::{Reader, may_read},
+    error::Error,
+    governance,
+    records::{Accepted, RecordId, Stamp, log},
+};
+
+/// What is said about a grievance, and what follows from it.
+const SAID: [&str; 5] =
+    ["grievance@1", "grievance-step@1", "grievance-timeout@1", "credential@1", "revocation@1"];
+/// What a jury's vote is of.
+const VOTED: [&str; 3] = ["proposal@1", "vote@1", "tally@1"];
+/// What may be said about the record that it is about, and what takes that back.
+const ATTESTED: [&str; 2] = ["credential@1", "revocation@1"];
+
+/// A grievance that was decided, as its bundle has it for this reader: what the hub says, and at most a few more than `limit` records in
+/// the order of the log. The votes of juries that the reader may not read are left out, and so is the record that it is about.
+///
+/// # Errors
+/// 404: there is none for this reader; 409, `of_a_deal`: its deal has a bundle; 409, `not_decided`; the database fails.
+pub(crate) async fn told(
+    on: &mut AnyConnection,
+    reader: &Reader,
+    id: RecordId,
+    limit: i64,
+) -> Result<(Heard, Vec<Accepted>), Problem> {
+    let (found, _) = readable(on, reader, id).await?;
+    if found.subject.deal.is_some() {
+        let told = format!("what became of its deal is in GET /v1/purchases/{}/bundle", found.body.subject);
+        return Err(Problem::conflict(told).by_rule("of_a_deal"));
+    }
+    let decided = found.resolution.clone().and_then(|one| Some((one.outcome?, one)));
+    let Some((outcome, resolution)) = decided else {
+        let told = "neither a jury nor the parties have decided it";
+        return Err(Problem::conflict(told).by_rule("not_decided"));
+    };
+    let records = records(on, reader, &found, limit).await?;
+    let heard = Heard {
+        ending: resolution.ending,
+        outcome,
+        at: Stamp::from_ms(resolution.at),
+        unexecuted: resolution.unexecuted.map(|undone| undone.rule),
+        paid: found.subject.paid,
+        draws: draws::of(on, &id).await?,
+    };
+    Ok((heard, records))
+}
+
+async fn records(
+    on: &mut AnyConnection,
+    reader: &Reader,
+    grievance: &Grievance,
+    limit: i64,
+) -> Result<Vec<Accepted>, Error> {
+    let mut all = log::concerning(on, &grievance.id, &SAID, limit).await?;
+    for proposal in governance::of_grievance(on, &grievance.id).await? {
+        let vote = log::concerning(on, &proposal, &VOTED, limit).await?;
+        let asked = vote.iter().find(|one| one.record.id == proposal);
+        if asked.is_some_and(|asked| may_read(reader, &asked.record.audience)) {
+            all.extend(vote);
+        }
+    }
+    all.extend(subject(on, reader, &grievance.body.subject, limit).await?);
+    let attests = |one: &Accepted| ATTESTED.contains(&one.record.kind.as_str());
+    all.retain(|one| !attests(one) || concerns(reader, &one.record));
+    // Each once, in the order of the log.
+    let all: BTreeMap<i64, Accepted> = all.into_iter().map(|one| (one.seq, one)).collect();
+    Ok(all.into_values().collect())
+}
+
+/// The record that it is about, of a capture with its hold, and the credentials about it.
+async fn subject(
+    on: &mut AnyConnection,
+    reader: &Reader,
+    id: &RecordId,
+    limit: i64,
+) -> Result<Vec<Accepted>, Error> {
+    let Some(found) = log::find(on, id).await? else { return Ok(Vec::new()) };
+    let mut all = match found.record.kind.as_str() {
+        "transfer@1" | "capture@1" | "credential@1" => log::concerning(on, id, &ATTESTED, limit).await?,
+        _ => Vec::new(),
+    };
+    if let Some(hold) = found.record.about.filter(|_| found.record.kind == "capture@1")
+        && let Some(hold) = log::find(on, &hold).await?
+        && concerns(reader, &hold.record)
+    {
+        all.push(hold);
+    }
+    if concerns(reader, &found.record) {
+        all.push(found);
+    }
+    Ok(all)
+}
