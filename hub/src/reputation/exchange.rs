@@ -7,13 +7,14 @@
 
 use protocol::chain::{AccountId, Signed};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     kinds::Kind,
     model::{Refusal, WalletDid},
+    plain::Plain,
     status::Entry,
-    vc::{self, CONTEXTS, Document, Form, TYPE},
+    vc::{self, Form},
 };
 use crate::{
     identity,
@@ -140,13 +141,8 @@ pub fn issue(
     if kind.is_of_deals() {
         return Err(Refusal::Type);
     }
-    let malformed = |error: &dyn std::fmt::Display| Refusal::Form(error.to_string());
-    let subject =
-        serde_json::to_value(Subject { id: wallet, exchange }).map_err(|error| malformed(&error))?;
-    let subject: Map<String, Value> = subject.as_object().cloned().unwrap_or_default();
-    let mut document = Document::new(kind.name(), key.device(), now, subject);
-    document.status = status;
-    document.secure(form, key, now).map_err(|error| malformed(&error))
+    let subject = Subject { id: wallet, exchange };
+    Plain { kind, issuer: key.device(), subject, status }.issue(form, key, now)
 }
 
 /// Reads a credential's members, whichever way it is secured; says nothing yet about whether they hold.
@@ -154,32 +150,11 @@ pub fn issue(
 /// # Errors
 /// [`Refusal::Form`], [`Refusal::Context`], [`Refusal::Type`] or [`Refusal::Status`].
 pub fn read(secured: &Value) -> Result<Said, Refusal> {
-    let malformed = |told: &str| Refusal::Form(told.to_owned());
-    let unsecured = vc::unsecured(secured).map_err(|error| Refusal::Form(error.to_string()))?;
-    let document = Document::deserialize(&unsecured).map_err(|error| Refusal::Form(error.to_string()))?;
-    let given = Value::Object(document.subject.clone());
-    let subject = Subject::deserialize(&given).map_err(|error| Refusal::Form(error.to_string()))?;
-    // One form for each value: what was read is what was signed, to the letter.
-    if serde_json::to_value(&document).ok().as_ref() != Some(&unsecured)
-        || serde_json::to_value(subject).ok().as_ref() != Some(&given)
-    {
-        return Err(malformed("a member is not written in its one form"));
-    }
-    if document.context != CONTEXTS {
-        return Err(Refusal::Context);
-    }
-    let [general, special] = document.types.as_slice() else { return Err(Refusal::Type) };
-    let kind = Kind::of_name(special).filter(|kind| !kind.is_of_deals()).ok_or(Refusal::Type)?;
-    if general != TYPE {
+    let Plain { kind, issuer, subject, status } = Plain::<Subject>::read(secured)?;
+    if kind.is_of_deals() {
         return Err(Refusal::Type);
     }
-    if document.id.is_some() || document.valid_until.is_some() || document.authorisation.is_some() {
-        return Err(malformed("about a payment it has no id, validUntil or authorisation"));
-    }
-    if let Some(entry) = &document.status {
-        entry.check().map_err(Refusal::Status)?;
-    }
-    Ok(Said { kind, issuer: document.issuer, subject, status: document.status })
+    Ok(Said { kind, issuer, subject, status })
 }
 
 /// Whether a credential holds by these records, whose own proofs have been checked ([`Record::read`]): the payment, the hold of a

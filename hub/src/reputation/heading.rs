@@ -11,6 +11,25 @@ use super::{
 };
 use crate::records::Device;
 
+/// What a credential may rest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// A deal at an escrow.
+    Deal,
+    /// A payment in hours.
+    Exchange,
+}
+
+impl Basis {
+    /// The member of the subject that names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deal => "deal",
+            Self::Exchange => "exchange",
+        }
+    }
+}
+
 /// What a credential says, of whom, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heading {
@@ -22,8 +41,8 @@ pub struct Heading {
     pub subject: WalletDid,
     /// Where to see whether it was revoked.
     pub status: Option<Entry>,
-    /// The member of its subject that names what it rests on: `deal` or `exchange`.
-    pub rests_on: (&'static str, Value),
+    /// What it rests on, as its subject names it.
+    pub rests_on: (Basis, Value),
 }
 
 fn kind_of(secured: &Value) -> Option<Kind> {
@@ -38,7 +57,7 @@ fn kind_of(secured: &Value) -> Option<Kind> {
 pub fn read(secured: &Value) -> Result<Heading, Refusal> {
     if kind_of(secured).is_some_and(|kind| !kind.is_of_deals()) {
         let exchange::Said { kind, issuer, subject, status } = exchange::read(secured)?;
-        let rests_on = ("exchange", json!(subject.exchange));
+        let rests_on = (Basis::Exchange, json!(subject.exchange));
         return Ok(Heading { kind, issuer, subject: subject.id, status, rests_on });
     }
     let (credential, kind) = model::read(secured)?;
@@ -47,6 +66,6 @@ pub fn read(secured: &Value) -> Result<Heading, Refusal> {
         issuer: credential.issuer,
         subject: credential.subject.id,
         status: credential.status,
-        rests_on: ("deal", json!(credential.subject.deal)),
+        rests_on: (Basis::Deal, json!(credential.subject.deal)),
     })
 }

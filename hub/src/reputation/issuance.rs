@@ -185,7 +185,7 @@ pub fn bound(credential: &Heading, record: RecordId, holder: &Holder, hub: Devic
         ("wallet", json!(credential.subject)),
         ("issued_by", json!(credential.issuer)),
         ("record", json!(record)),
-        (credential.rests_on.0, credential.rests_on.1.clone()),
+        (credential.rests_on.0.name(), credential.rests_on.1.clone()),
     ] {
         subject.insert(name.to_owned(), value);
     }

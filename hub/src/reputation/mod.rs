@@ -6,7 +6,7 @@
 //! - `kinds.rs`: the one table of kinds: who issues, about whom, from which outcome
 //! - `vc.rs`: the form of every credential, and the two ways to secure one; `jose.rs`: tokens and keys by JOSE
 //! - `model.rs`: credentials about deals, [`model::issue`] and [`model::verify`]
-//! - `exchange.rs`: credentials about payments in hours; `heading.rs`: what every credential tells
+//! - `exchange.rs`: credentials about payments in hours; `plain.rs`: the form of those that rest on no deal; `heading.rs`: what every credential tells
 //! - `status.rs`: lists in which a revocation shows
 //! - `issuance.rs`: what is issued to a wallet's key (OpenID4VCI), and the proof that it has the key
 //! - `score.rs`: the explained score
@@ -33,6 +33,7 @@ pub mod model;
 mod offers;
 mod openid;
 pub(crate) mod personhood;
+mod plain;
 pub mod presentation;
 mod room;
 pub mod score;

@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use sqlx::AnyConnection;
 
 use super::{
-    exchanges, heading,
+    exchanges,
+    heading::{self, Basis},
     kinds::Part,
     model::{self, Facts, Issuing, Kind},
     status::{self, ENTRIES, Entry, Purpose},
@@ -95,7 +96,7 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
             return Err(Refusal::rule("credential_status", STATUS, told).into());
         }
     }
-    if !heading.kind.is_of_deals() {
+    if heading.rests_on.0 != Basis::Deal {
         return Ok(Value::Null);
     }
     let (credential, _) = model::read(&credential).map_err(Refusal::from)?;
@@ -155,9 +156,12 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
     }
     let record = &accepted.record;
     let CredentialBody { credential } = record.body_as()?;
-    if !heading::read(&credential).map_err(Refusal::from)?.kind.is_of_deals() {
-        exchanges::apply(on, accepted, &credential).await?;
-        return Ok(Vec::new());
+    match heading::read(&credential).map_err(Refusal::from)?.rests_on.0 {
+        Basis::Deal => {}
+        Basis::Exchange => {
+            exchanges::apply(on, accepted, &credential).await?;
+            return Ok(Vec::new());
+        }
     }
     let about = record.about()?;
     let author = record.account();
