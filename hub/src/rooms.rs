@@ -164,6 +164,11 @@ impl Room {
             Self::Identity => identity::apply(write, accepted).await,
             Self::Ledger => ledger::apply(write, accepted).await,
             Self::Communities => communities::apply(write, accepted).await,
+            Self::Governance if accepted.record.kind == "tally@1" => {
+                let mut drafts = governance::apply(hub, write, accepted).await?;
+                drafts.extend(reputation::ruled(hub, write, accepted).await?);
+                Ok(drafts)
+            }
             Self::Governance => governance::apply(hub, write, accepted).await,
             Self::Grievances => grievances::apply(hub, write, accepted).await,
             Self::Market => market::apply(write, accepted).await,

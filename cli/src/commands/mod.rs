@@ -23,6 +23,7 @@ pub mod reputation;
 pub mod token;
 pub mod verify;
 pub mod verify_deal;
+pub mod verify_loss;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -10,7 +10,7 @@ use hub::{
         PROOF_OF_PERSONHOOD,
         bundle::{self, Bundle, Verdict},
         exchange::{self, Exchange},
-        heading,
+        heading::{self, Basis},
         model::{self, Kind},
         presentation::{self, Asked},
     },
@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use super::{
     Session,
     verify_deal::{self, DealArgs, read},
+    verify_loss,
 };
 use crate::{
     client::{
@@ -40,6 +41,8 @@ use crate::{
     },
     exit::Failure,
 };
+
+const HUBS_WORD: &str = "a DisputeLostCredential is a hub's word, and no --trust names the hub's key";
 
 const CONTRACTS: &str = "\
 Checks the contracts on a chain, at their published addresses or at those that you name. What holds then:
@@ -62,6 +65,7 @@ pub enum Verb {
     /// Check a credential: its form and signature, that its issuer may speak for the party's wallet, that the deal's id is
     /// the hash of its terms, that the chain says of the deal what the credential says, and, where a hub is named whose word
     /// you take, that it was not revoked. Of one about a payment in hours: that the payer's device signed both, by the records.
+    /// Of a DisputeLostCredential about a grievance, without any chain: that the hub whose word you take says so.
     /// Of a ProofOfPersonhoodCredential, without any chain: that the hub whose word you take signed it as its did:web, and that
     /// its day is not over
     #[command(
@@ -179,24 +183,23 @@ async fn credential(session: &Session, arguments: CredentialArgs) -> Result<()> 
     if personhood::is_one(&secured) {
         return person(session, arguments.trust, &secured).await;
     }
-    if heading::read(&secured).is_ok_and(|heading| !heading.kind.is_of_deals()) {
+    let basis = heading::read(&secured).ok().map(|heading| heading.rests_on.0);
+    if basis == Some(Basis::Exchange) {
         return paid_for(session, &arguments, &secured).await;
     }
     let hub = match arguments.trust {
         Some(device) => Ok(device),
         None => asked_hub(session).await,
     };
+    if basis == Some(Basis::Grievance) {
+        return verify_loss::run(session, hub.context(HUBS_WORD)?, &secured).await;
+    }
     // Only the hub's own credentials need it: for others a hub that does not answer is no failure.
     let read = model::read(&secured).ok();
     let own = read.as_ref().is_some_and(|(_, kind)| *kind == Kind::DisputeLost);
     let hub = match hub {
         Ok(device) => Some(device),
-        Err(error) if own => {
-            let name = Kind::DisputeLost.name();
-            return Err(
-                error.context(format!("a {name} is a hub's word, and no --trust names the hub's key"))
-            );
-        }
+        Err(error) if own => return Err(error.context(HUBS_WORD)),
         Err(_) => None,
     };
     let escrow = read.map(|(credential, _)| credential.subject.terms.escrow);

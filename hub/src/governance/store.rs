@@ -214,6 +214,18 @@ pub(crate) async fn of_grievance(
     rows.iter().map(|row| parsed(row, "id")).collect()
 }
 
+/// The grievance whose jury a proposal asks; none of any other.
+pub(crate) async fn asked_about(
+    on: &mut AnyConnection,
+    proposal: &RecordId,
+) -> Result<Option<RecordId>, Error> {
+    let row = sqlx::query("SELECT grievance FROM proposals WHERE id = $1 AND grievance IS NOT NULL")
+        .bind(proposal.to_string())
+        .fetch_optional(on)
+        .await?;
+    row.map(|row| parsed(&row, "grievance")).transpose()
+}
+
 /// How many open proposals an author has in a community.
 pub(super) async fn open_of(
     on: &mut AnyConnection,

@@ -33,5 +33,5 @@ pub(crate) use room::{TABLES, apply, check};
 pub(crate) use rulings::{rewarded, ruled, seated};
 pub(crate) use settlement::{follow, signed};
 pub(crate) use store::was_rewarded;
-pub(crate) use told::told;
+pub(crate) use told::{lost, told};
 pub(crate) use timer::{GRIEVANCES, say_timeout};

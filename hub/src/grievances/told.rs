@@ -1,4 +1,4 @@
-//! What a bundle of a grievance has: its records, as far as a reader may read them, and what the hub says beside them.
+//! What others say of a grievance that was decided: what its bundle has, and who has lost.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,15 @@ use sqlx::AnyConnection;
 use super::{
     api::{concerns, readable},
     draws,
-    model::Heard,
-    store::Grievance,
+    model::{Ending, Heard},
+    store::{self, Grievance},
 };
 use crate::{
     access::{Reader, may_read},
     error::Error,
     governance,
     records::{Accepted, RecordId, Stamp, log},
+    reputation::loss::{Loss, Ruled},
 };
 
 /// What is said about a grievance, and what follows from it.
@@ -103,4 +104,18 @@ async fn subject(
         all.push(found);
     }
     Ok(all)
+}
+
+/// What a jury has ruled about what was paid or given, and against whom; none of any other grievance. What two parties settle nobody
+/// loses, and of a deal its chain's events tell.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn lost(on: &mut AnyConnection, id: &RecordId) -> Result<Option<(Loss, RecordId)>, Error> {
+    let Some(Grievance { community, body, subject, resolution, .. }) = store::one(on, id).await? else {
+        return Ok(None);
+    };
+    let ruled = resolution.filter(|one| one.ending == Ending::Ruled && subject.deal.is_none());
+    let outcome = ruled.and_then(|one| one.outcome).and_then(|outcome| Ruled::of(body.kind, outcome));
+    Ok(outcome.map(|outcome| (Loss { record: *id, community, outcome }, body.respondent)))
 }

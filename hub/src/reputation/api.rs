@@ -25,7 +25,7 @@ pub struct CredentialView {
     /// The id of the record that brought it.
     #[schema(value_type = String)]
     pub id: RecordId,
-    /// The purchase that it is about, or the record that paid for what was given.
+    /// The purchase that it is about, the record that paid for what was given, or the grievance.
     #[schema(value_type = String)]
     pub about: RecordId,
     /// Its type besides `VerifiableCredential`.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     exchange,
     kinds::Kind,
+    loss,
     model::{self, Refusal, WalletDid},
     status::Entry,
     vc,
@@ -18,6 +19,8 @@ pub enum Basis {
     Deal,
     /// A payment in hours.
     Exchange,
+    /// The ruling of a jury of members.
+    Grievance,
 }
 
 impl Basis {
@@ -26,6 +29,7 @@ impl Basis {
         match self {
             Self::Deal => "deal",
             Self::Exchange => "exchange",
+            Self::Grievance => "grievance",
         }
     }
 }
@@ -45,27 +49,39 @@ pub struct Heading {
     pub rests_on: (Basis, Value),
 }
 
-fn kind_of(secured: &Value) -> Option<Kind> {
+/// By its kind; of what the hub says of a lost dispute, by its subject.
+fn basis_of(secured: &Value) -> Option<Basis> {
     let unsecured = vc::unsecured(secured).ok()?;
-    Kind::of_name(unsecured.get("type")?.get(1)?.as_str()?)
+    let kind = Kind::of_name(unsecured.get("type")?.get(1)?.as_str()?)?;
+    let grievance = unsecured.get("credentialSubject")?.get(Basis::Grievance.name());
+    Some(match kind {
+        Kind::DisputeLost if grievance.is_some() => Basis::Grievance,
+        _ if kind.is_of_deals() => Basis::Deal,
+        _ => Basis::Exchange,
+    })
 }
 
 /// Reads it; says nothing yet about whether it holds.
 ///
 /// # Errors
-/// As [`model::read`] and [`exchange::read`].
+/// As [`model::read`], [`exchange::read`] and [`loss::read`].
 pub fn read(secured: &Value) -> Result<Heading, Refusal> {
-    if kind_of(secured).is_some_and(|kind| !kind.is_of_deals()) {
-        let exchange::Said { kind, issuer, subject, status } = exchange::read(secured)?;
-        let rests_on = (Basis::Exchange, json!(subject.exchange));
-        return Ok(Heading { kind, issuer, subject: subject.id, status, rests_on });
+    match basis_of(secured).unwrap_or(Basis::Deal) {
+        Basis::Deal => {
+            let (credential, kind) = model::read(secured)?;
+            let model::Credential { issuer, subject, status, .. } = credential;
+            let rests_on = (Basis::Deal, json!(subject.deal));
+            Ok(Heading { kind, issuer, subject: subject.id, status, rests_on })
+        }
+        Basis::Exchange => {
+            let exchange::Said { kind, issuer, subject, status } = exchange::read(secured)?;
+            let rests_on = (Basis::Exchange, json!(subject.exchange));
+            Ok(Heading { kind, issuer, subject: subject.id, status, rests_on })
+        }
+        Basis::Grievance => {
+            let loss::Said { issuer, subject, status } = loss::read(secured)?;
+            let rests_on = (Basis::Grievance, json!(subject.grievance));
+            Ok(Heading { kind: Kind::DisputeLost, issuer, subject: subject.id, status, rests_on })
+        }
     }
-    let (credential, kind) = model::read(secured)?;
-    Ok(Heading {
-        kind,
-        issuer: credential.issuer,
-        subject: credential.subject.id,
-        status: credential.status,
-        rests_on: (Basis::Deal, json!(credential.subject.deal)),
-    })
 }

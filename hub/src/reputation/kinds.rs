@@ -7,7 +7,7 @@ pub enum Kind {
     TrustedSeller,
     /// The deal was completed, says who received the money.
     ReliablePayer,
-    /// Less than half of a disputed deal went to this side, says the hub.
+    /// Less than half of a disputed deal went to this side, or a jury of members ruled against it, says the hub.
     DisputeLost,
     /// A skill or service was given, says who received it.
     SkillProvider,
@@ -20,7 +20,7 @@ pub enum Kind {
 pub enum Outcome {
     /// The escrow paid a deal out in full agreement.
     DealCompleted,
-    /// A disputed deal closed, and one side got less than half.
+    /// A disputed deal closed, and one side got less than half; or a jury of members ruled on what was paid or given.
     DisputeLost,
     /// A skill or service was paid for in hours, which nobody gave back.
     ServiceReceived,
@@ -35,7 +35,7 @@ pub enum Part {
     Buyer,
     /// Who sells in a deal.
     Seller,
-    /// The side of a deal that got less than half.
+    /// The side of a deal that got less than half, or the respondent of a grievance that was upheld.
     Loser,
     /// The hub.
     Hub,
@@ -91,7 +91,7 @@ impl Kind {
         let rule = match self {
             Self::TrustedSeller => rule("TrustedSellerCredential", Buyer, Seller, DealCompleted, (10, 2), "sold, and the buyer was content"),
             Self::ReliablePayer => rule("ReliablePayerCredential", Seller, Buyer, DealCompleted, (10, 2), "bought, and the seller was paid"),
-            Self::DisputeLost => rule("DisputeLostCredential", Hub, Loser, DisputeLost, (0, 0), "got less than half of a disputed deal"),
+            Self::DisputeLost => rule("DisputeLostCredential", Hub, Loser, DisputeLost, (0, 0), "lost a dispute: less than half of a deal, or before a jury of members"),
             Self::SkillProvider => rule("SkillProviderCredential", Receiver, Giver, ServiceReceived, (10, 2), "gave a skill or service"),
             Self::ReliableSharer => rule("ReliableSharerCredential", Receiver, Giver, HelpReceived, (10, 2), "gave help or shared a thing"),
         };
@@ -108,7 +108,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it rests on a deal at an escrow.
+    /// Whether it rests on a deal at an escrow; a lost dispute may be one of a grievance in its place.
     pub const fn is_of_deals(self) -> bool {
         matches!(self.rule().outcome, Outcome::DealCompleted | Outcome::DisputeLost)
     }

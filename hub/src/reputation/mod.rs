@@ -6,7 +6,7 @@
 //! - `kinds.rs`: the one table of kinds: who issues, about whom, from which outcome
 //! - `vc.rs`: the form of every credential, and the two ways to secure one; `jose.rs`: tokens and keys by JOSE
 //! - `model.rs`: credentials about deals, [`model::issue`] and [`model::verify`]
-//! - `exchange.rs`: credentials about payments in hours; `plain.rs`: the form of those that rest on no deal; `heading.rs`: what every credential tells
+//! - `exchange.rs`: credentials about payments in hours; `loss.rs`: about who lost before a jury of members; `plain.rs`: the form of those that rest on no deal; `heading.rs`: what every credential tells
 //! - `status.rs`: lists in which a revocation shows
 //! - `issuance.rs`: what is issued to a wallet's key (OpenID4VCI), and the proof that it has the key
 //! - `score.rs`: the explained score
@@ -14,7 +14,7 @@
 //! - `presentation.rs`: credentials shown by whoever has the key
 //!
 //! In the hub:
-//! - `room.rs`: what `submit` asks, and the hub's own credential; `exchanges.rs`: the same of payments
+//! - `room.rs`: what `submit` asks, and the hub's own credential; `exchanges.rs`: the same of payments; `losses.rs`: of rulings on grievances
 //! - `personhood.rs`: what the hub says of a person
 //! - `openid.rs`, `offers.rs`: OpenID4VCI over HTTP; `verifier.rs`: presentations over HTTP
 //! - `store.rs`, `api.rs`, `lists.rs` (the lists over HTTP), `scores.rs`, `bundles.rs` (what they are named after, over HTTP)
@@ -29,6 +29,8 @@ pub mod issuance;
 pub mod jose;
 pub mod kinds;
 mod lists;
+pub mod loss;
+mod losses;
 pub mod model;
 mod offers;
 mod openid;
@@ -48,6 +50,7 @@ mod verifier;
 pub use api::CredentialView;
 pub(crate) use exchanges::unpaid;
 pub use lists::OpenList;
+pub(crate) use losses::ruled;
 pub use openid::{Offer, OfferRequest};
 pub use personhood::NAME as PROOF_OF_PERSONHOOD;
 pub use room::RevocationBody;

@@ -14,6 +14,7 @@ use super::{
     exchanges,
     heading::{self, Basis},
     kinds::Part,
+    losses,
     model::{self, Facts, Issuing, Kind},
     status::{self, ENTRIES, Entry, Purpose},
     store::{self, Held},
@@ -33,11 +34,11 @@ pub(crate) const TABLES: &[&str] = &["credentials", "credential_status"];
 /// The most characters of a revocation's reason.
 const REASON_MAX: usize = 500;
 
-/// `credential@1` about a purchase or a payment.
+/// `credential@1` about a purchase, a payment or a grievance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CredentialBody {
-    credential: Value,
+pub(super) struct CredentialBody {
+    pub credential: Value,
 }
 
 /// `revocation@1` about a `credential@1`.
@@ -160,6 +161,10 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
         Basis::Deal => {}
         Basis::Exchange => {
             exchanges::apply(on, accepted, &credential).await?;
+            return Ok(Vec::new());
+        }
+        Basis::Grievance => {
+            losses::apply(hub, on, accepted, &credential).await?;
             return Ok(Vec::new());
         }
     }
@@ -309,7 +314,7 @@ pub(super) fn taken_back(held: &Held, hub: RecordId, grievance: &RecordId, now: 
 }
 
 /// A free entry for a credential of the hub, drawn by randomness that nobody knew before.
-async fn draw(on: &mut AnyConnection, base: &str, accepted: &Accepted) -> Result<Entry, Error> {
+pub(super) async fn draw(on: &mut AnyConnection, base: &str, accepted: &Accepted) -> Result<Entry, Error> {
     let purpose = Purpose::Revocation;
     let list = store::open_list(on, purpose).await?;
     // At most half of the list is taken: that all these are taken has a chance of 2^-64.

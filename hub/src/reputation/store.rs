@@ -25,7 +25,7 @@ pub(super) struct Held {
     pub id: RecordId,
     /// Its place in the log.
     pub seq: i64,
-    /// The purchase or payment that it is about.
+    /// The purchase, payment or grievance that it is about.
     pub about: RecordId,
     /// What it says.
     pub kind: Kind,

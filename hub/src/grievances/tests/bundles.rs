@@ -101,6 +101,9 @@ async fn a_grievance_that_was_ruled_is_checked_from_one_file() {
             assert_eq!(verdict(&checks, name), Verdict::Holds, "{name}");
         }
         assert_eq!((named(&checks, "draw").len(), named(&checks, "ballot").len()), (2, 3));
+        // The hub's word on who has lost is there, and where it stands.
+        assert!(named(&checks, "credential")[0].detail.starts_with("DisputeLostCredential"));
+        assert!(named(&checks, "status")[0].detail.starts_with("not revoked"));
         for name in ["evidence", "jury", "effect", "completeness", "since"] {
             assert_eq!(verdict(&checks, name), Verdict::Unknown, "{name}");
         }
@@ -163,6 +166,13 @@ async fn whatever_is_changed_in_a_grievances_file_is_named() {
         assert_eq!(lie(|heard| heard.ending = Ending::Settled), "resolution");
         assert_eq!(lie(|heard| heard.at = Stamp::from_ms(heard.at.ms() + 1)), "resolution");
         assert_eq!(lie(|heard| heard.paid.as_mut().unwrap().amount = 1), "payment");
+        let other_word = forged(&good, key, |extract| {
+            extract.grievance.as_mut().unwrap().outcome = Outcome::Rejected;
+        });
+        assert_eq!(failed(&check(&other_word, trusted)), ["resolution", "credential"]);
+        let mut lists = good.clone();
+        lists.status_lists[0]["validFrom"] = json!("2026-11-21T09:59:59Z");
+        assert_eq!(failed(&check(&lists, trusted)), ["status"]);
         // A jury that gives back of nothing has not decided, and no other one was drawn.
         assert_eq!(lie(|heard| heard.paid = None), "draw");
         assert_eq!(lie(|heard| heard.draws[0].entropy = B256::ZERO), "draw");

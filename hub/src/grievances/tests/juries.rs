@@ -350,6 +350,8 @@ async fn a_jury_upholds_or_rejects_what_is_no_payment() {
                 (&json!("ruled"), &json!(outcome))
             );
         }
+        // Who has said something about somebody has lost no dispute over what was given.
+        assert_eq!(hub.get("/v1/credentials").await.body["items"], json!([]));
         // Nobody but the hub asks a jury, and a jury is asked nothing else.
         let mut body = crate::governance::tests::asked(&hub, json!("text"));
         body["electorate"] = json!({ "jury": made });

@@ -11,6 +11,7 @@ mod draw;
 mod filing;
 mod history;
 mod juries;
+mod losses;
 mod mediation;
 mod pure;
 mod timer;

@@ -3,17 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{
     File, Found,
     hearing::{Broken, Hearing, Said},
 };
 use crate::{
     grievances::{
-        model::{GrievanceBody, Heard, Outcome, Remedy, Step, StepBody},
+        model::{Ending, GrievanceBody, Heard, Outcome, Remedy, Step, StepBody},
         subject::Paid,
     },
     records::{Record, RecordId},
-    reputation::{RevocationBody, heading, vc},
+    reputation::{
+        RevocationBody,
+        heading::{self, Basis},
+        loss::{self, Loss, Ruled},
+        vc,
+    },
 };
 
 /// A grievance as its file has it.
@@ -231,6 +238,17 @@ impl Filed<'_> {
         }
     }
 
+    /// Whether it is the hub's word on what this grievance's jury has ruled.
+    fn is_lost(&self, credential: &Value) -> bool {
+        let Self { file, record, body, heard } = *self;
+        let ruled = Some(heard.outcome).filter(|_| heard.ending == Ending::Ruled);
+        let outcome = ruled.and_then(|outcome| Ruled::of(body.kind, outcome));
+        let wanted = outcome.zip(record.about);
+        let wanted = wanted.map(|(outcome, community)| Loss { record: record.id, community, outcome });
+        let said = loss::verify(credential, file.hub).map(|said| said.subject.grievance);
+        said.is_ok_and(|said| Some(said) == wanted)
+    }
+
     /// What was said of it, or of what it is about, by credentials: who signed, and where they stand.
     fn credentials(&self, found: &mut Found) {
         for record in self.file.records.iter().filter(|record| record.kind == "credential@1") {
@@ -246,9 +264,14 @@ impl Filed<'_> {
                     continue;
                 }
             };
-            let signed = vc::signer(credential).is_ok_and(|signer| signer == heading.issuer);
+            let holds = match heading.rests_on.0 {
+                Basis::Grievance => self.is_lost(credential),
+                Basis::Deal | Basis::Exchange => {
+                    vc::signer(credential).is_ok_and(|signer| signer == heading.issuer)
+                }
+            };
             let told = format!("{} about {}, by {}", heading.kind.name(), heading.subject, heading.issuer);
-            found.says(&check, signed && heading.issuer == record.device, told);
+            found.says(&check, holds && heading.issuer == record.device, told);
             self.file.standing(record, heading.status.as_ref(), found);
         }
     }

@@ -13,6 +13,7 @@ use super::{
         bundle::{Bundle, Verdict, check},
         exchange, heading, issuance,
         jose::{self, Holder, Token},
+        loss,
         presentation::{self, Asked},
         status,
     },
@@ -48,6 +49,7 @@ fn looked_at(document: &Value) {
     }
     let _ = (vc::open(document), vc::signer(document), vc::unsecured(document));
     let _ = (heading::read(document), exchange::verify(document, &[]));
+    let _ = loss::verify(document, device(9).device());
     let _ = presentation::verify(document, ASKED, now());
     if let Ok(entry) = serde_json::from_value::<Entry>(document["credentialStatus"].clone()) {
         let _ = (entry.check(), entry.number(), status::look(&entry, document, device(9).device(), now()));
