@@ -25,7 +25,7 @@ pub(super) async fn of(on: &mut AnyConnection, grievance: &RecordId) -> Result<V
     rows.iter()
         .map(|row| {
             let text: String = row.try_get("draw")?;
-            serde_json::from_str(&text).map_err(corrupt)
+            serde_json::from_str::<Drawn>(&text).map_err(corrupt)
         })
         .collect()
 }

@@ -71,7 +71,13 @@ async fn records(
         let vote = log::concerning(on, &proposal, &VOTED, limit).await?;
         let asked = vote.iter().find(|one| one.record.id == proposal);
         if asked.is_some_and(|asked| may_read(reader, &asked.record.audience)) {
-            all.extend(vote);
+            // An elector may have cast a hundred, of which the last counts.
+            let ballots = vote.iter().filter(|one| one.record.kind == "vote@1");
+            let last: BTreeMap<RecordId, i64> = ballots.map(|one| (one.record.account(), one.seq)).collect();
+            let counts = |one: &Accepted| {
+                one.record.kind != "vote@1" || last.get(&one.record.account()) == Some(&one.seq)
+            };
+            all.extend(vote.into_iter().filter(counts));
         }
     }
     all.extend(subject(on, reader, &grievance.body.subject, limit).await?);

@@ -35,6 +35,7 @@ use crate::{
     reputation::{
         RevocationBody,
         exchange::{self, Exchange},
+        loss::{self, Loss, Ruled},
         model::{Form, Kind, WalletDid},
         tests::praised,
     },
@@ -117,6 +118,8 @@ fn samples() -> Vec<Value> {
         now,
     )
     .unwrap();
+    let loss = Loss { record: other, community: other, outcome: Ruled::PartialAdjustment };
+    let lost = loss::issue(loss, WalletDid(wallets[0]), None, &hub_key, now).unwrap();
     let signature = signed_by(&wallet, "any");
     let hash = B256::repeat_byte(3);
     let passkey = Authenticator::ed25519(URI, 7);
@@ -271,6 +274,7 @@ fn samples() -> Vec<Value> {
         ("due@1", Says::Hub, json!({ "time_out": "claim" })),
         ("credential@1", Says::Openly, json!({ "credential": credential })),
         ("credential@1", Says::Openly, json!({ "credential": thanks })),
+        ("credential@1", Says::Hub, json!({ "credential": lost })),
         ("revocation@1", Says::Openly, json!({ "reason": "It came back." })),
     ];
     let records = said.into_iter().map(|(kind, who, body)| {
