@@ -63,6 +63,18 @@ fn without(good: &Bundle, key: &DeviceKey, at: usize) -> Bundle {
     left
 }
 
+/// Sees that the file that a party has, where there is one, holds to its end.
+pub(super) async fn holds(hub: &TestHub, party: &Person, grievance: RecordId) {
+    let answer = asked(hub, party, grievance).await;
+    if answer.status != 200 {
+        assert_eq!(answer.refusal().2, "not_decided");
+        return;
+    }
+    let checks = check(&serde_json::from_value(answer.body).unwrap(), device_of(hub).await);
+    assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+    assert_eq!(verdict(&checks, "resolution"), Verdict::Holds);
+}
+
 fn share(share: &str) -> Value {
     json!({ "number": share })
 }

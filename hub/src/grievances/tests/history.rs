@@ -477,6 +477,9 @@ async fn random_histories_go_as_the_simple_community_says_on_both() {
                 hub.clock.pass_ms(MEDIATION_MS);
                 go_on(&hub, &people, &mut model).await;
             }
+            for case in &model.cases {
+                super::bundles::holds(&hub, &people[case.parties[0]], case.id).await;
+            }
             for (nth, person) in people.iter().enumerate() {
                 assert_eq!(balance(&hub, person).await, model.balances[nth].to_string(), "{nth}");
             }
