@@ -266,6 +266,20 @@ fn a_grievance_is_filed_mediated_and_settled_by_its_verbs() {
     // SHA-256 of the file.
     let hash = "1c3e4841315ea957362f6c96b56aef3cb2518473bbe331c494560edecba8916d";
     assert!(steps.contains(hash) && steps.contains("partial_adjustment"), "{steps}");
+
+    // In one file, by the word of the hub that signed it; with another amount it does not hold.
+    let bundle = place.told("ben", &on("bundle"));
+    let read: Value = serde_json::from_str(&bundle).unwrap();
+    let (hub, _) = read["log"]["proof"]["verificationMethod"].as_str().unwrap().split_once('#').unwrap();
+    let file = place.folder.path().join("bundle.json");
+    std::fs::write(&file, &bundle).unwrap();
+    let checks = ["verify", "bundle", file.to_str().unwrap(), "--trust", hub];
+    assert_eq!(place.json("anna", &checks)["holds"], true);
+    let table = place.told("anna", &checks);
+    assert!(table.contains("resolution") && table.contains("payment"), "{table}");
+    std::fs::write(&file, bundle.replace("\"75\"", "\"74\"")).unwrap();
+    let (code, told) = place.fails(&checks);
+    assert!(code == 3 && told.contains("log: "), "{told}");
 }
 
 /// Passes bytes on, and while `deaf` closes instead of passing on what the hub answers to a record.
