@@ -8,7 +8,7 @@
 //! - `room.rs`: what `submit` asks; `filing.rs`: what may be filed; `rulings.rs`: juries, and what an outcome does; `timer.rs`: grievances whose time is over
 //! - `settlement.rs`: deals on a chain, whose events end a grievance
 //! - `store.rs`: grievances, who has a part in them, what was done; `draws.rs`: each draw of jurors as it was
-//! - `api.rs`: grievances and their steps; `told.rs`: what the bundle of one has, which `reputation` makes and checks
+//! - `api.rs`: grievances and their steps; `told.rs`: what the bundle of one has, which `reputation` makes and checks, and who has lost
 
 pub(crate) mod api;
 mod draws;
@@ -21,10 +21,10 @@ mod settlement;
 mod store;
 pub mod subject;
 pub mod table;
-mod told;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timer;
+mod told;
 
 pub use api::{
     GrievanceView, JuryVoteView, NextStep, ProposedView, ResolutionView, SettlementView, StepView, UndoneView,
@@ -33,5 +33,5 @@ pub(crate) use room::{TABLES, apply, check};
 pub(crate) use rulings::{rewarded, ruled, seated};
 pub(crate) use settlement::{follow, signed};
 pub(crate) use store::was_rewarded;
-pub(crate) use told::{lost, told};
 pub(crate) use timer::{GRIEVANCES, say_timeout};
+pub(crate) use told::{lost, told};

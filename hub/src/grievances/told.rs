@@ -1,6 +1,6 @@
 //! What others say of a grievance that was decided: what its bundle has, and who has lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use service::http::Problem;
 use sqlx::AnyConnection;
@@ -83,6 +83,11 @@ async fn records(
     all.extend(subject(on, reader, &grievance.body.subject, limit).await?);
     let attests = |one: &Accepted| ATTESTED.contains(&one.record.kind.as_str());
     all.retain(|one| !attests(one) || concerns(reader, &one.record));
+    // What takes back a credential that the reader may not read says nothing by itself.
+    let here: BTreeSet<RecordId> = all.iter().map(|one| one.record.id).collect();
+    all.retain(|one| {
+        one.record.kind != "revocation@1" || one.record.about.is_some_and(|about| here.contains(&about))
+    });
     // Each once, in the order of the log.
     let all: BTreeMap<i64, Accepted> = all.into_iter().map(|one| (one.seq, one)).collect();
     Ok(all.into_values().collect())
