@@ -6,7 +6,7 @@
 //! how many commits the service had made before, over all its processes: `relayer.rpc.eth_call.before@17` is the first such
 //! request after the seventeenth commit, so that there are as many points as there are states in which a process can die at a
 //! boundary. `<folder>/<EARNEST_SERVICE>.passes` gets a line for each that is passed; at those in `<folder>/<EARNEST_SERVICE>.plan` the
-//! process dies, once at each.
+//! process dies, once at each. A name without its number is the first point of that name that is passed at all.
 
 /// Dies here when it is told to, the name being the parts joined by dots.
 ///
@@ -65,7 +65,9 @@ mod active {
             let before = std::fs::read_to_string(&passes).unwrap_or_default();
             let known: HashSet<String> = before.lines().map(str::to_owned).collect();
             let plan = std::fs::read_to_string(folder.join(format!("{service}.plan"))).unwrap_or_default();
-            let plan = plan.lines().filter(|point| !known.contains(*point)).map(str::to_owned).collect();
+            let names: HashSet<&str> = known.iter().map(|point| name(point)).collect();
+            let over = |point: &str| known.contains(point) || names.contains(point);
+            let plan = plan.lines().filter(|point| !over(point)).map(str::to_owned).collect();
             let commits = known.iter().filter(|point| is_commit(point)).count();
             let passes = OpenOptions::new().create(true).append(true).open(passes).ok()?;
             Some(Self { passes, plan, known, commits: commits.try_into().unwrap_or(u64::MAX) })
@@ -83,8 +85,12 @@ mod active {
             if let Err(error) = self.passes.write_all(format!("{point}\n").as_bytes()) {
                 eprintln!("{point} is not noted: {error}");
             }
-            self.plan.contains(&point)
+            self.plan.contains(&point) || self.plan.contains(name)
         }
+    }
+
+    fn name(point: &str) -> &str {
+        point.split_once('@').map_or(point, |(name, _)| name)
     }
 
     fn is_commit(point: &str) -> bool {
