@@ -13,7 +13,7 @@ use super::{
     },
     rulings::{self, Resolving},
     store::{self, Grievance, Part, Proposed},
-    table::{self, Actor, Effect, State},
+    table::{self, Actor, Effect},
 };
 use crate::{
     Hub,

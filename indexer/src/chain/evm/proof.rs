@@ -21,10 +21,11 @@ pub(super) struct Proven {
 
 /// The logs of the contracts in a block, all of them: by its receipts where the node tells them, for they make up the
 /// header's receipts root, else by all of its logs, which make up the header's bloom filter bit by bit. The root proves
-/// them; the filter only hints at them: it holds neither data nor how often or in what order there was what.
+/// them; the filter only hints at them: it holds neither data nor how often or in what order there was what. So with several
+/// nodes it is the receipts of whichever tells those of the root, and the filter's logs only as a quorum tells them alike.
 ///
 /// # Errors
-/// What the node tells makes up neither.
+/// What the node tells makes up neither, or no quorum tells the same logs.
 pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -> Result<Proven, RpcError> {
     if !header.may_concern(contracts) {
         return Ok(Proven::default());
@@ -35,8 +36,18 @@ pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -
         metrics::counter!("indexer_blocks_proven_total", "by" => "receipts").increment(1);
         return Ok(Proven { logs, hinted: false });
     }
+    if rpc.0.quorum > 1
+        && let Some(logs) = by_receipts(rpc, header, contracts).await
+    {
+        metrics::counter!("indexer_blocks_proven_total", "by" => "receipts").increment(1);
+        return Ok(Proven { logs, hinted: false });
+    }
     // Receipts of some chains have kinds or fields of their own, whose root is made otherwise: not their fault.
-    let logs = by_filter(rpc, rpc.0.node().await?, header, contracts).await?;
+    let logs = if rpc.0.quorum > 1 {
+        told_alike(rpc, header, contracts).await?
+    } else {
+        by_filter(rpc, rpc.0.node().await?, header, contracts).await?
+    };
     metrics::counter!("indexer_blocks_proven_total", "by" => "bloom").increment(1);
     Ok(Proven { logs, hinted: true })
 }
@@ -59,6 +70,28 @@ pub(super) async fn by_filter(
         )));
     }
     Ok(all.into_iter().filter(|log| contracts.contains(&log.address)).collect())
+}
+
+/// The logs of the contracts in a block that nothing but its filter speaks for, as a quorum of the nodes tells them. When a log
+/// was is left out: the header says it, and older nodes do not.
+///
+/// # Errors
+/// Fewer tell the same.
+async fn told_alike(rpc: &Rpc, header: &Header, contracts: &[Address]) -> Result<Vec<RawLog>, RpcError> {
+    let untimed = |log: RawLog| RawLog { block_timestamp: None, ..log };
+    let ask = |node| async move {
+        let logs = by_filter(rpc, node, header, contracts).await?;
+        Ok(logs.into_iter().map(untimed).collect::<Vec<_>>())
+    };
+    let (mut said, quorum) = (rpc.0.poll(ask).await?, rpc.0.quorum);
+    let votes = |one: &[RawLog]| said.iter().filter(|(_, other)| other == one).count();
+    match said.iter().position(|(_, one)| votes(one) >= quorum) {
+        Some(agreed) => Ok(said.swap_remove(agreed).1),
+        None => Err(RpcError::Inconsistent(format!(
+            "no {quorum} nodes tell the same logs of block {}",
+            header.hash
+        ))),
+    }
 }
 
 /// The logs of the contracts in a block by its receipts, of whichever node tells those that make up the header's root. None

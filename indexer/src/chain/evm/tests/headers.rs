@@ -108,3 +108,50 @@ async fn a_chain_that_hashes_otherwise_is_followed_by_what_a_quorum_tells_alike(
         agrees(indexer).await;
     }
 }
+
+/// The filter holds neither data nor transactions: of those whose receipts prove nothing the one that is asked first could make
+/// both up, and they would be final as soon as the hash is.
+#[tokio::test]
+async fn what_one_node_makes_up_under_the_right_topics_is_not_told() {
+    let made_up = json!(B256::repeat_byte(0xbb));
+    for others_tell_receipts in [true, false] {
+        let db = sqlite();
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        chain.mine(20).await;
+        let liar = Node::before(&chain.rpc_url()).await;
+        let (second, third) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let indexer = Running::start(behind(&[&liar, &second, &third], &chain, &db)).await;
+        indexer.caught_up(&chain).await;
+        indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+        let without_receipts = |request: &Value, answer: &mut Value| {
+            if request["method"] == "eth_getBlockReceipts" {
+                answer["result"] = Value::Null;
+            }
+        };
+        if !others_tell_receipts {
+            second.lies(without_receipts);
+            third.lies(without_receipts);
+        }
+        let told = made_up.clone();
+        liar.lies(move |request, answer| {
+            without_receipts(request, answer);
+            if request["method"] == "eth_getLogs"
+                && let Some(logs) = answer["result"].as_array_mut()
+            {
+                for log in logs {
+                    log["transactionHash"] = told.clone();
+                }
+            }
+        });
+        chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+        indexer.caught_up(&chain).await;
+        assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen], "{others_tell_receipts}");
+        chain.mine(16).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let feed = indexer.feed().await;
+        assert!(!told_of(&feed, "Funded").contains(&Finality::Retracted), "{others_tell_receipts}");
+        assert!(feed.iter().all(|entry| json!(entry.event.transaction) != made_up), "{others_tell_receipts}");
+        agrees(indexer).await;
+    }
+}
