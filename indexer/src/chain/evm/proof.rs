@@ -21,11 +21,9 @@ pub(super) struct Proven {
 
 /// The logs of the contracts in a block, all of them: by its receipts where the node tells them, for they make up the
 /// header's receipts root, else by all of its logs, which make up the header's bloom filter bit by bit. The root proves
-/// them; the filter only hints at them: it holds neither data nor how often or in what order there was what. So with several
-/// nodes it is the receipts of whichever tells those of the root, and the filter's logs only as a quorum tells them alike.
-///
+/// them; the filter only hints at them: it holds neither data nor how often or in what order there was what.
 /// # Errors
-/// What the node tells makes up neither, or no quorum tells the same logs.
+/// What the node tells makes up neither.
 pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -> Result<Proven, RpcError> {
     if !header.may_concern(contracts) {
         return Ok(Proven::default());
@@ -36,18 +34,8 @@ pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -
         metrics::counter!("indexer_blocks_proven_total", "by" => "receipts").increment(1);
         return Ok(Proven { logs, hinted: false });
     }
-    if rpc.0.quorum > 1
-        && let Some(logs) = by_receipts(rpc, header, contracts).await
-    {
-        metrics::counter!("indexer_blocks_proven_total", "by" => "receipts").increment(1);
-        return Ok(Proven { logs, hinted: false });
-    }
     // Receipts of some chains have kinds or fields of their own, whose root is made otherwise: not their fault.
-    let logs = if rpc.0.quorum > 1 {
-        told_alike(rpc, header, contracts).await?
-    } else {
-        by_filter(rpc, rpc.0.node().await?, header, contracts).await?
-    };
+    let logs = by_filter(rpc, rpc.0.node().await?, header, contracts).await?;
     metrics::counter!("indexer_blocks_proven_total", "by" => "bloom").increment(1);
     Ok(Proven { logs, hinted: true })
 }
@@ -70,6 +58,26 @@ pub(super) async fn by_filter(
         )));
     }
     Ok(all.into_iter().filter(|log| contracts.contains(&log.address)).collect())
+}
+
+/// The same where they are told before anything else is read of them: with several nodes by the receipts of whichever tells
+/// those of the root, and where none does as a quorum tells them alike.
+///
+/// # Errors
+/// What the node tells makes up neither, or no quorum tells the same.
+pub(super) async fn logs_to_tell(
+    rpc: &Rpc,
+    header: &Header,
+    contracts: &[Address],
+) -> Result<Vec<RawLog>, RpcError> {
+    let proven = logs_of(rpc, header, contracts).await?;
+    if !proven.hinted || rpc.0.quorum <= 1 {
+        return Ok(proven.logs);
+    }
+    match by_receipts(rpc, header, contracts).await {
+        Some(logs) => Ok(logs),
+        None => told_alike(rpc, header, contracts).await,
+    }
 }
 
 /// The logs of the contracts in a block that nothing but its filter speaks for, as a quorum of the nodes tells them. When a log

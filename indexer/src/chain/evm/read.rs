@@ -85,7 +85,7 @@ impl Watch {
     /// The events of one block, by its hash.
     pub async fn block(&self, rpc: &Rpc, header: &Header) -> Result<Reading, RpcError> {
         let logs = if self.prove {
-            proof::logs_of(rpc, header, &self.addresses).await?.logs
+            proof::logs_to_tell(rpc, header, &self.addresses).await?
         } else {
             self.logs_of(rpc, header).await?
         };
