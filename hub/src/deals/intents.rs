@@ -113,7 +113,8 @@ pub(super) async fn page(on: &mut AnyConnection, after: u64, limit: i64) -> Resu
 
 /// Keeps what the relayer reports; false when no intent has that key.
 pub(super) async fn report(on: &mut AnyConnection, report: &ProgressReport, now: i64) -> Result<bool, Error> {
-    let known = known(on, &report.key).await?;
+    // No text of PostgreSQL can hold it, so no key does.
+    let known = !report.key.contains('\0') && known(on, &report.key).await?;
     if known {
         sqlx::query(
             "INSERT INTO intent_progress (key, progress, reported_at) VALUES ($1, $2, $3)

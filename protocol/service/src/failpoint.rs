@@ -6,7 +6,7 @@
 //! how many commits the service had made before, over all its processes: `relayer.rpc.eth_call.before@17` is the first such
 //! request after the seventeenth commit, so that there are as many points as there are states in which a process can die at a
 //! boundary. `<folder>/<EARNEST_SERVICE>.passes` gets a line for each that is passed; at those in `<folder>/<EARNEST_SERVICE>.plan` the
-//! process dies, once at each. A name without its number is the first point of that name that is passed at all.
+//! process dies, once at each; at `relayer.rpc.eth_call.before@first` at the first point of that name that it passes at all.
 
 /// Dies here when it is told to, the name being the parts joined by dots.
 ///
@@ -66,7 +66,8 @@ mod active {
             let known: HashSet<String> = before.lines().map(str::to_owned).collect();
             let plan = std::fs::read_to_string(folder.join(format!("{service}.plan"))).unwrap_or_default();
             let names: HashSet<&str> = known.iter().map(|point| name(point)).collect();
-            let over = |point: &str| known.contains(point) || names.contains(point);
+            let over =
+                |point: &str| known.contains(point) || point.ends_with(FIRST) && names.contains(name(point));
             let plan = plan.lines().filter(|point| !over(point)).map(str::to_owned).collect();
             let commits = known.iter().filter(|point| is_commit(point)).count();
             let passes = OpenOptions::new().create(true).append(true).open(passes).ok()?;
@@ -85,12 +86,15 @@ mod active {
             if let Err(error) = self.passes.write_all(format!("{point}\n").as_bytes()) {
                 eprintln!("{point} is not noted: {error}");
             }
-            self.plan.contains(&point) || self.plan.contains(name)
+            self.plan.contains(&point) || self.plan.contains(&format!("{name}{FIRST}"))
         }
     }
 
+    /// In the place of a number.
+    const FIRST: &str = "@first";
+
     fn name(point: &str) -> &str {
-        point.split_once('@').map_or(point, |(name, _)| name)
+        point.rsplit_once('@').map_or(point, |(name, _)| name)
     }
 
     fn is_commit(point: &str) -> bool {

@@ -121,8 +121,8 @@ async fn market(kind: Kind, plan: &Points) -> Points {
 /// The planned points of a service at which it died.
 fn died<'a>(plan: &'a Points, passed: &Points, service: &str) -> Vec<&'a str> {
     let planned = plan.get(service).into_iter().flatten();
-    let was_passed =
-        |planned: &String| passed[service].iter().any(|point| point == planned || name(point) == planned);
+    let is = |point: &String, planned: &String| point == planned || *planned == first(point);
+    let was_passed = |planned: &String| passed[service].iter().any(|point| is(point, planned));
     planned.filter(|point| was_passed(point)).map(String::as_str).collect()
 }
 
@@ -138,7 +138,12 @@ fn dealt(points: &Points) -> Vec<Points> {
 }
 
 fn name(point: &str) -> &str {
-    point.split('@').next().unwrap_or_default()
+    point.rsplit_once('@').expect("a name and how many commits were made before").0
+}
+
+/// The first point of that name that is passed at all, wherever it is.
+fn first(point: &str) -> String {
+    format!("{}@first", name(point))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -203,7 +208,7 @@ impl Wanted {
                 .map(|points| points[if round == 0 { points.len() / 2 } else { 0 }])
                 .collect();
             let chosen = points.iter().filter(|point| chosen.contains(point));
-            chosen.map(|point| if round == 0 { point.clone() } else { name(point).to_owned() }).collect()
+            chosen.map(|point| if round == 0 { point.clone() } else { first(point) }).collect()
         };
         open.iter().map(|(service, points)| (*service, one_of_each(service, points))).collect()
     }

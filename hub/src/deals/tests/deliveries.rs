@@ -393,8 +393,10 @@ async fn an_intent_is_published_once_and_waited_for() {
             let request = trade.hub.request(reqwest::Method::POST, "/v1/intents/progress");
             trade.hub.ask(request.bearer_auth(RELAYER_KEY).json(&body))
         };
-        let unknown = report("open/nothing").await;
-        assert_eq!((unknown.status, &unknown.body["rule"]), (422, &json!("no_intent")));
+        for nobodys in ["open/nothing", "", "\0"] {
+            let unknown = report(nobodys).await;
+            assert_eq!((unknown.status, &unknown.body["rule"]), (422, &json!("no_intent")), "{nobodys:?}");
+        }
         assert_eq!(report(intent["key"].as_str().unwrap()).await.status, 204);
         let seller = trade.seller.sign_in(&trade.hub).await;
         let seen = trade.view(&seller, &bought).await;
