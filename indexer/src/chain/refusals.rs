@@ -124,7 +124,9 @@ pub(crate) fn read(code: i64, message: &str) -> Refusal {
     if matches!(code, -32005 | -32614) || TOO_LARGE.iter().any(|sign| words.contains(sign)) {
         return Refusal::TooLarge(None);
     }
-    if matches!(code, -32601 | -32602 | -39001) || not_there(code) || words.contains("not found") {
+    // What a node says that has not come so far yet.
+    let unknown = ["not found", "unknown block"].iter().any(|sign| words.contains(sign));
+    if matches!(code, -32601 | -32602 | -39001) || not_there(code) || unknown {
         return Refusal::Unknown;
     }
     Refusal::Failed
@@ -279,6 +281,7 @@ mod tests {
             ),
             ("geth", -32602, "invalid argument 0: unknown tag", Refusal::Unknown),
             ("geth", -32000, "header not found", Refusal::Unknown),
+            ("geth", -32000, "unknown block", Refusal::Unknown),
             ("anyone", -32603, "internal error", Refusal::Failed),
             // A range that is none helps nobody.
             ("anyone", -32000, "try with this block range [0x20, 0x10]", less),

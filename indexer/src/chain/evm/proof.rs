@@ -22,6 +22,7 @@ pub(super) struct Proven {
 /// The logs of the contracts in a block, all of them: by its receipts where the node tells them, for they make up the
 /// header's receipts root, else by all of its logs, which make up the header's bloom filter bit by bit. The root proves
 /// them; the filter only hints at them: it holds neither data nor how often or in what order there was what.
+///
 /// # Errors
 /// What the node tells makes up neither.
 pub(super) async fn logs_of(rpc: &Rpc, header: &Header, contracts: &[Address]) -> Result<Proven, RpcError> {
@@ -74,7 +75,9 @@ pub(super) async fn logs_to_tell(
     if !proven.hinted || rpc.0.quorum <= 1 {
         return Ok(proven.logs);
     }
-    match by_receipts(rpc, header, contracts).await {
+    // All at one time: one that hangs must not be waited for with every block.
+    let told = rpc.0.poll(|node| rpc.receipts_of(node, header.hash)).await?;
+    match told.into_iter().find_map(|(_, receipts)| of_receipts(header, receipts?, contracts)) {
         Some(logs) => Ok(logs),
         None => told_alike(rpc, header, contracts).await,
     }

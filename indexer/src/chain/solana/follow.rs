@@ -75,6 +75,8 @@ pub(crate) struct Following {
     rests_until: i64,
     /// In what words fewer nodes than a quorum list what is final.
     unlisted: Option<String>,
+    /// How often in a row no quorum told alike what was asked of it: ever less is asked for at once, for it may be too much.
+    unagreed: u32,
     /// Unix milliseconds; final lists are not asked for again before.
     lists_rest_until: i64,
     /// Whether something became final since the process began.
@@ -98,6 +100,7 @@ impl Following {
             doubted: 0,
             rests_until: 0,
             unlisted: None,
+            unagreed: 0,
             lists_rest_until: 0,
             was_stable: false,
             reconciler: Reconciler::new(config.reconcile_ms),
@@ -269,7 +272,8 @@ impl Following {
             }
             let mut listed = list.newest_first;
             // Of what a quorum must tell alike no more than a step is asked for in one look.
-            let last = listed.iter().rev().nth(STEP.saturating_sub(1)).map(|one| one.slot);
+            let most = STEP.checked_shr(self.unagreed).unwrap_or_default().max(1);
+            let last = listed.iter().rev().nth(most.saturating_sub(1)).map(|one| one.slot);
             if let Some(last) = last.filter(|_| self.rpc.0.quorum > 1)
                 && listed.front().is_some_and(|newest| newest.slot > last)
             {
@@ -281,9 +285,10 @@ impl Following {
                 self.newest_final = Some(newest.clone());
             }
             match self.agree(ground, &waits, &listed, (below, to)).await {
-                Ok(true) => {}
+                Ok(true) => self.unagreed = 0,
                 Ok(false) => return Ok(None),
                 Err(Error::Rpc(error)) if self.rpc.0.quorum > 1 => {
+                    self.unagreed = self.unagreed.saturating_add(1);
                     // Who lists what does not fit is not the first the next time.
                     self.rpc.0.turn_after(&error);
                     self.rest_without(&error, now);

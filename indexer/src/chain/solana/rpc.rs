@@ -93,6 +93,12 @@ fn bounded(slot: u64) -> Result<u64, RpcError> {
     }
 }
 
+/// A block, of which nothing is asked but what is in it.
+#[derive(Debug, Deserialize)]
+struct RawSignatures {
+    signatures: Vec<String>,
+}
+
 /// The nodes of one cluster.
 #[derive(Debug)]
 pub(crate) struct Rpc(pub Nodes);
@@ -206,7 +212,10 @@ impl Rpc {
     }
 
     /// What a quorum of the nodes tells alike of a final transaction: its slot and what the program told in it; none where as
-    /// many have no such.
+    /// many keep its block, and it is not in there.
+    ///
+    /// # Errors
+    /// They tell different things, or too few keep it or its block: who has let go of both does not say that it was not there.
     pub async fn agreed_transaction(&self, listed: &Listed) -> Result<Option<(u64, Vec<Told>)>, RpcError> {
         let (signature, slot) = (listed.signature, listed.slot);
         let ask = |node| async move {
@@ -217,11 +226,29 @@ impl Rpc {
             if let Some(transaction) = told {
                 return Ok(Some(Some((transaction.slot, transaction.told()?))));
             }
-            // Who keeps the block says that the transaction is not there; who has let go of both says nothing.
-            let block = self.block_of(node, slot, Commitment::Finalized).await?;
-            Ok::<_, RpcError>(block.map(|_| None))
+            // Another machine may have answered, which had not come so far: its block says whether it is there.
+            let signatures = self.signatures_of(node, slot).await?;
+            Ok::<_, RpcError>(signatures.filter(|all| !all.contains(&signature)).map(|_| None))
         };
-        Ok(self.0.alike(&format!("what {signature} did"), ask).await?.flatten())
+        let told = self.0.alike(&format!("what {signature} did"), ask).await?;
+        told.ok_or_else(|| RpcError::Inconsistent(format!("too few nodes keep {signature} or its block")))
+    }
+
+    /// The transactions in a final block; none where the node does not have it.
+    async fn signatures_of(&self, node: &Node, slot: u64) -> Result<Option<Vec<TransactionId>>, RpcError> {
+        let config = json!({
+            "commitment": Commitment::Finalized.name(), "encoding": "json", "transactionDetails": "signatures",
+            "rewards": false, "maxSupportedTransactionVersion": 0,
+        });
+        let raw = match self.0.ask_of::<_, Option<RawSignatures>>(node, "getBlock", (slot, config)).await {
+            Err(RpcError::Unknown { .. }) => None,
+            raw => raw?,
+        };
+        let Some(raw) = raw else { return Ok(None) };
+        let all: Result<Vec<TransactionId>, _> = raw.signatures.iter().map(|one| one.parse()).collect();
+        let read =
+            all.map_err(|_| RpcError::Inconsistent(format!("no signature in the block of slot {slot}")));
+        read.map(Some)
     }
 
     /// Whether a quorum of the nodes have a transaction as final, in its slot, and as one that did not fail.

@@ -58,6 +58,8 @@ pub(super) struct Rules {
 pub(super) struct Sight {
     /// The newest block.
     pub latest: Block,
+    /// The newest one of the look before.
+    pub before: Option<Block>,
     /// The newest block that the chain calls final, looked at before anything else.
     pub finalized: Block,
     accounts: BTreeMap<Address, Account>,
@@ -88,6 +90,8 @@ pub struct Manager {
     pub(super) rules: Rules,
     pub(super) witness: Witness,
     pub(super) unagreed: Unagreed,
+    /// The newest block of the last look.
+    newest: Option<Block>,
     pub(super) gaps: Gaps,
     /// That the chain seems to have taken back what was final, by the newest block's hash; so with the next two.
     pub(super) regressions: Doubts<(), B256>,
@@ -141,6 +145,7 @@ impl Manager {
             },
             witness: Witness::default(),
             unagreed: Unagreed::default(),
+            newest: None,
             gaps: Gaps::default(),
             regressions: Doubts::default(),
             leaps: Doubts::default(),
@@ -238,7 +243,8 @@ impl Manager {
                     self.witness.nonce_final(&self.chain, *address, &latest, &finalized).await?;
             }
         }
-        let sight = Sight { latest, finalized, accounts };
+        let before = self.newest.replace(latest);
+        let sight = Sight { latest, before, finalized, accounts };
         self.receipts = self.ask_for_receipts(&sight, &open).await;
         Ok((sight, open))
     }

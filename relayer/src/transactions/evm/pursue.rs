@@ -241,7 +241,14 @@ impl Manager {
         kept: &Kept,
         sent: bool,
     ) -> Result<Option<Effect>, Error> {
-        let effect = match self.effect_alike(kept, &sight.latest, sent).await {
+        let mut at = sight.latest;
+        let mut told = self.effect_alike(kept, &at, sent).await;
+        // A node that is always a block behind has come to that one by now.
+        if let (Err(_), Some(before)) = (&told, sight.before.filter(|_| self.chain.has_several())) {
+            at = before;
+            told = self.effect_alike(kept, &at, sent).await;
+        }
+        let effect = match told {
             Ok(effect) => effect,
             // That nodes differ about one intent says nothing against the others.
             Err(Error::Chain(error)) if self.chain.has_several() => {
@@ -252,7 +259,7 @@ impl Manager {
             Err(error) => return Err(error),
         };
         self.unagreed.forget(kept.id);
-        self.witness.saw(kept.id, &sight.latest, &effect);
+        self.witness.saw(kept.id, &at, &effect);
         self.witness.effect_final(&self.chain, kept.id, &sight.finalized).await
     }
 
@@ -273,27 +280,33 @@ impl Manager {
             Called::Reverted(why) => case::cure(&kept.intent, why).0 == Cure::Nothing,
             Called::Returned(_) => false,
         };
-        let (called, is_final) =
-            match self.chain.call_alike(from, to, data.clone(), most, &sight.finalized).await {
-                Ok(called) => (Ok(called), true),
-                Err(_) => (self.chain.call_alike(from, to, data, most, &sight.latest).await, false),
-            };
-        match called {
-            Ok(called) if for_good(&called) => self.unagreed.forget(kept.id),
+        let blocks = [Some(sight.finalized), Some(sight.latest), sight.before];
+        let mut told = None;
+        for at in blocks.into_iter().flatten() {
+            if let Ok(called) = self.chain.call_alike(from, to, data.clone(), most, &at).await {
+                told = Some((called, at));
+                break;
+            }
+        }
+        let at = match told {
+            Some((called, at)) if for_good(&called) => {
+                self.unagreed.forget(kept.id);
+                at
+            }
             // Most say otherwise than the one that was asked first, or too few say anything.
-            called => {
-                if called.is_ok() {
+            told => {
+                if told.is_some() {
                     self.witness.forget(kept.id);
                 }
                 self.unagreed.put(kept.id, now_ms);
                 return Ok(false);
             }
-        }
-        if is_final {
+        };
+        if at == sight.finalized {
             return Ok(true);
         }
         let refused = Effect::Unreadable(REFUSED.to_owned());
-        self.witness.saw(kept.id, &sight.latest, &refused);
+        self.witness.saw(kept.id, &at, &refused);
         let seen = self.witness.effect_final(&self.chain, kept.id, &sight.finalized).await?;
         Ok(seen == Some(refused))
     }
