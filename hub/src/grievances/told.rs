@@ -28,7 +28,8 @@ const VOTED: [&str; 3] = ["proposal@1", "vote@1", "tally@1"];
 const ATTESTED: [&str; 2] = ["credential@1", "revocation@1"];
 
 /// A grievance that was decided, as its bundle has it for this reader: what the hub says, and at most a few more than `limit` records in
-/// the order of the log. The votes of juries that the reader may not read are left out, and so is the record that it is about.
+/// the order of the log. The votes of juries that the reader may not read are left out, and so is the record that it is about. What
+/// the account `hub` took back is told with what it took back.
 ///
 /// # Errors
 /// 404: there is none for this reader; 409, `of_a_deal`: its deal has a bundle; 409, `not_decided`; the database fails.
@@ -36,7 +37,7 @@ pub(crate) async fn told(
     on: &mut AnyConnection,
     reader: &Reader,
     id: RecordId,
-    limit: i64,
+    (hub, limit): (RecordId, i64),
 ) -> Result<(Heard, Vec<Accepted>), Problem> {
     let (found, _) = readable(on, reader, id).await?;
     if found.subject.deal.is_some() {
@@ -48,7 +49,7 @@ pub(crate) async fn told(
         let told = "neither a jury nor the parties have decided it";
         return Err(Problem::conflict(told).by_rule("not_decided"));
     };
-    let records = records(on, reader, &found, limit).await?;
+    let records = records(on, reader, &found, (hub, limit)).await?;
     let heard = Heard {
         ending: resolution.ending,
         outcome,
@@ -64,7 +65,7 @@ async fn records(
     on: &mut AnyConnection,
     reader: &Reader,
     grievance: &Grievance,
-    limit: i64,
+    (hub, limit): (RecordId, i64),
 ) -> Result<Vec<Accepted>, Error> {
     let mut all = log::concerning(on, &grievance.id, &SAID, limit).await?;
     for proposal in governance::of_grievance(on, &grievance.id).await? {
@@ -82,7 +83,9 @@ async fn records(
     }
     all.extend(subject(on, reader, &grievance.body.subject, limit).await?);
     let attests = |one: &Accepted| ATTESTED.contains(&one.record.kind.as_str());
-    all.retain(|one| !attests(one) || concerns(reader, &one.record));
+    // Why the hub takes one back is no more than this grievance, and that it did stands in the list: it goes with the credential.
+    let by_hub = |one: &Accepted| one.record.kind == "revocation@1" && one.record.account() == hub;
+    all.retain(|one| !attests(one) || concerns(reader, &one.record) || by_hub(one));
     // What takes back a credential that the reader may not read says nothing by itself.
     let here: BTreeSet<RecordId> = all.iter().map(|one| one.record.id).collect();
     all.retain(|one| {
@@ -105,15 +108,16 @@ async fn subject(
         "transfer@1" | "capture@1" | "credential@1" => log::concerning(on, id, &ATTESTED, limit).await?,
         _ => Vec::new(),
     };
+    if !concerns(reader, &found.record) {
+        return Ok(all);
+    }
     if let Some(hold) = found.record.about.filter(|_| found.record.kind == "capture@1")
         && let Some(hold) = log::find(on, &hold).await?
         && concerns(reader, &hold.record)
     {
         all.push(hold);
     }
-    if concerns(reader, &found.record) {
-        all.push(found);
-    }
+    all.push(found);
     Ok(all)
 }
 

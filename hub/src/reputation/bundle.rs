@@ -258,6 +258,10 @@ impl<'a> File<'a> {
                 let revoked = standing == Standing::Revoked;
                 let word = if revoked { "revoked" } else { "not revoked" };
                 let told = format!("{word}, says the list of {since}");
+                // Who takes one back says who may read that.
+                if revoked && !taken_back {
+                    return found.open(name, format!("{told}; what took it back is not in the file"));
+                }
                 found.says(name, revoked == taken_back, told);
             }
             Some(Err(refusal)) => found.says(name, false, refusal.to_string()),

@@ -75,7 +75,7 @@ async fn grievance_bundle(
 ) -> Result<Json<Bundle>, Problem> {
     let (proven, heard) = {
         let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-        let (heard, records) = grievances::told(&mut on, &reader, id, limit()).await?;
+        let (heard, records) = grievances::told(&mut on, &reader, id, (hub.account, limit())).await?;
         (Proven::of(&hub, &mut on, records).await?, heard)
     };
     Ok(Json(proven.packed(&hub, id, Some(heard)).await?))
@@ -122,11 +122,13 @@ impl Proven {
         for (number, purpose) in urls {
             status_lists.extend(lists::signed(hub, purpose, number).await?);
         }
+        // The lists are of now, and not of when the head was read.
+        let made = Stamp::from_ms(hub.clock.now_ms());
         let entries = records
             .iter()
             .map(|one| Place { seq: one.seq, id: one.record.id, received: Stamp::from_ms(one.received_at) })
             .collect();
-        let log = Extract { about, made: head.at, entries, grievance: heard, proof: None };
+        let log = Extract { about, made, entries, grievance: heard, proof: None };
         let log = log.sign(&hub.key).map_err(|error| corrupt(&error))?;
         let head = head.sign(&hub.key).map_err(|error| corrupt(&error))?;
         let records =

@@ -1,6 +1,6 @@
 //! What the hub says of whoever a jury of a community's members ruled against, about what was paid or given. Needs no server.
 //!
-//! Everybody may read it, as what it says of a lost deal. So it names the grievance and what was ruled, and nothing of what was filed.
+//! Whoever may read the community reads it: everybody, or its members and the respondent. So it names the grievance and what was ruled, and nothing of what was filed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Hub,
     access::Audience,
+    communities,
     deals::store::corrupt,
     error::{Error, Refusal},
     governance, grievances, identity,
@@ -69,5 +70,13 @@ pub(crate) async fn ruled(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
         .map_err(|error| corrupt(format_args!("no credential for grievance {id}: {error}")))?;
     let body = serde_json::to_value(CredentialBody { credential }).map_err(corrupt)?;
     let draft = Draft::new("credential@1", Some(hub.account), now, body).about(id);
-    Ok(vec![draft.only_for(vec![Audience::Public])])
+    // Who belongs to a community that not everybody may read is not told to everybody.
+    let community = communities::community(on, &loss.community).await?;
+    let public = community.is_some_and(|one| one.audience.contains(&Audience::Public));
+    let audience = if public {
+        vec![Audience::Public]
+    } else {
+        vec![Audience::Community(loss.community), Audience::Account(respondent)]
+    };
+    Ok(vec![draft.only_for(audience)])
 }

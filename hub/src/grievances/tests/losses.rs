@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    governance::tests::ballot,
+    governance::tests::{ballot, join},
     records::{Device, Stamp},
     reputation::{
         loss::{self, Loss, Ruled},
@@ -112,6 +112,37 @@ async fn a_lost_dispute_tells_nothing_of_what_was_filed() {
         }
         assert_eq!(hub.get(&format!("/v1/grievances/{grievance}")).await.refusal().0, 401);
         assert_eq!(hub.get(&format!("/v1/records/{grievance}")).await.refusal().0, 404);
+        sound(hub).await;
+    }
+}
+
+/// Who belongs to a community that not everybody may read is not told to everybody.
+#[tokio::test]
+async fn who_lost_in_a_closed_community_is_told_to_its_members() {
+    for hub in TestHub::on_both_with(|config| config.time_credit_limit = 5_000).await {
+        let (mut people, mut all) = (Vec::new(), Vec::new());
+        for seed in 1..=6 {
+            let person = Person::arrive(&hub, seed).await;
+            all.push(Audience::Account(person.account));
+            people.push(person);
+        }
+        let closed = people[0].draft(&hub, "community@1", json!({ "name": "Gardens" })).only_for(all);
+        let community = hub.say(&closed.sign(&people[0].device).unwrap()).await;
+        for person in &people[1..] {
+            join(&hub, &people[0], community, person).await;
+        }
+        let effect = json!({ "setting": { "setting": "jury_size", "value": "1" } });
+        assert_eq!(agreed(&hub, &people, community, effect).await["state"], "executed");
+        ruled(&hub, &people, community, ("trade", "statement"), json!("yes")).await;
+        let path = format!("/v1/credentials?subject={}", WalletDid(people[2].wallet_id()));
+        assert_eq!((credentials(&hub, &people[2]).await, lost(&hub, &people[2]).await), (vec![], (0, 0)));
+        let stranger = Person::arrive(&hub, 7).await.sign_in(&hub).await;
+        assert_eq!(hub.get_as(&stranger, &path).await.body["items"], json!([]));
+        for person in [&people[2], &people[5]] {
+            let member = person.sign_in(&hub).await;
+            let read = hub.get_as(&member, &path).await.body;
+            assert_eq!(read["items"][0]["kind"], "DisputeLostCredential", "{read}");
+        }
         sound(hub).await;
     }
 }
