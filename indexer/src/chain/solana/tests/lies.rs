@@ -290,8 +290,10 @@ async fn what_no_quorum_tells_alike_is_seen_and_not_final() {
     let deal = world.funded(1).await;
     until_told(&indexer, "the deal", |feed| count_final(feed, "Funded") == 1).await;
     let released = world.send(&deal.release(key(&world.buyer), 100, None, 0)).await;
-    let status = indexer.until("the fault", |s| s.alarms == [FaultKind::NoQuorum]).await;
-    assert!(status.faults[0].detail.contains("no 2 nodes tell what"), "{:?}", status.faults);
+    // What is seen is the liar's word perhaps, and the account says otherwise: that is told too.
+    let status = indexer.until("the fault", |s| s.alarms.contains(&FaultKind::NoQuorum)).await;
+    let fault = status.faults.iter().find(|fault| fault.kind == FaultKind::NoQuorum).expect("the fault");
+    assert!(fault.detail.contains("no 2 nodes tell what"), "{:?}", status.faults);
     assert!(status.providers.iter().all(|node| node.lies == 0), "{:?}", status.providers);
     let second = world.deal(B256::ZERO, 2).await;
     let second = world.send(&world.funding(&second)).await;
