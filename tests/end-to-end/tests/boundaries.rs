@@ -186,7 +186,8 @@ impl Wanted {
     fn rounds(self) -> usize {
         match self {
             Self::Markets(_) => 1,
-            Self::Each => 4,
+            // What an indexer asks when it compares deals comes in some markets and not in others.
+            Self::Each => 12,
             Self::All => 2,
         }
     }
