@@ -3,7 +3,8 @@
 //! (`service::failpoint`): so they are enumerated by a run of the market in which nobody dies.
 //!
 //! A few by default; with `EARNEST_CHAOS=each` one of every name, with `EARNEST_CHAOS=all` every one, which takes hours, and
-//! `EARNEST_CHAOS=<n>` makes n markets of them.
+//! `EARNEST_CHAOS=<n>` makes n markets of them. `EARNEST_CHAOS_AT_ONCE` says how many markets there are at the same time: they mostly
+//! wait for blocks.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -60,7 +61,7 @@ const POSTGRES: Kind = Kind {
 const DEATHS: usize = 4;
 /// For the two trades, with every death and start in between.
 const WAIT: Duration = Duration::from_secs(600);
-/// Markets at the same time.
+/// Markets at the same time, where `EARNEST_CHAOS_AT_ONCE` does not say it.
 const AT_ONCE: usize = 2;
 
 /// Points by service, in the order in which they were passed.
@@ -215,6 +216,13 @@ impl Wanted {
     }
 }
 
+fn at_once() -> usize {
+    let wanted = std::env::var("EARNEST_CHAOS_AT_ONCE").ok();
+    wanted.map_or(AT_ONCE, |count| {
+        count.parse().ok().filter(|count| *count > 0).expect("EARNEST_CHAOS_AT_ONCE is a number from 1")
+    })
+}
+
 /// A name of a point, and whose it is.
 fn whose(service: &str, point: &str) -> String {
     format!("{service}: {}", name(point))
@@ -230,7 +238,7 @@ async fn everywhere(kind: Kind) {
         let most = if let Wanted::Markets(most) = wanted { most } else { usize::MAX };
         let step = plans.len().div_ceil(most.min(plans.len().max(1)));
         let plans: Vec<Points> = plans.into_iter().step_by(step.max(1)).collect();
-        for plans in plans.chunks(AT_ONCE) {
+        for plans in plans.chunks(at_once()) {
             let runs: Vec<_> = plans
                 .iter()
                 .cloned()
