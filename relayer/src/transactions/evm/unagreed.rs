@@ -10,16 +10,20 @@ const AGREEMENT: &str = "agreement";
 /// For how long that is nothing to speak of, in milliseconds, as a doubt is.
 const UNAGREED_MAX_MS: i64 = 300_000;
 
-/// Since when (Unix milliseconds) too few nodes agree about which intent.
+/// For how long that counts of an intent that is not asked about again, in milliseconds: something else holds it up, which is said.
+const UNASKED_MAX_MS: i64 = 600_000;
+
+/// Since when, and when last (Unix milliseconds), too few nodes agreed about which intent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unagreed(BTreeMap<i64, i64>);
+pub(super) struct Unagreed(BTreeMap<i64, (i64, i64)>);
 
 impl Unagreed {
     /// Notes that too few agree about an intent.
     pub fn put(&mut self, intent: i64, now_ms: i64) {
-        let since_ms = self.0.entry(intent).or_insert(now_ms);
+        let (since_ms, last_ms) = self.0.entry(intent).or_insert((now_ms, now_ms));
         // A clock that is set back begins it anew.
         *since_ms = now_ms.min(*since_ms);
+        *last_ms = now_ms;
     }
 
     /// Notes that enough agree about an intent, or that there is nothing to agree about.
@@ -27,17 +31,23 @@ impl Unagreed {
         self.0.remove(&intent);
     }
 
+    /// Forgets the intents that are not open any more, and those that nothing was asked about for long.
+    fn keep_only(&mut self, open: &BTreeSet<i64>, now_ms: i64) {
+        let lately = |last_ms: i64| now_ms.saturating_sub(last_ms).saturating_abs() < UNASKED_MAX_MS;
+        self.0.retain(|intent, (_, last_ms)| open.contains(intent) && lately(*last_ms));
+    }
+
     /// Of how many that has been so for too long.
     fn too_long(&self, now_ms: i64) -> usize {
-        let old = |since_ms: &&i64| now_ms.saturating_sub(**since_ms) >= UNAGREED_MAX_MS;
-        self.0.values().filter(old).count()
+        let old = |since_ms: i64| now_ms.saturating_sub(since_ms) >= UNAGREED_MAX_MS;
+        self.0.values().filter(|(since_ms, _)| old(*since_ms)).count()
     }
 }
 
 impl Manager {
     /// Says of how many of these intents too few nodes have agreed for too long.
     pub(super) fn say_unagreed(&mut self, desk: &Desk<'_>, open: &BTreeSet<i64>) {
-        self.unagreed.0.retain(|intent, _| open.contains(intent));
+        self.unagreed.keep_only(open, desk.now_ms());
         match self.unagreed.too_long(desk.now_ms()) {
             0 => desk.alarms.clear(AGREEMENT),
             count => {
@@ -70,5 +80,25 @@ mod tests {
         unagreed.put(2, 500);
         assert_eq!(unagreed.too_long(300_499), 0);
         assert_eq!(unagreed.too_long(300_500), 1);
+    }
+
+    #[test]
+    fn what_is_held_up_and_not_asked_about_any_more_is_said_for_ten_minutes_at_most() {
+        let open = BTreeSet::from([1, 2]);
+        let mut unagreed = Unagreed::default();
+        unagreed.put(1, 1_000);
+        unagreed.put(2, 1_000);
+        unagreed.put(2, 400_000);
+        unagreed.keep_only(&open, 600_999);
+        assert_eq!(unagreed.too_long(600_999), 2);
+        unagreed.keep_only(&open, 601_000);
+        assert_eq!(unagreed.too_long(601_000), 1);
+        // Where they still do not agree when it is asked about again, that is so since then.
+        unagreed.put(1, 601_000);
+        unagreed.put(2, 601_000);
+        assert_eq!(unagreed.too_long(601_000), 1);
+        // The clock is set back by more.
+        unagreed.keep_only(&open, 1_000);
+        assert_eq!(unagreed.0.len(), 0);
     }
 }
