@@ -212,6 +212,10 @@ impl Crew {
                 Ok(Some(lease)) => {
                     tracing::info!("the lease is taken");
                     alarms.begin_anew(TASKS, STARTING, clock.now_ms());
+                    // One that never ends its first round is as silent as one that ends no other.
+                    for task in TASKS.into_iter().chain([outbox::TASK]) {
+                        status::alive(task, clock.now_ms());
+                    }
                     return Some(lease);
                 }
                 Ok(None) => alarms.raise(LEASE, STANDING_BY, clock.now_ms()),
@@ -275,9 +279,12 @@ mod tests {
 
         let stop = CancellationToken::new();
         let working = async {
-            until("every task makes rounds", || async { rounds().iter().all(Option::is_some).then_some(()) })
-                .await;
-            assert!(rounds().into_iter().flatten().all(|second| second > 1e9));
+            until("every task makes rounds", || async {
+                let begun = status.alarms.all().into_values().all(|alarm| alarm.reason != STARTING);
+                begun.then_some(())
+            })
+            .await;
+            assert!(rounds().into_iter().all(|second| second.is_some_and(|second| second > 1e9)));
             // The chain does not answer.
             let [alarms, works, balance] = measured().await;
             assert!(alarms != "0" && works == "1" && balance == "7", "{alarms}, {works}, {balance}");
@@ -286,6 +293,12 @@ mod tests {
         tokio::join!(crew.work(&stop), working);
         assert!(rounds().into_iter().all(|second| second.is_some_and(f64::is_nan)), "{:?}", rounds());
         assert_eq!(measured().await, ["1", "0", "NaN"], "it is not said yet who works");
+
+        let lease = crew.take_lease(&CancellationToken::new()).await.unwrap();
+        let begun = rounds().into_iter().all(|second| second.is_some_and(|second| second > 1e9));
+        assert!(begun, "before the first round: {:?}", rounds());
+        crew.falls_silent();
+        lease.give_up().await;
 
         let another = Lease::take(&status.db).await.unwrap().unwrap();
         let stop = CancellationToken::new();

@@ -232,7 +232,7 @@ const fn as_f64(value: i64) -> f64 {
     value as f64
 }
 
-/// Says that a task finished a round.
+/// Says that a task finished a round, or begins with its first.
 pub fn alive(task: &'static str, now_ms: i64) {
     metrics::gauge!("relayer_task_alive_seconds", "task" => task).set(as_f64(now_ms / 1_000));
 }
