@@ -34,8 +34,6 @@ pub(super) struct Pump {
     first: u64,
     retry_ms: u64,
     sink: Sink,
-    /// The last failure was none of the receiver's.
-    stalled: bool,
 }
 
 /// What to do next.
@@ -57,7 +55,7 @@ impl Pump {
         retry_ms: u64,
         sink: Sink,
     ) -> Self {
-        Self { shared, name, selection, first, retry_ms, sink, stalled: false }
+        Self { shared, name, selection, first, retry_ms, sink }
     }
 
     /// Until the service stops.
@@ -89,6 +87,7 @@ impl Pump {
     async fn round(&mut self) -> Result<Next, Error> {
         let mut reader = self.shared.db.reader().acquire().await?;
         let kept = self.kept(&mut reader).await?;
+        self.say_alarm(kept.failures);
         let selected = select(&mut reader, kept.cursor, PAGE, &self.selection).await?;
         drop(reader);
 
@@ -106,19 +105,18 @@ impl Pump {
         }
         let whole = arrived == selected.entries.last().map(|entry| entry.seq);
         let cursor = if whole { selected.cursor } else { arrived.unwrap_or(kept.cursor) };
-        let recovered = whole && std::mem::take(&mut self.stalled);
         let failures = match (&failure, arrived) {
-            (None, None) if recovered => 0,
-            (None, None) => kept.failures,
-            (None, Some(_)) => 0,
             (Some(_), None) => kept.failures.saturating_add(1),
             (Some(_), Some(_)) => 1,
+            // The service stops.
+            (None, None) if !whole => kept.failures,
+            // What failed, in this process or in one before, has arrived, or was none of the receiver's and is read now.
+            (None, _) => 0,
         };
-        if failure.is_some() || recovered || cursor != kept.cursor {
-            let trouble = match (&failure, arrived) {
-                (Some(failure), _) => Some(failure.reason.clone()),
-                (None, Some(_)) => None,
-                (None, None) => kept.trouble.filter(|_| !recovered),
+        if failure.is_some() || failures != kept.failures || cursor != kept.cursor {
+            let trouble = match &failure {
+                Some(failure) => Some(failure.reason.clone()),
+                None => kept.trouble.filter(|_| failures > 0),
             };
             self.keep(kept.cursor, &Delivery { cursor, failures, trouble }).await?;
         }
@@ -137,8 +135,7 @@ impl Pump {
 
     /// What is to be sent cannot be read: counted like a message that does not arrive, where the database takes that. Answers
     /// how long to wait.
-    async fn stall(&mut self, failure: &Failure) -> Duration {
-        self.stalled = true;
+    async fn stall(&self, failure: &Failure) -> Duration {
         match self.count(failure).await {
             Ok(pause) => pause,
             Err(_) => {
@@ -183,9 +180,13 @@ impl Pump {
         let mut write = self.shared.db.begin().await?;
         store::keep(write.on(), &self.name, before, delivery, self.shared.clock.now_ms()).await?;
         write.commit().await?;
-        let alarm = if delivery.failures >= RETRIES { 1.0 } else { 0.0 };
-        metrics::gauge!("indexer_delivery_alarm", "delivery" => self.name.clone()).set(alarm);
+        self.say_alarm(delivery.failures);
         Ok(())
+    }
+
+    fn say_alarm(&self, failures: u64) {
+        let alarm = if failures >= RETRIES { 1.0 } else { 0.0 };
+        metrics::gauge!("indexer_delivery_alarm", "delivery" => self.name.clone()).set(alarm);
     }
 
     fn complain(&self, failure: &Failure, failures: u64, pause_ms: u64) {

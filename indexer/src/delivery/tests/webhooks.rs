@@ -109,6 +109,25 @@ async fn what_cannot_be_read_is_an_alarm_until_it_can() {
 }
 
 #[tokio::test]
+async fn an_alarm_about_what_can_be_read_again_does_not_outlive_a_restart() {
+    let (db, chain, receiver) = (sqlite(), chain_with(1).await, Receiver::start().await);
+    let indexer = Running::start(to(receiver.webhook(), &chain, &db)).await;
+    delivered(&indexer, &chain).await;
+    let config = indexer.stop().await;
+    // As a process left it that could not read what comes next, which was nothing for this receiver.
+    let raw = Db::open(&config.database, crate::SCHEMA).await.unwrap();
+    let mut write = raw.begin().await.unwrap();
+    let left = "UPDATE deliveries SET failures = 9, trouble = 'the database is damaged'";
+    sqlx::query(left).execute(write.on()).await.unwrap();
+    write.commit().await.unwrap();
+    raw.close().await;
+    let indexer = Running::start(config).await;
+    let delivery = until(&indexer, "the end of the alarm", |delivery| !delivery.alarm).await;
+    assert_eq!((delivery.failures, delivery.trouble), (0, None));
+    indexer.stop().await;
+}
+
+#[tokio::test]
 async fn a_killed_indexer_repeats_nothing_but_ids_that_are_known() {
     let (db, chain, receiver) = (sqlite(), chain_with(4).await, Receiver::start().await);
     let mut indexer = Running::start(to(receiver.webhook(), &chain, &db)).await;
