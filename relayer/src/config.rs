@@ -87,7 +87,8 @@ pub struct Config {
     #[serde(with = "wei")]
     pub max_fee_per_gas: u128,
     /// On EVM chains: the highest part of it, in wei, that is offered to the block's producer because others paid as much of
-    /// late. The replacement of a stuck transaction rises above it as far as nodes ask for that.
+    /// late; at least 1, for nodes take no transaction that offers nothing. The replacement of a stuck transaction rises above it
+    /// as far as nodes ask for that.
     #[serde(with = "wei")]
     pub max_priority_fee_per_gas: u128,
     /// On Solana: what the transactions of one intent may cost together at most, in lamports, without the rent of what they
@@ -157,6 +158,10 @@ impl Config {
         within("poll_interval_ms", self.poll_interval_ms, 50, 60_000)?;
         self.quotas.check()?;
         within("finality_depth", self.finality_depth, 0, 100_000)?;
+        if self.max_priority_fee_per_gas == 0 {
+            let reason = "is 0 wei, and must be at least 1: nodes take no transaction that offers nothing";
+            return refuse("max_priority_fee_per_gas", reason);
+        }
         let bytes = u64::try_from(self.answer_bytes_max).unwrap_or(u64::MAX);
         within("answer_bytes_max", bytes, 64 * 1024, 1024 * 1024 * 1024)?;
         if !(1..=RPC_URLS_MAX).contains(&self.rpc_urls.len()) {
@@ -293,6 +298,10 @@ mod tests {
         let config = Config { hub_key: "k".to_owned().into(), fee_bump_bps: 1_249, ..Config::default() };
         let refused = config.check().unwrap_err().to_string();
         assert_eq!(refused, "configuration relayer.fee_bump_bps: 1249 is not between 1250 and 10000");
+        let config =
+            Config { hub_key: "k".to_owned().into(), max_priority_fee_per_gas: 0, ..Config::default() };
+        let refused = config.check().unwrap_err().to_string();
+        assert!(refused.contains("relayer.max_priority_fee_per_gas: is 0 wei"), "{refused}");
         let config = Config { hub_key: "k".to_owned().into(), rpc_urls: Vec::new(), ..Config::default() };
         assert!(config.check().unwrap_err().to_string().contains("relayer.rpc_urls"));
     }
