@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use service::db::{Alone, Db, Write};
 
-use crate::error::Error;
+use crate::{error::Error, run::SCHEMA};
 
 /// The row that counts the takings.
 const NAME: &str = "relayer";
@@ -26,12 +26,13 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the lease, unless another process has it.
+    /// Takes the lease, unless another process has it, and brings the schema up to date.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or its schema is newer than this program.
     pub async fn take(db: &Db) -> Result<Option<Self>, Error> {
         let Some(lock) = db.alone().await? else { return Ok(None) };
+        db.migrate(SCHEMA).await?;
         let mut write = db.begin().await?;
         let epoch: i64 = sqlx::query_scalar(
             "INSERT INTO lease (name, epoch) VALUES ($1, 1)
@@ -86,7 +87,6 @@ mod tests {
     use service::db::{Engine, testing::on_both};
 
     use super::*;
-    use crate::run::SCHEMA;
 
     #[tokio::test]
     async fn one_holds_it_and_who_gives_it_up_or_goes_lets_the_next_in() {

@@ -101,7 +101,12 @@ pub(crate) async fn prepare(config: &Config, clock: Arc<dyn Clock>) -> Result<(C
         "" => None,
         url => Some(Pager::new(url, config.page_secret.expose(), config.chain)?),
     };
-    let db = Db::open(&config.database, SCHEMA).await?;
+    let db = Db::open_as_is(&config.database, SCHEMA).await?;
+    // While another process works, what it works with stays as it is.
+    if let Some(alone) = db.alone().await? {
+        db.migrate(SCHEMA).await?;
+        alone.give_up().await;
+    }
     let alarms = Arc::new(Alarms::default());
     let status = Status {
         db: db.clone(),
@@ -248,13 +253,31 @@ async fn keep(lease: &Lease, stop: &CancellationToken) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use alloy::primitives::U256;
-    use service::db::testing::sqlite;
+    use service::db::testing::{on_both, sqlite};
 
     use super::*;
     use crate::{
         testing::{Gauges, MovedClock, Peers, config, until},
         transactions::{Seen, SeenSigner},
     };
+
+    #[tokio::test]
+    async fn who_stands_by_leaves_the_schema_as_it_is_until_it_has_the_lease() {
+        let peers = Peers::start().await;
+        let key = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
+        for fresh in on_both().await {
+            let another = Db::open_as_is(&fresh.url, SCHEMA).await.unwrap();
+            let works = another.alone().await.unwrap().unwrap();
+            let config = config(&fresh.url, &peers, "http://127.0.0.1:9", key);
+            let (crew, status) = prepare(&config, Arc::new(MovedClock::default())).await.unwrap();
+            assert!(Lease::take(&status.db).await.unwrap().is_none(), "{:?}", fresh.engine);
+            assert!(status::measure(&status).await.is_err(), "{:?}: there is no table yet", fresh.engine);
+            works.give_up().await;
+            let lease = crew.take_lease(&CancellationToken::new()).await.unwrap();
+            status::measure(&status).await.unwrap();
+            lease.give_up().await;
+        }
+    }
 
     #[tokio::test]
     async fn who_stands_by_makes_no_rounds_and_has_nothing_that_is_not_done() {

@@ -67,8 +67,12 @@ impl Alone {
     /// Gives it up; where the session that writes holds it, with [`Db::close`].
     pub async fn give_up(self) {
         if let Held::Session(session) = self.0 {
+            let mut session = session.into_inner();
+            // The server ends a session when it comes to it, and who takes the right next may not wait.
+            let unlock = "SELECT CAST(pg_advisory_unlock_all() AS TEXT)";
+            let freed = sqlx::query(unlock).execute(&mut session).await.map(drop);
             // A server that is gone has given it up already.
-            if let Err(error) = session.into_inner().close().await {
+            if let Err(error) = freed.and(session.close().await) {
                 tracing::debug!(%error, "the session of the lock");
             }
         }

@@ -83,9 +83,17 @@ impl Db {
     /// # Errors
     /// An unknown engine, a server that cannot be reached within ten seconds, or a schema newer than this program.
     pub async fn open(url: &str, schema: Schema) -> Result<Self, DbError> {
-        let db = Self::connect(url, schema.service).await?;
+        let db = Self::open_as_is(url, schema).await?;
         db.migrate(schema).await?;
         Ok(db)
+    }
+
+    /// As [`Db::open`] for whoever may not be the only one yet: the schema stays as it is until [`Db::migrate`].
+    ///
+    /// # Errors
+    /// An unknown engine, or a server that cannot be reached within ten seconds.
+    pub async fn open_as_is(url: &str, schema: Schema) -> Result<Self, DbError> {
+        Self::connect(url, schema.service).await
     }
 
     /// As [`Db::open`] for the one process that works on the database, which nothing of it is changed before; none where another
@@ -106,7 +114,11 @@ impl Db {
         Ok(Some((db, alone)))
     }
 
-    async fn migrate(&self, schema: Schema) -> Result<(), DbError> {
+    /// Brings the schema up to date; one that is stays as it is.
+    ///
+    /// # Errors
+    /// The engine's own, or a schema newer than this program.
+    pub async fn migrate(&self, schema: Schema) -> Result<(), DbError> {
         match self.engine {
             Engine::Sqlite => schema.sqlite.run(&self.writer).await?,
             Engine::Postgres => schema.postgres.run(&self.writer).await?,
