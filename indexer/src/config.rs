@@ -29,6 +29,8 @@ pub struct Config {
     /// Who shows this key as Bearer token (a hub) has places of its own for read-only calls; at least 16 characters. Empty:
     /// nobody has.
     pub call_key: String,
+    /// How often a minute nodes are asked for those who do not show it, all together; 0 to 1,000,000. At 0 not at all.
+    pub calls_per_minute: u32,
 }
 
 impl Default for Config {
@@ -40,6 +42,7 @@ impl Default for Config {
             webhooks: Vec::new(),
             nats: None,
             call_key: String::new(),
+            calls_per_minute: CALLS_PER_MINUTE,
         }
     }
 }
@@ -103,6 +106,9 @@ impl Default for ChainConfig {
 
 const CHAINS_MAX: usize = 32;
 const CALL_KEY_MIN: usize = 16;
+/// As the configuration says where it says nothing.
+pub(crate) const CALLS_PER_MINUTE: u32 = 600;
+const CALLS_PER_MINUTE_MAX: u32 = 1_000_000;
 const CONTRACTS_MAX: usize = 64;
 
 impl Config {
@@ -121,6 +127,13 @@ impl Config {
                 key: "call_key".to_owned(),
                 value: format!("{} characters", self.call_key.len()),
                 rule: "at least 16 characters, or empty",
+            });
+        }
+        if self.calls_per_minute > CALLS_PER_MINUTE_MAX {
+            return Err(Error::Config {
+                key: "calls_per_minute".to_owned(),
+                value: self.calls_per_minute.to_string(),
+                rule: "0 to 1,000,000",
             });
         }
         self.chains.iter().try_for_each(|(chain, config)| config.check(*chain))?;

@@ -160,6 +160,7 @@ pub async fn run(
     let mut shared = Shared::new(db.clone(), chains, clock, stop.clone(), told);
     shared.deliveries = delivery::names(&config);
     shared.own_calls.0 = config.call_key.as_str().into();
+    shared.calls_rate = shared::rate(config.calls_per_minute);
     let delivering = join_all(delivery::pumps(&config, &shared)?);
     let following = follow_all(&shared);
     let app = app(shared.clone());

@@ -2,9 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use protocol::{
     chain::{AccountId, ChainId},
     wire::view::BlockRef,
@@ -16,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     chain::source::Source,
-    config::ChainConfig,
+    config::{CALLS_PER_MINUTE, ChainConfig},
     feed::{select::Selection, stream::STREAMS_MAX},
 };
 
@@ -27,6 +29,14 @@ pub(crate) const CALLS_AT_ONCE_MAX: usize = 16;
 pub(crate) const WAITS_MAX: usize = 256;
 /// Of the connections that read (`service::db`), so many look through the feed at one time: the followers of the chains need some.
 pub(crate) const SCANS_AT_ONCE_MAX: usize = 3;
+
+/// When whoever bears no key may ask a node once more; none where nobody may without a key.
+pub(crate) type Rate = Option<Arc<DefaultDirectRateLimiter>>;
+
+/// So often a minute, all together.
+pub(crate) fn rate(per_minute: u32) -> Rate {
+    NonZeroU32::new(per_minute).map(|most| Arc::new(RateLimiter::direct(Quota::per_minute(most))))
+}
 
 /// What is known of a chain's nodes since this process started.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +103,7 @@ pub(crate) struct Shared {
     /// The newest entry of the feed that is committed: wakes the long polls.
     pub told: Arc<watch::Sender<u64>>,
     pub calls: Arc<Semaphore>,
+    pub calls_rate: Rate,
     /// The key for places of one's own, and these.
     pub own_calls: (Arc<str>, Arc<Semaphore>),
     /// Places for streams of the feed.
@@ -120,6 +131,7 @@ impl Shared {
             stop,
             told: Arc::new(watch::Sender::new(told)),
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX)),
+            calls_rate: rate(CALLS_PER_MINUTE),
             own_calls: (Arc::default(), Arc::new(Semaphore::new(CALLS_AT_ONCE_MAX))),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             waits: Arc::new(Semaphore::new(WAITS_MAX)),

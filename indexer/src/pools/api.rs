@@ -1,7 +1,7 @@
 //! `GET /v1/pools/{pool}` and `GET /v1/pools/{pool}/members`.
 
 use alloy::primitives::B256;
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap};
 use protocol::{
     chain::AccountId,
     wire::{
@@ -14,10 +14,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{filter::Filter, store};
 use crate::{
-    Error,
+    Error, calls,
     params::{Params, id},
     query::list::listed,
-    shared::{CALLS_AT_ONCE_MAX, Shared},
+    shared::Shared,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
@@ -93,12 +93,14 @@ async fn find(shared: &Shared, pool: B256, arbiter: Option<AccountId>) -> Result
     ),
     responses(
         (status = 200, description = "A `PoolMembers`", body = Object),
+        (status = 403, description = "Nodes are asked for who shows the key alone", content_type = "application/problem+json"),
         (status = 404, description = "No such pool or list", content_type = "application/problem+json"),
-        (status = 503, description = "The node does not answer", content_type = "application/problem+json"),
+        (status = 503, description = "The node does not answer, or is asked too often", content_type = "application/problem+json"),
     ))]
 async fn members(
     State(shared): State<Shared>,
     Path(text): Path<String>,
+    headers: HeaderMap,
     params: Params,
 ) -> Result<Json<PoolMembers>, Problem> {
     let pool = id("pool", &text)?;
@@ -115,9 +117,7 @@ async fn members(
     let chain = shared.chains.get(&of).ok_or_else(|| {
         Problem::unavailable(format!("{of} is not followed; followed are: {}", shared.chain_names()))
     })?;
-    let Ok(_turn) = shared.calls.try_acquire() else {
-        return Err(Problem::unavailable(format!("{CALLS_AT_ONCE_MAX} calls are under way; try again")));
-    };
+    let _turn = calls::place(&shared, &headers)?;
     let members = chain.source.members(&found, published).await.map_err(|reason| {
         Problem::unavailable(format!("the chain's node, asked for list {list}: {reason}"))
     })?;
