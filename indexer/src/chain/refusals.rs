@@ -125,7 +125,8 @@ pub(crate) fn read(code: i64, message: &str) -> Refusal {
         return Refusal::TooLarge(None);
     }
     // What a node says that has not come so far yet.
-    let unknown = ["not found", "unknown block"].iter().any(|sign| words.contains(sign));
+    let unknown =
+        ["not found", "could not be found", "unknown block"].iter().any(|sign| words.contains(sign));
     if matches!(code, -32601 | -32602 | -39001) || not_there(code) || unknown {
         return Refusal::Unknown;
     }
@@ -282,6 +283,7 @@ mod tests {
             ("geth", -32602, "invalid argument 0: unknown tag", Refusal::Unknown),
             ("geth", -32000, "header not found", Refusal::Unknown),
             ("geth", -32000, "unknown block", Refusal::Unknown),
+            ("Nethermind", -32001, "0x1f could not be found", Refusal::Unknown),
             ("anyone", -32603, "internal error", Refusal::Failed),
             // A range that is none helps nobody.
             ("anyone", -32000, "try with this block range [0x20, 0x10]", less),

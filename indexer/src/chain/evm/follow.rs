@@ -377,7 +377,7 @@ impl Following {
         {
             said.finalized = None;
         }
-        if self.watch.prove {
+        if self.watch.prove || self.rpc.0.quorum > 1 {
             self.sure_of(unsealed).await?;
         }
         let idle = headers.is_empty();

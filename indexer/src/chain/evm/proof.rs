@@ -1,5 +1,7 @@
 //! What a block's header proves of its logs.
 
+use std::time::Duration;
+
 use alloy::{
     consensus::{ReceiptEnvelope, proofs::calculate_receipt_root},
     primitives::{Address, B256, Bloom, BloomInput, U64},
@@ -10,6 +12,10 @@ use super::{
     rpc::{RawLog, Receipt, Rpc},
 };
 use crate::chain::rpc::{Node, RpcError};
+
+/// The longest that the receipts of all nodes are waited for before their logs are asked: who takes long over receipts, some
+/// megabytes of a block, may tell logs all the same.
+const RECEIPTS_MAX: Duration = Duration::from_secs(1);
 
 /// The logs of the contracts in a block.
 #[derive(Debug, Default)]
@@ -76,7 +82,11 @@ pub(super) async fn logs_to_tell(
         return Ok(proven.logs);
     }
     // All at one time: one that hangs must not be waited for with every block.
-    let told = rpc.0.poll(|node| rpc.receipts_of(node, header.hash)).await?;
+    let ask = |node| async move {
+        let receipts = tokio::time::timeout(RECEIPTS_MAX, rpc.receipts_of(node, header.hash)).await;
+        Ok::<_, RpcError>(receipts.ok().and_then(Result::ok).flatten())
+    };
+    let told = rpc.0.poll(ask).await?;
     match told.into_iter().find_map(|(_, receipts)| of_receipts(header, receipts?, contracts)) {
         Some(logs) => Ok(logs),
         None => told_alike(rpc, header, contracts).await,
@@ -89,12 +99,33 @@ pub(super) async fn logs_to_tell(
 /// # Errors
 /// Fewer tell the same.
 async fn told_alike(rpc: &Rpc, header: &Header, contracts: &[Address]) -> Result<Vec<RawLog>, RpcError> {
-    let untimed = |log: RawLog| RawLog { block_timestamp: None, ..log };
-    let ask = |node| async move {
-        let logs = by_filter(rpc, node, header, contracts).await?;
-        Ok(logs.into_iter().map(untimed).collect::<Vec<_>>())
-    };
-    let (mut said, quorum) = (rpc.0.poll(ask).await?, rpc.0.quorum);
+    let ask = |node| async move { Ok(untimed(by_filter(rpc, node, header, contracts).await?)) };
+    same_to_a_quorum(rpc, header, rpc.0.poll(ask).await?)
+}
+
+/// The same where not even the filter is asked, as the operator wants it.
+///
+/// # Errors
+/// Fewer tell the same.
+pub(super) async fn by_quorum(
+    rpc: &Rpc,
+    header: &Header,
+    contracts: &[Address],
+) -> Result<Vec<RawLog>, RpcError> {
+    let ask = |node| async move { Ok(untimed(rpc.logs_by(node, header.hash, contracts).await?)) };
+    same_to_a_quorum(rpc, header, rpc.0.poll(ask).await?)
+}
+
+fn untimed(logs: Vec<RawLog>) -> Vec<RawLog> {
+    logs.into_iter().map(|log| RawLog { block_timestamp: None, ..log }).collect()
+}
+
+fn same_to_a_quorum(
+    rpc: &Rpc,
+    header: &Header,
+    mut said: Vec<(usize, Vec<RawLog>)>,
+) -> Result<Vec<RawLog>, RpcError> {
+    let quorum = rpc.0.quorum;
     let votes = |one: &[RawLog]| said.iter().filter(|(_, other)| other == one).count();
     match said.iter().position(|(_, one)| votes(one) >= quorum) {
         Some(agreed) => Ok(said.swap_remove(agreed).1),

@@ -106,7 +106,12 @@ impl Watch {
         if !header.may_concern(&self.addresses) {
             return Ok(Vec::new());
         }
-        let logs = rpc.logs_of(header.hash, &self.addresses).await?;
+        // What is told now is final as soon as the hash of its block is.
+        let logs = if rpc.0.quorum > 1 {
+            proof::by_quorum(rpc, header, &self.addresses).await?
+        } else {
+            rpc.logs_of(header.hash, &self.addresses).await?
+        };
         // The bloom filter may be wrong about us, but the node may also have no logs of this block yet.
         if logs.is_empty() { Ok(proof::logs_of(rpc, header, &self.addresses).await?.logs) } else { Ok(logs) }
     }

@@ -8,7 +8,10 @@
 mod content;
 mod lists;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU32},
+};
 
 use alloy::primitives::B256;
 use protocol::{
@@ -18,6 +21,7 @@ use protocol::{
 
 use self::lists::together;
 use super::{
+    read::Told,
     reconcile,
     rpc::{Commitment, Listed, Rpc},
 };
@@ -63,10 +67,6 @@ pub(crate) struct Following {
     start_block: u64,
     page: u64,
     listing: Listing,
-    /// The newest transaction that was applied: lists need not go below it.
-    newest: Option<Listed>,
-    /// The newest of the final list.
-    newest_final: Option<Listed>,
     /// How often in a row what was confirmed was let go before anything became final.
     let_go: u32,
     /// What is confirmed up to this slot was let go once: nothing but the final list makes it final.
@@ -77,6 +77,10 @@ pub(crate) struct Following {
     unlisted: Option<String>,
     /// How often in a row no quorum told alike what was asked of it: ever less is asked for at once, for it may be too much.
     unagreed: u32,
+    /// What a quorum told of transactions, by the slots in which they are listed, until the look that asked is over.
+    agreed: Mutex<BTreeMap<(TransactionId, u64), Vec<Told>>>,
+    /// How often in a row a node's list did not end in time.
+    endless: AtomicU32,
     /// Unix milliseconds; final lists are not asked for again before.
     lists_rest_until: i64,
     /// Whether something became final since the process began.
@@ -94,13 +98,13 @@ impl Following {
             start_block: config.start_block,
             page: config.signatures_max,
             listing: Listing::default(),
-            newest: None,
-            newest_final: None,
             let_go: 0,
             doubted: 0,
             rests_until: 0,
             unlisted: None,
             unagreed: 0,
+            agreed: Mutex::default(),
+            endless: AtomicU32::new(0),
             lists_rest_until: 0,
             was_stable: false,
             reconciler: Reconciler::new(config.reconcile_ms),
@@ -194,7 +198,8 @@ impl Following {
         head: &Block,
         finalized: u64,
     ) -> Result<Listing, Error> {
-        let until = Self::known(ground, self.newest.as_ref(), position.tip.number).await?;
+        // Never what a list ended with: what one node put there too early would hide from all lists what is before it.
+        let until = ground.newest_transaction(position.tip.number).await?;
         let tip = position.tip.number;
         let node = self.rpc.0.node().await?;
         let mut list = self.list_of(node, Commitment::Confirmed, (tip, head.number), until).await?;
@@ -215,18 +220,6 @@ impl Following {
         }
         service::failpoint::pass(&["indexer.signatures.read"]);
         Ok(Listing { waiting: list.newest_first.into_iter().rev().collect(), to: list.to, finalized })
-    }
-
-    /// A transaction in or below a slot, the one that is remembered where it is.
-    async fn known(
-        ground: &Ground,
-        remembered: Option<&Listed>,
-        slot: u64,
-    ) -> Result<Option<TransactionId>, Error> {
-        if let Some(remembered) = remembered.filter(|remembered| remembered.slot <= slot) {
-            return Ok(Some(remembered.signature));
-        }
-        ground.newest_transaction(slot).await
     }
 
     /// Up to where it may be told as final, and the block there where it is not known yet: what is kept up to there was
@@ -255,7 +248,7 @@ impl Following {
             if (1..=UNLISTED_REST_MS).contains(&rests) {
                 return Ok(nothing);
             }
-            let until = Self::known(ground, self.newest_final.as_ref(), below).await?;
+            let until = ground.newest_transaction(below).await?;
             let list = match self.final_list((below, to), until).await {
                 Ok(list) => list,
                 // Reading goes on without it.
@@ -281,11 +274,11 @@ impl Following {
                 listed.retain(|one| one.slot <= to);
                 waits.retain(|_, slot| *slot <= to);
             }
-            if let Some(newest) = listed.front() {
-                self.newest_final = Some(newest.clone());
-            }
             match self.agree(ground, &waits, &listed, (below, to)).await {
-                Ok(true) => self.unagreed = 0,
+                Ok(true) => {
+                    self.unagreed = self.unagreed.saturating_sub(1);
+                    self.forget_agreed();
+                }
                 Ok(false) => return Ok(None),
                 Err(Error::Rpc(error)) if self.rpc.0.quorum > 1 => {
                     self.unagreed = self.unagreed.saturating_add(1);
@@ -356,7 +349,7 @@ impl Following {
         );
         metrics::counter!("indexer_reorgs_total", "chain" => ground.chain.id.to_string()).increment(1);
         self.listing = Listing::default();
-        (self.newest, self.newest_final) = (None, None);
+        self.forget_agreed();
         self.doubted = self.doubted.max(position.tip.number);
         // Each time is told to whoever reads the feed.
         let rest = i64::try_from(backoff_ms(self.let_go)).unwrap_or(i64::MAX);
@@ -399,7 +392,6 @@ impl Following {
         let all = count == waiting.len();
         let to = last.filter(|_| !all).unwrap_or(self.listing.to);
         let chunk: Vec<Listed> = waiting.iter().take(count).cloned().collect();
-        let newest = chunk.last().cloned();
         let sure = settled.finalized.map_or(0, |block| block.number);
         let (mut headers, events, stuck) = match self.read(&chunk, Some(head), sure).await {
             Ok(read) => read,
@@ -424,17 +416,18 @@ impl Following {
         let stays = stuck.is_some();
         // What is final beyond the new tip was listed after it was final.
         ground.commit(Step { headers, events, mark, stuck, ..Step::settling(from, settled) }).await?;
+        self.forget_agreed();
         if stays {
             // Read again from what is kept: the transaction may be gone by then.
             self.listing = Listing::default();
-            self.newest = None;
             return Ok(if idle { Progress::Idle } else { Progress::Advanced });
         }
         self.listing.waiting.drain(..count);
-        if newest.is_some() {
-            self.newest = newest;
-        }
         Ok(if all { Progress::Idle } else { Progress::Advanced })
+    }
+
+    fn forget_agreed(&mut self) {
+        self.agreed.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// What waits is told as seen, by one node's word: no quorum tells it alike.

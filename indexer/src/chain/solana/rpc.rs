@@ -224,6 +224,13 @@ impl Rpc {
                 told => told?,
             };
             if let Some(transaction) = told {
+                // About this slot it says nothing: others may not have come to the other one yet.
+                if transaction.slot != slot {
+                    return Err(RpcError::Inconsistent(format!(
+                        "{signature} is listed in slot {slot}, and answered in slot {}",
+                        transaction.slot
+                    )));
+                }
                 return Ok(Some(Some((transaction.slot, transaction.told()?))));
             }
             // Another machine may have answered, which had not come so far: its block says whether it is there.

@@ -1,5 +1,7 @@
 //! Blocks of ours that the chain replaced.
 
+use std::time::Duration;
+
 use alloy::primitives::B256;
 use protocol::wire::view::FaultKind;
 
@@ -15,6 +17,9 @@ use crate::{
 
 /// The most blocks that one reorganisation may replace.
 const FORK_DEPTH_MAX: usize = 10_000;
+/// The longest that a node may take to lead down to a block of ours, where what is final bounds the way: one that lies need never
+/// come there.
+const WALK_TIME: Duration = Duration::from_secs(900);
 
 impl Following {
     /// Blocks of ours were replaced: finds the last one that the chain still has, reads what replaces the rest, and only
@@ -37,6 +42,7 @@ impl Following {
         {
             floor = anchor;
         }
+        let begun = tokio::time::Instant::now();
         let mut newest_first = vec![branch];
         let mut oldest = branch;
         let fork = loop {
@@ -77,6 +83,15 @@ impl Following {
                 )),
                 error => error,
             })?;
+            if Some(oldest.number) != below || floor > anchor && begun.elapsed() >= WALK_TIME {
+                return Err(RpcError::Inconsistent(format!(
+                    "block {} of a node leads to none of ours: {} blocks below it is block {}",
+                    branch.number,
+                    newest_first.len(),
+                    oldest.number
+                ))
+                .into());
+            }
             newest_first.push(oldest);
         };
         service::failpoint::pass(&["indexer.fork.found"]);

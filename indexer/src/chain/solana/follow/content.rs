@@ -1,7 +1,10 @@
 //! What transactions did, and in which block: by one node's word while they are confirmed, by a quorum's before they are told
 //! as final.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::PoisonError,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use protocol::chain::TransactionId;
@@ -74,7 +77,11 @@ impl Following {
     /// What the program told in a transaction; nothing where a quorum says that there is no such.
     async fn told(&self, listed: &Listed, sure: u64) -> Result<Vec<Told>, RpcError> {
         let signature = listed.signature;
-        let (slot, told) = if self.must_be_sure(listed.slot, sure) {
+        let (sure, key) = (self.must_be_sure(listed.slot, sure), (signature, listed.slot));
+        if sure && let Some(told) = self.agreed_before(&key) {
+            return Ok(told);
+        }
+        let (slot, told) = if sure {
             self.rpc.agreed_transaction(listed).await?.unwrap_or((listed.slot, Vec::new()))
         } else {
             let transaction = self.rpc.transaction(signature).await?.ok_or_else(|| missing(&signature))?;
@@ -86,7 +93,16 @@ impl Following {
                 listed.slot
             )));
         }
+        if sure {
+            self.agreed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, told.clone());
+        }
         Ok(told)
+    }
+
+    /// What a quorum told of a transaction before something else of the same look could not be told: so that each look comes
+    /// further, whatever nodes refuse for being asked too much.
+    fn agreed_before(&self, key: &(TransactionId, u64)) -> Option<Vec<Told>> {
+        self.agreed.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// The block of a slot that has one.

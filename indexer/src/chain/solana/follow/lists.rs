@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -23,6 +24,11 @@ const PAGES_MAX: u64 = 50;
 const ASKED_MAX: usize = 16;
 /// The most transactions that a list may have in one slot: far more than a block holds.
 const SLOT_MAX: usize = 100_000;
+/// The longest that one node's list is waited for: one of who lies need not end. Twice as long after each that did not, for it may
+/// be that all of them are that long.
+const LIST_TIME: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 60 });
+/// How often that is doubled at most.
+const DOUBLED_MAX: u32 = 10;
 /// The longest that is waited for the list of one that lied before.
 const ACQUIT_TIME: Duration = Duration::from_secs(5);
 
@@ -76,6 +82,30 @@ impl Following {
     /// Transactions in the slots after `above` and up to `to`, as one node lists them; where it has too many, the newest slots
     /// are left out. `until` is one at or below `above`, or none.
     pub(super) async fn list_of(
+        &self,
+        node: &Node,
+        commitment: Commitment,
+        range: (u64, u64),
+        until: Option<TransactionId>,
+    ) -> Result<List, RpcError> {
+        let doubled = self.endless.load(Ordering::Relaxed).min(DOUBLED_MAX);
+        let longest = LIST_TIME.saturating_mul(1_u32.checked_shl(doubled).unwrap_or(u32::MAX));
+        let pages = self.pages_of(node, commitment, range, until);
+        if let Ok(list) = tokio::time::timeout(longest, pages).await {
+            if list.is_ok() {
+                self.endless.store(0, Ordering::Relaxed);
+            }
+            return list;
+        }
+        self.endless.fetch_add(1, Ordering::Relaxed);
+        let method = "getSignaturesForAddress";
+        let reason = format!("its list did not end within {} seconds", longest.as_secs());
+        let error = RpcError::Failed { method, reason };
+        self.rpc.0.failed(node, method, &error);
+        Err(error)
+    }
+
+    async fn pages_of(
         &self,
         node: &Node,
         commitment: Commitment,

@@ -339,3 +339,48 @@ async fn what_most_nodes_have_let_go_of_is_not_told_as_never_there() {
     until_told(&indexer, "the release", |feed| !finals(feed, released).is_empty()).await;
     agrees(indexer).await;
 }
+
+/// What a list begins with is no ground for asking others for no more than what is after it: one node may put there what is in a
+/// later slot.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_lists_too_early_hides_nothing() {
+    let world = World::start().await;
+    let db = sqlite();
+    let nodes: [Node; 3] = before(&world).await;
+    let config = with(behind(&world, &db, &nodes), |chain| chain.signatures_max = 1_000);
+    let indexer = Running::start(config).await;
+    let deal = world.funded(1).await;
+    until_told(&indexer, "the deal", |feed| count_final(feed, "Funded") == 1).await;
+    let cursor = indexer.status().await.cursor.number;
+    let config = indexer.stop().await;
+    let net = &world.net;
+    net.until("a slot", move || async move { net.slot(surfnet::CONFIRMED).await > cursor + 40 }).await;
+    let held = net.slot(surfnet::CONFIRMED).await;
+    net.until("the next", move || async move { net.slot(surfnet::CONFIRMED).await > held }).await;
+    let hidden = world.send(&deal.release(key(&world.buyer), 100, None, 0)).await;
+    let refused = deal.release(key(&world.buyer), 2_000_000, None, 0);
+    let (failed, outcome) = net.put(&refused, &[&world.buyer, &world.seller]).await;
+    outcome.expect_err("it fails");
+    let failed = TransactionId::Solana(failed.into());
+    let last = net.slot(surfnet::CONFIRMED).await;
+    net.until("final", move || async move { net.slot(CommitmentConfig::finalized()).await > last }).await;
+    nodes[0].lies(move |request, answer| {
+        if request["method"] == "getSlot" && request["params"][0]["commitment"] == "confirmed" {
+            answer["result"] = json!(held);
+        }
+        let config = &request["params"][1];
+        if request["method"] == "getSignaturesForAddress"
+            && config["commitment"] == "confirmed"
+            && config["before"].is_null()
+            && let Some(listed) = answer["result"].as_array_mut()
+        {
+            listed.retain(|one| one["slot"].as_u64() <= Some(held));
+            listed.insert(0, json!({"signature": failed, "slot": held, "err": {}}));
+        }
+    });
+    let indexer = Running::start(config).await;
+    indexer.until("the lie", |s| s.cursor.number >= held).await;
+    nodes[0].is_honest();
+    until_told(&indexer, "what it hides", |feed| !finals(feed, hidden).is_empty()).await;
+    agrees(indexer).await;
+}
