@@ -32,7 +32,7 @@ def figures():
     rounds = int(os.environ.get("EARNEST_ROUNDS", ROUNDS))
     batched = single * 8 if "EARNEST_TRANSFERS" in os.environ else BATCHED
     made = []
-    with tempfile.TemporaryDirectory() as name, Postgres(pathlib.Path(name)) as postgres:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name, Postgres(pathlib.Path(name)) as postgres:
         folder = pathlib.Path(name)
         for name, count, batch in (("", single, 1), ("_batched", batched, BATCH)):
             sqlite = [in_sqlite(bench, folder, count, batch) for _ in range(rounds)]
