@@ -48,6 +48,12 @@ need_node() {
 # The broker of the tests; Debian puts it where only root looks.
 need_nats() { PATH="$PATH:/usr/sbin"; has nats-server || install nats-server; }
 
+# need_chromium: exports CHROMIUM, the browser of the tests.
+need_chromium() {
+  [ -n "${CHROMIUM:-}" ] || has chromium || install chromium
+  export CHROMIUM="${CHROMIUM:-$(command -v chromium)}"
+}
+
 # need_promtool: sets PROMTOOL. Of Debian's package that one program is taken: installed, it would start a server. Elsewhere this
 # fails, and the caller goes on without.
 need_promtool() {
