@@ -46,7 +46,7 @@ pub(crate) fn app(hub: &Hub) -> Router {
     let db = hub.db.clone();
     let served = service::http::shell(
         "hub",
-        routes.with_state(hub.clone()).merge(Router::from(docs)),
+        routes.with_state(hub.clone()).merge(Router::from(docs)).merge(identity::page::routes()),
         move || {
             let db = db.clone();
             async move { sqlx::query("SELECT 1").execute(db.reader()).await.map(drop).map_err(|e| e.to_string()) }
@@ -91,7 +91,7 @@ mod tests {
     async fn the_description_has_every_route_and_the_docs_have_them_too() {
         let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
         let description = hub.get("/openapi.json").await.body;
-        let mut described = BTreeSet::from(["GET /docs".to_owned()]);
+        let mut described = BTreeSet::from(["GET /docs", "GET /sign-in"].map(str::to_owned));
         for (path, methods) in description["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
                 described.insert(format!("{} {path}", method.to_uppercase()));
@@ -244,6 +244,33 @@ mod tests {
             hub.get("/docs/swagger-initializer.js").await.body.as_str().unwrap().contains("/openapi.json")
         );
         assert_eq!(hub.get("/docs/swagger-ui-bundle.js").await.status, 200);
+        hub.end().await;
+    }
+
+    #[tokio::test]
+    async fn the_sign_in_page_is_of_this_hub_alone() {
+        let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
+        let page = hub.request(reqwest::Method::GET, "/sign-in").send().await.unwrap();
+        let policy = page.headers().get("content-security-policy").unwrap().to_str().unwrap().to_owned();
+        for rule in
+            ["default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"]
+        {
+            assert!(policy.split("; ").any(|one| one == rule), "{policy}");
+        }
+        let html = page.text().await.unwrap();
+        assert!(html.contains("<main>") && !html.contains("//"), "{html}");
+        let named: Vec<&str> = html.split('"').filter(|text| text.starts_with('/')).collect();
+        assert_eq!(named, ["/sign-in/page.css", "/sign-in/page.mjs"]);
+        for (path, kind) in [
+            ("/sign-in", "text/html; charset=utf-8"),
+            ("/sign-in/page.css", "text/css; charset=utf-8"),
+            ("/sign-in/page.mjs", "text/javascript; charset=utf-8"),
+            ("/sign-in/passkey.mjs", "text/javascript; charset=utf-8"),
+            ("/sign-in/record.mjs", "text/javascript; charset=utf-8"),
+        ] {
+            let answer = hub.get(path).await;
+            assert_eq!((answer.status, answer.kind.as_str()), (200, kind), "{path}");
+        }
         hub.end().await;
     }
 

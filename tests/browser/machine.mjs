@@ -74,6 +74,15 @@ export class Machine {
     return this.#page;
   }
 
+  /** Puts a wallet before every page that is opened from now on, as an extension would (EIP-1193). */
+  async hold(wallet) {
+    await this.#context.exposeFunction('walletSigns', (bytes) => wallet.signMessage(Buffer.from(bytes.slice(2), 'hex')));
+    await this.#context.addInitScript((address) => {
+      const answers = { eth_requestAccounts: () => [address], personal_sign: ([bytes]) => window.walletSigns(bytes) };
+      window.ethereum = { request: async ({ method, params }) => answers[method](params) };
+    }, wallet.address.toLowerCase());
+  }
+
   /** A ceremony in the page that is open, or in its frame of this origin. */
   async ceremony(asked, origin) {
     const frame = origin ? this.#page.frames().find((one) => one.url().startsWith(origin)) : this.#page.mainFrame();

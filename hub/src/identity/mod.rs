@@ -7,12 +7,13 @@
 //! in them), `siwx.rs` (the message: text, grammar, what this hub demands of it), `wallet.rs` (EIP-191, ERC-1271 and Ed25519
 //! signatures), `passkey.rs` (what passkeys say) and `webauthn.rs` (the bytes by which they do), `nonce.rs` (issued without being
 //! kept), `standing.rs` and `store.rs` (tables), `sessions.rs` and `tokens.rs` (who is asking), `personhood` (who is a person),
-//! `room.rs` (what `submit` asks), `timer.rs`, `api.rs`.
+//! `room.rs` (what `submit` asks), `timer.rs`, `api.rs`, `page.rs` (where people make and use passkeys).
 
 pub(crate) mod api;
 mod control;
 mod model;
 pub(crate) mod nonce;
+pub(crate) mod page;
 mod passkey;
 mod personhood;
 mod recovery;

@@ -163,7 +163,9 @@ async fn what_is_not_there_is_counted_too() {
         assert_eq!(told(hub.request(method.parse().unwrap(), path)).await, none_left, "{path}");
     }
     // Pages for people, and the relayer.
-    assert_eq!(told(hub.request(Method::GET, "/docs/")).await, left(200, "", "", ""));
+    for page in ["/docs/", "/sign-in"] {
+        assert_eq!(told(hub.request(Method::GET, page)).await, left(200, "", "", ""), "{page}");
+    }
     let lost = hub.request(Method::GET, "/v1/nothing").bearer_auth(RELAYER_KEY);
     assert_eq!(told(lost).await, left(404, "", "", ""));
     hub.end().await;
