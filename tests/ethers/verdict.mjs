@@ -6,19 +6,13 @@ import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { TypedDataEncoder, ZeroHash, getAddress, getBytes, recoverAddress } from 'ethers';
+import { canonical } from './records.mjs';
 import { caseId, digest, key, line } from './solana/lines.mjs';
 import { TYPES, caseOutputs, dealOutputs, domainOf } from './typed-data.mjs';
 
 const WHOLE = 10_000;
 const STEP = 500;
 const VOID = 31;
-
-/** JCS of what a record may hold: strings, and integers that JavaScript writes as JCS does. */
-export function canonical(value) {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (value === null || typeof value !== 'object') return JSON.stringify(value);
-  return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(',')}}`;
-}
 
 const sha256 = (text) => `0x${createHash('sha256').update(text, 'utf8').digest('hex')}`;
 const addressOf = (account) => account.slice(account.lastIndexOf(':') + 1);

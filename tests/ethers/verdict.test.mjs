@@ -4,9 +4,10 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { SigningKey, TypedDataEncoder, ZeroHash, computeAddress } from 'ethers';
+import { canonical } from './records.mjs';
 import { caseId, digest, line, sign } from './solana/lines.mjs';
 import { TYPES, caseOutputs, dealOutputs, domainOf } from './typed-data.mjs';
-import { bounds, canonical, verdict } from './verdict.mjs';
+import { bounds, verdict } from './verdict.mjs';
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8')).deals[0].terms;
 const sha256 = (text) => `0x${createHash('sha256').update(text).digest('hex')}`;
