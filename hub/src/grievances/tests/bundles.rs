@@ -1,4 +1,7 @@
-//! A grievance that was decided, checked from one file, on both engines.
+//! A grievance that was decided, checked from one file, on both engines, by this program and by the client of `tests/ethers`, which has no code
+//! of it.
+
+use std::process::Command;
 
 use alloy::primitives::B256;
 
@@ -63,6 +66,38 @@ fn without(good: &Bundle, key: &DeviceKey, at: usize) -> Bundle {
     left
 }
 
+/// What the client of `tests/ethers` ends with, and what it prints.
+fn by_hand(bundle: &Bundle, hub: Device) -> (Option<i32>, Value) {
+    const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/ethers/grievance.mjs");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), serde_json::to_vec(bundle).unwrap()).unwrap();
+    let ran =
+        Command::new("node").arg(CLIENT).arg(file.path()).arg(hub.to_string()).output().expect("node runs");
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    (ran.status.code(), serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{told}")))
+}
+
+/// Sees that a file holds for both, and that what its records come to is what the hub says.
+fn both_hold(bundle: &Bundle, hub: Device) -> Vec<Check> {
+    let checks = check(bundle, hub);
+    assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+    let (code, found) = by_hand(bundle, hub);
+    assert_eq!((code, &found["faults"]), (Some(0), &json!([])), "{found}");
+    let records =
+        if verdict(&checks, "resolution") == Verdict::Holds { "its records" } else { "the hub's word" };
+    assert_eq!((&found["by"], &found["outcome"]), (&json!(records), &bundle.log["grievance"]["outcome"]));
+    checks
+}
+
+/// Which checks fail of a file that says something else than was said, which the other client ends with 3 for.
+fn both_fail(bundle: &Bundle, hub: Device) -> Vec<Check> {
+    let checks = check(bundle, hub);
+    assert_ne!(failed(&checks), [""; 0], "{checks:?}");
+    let (code, found) = by_hand(bundle, hub);
+    assert_eq!(code, Some(3), "{checks:?}: {found}");
+    checks
+}
+
 /// Sees that the file that a party has, where there is one, holds to its end.
 pub(super) async fn holds(hub: &TestHub, party: &Person, grievance: RecordId) {
     let answer = asked(hub, party, grievance).await;
@@ -70,8 +105,7 @@ pub(super) async fn holds(hub: &TestHub, party: &Person, grievance: RecordId) {
         assert_eq!(answer.refusal().2, "not_decided");
         return;
     }
-    let checks = check(&serde_json::from_value(answer.body).unwrap(), device_of(hub).await);
-    assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+    let checks = both_hold(&serde_json::from_value(answer.body).unwrap(), device_of(hub).await);
     assert_eq!(verdict(&checks, "resolution"), Verdict::Holds);
 }
 
@@ -107,8 +141,7 @@ async fn a_grievance_that_was_ruled_is_checked_from_one_file() {
         let (grievance, sits) = ruled(&hub, &people, community).await;
         let trusted = device_of(&hub).await;
         let good = bundle(&hub, payer, grievance).await;
-        let checks = check(&good, trusted);
-        assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+        let checks = both_hold(&good, trusted);
         for name in ["log", "inclusion", "grievance", "about", "payment", "tally", "resolution"] {
             assert_eq!(verdict(&checks, name), Verdict::Holds, "{name}");
         }
@@ -119,13 +152,13 @@ async fn a_grievance_that_was_ruled_is_checked_from_one_file() {
         for name in ["evidence", "jury", "effect", "completeness", "since"] {
             assert_eq!(verdict(&checks, name), Verdict::Unknown, "{name}");
         }
-        assert_eq!(failed(&check(&good, payer.device.device())), ["log"]);
+        assert_eq!(failed(&both_fail(&good, payer.device.device())), ["log"]);
         // Who judged has not read what was paid, and the file says so.
         let juror = people.iter().find(|one| sits.contains(&one.account)).unwrap();
-        let theirs = check(&bundle(&hub, juror, grievance).await, trusted);
-        assert_eq!((failed(&theirs), verdict(&theirs, "payment")), (vec![], Verdict::Unknown));
+        let theirs = both_hold(&bundle(&hub, juror, grievance).await, trusted);
+        assert_eq!(verdict(&theirs, "payment"), Verdict::Unknown);
         assert_eq!(verdict(&theirs, "resolution"), Verdict::Holds);
-        assert_eq!(failed(&check(&bundle(&hub, payee, grievance).await, trusted)), [""; 0]);
+        both_hold(&bundle(&hub, payee, grievance).await, trusted);
         // Whoever has no part in it, or no more.
         let first = people.iter().filter(|one| ![payer.account, payee.account].contains(&one.account));
         for other in first.filter(|one| !sits.contains(&one.account)) {
@@ -140,7 +173,7 @@ async fn a_grievance_that_was_ruled_is_checked_from_one_file() {
 async fn whatever_is_changed_in_a_grievances_file_is_named() {
     for (hub, people, community) in grounds(8, &[("jury_size", "3")]).await {
         let [_, payer, payee, ..] = &people[..] else { panic!() };
-        let (grievance, _) = ruled(&hub, &people, community).await;
+        let (grievance, jurors) = ruled(&hub, &people, community).await;
         let trusted = device_of(&hub).await;
         let good = bundle(&hub, payer, grievance).await;
         // By whoever has the file.
@@ -163,7 +196,7 @@ async fn whatever_is_changed_in_a_grievances_file_is_named() {
         ] {
             let mut changed = good.clone();
             *changed.log.pointer_mut(pointer).unwrap() = value;
-            assert_eq!(failed(&check(&changed, trusted)), ["log"], "{pointer}");
+            assert_eq!(failed(&both_fail(&changed, trusted)), ["log"], "{pointer}");
         }
         // By the hub itself, whose word on everything else is taken.
         let other = Hub::existing(hub.config.clone(), hub.clock.clone()).await.unwrap();
@@ -171,7 +204,7 @@ async fn whatever_is_changed_in_a_grievances_file_is_named() {
         assert_eq!(failed(&check(&forged(&good, key, |_| {}), trusted)), [""; 0]);
         let lie = |change: fn(&mut Heard)| {
             let told = forged(&good, key, |extract| change(extract.grievance.as_mut().unwrap()));
-            failed(&check(&told, trusted))[0].to_owned()
+            failed(&both_fail(&told, trusted))[0].to_owned()
         };
         assert_eq!(lie(|heard| heard.outcome = Outcome::Rejected), "resolution");
         assert_eq!(lie(|heard| heard.outcome = Outcome::PartialAdjustment { amount: 1 }), "resolution");
@@ -181,10 +214,10 @@ async fn whatever_is_changed_in_a_grievances_file_is_named() {
         let other_word = forged(&good, key, |extract| {
             extract.grievance.as_mut().unwrap().outcome = Outcome::Rejected;
         });
-        assert_eq!(failed(&check(&other_word, trusted)), ["resolution", "credential"]);
+        assert_eq!(failed(&both_fail(&other_word, trusted)), ["resolution", "credential"]);
         let mut lists = good.clone();
         lists.status_lists[0]["validFrom"] = json!("2026-11-21T09:59:59Z");
-        assert_eq!(failed(&check(&lists, trusted)), ["status"]);
+        assert_eq!(failed(&both_fail(&lists, trusted)), ["status"]);
         // A jury that gives back of nothing has not decided, and no other one was drawn.
         assert_eq!(lie(|heard| heard.paid = None), "draw");
         assert_eq!(lie(|heard| heard.draws[0].entropy = B256::ZERO), "draw");
@@ -205,8 +238,28 @@ async fn whatever_is_changed_in_a_grievances_file_is_named() {
             let theirs = lot(drawn.entropy.0, &payee.account);
             (drawn.places, drawn.lots, drawn.jurors) = (1, vec![theirs], vec![payee.account]);
         });
-        let checks = check(&judges, trusted);
+        let checks = both_fail(&judges, trusted);
         assert!(named(&checks, "draw")[0].detail.contains("has a part in the grievance"), "{checks:?}");
+        // Two in the place of one who stepped aside, by the right lots.
+        let two = forged(&good, key, |extract| {
+            let drawn = &mut extract.grievance.as_mut().unwrap().draws[1];
+            let entropy = drawn.entropy.0;
+            let of = |theirs: &B256| {
+                people.iter().find(|one| lot(entropy, &one.account) == *theirs).unwrap().account
+            };
+            drawn.jurors = drawn.lots.iter().take(2).map(of).collect();
+            drawn.places = 2;
+        });
+        let checks = both_fail(&two, trusted);
+        assert!(checks.iter().any(|one| one.detail == "it is for 2 places, and may be for 1"), "{checks:?}");
+        // A juror once more, in the place of who stepped aside.
+        let twice = forged(&good, key, |extract| {
+            let draws = &mut extract.grievance.as_mut().unwrap().draws;
+            let sits = draws[0].jurors.iter().find(|juror| jurors.contains(juror)).copied().unwrap();
+            (draws[1].lots, draws[1].jurors) = (vec![lot(draws[1].entropy.0, &sits)], vec![sits]);
+        });
+        let checks = both_fail(&twice, trusted);
+        assert!(checks.iter().any(|one| one.detail.ends_with("sits already")), "{checks:?}");
         // What is left out, where it decides anything: what was shown does not.
         for (at, record) in good.records.iter().enumerate() {
             let expected = match record["type"].as_str().unwrap() {
@@ -245,14 +298,13 @@ async fn each_jury_of_a_grievance_is_counted_again() {
         until(&hub, payer, grievance, "resolved").await;
         let trusted = device_of(&hub).await;
         for party in [payer, payee] {
-            let checks = check(&bundle(&hub, party, grievance).await, trusted);
-            assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+            let checks = both_hold(&bundle(&hub, party, grievance).await, trusted);
             assert_eq!((named(&checks, "draw").len(), named(&checks, "tally").len()), (2, 2));
             assert_eq!(verdict(&checks, "resolution"), Verdict::Holds);
         }
         for juror in sits {
-            let checks = check(&bundle(&hub, juror, grievance).await, trusted);
-            assert_eq!((failed(&checks), verdict(&checks, "resolution")), (vec![], Verdict::Holds));
+            let checks = both_hold(&bundle(&hub, juror, grievance).await, trusted);
+            assert_eq!(verdict(&checks, "resolution"), Verdict::Holds);
         }
         // Who sat on the first jury alone is told of no ballot of the second.
         for person in &people {
@@ -260,8 +312,7 @@ async fn each_jury_of_a_grievance_is_counted_again() {
             if answer.status == 404 {
                 continue;
             }
-            let checks = check(&serde_json::from_value(answer.body).unwrap(), trusted);
-            assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+            let checks = both_hold(&serde_json::from_value(answer.body).unwrap(), trusted);
             let judged =
                 json!(person.account) == seen["jurors"][0] || json!(person.account) == seen["jurors"][1];
             let party = [payer.account, payee.account].contains(&person.account);
@@ -288,8 +339,7 @@ async fn what_the_parties_settled_is_checked_from_one_file() {
         }
         let trusted = device_of(&hub).await;
         for reader in [payer, payee, steward] {
-            let checks = check(&bundle(&hub, reader, grievance).await, trusted);
-            assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+            let checks = both_hold(&bundle(&hub, reader, grievance).await, trusted);
             assert_eq!(verdict(&checks, "resolution"), Verdict::Holds);
             assert!(named(&checks, "draw").is_empty() && named(&checks, "jury").is_empty());
         }
@@ -298,10 +348,10 @@ async fn what_the_parties_settled_is_checked_from_one_file() {
         let twice = forged(&good, &other.key, |extract| {
             extract.grievance.as_mut().unwrap().outcome = Outcome::VoidTransaction;
         });
-        assert_eq!(failed(&check(&twice, trusted)), ["resolution"]);
+        assert_eq!(failed(&both_fail(&twice, trusted)), ["resolution"]);
         // Without the step by which the second party accepted, nobody has settled anything.
         let open = without(&good, &other.key, good.records.len() - 1);
-        assert_eq!(failed(&check(&open, trusted)), ["resolution"]);
+        assert_eq!(failed(&both_fail(&open, trusted)), ["resolution"]);
         other.db.close().await;
         let taken_back = pay(&hub, payer, payee, "1").await;
         let body = complaint("trade", "statement", taken_back, payee);
@@ -309,5 +359,58 @@ async fn what_the_parties_settled_is_checked_from_one_file() {
         does(&hub, payer, taken_back, json!("withdraw")).await;
         assert_eq!(asked(&hub, payer, taken_back).await.refusal().2, "not_decided");
         sound(hub).await;
+    }
+}
+
+/// Who has said what a grievance is about has a part in it, and the file shows who that is.
+#[tokio::test]
+async fn nobody_judges_what_they_have_said() {
+    for (hub, people, community) in grounds(7, &[("jury_size", "3")]).await {
+        let [steward, complains, respondent, second, ..] = &people[..] else { panic!() };
+        let mut made = community;
+        for (by, whom) in [(steward, second), (second, respondent)] {
+            hub.clock.pass_ms(1);
+            let member = json!({ "account": whom.account, "role": "steward" });
+            made = hub.say(&by.record_about(&hub, "membership@1", community, member)).await;
+        }
+        let body = complaint("membership", "removal", made, respondent);
+        let grievance = file(&hub, complains, community, body).await;
+        for step in ["take", "community_wide"] {
+            does(&hub, steward, grievance, json!(step)).await;
+        }
+        let (vote, seen) = seats(&hub, complains, grievance).await;
+        for juror in jurors(&people, &seen) {
+            hub.say(&ballot(&hub, juror, vote, json!("no"))).await;
+        }
+        closes(&hub, complains, vote).await;
+        until(&hub, complains, grievance, "resolved").await;
+        let trusted = device_of(&hub).await;
+        let good = bundle(&hub, complains, grievance).await;
+        both_hold(&good, trusted);
+        let other = Hub::existing(hub.config.clone(), hub.clock.clone()).await.unwrap();
+        let judges = forged(&good, &other.key, |extract| {
+            let drawn = &mut extract.grievance.as_mut().unwrap().draws[0];
+            let theirs = lot(drawn.entropy.0, &second.account);
+            (drawn.places, drawn.lots, drawn.jurors) = (1, vec![theirs], vec![second.account]);
+        });
+        let checks = both_fail(&judges, trusted);
+        let told = format!("{} has a part in the grievance", second.account);
+        assert_eq!(named(&checks, "draw")[0].detail, told, "{checks:?}");
+        other.db.close().await;
+        sound(hub).await;
+    }
+}
+
+/// Files that people have kept are read by every later version.
+#[test]
+fn files_that_were_kept_still_hold() {
+    let hub = DeviceKey::from_seed([9; 32]).device();
+    for (kept, told) in [
+        (include_str!("../../../../tests/ethers/samples/grievances/ruled.json"), "ruled"),
+        (include_str!("../../../../tests/ethers/samples/grievances/revoked.json"), "revoked"),
+        (include_str!("../../../../tests/ethers/samples/grievances/settled.json"), "settled"),
+    ] {
+        let checks = check(&serde_json::from_str(kept).unwrap(), hub);
+        assert_eq!((failed(&checks), verdict(&checks, "resolution")), (vec![], Verdict::Holds), "{told}");
     }
 }

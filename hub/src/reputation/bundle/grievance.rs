@@ -156,7 +156,8 @@ impl Filed<'_> {
             found.says("grievance", false, "it has no place in the log");
             return false;
         };
-        let mut hearing = match Hearing::of(first, self.body, heard, file.hub, found) {
+        let subject = file.record(&self.body.subject);
+        let mut hearing = match Hearing::of(first, (self.body, subject), heard, file.hub, found) {
             Ok(hearing) => hearing,
             Err(broken) => {
                 fails(grievance, broken, found);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Found;
 use crate::{
+    communities::MembershipBody,
     error::Refusal,
     governance::{
         model::{Effect as Asked, ProposalBody, TallyBody, VoteBody},
@@ -18,6 +19,9 @@ use crate::{
     },
     records::{Device, Record, RecordId},
 };
+
+/// The most places of a jury, as a community may set them.
+const JURORS_MAX: u8 = 13;
 
 /// A record in the order of the log.
 #[derive(Clone, Copy)]
@@ -55,6 +59,8 @@ pub(super) struct Hearing<'a> {
     body: &'a GrievanceBody,
     heard: &'a Heard,
     hub: Device,
+    /// Who has said what it is about, and whose membership that is.
+    others: Vec<RecordId>,
     state: State,
     mediator: Option<RecordId>,
     proposed: Option<(RecordId, Outcome)>,
@@ -97,23 +103,29 @@ impl From<Refusal> for Broken {
 }
 
 impl<'a> Hearing<'a> {
-    /// As it was filed; where its own entry draws a jury, it is above mediation.
+    /// As it was filed about a record, where the file has that; where its own entry draws a jury, it is above mediation.
     ///
     /// # Errors
     /// That draw is none of its lots.
     pub(super) fn of(
         filed: Said<'a>,
-        body: &'a GrievanceBody,
+        (body, subject): (&'a GrievanceBody, Option<&Record>),
         heard: &'a Heard,
         hub: Device,
         found: &mut Found,
     ) -> Result<Self, Broken> {
+        let member = subject.filter(|record| record.kind == "membership@1");
+        let member = member.and_then(|record| record.body_as::<MembershipBody>().ok());
+        let mut others = Vec::new();
+        others.extend(subject.map(Record::account));
+        others.extend(member.map(|body| body.account));
         let mut hearing = Self {
             id: filed.record.id,
             complainant: filed.record.account(),
             body,
             heard,
             hub,
+            others,
             state: State::Filed,
             mediator: None,
             proposed: None,
@@ -204,14 +216,19 @@ impl<'a> Hearing<'a> {
     fn has_part(&self, who: &RecordId) -> bool {
         let paid = self.heard.paid.is_some_and(|paid| [paid.payer, paid.payee].contains(who));
         let party = [self.complainant, self.body.respondent].contains(who);
-        paid || party || self.mediator == Some(*who) || self.aside.contains(who)
+        let mediates = self.mediator == Some(*who);
+        paid || party || mediates || self.aside.contains(who) || self.others.contains(who)
     }
 
-    /// Those who were drawn sit.
+    /// Those who were drawn sit, for as many places as are drawn for.
     fn sit(&mut self, fresh: bool, found: &mut Found) -> Result<(), Broken> {
         let Some(drawn) = self.heard.draws.get(self.drawn) else { return Ok(()) };
         let broken = |told: String| Broken { draw: Some(drawn.record), told };
         drawn.check().map_err(broken)?;
+        let most = if fresh { JURORS_MAX } else { 1 };
+        if !(1..=most).contains(&drawn.places) {
+            return Err(broken(format!("it is for {} places, and may be for {most}", drawn.places)));
+        }
         if let Some(juror) = drawn.jurors.iter().find(|juror| self.has_part(juror)) {
             return Err(broken(format!("{juror} has a part in the grievance")));
         }
@@ -220,6 +237,9 @@ impl<'a> Hearing<'a> {
             self.jurors.clear();
             self.accepted = None;
             self.juries = self.juries.saturating_add(1);
+        }
+        if let Some(juror) = drawn.jurors.iter().find(|juror| self.jurors.contains(juror)) {
+            return Err(broken(format!("{juror} sits already")));
         }
         self.jurors.extend(&drawn.jurors);
         let told = format!(
