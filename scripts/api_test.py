@@ -130,6 +130,7 @@ def known(market, token):
     return {
         "/v1/records/{id}": {"id": first("listings")},
         "/v1/accounts/{id}": {"id": buyer},
+        "/v1/accounts/{id}/reputation": {"id": buyer},
         "/accounts/{id}/did.json": {"id": buyer},
         "/v1/listings/{id}": {"id": first("listings")},
         "/v1/communities/{id}": {"id": community},

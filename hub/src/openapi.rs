@@ -76,7 +76,8 @@ fn within(object: &mut Map<String, Value>, name: &str, change: impl FnOnce(&mut 
 
 /// Whether a path is that of one thing, whose answer names its state (`etag.rs`).
 fn is_of_one(path: &str) -> bool {
-    path.ends_with('}') || ["/case", "/settings", "/did.json"].iter().any(|end| path.ends_with(end))
+    path.ends_with('}')
+        || ["/case", "/settings", "/did.json", "/reputation"].iter().any(|end| path.ends_with(end))
 }
 
 /// Says of an operation what its route does not: who may ask, that the answer names its state, and the refusals that come before its

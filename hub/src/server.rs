@@ -203,6 +203,7 @@ mod tests {
             ("/accounts/{id}/did.json", format!("/accounts/{}/did.json", trade.buyer.account)),
             ("/communities/{id}/did.json", format!("/communities/{gardens}/did.json")),
             ("/v1/accounts/{id}", format!("/v1/accounts/{}", trade.buyer.account)),
+            ("/v1/accounts/{id}/reputation", format!("/v1/accounts/{}/reputation", trade.seller.account)),
             ("/v1/communities/{id}", format!("/v1/communities/{gardens}")),
             ("/v1/communities/{id}/settings", format!("/v1/communities/{gardens}/settings")),
             ("/v1/listings/{id}", format!("/v1/listings/{}", trade.listing)),

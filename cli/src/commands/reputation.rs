@@ -2,9 +2,15 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use hub::reputation::model::WalletDid;
+use hub::{
+    records::RecordId,
+    reputation::{
+        model::WalletDid,
+        score::{Score, Term},
+    },
+};
 
-use super::Session;
+use super::{Session, record_id};
 use crate::{client::reputation, exit::Failure};
 
 /// Reputation.
@@ -18,43 +24,67 @@ pub enum Verb {
         #[arg(value_parser = did)]
         subject: WalletDid,
     },
+    /// Show the score of an account over all wallets that it has now, and what each of them brings, computed here from the
+    /// credentials and compared with what the hub says. Ends with 3 as `reputation show`
+    #[command(after_help = "Example:\n  earnest reputation account zQmIda…")]
+    Account {
+        /// The account
+        #[arg(value_parser = record_id)]
+        account: RecordId,
+    },
 }
 
 fn did(text: &str) -> Result<WalletDid, String> {
     text.parse()
 }
 
+const HEADING: [&str; 6] = ["credential", "count", "from", "first + further", "points", "for whoever"];
+
+/// A term, by [`HEADING`].
+fn row(term: &Term) -> Vec<String> {
+    vec![
+        term.kind.clone(),
+        term.count.to_string(),
+        term.counterparties.to_string(),
+        format!("{} + {}", term.first, term.again),
+        term.points.to_string(),
+        term.words.clone(),
+    ]
+}
+
+/// All points, by [`HEADING`].
+fn all(score: &Score) -> Vec<String> {
+    let none = String::new;
+    vec!["all".to_owned(), none(), none(), none(), score.points.to_string(), none()]
+}
+
 /// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<()> {
-    let Verb::Show { subject } = verb;
-    let found = reputation::look(&session.hub()?, subject).await?;
-    let rows = found
-        .computed
-        .terms
-        .iter()
-        .map(|term| {
-            vec![
-                term.kind.clone(),
-                term.count.to_string(),
-                term.counterparties.to_string(),
-                format!("{} + {}", term.first, term.again),
-                term.points.to_string(),
-                term.words.clone(),
-            ]
-        })
-        .chain([vec![
-            "all".to_owned(),
-            String::new(),
-            String::new(),
-            String::new(),
-            found.computed.points.to_string(),
-            String::new(),
-        ]])
-        .collect();
-    let heading = ["credential", "count", "from", "first + further", "points", "for whoever"];
-    session.output.many(&found, &heading, rows)?;
-    if found.differences.is_empty() {
+    let hub = session.hub()?;
+    let differences = match verb {
+        Verb::Show { subject } => {
+            let found = reputation::look(&hub, subject).await?;
+            let rows = found.computed.terms.iter().map(row).chain([all(&found.computed)]).collect();
+            session.output.many(&found, &HEADING, rows)?;
+            found.differences
+        }
+        Verb::Account { account } => {
+            let found = reputation::look_at_account(&hub, account).await?;
+            let mut rows = Vec::new();
+            for wallet in &found.computed.wallets {
+                for term in wallet.brings.terms.iter().filter(|term| term.count > 0) {
+                    rows.push([vec![wallet.subject.to_string()], row(term)].concat());
+                }
+            }
+            rows.push([vec![String::new()], all(&found.computed.score)].concat());
+            let mut heading = vec!["wallet"];
+            heading.extend(HEADING);
+            session.output.many(&found, &heading, rows)?;
+            found.differences
+        }
+    };
+    if differences.is_empty() {
         return Ok(());
     }
-    Err(Failure::does_not_hold(found.differences.join("; ")))
+    Err(Failure::does_not_hold(differences.join("; ")))
 }

@@ -157,6 +157,7 @@ pub(crate) fn need(method: &Method, route: &str) -> Need {
     };
     let area = match segments.as_slice() {
         ["sign-in", ..] | ["sessions"] | ["chain-events" | "intents" | "openid", ..] => return Need::Nothing,
+        ["accounts", _, "reputation"] => Area::Reputation,
         ["accounts" | "personhood" | "recovery", ..] => Area::Identity,
         ["records" | "log", ..] => Area::Records,
         ["ledger", ..] => Area::Ledger,

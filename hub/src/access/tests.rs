@@ -201,6 +201,8 @@ fn a_token_is_good_for_its_scopes_alone() {
         assert_eq!(come, expected, "{scopes:?}");
     }
     assert_eq!(need(&Method::GET, "/v1/something/new"), Need::Session);
+    let reputation = Need::Scope("read:reputation".parse().unwrap());
+    assert_eq!(need(&Method::GET, "/v1/accounts/{id}/reputation"), reputation);
 }
 
 #[test]

@@ -55,5 +55,5 @@ pub use openid::{Offer, OfferRequest};
 pub use personhood::NAME as PROOF_OF_PERSONHOOD;
 pub use room::RevocationBody;
 pub(crate) use room::{TABLES, apply, check, follow, holder, prepare, revocation};
-pub use scores::{ReputationView, SAID_MAX};
+pub use scores::{AccountReputationView, BroughtView, ReputationView, SAID_MAX};
 pub use verifier::{PresentationRequest, PresentationView, ShownView};

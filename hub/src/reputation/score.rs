@@ -56,6 +56,26 @@ pub struct Score {
 
 /// The score of whoever these credentials are about; each stands here once.
 pub fn score(said: &[Said]) -> Score {
+    beside(&mut Known::new(), said)
+}
+
+/// The score of an account by what is said of its wallets, and what each of them brings to it: the points of these come to those of the
+/// score. It is as if all was said of one wallet: of a counterparty no more counts, and what the wallets before brought counts first. What
+/// the account has issued itself, before a wallet was its own, counts nothing.
+pub fn of_account(account: RecordId, wallets: &[Vec<Said>]) -> (Score, Vec<Score>) {
+    let by_others =
+        |said: &Vec<Said>| -> Vec<Said> { said.iter().copied().filter(|one| one.by != account).collect() };
+    let wallets: Vec<Vec<Said>> = wallets.iter().map(by_others).collect();
+    let mut known = Known::new();
+    let brought = wallets.iter().map(|said| beside(&mut known, said)).collect();
+    (score(&wallets.concat()), brought)
+}
+
+/// How many credentials of a kind counterparties have issued.
+type Known = BTreeMap<(Kind, RecordId), u64>;
+
+/// What these credentials bring beside those that are known, which they then are, too.
+fn beside(known: &mut Known, said: &[Said]) -> Score {
     let terms: Vec<Term> = Kind::ALL
         .into_iter()
         .map(|kind| {
@@ -66,9 +86,17 @@ pub fn score(said: &[Said]) -> Score {
             }
             let rule = kind.rule();
             let (first, again) = rule.points;
-            let of_one = |count: &u64| {
-                first.saturating_add(again.saturating_mul((*count).min(COUNTED_MAX).saturating_sub(1)))
+            let worth = |count: u64| match count.min(COUNTED_MAX) {
+                0 => 0,
+                counted => first.saturating_add(again.saturating_mul(counted.saturating_sub(1))),
             };
+            let mut points = 0_u64;
+            for (who, count) in &by {
+                let before = known.entry((kind, *who)).or_default();
+                let after = before.saturating_add(*count);
+                points = points.saturating_add(worth(after).saturating_sub(worth(*before)));
+                *before = after;
+            }
             Term {
                 kind: rule.name.to_owned(),
                 words: rule.words.to_owned(),
@@ -76,7 +104,7 @@ pub fn score(said: &[Said]) -> Score {
                 counterparties: u64::try_from(by.len()).unwrap_or(u64::MAX),
                 first,
                 again,
-                points: by.values().map(of_one).fold(0, u64::saturating_add),
+                points,
             }
         })
         .collect();
@@ -116,6 +144,29 @@ mod tests {
         assert_eq!(score(&[]).terms.len(), Kind::ALL.len());
     }
 
+    #[test]
+    fn wallets_of_one_account_are_as_one_wallet() {
+        use Kind::{ReliablePayer, TrustedSeller};
+        let first = vec![said(TrustedSeller, 1), said(TrustedSeller, 2)];
+        // The same counterparty three times more, a new one, one that was taken back, and the account itself.
+        let mut second = vec![said(TrustedSeller, 1); 3];
+        second.extend([said(TrustedSeller, 3), said(ReliablePayer, 7)]);
+        second.push(Said { revoked: true, ..said(TrustedSeller, 4) });
+        let (all, brought) = of_account(account(7), &[first.clone(), second.clone(), vec![]]);
+        let of = |score: &Score| {
+            let term = &score.terms[0];
+            (term.count, term.counterparties, term.points, score.points)
+        };
+        // 14 of the first, 10 of the second and of the third, whichever wallet is asked first.
+        assert_eq!(of(&all), (6, 3, 34, 34));
+        assert_eq!(
+            brought.iter().map(of).collect::<Vec<_>>(),
+            [(2, 2, 20, 20), (4, 2, 14, 14), (0, 0, 0, 0)]
+        );
+        assert_eq!(of_account(account(7), &[second, first]).0, all);
+        assert_eq!(of_account(account(7), &[]), (score(&[]), vec![]));
+    }
+
     fn any_said() -> impl Strategy<Value = Said> {
         (0..Kind::ALL.len(), 0..4_u8, any::<bool>())
             .prop_map(|(kind, by, revoked)| Said { revoked, ..said(Kind::ALL[kind], by) })
@@ -135,6 +186,26 @@ mod tests {
             let mut backwards = all.clone();
             backwards.reverse();
             prop_assert_eq!(score(&all), score(&backwards));
+        }
+
+        #[test]
+        fn an_account_has_what_its_wallets_bring(
+            wallets in prop::collection::vec(prop::collection::vec(any_said(), 0..12), 0..5), own in 0..4_u8,
+        ) {
+            let (all, brought) = of_account(account(own), &wallets);
+            prop_assert_eq!(all.points, brought.iter().map(|one| one.points).sum::<u64>());
+            for (nth, term) in all.terms.iter().enumerate() {
+                let of = |what: fn(&Term) -> u64| brought.iter().map(|one| what(&one.terms[nth])).sum::<u64>();
+                prop_assert_eq!((term.count, term.points), (of(|term| term.count), of(|term| term.points)));
+            }
+            let mut backwards = wallets.clone();
+            backwards.reverse();
+            prop_assert_eq!(&of_account(account(own), &backwards).0, &all);
+            // No more than each has for itself, and no less than the best of them.
+            let apart: Vec<u64> =
+                wallets.iter().map(|said| of_account(account(own), std::slice::from_ref(said)).0.points).collect();
+            prop_assert!(all.points <= apart.iter().sum::<u64>());
+            prop_assert!(all.points >= apart.iter().copied().max().unwrap_or(0));
         }
 
         #[test]

@@ -72,6 +72,14 @@ async fn two_people_trade_by_hand() {
     done(&folder, "seller", &["credential", "issue", &purchase]);
     let (code, told) = refused(&folder, &["--as", "buyer", "credential", "issue", &purchase]);
     assert!(code == 1 && told.contains("credential_exists"), "{told}");
+    let seller = done(&folder, "seller", &["account", "show"]);
+    let account = seller["account"].as_str().expect("an account");
+    let found = done(&folder, "buyer", &["reputation", "account", account]);
+    let brought = &found["computed"]["wallets"][0];
+    let wallet = seller["wallet"].as_str().expect("a wallet");
+    assert_eq!(brought["subject"], format!("did:pkh:{wallet}"));
+    assert_eq!((&found["computed"], &found["computed"]["score"]), (&found["told"], &brought["brings"]));
+    assert!(brought["brings"]["points"].as_u64().is_some_and(|points| points > 0), "{found}");
 
     let terms = folder.file("terms.json");
     std::fs::write(&terms, view["details"]["terms"].to_string()).expect("a file");

@@ -102,6 +102,7 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
         let table = [
             // By which route, what, and what a stranger, another member, a former member, a party and a juror get.
             ("/v1/accounts/{id}",                                      "an account",             id(&buyer.account),          [200, 200, 200, 200, 200]),
+            ("/v1/accounts/{id}/reputation",                           "an account's",           id(&buyer.account),          [200, 200, 200, 200, 200]),
             ("/v1/records/{id}",                                       "a public one",           id(&community),              [200, 200, 200, 200, 200]),
             ("/v1/records/{id}",                                       "one for a community",    id(&proposal),               [404, 200, 404, 200, 200]),
             ("/v1/records/{id}",                                       "one for the parties",    id(&disputed.id),            [404, 404, 404, 200, 404]),

@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        AccountReputationView,
         exchange::{self, Exchange, Payment},
         heading,
         issuance::{self, Configuration},
@@ -13,8 +14,9 @@ use crate::{
     access::Audience,
     governance::tests::join,
     grievances::tests::{complaint, does, file},
+    identity::revoke_statement,
     records::{Record, RecordId},
-    testing::TestHub,
+    testing::{TestHub, says},
 };
 
 fn between(
@@ -74,9 +76,19 @@ async fn began(hub: &TestHub, who: &Person) -> Record {
 }
 
 fn thanks(hub: &TestHub, by: &Person, exchange: Exchange, to: &Person, kind: Kind, entry: u32) -> Value {
+    thanks_about(hub, by, exchange, WalletDid(to.wallet_id()), kind, entry)
+}
+
+fn thanks_about(
+    hub: &TestHub,
+    by: &Person,
+    exchange: Exchange,
+    wallet: WalletDid,
+    kind: Kind,
+    entry: u32,
+) -> Value {
     let status = Some(Entry::new(&hub.config.public_url, Purpose::Revocation, 0, entry));
     let now = Stamp::from_ms(hub.now());
-    let wallet = WalletDid(to.wallet_id());
     exchange::issue(kind, exchange, wallet, status, Form::DataIntegrity, &by.device, now).unwrap()
 }
 
@@ -238,6 +250,53 @@ async fn what_is_given_back_earns_nothing_and_what_was_said_of_it_falls() {
         let told = hub.refuses(&handed_in(&hub, &anna, about, &help)).await;
         assert_eq!((told.0, told.2.as_str()), (409, "payment_reversed"));
         assert_eq!(crate::verify_ledger(&hub.config).await.unwrap().faults, 0);
+        hub.end().await;
+    }
+}
+
+/// The score of somebody's account, and what each of its wallets brings to it.
+async fn of_account(hub: &TestHub, who: &Person) -> (u64, Vec<(WalletDid, u64)>) {
+    let answer = hub.get(&format!("/v1/accounts/{}/reputation", who.account)).await;
+    let view: AccountReputationView = serde_json::from_value(answer.body).unwrap();
+    assert_eq!(view.account, who.account);
+    (view.score.points, view.wallets.iter().map(|one| (one.subject, one.brings.points)).collect())
+}
+
+#[tokio::test]
+async fn the_score_of_an_account_is_of_the_wallets_that_it_has() {
+    for hub in TestHub::on_both_with(|config| config.time_credit_limit = 1_000).await {
+        let (anna, ben, cora) =
+            (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await, Person::arrive(&hub, 3).await);
+        let joins = Person::keys(4).0;
+        hub.clock.pass_ms(1);
+        hub.say(&ben.record(&hub, "wallet@1", ben.joining(&hub, &joins).await)).await;
+        let [first, second] = [ben.wallet_id(), account(joins.address())].map(WalletDid);
+        let mut said = Vec::new();
+        for (entry, (by, wallet)) in (1..).zip([(&anna, first), (&anna, second), (&cora, second)]) {
+            let exchange = transferred(&hub, by, &ben).await.payment.exchange;
+            let good = thanks_about(&hub, by, exchange, wallet, Kind::SkillProvider, entry);
+            said.push(hub.say(&handed_in(&hub, by, exchange.payment, &good)).await);
+        }
+        // Apart the wallets have 10 and 20; Anna, who speaks of both, counts once, and a little again.
+        for (wallet, points) in [(first, 10), (second, 20)] {
+            let told = hub.get(&format!("/v1/reputation/{wallet}")).await.body;
+            assert_eq!(told["score"]["points"], points);
+        }
+        assert_eq!(of_account(&hub, &ben).await, (22, vec![(first, 10), (second, 12)]));
+        let nobody = hub.get(&format!("/v1/accounts/{}/reputation", said[0])).await;
+        assert_eq!(nobody.refusal().0, 404);
+        hub.clock.pass_ms(1);
+        hub.say(&anna.record_about(&hub, "revocation@1", said[0], json!({ "reason": "" }))).await;
+        assert_eq!(of_account(&hub, &ben).await, (20, vec![(first, 0), (second, 20)]));
+        // A wallet takes along what is said of it, but for what its new account has said itself.
+        let WalletDid(goes) = second;
+        let by = says(&hub, &ben.wallet, revoke_statement(&ben.account, &goes)).await;
+        let gone = json!({ "revoke": { "wallet": goes, "by": by } });
+        hub.say(&ben.record(&hub, "wallet@1", gone)).await;
+        assert_eq!(of_account(&hub, &ben).await, (0, vec![(first, 0)]));
+        hub.clock.pass_ms(1);
+        hub.say(&cora.record(&hub, "wallet@1", cora.joining(&hub, &joins).await)).await;
+        assert_eq!(of_account(&hub, &cora).await, (10, vec![(WalletDid(cora.wallet_id()), 0), (second, 10)]));
         hub.end().await;
     }
 }
