@@ -1,15 +1,13 @@
 // Records, and somebody who says them at a hub, from docs/architecture.md and docs/identity.md alone.
-import { createHash, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import { Wallet, decodeBase58, getBytes, toBeHex } from 'ethers';
-import { base58 } from '../solana/lines.mjs';
-import { canonical } from '../verdict.mjs';
+import { base58, canonical, sha256 } from '../records.mjs';
 
 const ED25519 = [0xed, 0x01];
 const P256 = [0x80, 0x24];
 const SHA2_256 = [0x12, 0x20];
 
-const sha256 = (text) => createHash('sha256').update(text, 'utf8').digest();
-const multibase = (...bytes) => `z${base58(Uint8Array.from(bytes))}`;
+const multibase = (...bytes) => base58(Uint8Array.from(bytes));
 
 /** The did:key of a public key, of Ed25519 or P-256. */
 export function didOf(publicKey) {
