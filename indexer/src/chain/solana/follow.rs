@@ -46,7 +46,9 @@ const LET_GO_MAX: u32 = 5;
 /// Final slots after which the final list is looked at even where nothing waits to become final.
 const STALE: u64 = 32;
 /// For how long fewer nodes than a quorum are not asked again for their final lists, in milliseconds.
-const UNLISTED_REST_MS: i64 = 10_000;
+const UNLISTED_REST_MS: i64 = if cfg!(test) { 1_000 } else { 10_000 };
+/// How often what is asked of a quorum at once is halved at most: then it is one transaction.
+const UNAGREED_MAX: u32 = STEP.ilog2();
 
 /// Transactions above the tip.
 #[derive(Debug, Default)]
@@ -75,10 +77,11 @@ pub(crate) struct Following {
     rests_until: i64,
     /// In what words fewer nodes than a quorum list what is final.
     unlisted: Option<String>,
-    /// How often in a row no quorum told alike what was asked of it: ever less is asked for at once, for it may be too much.
+    /// How often no quorum told alike what was asked of it, less how often one did: ever less is asked for at once, for it may be
+    /// too much.
     unagreed: u32,
-    /// What a quorum told of transactions, by the slots in which they are listed, until the look that asked is over.
-    agreed: Mutex<BTreeMap<(TransactionId, u64), Vec<Told>>>,
+    /// What a quorum told of transactions, by the slots in which they are listed, until these are settled.
+    agreed: Mutex<BTreeMap<(u64, TransactionId), Vec<Told>>>,
     /// How often in a row a node's list did not end in time.
     endless: AtomicU32,
     /// Unix milliseconds; final lists are not asked for again before.
@@ -277,11 +280,11 @@ impl Following {
             match self.agree(ground, &waits, &listed, (below, to)).await {
                 Ok(true) => {
                     self.unagreed = self.unagreed.saturating_sub(1);
-                    self.forget_agreed();
+                    self.forget_agreed(to);
                 }
                 Ok(false) => return Ok(None),
                 Err(Error::Rpc(error)) if self.rpc.0.quorum > 1 => {
-                    self.unagreed = self.unagreed.saturating_add(1);
+                    self.unagreed = self.unagreed.saturating_add(1).min(UNAGREED_MAX);
                     // Who lists what does not fit is not the first the next time.
                     self.rpc.0.turn_after(&error);
                     self.rest_without(&error, now);
@@ -349,7 +352,7 @@ impl Following {
         );
         metrics::counter!("indexer_reorgs_total", "chain" => ground.chain.id.to_string()).increment(1);
         self.listing = Listing::default();
-        self.forget_agreed();
+        self.forget_agreed(u64::MAX);
         self.doubted = self.doubted.max(position.tip.number);
         // Each time is told to whoever reads the feed.
         let rest = i64::try_from(backoff_ms(self.let_go)).unwrap_or(i64::MAX);
@@ -416,7 +419,7 @@ impl Following {
         let stays = stuck.is_some();
         // What is final beyond the new tip was listed after it was final.
         ground.commit(Step { headers, events, mark, stuck, ..Step::settling(from, settled) }).await?;
-        self.forget_agreed();
+        self.forget_agreed(sure.min(to));
         if stays {
             // Read again from what is kept: the transaction may be gone by then.
             self.listing = Listing::default();
@@ -426,8 +429,10 @@ impl Following {
         Ok(if all { Progress::Idle } else { Progress::Advanced })
     }
 
-    fn forget_agreed(&mut self) {
-        self.agreed.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    /// What a quorum told of transactions up to this slot is not asked for again.
+    fn forget_agreed(&mut self, to: u64) {
+        let agreed = self.agreed.get_mut().unwrap_or_else(PoisonError::into_inner);
+        agreed.retain(|(slot, _), _| *slot > to);
     }
 
     /// What waits is told as seen, by one node's word: no quorum tells it alike.

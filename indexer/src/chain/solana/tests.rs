@@ -1,6 +1,7 @@
 //! Following a real node with the real program through what can happen there.
 
 mod lies;
+mod limits;
 mod trouble;
 
 use std::collections::HashSet;
@@ -43,7 +44,10 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let net = Surfnet::start().await;
+        Self::on(Surfnet::start().await).await
+    }
+
+    async fn on(net: Surfnet) -> Self {
         let (buyer, seller) = (keypair(1), keypair(2));
         for party in [&buyer, &seller] {
             net.endow(&key(party), ENDOWMENT).await;

@@ -25,8 +25,10 @@ use crate::{
     feed::store::{Decoded, index_of},
 };
 
-/// Requests to the nodes at one time.
+/// Transactions that nodes are asked for at one time.
 const AT_ONCE: usize = 8;
+/// The most transactions of which it is kept what a quorum told of them before they are settled: those of the oldest slots.
+const AGREED_MAX: usize = 1_024;
 
 impl Following {
     /// Blocks and events of whole slots, up to the first event that cannot be decoded. Up to the slot `sure` a quorum tells
@@ -38,12 +40,13 @@ impl Following {
         sure: u64,
     ) -> Result<(Vec<Block>, Vec<Decoded>, Option<Undecodable>), Error> {
         let succeeded: Vec<Listed> = chunk.iter().filter(|listed| !listed.failed).cloned().collect();
+        let at_once = AT_ONCE.checked_shr(self.unagreed).unwrap_or_default().max(1);
         let told: Vec<(Listed, Vec<Told>)> = stream::iter(succeeded)
             .map(|listed| async move {
                 let told = self.told(&listed, sure).await?;
                 Ok::<_, RpcError>((listed, told))
             })
-            .buffered(AT_ONCE)
+            .buffered(at_once)
             .try_collect()
             .await?;
         let (mut blocks, mut events): (Vec<Block>, Vec<Decoded>) = (Vec::new(), Vec::new());
@@ -77,7 +80,7 @@ impl Following {
     /// What the program told in a transaction; nothing where a quorum says that there is no such.
     async fn told(&self, listed: &Listed, sure: u64) -> Result<Vec<Told>, RpcError> {
         let signature = listed.signature;
-        let (sure, key) = (self.must_be_sure(listed.slot, sure), (signature, listed.slot));
+        let (sure, key) = (self.must_be_sure(listed.slot, sure), (listed.slot, signature));
         if sure && let Some(told) = self.agreed_before(&key) {
             return Ok(told);
         }
@@ -94,14 +97,18 @@ impl Following {
             )));
         }
         if sure {
-            self.agreed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, told.clone());
+            let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+            agreed.insert(key, told.clone());
+            if agreed.len() > AGREED_MAX {
+                agreed.pop_last();
+            }
         }
         Ok(told)
     }
 
-    /// What a quorum told of a transaction before something else of the same look could not be told: so that each look comes
-    /// further, whatever nodes refuse for being asked too much.
-    fn agreed_before(&self, key: &(TransactionId, u64)) -> Option<Vec<Told>> {
+    /// What a quorum told of a transaction in a look that failed for want of something else: so that each look comes further,
+    /// whatever nodes refuse for being asked too much.
+    fn agreed_before(&self, key: &(u64, TransactionId)) -> Option<Vec<Told>> {
         self.agreed.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 

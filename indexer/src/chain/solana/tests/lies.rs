@@ -83,13 +83,13 @@ fn another_time(request: &Value, answer: &mut Value) {
 }
 
 /// So many nodes before the real one.
-async fn before<const N: usize>(world: &World) -> [Node; N] {
+pub(super) async fn before<const N: usize>(world: &World) -> [Node; N] {
     let url = world.net.rpc_url();
     let nodes = (0..N).map(|_| Node::before(&url));
     futures::future::join_all(nodes).await.try_into().unwrap_or_else(|_| unreachable!())
 }
 
-fn behind(world: &World, db: &FreshDb, nodes: &[Node]) -> Config {
+pub(super) fn behind(world: &World, db: &FreshDb, nodes: &[Node]) -> Config {
     with(world.config(db), |chain| {
         chain.rpc_urls = nodes.iter().map(|node| node.url.clone()).collect();
     })
@@ -107,7 +107,7 @@ fn finals(feed: &[FeedEntry], transaction: TransactionId) -> Vec<ChainEvent> {
     told.filter(|(finality, _)| *finality == Final).map(|(_, event)| event).collect()
 }
 
-fn count_final(feed: &[FeedEntry], name: &str) -> usize {
+pub(super) fn count_final(feed: &[FeedEntry], name: &str) -> usize {
     told_of(feed, name).into_iter().filter(|told| *told == Final).count()
 }
 
