@@ -1,8 +1,10 @@
-//! Nodes that answer only so much at once.
+//! Nodes whose lists do not end, and nodes that answer only so much at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use axum::http::StatusCode;
+use protocol::chain::TransactionId;
+use serde_json::json;
 use service::db::testing::sqlite;
 use surfnet::{Ports, SLOT_MS, Surfnet};
 
@@ -12,6 +14,35 @@ use super::{
     until_told,
 };
 use crate::testing::{Running, node::Node, with};
+
+/// Whatever it is asked for, there is one more transaction below the last one, far above the head.
+fn never_ends(node: &Node) {
+    let next = AtomicU64::new(1 << 60);
+    let made_up = TransactionId::Solana([7; 64]);
+    node.lies(move |request, answer| {
+        if request["method"] == "getSignaturesForAddress" {
+            let page =
+                json!([{"signature": made_up, "slot": next.fetch_sub(1, Ordering::SeqCst), "err": null}]);
+            *answer = json!({"jsonrpc": "2.0", "id": request["id"], "result": page});
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_never_ends_is_left_and_what_the_others_list_is_told() {
+    let world = World::start().await;
+    let db = sqlite();
+    let nodes: [Node; 3] = before(&world).await;
+    // The one that is asked first.
+    never_ends(&nodes[0]);
+    let indexer = Running::start(behind(&world, &db, &nodes)).await;
+    world.funded(1).await;
+    until_told(&indexer, "the deal", |feed| count_final(feed, "Funded") == 1).await;
+    let status = indexer.status().await;
+    assert!(status.providers[0].failures > 0, "it was not asked: {:?}", status.providers);
+    assert!(status.providers.iter().all(|node| node.lies == 0), "{:?}", status.providers);
+    agrees(indexer).await;
+}
 
 /// Tells so many final transactions of one look, and no more before the next.
 fn tells_at_once(node: &Node, most: usize) {
