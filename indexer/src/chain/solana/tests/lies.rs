@@ -23,8 +23,12 @@ use surfnet::{CommitmentConfig, key};
 
 use super::{World, agrees, nothing_final_above, told_of, until_told};
 use crate::{
+    chain::{
+        rpc::{Limits, Nodes},
+        solana::rpc::{Listed, Rpc},
+    },
     config::Config,
-    testing::{Running, node::Node, with},
+    testing::{DEADLINE, Running, node::Node, with},
 };
 
 /// Changes the instructions that a transaction's instructions called.
@@ -383,4 +387,32 @@ async fn what_one_node_lists_too_early_hides_nothing() {
     nodes[0].is_honest();
     until_told(&indexer, "what it hides", |feed| !finals(feed, hidden).is_empty()).await;
     agrees(indexer).await;
+}
+
+/// Two that have the block of the slot in which it is listed, and have not come to the later one in which it is, say with right that
+/// it is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_transaction_in_a_later_slot_than_it_is_listed_in_did_not_lie() {
+    let world = World::start().await;
+    let net = &world.net;
+    let deal = world.funded(1).await;
+    let slot = net.slot(surfnet::CONFIRMED).await;
+    net.until("the next", move || async move { net.slot(surfnet::CONFIRMED).await > slot }).await;
+    let signature = world.send(&deal.release(key(&world.buyer), 100, None, 0)).await;
+    let last = net.slot(surfnet::CONFIRMED).await;
+    net.until("final", move || async move { net.slot(CommitmentConfig::finalized()).await > last }).await;
+    let nodes: [Node; 3] = before(&world).await;
+    for late in [&nodes[0], &nodes[2]] {
+        late.lies(|request, answer| {
+            if request["method"] == "getTransaction" {
+                answer["result"] = Value::Null;
+            }
+        });
+    }
+    let urls: Vec<String> = nodes.iter().map(|node| node.url.clone()).collect();
+    let limits = Limits { timeout: DEADLINE, answer_bytes_max: 1 << 20, quorum: Some(2) };
+    let rpc = Rpc(Nodes::new(&urls, world.chain, limits).unwrap());
+    let told = rpc.agreed_transaction(&Listed { signature, slot, failed: false }).await;
+    assert_eq!(told, Ok(None), "it is not in the block of that slot");
+    assert_eq!(rpc.0.all().map(|node| node.health().lies).collect::<Vec<_>>(), [0, 0, 0]);
 }
