@@ -113,7 +113,7 @@ impl Watch {
             rpc.logs_of(header.hash, &self.addresses).await?
         };
         // The bloom filter may be wrong about us, but the node may also have no logs of this block yet.
-        if logs.is_empty() { Ok(proof::logs_of(rpc, header, &self.addresses).await?.logs) } else { Ok(logs) }
+        if logs.is_empty() { proof::logs_to_tell(rpc, header, &self.addresses).await } else { Ok(logs) }
     }
 
     /// The events of a range of final blocks, and the headers of its ends, as a quorum of the nodes tells them: they are told

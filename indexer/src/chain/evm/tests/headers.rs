@@ -2,7 +2,10 @@
 
 use alloy::primitives::{B256, Bloom};
 use fixture::Chain;
-use protocol::wire::{feed::Finality, view::FaultKind};
+use protocol::wire::{
+    feed::{EventBody, Finality},
+    view::FaultKind,
+};
 use serde_json::{Value, json};
 use service::db::testing::{FreshDb, sqlite};
 
@@ -165,6 +168,64 @@ async fn what_one_node_makes_up_under_the_right_topics_is_not_told() {
         let feed = indexer.feed().await;
         assert!(!told_of(&feed, "Funded").contains(&Finality::Retracted), "{others_tell_receipts}");
         assert!(feed.iter().all(|entry| json!(entry.event.transaction) != made_up), "{others_tell_receipts}");
+        agrees(indexer).await;
+    }
+}
+
+/// The same where the operator has nothing proven, also while those that tell the truth have no logs of the block yet.
+#[tokio::test]
+async fn what_one_node_makes_up_is_not_told_where_nothing_is_to_be_proven() {
+    for others_have_logs in [true, false] {
+        let db = sqlite();
+        let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+        let (first, second) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+        let third = Node::before(&chain.rpc_url()).await;
+        let nodes = [&first, &second, &third];
+        let config = with(behind(&nodes, &chain, &db), |chain| chain.prove = false);
+        let indexer = Running::start(config).await;
+        indexer.caught_up(&chain).await;
+        // Whichever is asked first.
+        for (salt, liar) in (1..).zip(nodes) {
+            for node in nodes.into_iter().filter(|_| !others_have_logs) {
+                node.lies(|request, answer| {
+                    if request["method"] == "eth_getLogs" {
+                        answer["result"] = json!([]);
+                    }
+                });
+            }
+            liar.lies(|request, answer| {
+                if request["method"] == "eth_getBlockReceipts" {
+                    answer["result"] = Value::Null;
+                } else if request["method"] == "eth_getLogs" {
+                    for log in answer["result"].as_array_mut().into_iter().flatten() {
+                        let mut data = log["data"].as_str().expect("data").to_owned();
+                        // The first of two words is what was released: one more.
+                        if data.len() == 2 + 128 {
+                            data.replace_range(2 + 63..2 + 64, "5");
+                            log["data"] = json!(data);
+                        }
+                    }
+                }
+            });
+            let terms = chain.terms(1_000, Default::default(), salt).await;
+            chain.fund(&terms).await;
+            chain.release(&terms, 100).await;
+            indexer.caught_up(&chain).await;
+            nodes.iter().for_each(|node| node.is_honest());
+        }
+        chain.mine(16).await;
+        indexer.caught_up(&chain).await;
+        indexer.all_final().await;
+        let feed = indexer.feed().await;
+        let released = feed.iter().filter_map(|entry| match &entry.event.body {
+            EventBody::Released { released, .. } => Some((entry.finality, *released)),
+            _ => None,
+        });
+        let told: Vec<(Finality, u128)> = released.collect();
+        assert!(told.iter().all(|(_, released)| *released == 100), "{others_have_logs}: {told:?}");
+        let finals = told.iter().filter(|(finality, _)| *finality == Finality::Final).count();
+        assert_eq!(finals, nodes.len(), "{others_have_logs}: {told:?}");
+        assert!(!told.iter().any(|(finality, _)| *finality == Finality::Retracted), "{others_have_logs}");
         agrees(indexer).await;
     }
 }
