@@ -10,6 +10,8 @@ use tokio::{net::TcpListener, task::JoinHandle};
 type Lie = Arc<dyn Fn(&Value, &mut Value) + Send + Sync>;
 /// Whether a request, or a batch of them, is not answered but by a status.
 type Denial = Arc<dyn Fn(&Value) -> Option<StatusCode> + Send + Sync>;
+/// Whether a request, or a batch of them, is never answered.
+type Silence = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
 
 #[derive(Clone, Default)]
 struct Behaviour {
@@ -17,6 +19,7 @@ struct Behaviour {
     upstream: Option<String>,
     lie: Option<Lie>,
     denial: Option<Denial>,
+    silence: Option<Silence>,
     /// Longer batches are refused.
     batch_max: Option<usize>,
     batches_refused: usize,
@@ -65,6 +68,11 @@ impl Node {
         self.behaviour.lock().unwrap().denial = Some(Arc::new(denial));
     }
 
+    /// Never answers some requests, until it is honest.
+    pub fn hangs(&self, silence: impl Fn(&Value) -> bool + Send + Sync + 'static) {
+        self.behaviour.lock().unwrap().silence = Some(Arc::new(silence));
+    }
+
     pub fn takes_batches_of(&self, most: usize) {
         self.behaviour.lock().unwrap().batch_max = Some(most);
     }
@@ -76,7 +84,7 @@ impl Node {
 
     pub fn is_honest(&self) {
         let mut behaviour = self.behaviour.lock().unwrap();
-        (behaviour.lie, behaviour.denial) = (None, None);
+        (behaviour.lie, behaviour.denial, behaviour.silence) = (None, None, None);
     }
 }
 
@@ -88,6 +96,9 @@ async fn answer(
     let Some(upstream) = now.upstream else { return Err(StatusCode::BAD_GATEWAY) };
     if let Some(status) = now.denial.and_then(|denies| denies(&request)) {
         return Err(status);
+    }
+    if now.silence.is_some_and(|is_silent| is_silent(&request)) {
+        std::future::pending::<()>().await;
     }
     if let Value::Array(requests) = &request
         && now.batch_max.is_some_and(|most| requests.len() > most)

@@ -229,3 +229,31 @@ async fn what_one_node_makes_up_is_not_told_where_nothing_is_to_be_proven() {
         agrees(indexer).await;
     }
 }
+
+/// Receipts are some megabytes of a block, and logs few: who takes long over the ones tells the others all the same.
+#[tokio::test]
+async fn who_does_not_come_to_an_end_of_its_receipts_is_asked_for_logs() {
+    let db = sqlite();
+    let chain = Chain::start_with(&["--slots-in-an-epoch", "8"]).await;
+    chain.mine(20).await;
+    let (first, second) = (Node::before(&chain.rpc_url()).await, Node::before(&chain.rpc_url()).await);
+    let indexer = Running::start(behind(&[&first, &second], &chain, &db)).await;
+    indexer.caught_up(&chain).await;
+    indexer.until("the proof", |s| s.proven.is_some() && s.proven == s.finalized).await;
+    let receipts = |request: &Value| request["method"] == "eth_getBlockReceipts";
+    first.lies(move |request, answer| {
+        if receipts(request) {
+            answer["result"] = Value::Null;
+        }
+    });
+    second.hangs(receipts);
+    chain.fund(&chain.terms(1_000, Default::default(), 1).await).await;
+    indexer.caught_up(&chain).await;
+    assert_eq!(told_of(&indexer.feed().await, "Funded"), [Finality::Seen]);
+    first.is_honest();
+    second.is_honest();
+    chain.mine(16).await;
+    indexer.caught_up(&chain).await;
+    indexer.all_final().await;
+    agrees(indexer).await;
+}
