@@ -23,6 +23,7 @@ use crate::testing::{
 mod cases;
 mod compared;
 mod complaints;
+mod forks;
 mod headers;
 mod peers;
 mod proofs;
