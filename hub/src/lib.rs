@@ -41,7 +41,7 @@ use service::{
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpListener,
-    sync::{Mutex, Semaphore, watch},
+    sync::{Mutex, Notify, Semaphore, watch},
     time::{Duration, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -267,15 +267,16 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    run_by(config, listener, clock, windows::passing(), stop).await
+    run_by(config, listener, clock, windows::passing(), Arc::default(), stop).await
 }
 
-/// [`run`], where the time that passes is somebody's own.
+/// [`run`], where the time that passes is somebody's own, and the clock is `moved` by somebody who does not wait for the next look.
 async fn run_by(
     config: Config,
     listener: TcpListener,
     clock: Arc<dyn Clock>,
     passing: Passing,
+    moved: Arc<Notify>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     service::telemetry::metrics();
@@ -283,7 +284,7 @@ async fn run_by(
     hub.limits = Arc::new(Limits::new(&hub.config, &passing).map_err(Error::Config)?);
     hub.windows = Windows::new(hub.clock.clone(), passing);
     ledger::say_assets(&hub).await?;
-    let scheduler = tokio::spawn(scheduler::run(hub.clone()));
+    let scheduler = tokio::spawn(scheduler::run(hub.clone(), moved));
     let served = service::http::serve(listener, server::app(&hub), stop).await;
     hub.stop.cancel();
     let _ = scheduler.await;

@@ -210,7 +210,8 @@ async fn child(folder: &Path) {
     let url = format!("http://{}/v1/sessions", listener.local_addr().unwrap());
     let clock = Arc::new(StillClock::at(START_MS));
     let passing = clock.passing();
-    let hub = tokio::spawn(crate::run_by(config, listener, clock, passing, CancellationToken::new()));
+    let stop = CancellationToken::new();
+    let hub = tokio::spawn(crate::run_by(config, listener, clock, passing, Arc::default(), stop));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.post(url).header(HEADER, "k").json(&asked).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 201);

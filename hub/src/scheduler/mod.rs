@@ -9,7 +9,12 @@ mod lists;
 mod tests;
 mod timetable;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::Notify, time::timeout};
 
 pub(crate) use lists::List;
 pub(crate) use timetable::{Passed, Timetable};
@@ -26,12 +31,13 @@ const TURN_MAX: Duration = Duration::from_secs(2);
 /// How far what waits is counted.
 const WAITING_MAX: i64 = 1_000;
 
-/// Looks at the clock until the hub stops. What fails is tried again when all others of its list have had their turn.
-pub(crate) async fn run(hub: Hub) {
+/// Looks at the clock until the hub stops, also when somebody who has moved it says so. What fails is tried again when all others of
+/// its list have had their turn.
+pub(crate) async fn run(hub: Hub, moved: Arc<Notify>) {
     let mut lists = List::ALL.map(|list| (list, Passed::default()));
     // From the start on, so that a hub which never comes to the end of a look is seen.
     alive(&hub);
-    while hub.stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
+    while hub.stop.run_until_cancelled(timeout(PERIOD, moved.notified())).await.is_some() {
         let mut all_read = true;
         for (list, passed) in &mut lists {
             if let Err(error) = look(&hub, *list, passed, AT_ONCE).await {

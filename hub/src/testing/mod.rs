@@ -26,7 +26,7 @@ use service::{
 };
 use sqlx::{AnyConnection, AnyPool, Row as _};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -130,6 +130,7 @@ pub(crate) async fn unlock(engine: Engine, on: &mut AnyConnection) -> Vec<String
 pub(crate) struct TestHub {
     pub config: Config,
     pub clock: Arc<StillClock>,
+    moved: Arc<Notify>,
     client: reqwest::Client,
     /// Where its database is.
     pub engine: Engine,
@@ -177,16 +178,17 @@ impl TestHub {
         change(&mut config);
         let clock = Arc::new(StillClock::at(START_MS));
         let stop = CancellationToken::new();
-        let passing = clock.passing();
-        let task =
-            tokio::spawn(crate::run_by(config.clone(), listener, clock.clone(), passing, stop.clone()));
+        let (passing, moved) = (clock.passing(), Arc::<Notify>::default());
+        let ran =
+            crate::run_by(config.clone(), listener, clock.clone(), passing, moved.clone(), stop.clone());
+        let task = tokio::spawn(ran);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         // The connection waits in the listener's queue until the hub is open.
         let ready = client.get(format!("{}/ready", config.public_url)).send().await.unwrap();
         assert_eq!(ready.status().as_u16(), 200);
         let eyes = AnyPool::connect(&db.url).await.unwrap();
         let engine = db.engine;
-        Self { config, clock, client, engine, eyes, stop, task, _folder: folder, _db: db }
+        Self { config, clock, moved, client, engine, eyes, stop, task, _folder: folder, _db: db }
     }
 
     /// Stops the hub, lets this much time pass, and starts it again on the same database and port.
@@ -200,9 +202,14 @@ impl TestHub {
         let address = self.config.public_url.trim_start_matches("http://");
         let listener = TcpListener::bind(address).await.unwrap();
         let stop = self.stop.clone();
-        let (clock, passing) = (self.clock.clone(), self.clock.passing());
-        self.task = tokio::spawn(crate::run_by(self.config.clone(), listener, clock, passing, stop));
+        let (clock, passing, moved) = (self.clock.clone(), self.clock.passing(), self.moved.clone());
+        self.task = tokio::spawn(crate::run_by(self.config.clone(), listener, clock, passing, moved, stop));
         assert_eq!(self.get("/ready").await.status, 200);
+    }
+
+    /// Has the hub look at its clock now, as it does every half second anyway: for whoever waits for what has come by it.
+    pub(crate) fn look(&self) {
+        self.moved.notify_one();
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -338,6 +338,7 @@ async fn a_stranger_sees_nothing_of_the_lists_of_a_private_community() {
                 if answer.status == 200 {
                     return answer.body;
                 }
+                hub.look();
             }
         };
         let list = tokio::time::timeout(Duration::from_secs(60), decided).await.unwrap();

@@ -48,6 +48,7 @@ async fn comes(trade: &Trade, key: &str) -> Value {
             return found.clone();
         }
         assert!(started.elapsed().as_secs() < 60, "no {key} in {all:?}");
+        trade.hub.look();
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     access::Audience,
     testing::{
-        Person, RELAYER_KEY,
+        Person,
         trade::{Bought, Trade, everywhere},
     },
 };
@@ -165,8 +165,7 @@ pub(super) async fn intent(trade: &Trade, key: &str) -> Value {
             return action;
         }
         assert!(std::time::Instant::now() < deadline, "no intent {key}");
-        let wait = trade.hub.request(reqwest::Method::GET, "/v1/intents?after=1000&wait=1");
-        trade.hub.ask(wait.bearer_auth(RELAYER_KEY)).await;
+        trade.hub.look();
     }
 }
 

@@ -98,6 +98,7 @@ async fn told(hub: &TestHub, proposal: RecordId) -> Value {
             if now["state"] != "open" {
                 return now;
             }
+            hub.look();
         }
     };
     tokio::time::timeout(Duration::from_secs(60), over).await.unwrap()

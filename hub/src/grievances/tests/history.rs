@@ -167,6 +167,7 @@ async fn same(hub: &TestHub, people: &[Person], case: &mut Case) {
             if seen["state"] == json!(case.stage.name()) && seen["juries"] == json!(case.juries) {
                 return seen;
             }
+            hub.look();
         }
     };
     let seen = tokio::time::timeout(Duration::from_secs(60), there).await;

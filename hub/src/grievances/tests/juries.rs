@@ -179,7 +179,9 @@ async fn a_jury_that_does_not_decide_is_followed_by_another() {
             let token = payer.sign_in(&hub).await;
             let gone = async {
                 let path = format!("/v1/grievances/{grievance}");
-                while hub.get_as(&token, &path).await.body["state"] == "voting" {}
+                while hub.get_as(&token, &path).await.body["state"] == "voting" {
+                    hub.look();
+                }
             };
             tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
         }

@@ -106,6 +106,7 @@ pub(crate) async fn until(hub: &TestHub, who: &Person, grievance: RecordId, stat
             if now["state"] == state {
                 return now;
             }
+            hub.look();
         }
     };
     tokio::time::timeout(Duration::from_secs(60), there).await.unwrap()

@@ -161,6 +161,7 @@ impl<'a> History<'a> {
                 }
             }
             while self.is_open(&id).await {
+                self.hub.look();
                 tokio::task::yield_now().await;
             }
         }

@@ -55,6 +55,7 @@ async fn reaches(hub: &TestHub, token: &str, id: RecordId, stage: &str) {
             return;
         }
         assert!(found["stage"] == "asked" || found["stage"] == "waiting", "{found}");
+        hub.look();
         tokio::task::yield_now().await;
     }
 }

@@ -203,7 +203,11 @@ async fn a_hold_is_captured_by_the_payer_or_released_by_the_payee_or_expires() {
         assert_eq!(stands(&hub, &a).await, ["-250", "-552", "302", "0"]);
 
         hub.clock.pass_ms(3_600_000);
-        let over = async { while stands(&hub, &a).await != ["-250", "-250", "0", "0"] {} };
+        let over = async {
+            while stands(&hub, &a).await != ["-250", "-250", "0", "0"] {
+                hub.look();
+            }
+        };
         tokio::time::timeout(Duration::from_secs(60), over).await.unwrap();
         assert_eq!(hub.get_as(&a, "/v1/ledger/holds").await.body["items"], json!([]));
         let late = about(&hub, &ben, &anna, "release@1", holds[2], json!({}));
