@@ -133,12 +133,17 @@ pub(crate) async fn replay(
     }
     let mut differing = Vec::new();
     let total = u64::try_from(tables.len()).unwrap_or(u64::MAX);
+    shadow.measure(write.on(), &tables).await?;
     for table in tables.iter().copied() {
         let before = found.differences;
-        for replayed in [false, true] {
-            let room = TOLD_MAX.saturating_sub(found.told.len());
-            let (count, rows) = shadow.only_in(write.on(), table, replayed, room).await?;
+        let counts = shadow.apart(write.on(), table).await?;
+        for (replayed, count) in [false, true].into_iter().zip(counts) {
             found.differences = found.differences.saturating_add(count);
+            let room = TOLD_MAX.saturating_sub(found.told.len());
+            if count == 0 || room == 0 {
+                continue;
+            }
+            let rows = shadow.only_in(write.on(), table, replayed, room).await?;
             found.told.extend(rows.into_iter().map(|row| {
                 if replayed { Difference::Replayed { table, row } } else { Difference::Kept { table, row } }
             }));

@@ -2,8 +2,10 @@
 //! on both engines, so whatever writes by names writes there; and they are gone with their transaction or session, however it
 //! ends.
 
+use std::collections::BTreeMap;
+
 use service::db::Engine;
-use sqlx::{AnyConnection, AssertSqlSafe, Column as _, Row as _, any::AnyRow};
+use sqlx::{AnyConnection, AssertSqlSafe, Column as _, Executor as _, Row as _, any::AnyRow};
 
 use crate::error::Error;
 
@@ -17,9 +19,10 @@ pub(super) struct Shadow {
     engine: Engine,
     /// Where the real tables are, as SQL writes it.
     real: String,
+    columns: BTreeMap<String, Columns>,
 }
 
-/// A column and whether it is of the primary key.
+/// Those of a table in their order, and whether each is of the primary key.
 type Columns = Vec<(String, bool)>;
 
 impl Shadow {
@@ -37,39 +40,24 @@ impl Shadow {
                 format!("\"{}\"", schema.replace('"', "\"\""))
             }
         };
-        let shadow = Self { engine, real };
-        for table in tables {
-            for sql in shadow.made(on, table).await? {
-                sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
+        match engine {
+            Engine::Sqlite => {
+                for table in tables {
+                    for sql in made(on, table).await? {
+                        sqlx::query(AssertSqlSafe(sql)).execute(&mut *on).await?;
+                    }
+                }
+            }
+            Engine::Postgres => {
+                let like =
+                    |table: &&str| format!("CREATE TEMP TABLE {table} (LIKE {real}.{table} INCLUDING ALL)");
+                let all: Vec<String> = tables.iter().map(like).collect();
+                // All at once: a server is far away.
+                on.execute(AssertSqlSafe(all.join("; "))).await?;
             }
         }
-        Ok(shadow)
-    }
-
-    /// The statements that make one.
-    async fn made(&self, on: &mut AnyConnection, table: &str) -> Result<Vec<String>, Error> {
-        if self.engine == Engine::Postgres {
-            return Ok(vec![format!("CREATE TEMP TABLE {table} (LIKE {}.{table} INCLUDING ALL)", self.real)]);
-        }
-        // Tables before their indexes.
-        let written: Vec<String> = sqlx::query_scalar(
-            "SELECT sql FROM main.sqlite_schema
-             WHERE tbl_name = $1 AND type IN ('table', 'index') AND sql IS NOT NULL ORDER BY type DESC, name",
-        )
-        .bind(table)
-        .fetch_all(on)
-        .await?;
-        let beginnings = ["CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "];
-        let temporary = |sql: String| {
-            let found = beginnings.iter().find_map(|one| sql.strip_prefix(one).map(|rest| (one, rest)));
-            found
-                .map(|(beginning, rest)| format!("{beginning}temp.{rest}"))
-                .ok_or_else(|| Error::Corrupt(format!("schema: `{sql:.100}` is not of a table or index")))
-        };
-        if written.is_empty() {
-            return Err(Error::Corrupt(format!("schema: there is no table {table}")));
-        }
-        written.into_iter().map(temporary).collect()
+        let columns = columns(engine, on, &real, tables).await?;
+        Ok(Self { engine, real, columns })
     }
 
     const fn temporary(&self) -> &'static str {
@@ -79,35 +67,25 @@ impl Shadow {
         }
     }
 
-    async fn columns(&self, on: &mut AnyConnection, table: &str) -> Result<Columns, Error> {
-        let sql = match self.engine {
-            Engine::Sqlite => {
-                format!("SELECT name, pk > 0 AS key FROM pragma_table_info('{table}', 'main') ORDER BY cid")
-            }
-            Engine::Postgres => format!(
-                "SELECT CAST(a.attname AS TEXT) AS name, CAST(CASE WHEN i.indrelid IS NULL THEN 0 ELSE 1 END AS BIGINT) AS key
-                 FROM pg_attribute a LEFT JOIN pg_index i
-                   ON i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey)
-                 WHERE a.attrelid = CAST('{}.{table}' AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
-                 ORDER BY a.attnum",
-                self.real.replace('\'', "''")
-            ),
-        };
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(on).await?;
-        rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get::<i64, _>("key")? != 0))).collect()
+    /// Has PostgreSQL look how large these temporary tables have become, which nobody else does.
+    pub(super) async fn measure(&self, on: &mut AnyConnection, tables: &[&'static str]) -> Result<(), Error> {
+        if self.engine == Engine::Postgres {
+            let shadow = self.temporary();
+            let all: Vec<String> = tables.iter().map(|table| format!("{shadow}.{table}")).collect();
+            on.execute(AssertSqlSafe(format!("ANALYZE {}", all.join(", ")))).await?;
+        }
+        Ok(())
     }
 
-    /// How many rows stand in the real table alone, or in the temporary one alone, and the first `limit` of them as text. The
-    /// engine compares, with the memory that it gives any query.
-    pub(super) async fn only_in(
-        &self,
-        on: &mut AnyConnection,
-        table: &str,
-        temporary: bool,
-        limit: usize,
-    ) -> Result<(u64, Vec<String>), Error> {
-        let columns = self.columns(on, table).await?;
-        let same: Vec<String> = columns
+    fn columns(&self, table: &str) -> Result<&Columns, Error> {
+        let columns = self.columns.get(table);
+        columns.ok_or_else(|| Error::Corrupt(format!("schema: there is no table {table}")))
+    }
+
+    /// What follows `SELECT …` of the rows that stand in the real table alone, or in the temporary one alone.
+    fn alone(&self, table: &str, temporary: bool) -> Result<String, Error> {
+        let same: Vec<String> = self
+            .columns(table)?
             .iter()
             .map(|(name, key)| {
                 let equals = if *key { "=" } else { "IS NOT DISTINCT FROM" };
@@ -115,29 +93,42 @@ impl Shadow {
             })
             .collect();
         let (real, shadow) = (format!("{}.{table}", self.real), format!("{}.{table}", self.temporary()));
-        if self.engine == Engine::Postgres && !temporary {
-            // Nobody else looks at how large a temporary table has become.
-            sqlx::query(AssertSqlSafe(format!("ANALYZE {shadow}"))).execute(&mut *on).await?;
-        }
         let (here, there) = if temporary { (shadow, real) } else { (real, shadow) };
-        let alone = format!(
+        Ok(format!(
             "FROM {here} AS here WHERE NOT EXISTS (SELECT 1 FROM {there} AS there WHERE {})",
             same.join(" AND ")
+        ))
+    }
+
+    /// How many rows stand in the real table alone, and how many in the temporary one alone. The engine compares, with the memory
+    /// that it gives any query.
+    pub(super) async fn apart(&self, on: &mut AnyConnection, table: &str) -> Result<[u64; 2], Error> {
+        let (real, temporary) = (self.alone(table, false)?, self.alone(table, true)?);
+        let sql = format!(
+            "SELECT (SELECT CAST(COUNT(*) AS BIGINT) {real}) AS kept,
+                 (SELECT CAST(COUNT(*) AS BIGINT) {temporary}) AS replayed"
         );
-        let count: i64 =
-            sqlx::query_scalar(AssertSqlSafe(format!("SELECT CAST(COUNT(*) AS BIGINT) {alone}")))
-                .fetch_one(&mut *on)
-                .await?;
-        if count == 0 || limit == 0 {
-            return Ok((u64::try_from(count).unwrap_or(0), Vec::new()));
-        }
-        let order: Vec<String> =
-            columns.iter().filter(|(_, key)| *key).map(|(name, _)| format!("here.\"{name}\"")).collect();
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(on).await?;
+        let count =
+            |column: &str| row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or(0));
+        Ok([count("kept")?, count("replayed")?])
+    }
+
+    /// The first `limit` of the rows that stand in the real table alone, or in the temporary one alone, as text.
+    pub(super) async fn only_in(
+        &self,
+        on: &mut AnyConnection,
+        table: &str,
+        temporary: bool,
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
+        let alone = self.alone(table, temporary)?;
+        let keys = self.columns(table)?.iter().filter(|(_, key)| *key);
+        let order: Vec<String> = keys.map(|(name, _)| format!("here.\"{name}\"")).collect();
         let order = if order.is_empty() { String::new() } else { format!("ORDER BY {}", order.join(", ")) };
         let sql = format!("SELECT here.* {alone} {order} LIMIT {limit}");
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(on).await?;
-        let rows = rows.iter().map(shown).collect::<Result<_, _>>()?;
-        Ok((u64::try_from(count).unwrap_or(0), rows))
+        rows.iter().map(shown).collect()
     }
 
     /// Fills these of the real tables with what the temporary ones have, and takes all temporary ones away.
@@ -163,6 +154,68 @@ impl Shadow {
         }
         Ok(())
     }
+}
+
+/// The statements that make a temporary table of SQLite, with its indexes, like the real one.
+async fn made(on: &mut AnyConnection, table: &str) -> Result<Vec<String>, Error> {
+    // Tables before their indexes.
+    let written: Vec<String> = sqlx::query_scalar(
+        "SELECT sql FROM main.sqlite_schema
+         WHERE tbl_name = $1 AND type IN ('table', 'index') AND sql IS NOT NULL ORDER BY type DESC, name",
+    )
+    .bind(table)
+    .fetch_all(on)
+    .await?;
+    let beginnings = ["CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "];
+    let temporary = |sql: String| {
+        let found = beginnings.iter().find_map(|one| sql.strip_prefix(one).map(|rest| (one, rest)));
+        found
+            .map(|(beginning, rest)| format!("{beginning}temp.{rest}"))
+            .ok_or_else(|| Error::Corrupt(format!("schema: `{sql:.100}` is not of a table or index")))
+    };
+    if written.is_empty() {
+        return Err(Error::Corrupt(format!("schema: there is no table {table}")));
+    }
+    written.into_iter().map(temporary).collect()
+}
+
+/// The columns of these of the real tables.
+async fn columns(
+    engine: Engine,
+    on: &mut AnyConnection,
+    real: &str,
+    tables: &[&'static str],
+) -> Result<BTreeMap<String, Columns>, Error> {
+    let sql = match engine {
+        Engine::Sqlite => {
+            let named: Vec<String> = tables.iter().map(|table| format!("'{table}'")).collect();
+            format!(
+                "SELECT t.name AS relation, c.name AS name, c.pk > 0 AS key
+                 FROM main.sqlite_schema AS t JOIN pragma_table_info(t.name, 'main') AS c
+                 WHERE t.name IN ({}) ORDER BY t.name, c.cid",
+                named.join(", ")
+            )
+        }
+        Engine::Postgres => {
+            let real = real.replace('\'', "''");
+            let named: Vec<String> =
+                tables.iter().map(|table| format!("CAST('{real}.{table}' AS regclass)")).collect();
+            format!(
+                "SELECT CAST(t.relname AS TEXT) AS relation, CAST(a.attname AS TEXT) AS name,
+                     CAST(CASE WHEN i.indrelid IS NULL THEN 0 ELSE 1 END AS BIGINT) AS key
+                 FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid LEFT JOIN pg_index i
+                   ON i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey)
+                 WHERE t.oid IN ({}) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY t.relname, a.attnum",
+                named.join(", ")
+            )
+        }
+    };
+    let mut columns = BTreeMap::<String, Columns>::new();
+    for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(on).await? {
+        let column = (row.try_get("name")?, row.try_get::<i64, _>("key")? != 0);
+        columns.entry(row.try_get("relation")?).or_default().push(column);
+    }
+    Ok(columns)
 }
 
 /// Takes away the triggers of a table in the schema `real`, which refuse to change rows that stay. Answers the statements that
