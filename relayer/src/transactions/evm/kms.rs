@@ -53,6 +53,12 @@ pub async fn open(_id: &str) -> Result<Signer, Error> {
 }
 
 #[cfg(all(test, feature = "aws-kms"))]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code, which clippy does not take for such behind a feature"
+)]
 mod tests {
     use std::sync::Arc;
 
