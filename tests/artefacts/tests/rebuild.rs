@@ -84,19 +84,25 @@ fn the_committed_artefacts_are_what_the_sources_compile_to() {
             code == committed["bytecode"],
             "protocol/abi/{name}.json: the bytecode is stale, run artefacts.mjs in contracts"
         );
-        code
     };
-    let manifest = protocol::evm::deployment::manifest().expect("the manifest is that of the committed code");
-    for contract in &manifest.contracts {
-        let name = contract.name.as_str();
-        let code = compared(name);
-        assert_eq!(contract.init_code.to_string(), code, "{name}");
+    // That its hashes are of this code is for protocol's own tests to say: to build that here would take minutes.
+    let manifest = root.join("../protocol/abi/manifest.json");
+    let manifest: Value =
+        serde_json::from_str(&std::fs::read_to_string(manifest).expect("the manifest")).expect("JSON");
+    let contracts = manifest["contracts"].as_array().expect("the contracts");
+    assert_eq!(contracts.len(), sources.len());
+    for contract in contracts {
+        let name = contract["name"].as_str().expect("a name");
+        compared(name);
         let with = settings();
-        let told = &contract.compiler;
+        let told = &contract["compiler"];
         // The driver's version also names the compiler's own platform.
-        assert!(solc.to_string().starts_with(&told.version), "{name}: {solc}");
-        assert_eq!(Some(told.via_ir), with.via_ir, "{name}");
-        assert_eq!(Some(told.evm_version.clone()), with.evm_version.map(|evm| evm.to_string()), "{name}");
-        assert_eq!(usize::try_from(told.optimizer_runs).ok(), with.optimizer.runs, "{name}");
+        let version = told["version"].as_str().expect("a version");
+        assert!(solc.to_string().starts_with(version), "{name}: {solc}");
+        assert_eq!(told["via_ir"].as_bool(), with.via_ir, "{name}");
+        let evm = with.evm_version.map(|evm| evm.to_string());
+        assert_eq!(told["evm_version"].as_str(), evm.as_deref(), "{name}");
+        let runs = with.optimizer.runs.and_then(|runs| u64::try_from(runs).ok());
+        assert_eq!(told["optimizer_runs"].as_u64(), runs, "{name}");
     }
 }
