@@ -32,7 +32,7 @@ LIVE_POLL_MS, LIVE_BLOCKS, LIVE_PACE_MS = 100, 2_000, 200
 # What a re-index writes, and in how many commits (indexer/src/reindex.rs).
 REINDEXED, REINDEX_COMMITS = ("events", "states"), 1
 # What a backfill leaves behind, and events of one commit (indexer/src/chain/evm/backfill.rs).
-BACKFILLED, EVENTS_A_COMMIT = ("logs", "events", "feed", "states"), 1_250
+BACKFILLED, EVENTS_A_COMMIT = ("logs", "events", "feed", "states"), 1_500
 RSS_AIM_MB, LIVE_AIM_MS = 60, 20
 
 

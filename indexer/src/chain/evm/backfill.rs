@@ -24,7 +24,7 @@ use crate::{
 /// more it has; on SQLite its pages stand in the memory of this process, on PostgreSQL in the server's.
 pub(super) const fn events_a_step(engine: Engine) -> usize {
     match engine {
-        Engine::Sqlite => 1_250,
+        Engine::Sqlite => 1_500,
         Engine::Postgres => 4_000,
     }
 }
