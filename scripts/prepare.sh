@@ -50,7 +50,7 @@ need_nats() { PATH="$PATH:/usr/sbin"; has nats-server || install nats-server; }
 
 # need_chromium: exports CHROMIUM, the browser of the tests.
 need_chromium() {
-  [ -n "${CHROMIUM:-}" ] || has chromium || install chromium
+  [ -n "${CHROMIUM:-}" ] || has chromium || install chromium || cannot "chromium cannot be installed: set CHROMIUM to its path"
   export CHROMIUM="${CHROMIUM:-$(command -v chromium)}"
 }
 
@@ -82,7 +82,7 @@ packages() {
   lock=$(cksum <"$1/package-lock.json")
   if [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ]; then
     say "installing the packages of $1"
-    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
+    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error) || cannot "the packages of $1 cannot be installed"
     printf '%s\n' "$lock" >"$stamp"
   fi
 }

@@ -72,6 +72,22 @@ test('a passkey made on one machine signs in on another, and out again', async (
   await button(page, 'Sign in with a passkey').waitFor();
 });
 
+test('a device that the hub took while its answer was lost speaks when the page is loaded anew', async (t) => {
+  const person = await Person.arrive(hub, 'Anna');
+  const { page } = await machineAt(t, { wallet: person.wallet });
+  await page.route('**/v1/records', async (route) => {
+    await route.fetch();
+    await route.abort();
+  });
+  await page.getByLabel('The id of your account').fill(person.account);
+  await button(page, 'Sign in with a wallet').click();
+  await told(page, 'The hub does not answer');
+  await page.unroute('**/v1/records');
+  assert.equal((await speaking(person)).length, 2);
+  await page.reload();
+  await page.getByRole('heading', { name: 'Anna' }).waitFor();
+});
+
 test('the secret key of a device is not even for the page', async (t) => {
   const { page } = await joined(t);
   const refused = await page.evaluate(async () => {

@@ -146,9 +146,12 @@ impl<'a> Reading<'a> {
     }
 
     fn compare(&mut self, computed: &Score, told: &Score, differ: bool) {
-        if differ {
-            let (ours, theirs) = (computed.points, told.points);
+        let (ours, theirs) = (computed.points, told.points);
+        if ours != theirs {
             self.differences.push(format!("the credentials come to {ours} points, the hub says {theirs}"));
+        } else if differ {
+            self.differences
+                .push(format!("the hub says {theirs} points, too, but by other wallets or terms"));
         }
     }
 }

@@ -27,19 +27,26 @@ const lose = () => kept('readwrite', (store) => store.delete('device'));
 /** The hub's answer, or throws what its refusal says. */
 async function hub(path, body) {
   const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-  const answer = await fetch(path, { cache: 'no-store', ...(body && post) });
-  const json = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(json.detail), { status: answer.status });
+  const answer = await fetch(path, { cache: 'no-store', ...(body && post) }).catch(() => undefined);
+  const json = await answer?.json().catch(() => undefined);
+  // Where no answer comes, or it failed on the way, the hub may have taken it.
+  if (!json) throw Object.assign(new Error('The hub does not answer: load this page anew.'), { unknown: true });
+  if (!answer.ok) throw Object.assign(new Error(json.detail), { status: answer.status, unknown: answer.status >= 500 });
   return json;
 }
 const fields = () => hub('/v1/sign-in/nonce');
 const viewOf = (account) => hub(`/v1/accounts/${encodeURIComponent(account)}`);
 const say = async (one, type, body) => hub('/v1/records', await record(one.account, one, type, body));
 
+/** What speaks for the browser's wallets. */
+function provider() {
+  if (!window.ethereum) throw new Error('This browser has no wallet of an EVM chain: use one that has.');
+  return window.ethereum;
+}
+
 /** What a wallet of the account says at the hub: an EIP-4361 message and its signature. */
 async function word({ wallets }, statement, resources = []) {
-  const { ethereum } = window;
-  if (!ethereum) throw new Error('This browser has no wallet of an EVM chain: use one that has, or sign in with a passkey.');
+  const ethereum = provider();
   const shown = (await ethereum.request({ method: 'eth_requestAccounts' })).map((one) => one.toLowerCase());
   const wallet = wallets.find((one) => one.startsWith('eip155:') && shown.includes(one.split(':')[2].toLowerCase()));
   if (!wallet) throw new Error(`The wallet shows ${shown.join(', ')}, and the account has ${wallets.join(', ')}.`);
@@ -56,11 +63,12 @@ async function word({ wallets }, statement, resources = []) {
 
 /** This browser speaks for the account from here on. The key is kept first, so that no device speaks whose key is lost. */
 async function speak(one, body) {
+  if (await load()) throw new Error('This browser has a key already: load this page anew.');
   await keep(one);
   try {
     await say(one, 'device@1', body);
   } catch (error) {
-    await lose();
+    if (!error.unknown) await lose();
     throw error;
   }
   device = one;
@@ -87,13 +95,15 @@ async function join() {
 }
 
 async function makeOne() {
+  // Before a passkey is made that nobody can vouch for.
+  provider();
   const [here, view] = [await fields(), await viewOf(device.account)];
   const { passkey, credential, add } = await make(here, view);
   try {
     const by = await word(view, `Let the passkey ${passkey} bring devices to my account ${device.account} on Earnest.`);
     await say(device, 'passkey@1', { add: { ...add, by } });
   } catch (error) {
-    await forget(here, credential);
+    if (!error.unknown) await forget(here, credential);
     throw error;
   }
   return 'The passkey is made: sign in with it wherever you have it.';

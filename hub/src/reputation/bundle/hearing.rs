@@ -14,7 +14,7 @@ use crate::{
     },
     grievances::{
         jury,
-        model::{Ending, GrievanceBody, Heard, Outcome, Step, StepBody, TimeoutBody},
+        model::{Ending, GrievanceBody, Heard, JURIES_MAX, Outcome, Step, StepBody, TimeoutBody},
         table::{self, Action, Actor, Effect, Next, State},
     },
     records::{Device, Record, RecordId},
@@ -237,6 +237,9 @@ impl<'a> Hearing<'a> {
             self.jurors.clear();
             self.accepted = None;
             self.juries = self.juries.saturating_add(1);
+            if self.juries > JURIES_MAX {
+                return Err(broken(format!("a grievance has at most {JURIES_MAX} juries")));
+            }
         }
         if let Some(juror) = drawn.jurors.iter().find(|juror| self.jurors.contains(juror)) {
             return Err(broken(format!("{juror} sits already")));
