@@ -32,7 +32,10 @@ impl Lease {
     /// The database's own, or its schema is newer than this program.
     pub async fn take(db: &Db) -> Result<Option<Self>, Error> {
         let Some(lock) = db.alone().await? else { return Ok(None) };
-        db.migrate(SCHEMA).await?;
+        if let Err(error) = db.migrate(SCHEMA).await {
+            lock.give_up().await;
+            return Err(error.into());
+        }
         let mut write = db.begin().await?;
         let epoch: i64 = sqlx::query_scalar(
             "INSERT INTO lease (name, epoch) VALUES ($1, 1)
@@ -103,6 +106,33 @@ mod tests {
             assert!(Lease::take(&one).await.unwrap().is_none(), "{:?}", fresh.engine);
             drop(second);
             crate::testing::until("the next is in", || async { Lease::take(&one).await.unwrap() }).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_older_than_the_schema_keeps_nobody_else_from_the_lease() {
+        for fresh in on_both().await {
+            let (older, newer) = (
+                Db::open_as_is(&fresh.url, SCHEMA).await.unwrap(),
+                Db::open(&fresh.url, SCHEMA).await.unwrap(),
+            );
+            let change = async |sql: &'static str| {
+                let mut write = newer.begin().await.unwrap();
+                sqlx::query(sql).execute(write.on()).await.unwrap();
+                write.commit().await.unwrap();
+            };
+            change(
+                "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 SELECT 99999999999999, 'of a newer program', success, checksum, execution_time
+                 FROM _sqlx_migrations WHERE version = (SELECT MIN(version) FROM _sqlx_migrations)",
+            )
+            .await;
+            let refused = Lease::take(&older).await.err().unwrap();
+            assert!(refused.to_string().contains("99999999999999"), "{:?}: {refused}", fresh.engine);
+            change("DELETE FROM _sqlx_migrations WHERE version = 99999999999999").await;
+            let taking = tokio::time::timeout(Duration::from_secs(20), Lease::take(&newer));
+            let lease = taking.await.expect("nobody waits for who gave up").unwrap().unwrap();
+            lease.give_up().await;
         }
     }
 

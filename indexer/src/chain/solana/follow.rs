@@ -82,8 +82,8 @@ pub(crate) struct Following {
     unagreed: u32,
     /// What a quorum told of transactions, by the slots in which they are listed, until these are settled.
     agreed: Mutex<BTreeMap<(u64, TransactionId), Vec<Told>>>,
-    /// How often in a row a node's list did not end in time.
-    endless: AtomicU32,
+    /// How often in a row the list of each node did not end in time.
+    endless: Vec<AtomicU32>,
     /// Unix milliseconds; final lists are not asked for again before.
     lists_rest_until: i64,
     /// Whether something became final since the process began.
@@ -94,6 +94,7 @@ pub(crate) struct Following {
 
 impl Following {
     pub fn new(rpc: Arc<Rpc>, config: &ChainConfig, chain: ChainId, contracts: Arc<[AccountId]>) -> Self {
+        let endless = rpc.0.all().map(|_| AtomicU32::new(0)).collect();
         Self {
             rpc,
             chain,
@@ -107,7 +108,7 @@ impl Following {
             unlisted: None,
             unagreed: 0,
             agreed: Mutex::default(),
-            endless: AtomicU32::new(0),
+            endless,
             lists_rest_until: 0,
             was_stable: false,
             reconciler: Reconciler::new(config.reconcile_ms),
@@ -236,6 +237,7 @@ impl Following {
         let before = position.settled.finalized;
         let below = before.map_or(self.start_block.saturating_sub(1), |block| block.number);
         let nothing = Some((Settled { safe: None, finalized: before }, None));
+        self.forget_agreed(below);
         if finalized <= below {
             return Ok(nothing);
         }
@@ -278,10 +280,7 @@ impl Following {
                 waits.retain(|_, slot| *slot <= to);
             }
             match self.agree(ground, &waits, &listed, (below, to)).await {
-                Ok(true) => {
-                    self.unagreed = self.unagreed.saturating_sub(1);
-                    self.forget_agreed(to);
-                }
+                Ok(true) => self.unagreed = self.unagreed.saturating_sub(1),
                 Ok(false) => return Ok(None),
                 Err(Error::Rpc(error)) if self.rpc.0.quorum > 1 => {
                     self.unagreed = self.unagreed.saturating_add(1).min(UNAGREED_MAX);

@@ -1,12 +1,18 @@
 //! That one process at a time works on a database: a lock of the operating system on a file beside it on SQLite, an advisory
 //! lock of a session of its own on PostgreSQL. Either is free again the moment its holder is gone, however it went.
 
-use std::fs::{File, TryLockError};
+use std::{
+    fs::{File, TryLockError},
+    time::Duration,
+};
 
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::Mutex;
 
 use super::{Db, DbError, Engine, postgres};
+
+/// The longest that is waited for a server to say that a lock is free.
+const UNLOCK_TIME: Duration = Duration::from_secs(5);
 
 /// The right to be the only one, until it is dropped.
 #[derive(Debug)]
@@ -70,9 +76,12 @@ impl Alone {
             let mut session = session.into_inner();
             // The server ends a session when it comes to it, and who takes the right next may not wait.
             let unlock = "SELECT CAST(pg_advisory_unlock_all() AS TEXT)";
-            let freed = sqlx::query(unlock).execute(&mut session).await.map(drop);
+            let freed = tokio::time::timeout(UNLOCK_TIME, sqlx::query(unlock).execute(&mut session)).await;
+            if !matches!(freed, Ok(Ok(_))) {
+                tracing::debug!("the lock is given up with its session alone");
+            }
             // A server that is gone has given it up already.
-            if let Err(error) = freed.and(session.close().await) {
+            if let Err(error) = session.close().await {
                 tracing::debug!(%error, "the session of the lock");
             }
         }

@@ -119,11 +119,19 @@ impl Db {
     /// # Errors
     /// The engine's own, or a schema newer than this program.
     pub async fn migrate(&self, schema: Schema) -> Result<(), DbError> {
-        match self.engine {
-            Engine::Sqlite => schema.sqlite.run(&self.writer).await?,
-            Engine::Postgres => schema.postgres.run(&self.writer).await?,
+        let migrator = match self.engine {
+            Engine::Sqlite => schema.sqlite,
+            Engine::Postgres => schema.postgres,
+        };
+        let mut session = self.writer.acquire().await?;
+        let migrated = migrator.run_direct(None, &mut *session, false).await;
+        // One that failed still holds the lock of those who migrate, as long as its session lives.
+        if migrated.is_err()
+            && let Err(error) = session.close().await
+        {
+            tracing::debug!(%error, "the session that did not migrate");
         }
-        Ok(())
+        Ok(migrated?)
     }
 
     /// Comes true when the session that had the database for this process alone ended; never of another handle.

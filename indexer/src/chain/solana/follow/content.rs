@@ -2,7 +2,7 @@
 //! as final.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::PoisonError,
 };
 
@@ -158,14 +158,14 @@ impl Following {
         range: (u64, u64),
     ) -> Result<bool, Error> {
         let succeeded = || listed.iter().filter(|listed| !listed.failed);
-        let all: BTreeMap<TransactionId, u64> = succeeded().map(|one| (one.signature, one.slot)).collect();
-        if kept.iter().any(|(signature, slot)| all.get(signature) != Some(slot)) {
+        let all: BTreeSet<(TransactionId, u64)> = succeeded().map(|one| (one.signature, one.slot)).collect();
+        if kept.iter().any(|(signature, slot)| !all.contains(&(*signature, *slot))) {
             return Ok(false);
         }
         if self.rpc.0.quorum > 1 {
             return self.is_borne_out(ground, listed, range).await;
         }
-        for signature in all.keys() {
+        for (signature, _) in &all {
             if kept.contains_key(signature) {
                 continue;
             }

@@ -27,8 +27,10 @@ const SLOT_MAX: usize = 100_000;
 /// The longest that one node's list is waited for: one of who lies need not end. Twice as long after each that did not, for it may
 /// be that all of them are that long.
 const LIST_TIME: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 60 });
-/// How often that is doubled at most.
+/// How often that is doubled at most, where no node's list ends in time.
 const DOUBLED_MAX: u32 = 10;
+/// The same while another node's list ends.
+const DOUBLED_ALONE: u32 = 4;
 /// The longest that is waited for the list of one that lied before.
 const ACQUIT_TIME: Duration = Duration::from_secs(5);
 
@@ -48,11 +50,12 @@ impl List {
     }
 }
 
-/// What lists hold together up to a slot, each transaction in the slot where the first of them has it. It failed only if that
-/// is so in all that have it.
+/// What lists hold together up to a slot, each transaction in every slot where one of them has it: that it is not in one says
+/// nothing of the other. It failed only if that is so in all that have it.
 pub(super) fn together(lists: impl IntoIterator<Item = List>, to: u64) -> List {
     let mut slots: BTreeMap<u64, Vec<Listed>> = BTreeMap::new();
     let mut failed: BTreeMap<TransactionId, bool> = BTreeMap::new();
+    let mut places: BTreeSet<(u64, TransactionId)> = BTreeSet::new();
     for list in lists {
         // Within a slot: after the one that this list has before it.
         let (mut slot, mut at) = (None, 0_usize);
@@ -61,14 +64,13 @@ pub(super) fn together(lists: impl IntoIterator<Item = List>, to: u64) -> List {
                 at = 0;
             }
             let ours = slots.entry(one.slot).or_default();
-            if let Some(failed) = failed.get_mut(&one.signature) {
-                *failed &= one.failed;
-                let further = ours.iter().skip(at).position(|ours| ours.signature == one.signature);
-                at = further.map_or(at, |further| at.saturating_add(further).saturating_add(1));
-            } else {
-                failed.insert(one.signature, one.failed);
+            *failed.entry(one.signature).or_insert(true) &= one.failed;
+            if places.insert((one.slot, one.signature)) {
                 ours.insert(at.min(ours.len()), one);
                 at = at.saturating_add(1);
+            } else {
+                let further = ours.iter().skip(at).position(|ours| ours.signature == one.signature);
+                at = further.map_or(at, |further| at.saturating_add(further).saturating_add(1));
             }
         }
     }
@@ -88,21 +90,35 @@ impl Following {
         range: (u64, u64),
         until: Option<TransactionId>,
     ) -> Result<List, RpcError> {
-        let doubled = self.endless.load(Ordering::Relaxed).min(DOUBLED_MAX);
+        let times = self.endless(node);
+        let none_ends = self.rpc.0.all().all(|node| self.endless(node) >= DOUBLED_ALONE);
+        let doubled = times.min(if none_ends { DOUBLED_MAX } else { DOUBLED_ALONE });
         let longest = LIST_TIME.saturating_mul(1_u32.checked_shl(doubled).unwrap_or(u32::MAX));
         let pages = self.pages_of(node, commitment, range, until);
         if let Ok(list) = tokio::time::timeout(longest, pages).await {
             if list.is_ok() {
-                self.endless.store(0, Ordering::Relaxed);
+                self.note_endless(node, 0);
             }
             return list;
         }
-        self.endless.fetch_add(1, Ordering::Relaxed);
+        self.note_endless(node, times.saturating_add(1));
         let method = "getSignaturesForAddress";
         let reason = format!("its list did not end within {} seconds", longest.as_secs());
         let error = RpcError::Failed { method, reason };
         self.rpc.0.failed(node, method, &error);
         Err(error)
+    }
+
+    /// How often in a row the list of a node did not end in time.
+    fn endless(&self, node: &Node) -> u32 {
+        let times = self.endless.get(self.rpc.0.position(node));
+        times.map_or(0, |times| times.load(Ordering::Relaxed))
+    }
+
+    fn note_endless(&self, node: &Node, times: u32) {
+        if let Some(endless) = self.endless.get(self.rpc.0.position(node)) {
+            endless.store(times, Ordering::Relaxed);
+        }
     }
 
     async fn pages_of(
@@ -170,7 +186,9 @@ impl Following {
         (above, to): (u64, u64),
         until: Option<TransactionId>,
     ) -> Result<List, RpcError> {
-        let (nodes, quorum) = (self.rpc.0.in_turn(), self.rpc.0.quorum);
+        let (mut nodes, quorum) = (self.rpc.0.in_turn(), self.rpc.0.quorum);
+        // Whose list did not end is asked where the others are too few.
+        nodes.sort_by_key(|node| (node.health().distrusted, self.endless(node)));
         let (mut said, mut failed): (Vec<(usize, List)>, _) = (Vec::new(), None);
         let mut rest = nodes.iter().copied();
         // So many at once, then others for those that fail.
@@ -285,7 +303,7 @@ mod tests {
             (vec![vec![], vec![(5, 8)]], vec![(5, 8)]),
             // Where they differ the first is right.
             (vec![vec![(5, 8), (4, 8)], vec![(4, 8), (5, 8)]], vec![(5, 8), (4, 8)]),
-            (vec![vec![(5, 8)], vec![(5, 7)]], vec![(5, 8)]),
+            (vec![vec![(5, 8)], vec![(5, 7)]], vec![(5, 8), (5, 7)]),
         ] {
             let merged = together(lists.iter().map(|of| list(of)), 9);
             assert_eq!(merged, list(&all), "{lists:?}");
