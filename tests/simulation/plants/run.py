@@ -29,7 +29,7 @@ CODE = ["Cargo.lock", "indexer", "relayer", "protocol", "tests/machine", "tests/
 FIRST = int(os.environ.get("EARNEST_FIRST_SEED", "1"))
 SEEDS = int(os.environ.get("EARNEST_SEEDS", "400"))
 # The selection of scripts/test, so that nothing is compiled twice.
-SELECTION = ["--locked", "--workspace", "--features", "cli/failpoints,relayer/aws-kms", "--test", "worlds"]
+SELECTION = ["--locked", "--workspace", "--exclude=artefacts", "--features", "cli/failpoints,relayer/aws-kms", "--test", "worlds"]
 # For all worlds of one wrong rule, or of none.
 TIME_MAX_S = int(os.environ.get("EARNEST_TIME_MAX_S", "3600"))
 
