@@ -277,7 +277,10 @@ impl Round<'_> {
         match self.bridge.offer(entries, self.counts.then_some(told)).await? {
             Offer::Taken(Some(has)) if has.deliveries < told.deliveries => Ok(Came::Lost(has)),
             Offer::Taken(has) => {
-                brings.deliveries = has.map_or(told.deliveries, |has| has.deliveries);
+                // A hub that has counted may refuse once to say so, and take without counting: that is counted here, so that
+                // it is brought once more when the hub counts again, for it may be put back meanwhile.
+                let uncounted = told.deliveries.saturating_add(u64::from(told.deliveries > 0));
+                brings.deliveries = has.map_or(uncounted, |has| has.deliveries);
                 Ok(Came::Taken)
             }
             Offer::Refused(reason) => Ok(Came::Refused(reason)),

@@ -297,7 +297,7 @@ async fn a_hub_put_back_while_an_entry_waits_is_brought_all_that_it_lacks() {
 async fn a_hub_that_cannot_say_what_it_has_is_brought_everything() {
     let db = service::db::testing::sqlite();
     let peers = Peers::start().await;
-    peers.make_hub_old();
+    peers.make_hub_old(true);
     peers.tell((1..=150).map(|seq| entry(seq, (seq % 7) as u8)));
     let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), Arc::default()).await;
     assert_eq!(delivered(&peers, 150).await, (1..=150).collect::<Vec<_>>());
@@ -330,6 +330,34 @@ async fn a_feed_is_begun_anew_by_the_indexers_word_alone() {
         cursor_at(&relayer, 9).await;
         assert_eq!(peers.taken().len(), 15, "{:?}", db.engine);
         assert_eq!(relayer.get("/status").await.1["feed"]["restarts"], 1);
+        relayer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_hub_took_while_it_did_not_count_is_brought_once_more_when_it_does() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let clock: Arc<MovedClock> = Arc::default();
+        peers.tell([entry(1, 1)]);
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+        cursor_at(&relayer, 1).await;
+        // It refuses what is to be counted, and then to say what it has.
+        peers.make_hub_old(true);
+        clock.pass_ms(40_000);
+        peers.tell([entry(2, 1)]);
+        cursor_at(&relayer, 2).await;
+        clock.pass_ms(400_000);
+        peers.tell([entry(3, 2)]);
+        assert_eq!(delivered(&peers, 3).await, [1, 3, 2], "{:?}", db.engine);
+        cursor_at(&relayer, 3).await;
+        peers.put_hub_back(1);
+        peers.make_hub_old(false);
+        clock.pass_ms(40_000);
+        peers.tell([entry(4, 2)]);
+        delivered(&peers, 4).await;
+        let taken: BTreeSet<u64> = seqs(&peers.taken()).into_iter().collect();
+        assert_eq!(taken, BTreeSet::from([1, 2, 3, 4]), "{:?}", db.engine);
         relayer.stop().await;
     }
 }

@@ -114,8 +114,8 @@ impl Peers {
     }
 
     /// The hub is of a version that refuses to be asked what it has.
-    pub fn make_hub_old(&self) {
-        self.change(|sides| sides.old = true);
+    pub fn make_hub_old(&self, old: bool) {
+        self.change(|sides| sides.old = old);
     }
 
     /// The indexer, or what stands before it, answers so in place of a page, or not any more.
