@@ -1,6 +1,7 @@
 //! `earnest`: a marketplace without a platform, in one binary. This file reads the command line and ends the process;
 //! what the verbs do is in `commands`, `up` and `services`.
 
+mod allocator;
 mod amount;
 mod client;
 mod commands;
@@ -130,9 +131,17 @@ enum Command {
     Verify(verify::Verb),
 }
 
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if matches!(cli.command, Command::Indexer(_)) {
+        allocator::one_arena();
+    }
+    ended(cli)
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
-    match run(Cli::parse()).await {
+async fn ended(cli: Cli) -> ExitCode {
+    match run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if exit::reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
