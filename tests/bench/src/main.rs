@@ -14,6 +14,7 @@
 mod api;
 mod ceiling;
 mod corpus;
+mod far;
 mod generate;
 mod ledger;
 mod live;
@@ -30,7 +31,7 @@ use clap::Parser;
 enum Command {
     /// Put the corpus on an empty anvil that mines nothing by itself; answers what every subject must find there
     Generate(generate::Arguments),
-    /// Pass requests on to a node and write down every one
+    /// Pass requests on to a node and write down every one; where it is asked for, as if the node were far away
     Record(record::Arguments),
     /// Send the requests that were written down again, byte for byte, and throw the answers away
     Null(null::Arguments),
