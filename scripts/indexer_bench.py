@@ -34,6 +34,8 @@ REINDEXED, REINDEX_COMMITS = ("events", "states"), 1
 # What a backfill leaves behind, and events of one commit (indexer/src/chain/evm/backfill.rs).
 BACKFILLED, EVENTS_A_COMMIT = ("logs", "events", "feed", "states"), 1_500
 RSS_AIM_MB, LIVE_AIM_MS = 60, 20
+# The corpus that is also read from far away, and how far: chosen, not those of a provider.
+FAR_CORPUS, FAR = "D10", ["--delay-ms", 50, "--bytes-per-second", 12_500_000]
 
 
 def say(text):
@@ -227,7 +229,8 @@ class Bench:
         self.oracle, state = corpus(tools, name)
         self.node = Anvil(tools, folder, "--load-state", state)
         wait_for("the corpus", lambda: int(ask(self.node.url, "eth_blockNumber"), 16) == self.oracle["head"])
-        self.runs = {}
+        self.far = name == FAR_CORPUS
+        self.runs, self.replayed = {}, {}
 
     def last_row(self, table, chain):
         last, index = self.oracle["last_block"], self.oracle["density"] - 1
@@ -266,20 +269,42 @@ class Bench:
         self.note("earnest_postgres", *self.earnest("earnest_postgres", self.postgres.fresh("earnest")))
         self.postgres.drop("earnest")
 
-    def record(self):
+    @contextlib.contextmanager
+    def proxy(self, file, *more):
+        """The URL of the node by a proxy that writes down what is asked."""
+        port = a_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [self.tools.bench, "record", "--rpc", self.node.url, "--listen", f"127.0.0.1:{port}", "--file", file]
+        with Process([*command, *more], self.folder / "record.log"):
+            wait_for("the proxy", lambda: ask(url, "eth_chainId"))
+            yield url
+
+    def record(self, name, *more):
         """A first run, which does not count: its requests, up to the last row, are what the null fetcher sends."""
         remove(self.folder / "earnest.sqlite")
-        port, file = a_port(), self.folder / "requests"
-        listen = ["--listen", f"127.0.0.1:{port}", "--file", file]
-        with Process([self.tools.bench, "record", "--rpc", self.node.url, *listen], self.folder / "record.log"):
-            wait_for("the recorder", lambda: ask(f"http://127.0.0.1:{port}", "eth_chainId"))
-            self.earnest("the recording", f"sqlite:{self.folder}/earnest.sqlite", f"http://127.0.0.1:{port}")
-        self.recorded = ["--file", file, *self.window]
+        file = self.folder / name
+        with self.proxy(file, *more) as url:
+            self.earnest("the recording", f"sqlite:{self.folder}/earnest.sqlite", url)
+        return ["--file", file, *self.window]
+
+    def replay(self, subject, url, recorded):
+        began = time.time_ns()
+        replayed = self.tools.part("null", "--rpc", url, *recorded)
+        self.note(subject, (time.time_ns() - began) / 1e9)
+        self.replayed[subject] = replayed
 
     def null(self):
-        began = time.time_ns()
-        self.replayed = self.tools.part("null", "--rpc", self.node.url, *self.recorded)
-        self.note("null", (time.time_ns() - began) / 1e9)
+        self.replay("null", self.node.url, self.recorded)
+
+    def null_far(self):
+        with self.proxy(self.folder / "asked", *FAR) as url:
+            self.replay("null_far", url, self.recorded_far)
+
+    def earnest_far(self):
+        file = self.folder / "far.sqlite"
+        remove(file)
+        with self.proxy(self.folder / "asked", *FAR) as url:
+            self.note("earnest_far", *self.earnest("earnest_far", f"sqlite:{file}", url))
 
     def naive(self):
         file = self.folder / "naive.sqlite"
@@ -335,9 +360,12 @@ class Bench:
         self.insert("backfill_ceiling", "--indexed", "--commits", commits, "--tables", *BACKFILLED)
 
     def rounds(self):
-        self.record()
+        self.recorded = self.record("requests")
+        if self.far:
+            self.recorded_far = self.record("requests_far", *FAR)
         for number in range(rounds_of(self.name)):
             order = [self.null, self.earnest_sqlite, self.earnest_postgres, self.naive]
+            order += [self.null_far, self.earnest_far] if self.far else []
             # It takes longer than all others together, and is as steady as they are.
             order += [self.ponder] if number < ponder_rounds() else []
             stored = [self.reindex, self.ceiling, self.backfill_ceiling]
@@ -421,8 +449,10 @@ def figures():
                 with bench.node:
                     bench.rounds()
                 tail = "" if name == wanted[0] else f"_{name.lower()}"
+                made.append(bench.ratio("backfill_vs_null_fetcher" + tail, "earnest_sqlite", "null", 0.8))
+                if bench.far:
+                    made.append(bench.ratio("backfill_vs_null_fetcher_far" + tail, "earnest_far", "null_far", 0.8))
                 made += [
-                    bench.ratio("backfill_vs_null_fetcher" + tail, "earnest_sqlite", "null", 0.8),
                     # Both on the same PostgreSQL.
                     bench.ratio("backfill_vs_ponder" + tail, "earnest_postgres", "ponder", 10),
                     bench.ratio("reindex_vs_sqlite_ceiling" + tail, "reindex", "ceiling", 0.6),
@@ -431,8 +461,10 @@ def figures():
                     bench.ratio("backfill_postgres_vs_null_fetcher" + tail, "earnest_postgres", "null"),
                     bench.ratio("backfill_sqlite_vs_ponder" + tail, "earnest_sqlite", "ponder"),
                 ]
-                say(f"{name}: the null fetcher sends {json.dumps(bench.replayed)}")
-                peaks += [run[1] for subject in ("earnest_sqlite", "earnest_postgres") for run in bench.runs[subject]]
+                for subject, replayed in bench.replayed.items():
+                    say(f"{name}: {subject} sends {json.dumps(replayed)}")
+                ours = [subject for subject in bench.runs if subject.startswith("earnest_")]
+                peaks += [run[1] for subject in ours for run in bench.runs[subject]]
                 loads.append(os.getloadavg()[0])
         latency = live(tools, folder)
         say(f"live: {json.dumps(latency)}")
