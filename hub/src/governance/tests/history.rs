@@ -8,7 +8,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use super::{pure::naive, *};
+use super::{tally::naive, *};
 use crate::{
     access::Role,
     governance::rule::{Absence, Choice, Needs, Rule, Share},

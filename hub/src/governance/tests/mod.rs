@@ -8,7 +8,8 @@ mod ballots;
 mod crash;
 mod effects;
 mod history;
-mod pure;
+mod proposals;
+mod tally;
 mod timer;
 
 use std::time::Duration;
