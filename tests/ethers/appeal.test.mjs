@@ -1,28 +1,19 @@
 // Two instances: rulings that can be appealed, the parent's ruling, and cases that the parent hears alone.
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { Arbitration } from './client/arbitration.mjs';
 import { STAGE, spanOf } from './client/case.mjs';
 import { lastWord } from './client/jury.mjs';
 import { DAY, HOUR } from './client/terms.mjs';
 import { World, refused } from './client/world.mjs';
 
-let world;
-let court;
-let members;
-let parent;
-let pool;
-let buyer, seller, stranger, chain;
-before(async () => {
-  world = await World.start();
-  ({ buyer, seller, stranger, chain } = world);
-  court = new Arbitration(world);
-  members = await court.jurors(18);
-  parent = await court.pool(members, { jurySize: 5 });
-  // 2 × 5 + 2 + 2 × 3 members are just enough for two juries of the parent after two of the pool.
-  pool = await court.pool(members, { parent: parent.id, appeal: 2 * DAY });
-});
-after(async () => { await world?.conserves(); await world?.stop(); });
+const world = await World.ofFile();
+const { buyer, seller, stranger, chain } = world;
+const court = new Arbitration(world);
+const members = await court.jurors(18);
+const parent = await court.pool(members, { jurySize: 5 });
+// 2 × 5 + 2 + 2 × 3 members are just enough for two juries of the parent after two of the pool.
+const pool = await court.pool(members, { parent: parent.id, appeal: 2 * DAY });
 
 const AMOUNT = { amount: 1_000n };
 const paid = ({ terms }, action) => world.gained(terms.asset, [seller.address, buyer.address], action);

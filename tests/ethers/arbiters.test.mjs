@@ -1,18 +1,13 @@
 // The two other arbiters: one account that rules, and a court of others that speaks ERC-792.
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { AbiCoder, id, keccak256 } from 'ethers';
 import { EARNEST } from './client/artefacts.mjs';
 import { HOUR, panelOf } from './client/terms.mjs';
 import { World, refused } from './client/world.mjs';
 
-let world;
-let buyer, seller, stranger, keeper, chain, escrow;
-before(async () => {
-  world = await World.start();
-  ({ buyer, seller, stranger, keeper, chain, escrow } = world);
-});
-after(async () => { await world?.conserves(); await world?.stop(); });
+const world = await World.ofFile();
+const { buyer, seller, stranger, keeper, chain, escrow } = world;
 
 const AMOUNT = { amount: 1_000n };
 const paid = ({ terms }, action) => world.gained(terms.asset, [seller.address, buyer.address], action);

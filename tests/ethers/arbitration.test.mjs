@@ -1,6 +1,6 @@
 // One instance of a case: opening, drawing, every kind of ballot, the second jury, the last word, and no word at all.
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { ZeroHash, dataSlice, getAddress, id } from 'ethers';
 import { Arbitration } from './client/arbitration.mjs';
 import { STAGE } from './client/case.mjs';
@@ -8,18 +8,11 @@ import { lastWord } from './client/jury.mjs';
 import { DAY, HOUR } from './client/terms.mjs';
 import { World, refused } from './client/world.mjs';
 
-let world;
-let court;
-let pool;
-let buyer, seller, stranger, chain;
-before(async () => {
-  world = await World.start();
-  ({ buyer, seller, stranger, chain } = world);
-  court = new Arbitration(world);
-  const both = [...(await court.jurors(12)), buyer, seller];
-  pool = await court.pool(both.sort((a, b) => (a.address.toLowerCase() < b.address.toLowerCase() ? -1 : 1)));
-});
-after(async () => { await world?.conserves(); await world?.stop(); });
+const world = await World.ofFile();
+const { buyer, seller, stranger, chain } = world;
+const court = new Arbitration(world);
+const both = [...(await court.jurors(12)), buyer, seller];
+const pool = await court.pool(both.sort((a, b) => (a.address.toLowerCase() < b.address.toLowerCase() ? -1 : 1)));
 
 const paid = ({ terms }, action) => world.gained(terms.asset, [seller.address, buyer.address], action);
 

@@ -1,18 +1,13 @@
 // Payees that do not take what is theirs: credit, and the ways to it. Contract wallets as parties.
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { id } from 'ethers';
 import { STATUS } from './client/deal.mjs';
 import { DAY, HOUR, fold } from './client/terms.mjs';
 import { COIN, World, refused } from './client/world.mjs';
 
-let world;
-let buyer, seller, stranger, chain, escrow;
-before(async () => {
-  world = await World.start();
-  ({ buyer, seller, stranger, chain, escrow } = world);
-});
-after(async () => { await world?.conserves(); await world?.stop(); });
+const world = await World.ofFile();
+const { buyer, seller, stranger, chain, escrow } = world;
 
 const creditOf = (creditor, asset) => chain.read(escrow.address, 'creditOf', [creditor, asset]);
 

@@ -1,19 +1,14 @@
 // A deal from delivery to its end without a ruling: every action by the party itself and by its signature, every window.
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { id } from 'ethers';
 import { closedBy, raised } from './client/amounts.mjs';
 import { STATUS } from './client/deal.mjs';
 import { HOUR, fold } from './client/terms.mjs';
 import { COIN, World, refused } from './client/world.mjs';
 
-let world;
-let buyer, seller, stranger, chain, escrow;
-before(async () => {
-  world = await World.start();
-  ({ buyer, seller, stranger, chain, escrow } = world);
-});
-after(async () => { await world?.conserves(); await world?.stop(); });
+const world = await World.ofFile();
+const { buyer, seller, stranger, chain, escrow } = world;
 
 const soon = async () => (await chain.now()) + HOUR;
 /** What `action` pays [seller, buyer] in the asset of the terms. */

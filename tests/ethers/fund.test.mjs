@@ -1,6 +1,6 @@
 // Every way in: coin, allowance, the buyer's signature, EIP-2612, ERC-3009, Permit2, and terms that are taken back.
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { ZeroAddress } from 'ethers';
 import { STATUS } from './client/deal.mjs';
 import { HOUR, compact, fold } from './client/terms.mjs';
@@ -10,9 +10,7 @@ import { COIN, World, refused } from './client/world.mjs';
 /** A token that loses a hundredth on the way: its place in OddToken's list of oddities. */
 const FEE = 12;
 
-let world;
-before(async () => { world = await World.start(); });
-after(async () => { await world?.conserves(); await world?.stop(); });
+const world = await World.ofFile();
 
 const funding = (terms) => world.escrow.idOf(terms);
 /** The buyer's own agreement to fund, for the next hour. */

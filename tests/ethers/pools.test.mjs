@@ -1,23 +1,16 @@
 // Rule books and lists of members.
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { ZeroHash, id } from 'ethers';
 import { Arbitration, poolIdOf } from './client/arbitration.mjs';
 import { poolsFrom, spanOf } from './client/case.mjs';
 import { DAY, HOUR } from './client/terms.mjs';
 import { World, plain, refused } from './client/world.mjs';
 
-let world;
-let court;
-let members;
-let keeper, stranger, chain;
-before(async () => {
-  world = await World.start();
-  ({ keeper, stranger, chain } = world);
-  court = new Arbitration(world);
-  members = await court.jurors(10);
-});
-after(() => world?.stop());
+const world = await World.ofFile();
+const { keeper, stranger, chain } = world;
+const court = new Arbitration(world);
+const members = await court.jurors(10);
 
 const read = (call, ...values) => chain.read(court.at, call, values);
 const create = (changes) => world.judge(stranger, 'createPool', [court.book(changes)]);

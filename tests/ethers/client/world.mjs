@@ -1,6 +1,7 @@
 // A chain with Earnest on it, buyer, seller and stranger. After every transaction each deal and case that it touched is
 // rebuilt from events and compared with what the contracts say of it.
 import assert from 'node:assert/strict';
+import { after } from 'node:test';
 import { MaxUint256, ZeroAddress } from 'ethers';
 import { EARNEST, OTHERS, PERMIT2 } from './artefacts.mjs';
 import { Chain, Refusal } from './chain.mjs';
@@ -30,6 +31,13 @@ export class World {
     world.pools = new Signed(chain.chainId, pools);
     world.token = await chain.deploy(world.stranger, EARNEST.TestToken);
     await world.allow(world.token);
+    return world;
+  }
+
+  /** For a file of tests: once they have run, the escrow must have what it owes, and the chain stops. */
+  static async ofFile() {
+    const world = await World.start();
+    after(async () => { await world.conserves(); await world.stop(); });
     return world;
   }
 
