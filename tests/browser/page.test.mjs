@@ -1,21 +1,13 @@
 // The hub's own page, /sign-in, as people use it: docs/identity.md, "Passkeys".
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { Person } from '../ethers/client/account.mjs';
-import { startHub } from './hub.mjs';
-import { Machine, startChromium, startSite } from './machine.mjs';
+import { Machine, startSite } from './machine.mjs';
+import { hubAndBrowser } from './opening.mjs';
 
 const PHONE = { width: 320, height: 640 };
 
-let hub, browser;
-before(async () => {
-  hub = await startHub();
-  browser = await startChromium();
-});
-after(async () => {
-  await browser?.close();
-  await hub?.stop();
-});
+const { hub, browser } = await hubAndBrowser();
 
 /** A machine in front of the page, until the test ends; with a wallet in its browser where one is given. */
 async function machineAt(t, { wallet, ...options } = {}) {

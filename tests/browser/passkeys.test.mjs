@@ -1,23 +1,15 @@
 // Passkeys as a real browser makes and asks them, in pages of a real hub: docs/identity.md, "Passkeys".
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { Device, Person, didOf } from '../ethers/client/account.mjs';
-import { startHub } from './hub.mjs';
-import { Machine, startChromium, startSite } from './machine.mjs';
+import { Machine, startSite } from './machine.mjs';
+import { hubAndBrowser } from './opening.mjs';
 
 const ES256 = -7;
 const EDDSA = -8;
 
-let hub, browser;
-before(async () => {
-  hub = await startHub();
-  browser = await startChromium();
-});
-after(async () => {
-  await browser?.close();
-  await hub?.stop();
-});
+const { hub, browser } = await hubAndBrowser();
 
 /** Any page of the hub's origin. */
 const page = () => `${hub.url}/openapi.json`;
