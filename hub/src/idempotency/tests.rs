@@ -1,7 +1,7 @@
 //! The same request twice, over HTTP on both engines; and a hub that dies between the effect and the answer. What is kept of
 //! offers of credentials is in `reputation/tests/wallets.rs`.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use futures::future::select;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::HEADER;
 use crate::{
     config::Config,
-    testing::{Answer, Person, START_MS, StillClock, TestHub},
+    testing::{Answer, Person, START_MS, StillClock, TestHub, death},
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -191,8 +191,6 @@ async fn what_is_kept_tells_neither_the_key_nor_the_answer() {
     hub.end().await;
 }
 
-/// Names the folder with what is asked of the hub that dies.
-const CHILD: &str = "EARNEST_TEST_IDEMPOTENCY_CHILD";
 const NAME: &str =
     "idempotency::tests::a_hub_that_dies_between_effect_and_answer_tells_the_answer_and_does_nothing_twice";
 
@@ -220,8 +218,8 @@ async fn child(folder: &Path) {
 
 #[tokio::test]
 async fn a_hub_that_dies_between_effect_and_answer_tells_the_answer_and_does_nothing_twice() {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        return child(Path::new(&folder)).await;
+    if let Some(folder) = death::folder() {
+        return child(&folder).await;
     }
     for hub in TestHub::on_both().await {
         let anna = Person::arrive(&hub, 1).await;
@@ -231,12 +229,7 @@ async fn a_hub_that_dies_between_effect_and_answer_tells_the_answer_and_does_not
             let folder = tempfile::tempdir().unwrap();
             let plan = Plan { config: hub.config.clone(), asked: asked.clone() };
             std::fs::write(folder.path().join("plan"), serde_json::to_vec(&plan).unwrap()).unwrap();
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder.path());
-            command.env("EARNEST_ABORT_AT", point);
-            let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert!(!output.status.success() && told.contains("aborting at"), "{told}");
+            assert!(!death::lives(NAME, folder.path(), point).await, "{point}");
             assert_eq!(count(&hub, "sessions").await, before + done, "{point}");
             assert_eq!(count(&hub, "idempotency_keys").await, before + done, "{point}");
             // Whoever lost the answer asks again.

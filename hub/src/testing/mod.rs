@@ -4,6 +4,7 @@
 
 pub(crate) mod authenticator;
 mod deal;
+pub(crate) mod death;
 pub(crate) mod noise;
 mod person;
 pub(crate) mod script;

@@ -1,6 +1,6 @@
 //! A hub that dies while it says a tally, at every boundary. This test starts itself as another process, the hub that dies.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,11 +9,9 @@ use crate::{
     Hub,
     config::Config,
     scheduler::{List, look},
-    testing::{START_MS, StillClock},
+    testing::{START_MS, StillClock, death},
 };
 
-/// Names the folder with the configuration of the hub that dies.
-const CHILD: &str = "EARNEST_TEST_GOVERNANCE_CHILD";
 const NAME: &str =
     "governance::tests::crash::a_hub_that_dies_has_said_a_tally_and_done_its_effect_or_neither";
 /// In the middle of the effect's posting, when all is written, and when it is committed.
@@ -29,20 +27,10 @@ async fn child(folder: &Path) {
     hub.db.close().await;
 }
 
-/// Whether it came to its end.
-async fn lives(folder: &Path, dies_at: &str) -> bool {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder).env("EARNEST_ABORT_AT", dies_at);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() || told.contains("aborting at"), "{told}");
-    output.status.success()
-}
-
 #[tokio::test]
 async fn a_hub_that_dies_has_said_a_tally_and_done_its_effect_or_neither() {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        return child(Path::new(&folder)).await;
+    if let Some(folder) = death::folder() {
+        return child(&folder).await;
     }
     for hub in TestHub::on_both_with(|config| config.time_credit_limit = 1_000).await {
         let (people, community) = community(&hub, 2).await;
@@ -58,7 +46,7 @@ async fn a_hub_that_dies_has_said_a_tally_and_done_its_effect_or_neither() {
             async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&hub.eyes).await.unwrap() };
         let before = hub.happened().await.len();
         for (point, done) in POINTS {
-            assert!(!lives(folder.path(), point).await, "{point}");
+            assert!(!death::lives(NAME, folder.path(), point).await, "{point}");
             let said = count("SELECT CAST(COUNT(*) AS BIGINT) FROM log WHERE kind = 'tally@1'").await;
             let ended =
                 count("SELECT CAST(COUNT(*) AS BIGINT) FROM proposals WHERE state = 'executed'").await;
@@ -72,7 +60,7 @@ async fn a_hub_that_dies_has_said_a_tally_and_done_its_effect_or_neither() {
             assert_eq!(crate::verify_ledger(&hub.config).await.unwrap().faults, 0, "{point}");
         }
         // Nothing is left to say, so there is nothing to die at.
-        assert!(lives(folder.path(), POINTS[1].0).await);
+        assert!(death::lives(NAME, folder.path(), POINTS[1].0).await);
         assert_eq!(shown(&hub, proposal).await["result"]["yes"], 2);
         hub.end().await;
     }

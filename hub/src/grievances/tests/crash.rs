@@ -1,7 +1,7 @@
 //! A hub that dies while it seats a jury, or says what the jury has ruled, at every boundary. This test starts itself as another
 //! process, the hub that dies.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -12,11 +12,9 @@ use crate::{
     governance::tests::ballot,
     records::Stamp,
     scheduler::{List, look},
-    testing::StillClock,
+    testing::{StillClock, death},
 };
 
-/// Names the folder with the configuration of the hub that dies, and the time that it has.
-const CHILD: &str = "EARNEST_TEST_GRIEVANCES_CHILD";
 const NAME: &str = "grievances::tests::crash::a_hub_that_dies_has_gone_on_with_a_grievance_or_not";
 /// Before the seating is committed, and after it.
 const SEATING: [(&str, i64); 2] = [("hub.commit.before:1", 0), ("hub.commit.after:1", 1)];
@@ -38,15 +36,10 @@ async fn child(folder: &Path) {
     hub.db.close().await;
 }
 
-/// Whether it came to its end.
+/// Whether a hub of that time came to its end.
 async fn lives(folder: &Path, now: i64, dies_at: &str) -> bool {
     std::fs::write(folder.join("now"), now.to_string()).unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder).env("EARNEST_ABORT_AT", dies_at);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() || told.contains("aborting at"), "{told}");
-    output.status.success()
+    death::lives(NAME, folder, dies_at).await
 }
 
 /// What the outbox has after the first `before`: topic, and state where it is of something that has one.
@@ -63,8 +56,8 @@ fn if_done(done: i64, told: &[(&str, &str)]) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn a_hub_that_dies_has_gone_on_with_a_grievance_or_not() {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        return child(Path::new(&folder)).await;
+    if let Some(folder) = death::folder() {
+        return child(&folder).await;
     }
     for (hub, people, community) in grounds(4, &[("jury_size", "1"), ("juror_reward", "5")]).await {
         let [_, payer, payee, _] = &people[..] else { panic!() };

@@ -1,7 +1,7 @@
 //! A hub that dies, again and again, at every boundary of every posting. This test starts itself as another process, the
 //! hub that dies.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,12 +14,10 @@ use crate::{
     config::Config,
     records::submit,
     scheduler::{List, look},
-    testing::{Person, START_MS, StillClock, TestHub},
+    testing::{Person, START_MS, StillClock, TestHub, death},
     windows::Windows,
 };
 
-/// Names the folder with the plan of the hub that dies.
-const CHILD: &str = "EARNEST_TEST_LEDGER_CHILD";
 const NAME: &str = "ledger::tests::crash::a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing";
 /// In the middle of a posting (entries and accounts are written, holds are not), when all is written, and when it is committed.
 const POINTS: [&str; 3] = ["hub.ledger.half:1", "hub.commit.before:1", "hub.commit.after:1"];
@@ -44,19 +42,6 @@ async fn child(folder: &Path) {
     hub.db.close().await;
 }
 
-/// Whether it came to its end.
-async fn lives(folder: &Path, dies_at: Option<&str>) -> bool {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder).env_remove("EARNEST_ABORT_AT");
-    if let Some(point) = dies_at {
-        command.env("EARNEST_ABORT_AT", point);
-    }
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() || told.contains("aborting at"), "{told}");
-    output.status.success()
-}
-
 /// What the outbox has to have of the records that post, each once.
 async fn to_tell(hub: &TestHub) -> Vec<(String, Value)> {
     let posting = sqlx::query(
@@ -73,8 +58,8 @@ async fn to_tell(hub: &TestHub) -> Vec<(String, Value)> {
 
 #[tokio::test]
 async fn a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing() {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        return child(Path::new(&folder)).await;
+    if let Some(folder) = death::folder() {
+        return child(&folder).await;
     }
     for hub in TestHub::on_both_with(|config| config.time_credit_limit = 2_000).await {
         let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
@@ -98,7 +83,7 @@ async fn a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing() {
         let before = hub.happened().await.len();
         for done in 0..all {
             for point in POINTS {
-                assert!(!lives(folder.path(), Some(point)).await, "{point} after {done}");
+                assert!(!death::lives(NAME, folder.path(), point).await, "{point} after {done}");
                 let said = count(
                     "SELECT CAST(COUNT(*) AS BIGINT) FROM log WHERE kind IN
                          ('transfer@1', 'hold@1', 'capture@1', 'release@1', 'expiry@1')",
@@ -114,7 +99,7 @@ async fn a_hub_that_dies_anywhere_has_posted_all_of_a_record_or_nothing() {
             }
         }
         // Nothing is left to do, so there is nothing to die at.
-        assert!(lives(folder.path(), Some(POINTS[0])).await);
+        assert!(death::lives(NAME, folder.path(), POINTS[0]).await);
         let (a, b) = (anna.sign_in(&hub).await, ben.sign_in(&hub).await);
         assert_eq!(stands(&hub, &a).await, ["-300", "-300", "0", "0"]);
         assert_eq!(stands(&hub, &b).await, ["300", "300", "0", "0"]);

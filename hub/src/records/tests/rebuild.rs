@@ -1,13 +1,13 @@
 //! Replays beside a hub that runs, repairs, and a repair that dies.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use serde_json::json;
 
 use crate::{
     config::Config,
     records::{Difference, Progress, Rebuilt},
-    testing::{Person, START_MS, StillClock, TestHub, message, signed},
+    testing::{Person, START_MS, StillClock, TestHub, death, message, signed},
 };
 
 async fn rebuild(hub: &TestHub, repair: bool) -> Rebuilt {
@@ -133,8 +133,6 @@ async fn an_entry_that_a_replay_refuses_is_named() {
     }
 }
 
-/// Names the folder with the configuration of the process that dies.
-const CHILD: &str = "EARNEST_TEST_REBUILD_CHILD";
 const NAME: &str = "records::tests::rebuild::a_repair_that_dies_anywhere_has_done_all_of_it_or_nothing";
 const POINTS: [&str; 6] = [
     "hub.rebuild.raised:1",
@@ -153,8 +151,8 @@ async fn child(folder: &Path) {
 
 #[tokio::test]
 async fn a_repair_that_dies_anywhere_has_done_all_of_it_or_nothing() {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        return child(Path::new(&folder)).await;
+    if let Some(folder) = death::folder() {
+        return child(&folder).await;
     }
     for hub in TestHub::on_both_with(|config| config.time_credit_limit = 100).await {
         let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
@@ -167,13 +165,7 @@ async fn a_repair_that_dies_anywhere_has_done_all_of_it_or_nothing() {
             run(&hub, "UPDATE communities SET name = 'Weeds'").await;
             run(&hub, "UPDATE accounts SET name = 'Nobody'").await;
             hub.harm("UPDATE ledger_entries SET at = at + 1").await;
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder.path());
-            command.env("EARNEST_ABORT_AT", point);
-            let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert!(!output.status.success() && told.contains("aborting at"), "{point}: {told}");
-
+            assert!(!death::lives(NAME, folder.path(), point).await, "{point}");
             let committed = point == "hub.commit.after:1";
             let found = rebuild(&hub, false).await;
             // A name before and after, of the hub's account, two persons' and the community; and two entries of the ledger.

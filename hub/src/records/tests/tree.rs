@@ -1,7 +1,7 @@
 //! The tree over the log: published vectors, proofs over trees of every small size, and a log that is not its tree's.
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use alloy::primitives::B256;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use super::super::{
 use crate::{
     Hub,
     config::Config,
-    testing::{Person, START_MS, StillClock, TestHub},
+    testing::{Person, START_MS, StillClock, TestHub, death},
 };
 
 /// <https://github.com/transparency-dev/merkle/blob/main/testonly/constants.go>, `LeafInputs`: those of Certificate Transparency's
@@ -389,8 +389,6 @@ async fn a_rebuild_finds_a_log_that_is_not_its_trees_and_does_not_mend_it() {
     }
 }
 
-/// Names the folder with the plan of the hub that dies.
-const CHILD: &str = "EARNEST_TEST_TREE_CHILD";
 const NAME: &str =
     "records::tests::tree::a_hub_that_dies_anywhere_has_an_entry_and_its_place_in_the_tree_or_neither";
 /// Between an entry and its nodes, when all is written, and when it is committed.
@@ -411,8 +409,8 @@ async fn child(folder: &Path) {
 
 #[tokio::test]
 async fn a_hub_that_dies_anywhere_has_an_entry_and_its_place_in_the_tree_or_neither() {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        return child(Path::new(&folder)).await;
+    if let Some(folder) = death::folder() {
+        return child(&folder).await;
     }
     for hub in TestHub::on_both().await {
         let anna = Person::arrive(&hub, 1).await;
@@ -423,12 +421,7 @@ async fn a_hub_that_dies_anywhere_has_an_entry_and_its_place_in_the_tree_or_neit
             std::fs::write(folder.path().join("plan"), serde_json::to_vec(&plan).unwrap()).unwrap();
             for point in POINTS {
                 let before = head_of(&hub).await.0.size;
-                let mut command = Command::new(std::env::current_exe().unwrap());
-                command.args(["--exact", NAME, "--nocapture"]).env(CHILD, folder.path());
-                command.env("EARNEST_ABORT_AT", point);
-                let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-                let told = String::from_utf8_lossy(&output.stderr);
-                assert!(!output.status.success() && told.contains("aborting at"), "{point}: {told}");
+                assert!(!death::lives(NAME, folder.path(), point).await, "{point}");
                 let (head, _) = head_of(&hub).await;
                 assert_eq!(head.size, before + u64::from(point == POINTS[2]), "{point}");
                 let receipts = rows(&hub).await;
