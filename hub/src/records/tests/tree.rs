@@ -243,6 +243,24 @@ async fn run(hub: &TestHub, sql: &'static str) {
     sqlx::query(sql).execute(&hub.eyes).await.unwrap();
 }
 
+/// Keeps log and tree as they are.
+async fn keep(hub: &TestHub) {
+    run(hub, "CREATE TABLE kept_log AS SELECT * FROM log").await;
+    run(hub, "CREATE TABLE kept_nodes AS SELECT * FROM log_nodes").await;
+}
+
+/// Makes log and tree again what was kept.
+async fn put_back(hub: &TestHub) {
+    for sql in [
+        "DELETE FROM log",
+        "DELETE FROM log_nodes",
+        "INSERT INTO log SELECT * FROM kept_log",
+        "INSERT INTO log_nodes SELECT * FROM kept_nodes",
+    ] {
+        run(hub, sql).await;
+    }
+}
+
 /// Says so many communities.
 async fn say(hub: &TestHub, by: &Person, names: std::ops::Range<u32>) {
     for number in names {
@@ -295,8 +313,7 @@ async fn a_later_head_goes_on_from_an_earlier_one_and_shows_when_an_entry_was_ta
 
         // Whoever has the database takes an entry out, moves up what follows and makes the tree anew.
         hub.unlock().await;
-        run(&hub, "CREATE TABLE kept_log AS SELECT * FROM log").await;
-        run(&hub, "CREATE TABLE kept_nodes AS SELECT * FROM log_nodes").await;
+        keep(&hub).await;
         run(&hub, "DELETE FROM log WHERE seq = (SELECT MAX(seq) - 2 FROM log)").await;
         run(&hub, "UPDATE log SET seq = seq - 1 WHERE seq = (SELECT MAX(seq) - 1 FROM log)").await;
         run(&hub, "UPDATE log SET seq = seq - 1 WHERE seq = (SELECT MAX(seq) FROM log)").await;
@@ -320,14 +337,7 @@ async fn a_later_head_goes_on_from_an_earlier_one_and_shows_when_an_entry_was_ta
                 "{earlier:?}"
             );
         }
-        for sql in [
-            "DELETE FROM log",
-            "DELETE FROM log_nodes",
-            "INSERT INTO log SELECT * FROM kept_log",
-            "INSERT INTO log_nodes SELECT * FROM kept_nodes",
-        ] {
-            run(&hub, sql).await;
-        }
+        put_back(&hub).await;
         hub.end().await;
     }
 }
@@ -339,8 +349,7 @@ async fn a_rebuild_finds_a_log_that_is_not_its_trees_and_does_not_mend_it() {
         say(&hub, &anna, 0..6).await;
         let (head, _) = head_of(&hub).await;
         hub.unlock().await;
-        run(&hub, "CREATE TABLE kept_log AS SELECT * FROM log").await;
-        run(&hub, "CREATE TABLE kept_nodes AS SELECT * FROM log_nodes").await;
+        keep(&hub).await;
         let last = i64::try_from(head.size).unwrap();
         for (sql, seq, told) in [
             ("UPDATE log SET received_at = received_at + 1 WHERE seq = 3", 3, "another record or time"),
@@ -372,14 +381,7 @@ async fn a_rebuild_finds_a_log_that_is_not_its_trees_and_does_not_mend_it() {
                 );
                 assert!(trees[0].to_string().contains(told), "{sql}: {trees:?}");
             }
-            for sql in [
-                "DELETE FROM log",
-                "DELETE FROM log_nodes",
-                "INSERT INTO log SELECT * FROM kept_log",
-                "INSERT INTO log_nodes SELECT * FROM kept_nodes",
-            ] {
-                run(&hub, sql).await;
-            }
+            put_back(&hub).await;
             let found = crate::rebuild(hub.config.clone(), hub.clock.clone(), true, |_| {}).await.unwrap();
             assert_eq!(found.root, Some(head.root));
         }
