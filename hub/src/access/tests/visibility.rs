@@ -13,7 +13,10 @@ use crate::{
     grievances::tests::{complaint, does, file, shown, until},
     openapi::description,
     records::Stamp,
-    reputation::{model::WalletDid, tests::praise},
+    reputation::{
+        model::{Form, WalletDid},
+        tests::praise,
+    },
     testing::trade::{Ground, Trade},
 };
 
@@ -36,7 +39,7 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
         trade.fund(&disputed).await;
         let at = trade.dispute(&disputed).await.block_time;
         trade.draw(&disputed, at).await;
-        let (credential, closed) = praise(&trade, 2, 4711).await;
+        let (credential, closed) = praise(&trade, 2, 4711, Form::Jose).await;
 
         let (steward, member, former) =
             (trade.stranger(10).await, trade.stranger(11).await, trade.stranger(12).await);

@@ -17,7 +17,6 @@ use super::{
         presentation::{self, Asked},
         status,
     },
-    issued::{record, word_of},
     *,
 };
 use crate::{
@@ -144,19 +143,7 @@ proptest! {
 /// The bundle of a deal with a credential, and the hub's device.
 async fn bundle() -> (Value, Device) {
     let trade = Trade::start(sqlite(), Ground::EVM).await;
-    let bought = trade.agree(1).await;
-    let funded = trade.fund(&bought).await;
-    let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
-    let released = trade.final_event(trade.ground.escrow, released).await;
-    let (position, _) = fold(Status::Created, &bought.terms, [&funded, &released]);
-    let issuing = Issuing {
-        authorisation: Some(word_of(&trade, &trade.buyer).await),
-        status: Some(Entry::new(&trade.hub.config.public_url, Purpose::Revocation, 0, 7)),
-        form: Form::DataIntegrity,
-    };
-    let by = &trade.buyer.device;
-    let praise = issue(Kind::TrustedSeller, &bought.terms, &position, issuing, by, now()).unwrap();
-    trade.hub.say(&record(&trade, &trade.buyer, &bought, &praise)).await;
+    let (_, bought) = praise(&trade, 1, 7, Form::DataIntegrity).await;
     let session = trade.buyer.sign_in(&trade.hub).await;
     let told = trade.hub.get_as(&session, &format!("/v1/purchases/{}/bundle", bought.id)).await.body;
     let did = trade.hub.get("/.well-known/did.json").await.body;

@@ -20,8 +20,8 @@ async fn device_of(trade: &Trade) -> Device {
     document["alsoKnownAs"][0].as_str().unwrap().parse().unwrap()
 }
 
-/// The buyer's praise of a deal that went well.
-pub(crate) async fn praise(trade: &Trade, salt: u8, entry: u32) -> (RecordId, Bought) {
+/// The buyer's praise of a deal that went well, in that form and under that entry of the status list.
+pub(crate) async fn praise(trade: &Trade, salt: u8, entry: u32, form: Form) -> (RecordId, Bought) {
     let bought = trade.agree(salt).await;
     let funded = trade.fund(&bought).await;
     let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
@@ -30,7 +30,7 @@ pub(crate) async fn praise(trade: &Trade, salt: u8, entry: u32) -> (RecordId, Bo
     let issuing = Issuing {
         authorisation: Some(word_of(trade, &trade.buyer).await),
         status: Some(Entry::new(&trade.hub.config.public_url, Purpose::Revocation, 0, entry)),
-        form: Form::Jose,
+        form,
     };
     let device = &trade.buyer.device;
     let now = Stamp::from_ms(START_MS);
@@ -44,7 +44,7 @@ async fn a_score_is_what_public_credentials_that_stand_come_to() {
         let trade = Trade::start(db, ground).await;
         let mut said = Vec::new();
         for salt in 1..=3_u8 {
-            said.push(praise(&trade, salt, u32::from(salt)).await);
+            said.push(praise(&trade, salt, u32::from(salt), Form::Jose).await);
         }
         let path = format!("/v1/reputation/{}", WalletDid(said[0].1.terms.seller));
         let points = async || {
@@ -77,7 +77,7 @@ async fn a_completed_deal_is_checked_from_one_file() {
     for (db, ground) in everywhere().await {
         let trade = Trade::start(db, ground).await;
         let open = trade.agree(9).await;
-        let (said, bought) = praise(&trade, 1, 77).await;
+        let (said, bought) = praise(&trade, 1, 77, Form::Jose).await;
         let path = format!("/v1/purchases/{}/bundle", bought.id);
         let buyer = trade.buyer.sign_in(&trade.hub).await;
         assert_eq!(trade.hub.get(&path).await.refusal().0, 404);
@@ -239,7 +239,7 @@ async fn a_grievance_takes_a_credential_back() {
             join(hub, steward, community, person).await;
         }
         for (entry, taken_back) in [(1_u8, false), (2, true)] {
-            let (said, bought) = praise(&trade, entry, u32::from(entry)).await;
+            let (said, bought) = praise(&trade, entry, u32::from(entry), Form::Jose).await;
             let body = complaint("attestation", "revocation", said, &trade.buyer);
             let grievance = file(hub, &trade.seller, community, body).await;
             does(hub, steward, grievance, json!("take")).await;
@@ -304,7 +304,7 @@ async fn whose_credential_it_is_has_a_part_in_the_grievance() {
         hub.clock.pass_ms(1);
         let second = json!({ "account": trade.seller.account, "role": "steward" });
         hub.say(&steward.record_about(hub, "membership@1", community, second)).await;
-        let (said, _) = praise(&trade, 1, 1).await;
+        let (said, _) = praise(&trade, 1, 1, Form::Jose).await;
         let body = complaint("attestation", "revocation", said, &trade.buyer);
         let grievance = file(hub, complains, community, body).await;
         assert_eq!(refused(hub, &trade.seller, grievance, json!("take")).await, "not_yours");

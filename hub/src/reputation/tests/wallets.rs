@@ -6,7 +6,6 @@ use super::{
         jose::{self, Holder},
         presentation::{self, Asked},
     },
-    issued::{record, word_of},
     *,
 };
 use crate::{
@@ -92,20 +91,7 @@ fn error(answer: &Answer) -> (u16, &str) {
 
 /// A completed deal whose buyer has praised the seller; the praise's record and the seller's session.
 async fn praised(trade: &Trade) -> (RecordId, String) {
-    let bought = trade.agree(1).await;
-    let funded = trade.fund(&bought).await;
-    let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
-    let released = trade.final_event(trade.ground.escrow, released).await;
-    let (position, _) = fold(Status::Created, &bought.terms, [&funded, &released]);
-    let issuing = Issuing {
-        authorisation: Some(word_of(trade, &trade.buyer).await),
-        status: Some(Entry::new(&trade.hub.config.public_url, Purpose::Revocation, 0, 4711)),
-        form: Form::DataIntegrity,
-    };
-    let device = &trade.buyer.device;
-    let now = Stamp::from_ms(START_MS);
-    let praise = issue(Kind::TrustedSeller, &bought.terms, &position, issuing, device, now).unwrap();
-    let said = trade.hub.say(&record(trade, &trade.buyer, &bought, &praise)).await;
+    let (said, _) = praise(trade, 1, 4711, Form::DataIntegrity).await;
     (said, trade.seller.sign_in(&trade.hub).await)
 }
 
