@@ -11,6 +11,7 @@ pub mod config;
 pub mod deals;
 mod did;
 pub mod disputes;
+mod docs;
 mod error;
 mod etag;
 pub mod governance;

@@ -3,10 +3,9 @@
 use axum::{Json, Router, middleware, response::IntoResponse};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
-    Hub, access, communities, deals, did, disputes, governance, grievances, identity, ledger, market,
+    Hub, access, communities, deals, did, disputes, docs, governance, grievances, identity, ledger, market,
     openapi, outbox, records, reputation,
 };
 
@@ -42,11 +41,10 @@ pub(crate) fn described() -> OpenApiRouter<Hub> {
 pub(crate) fn app(hub: &Hub) -> Router {
     let (routes, _) = described().split_for_parts();
     let routes = routes.route_layer(middleware::from_fn_with_state(hub.clone(), access::guard));
-    let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let db = hub.db.clone();
     let served = service::http::shell(
         "hub",
-        routes.with_state(hub.clone()).merge(Router::from(docs)).merge(identity::page::routes()),
+        routes.with_state(hub.clone()).merge(docs::routes()).merge(identity::page::routes()),
         move || {
             let db = db.clone();
             async move { sqlx::query("SELECT 1").execute(db.reader()).await.map(drop).map_err(|e| e.to_string()) }
@@ -233,32 +231,62 @@ mod tests {
         trade.hub.end().await;
     }
 
-    #[tokio::test]
-    async fn the_pages_need_no_other_machine() {
-        let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
-        let page = hub.get("/docs/").await;
-        assert_eq!((page.status, page.kind.as_str()), (200, "text/html"));
-        let html = page.body.as_str().unwrap();
-        assert!(html.contains("swagger-ui"), "{html}");
-        assert!(!html.contains("https://") && !html.contains("//cdn"), "{html}");
+    /// What a page is, and that its headers keep it to this hub.
+    async fn page_of(hub: &TestHub, path: &str) -> String {
+        let page = hub.request(reqwest::Method::GET, path).send().await.unwrap();
+        let told = |name: &str| page.headers().get(name).unwrap().to_str().unwrap();
+        assert!(told("content-type").starts_with("text/html"), "{path}");
+        assert_eq!((told("x-content-type-options"), told("referrer-policy")), ("nosniff", "no-referrer"));
+        let policy: BTreeSet<&str> = told("content-security-policy").split("; ").collect();
+        for rule in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(rule), "{path}: {policy:?}");
+        }
         assert!(
-            hub.get("/docs/swagger-initializer.js").await.body.as_str().unwrap().contains("/openapi.json")
+            !policy.iter().any(|rule| rule.contains("unsafe") || rule.contains("//")),
+            "{path}: {policy:?}"
         );
-        assert_eq!(hub.get("/docs/swagger-ui-bundle.js").await.status, 200);
+        page.text().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_page_of_the_description_is_of_this_hub_alone() {
+        let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
+        let html = page_of(&hub, "/docs").await;
+        assert_eq!(html, page_of(&hub, "/docs/").await);
+        assert!(html.contains("swagger-ui") && !html.contains("//"), "{html}");
+        // The policy runs nothing that is written into the page.
+        assert!(!html.contains("<style") && !html.contains("style=") && !html.contains("onload"), "{html}");
+        let scripts: Vec<&str> = html.split("<script").skip(1).collect();
+        assert!(scripts.len() == 3 && scripts.iter().all(|script| script.starts_with(" src=\"./")), "{html}");
+        let start = hub.get("/docs/swagger-initializer.js").await;
+        let start = start.body.as_str().unwrap();
+        for setting in
+            ["\"url\": \"/openapi.json\"", "\"validatorUrl\": \"none\"", "\"layout\": \"BaseLayout\""]
+        {
+            assert!(start.contains(setting), "{start}");
+        }
+        // `nosniff`: what says that it is another thing is not run.
+        for (path, kind) in
+            [("/docs/swagger-ui-bundle.js", "text/javascript"), ("/docs/swagger-ui.css", "text/css")]
+        {
+            let answer = hub.get(path).await;
+            assert_eq!((answer.status, answer.kind.as_str()), (200, kind), "{path}");
+        }
         hub.end().await;
     }
 
     #[tokio::test]
     async fn the_sign_in_page_is_of_this_hub_alone() {
         let hub = TestHub::start(service::db::testing::sqlite(), |_| {}).await;
-        let page = hub.request(reqwest::Method::GET, "/sign-in").send().await.unwrap();
-        let policy = page.headers().get("content-security-policy").unwrap().to_str().unwrap().to_owned();
-        for rule in
-            ["default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"]
-        {
-            assert!(policy.split("; ").any(|one| one == rule), "{policy}");
-        }
-        let html = page.text().await.unwrap();
+        let html = page_of(&hub, "/sign-in").await;
         assert!(html.contains("<main>") && !html.contains("//"), "{html}");
         let named: Vec<&str> = html.split('"').filter(|text| text.starts_with('/')).collect();
         assert_eq!(named, ["/sign-in/page.css", "/sign-in/page.mjs"]);

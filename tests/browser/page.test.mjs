@@ -1,4 +1,4 @@
-// The hub's own page, /sign-in, as people use it: docs/identity.md, "Passkeys".
+// The hub's own pages as people use them: /sign-in (docs/identity.md, "Passkeys"), and /docs (docs/api.md).
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Person } from '../ethers/client/account.mjs';
@@ -186,6 +186,26 @@ test('it asks no other machine, breaks no rule of its own, and stands in no fram
   await machine.open(`http://localhost:${site.port}/`);
   assert.deepEqual(page.frames().filter((frame) => frame.url().startsWith(hub.url)), []);
   assert.match(wrong.join('\n'), /frame-ancestors 'none'/);
+});
+
+test('the page of the description asks this hub alone, and breaks no rule of its own', async (t) => {
+  const { page } = await machineAt(t);
+  const [asked, wrong] = [[], []];
+  page.on('request', (request) => asked.push(request.url()));
+  page.on('console', (message) => wrong.push(message.text()));
+  page.on('pageerror', (error) => wrong.push(error.message));
+  await page.goto(`${hub.url}/docs`);
+  await page.getByRole('heading', { name: 'Earnest hub' }).waitFor();
+  const operation = page.locator('.opblock-get', { has: page.locator('[data-path="/v1/log/head"]') });
+  await operation.locator('.opblock-summary-control').click();
+  await operation.getByRole('button', { name: 'Try it out' }).click();
+  await operation.getByRole('button', { name: 'Execute' }).click();
+  await operation.locator('.live-responses-table tbody .response-col_status', { hasText: '200' }).first().waitFor();
+  assert.ok(asked.includes(`${hub.url}/v1/log/head`), asked.join('\n'));
+  // Its style sheet has pictures within, which are of no machine.
+  const elsewhere = asked.filter((url) => !url.startsWith(`${hub.url}/`) && !url.startsWith('data:'));
+  assert.deepEqual(elsewhere, []);
+  assert.deepEqual(wrong, []);
 });
 
 test('at another address it says where it is', async (t) => {
