@@ -189,7 +189,7 @@ async fn run(cli: Cli) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser as _};
 
     use super::Cli;
 
@@ -211,5 +211,29 @@ mod tests {
         let globals =
             command.get_arguments().map(|argument| argument.get_id().to_string()).collect::<Vec<_>>();
         no_verb_reuses(&command, &globals);
+    }
+
+    #[test]
+    fn a_filter_with_a_value_that_it_has_not_is_refused_in_one_line() {
+        for (noun, filter, rule) in [
+            ("credential", "--subject", "must begin with did:pkh:"),
+            ("grievance", "--state", "one of filed, mediation, proposed, escalated, voting, resolved"),
+            ("listing", "--kind", "one of data_product, service, physical, digital"),
+            ("listing", "--status", "one of draft, active, paused, sold, expired"),
+            ("proposal", "--state", "one of open, rejected, executed, unexecuted"),
+            (
+                "purchase",
+                "--status",
+                "one of offered, declined, withdrawn, created, funded, delivered, disputed, confirmed, completed, refunded",
+            ),
+        ] {
+            let refused = Cli::try_parse_from(["earnest", noun, "list", filter, "nonsense"]).unwrap_err();
+            assert_eq!(refused.exit_code(), 2);
+            let refused = refused.to_string();
+            let line = refused.lines().next().unwrap();
+            for part in ["'nonsense'", filter, rule] {
+                assert!(line.contains(part), "{noun}: {refused}");
+            }
+        }
     }
 }

@@ -11,13 +11,13 @@ use hub::{
         CredentialView, Offer, OfferRequest,
         bundle::Bundle,
         jose::Holder,
-        model::{Form, Kind},
+        model::{Form, Kind, WalletDid},
         presentation::{self, Asked},
     },
 };
 use serde_json::Value;
 
-use super::{Session, query, record_id, verify_deal::read};
+use super::{Session, query, record_id, reputation::did, verify_deal::read};
 use crate::{
     client::{credential, hub::now, openid, trade},
     output::print,
@@ -106,8 +106,8 @@ pub enum Verb {
         | jq .items[0].credential > credential.json")]
     List {
         /// About this wallet: did:pkh:<chain>:<address>
-        #[arg(long)]
-        subject: Option<String>,
+        #[arg(long, value_parser = did)]
+        subject: Option<WalletDid>,
         /// `next` of the page before
         #[arg(long)]
         after: Option<u64>,
@@ -182,6 +182,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             print(&serde_json::to_string(&bundle)?)
         }
         Verb::List { subject, after } => {
+            let subject = subject.map(|subject| subject.to_string());
             let after = after.map(|after| after.to_string());
             let path = query("/v1/credentials", &[("subject", subject), ("after", after)]);
             let page: Page<CredentialView> = session.reader().await?.get(&path).await?;

@@ -25,14 +25,14 @@ pub mod verify;
 pub mod verify_deal;
 pub mod verify_loss;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use alloy::primitives::B256;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use hub::records::{Receipt, RecordId};
 use protocol::chain::{AccountId, CaipError, ChainId};
-use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
+use serde::de::{self, DeserializeOwned, IntoDeserializer};
 
 use crate::{
     client::{
@@ -103,7 +103,22 @@ fn on(text: &str) -> Result<On, String> {
 
 /// A word of one of the hub's lists, as its JSON writes it.
 pub fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    T::deserialize(text.into_deserializer()).map_err(|error: WordError| error.to_string())
+    T::deserialize(text.into_deserializer()).map_err(|NoWord(rule): NoWord| rule)
+}
+
+/// Why a text is no word of a list: the rule.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NoWord(String);
+
+impl de::Error for NoWord {
+    fn custom<T: fmt::Display>(rule: T) -> Self {
+        Self(rule.to_string())
+    }
+
+    fn unknown_variant(_: &str, words: &'static [&'static str]) -> Self {
+        Self(format!("must be one of {}", words.join(", ")))
+    }
 }
 
 /// What a verb works with.

@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use hub::{
-    deals::{IntentView, PurchaseView},
+    deals::{IntentView, PurchaseView, status::Status},
     market::{ListingView, PriceAsset},
     page::Page,
     records::RecordId,
@@ -14,7 +14,7 @@ use protocol::{
     wire::intent::IntentProgress,
 };
 
-use super::{Session, query, record_id};
+use super::{Session, query, record_id, word};
 use crate::{
     amount,
     client::trade::{self, Wish},
@@ -44,8 +44,8 @@ pub enum Verb {
     /// List your purchases and sales, the newest first
     List {
         /// offered, created, funded, delivered, disputed, confirmed, completed, refunded, declined or withdrawn
-        #[arg(long)]
-        status: Option<String>,
+        #[arg(long, value_parser = word::<Status>)]
+        status: Option<Status>,
         /// `next` of the page before
         #[arg(long)]
         after: Option<u64>,
@@ -151,6 +151,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             session.output.one(&view, &lines(&view))
         }
         Verb::List { status, after } => {
+            let status = status.map(|status| status.as_str().to_owned());
             let after = after.map(|after| after.to_string());
             let path = query("/v1/purchases", &[("status", status), ("after", after)]);
             let page: Page<PurchaseView> = session.member().await?.get(&path).await?;

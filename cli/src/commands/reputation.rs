@@ -34,7 +34,8 @@ pub enum Verb {
     },
 }
 
-fn did(text: &str) -> Result<WalletDid, String> {
+/// A wallet as a DID on the command line.
+pub fn did(text: &str) -> Result<WalletDid, String> {
     text.parse()
 }
 
