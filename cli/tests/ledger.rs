@@ -1,4 +1,4 @@
-//! The verbs of the ledger, those of grievances and of candidacies, as somebody uses them: the built binary, a hub that runs, a chain to sign in on.
+//! The verbs of the ledger, those of grievances and of candidacies, as somebody uses them, and those that nobody in particular may: the built binary, a hub that runs, a chain to sign in on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -365,4 +365,23 @@ fn who_stands_in_a_community_says_so_and_takes_it_back_by_its_verbs() {
     assert!(code == 1 && told.contains("members_only"), "{told}");
     place.json("anna", &["community", "stand-down", &community, &wallet]);
     assert_eq!(shown("anna").trim(), "none");
+}
+
+#[test]
+fn what_is_public_is_read_by_who_is_nobody() {
+    let place = Place::start(sqlite());
+    for read in [
+        &["pool", "show"][..],
+        &["listing", "list"],
+        &["credential", "list"],
+        &["proposal", "list"],
+        &["community", "show"],
+    ] {
+        let output = place.run(read);
+        assert!(output.status.success() && text(&output.stdout).trim() == "none", "{read:?}: {output:?}");
+    }
+    let pool = format!("0x{}", "11".repeat(32));
+    let arbiter = format!("eip155:31337:0x{}", "22".repeat(20));
+    let (code, told) = place.fails(&["pool", "show", &pool, "--arbiter", &arbiter]);
+    assert!(code == 1 && told.contains("no pool 0x11"), "{told}");
 }

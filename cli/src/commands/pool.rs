@@ -76,7 +76,7 @@ pub enum Verb {
         #[arg(long, value_name = "CAIP-10")]
         arbiter: Option<AccountId>,
     },
-    /// Show a pool as the hub knows it, or list those that serve you
+    /// Show a pool as the hub knows it, or list those that serve you; without --as those that serve everyone
     Show {
         /// The pool's id
         pool: Option<B256>,
@@ -163,7 +163,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             session.accepted("record", &member.say(&draft).await?)
         }
         Verb::Show { pool: None, .. } => {
-            let page: Page<PoolView> = session.member().await?.get("/v1/pools?limit=100").await?;
+            let page: Page<PoolView> = session.reader().await?.get("/v1/pools?limit=100").await?;
             let rows = page
                 .items
                 .iter()
@@ -173,7 +173,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         }
         Verb::Show { pool: Some(pool), arbiter: given } => {
             let path = format!("/v1/pools/{}/{pool}", arbiter(given)?);
-            let view: PoolView = session.member().await?.get(&path).await?;
+            let view: PoolView = session.reader().await?.get(&path).await?;
             let members: Vec<String> = view.members.iter().flatten().map(ToString::to_string).collect();
             session.output.one(
                 &view,
