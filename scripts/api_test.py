@@ -4,7 +4,8 @@
 A market of `earnest up` is asked by nobody, by somebody with a token, and by its relayer: valid requests, near misses and what no route knows.
 Nothing may answer 5xx, and every answer must be one that the description has: status, content type, headers, form of the body. Ids of things
 that are there are taken from the hub, so that it is not only asked for what it does not have. Every operation of the description must have been
-asked, and granted at least once (2xx) but for those that are listed with the reason why not.
+asked, and granted at least once (2xx) but for those that are listed with the reason why not. EARNEST is built with the feature `failpoints`, by
+which its clock can be set ahead.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,11 +32,12 @@ NEVER = ["--exclude-path", STREAM]
 # What Schemathesis reads before anything else, and asks no more.
 DESCRIPTION = "/openapi.json"
 START_WAIT = 300
+# A proposal's window where the command line names none, and a minute.
+WINDOW = 4 * 86_400 + 60
 ANSWERS = pathlib.Path(__file__).resolve().parent / "analysis/api_answers.py"
 
 SIGNED = "wants a body that somebody has signed"
 SESSION = "wants a session, and a token is asked with"
-THREE_DAYS = "wants a list that a vote has decided, which takes three days"
 # Operations that are refused whatever is made up, and why. The tests of the rooms have them granted.
 REFUSED = {
     "POST /v1/records": SIGNED,
@@ -44,8 +47,6 @@ REFUSED = {
     "POST /v1/tokens": SESSION,
     "DELETE /v1/tokens/{id}": SESSION,
     "DELETE /v1/sessions/current": SESSION,
-    "GET /v1/communities/{id}/pools/{arbiter}/{panel}": THREE_DAYS,
-    "GET /v1/communities/{id}/pools/{arbiter}/{panel}/published": THREE_DAYS,
     "POST /v1/credential-offers": "wants the id of a credential about the buyer's wallet",
     "POST /v1/openid/token": "wants the code of an offer",
     "POST /v1/openid/credential": "wants the token for such a code",
@@ -59,10 +60,14 @@ class Market:
 
     def __init__(self, binary, folder):
         self.binary, self.data, self.log = binary, folder / "data", (folder / "up.log").open("w+")
+        self.clock = folder / "clock"
 
     def __enter__(self):
         command = [self.binary, "up", "--data", self.data]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
+        environment = os.environ | {"EARNEST_CLOCK_AHEAD": str(self.clock)}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, env=environment
+        )
         until = time.monotonic() + START_WAIT
         while not (self.data / "last-run.json").exists():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -77,6 +82,28 @@ class Market:
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(timeout=60)
+
+    def passes(self, seconds):
+        """Sets the services' clock ahead, and kills the hub, which is started again: only at its start it believes such a clock."""
+        self.clock.write_text(str(seconds))
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                parent = (process / "stat").read_text().rsplit(") ", 1)[1].split()[1]
+                verb = (process / "cmdline").read_text().split("\0")[1:2]
+                if parent == str(self.process.pid) and verb == ["hub"]:
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return
+        sys.exit("api_test: the hub does not run")
+
+    def until(self, path, token, holds):
+        """Waits for an answer of which this holds; the hub may be away meanwhile."""
+        until = time.monotonic() + START_WAIT
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                if holds(self.get(path, token)):
+                    return
+            time.sleep(0.2)
+        sys.exit(f"api_test: {path} does not come to what it should be")
 
     def says(self, who, *arguments):
         """What the command line answers to somebody."""
@@ -94,7 +121,9 @@ def quarrel(market, token):
     """A vote that is open, a grievance of the buyer's that is mediated, and one that is settled. Answers their ids."""
     community = market.get("/v1/communities", token)["items"][0]["id"]
     listing = market.get("/v1/listings", token)["items"][0]
-    vote = market.says("buyer", "proposal", "open", community, "Meet on Mondays", "--text", "At seven.")["id"]
+    closes = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4 * WINDOW))
+    opening = ["proposal", "open", community, "Meet on Mondays", "--text", "At seven.", "--closes", closes]
+    vote = market.says("buyer", *opening)["id"]
     for who, choice in [("buyer", "yes"), ("seller", "no"), ("seller", "abstain")]:
         market.says(who, "proposal", "vote", vote, choice)
     about = ["--about", listing["id"], "--against", listing["seller"]]
@@ -111,6 +140,21 @@ def quarrel(market, token):
     return vote, grievance, other
 
 
+def decided_list(market, token):
+    """A vote decides who is on the list of the community's pool: everybody stands, seven agree, and four days pass."""
+    community = market.get("/v1/communities", token)["items"][0]["id"]
+    pool = market.get("/v1/pools", token)["items"][0]
+    people = ["steward", "buyer", "seller", *(f"juror-{number}" for number in range(1, 9))]
+    for who in people:
+        market.says(who, "community", "stand", community, market.says(who, "account", "show")["wallet"])
+    effect = json.dumps({"pool_list": {"arbiter": pool["arbiter"], "panel": pool["panel"]}})
+    proposal = market.says("steward", "proposal", "open", community, "Who sits on our juries", "--effect", effect)["id"]
+    for who in people[:7]:
+        market.says(who, "proposal", "vote", proposal, "yes")
+    market.passes(WINDOW)
+    market.until(f"/v1/proposals/{proposal}", token, lambda shown: shown["state"] == "executed")
+
+
 def known(market, token):
     """{path: {parameter: value}} of what is there, so that an answer is more than that there is none."""
 
@@ -123,7 +167,10 @@ def known(market, token):
         sys.exit(f"api_test: nothing answers at /v1/{name}/{{id}}{more}")
 
     vote, grievance, decided = quarrel(market, token)
+    # The last of what people say: their own clocks are not set ahead.
+    decided_list(market, token)
     pool = market.get("/v1/pools", token)["items"][0]
+    of_pool = {"arbiter": pool["arbiter"], "panel": pool["panel"]}
     community, purchase, credential = first("communities"), first("purchases"), first("credentials")
     told = market.get(f"/v1/credentials/{credential}", token)
     buyer = market.get(f"/v1/purchases/{purchase}", token)["buyer"]
@@ -137,6 +184,8 @@ def known(market, token):
         "/communities/{id}/did.json": {"id": community},
         "/v1/communities/{id}/members": {"id": community},
         "/v1/communities/{id}/candidacies": {"id": community},
+        "/v1/communities/{id}/pools/{arbiter}/{panel}": {"id": community, **of_pool},
+        "/v1/communities/{id}/pools/{arbiter}/{panel}/published": {"id": community, **of_pool},
         "/v1/communities/{id}/settings": {"id": community},
         "/v1/communities/{id}/treasury": {"id": community},
         "/v1/proposals/{id}": {"id": vote},
@@ -152,7 +201,7 @@ def known(market, token):
         "/v1/credentials/{id}": {"id": credential},
         "/v1/reputation/{subject}": {"subject": told["subject"]},
         "/v1/status/{purpose}/{list}": {"purpose": "revocation", "list": 0},
-        "/v1/pools/{arbiter}/{panel}": {"arbiter": pool["arbiter"], "panel": pool["panel"]},
+        "/v1/pools/{arbiter}/{panel}": of_pool,
     }
 
 
