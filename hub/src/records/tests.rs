@@ -14,7 +14,7 @@ use crate::{
     testing::{Person, TestHub},
 };
 
-// W3C Data Integrity EdDSA Cryptosuites v1.0, test vectors of eddsa-jcs-2022.
+// W3C Data Integrity EdDSA Cryptosuites v1.0, test vectors of eddsa-jcs-2022 (w3c/vc-di-eddsa, `TestVectors`).
 const PUBLIC: &str = "did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2";
 const SECRET: &str = "3u2en7t5LR2WtQH5PfFqMqwVHBeXouLzo6haApm8XHqvjxq";
 const UNSIGNED: &str = r#"{
@@ -99,7 +99,7 @@ fn verifies_nothing_but_what_was_signed() {
 fn a_device_is_one_text() {
     assert_eq!(PUBLIC.parse::<Device>().unwrap().to_string(), PUBLIC);
     for bad in [
-        // P-256, another base, another method, nothing.
+        // P-256 (the issuer in `employmentAuth.json`, there), another base, another method, nothing.
         "did:key:zDnaegE6RR3atJtHKwTRTWHsJ3kNHqFwv7n9YjTgmU7TyfU76",
         "did:key:u6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2",
         "did:web:example.com",

@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_list_of_the_standard_reads_as_it_says() {
-        // The example of the standard: 131,072 bits, none of them set.
+        // The list in the examples of Bitstring Status List v1.0 (W3C): 131,072 bits, none of them set.
         let published = "uH4sIAAAAAAAAA-3BMQEAAADCoPVPbQwfoAAAAAAAAAAAAAAAAAAAAIC3AYbSVKsAQAAA";
         assert_eq!(decode(published).unwrap(), vec![0; 16 * 1024]);
         // The leftmost bit is entry 0.

@@ -83,7 +83,7 @@ fn the_published_vectors_hold() {
 #[test]
 fn a_passkey_is_one_text() {
     for (text, good) in [
-        // Examples of did:key (W3C CCG), of P-256 and Ed25519.
+        // Two examples of P-256 in did:key's specification (W3C CCG), and the Ed25519 key of `records/tests.rs`.
         ("did:key:zDnaerDaTF5BXEavCrfRZEk316dpbLsfPDZ3WJ5hRTPFU2169", true),
         ("did:key:zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv", true),
         ("did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2", true),

@@ -1,5 +1,5 @@
 //! Published vectors of JCS (RFC 8785), did:key and eddsa-jcs-2022. What matters of them stands here with its source; where
-//! `../shared/vectors` is beside the clone, that what stands here is what stands there too.
+//! `../shared/vectors` is beside the clone, that what stands here is what stands there too. Licences: docs/dependencies.md.
 
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ fn the_constants_are_the_files_of_the_suite() {
     assert_eq!(of("sigHexJCS.txt").unwrap(), hex::encode(signature));
 }
 
-/// FEP-8b32 (Object Integrity Proofs), `fep-8b32.feature`: a document with fractions, and a key that is not named by did:key.
+/// FEP-8b32 (Object Integrity Proofs; julianlam/feps), `fep-8b32.feature`: a document with fractions, and a key that is not named by did:key.
 const FEDERATED: &str = r#"{
     "@context": ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/data-integrity/v2"],
     "id": "https://server.example/activities/1", "type": "Create", "actor": "https://server.example/users/alice",
@@ -87,7 +87,8 @@ fn an_object_of_the_fediverse_is_signed_and_verified_as_published() {
     }
 }
 
-/// `test-vectors/ed25519-x25519.json` of the did:key method's specification: the last byte of the seed, and the name.
+/// `test-vectors/ed25519-x25519.json` of the did:key method's specification (w3c-ccg/did-method-key): the last byte of the seed, and the
+/// name.
 const NAMED: [(u8, &str); 5] = [
     (0, "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"),
     (1, "did:key:z6MkjchhfUsD6mmvni8mCdXHw216Xrm9bQe2mBH1P5RDjVJG"),
@@ -127,6 +128,7 @@ fn devices_are_named_as_published() {
 #[test]
 fn keys_of_other_kinds_are_no_devices() {
     for (kind, name) in [
+        // `test-vectors/ed25519-x25519.json`, as above; the next two are examples in the text of the specification.
         ("X25519", "did:key:z6LShs9GGnqk85isEBzzshkuVWrVKsRp24GnDuHk8QWkARMW"),
         ("secp256k1", "did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme"),
         ("P-256", "did:key:zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv"),
