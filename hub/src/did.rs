@@ -68,10 +68,7 @@ async fn account_document(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    if !identity::account_exists(&mut on, &id).await? {
-        return Err(Problem::not_found("account", id));
-    }
-    let wallets = identity::wallets_of(&mut on, &id).await?;
+    let wallets = identity::wallets_or_not_found(&mut on, &id).await?;
     let wallets: Vec<String> = wallets.iter().map(|wallet| format!("did:pkh:{wallet}")).collect();
     let devices = identity::speaking(&mut on, &id).await?;
     Ok(answer(&headers, &document(&of_account(&hub, &id), &wallets, &devices))?)

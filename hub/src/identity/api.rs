@@ -5,6 +5,7 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use protocol::chain::{AccountId, ChainId};
 use serde::{Deserialize, Serialize};
 use service::http::{Json, Path, Problem};
+use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -210,6 +211,20 @@ pub struct DeviceView {
     pub device: Device,
     /// False once revoked.
     pub authorised: bool,
+}
+
+/// The wallets of an account that somebody has named, in the order they were added.
+///
+/// # Errors
+/// 404: there is no such account; the database fails.
+pub(crate) async fn wallets_or_not_found(
+    on: &mut AnyConnection,
+    account: &RecordId,
+) -> Result<Vec<AccountId>, Problem> {
+    if !store::account_exists(on, account).await? {
+        return Err(Problem::not_found("account", account));
+    }
+    Ok(store::wallets_of(on, account).await?)
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Hub> {

@@ -29,6 +29,7 @@ pub(crate) mod tokens;
 mod wallet;
 mod webauthn;
 
+pub(crate) use api::wallets_or_not_found;
 pub use api::{
     AccountView, DeviceView, PasskeyView, PersonhoodView, ProfileView, ProofView, RecoveriesView,
     RecoveryView, RuleView, SignInFields,

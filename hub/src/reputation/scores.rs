@@ -94,11 +94,8 @@ async fn account_reputation(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    if !identity::account_exists(&mut on, &id).await? {
-        return Err(Problem::not_found("account", id));
-    }
     let (mut wallets, mut left) = (Vec::new(), i64::from(SAID_MAX));
-    for wallet in identity::wallets_of(&mut on, &id).await? {
+    for wallet in identity::wallets_or_not_found(&mut on, &id).await? {
         let said = store::said_in_public(&mut on, wallet, left).await?;
         left = left.saturating_sub(i64::try_from(said.len()).unwrap_or(i64::MAX)).max(0);
         wallets.push((WalletDid(wallet), said));
