@@ -2,6 +2,7 @@
 
 mod lies;
 mod limits;
+mod slots;
 mod trouble;
 
 use std::collections::HashSet;

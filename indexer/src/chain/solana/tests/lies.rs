@@ -100,7 +100,7 @@ pub(super) fn behind(world: &World, db: &FreshDb, nodes: &[Node]) -> Config {
 }
 
 /// What is told of a transaction.
-fn of(feed: &[FeedEntry], transaction: TransactionId) -> Vec<(Finality, ChainEvent)> {
+pub(super) fn of(feed: &[FeedEntry], transaction: TransactionId) -> Vec<(Finality, ChainEvent)> {
     let of_it = feed.iter().filter(|entry| entry.event.transaction == transaction);
     of_it.map(|entry| (entry.finality, entry.event.clone())).collect()
 }
