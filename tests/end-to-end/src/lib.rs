@@ -9,6 +9,7 @@
 
 pub mod bundle;
 pub mod chain;
+pub mod operator;
 pub mod oracle;
 pub mod postgres;
 pub mod proxy;

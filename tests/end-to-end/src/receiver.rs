@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use crate::{Folder, json};
 
 /// What signs; any would do.
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// What it was told, by the ids of the messages.
 type Told = BTreeMap<String, Vec<Value>>;

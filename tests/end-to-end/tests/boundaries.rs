@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use end_to_end::{Folder, oracle::check, postgres::Database, receiver::Receiver};
+use end_to_end::{Folder, operator::Operator, oracle::check, postgres::Database, receiver::Receiver};
 
 /// A kind of market, and its services that die.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ struct Kind {
     services: &'static [&'static str],
     /// The variables that say where services keep what they know, for those that keep it on a PostgreSQL server.
     on_postgres: &'static [&'static str],
-    /// Whether somebody is told of the feed by webhooks.
+    /// Whether somebody is told of the feed by webhooks, and somebody paged.
     told: bool,
     /// Markets by default.
     markets: usize,
@@ -85,6 +85,8 @@ async fn market(kind: Kind, plan: &Points) -> Points {
     }
     let receiver = if kind.told { Some(Receiver::start().await) } else { None };
     environment.extend(receiver.iter().map(|told| ("EARNEST_INDEXER_WEBHOOKS", told.webhooks())));
+    let operator = if kind.told { Some(Operator::start(folder.rpc()).await) } else { None };
+    environment.extend(operator.iter().flat_map(Operator::environment));
     let mut up = folder.up(kind.arguments, &environment);
     let up = tokio::task::spawn_blocking(move || {
         up.wait_for("Everything runs until", WAIT);
@@ -94,6 +96,9 @@ async fn market(kind: Kind, plan: &Points) -> Points {
     check(&folder).await;
     if let Some(receiver) = receiver {
         receiver.check(&folder).await;
+    }
+    if let Some(operator) = operator {
+        operator.check();
     }
     up.interrupt();
     let (code, said) =
