@@ -9,13 +9,15 @@ use crate::{
     Hub, communities, deals, disputes,
     error::{Error, Refusal},
     governance, grievances, identity, ledger, market, outbox,
-    records::{Accepted, Draft, Record},
+    records::{Accepted, Draft, Record, erasure},
     reputation,
 };
 
 /// The rooms of the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
+    /// What becomes of records themselves.
+    Records,
     /// Accounts and devices; the hub's own account too.
     Identity,
     /// What everybody has: transfers and holds.
@@ -37,7 +39,8 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Records,
         Self::Identity,
         Self::Ledger,
         Self::Communities,
@@ -50,7 +53,8 @@ impl Room {
     ];
 
     /// Every type of record that this hub knows, and its room.
-    pub(crate) const KINDS: [(&'static str, Self); 43] = [
+    pub(crate) const KINDS: [(&'static str, Self); 44] = [
+        ("erasure@1", Self::Records),
         ("hub@1", Self::Identity),
         ("identity@1", Self::Identity),
         ("wallet@1", Self::Identity),
@@ -116,6 +120,12 @@ impl Room {
         )
     }
 
+    /// Whether whoever said a record of this type may erase it: its body is for people to read, and no rule, vote, credential,
+    /// bundle or payment looks at it. Which are not, and why: `docs/architecture.md`, Erasure.
+    pub(crate) fn is_erasable(kind: &str) -> bool {
+        kind == "profile@1"
+    }
+
     /// For how many milliseconds from its `created` on a record of this type is taken; none: for ever. What moves something is
     /// not lying about for whoever has its bytes. A replay does not ask.
     pub(crate) fn good_for_ms(kind: &str) -> Option<i64> {
@@ -126,6 +136,7 @@ impl Room {
     /// The body's form: every member known, within its limits. Reads nothing.
     pub(crate) fn check(self, record: &Record) -> Result<(), Refusal> {
         match self {
+            Self::Records => erasure::check(record),
             Self::Identity => identity::check(record),
             Self::Ledger => ledger::check(record),
             Self::Communities => communities::check(record),
@@ -148,7 +159,7 @@ impl Room {
             Self::Disputes => disputes::prepare(hub, record).await,
             Self::Ledger => ledger::prepare(hub, record),
             Self::Governance => governance::prepare(hub, record),
-            Self::Grievances | Self::Market => Ok(Value::Null),
+            Self::Records | Self::Grievances | Self::Market => Ok(Value::Null),
         }
     }
 
@@ -161,6 +172,12 @@ impl Room {
         accepted: &Accepted,
     ) -> Result<Vec<Draft>, Error> {
         match self {
+            Self::Records => {
+                let said = erasure::apply(write.on(), accepted).await?;
+                grievances::may_erase(write.on(), &said.id).await?;
+                identity::erased(write.on(), &said).await?;
+                Ok(Vec::new())
+            }
             Self::Identity => identity::apply(write, accepted).await,
             Self::Ledger => ledger::apply(write, accepted).await,
             Self::Communities => communities::apply(write, accepted).await,
@@ -192,6 +209,7 @@ impl Room {
     /// The tables that hold nothing but what the log says; [`crate::records::rebuild`] fills them anew.
     pub(crate) const fn tables(self) -> &'static [&'static str] {
         match self {
+            Self::Records => erasure::TABLES,
             Self::Identity => identity::TABLES,
             Self::Ledger => ledger::TABLES,
             Self::Communities => communities::TABLES,

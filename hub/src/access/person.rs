@@ -20,8 +20,8 @@ fn takes_part(kind: &str) -> bool {
 /// Whether a record ends or contests something that stands, or goes on with a deal that does: nobody is kept from that.
 fn ends_or_contests(kind: &str, body: &Value) -> bool {
     match kind {
-        "capture@1" | "release@1" | "withdrawal@1" | "act@1" | "standing@1" | "evidence@1" | "appeal@1"
-        | "recusal@1" | "grievance@1" | "grievance-step@1" | "revocation@1" => true,
+        "erasure@1" | "capture@1" | "release@1" | "withdrawal@1" | "act@1" | "standing@1" | "evidence@1"
+        | "appeal@1" | "recusal@1" | "grievance@1" | "grievance-step@1" | "revocation@1" => true,
         "membership@1" => body.get("role").is_some_and(Value::is_null),
         "candidacy@1" => body.get("stands").is_some_and(|stands| stands == false),
         _ => false,

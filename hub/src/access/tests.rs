@@ -60,6 +60,7 @@ fn record_types() -> BTreeSet<String> {
 fn every_type_of_record_against_every_setting_of_personhood() {
     // Whether `required` asks for a person, and whether `everything` does; `open` never does.
     let table = [
+        ("erasure@1", false, false),
         ("hub@1", false, false),
         ("identity@1", false, false),
         ("wallet@1", false, false),

@@ -82,7 +82,7 @@ pub struct GrievanceView {
     /// The `grievance@1` as it was signed; null in a list.
     #[schema(value_type = Option<Object>)]
     pub record: Option<Value>,
-    /// The record that it is about as it was signed; null in a list, and where you may not read that record.
+    /// The record that it is about as it was signed; null in a list, where you may not read that record, and where it was erased since.
     #[schema(value_type = Option<Object>)]
     pub about: Option<Value>,
 }
@@ -360,7 +360,8 @@ async fn grievance(
     let text = Some(found.body.text.clone());
     let (mediator, jurors) = (with(Part::Mediator).next(), Some(with(Part::Juror).collect()));
     let record = Some(serde_json::to_value(signed(&mut on, &id).await?).map_err(corrupt)?);
-    let about = Some(signed(&mut on, &found.body.subject).await?).filter(|about| concerns(&reader, about));
+    let about = Some(signed(&mut on, &found.body.subject).await?);
+    let about = about.filter(|about| concerns(&reader, about) && !about.body.is_null());
     let about = about.map(serde_json::to_value).transpose().map_err(corrupt)?;
     let next = settlement::next(&mut on, &found).await?;
     let mut shown = GrievanceView { text, mediator, jurors, record, about, ..view(found) };

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Refusal},
     governance,
     ledger::{self, model::OperationId},
-    records::{Accepted, RecordId, log},
+    records::{Accepted, RecordId, erasure, log},
     reputation,
 };
 
@@ -73,6 +73,18 @@ pub(super) async fn file(on: &mut AnyConnection, accepted: &Accepted) -> Result<
     let stewards = communities::with_roles(on, &community, &[Role::Steward], TOLD_MAX).await?;
     let stewards: Vec<Audience> = stewards.into_iter().map(Audience::Account).collect();
     tell(on, &grievance, &stewards).await
+}
+
+/// Sees that nobody takes away what an open grievance is about: whoever hears it has to read that.
+///
+/// # Errors
+/// [`Error::Refused`]: one is open; the database fails.
+pub(crate) async fn may_erase(on: &mut AnyConnection, subject: &RecordId) -> Result<(), Error> {
+    if store::open_about(on, subject).await?.is_empty() {
+        return Ok(());
+    }
+    let told = format!("a grievance about {subject} is open: it can be erased when that has ended");
+    Err(Refusal::conflict("grievance_open", "/about", told).into())
 }
 
 /// The complainant is of the community, or asks to be again.
@@ -153,6 +165,10 @@ async fn subject(
         || purchase.as_ref().is_some_and(|one| one.is_party(complainant));
     if !concerned && !may_read(&reader, &said.audience) {
         return Err(unknown().into());
+    }
+    if let Some(erased) = erasure::of(on, &said.id).await? {
+        let told = format!("{} was erased, by {}", said.id, erased.by);
+        return Err(Refusal::rule("erased", "/body/subject", told).into());
     }
     let moved = match said.kind.as_str() {
         "transfer@1" | "capture@1" => ledger::moved(on, OperationId::first(said.id)).await?,

@@ -91,7 +91,8 @@ fn outcome(deal: &Deal, complainant: RecordId, purchase: &Purchase) -> Result<Ou
 pub(crate) async fn follow(write: &mut Write, accepted: &Accepted) -> Result<(), Error> {
     let on = write.on();
     let about = accepted.record.about()?;
-    let open = store::settling(on, &about).await?;
+    let mut open = store::open_about(on, &about).await?;
+    open.retain(|one| one.subject.deal.is_some());
     if open.is_empty() {
         return Ok(());
     }
@@ -134,7 +135,7 @@ pub(crate) async fn signed(write: &mut Write, accepted: &Accepted) -> Result<(),
     let ActBody { act, .. } = accepted.record.body_as()?;
     let PartyAct::Settle { seller_total, .. } = act else { return Ok(()) };
     let on = write.on();
-    for mut grievance in store::settling(on, &accepted.record.about()?).await? {
+    for mut grievance in store::open_about(on, &accepted.record.about()?).await? {
         let (Some(deal), Some(proposed)) = (grievance.subject.deal, grievance.proposed) else { continue };
         let total = deal.sellers(grievance.complainant, proposed.outcome);
         if grievance.accepted.is_some() || u128::try_from(total) != Ok(seller_total) {

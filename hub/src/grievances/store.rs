@@ -325,12 +325,11 @@ pub(super) async fn about(
     rows.iter().map(read).collect()
 }
 
-/// The open grievances about a purchase whose deal is to be settled.
-pub(super) async fn settling(on: &mut AnyConnection, purchase: &RecordId) -> Result<Vec<Grievance>, Error> {
+/// The open grievances about a subject.
+pub(super) async fn open_about(on: &mut AnyConnection, subject: &RecordId) -> Result<Vec<Grievance>, Error> {
     let sql = AssertSqlSafe(format!("{GRIEVANCE} WHERE subject = $1 AND state <> 'resolved' ORDER BY seq"));
-    let rows = sqlx::query(sql).bind(purchase.to_string()).fetch_all(on).await?;
-    let found: Vec<Grievance> = rows.iter().map(read).collect::<Result<_, _>>()?;
-    Ok(found.into_iter().filter(|one| one.subject.deal.is_some()).collect())
+    let rows = sqlx::query(sql).bind(subject.to_string()).fetch_all(on).await?;
+    rows.iter().map(read).collect()
 }
 
 /// The grievances against somebody in a community that ended after a moment.

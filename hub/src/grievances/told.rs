@@ -96,7 +96,7 @@ async fn records(
     Ok(all.into_values().collect())
 }
 
-/// The record that it is about, of a capture with its hold, and the credentials about it.
+/// The record that it is about, where it was not erased since, of a capture with its hold, and the credentials about it.
 async fn subject(
     on: &mut AnyConnection,
     reader: &Reader,
@@ -108,7 +108,8 @@ async fn subject(
         "transfer@1" | "capture@1" | "credential@1" => log::concerning(on, id, &ATTESTED, limit).await?,
         _ => Vec::new(),
     };
-    if !concerns(reader, &found.record) {
+    // Nobody can check what was erased.
+    if !concerns(reader, &found.record) || found.record.body.is_null() {
         return Ok(all);
     }
     if let Some(hold) = found.record.about.filter(|_| found.record.kind == "capture@1")

@@ -87,6 +87,9 @@ pub struct AccountView {
 /// What an account says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProfileView {
+    /// The `profile@1` that says it.
+    #[schema(value_type = String)]
+    pub record: RecordId,
     /// In its words.
     pub text: String,
     /// BCP 47, the preferred one first.
@@ -273,7 +276,12 @@ async fn account(
     let devices = found.devices.iter().filter(|(_, speaks)| *speaks).map(|(device, _)| device.to_string());
     let passkeys = found.passkeys.iter().map(|(passkey, ..)| passkey.to_string());
     let controllers = wallets.chain(passkeys).chain(devices).collect();
-    let view = |ProfileBody { text, languages, avatar, .. }| ProfileView { text, languages, avatar };
+    let view = |(record, ProfileBody { text, languages, avatar, .. })| ProfileView {
+        record,
+        text,
+        languages,
+        avatar,
+    };
     let account = AccountView {
         id: found.id,
         did: did::of_account(&hub, &found.id),

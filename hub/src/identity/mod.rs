@@ -47,7 +47,7 @@ pub use passkey::{
 pub use personhood::Claim;
 pub(crate) use personhood::brightid::{Node as BrightId, signer as brightid_signer};
 pub(crate) use personhood::store::{is_person, proofs};
-pub(crate) use room::{TABLES, admit, apply, check, prepare, use_up_nonce};
+pub(crate) use room::{TABLES, admit, apply, check, erased, prepare, use_up_nonce};
 pub(crate) use sessions::{caller, stands as session_stands};
 pub use siwx::{SignIn, SignInError};
 pub(crate) use store::{account_exists, account_of_wallet, speaking, use_nonce, wallets_of, wallets_on};

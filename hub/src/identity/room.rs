@@ -222,10 +222,15 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             store::add_device(on, &record.account(), &record.device, (None, None), *now).await?;
             told(on, record).await?;
         }
+        // A replay of what was erased since: it took the place of the one before, and nothing stands there now.
+        "profile@1" if record.body.is_null() => {
+            unsay(on, &record.account()).await?;
+            told(on, record).await?;
+        }
         "profile@1" => {
             let profile: ProfileBody = record.body_as()?;
             store::rename(on, &record.account(), &profile.name).await?;
-            store::put_profile(on, &record.account(), &profile, *now).await?;
+            store::put_profile(on, record, &profile, *now).await?;
             told(on, record).await?;
         }
         "personhood@1" => {
@@ -257,6 +262,30 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
         }
     }
     Ok(Vec::new())
+}
+
+/// What follows when a profile is erased: where it is the one that stands, none does.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn erased(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
+    let account = record.account();
+    if store::profile(on, &account).await?.is_some_and(|(by, _)| by == record.id) {
+        unsay(on, &account).await?;
+    }
+    told(on, record).await
+}
+
+/// The account says nothing of itself, and is called what it was called when it began.
+async fn unsay(on: &mut AnyConnection, account: &RecordId) -> Result<(), Error> {
+    store::drop_profile(on, account).await?;
+    let first = log::find(on, account).await?.map(|first| first.record);
+    let first = first.ok_or_else(|| Error::Corrupt(format!("log: there is no {account}")))?;
+    let name = match first.kind.as_str() {
+        "hub@1" => first.body_as::<HubBody>()?.did,
+        _ => first.body_as::<IdentityBody>()?.name,
+    };
+    store::rename(on, account, &name).await
 }
 
 async fn told(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {

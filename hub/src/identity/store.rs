@@ -7,7 +7,7 @@ use super::{control::Keeper, model::ProfileBody, passkey::Passkey};
 use crate::{
     error::Error,
     ledger,
-    records::{Device, RecordId},
+    records::{Device, Record, RecordId},
 };
 
 /// An account as the projections have it.
@@ -16,7 +16,8 @@ pub(super) struct Account {
     pub id: RecordId,
     pub name: String,
     pub created_at: i64,
-    pub profile: Option<ProfileBody>,
+    /// And the record that says it.
+    pub profile: Option<(RecordId, ProfileBody)>,
     pub wallets: Vec<AccountId>,
     /// Each with how it stands, and since when (Unix milliseconds).
     pub passkeys: Vec<(Passkey, Keeper, i64)>,
@@ -303,30 +304,42 @@ pub(crate) async fn use_nonce(
 /// What an account says of itself, in place of what it said before.
 pub(crate) async fn put_profile(
     on: &mut AnyConnection,
-    account: &RecordId,
+    record: &Record,
     profile: &ProfileBody,
     now: i64,
 ) -> Result<(), Error> {
     let body =
         serde_json::to_string(profile).map_err(|error| Error::Corrupt(format!("identity: {error}")))?;
     sqlx::query(
-        "INSERT INTO profiles (account, body, updated_at) VALUES ($1, $2, $3)
-         ON CONFLICT (account) DO UPDATE SET body = $2, updated_at = $3",
+        "INSERT INTO profiles (account, body, updated_at, record) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (account) DO UPDATE SET body = $2, updated_at = $3, record = $4",
     )
-    .bind(account.to_string())
+    .bind(record.account().to_string())
     .bind(body)
     .bind(now)
+    .bind(record.id.to_string())
     .execute(on)
     .await?;
     Ok(())
 }
 
-async fn profile(on: &mut AnyConnection, account: &RecordId) -> Result<Option<ProfileBody>, Error> {
-    let body: Option<String> = sqlx::query_scalar("SELECT body FROM profiles WHERE account = $1")
+/// What an account says of itself, and the record that says it.
+pub(super) async fn profile(
+    on: &mut AnyConnection,
+    account: &RecordId,
+) -> Result<Option<(RecordId, ProfileBody)>, Error> {
+    let row = sqlx::query("SELECT record, body FROM profiles WHERE account = $1")
         .bind(account.to_string())
         .fetch_optional(on)
         .await?;
-    body.map(|body| serde_json::from_str(&body))
-        .transpose()
-        .map_err(|error| Error::Corrupt(format!("identity: {error}")))
+    let Some(row) = row else { return Ok(None) };
+    let body: String = row.try_get("body")?;
+    let body = serde_json::from_str(&body).map_err(|error| Error::Corrupt(format!("identity: {error}")))?;
+    Ok(Some((parse(row.try_get("record")?)?, body)))
+}
+
+/// Takes away what an account says of itself.
+pub(super) async fn drop_profile(on: &mut AnyConnection, account: &RecordId) -> Result<(), Error> {
+    sqlx::query("DELETE FROM profiles WHERE account = $1").bind(account.to_string()).execute(on).await?;
+    Ok(())
 }

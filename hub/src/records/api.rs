@@ -10,7 +10,12 @@ use serde_json::Value;
 use service::http::{Json, Path, Problem};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{RecordId, Stamp, log, submit::submit};
+use super::{
+    RecordId, Stamp,
+    erasure::{self, Erased},
+    log,
+    submit::submit,
+};
 use crate::{
     Hub,
     access::{Audience, Reader, may_read},
@@ -59,6 +64,7 @@ async fn post_record(State(hub): State<Hub>, Json(received): Json<Value>) -> Res
 #[utoipa::path(get, path = "/v1/records/{id}", tag = "records", params(("id" = String, Path)), responses(
     (status = 200, description = "The signed record", body = Object),
     (status = 404, description = "There is none, or you may not read it", content_type = "application/problem+json"),
+    (status = 410, description = "Whoever said it has erased it; `detail` names them and the record by which", content_type = "application/problem+json"),
 ))]
 async fn get_record(
     State(hub): State<Hub>,
@@ -66,14 +72,25 @@ async fn get_record(
     Path(id): Path<RecordId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let found = {
+    let (found, erased) = {
         let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-        log::find(&mut on, &id).await?
+        (log::find(&mut on, &id).await?, erasure::of(&mut on, &id).await?)
     };
-    match found {
-        Some(found) if readable(&reader, &found.record) => Ok(tagged(&headers, &found.record)?),
-        _ => Err(Problem::not_found("record", id)),
+    let Some(found) = found.filter(|found| readable(&reader, &found.record)) else {
+        return Err(Problem::not_found("record", id));
+    };
+    match erased {
+        Some(erased) => Err(gone(&id, &erased)),
+        None if found.record.body.is_null() => {
+            Err(Error::Corrupt(format!("log: {id} has no body, and nothing erases it")).into())
+        }
+        None => Ok(tagged(&headers, &found.record)?),
     }
+}
+
+fn gone(id: &RecordId, Erased { by, account, at }: &Erased) -> Problem {
+    let told = format!("{account} said {id} and erased it at {at}, by {by}");
+    Problem::new(StatusCode::GONE, "gone", "It was erased", told).by_rule("erased")
 }
 
 /// Its audience, and whoever said it.

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::{
     api::Receipt,
-    nodes,
+    nodes, proof,
     record::{Record, RecordId},
     stamp::Stamp,
 };
@@ -17,7 +17,7 @@ use crate::error::Error;
 pub(crate) struct Accepted {
     /// Its place in the log, from 1.
     pub seq: i64,
-    /// What was said.
+    /// What was said; its body is null where it was erased.
     pub record: Record,
     /// What the room read from outside before the transaction; null where it reads nothing.
     pub facts: Value,
@@ -108,6 +108,18 @@ pub(crate) async fn concerning(
     ));
     let rows = sqlx::query(sql).bind(id.to_string()).bind(limit).fetch_all(on).await?;
     rows.iter().map(read).collect()
+}
+
+/// Leaves all of an entry's record but its body; the database lets it where an `erasure@1` about it is in the log, and never else.
+pub(super) async fn erase(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
+    let left = Record { body: Value::Null, ..record.clone() };
+    let left = proof::canonical(&serde_json::to_value(&left).map_err(corrupt)?).map_err(corrupt)?;
+    sqlx::query("UPDATE log SET record = $2 WHERE id = $1")
+        .bind(record.id.to_string())
+        .bind(String::from_utf8(left).map_err(corrupt)?)
+        .execute(on)
+        .await?;
+    Ok(())
 }
 
 /// Appends, gives the next `seq` and grows the tree; the caller holds the writers' turn.

@@ -7,13 +7,14 @@
 //! - `proof.rs`: Data Integrity proofs, for records and for any other JSON document
 //! - `schema.rs`: size, depth and shape, before anything else is looked at
 //! - `submit.rs`: the one way in
-//! - `log.rs`: the order of everything that was accepted
+//! - `log.rs`: the order of everything that was accepted; `erasure.rs`: what goes of it
 //! - `tree.rs`: the Merkle tree over it; `nodes.rs`: what is kept of the tree; `head.rs`: the hub's signed word on it
 //! - `rebuild.rs`: replays the log and compares; `shadow.rs`: the temporary tables that it fills, and how a repair goes past what
 //!   forbids to change entries
 
 pub(crate) mod api;
 mod device;
+pub(crate) mod erasure;
 mod head;
 pub(crate) mod log;
 pub(crate) mod nodes;
@@ -30,6 +31,7 @@ mod tree;
 
 pub use api::Receipt;
 pub use device::{Device, DeviceKey, KeyError};
+pub use erasure::ErasureBody;
 pub use head::{Consistency, Head};
 pub use proof::ProofError;
 

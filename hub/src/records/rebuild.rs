@@ -1,12 +1,17 @@
 //! Shows that the projections are what the log says: replays it into temporary tables that stand before the real ones, and
 //! compares the two. On the way the log's tree is grown again and compared with the one that is kept.
 
-use std::{collections::BTreeMap, fmt, ops::ControlFlow};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::ControlFlow,
+};
 
 use alloy::primitives::B256;
 use service::{db::Write, failpoint};
 
 use super::{
+    erasure,
     log::{self, Accepted},
     nodes,
     record::RecordId,
@@ -179,9 +184,14 @@ async fn say_again(
         let page = log::page(write.on(), after, PAGE).await?;
         let last = page.last().map_or(i64::MAX, |last| last.seq);
         let kept = nodes::kept(write.on(), after, last, PAGE).await?;
-        if whole && let Some(differs) = grown_again(&mut tree, &page, &kept) {
+        let erased = erasure::of_page(write.on(), &page).await?;
+        if whole && let Some(differs) = grown_again(&mut tree, &page, &kept, &erased) {
             whole = false;
             found.differs(differs);
+        }
+        if whole && let Some(seq) = erasure::unheeded(write.on(), &page).await? {
+            whole = false;
+            found.differs(Difference::Tree { seq, why: "erases a record that has its body all the same" });
         }
         if page.is_empty() {
             found.root = tree.root().filter(|_| whole);
@@ -208,8 +218,14 @@ async fn say_again(
     }
 }
 
-/// Grows the tree by a page of the log. Answers the first entry at which it is not the tree that is kept.
-fn grown_again(tree: &mut Growing, page: &[Accepted], kept: &BTreeMap<i64, String>) -> Option<Difference> {
+/// Grows the tree by a page of the log, of which these records are erased. Answers the first entry at which it is not the tree that
+/// is kept.
+fn grown_again(
+    tree: &mut Growing,
+    page: &[Accepted],
+    kept: &BTreeMap<i64, String>,
+    erased: &BTreeSet<RecordId>,
+) -> Option<Difference> {
     for accepted in page {
         let receipt = accepted.receipt();
         let (next, seq) = (tree.next(), receipt.seq);
@@ -217,10 +233,15 @@ fn grown_again(tree: &mut Growing, page: &[Accepted], kept: &BTreeMap<i64, Strin
             let seq = i64::try_from(next).unwrap_or(i64::MAX);
             return Some(Difference::Tree { seq, why: "is not there" });
         }
-        // The leaf has the id alone, so the id must be that of what is replayed.
+        // The leaf has the id alone, so the id must be that of what is replayed. Of what is erased nobody can tell any more.
         let said = serde_json::to_value(&accepted.record).ok().and_then(|said| RecordId::of(&said).ok());
-        if said != Some(receipt.id) {
-            return Some(Difference::Tree { seq, why: "says something else than its id stands for" });
+        if said != Some(receipt.id) && !erased.contains(&receipt.id) {
+            let why = if accepted.record.body.is_null() {
+                "has no body, and nothing in the log erases it"
+            } else {
+                "says something else than its id stands for"
+            };
+            return Some(Difference::Tree { seq, why });
         }
         let hashes = tree.push(tree::leaf(next, &receipt.id, receipt.received));
         let why = match kept.get(&seq) {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use service::{db::Write, failpoint};
 
 use super::{
+    erasure,
     log::{self, Accepted},
     record::{Draft, Record},
     schema,
@@ -100,6 +101,9 @@ async fn take(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
     write.commit().await?;
     failpoint::pass(&["hub", &accepted.record.kind, "after"]);
     hub.wake();
+    if accepted.record.kind == erasure::KIND {
+        erasure::settle(hub).await;
+    }
     Ok(Submitted { accepted, new: true })
 }
 
@@ -129,8 +133,14 @@ async fn accept(
     facts: Value,
     now: i64,
 ) -> Result<Accepted, Error> {
+    if record.kind == erasure::KIND || Room::is_erasable(&record.kind) {
+        erasure::overwrite(hub.db.engine(), write.on()).await?;
+    }
     let accepted = log::append(write.on(), record, canonical, facts, now, rand::random()).await?;
     let mut following = VecDeque::from(room.apply(hub, write, &accepted).await?);
+    if accepted.record.kind == erasure::KIND {
+        erasure::take_away(write.on(), &accepted.record).await?;
+    }
     let mut said = 0_usize;
     while let Some(draft) = following.pop_front() {
         said = said.saturating_add(1);

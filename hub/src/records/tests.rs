@@ -1,4 +1,5 @@
 mod append_only;
+mod erasure;
 mod golden;
 mod noise;
 mod rebuild;

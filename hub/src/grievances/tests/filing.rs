@@ -200,3 +200,33 @@ async fn what_is_taken_back_when_its_jury_is_known_is_not_filed_again() {
         hub.end().await;
     }
 }
+
+/// What a grievance is about is there for whoever hears it; when it has ended its author may erase it, and what was decided still holds.
+#[tokio::test]
+async fn what_an_open_grievance_is_about_is_not_erased() {
+    for (hub, people, community) in grounds(4, &[]).await {
+        let [steward, first, second, accused] = &people[..] else { panic!() };
+        hub.clock.pass_ms(1);
+        let profile =
+            json!({ "name": "Somebody", "text": "I weed everything.", "languages": ["en"], "avatar": null });
+        let said = hub.say(&accused.record(&hub, "profile@1", profile)).await;
+        let erase = || accused.record_about(&hub, "erasure@1", said, json!({}));
+        let statement = complaint("attestation", "statement", said, accused);
+        let grievance = file(&hub, first, community, statement.clone()).await;
+        let refusal = hub.refuses(&erase()).await;
+        assert_eq!((refusal.0, refusal.2.as_str(), refusal.3.as_str()), (409, "grievance_open", "/about"));
+        assert_eq!(shown(&hub, first, grievance).await["about"]["body"]["text"], "I weed everything.");
+        does(&hub, steward, grievance, json!("take")).await;
+        let uphold = json!({ "propose": { "outcome": "upheld", "reason": "" } });
+        let proposal = does(&hub, steward, grievance, uphold).await;
+        for party in [first, accused] {
+            does(&hub, party, grievance, json!({ "accept": { "proposal": proposal } })).await;
+        }
+        hub.say(&erase()).await;
+        let seen = shown(&hub, first, grievance).await;
+        assert_eq!((&seen["about"], &seen["subject"]), (&Value::Null, &json!(said)));
+        super::bundles::holds(&hub, first, grievance).await;
+        assert_eq!(refused_filing(&hub, second, community, statement).await, "erased");
+        hub.end().await;
+    }
+}

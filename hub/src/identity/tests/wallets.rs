@@ -113,11 +113,12 @@ async fn an_account_says_what_it_is() {
         let body = json!({
             "name": "Anna B.", "text": "I repair bicycles.\nSaturdays.", "languages": ["en", "pt-BR"], "avatar": avatar,
         });
-        hub.say(&anna.record(&hub, "profile@1", body.clone())).await;
+        let record = hub.say(&anna.record(&hub, "profile@1", body.clone())).await;
         let shown = view().await;
         assert_eq!(shown["name"], "Anna B.");
-        let profile =
-            json!({ "text": body["text"], "languages": body["languages"], "avatar": body["avatar"] });
+        let profile = json!({
+            "record": record, "text": body["text"], "languages": body["languages"], "avatar": body["avatar"],
+        });
         assert_eq!(shown["profile"], profile);
         let with = |name: &str, value: Value| {
             let mut changed = body.clone();
@@ -142,8 +143,9 @@ async fn an_account_says_what_it_is() {
         assert_eq!(hub.refuses(&hidden.sign(&anna.device).unwrap()).await.2, "audience");
         hub.clock.pass_ms(1);
         let bare = json!({ "name": "Anna", "text": "", "languages": [], "avatar": null });
-        hub.say(&anna.record(&hub, "profile@1", bare)).await;
-        assert_eq!(view().await["profile"], json!({ "text": "", "languages": [], "avatar": null }));
+        let record = hub.say(&anna.record(&hub, "profile@1", bare)).await;
+        let bare = json!({ "record": record, "text": "", "languages": [], "avatar": null });
+        assert_eq!(view().await["profile"], bare);
         hub.end().await;
     }
 }

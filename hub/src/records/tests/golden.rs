@@ -179,6 +179,7 @@ fn samples() -> Vec<Value> {
             Says::Openly,
             json!({ "name": "Anna", "text": "I weed.", "languages": ["en", "pt-BR"], "avatar": hash }),
         ),
+        ("erasure@1", Says::Openly, json!({})),
         ("personhood@1", Says::Openly, json!({ "brightid": {} })),
         (
             "personhood@1",
@@ -324,6 +325,7 @@ fn written(record: &Record) -> Value {
         "recovery-approval@1" | "recovery-end@1" => by::<RecoveryStepBody>(record),
         "recovery-veto@1" => by::<RecoveryVetoBody>(record),
         "profile@1" => by::<ProfileBody>(record),
+        "erasure@1" => by::<ErasureBody>(record),
         "personhood@1" => by::<Claim>(record),
         "asset@1" => by::<AssetBody>(record),
         "transfer@1" => by::<TransferBody>(record),

@@ -176,12 +176,16 @@ async fn market(hub: &TestHub) -> (Person, Vec<Value>) {
     let passkey = Authenticator::ed25519(&hub.config.public_url, 7);
     let joins = passkey.joins(hub, &anna).await;
     let brings = passkey.brings(hub, &DeviceKey::from_seed([9; 32])).await;
+    let profile = json!({ "name": "Anna", "text": "", "languages": ["en"], "avatar": null });
+    let profile = anna.draft(hub, "profile@1", profile);
+    let said = profile.sign(&anna.device).unwrap()["id"].as_str().unwrap().parse().unwrap();
     let drafts = [
         anna.draft(hub, "passkey@1", joins),
         anna.draft(hub, "device@1", brings),
         anna.draft(hub, "transfer@1", pay).only_for(between.clone()),
         anna.draft(hub, "hold@1", hold).only_for(between),
-        anna.draft(hub, "profile@1", json!({ "name": "Anna", "text": "", "languages": ["en"], "avatar": null })),
+        profile,
+        anna.draft(hub, "erasure@1", json!({})).about(said),
         anna.draft(hub, "membership@1", json!({ "account": ben.account, "role": "member" })).about(community),
         anna.draft(hub, "deposit@1", json!({ "asset": "time_credit", "amount": "5", "note": "" })).about(community),
         anna.draft(hub, "proposal@1", json!({
