@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use hub::{
     identity::{AccountView, ProfileBody},
-    records::RecordId,
+    records::{ErasureBody, RecordId},
 };
 
 use super::{Session, record_id};
@@ -39,6 +39,19 @@ pub enum Verb {
         /// A picture; only its SHA-256 is said
         #[arg(long, value_name = "FILE")]
         avatar: Option<PathBuf>,
+    },
+    /// Erase what you have said of yourself: that you said it stays, what it said goes
+    ///
+    /// Without RECORD it is the profile that stands, and you are called as you were when your account began. Each `profile set` is a
+    /// record of its own, whose id it prints: name earlier ones to erase those, too. Nothing brings it back.
+    ///
+    /// The hub takes it out of what it keeps and shows. Others who have read or copied it may keep it, another hub that has it among
+    /// them: to those it is a wish.
+    #[command(after_help = "Example:\n  earnest --as ida profile erase")]
+    Erase {
+        /// The profile@1, where it is another than the one that stands
+        #[arg(value_parser = record_id)]
+        record: Option<RecordId>,
     },
 }
 
@@ -83,6 +96,18 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 avatar: picture,
             };
             session.accepted("profile", &member.say(&member.draft("profile@1", &body)?).await?)
+        }
+        Verb::Erase { record } => {
+            let member = session.member().await?;
+            let record = match record {
+                Some(record) => record,
+                None => {
+                    let view: AccountView = member.get(&format!("/v1/accounts/{}", member.account)).await?;
+                    view.profile.context("you say nothing of yourself that could be erased")?.record
+                }
+            };
+            let draft = member.draft("erasure@1", &ErasureBody {})?.about(record);
+            session.accepted("erasure", &member.say(&draft).await?)
         }
     }
 }
