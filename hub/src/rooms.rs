@@ -133,6 +133,25 @@ impl Room {
         moves.then_some(ledger::GOOD_FOR_MS)
     }
 
+    /// Whether a record of this type is about no other one, so that its `about` is null. A replay does not ask: a log may have
+    /// others from before.
+    pub(crate) fn is_about_nothing(kind: &str) -> bool {
+        matches!(
+            kind,
+            "hub@1"
+                | "identity@1"
+                | "wallet@1"
+                | "passkey@1"
+                | "device@1"
+                | "recovery-rule@1"
+                | "profile@1"
+                | "personhood@1"
+                | "transfer@1"
+                | "hold@1"
+                | "community@1"
+        )
+    }
+
     /// The body's form: every member known, within its limits. Reads nothing.
     pub(crate) fn check(self, record: &Record) -> Result<(), Refusal> {
         match self {

@@ -91,7 +91,8 @@ pub(crate) async fn page(on: &mut AnyConnection, after: i64, limit: i64) -> Resu
     rows.iter().map(read).collect()
 }
 
-/// A record, those about it, and those about these, of these types, ascending; at most `limit`.
+/// A record, those about it, and what takes back the credentials about it, of these types, ascending; at most `limit`. Nothing else
+/// that is about those: anybody may have said one of them who has no say in the first.
 pub(crate) async fn concerning(
     on: &mut AnyConnection,
     id: &RecordId,
@@ -103,7 +104,8 @@ pub(crate) async fn concerning(
         "SELECT {COLUMNS} FROM log WHERE id IN
          (SELECT id FROM log WHERE id = $1 OR about = $1
           UNION SELECT below.id FROM log AS above JOIN log AS below ON below.about = above.id
-          WHERE above.about = $1) AND kind IN ('{kinds}')
+          WHERE above.about = $1 AND above.kind = 'credential@1' AND below.kind = 'revocation@1')
+         AND kind IN ('{kinds}')
          ORDER BY seq LIMIT $2"
     ));
     let rows = sqlx::query(sql).bind(id.to_string()).bind(limit).fetch_all(on).await?;

@@ -85,6 +85,10 @@ async fn take(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
             );
             return Err(Refusal::schema("too_old", "/created", told).into());
         }
+        if record.about.is_some() && Room::is_about_nothing(&record.kind) {
+            let told = format!("a {} is about no other record: null", record.kind);
+            return Err(Refusal::schema("about", "/about", told).into());
+        }
         // Before any read from outside, so that only those who may speak cause one; decided again below.
         identity::admit(&mut reader, hub, &record, now).await?;
     }

@@ -288,6 +288,35 @@ async fn the_same_record_again_answers_the_same_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_about_nothing_names_no_record() {
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let pays = json!({ "asset": "time_credit", "to": ben.account, "amount": "10", "note": "" });
+        let mut holds = pays.clone();
+        holds["expires"] = json!(Stamp::from_ms(hub.now() + 3_600_000));
+        let gardens = json!({ "name": "Gardens" });
+        let profile = json!({ "name": "Anna", "text": "", "languages": ["en"], "avatar": null });
+        for (kind, body) in [
+            ("transfer@1", pays),
+            ("hold@1", holds),
+            ("community@1", gardens.clone()),
+            ("profile@1", profile),
+            ("device@1", json!({ "revoke": { "device": anna.device.device(), "by": null } })),
+            ("personhood@1", json!({ "provider": "stand_in" })),
+        ] {
+            let refusal = hub.refuses(&anna.record_about(&hub, kind, ben.account, body)).await;
+            let told = (refusal.0, refusal.1.as_str(), refusal.2.as_str(), refusal.3.as_str());
+            assert_eq!(told, (422, "schema", "about", "/about"), "{kind}");
+        }
+        // A log of before may have one, which is answered as it was and replayed.
+        let founded = anna.record_about(&hub, "community@1", ben.account, gardens);
+        hub.took_before(&founded).await;
+        assert_eq!(hub.post("/v1/records", &founded).await.status, 200);
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
 async fn ten_at_once_are_taken_once() {
     for hub in TestHub::on_both().await {
         let anna = Person::arrive(&hub, 1).await;

@@ -31,9 +31,9 @@ use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error,
+    Error, Hub,
     config::{Config, Personhood},
-    records::{self, RecordId},
+    records::{self, Record, RecordId, log, proof},
     rooms::Room,
     windows::Passing,
 };
@@ -286,6 +286,22 @@ impl TestHub {
         let refusal = (status, step.to_owned(), rule.to_owned(), field.to_owned());
         assert_eq!(self.rows().await, before, "{refusal:?} left something behind");
         refusal
+    }
+
+    /// Takes a record as a hub of before did, which asked less of a new one; a replay takes it still.
+    pub(crate) async fn took_before(&self, received: &Value) -> RecordId {
+        let before = Hub::existing(self.config.clone(), self.clock.clone()).await.unwrap();
+        let record = Record::read(received).unwrap();
+        let canonical = String::from_utf8(proof::canonical(received).unwrap()).unwrap();
+        let room = Room::of(&record.kind).unwrap();
+        let mut write = before.db.begin().await.unwrap();
+        let entry = log::append(write.on(), record, &canonical, Value::Null, self.now(), [0; 32]);
+        let accepted = entry.await.unwrap();
+        let following = room.apply(&before, &mut write, &accepted).await.unwrap();
+        assert!(following.is_empty(), "{following:?}");
+        write.commit().await.unwrap();
+        before.db.close().await;
+        accepted.record.id
     }
 
     /// How many rows every table has that a record could change.

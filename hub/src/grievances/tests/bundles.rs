@@ -11,13 +11,18 @@ use super::{
 };
 use crate::{
     Hub,
-    governance::tests::ballot,
+    governance::tests::{asked as proposed, ballot},
     grievances::{
         jury::lot,
         model::{Ending, Heard, Outcome},
     },
     records::{Device, DeviceKey, Stamp},
-    reputation::bundle::{Bundle, Check, Extract, Verdict, check},
+    reputation::{
+        bundle::{Bundle, Check, Extract, Verdict, check},
+        exchange::Exchange,
+        model::Kind,
+        tests::{handed_in, thanks},
+    },
 };
 
 async fn device_of(hub: &TestHub) -> Device {
@@ -165,6 +170,42 @@ async fn a_grievance_that_was_ruled_is_checked_from_one_file() {
             assert_eq!(asked(&hub, other, grievance).await.refusal().0, 404);
         }
         assert_eq!(hub.get(&format!("/v1/grievances/{grievance}/bundle")).await.refusal().0, 401);
+        sound(hub).await;
+    }
+}
+
+/// Neither about the grievance, nor about what was paid, nor about its vote, by records that an earlier hub took.
+#[tokio::test]
+async fn a_stranger_has_no_word_in_the_file_of_a_grievance() {
+    for (hub, people, community) in grounds(8, &[("jury_size", "3")]).await {
+        let payer = &people[1];
+        let (grievance, _) = ruled(&hub, &people, community).await;
+        let good = bundle(&hub, payer, grievance).await;
+        let said = |kind: &str| good.records.iter().find(|record| record["type"] == kind).unwrap();
+        let id = |kind: &str| said(kind)["id"].as_str().unwrap().parse::<RecordId>().unwrap();
+        let (transfer, vote) = (id("transfer@1"), id("proposal@1"));
+        let (stranger, puppet) = (Person::arrive(&hub, 100).await, Person::arrive(&hub, 101).await);
+        // Entries of the list that the hub has not drawn for its own word.
+        let drawn = &said("credential@1")["body"]["credential"]["credentialStatus"]["statusListIndex"];
+        let drawn: u32 = drawn.as_str().unwrap().parse().unwrap();
+        for (free, about) in [(drawn ^ 1, grievance), (drawn ^ 2, transfer)] {
+            hub.clock.pass_ms(1);
+            let pays = json!({ "asset": "time_credit", "to": puppet.account, "amount": "1", "note": "" });
+            let pays = stranger.draft(&hub, "transfer@1", pays).about(about);
+            let pays = pays.only_for(vec![Audience::Account(puppet.account)]);
+            let payment = hub.took_before(&pays.sign(&stranger.device).unwrap()).await;
+            let exchange = Exchange { payment, payer: stranger.account, payee: puppet.account };
+            let thanked = thanks(&hub, &stranger, exchange, &puppet, Kind::SkillProvider, free);
+            hub.say(&handed_in(&hub, &stranger, payment, &thanked)).await;
+        }
+        let cellar = stranger.record_about(&hub, "community@1", vote, json!({ "name": "Cellar" }));
+        let cellar = hub.took_before(&cellar).await;
+        let secret = stranger.draft(&hub, "proposal@1", proposed(&hub, json!("text"))).about(cellar);
+        let secret = secret.only_for(vec![Audience::Community(cellar)]);
+        hub.say(&secret.sign(&stranger.device).unwrap()).await;
+        let after = bundle(&hub, payer, grievance).await;
+        assert_eq!(after.records, good.records);
+        both_hold(&after, device_of(&hub).await);
         sound(hub).await;
     }
 }

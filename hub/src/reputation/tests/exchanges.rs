@@ -75,7 +75,14 @@ async fn began(hub: &TestHub, who: &Person) -> Record {
     Record::read(&record).unwrap()
 }
 
-fn thanks(hub: &TestHub, by: &Person, exchange: Exchange, to: &Person, kind: Kind, entry: u32) -> Value {
+pub(crate) fn thanks(
+    hub: &TestHub,
+    by: &Person,
+    exchange: Exchange,
+    to: &Person,
+    kind: Kind,
+    entry: u32,
+) -> Value {
     thanks_about(hub, by, exchange, WalletDid(to.wallet_id()), kind, entry)
 }
 
@@ -92,7 +99,7 @@ fn thanks_about(
     exchange::issue(kind, exchange, wallet, status, Form::DataIntegrity, &by.device, now).unwrap()
 }
 
-fn handed_in(hub: &TestHub, by: &Person, payment: RecordId, credential: &Value) -> Value {
+pub(crate) fn handed_in(hub: &TestHub, by: &Person, payment: RecordId, credential: &Value) -> Value {
     hub.clock.pass_ms(1);
     by.record_about(hub, "credential@1", payment, json!({ "credential": credential }))
 }

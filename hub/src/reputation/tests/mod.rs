@@ -7,6 +7,7 @@ mod published;
 mod told;
 mod wallets;
 
+pub(crate) use exchanges::{handed_in, thanks};
 pub(crate) use told::praise;
 
 use alloy::primitives::{Address, B256, U256};

@@ -4,11 +4,13 @@ use super::{
     super::{
         ReputationView,
         bundle::{Bundle, Check, Verdict, check},
+        exchange::Exchange,
     },
     issued::{record, word_of},
     *,
 };
 use crate::{
+    access::Audience,
     governance::tests::join,
     grievances::tests::{complaint, does, file, refused, shown},
     records::{Device, Head, RecordId},
@@ -147,6 +149,36 @@ async fn a_completed_deal_is_checked_from_one_file() {
         // The list of before beside the revocation: one of them is not true.
         let stale = Bundle { status_lists: good.status_lists, ..after };
         assert_eq!(failed(&check(&stale, hub)), ["status"]);
+        trade.hub.end().await;
+    }
+}
+
+/// Not even by a payment that an earlier hub took, when one could still name what it has nothing to do with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_has_no_word_in_the_file_of_a_deal() {
+    for (db, ground) in everywhere().await {
+        let trade = Trade::start_with(db, ground, |config| config.time_credit_limit = 1_000).await;
+        let (hub, stranger, puppet) = (&trade.hub, &trade.jurors[0], &trade.jurors[1]);
+        let (_, bought) = praise(&trade, 1, 77, Form::Jose).await;
+        let buyer = trade.buyer.sign_in(hub).await;
+        let bundle = async || -> Bundle {
+            let answer = hub.get_as(&buyer, &format!("/v1/purchases/{}/bundle", bought.id)).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            serde_json::from_value(answer.body).unwrap()
+        };
+        let good = bundle().await;
+        let pays = json!({ "asset": "time_credit", "to": puppet.account, "amount": "1", "note": "" });
+        let pays = stranger.draft(hub, "transfer@1", pays).about(bought.id);
+        let pays = pays.only_for(vec![Audience::Account(puppet.account)]).sign(&stranger.device).unwrap();
+        assert_eq!(hub.refuses(&pays).await.2, "about");
+        let payment = hub.took_before(&pays).await;
+        let exchange = Exchange { payment, payer: stranger.account, payee: puppet.account };
+        let thanked = thanks(hub, stranger, exchange, puppet, Kind::SkillProvider, 78);
+        hub.say(&handed_in(hub, stranger, payment, &thanked)).await;
+        let after = bundle().await;
+        assert_eq!(after.records, good.records);
+        let checks = check(&after, device_of(&trade).await);
+        assert_eq!(failed(&checks), [""; 0], "{checks:?}");
         trade.hub.end().await;
     }
 }
