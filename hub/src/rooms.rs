@@ -1,9 +1,10 @@
 //! Which room a record's type belongs to. A room brings, for its types: `check` (the body's form, pure), `prepare` (what
-//! must be read from outside, before the transaction), `apply` (its rule and its effects, inside the transaction), and
+//! must be read from outside, before the transaction), `admit` (what is asked of a new record alone), `apply` (its rule and its effects, inside the transaction), and
 //! the names of its projection tables.
 
 use serde_json::Value;
 use service::db::Write;
+use sqlx::AnyConnection;
 
 use crate::{
     Hub, communities, deals, disputes,
@@ -180,6 +181,12 @@ impl Room {
             Self::Governance => governance::prepare(hub, record),
             Self::Records | Self::Grievances | Self::Market => Ok(Value::Null),
         }
+    }
+
+    /// What is asked of a new record in its turn, besides whether its device may speak. A replay does not ask: a log may have from
+    /// before what is refused here.
+    pub(crate) async fn admit(self, on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
+        if self == Self::Governance { governance::admit(on, record).await } else { Ok(()) }
     }
 
     /// Decides and writes, from nothing but the log entry and the projections. Answers what the hub says because of it:

@@ -23,6 +23,6 @@ pub(crate) mod tests;
 mod timer;
 
 pub use api::{ProposalView, SettingView, UnexecutedView, VoteView};
-pub(crate) use room::{TABLES, apply, check, prepare};
+pub(crate) use room::{TABLES, admit, apply, check, prepare};
 pub(crate) use store::{asked_about, of_grievance, settings};
 pub(crate) use timer::{PROPOSALS, say_tally};

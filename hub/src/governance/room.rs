@@ -31,7 +31,7 @@ use crate::{
         rules::Purpose,
     },
     outbox,
-    records::{Accepted, Draft, Record, RecordId},
+    records::{Accepted, Draft, Record, RecordId, log},
 };
 
 /// See [`crate::rooms::Room::tables`].
@@ -85,6 +85,27 @@ pub(crate) fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> {
         ledger::payable(hub, &to, "/body/effect/treasury_transfer/to")?;
     }
     Ok(Value::Null)
+}
+
+/// A second thought takes the place of the first and never the other way round: whoever kept a ballot back cannot bring it when its
+/// elector has cast a newer one.
+pub(crate) async fn admit(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
+    if record.kind != "vote@1" {
+        return Ok(());
+    }
+    let Some(last) = store::last_of(on, &record.about()?, &record.account()).await? else { return Ok(()) };
+    let Some(last) = log::find(on, &last).await? else {
+        return Err(store::corrupt(format_args!("the log has no ballot {last}")));
+    };
+    let cast = last.record.created;
+    if record.created.ms() >= cast.ms() {
+        return Ok(());
+    }
+    let told = format!(
+        "{} is before {cast}, when the ballot was signed that was cast last: sign a new one",
+        record.created
+    );
+    Err(Refusal::conflict("older_ballot", "/created", told).into())
 }
 
 pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {

@@ -341,6 +341,18 @@ pub(super) async fn ballots_of(
     Ok((row.try_get("by_device")?, row.try_get("by_elector")?))
 }
 
+/// The ballot that an account has cast last.
+pub(super) async fn last_of(
+    on: &mut AnyConnection,
+    proposal: &RecordId,
+    account: &RecordId,
+) -> Result<Option<RecordId>, Error> {
+    let sql = "SELECT record FROM votes WHERE proposal = $1 AND account = $2 ORDER BY seq DESC LIMIT 1";
+    let row =
+        sqlx::query(sql).bind(proposal.to_string()).bind(account.to_string()).fetch_optional(on).await?;
+    row.map(|row| parsed(&row, "record")).transpose()
+}
+
 /// How many accounts have voted.
 pub(super) async fn voted(on: &mut AnyConnection, proposal: &RecordId) -> Result<i64, Error> {
     let sql = "SELECT CAST(COUNT(DISTINCT account) AS BIGINT) FROM votes WHERE proposal = $1";

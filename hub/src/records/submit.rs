@@ -99,6 +99,7 @@ async fn take(hub: &Hub, received: &Value) -> Result<Submitted, Error> {
     }
     let now = not_before(log::last_received(write.on()).await?, hub.clock.now_ms());
     identity::admit(write.on(), hub, &record, now).await?;
+    room.admit(write.on(), &record).await?;
     identity::use_up_nonce(write.on(), hub, &record, now).await?;
     let accepted = accept(hub, &mut write, room, record, &canonical, facts, now).await?;
     failpoint::pass(&["hub", &accepted.record.kind, "before"]);

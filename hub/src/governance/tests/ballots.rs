@@ -335,6 +335,29 @@ async fn an_elector_thinks_again_so_often_and_no_more() {
     }
 }
 
+/// Whoever kept a ballot back, as a proxy of the hub can, does not bring it when its elector has thought again.
+#[tokio::test]
+async fn a_ballot_that_was_kept_back_takes_no_newer_ones_place() {
+    for hub in TestHub::on_both().await {
+        let (people, community) = community(&hub, 2).await;
+        let (anna, ben) = (&people[0], &people[1]);
+        let proposal = propose(&hub, anna, community, asked(&hub, json!("text"))).await;
+        let kept = [anna, ben].map(|who| ballot(&hub, who, proposal, json!("yes")));
+        hub.say(&ballot(&hub, anna, proposal, json!("no"))).await;
+        let (status, step, rule, field) = hub.refuses(&kept[0]).await;
+        assert_eq!((status, step.as_str()), (409, "rule"));
+        assert_eq!((rule.as_str(), field.as_str()), ("older_ballot", "/created"));
+        // One that is late and the only one is a ballot.
+        hub.say(&kept[1]).await;
+        // A log of before may have one, which counts there, and is replayed.
+        hub.took_before(&kept[0]).await;
+        hub.say(&ballot(&hub, anna, proposal, json!("no"))).await;
+        let now = decided(&hub, proposal).await;
+        assert_eq!((&now["result"]["yes"], &now["result"]["no"]), (&json!(1), &json!(1)));
+        hub.end().await;
+    }
+}
+
 /// A device in other hands takes none of the ballots of the elector's others.
 #[tokio::test]
 async fn ballots_are_counted_by_device_and_by_elector() {
