@@ -161,7 +161,8 @@ async fn perform(
             lists::decide_pool(on, community, (arbiter, panel), *serves, accepted).await
         }
         Effect::PoolList { arbiter, panel } => {
-            lists::decide_list(on, community, (arbiter, panel), &proposal.id, accepted).await
+            let vote = (&proposal.id, proposal.body.closes.ms());
+            lists::decide_list(on, community, (arbiter, panel), vote, accepted).await
         }
         Effect::Setting { setting, value } => {
             let decided = value.or(result.median);

@@ -139,7 +139,7 @@ pub enum Effect {
         /// Whether it serves the community from then on; where it does not, no steward's word lets it again.
         serves: bool,
     },
-    /// The next member list of one of the community's pools: the community's candidates as they are at the tally.
+    /// The next member list of one of the community's pools: the community's candidates as they are at the close.
     PoolList {
         /// The contract that rules.
         arbiter: AccountId,
@@ -191,7 +191,7 @@ pub struct TallyBody {
     pub ballots: String,
     /// What came of them.
     pub result: Tally,
-    /// Where they accept [`Effect::PoolList`]: which list the community's candidates come to, as
+    /// Where they accept [`Effect::PoolList`]: which list the community's candidates at the close come to, as
     /// [`protocol::arbitration::list_digest`] names it; none where too many belong to the community.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<B256>,

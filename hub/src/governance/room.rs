@@ -250,7 +250,7 @@ pub(super) async fn count(on: &mut AnyConnection, proposal: &Proposal) -> Result
     let list = match &proposal.body.effect {
         // The hub signs which list it is together with the count: what it serves later is that one or provably another.
         Effect::PoolList { arbiter, .. } if result.verdict == Verdict::Accepted => {
-            let roll = lists::roll(on, &proposal.community, arbiter.chain).await?;
+            let roll = lists::roll(on, &proposal.community, arbiter.chain, closes_at).await?;
             roll.map(|members| list_digest(&members))
         }
         _ => None,

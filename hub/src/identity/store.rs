@@ -124,22 +124,27 @@ pub(crate) async fn wallets_of(on: &mut AnyConnection, account: &RecordId) -> Re
     wallets.iter().map(|wallet| parse(wallet)).collect()
 }
 
-/// The wallets of these accounts on a chain, in no order: whose, and which.
+/// The wallets that these accounts have on a chain since before a moment (Unix milliseconds), in no order: whose, and which.
 pub(crate) async fn wallets_on(
     on: &mut AnyConnection,
     accounts: &BTreeSet<RecordId>,
     chain: ChainId,
+    before: i64,
 ) -> Result<Vec<(RecordId, AccountId)>, Error> {
     let accounts =
         serde_json::to_string(accounts).map_err(|error| Error::Corrupt(format!("identity: {error}")))?;
     // No CAIP-2 id has a character that a pattern reads as anything but itself.
     let sql = format!(
         "SELECT account, wallet FROM wallets
-         WHERE wallet LIKE $2 AND account IN (SELECT t.value FROM {} AS t)",
+         WHERE wallet LIKE $2 AND added_at < $3 AND account IN (SELECT t.value FROM {} AS t)",
         ledger::texts(on)
     );
-    let rows =
-        sqlx::query(AssertSqlSafe(sql)).bind(accounts).bind(format!("{chain}:%")).fetch_all(on).await?;
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(accounts)
+        .bind(format!("{chain}:%"))
+        .bind(before)
+        .fetch_all(on)
+        .await?;
     let mut wallets = Vec::with_capacity(rows.len());
     for row in &rows {
         let (account, wallet): (String, String) = (row.try_get("account")?, row.try_get("wallet")?);

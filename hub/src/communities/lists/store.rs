@@ -33,7 +33,8 @@ fn parsed<T: FromStr<Err: Display>>(row: &AnyRow, column: &str) -> Result<T, Err
     text.parse().map_err(|error| corrupt(format_args!("{column}: {error}")))
 }
 
-/// An account of a community is a candidate with this wallet, in the place of another one on its chain.
+/// An account of a community is a candidate with this wallet, in the place of another one on its chain. Who says it again is one
+/// since the first time.
 pub(in crate::communities) async fn stand(
     on: &mut AnyConnection,
     (community, account): (&RecordId, &RecordId),
@@ -42,7 +43,8 @@ pub(in crate::communities) async fn stand(
 ) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO candidates (community, account, chain, wallet, since) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (community, account, chain) DO UPDATE SET wallet = excluded.wallet, since = excluded.since",
+         ON CONFLICT (community, account, chain) DO UPDATE SET wallet = excluded.wallet,
+             since = CASE WHEN candidates.wallet = excluded.wallet THEN candidates.since ELSE excluded.since END",
     )
     .bind(community.to_string())
     .bind(account.to_string())
@@ -69,18 +71,22 @@ pub(in crate::communities) async fn stand_down(
     Ok(())
 }
 
-/// The candidates of a community on a chain, each with its wallet; at most one more than `most`.
+/// Who is a candidate of a community on a chain since before a moment (Unix milliseconds), each with the wallet; at most one more than
+/// `most`.
 pub(super) async fn candidates(
     on: &mut AnyConnection,
     community: &RecordId,
     chain: ChainId,
+    before: i64,
     most: usize,
 ) -> Result<BTreeMap<RecordId, AccountId>, Error> {
     let rows = sqlx::query(
-        "SELECT account, wallet FROM candidates WHERE community = $1 AND chain = $2 ORDER BY account LIMIT $3",
+        "SELECT account, wallet FROM candidates WHERE community = $1 AND chain = $2 AND since < $3
+         ORDER BY account LIMIT $4",
     )
     .bind(community.to_string())
     .bind(chain.to_string())
+    .bind(before)
     .bind(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1))
     .fetch_all(on)
     .await?;

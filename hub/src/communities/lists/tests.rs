@@ -1,6 +1,6 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy::primitives::{self, B256};
 use protocol::{
@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use super::model::{listed, publishable};
 use crate::{
+    Hub,
     access::Audience,
     governance::tests::{agreed, asked, ballot, join},
-    records::RecordId,
+    records::{RecordId, Stamp, submit},
     testing::{
-        Person, TestHub,
+        Person, StillClock, TestHub,
         script::Script,
         trade::{ARBITER, CHAIN, Ground},
     },
@@ -284,6 +285,63 @@ async fn who_has_not_said_so_is_on_no_list() {
         assert_eq!(mine["items"][0]["wallet"], json!(people[0].wallet_id()));
         let token = outsider.sign_in(&hub).await;
         assert_eq!(hub.get_as(&token, &own).await.body, json!({ "items": [] }));
+        hub.end().await;
+    }
+}
+
+/// A vote whose window is over, and that the hub has not counted yet.
+#[tokio::test]
+async fn coming_and_going_after_the_close_changes_nobody_elses_place() {
+    let script = Script::start(Ground::EVM).await;
+    let panel = Ground::EVM.pool_id(&Ground::EVM.book());
+    for hub in hubs(&script).await {
+        let (mut people, gardens) = gardens(&hub, 1..11).await;
+        let body = json!({ "arbiter": ARBITER, "panel": panel });
+        hub.say(&people[0].record_about(&hub, "pool@1", gardens, body)).await;
+        let comes = Person::arrive(&hub, 20).await;
+        join(&hub, &people[0], gardens, &comes).await;
+        let asks = asked(&hub, list_effect(panel));
+        let closes: Stamp = asks["closes"].as_str().unwrap().parse().unwrap();
+        let proposal = hub.say(&people[0].record_about(&hub, "proposal@1", gardens, asks)).await;
+        for person in &people {
+            hub.say(&ballot(&hub, person, proposal, json!("yes"))).await;
+        }
+        let clock = Arc::new(StillClock::at(closes.ms()));
+        let late = Hub::existing(hub.config.clone(), clock).await.unwrap();
+        let roll_then = async || {
+            let mut on = late.db.reader().acquire().await.unwrap();
+            super::roll(&mut on, &gardens, CHAIN, closes.ms()).await.unwrap().unwrap()
+        };
+        // Who stands again stands as before; who comes stands for the next vote.
+        for (who, stands) in [(&people[1], true), (&comes, true), (&comes, false), (&comes, true)] {
+            submit(&late, &candidacy(&hub, who, gardens, stands)).await.unwrap();
+            assert_eq!(roll_then().await, roll(&people));
+        }
+        // Who goes is gone, however often they come back: by standing down, or by leaving.
+        let goes = people.pop().unwrap();
+        for stands in [false, true, false, true] {
+            submit(&late, &candidacy(&hub, &goes, gardens, stands)).await.unwrap();
+            assert_eq!(roll_then().await, roll(&people));
+        }
+        let goes = people.pop().unwrap();
+        hub.clock.pass_ms(1);
+        let leaves = json!({ "account": goes.account, "role": null });
+        submit(&late, &goes.record_about(&hub, "membership@1", gardens, leaves)).await.unwrap();
+        assert_eq!(roll_then().await, roll(&people));
+        late.db.close().await;
+        hub.clock.pass_ms(closes.ms() - hub.now());
+        let path = format!("/v1/communities/{gardens}/pools/{ARBITER}/{panel}");
+        let decided = async {
+            loop {
+                let answer = hub.get(&path).await;
+                if answer.status == 200 {
+                    return answer.body;
+                }
+                hub.look();
+            }
+        };
+        let list = tokio::time::timeout(Duration::from_secs(60), decided).await.unwrap();
+        assert_eq!(list["members"], json!(roll(&people)));
         hub.end().await;
     }
 }
