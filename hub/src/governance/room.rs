@@ -79,10 +79,19 @@ fn shown_to_the_community(record: &Record) -> Result<(), Refusal> {
 
 /// No community pays the hub: see [`ledger::payable`].
 pub(crate) fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> {
-    if record.kind == "proposal@1"
-        && let Effect::TreasuryTransfer { to, .. } = record.body_as::<ProposalBody>()?.effect
-    {
-        ledger::payable(hub, &to, "/body/effect/treasury_transfer/to")?;
+    if record.kind != "proposal@1" {
+        return Ok(Value::Null);
+    }
+    match record.body_as::<ProposalBody>()?.effect {
+        Effect::TreasuryTransfer { to, .. } => {
+            ledger::payable(hub, &to, "/body/effect/treasury_transfer/to")?;
+        }
+        Effect::AdminAdjustment { entries, .. } => {
+            for entry in entries.iter().filter(|entry| entry.amount > 0) {
+                ledger::payable(hub, &entry.account, "/body/effect/admin_adjustment/entries")?;
+            }
+        }
+        _ => {}
     }
     Ok(Value::Null)
 }

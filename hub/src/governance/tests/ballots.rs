@@ -303,7 +303,11 @@ async fn what_may_not_be_proposed_is_refused_by_name() {
             sqlx::query_scalar("SELECT id FROM log WHERE kind = 'hub@1'").fetch_one(&hub.eyes).await.unwrap();
         let pay = json!({ "treasury_transfer": { "asset": "time_credit", "to": hubs, "amount": "1",
             "payment": "reward" } });
-        assert_eq!(refuses(&people[0], community, longer(pay)).await, is(422, "hubs_account"));
+        let adjust = json!({ "admin_adjustment": { "asset": "time_credit", "against": "treasury", "entries": [
+            { "account": people[0].account, "amount": "-1" }, { "account": hubs, "amount": "1" } ] } });
+        for effect in [pay, adjust] {
+            assert_eq!(refuses(&people[0], community, longer(effect)).await, is(422, "hubs_account"));
+        }
         let secret = people[0].draft(&hub, "proposal@1", text()).about(community);
         let secret = secret.only_for(vec![Audience::Account(people[0].account)]);
         assert_eq!(hub.refuses(&secret.sign(&people[0].device).unwrap()).await.2, "audience");
