@@ -9,7 +9,11 @@ use sqlx::AnyConnection;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    control::Recovery, model::ProfileBody, nonce, passkey::Passkey, personhood, standing, store, webauthn,
+    control::Recovery,
+    model::ProfileBody,
+    nonce::{self, Purpose},
+    passkey::Passkey,
+    personhood, standing, store, webauthn,
 };
 use crate::{
     Hub,
@@ -247,7 +251,7 @@ async fn fresh_nonce(State(hub): State<Hub>) -> Json<SignInFields> {
     let now = hub.clock.now_ms();
     let expires = now.saturating_add(NONCE_LIFE_MS);
     Json(SignInFields {
-        nonce: nonce::issue(&hub.key, expires, rand::random()),
+        nonce: nonce::issue(&hub.key, Purpose::SignIn, expires, rand::random()),
         domain: hub.public.domain.clone(),
         uri: hub.public.url.clone(),
         rp_id: webauthn::rp_id(&hub.public.url),

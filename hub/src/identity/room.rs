@@ -12,7 +12,7 @@ use super::{
         DeviceBody, HubBody, IdentityBody, ProfileBody, RecoveryRuleBody, RecoveryStepBody, WalletBody,
         Words, check_name,
     },
-    nonce,
+    nonce::{self, Purpose},
     passkey::PasskeyBody,
     personhood::{self, Claim},
     siwx::{Demands, SignInError},
@@ -132,7 +132,7 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
     }
     let mut nonces = BTreeSet::new();
     for (nonce, field) in words.nonces() {
-        if nonce::expires_at(&hub.key, nonce, now).is_none()
+        if nonce::expires_at(&hub.key, Purpose::SignIn, nonce, now).is_none()
             || store::nonce_used(on, nonce).await?
             || !nonces.insert(nonce)
         {
@@ -186,7 +186,7 @@ pub(crate) async fn use_up_nonce(
     now: i64,
 ) -> Result<(), Error> {
     for (nonce, field) in Words::of(record)?.nonces() {
-        match nonce::expires_at(&hub.key, nonce, now) {
+        match nonce::expires_at(&hub.key, Purpose::SignIn, nonce, now) {
             Some(expires_at) if store::use_nonce(on, nonce, expires_at, now).await? => {}
             _ => return Err(unknown_nonce(nonce, field).into()),
         }

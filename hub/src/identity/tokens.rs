@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     model::check_name,
-    nonce,
+    nonce::{self, Purpose},
     sessions::{self, Fresh, Held, TOKENS_MAX},
     store,
 };
@@ -120,7 +120,7 @@ impl Said {
     /// Whether the device speaks for the account under a nonce that may serve. Reads alone: whoever is nobody here keeps no writer
     /// waiting.
     async fn may_serve(&self, hub: &Hub, device: &Device) -> Result<(), Problem> {
-        let known = nonce::expires_at(&hub.key, &self.nonce, hub.clock.now_ms()).is_some();
+        let known = nonce::expires_at(&hub.key, Purpose::SignIn, &self.nonce, hub.clock.now_ms()).is_some();
         let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
         if !known || store::nonce_used(&mut on, &self.nonce).await? {
             return Err(stale_nonce());
@@ -144,7 +144,7 @@ impl Said {
         device: &Device,
         now: i64,
     ) -> Result<(), Problem> {
-        let serves = match nonce::expires_at(&hub.key, &self.nonce, now) {
+        let serves = match nonce::expires_at(&hub.key, Purpose::SignIn, &self.nonce, now) {
             Some(expires_at) => store::use_nonce(on, &self.nonce, expires_at, now).await?,
             None => false,
         };

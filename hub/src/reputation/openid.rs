@@ -29,7 +29,10 @@ use crate::{
     communities,
     error::Error,
     idempotency::IdempotencyKey,
-    identity,
+    identity::{
+        self,
+        nonce::{self, Purpose},
+    },
     records::{RecordId, Stamp},
 };
 
@@ -328,7 +331,7 @@ async fn token(
 ))]
 async fn nonce(State(hub): State<Hub>) -> Response {
     let expires = hub.clock.now_ms().saturating_add(NONCE_LIFE_MS);
-    let nonce = identity::nonce::issue(&hub.key, expires, rand::random());
+    let nonce = nonce::issue(&hub.key, Purpose::Possession, expires, rand::random());
     fresh(StatusCode::OK, &json!({ "c_nonce": nonce }))
 }
 
@@ -364,7 +367,7 @@ async fn credential(
     let mut write = hub.db.begin().await?;
     let offered = offers::granted(write.on(), &token_hash, now).await?.ok_or_else(no_token)?;
     let id = offered.credential;
-    let good = match identity::nonce::expires_at(&hub.key, &nonce, now) {
+    let good = match nonce::expires_at(&hub.key, Purpose::Possession, &nonce, now) {
         Some(expires) => identity::use_nonce(write.on(), &nonce, expires, now).await?,
         None => false,
     };

@@ -294,6 +294,12 @@ async fn a_session_is_a_device_that_signed_a_fresh_nonce() {
         }
         let foreign = Person { account: anna.account, ..Person::arrive(&hub, 3).await };
         assert_eq!(hub.post("/v1/sessions", &foreign.session_request(&hub).await).await.refusal().0, 401);
+        // A nonce for a wallet of credentials is none to sign in with.
+        let given = hub.post("/v1/openid/nonce", &Value::Null).await.body;
+        let (domain, nonce) = (request["domain"].as_str().unwrap(), given["c_nonce"].as_str().unwrap());
+        let now = Stamp::from_ms(hub.now());
+        let elsewhere = session_request(&anna.account, domain, nonce, &anna.device, now).unwrap();
+        assert_eq!(hub.post("/v1/sessions", &elsewhere).await.refusal().3, "/nonce");
         assert_eq!(hub.rows().await.last(), before.last());
         let token = hub.post("/v1/sessions", &request).await.body["token"].as_str().unwrap().to_owned();
         assert_eq!(hub.post("/v1/sessions", &request).await.refusal().3, "/nonce");

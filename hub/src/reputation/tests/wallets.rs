@@ -281,6 +281,8 @@ async fn what_a_wallet_may_not_is_refused_in_the_words_of_the_standard() {
             jose::sign(claims, typ, &wallet.holder.method(), key).unwrap()
         };
         let audience = wallet.issuer.as_str();
+        let sign_in = trade.hub.get("/v1/sign-in/nonce").await.body;
+        let sign_in = sign_in["nonce"].as_str().unwrap();
         let other = DeviceKey::from_seed([78; 32]);
         for (proof, told) in [
             ("no token".to_owned(), "invalid_proof"),
@@ -291,6 +293,7 @@ async fn what_a_wallet_may_not_is_refused_in_the_words_of_the_standard() {
             (signed(&claims(audience, now + 61, &nonce), PROOF, &wallet.key), "invalid_proof"),
             (signed(&json!({ "aud": audience, "iat": now }), PROOF, &wallet.key), "invalid_proof"),
             (signed(&claims(audience, now, "guessed"), PROOF, &wallet.key), "invalid_nonce"),
+            (signed(&claims(audience, now, sign_in), PROOF, &wallet.key), "invalid_nonce"),
         ] {
             assert_eq!(error(&wallet.ask(&trade, &good, id, &proof).await), (400, told), "{proof}");
         }
