@@ -82,8 +82,9 @@ pub(super) async fn execute(
     if let Effect::Ruling { grievance } = &proposal.body.effect {
         // A grievance goes on whatever its jury has said.
         let electors = store::electors(on, &proposal.id).await?;
-        let ballots = store::ballots(on, &proposal.id, None, 0, i64::MAX).await?;
-        let sided = sided(&electors, &proposal.body.rule, proposal.body.closes.ms(), &ballots);
+        let closes_at = proposal.body.closes.ms();
+        let ballots = store::last_ballots(on, &proposal.id, closes_at).await?;
+        let sided = sided(&electors, &proposal.body.rule, closes_at, &ballots);
         let vote = (grievance, &proposal.id);
         let done = grievances::ruled(hub, on, vote, result, &sided, accepted).await?;
         return Ok((done.refused.map(Unexecuted::from), done.drafts));

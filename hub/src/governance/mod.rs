@@ -24,5 +24,5 @@ mod timer;
 
 pub use api::{ProposalView, SettingView, UnexecutedView, VoteView};
 pub(crate) use room::{TABLES, admit, apply, check, prepare};
-pub(crate) use store::{asked_about, of_grievance, settings};
+pub(crate) use store::{asked_about, last_ballots, of_grievance, settings};
 pub(crate) use timer::{PROPOSALS, say_tally};

@@ -253,8 +253,8 @@ async fn tell(on: &mut AnyConnection, proposal: &Proposal, state: State) -> Resu
 /// What the ballots of a proposal come to.
 pub(super) async fn count(on: &mut AnyConnection, proposal: &Proposal) -> Result<TallyBody, Error> {
     let electors = store::electors(on, &proposal.id).await?;
-    let ballots = store::ballots(on, &proposal.id, None, 0, i64::MAX).await?;
     let (rule, closes_at) = (&proposal.body.rule, proposal.body.closes.ms());
+    let ballots = store::last_ballots(on, &proposal.id, closes_at).await?;
     let result = tally(&electors, rule, closes_at, &ballots);
     let list = match &proposal.body.effect {
         // The hub signs which list it is together with the count: what it serves later is that one or provably another.

@@ -377,17 +377,36 @@ pub(super) async fn ballots(
     .bind(limit)
     .fetch_all(on)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Ballot {
-                seq: row.try_get("seq")?,
-                received_at: row.try_get("received_at")?,
-                elector: parsed(row, "account")?,
-                record: parsed(row, "record")?,
-                choice: json(row, "choice")?,
-            })
-        })
-        .collect()
+    rows.iter().map(read_ballot).collect()
+}
+
+/// Of each account the last ballot that came before a moment (Unix milliseconds), in the order of the log: no other one counts.
+pub(crate) async fn last_ballots(
+    on: &mut AnyConnection,
+    proposal: &RecordId,
+    before: i64,
+) -> Result<Vec<Ballot>, Error> {
+    let rows = sqlx::query(
+        "SELECT seq, account, record, choice, received_at FROM votes
+         WHERE proposal = $1 AND seq IN
+             (SELECT MAX(seq) FROM votes WHERE proposal = $1 AND received_at < $2 GROUP BY account)
+         ORDER BY seq",
+    )
+    .bind(proposal.to_string())
+    .bind(before)
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(read_ballot).collect()
+}
+
+fn read_ballot(row: &AnyRow) -> Result<Ballot, Error> {
+    Ok(Ballot {
+        seq: row.try_get("seq")?,
+        received_at: row.try_get("received_at")?,
+        elector: parsed(row, "account")?,
+        record: parsed(row, "record")?,
+        choice: json(row, "choice")?,
+    })
 }
 
 /// What holds in a community.

@@ -22,8 +22,8 @@ use crate::{
 /// What is said about a grievance, and what follows from it.
 const SAID: [&str; 5] =
     ["grievance@1", "grievance-step@1", "grievance-timeout@1", "credential@1", "revocation@1"];
-/// What a jury's vote is of.
-const VOTED: [&str; 3] = ["proposal@1", "vote@1", "tally@1"];
+/// What a jury's vote is of, besides its ballots.
+const VOTED: [&str; 2] = ["proposal@1", "tally@1"];
 /// What may be said about the record that it is about, and what takes that back.
 const ATTESTED: [&str; 2] = ["credential@1", "revocation@1"];
 
@@ -72,13 +72,11 @@ async fn records(
         let vote = log::concerning(on, &proposal, &VOTED, limit).await?;
         let asked = vote.iter().find(|one| one.record.id == proposal);
         if asked.is_some_and(|asked| may_read(reader, &asked.record.audience)) {
-            // An elector may have cast a hundred, of which the last counts.
-            let ballots = vote.iter().filter(|one| one.record.kind == "vote@1");
-            let last: BTreeMap<RecordId, i64> = ballots.map(|one| (one.record.account(), one.seq)).collect();
-            let counts = |one: &Accepted| {
-                one.record.kind != "vote@1" || last.get(&one.record.account()) == Some(&one.seq)
-            };
-            all.extend(vote.into_iter().filter(counts));
+            // However many an elector has cast: the last one counts.
+            for ballot in governance::last_ballots(on, &proposal, i64::MAX).await? {
+                all.extend(log::find(on, &ballot.record).await?);
+            }
+            all.extend(vote);
         }
     }
     all.extend(subject(on, reader, &grievance.body.subject, limit).await?);

@@ -11,10 +11,12 @@ use super::{
 };
 use crate::{
     Hub,
+    access::{Reader, Role},
     governance::tests::{asked as proposed, ballot},
     grievances::{
         jury::lot,
         model::{Ending, Heard, Outcome},
+        told,
     },
     records::{Device, DeviceKey, Stamp},
     reputation::{
@@ -118,6 +120,9 @@ fn share(share: &str) -> Value {
     json!({ "number": share })
 }
 
+/// How many ballots the first juror of [`ruled`] has cast before the one that counts.
+const THOUGHTS: i64 = 15;
+
 /// Above mediation, with one who steps aside and a file as evidence; two of three vote, and all is given back.
 async fn ruled(hub: &TestHub, people: &[Person], community: RecordId) -> (RecordId, Vec<RecordId>) {
     let [_, payer, payee, ..] = people else { panic!() };
@@ -130,8 +135,12 @@ async fn ruled(hub: &TestHub, people: &[Person], community: RecordId) -> (Record
     does(hub, jurors(people, &first)[0], grievance, json!({ "conflict": { "reason": "" } })).await;
     let (vote, seen) = seats(hub, payer, grievance).await;
     let sits = jurors(people, &seen);
-    for (juror, number) in [(sits[0], "0"), (sits[0], "10000"), (sits[1], "10000")] {
-        hub.say(&ballot(hub, juror, vote, share(number))).await;
+    // One thinks again, and again.
+    for _ in 0..THOUGHTS {
+        hub.say(&ballot(hub, sits[0], vote, share("0"))).await;
+    }
+    for juror in &sits[..2] {
+        hub.say(&ballot(hub, juror, vote, share("10000"))).await;
     }
     assert_eq!(asked(hub, payer, grievance).await.refusal().2, "not_decided");
     closes(hub, payer, vote).await;
@@ -170,6 +179,26 @@ async fn a_grievance_that_was_ruled_is_checked_from_one_file() {
             assert_eq!(asked(&hub, other, grievance).await.refusal().0, 404);
         }
         assert_eq!(hub.get(&format!("/v1/grievances/{grievance}/bundle")).await.refusal().0, 401);
+        sound(hub).await;
+    }
+}
+
+/// The ballots that count nothing take no place from what comes after them.
+#[tokio::test]
+async fn who_votes_often_makes_no_file_longer() {
+    for (hub, people, community) in grounds(8, &[("jury_size", "3")]).await {
+        let (grievance, _) = ruled(&hub, &people, community).await;
+        let good = bundle(&hub, &people[1], grievance).await;
+        let ballots = good.records.iter().filter(|record| record["type"] == "vote@1");
+        assert_eq!(ballots.count(), 2);
+        let other = Hub::existing(hub.config.clone(), hub.clock.clone()).await.unwrap();
+        let payer = Reader { account: Some(people[1].account), roles: [(community, Role::Member)].into() };
+        let mut on = other.db.reader().acquire().await.unwrap();
+        let (_, records) = told(&mut on, &payer, grievance, (other.account, THOUGHTS)).await.unwrap();
+        let records: Vec<Value> = records.iter().map(|one| json!(one.record)).collect();
+        assert_eq!(records, good.records);
+        drop(on);
+        other.db.close().await;
         sound(hub).await;
     }
 }
