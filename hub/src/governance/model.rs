@@ -24,7 +24,7 @@ pub const ELECTORS_MAX: usize = 10_000;
 /// The most ballots of one device in one proposal; the last one of its elector counts. A device in other hands takes none from the
 /// elector's others.
 pub const BALLOTS_MAX: i64 = 20;
-/// The most ballots of one elector in one proposal, by whichever devices.
+/// The most ballots of one elector in one proposal, by all devices that speak.
 pub const ELECTOR_BALLOTS_MAX: i64 = 100;
 /// The most open proposals of one author in one community.
 pub const OPEN_MAX: i64 = 10;

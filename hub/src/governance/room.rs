@@ -23,7 +23,7 @@ use crate::{
     access::{Audience, Role},
     communities::{self, lists},
     error::{Error, Refusal},
-    grievances,
+    grievances, identity,
     ledger::{
         self,
         model::{Holder, Key, Kind, OperationId},
@@ -232,13 +232,18 @@ async fn vote(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error> 
             "must be yes, no or abstain; where a median is asked for, a number within its bounds or abstain";
         return Err(Refusal::rule("choice", "/body/choice", told).into());
     }
-    let (by_device, by_elector) = store::ballots_of(on, &proposal.id, &author, &record.device).await?;
+    // Those that speak no more take none from the others: whoever had the elector's wallet for a minute leaves them their say.
+    let devices = identity::speaking(on, &author).await?;
+    let (by_device, by_elector) =
+        store::ballots_of(on, &proposal.id, &author, (&record.device, devices.as_slice())).await?;
     if by_device >= BALLOTS_MAX {
         let told = format!("has cast {BALLOTS_MAX} ballots here, which is the most of a device");
         return Err(Refusal::conflict("too_many_ballots", "/device", told).into());
     }
     if by_elector >= ELECTOR_BALLOTS_MAX {
-        let told = format!("has cast {ELECTOR_BALLOTS_MAX} ballots here, which is the most of an elector");
+        let told = format!(
+            "has cast {ELECTOR_BALLOTS_MAX} ballots here, which is the most of an elector by devices that speak"
+        );
         return Err(Refusal::conflict("too_many_ballots", "/author", told).into());
     }
     store::vote(on, &proposal.id, &body, accepted).await?;

@@ -321,23 +321,26 @@ pub(super) async fn vote(
     Ok(())
 }
 
-/// How many ballots an account has cast by a device, and by all of them.
+/// How many ballots an account has cast by a device, and by all of these, of which it is one.
 pub(super) async fn ballots_of(
     on: &mut AnyConnection,
     proposal: &RecordId,
     account: &RecordId,
-    device: &Device,
+    (device, devices): (&Device, &[Device]),
 ) -> Result<(i64, i64), Error> {
-    let row = sqlx::query(
-        "SELECT CAST(COALESCE(SUM(CASE WHEN device = $3 THEN 1 ELSE 0 END), 0) AS BIGINT) AS by_device,
+    let sql = format!(
+        "SELECT CAST(COALESCE(SUM(CASE WHEN device = $4 THEN 1 ELSE 0 END), 0) AS BIGINT) AS by_device,
                 CAST(COUNT(*) AS BIGINT) AS by_elector
-         FROM votes WHERE proposal = $1 AND account = $2",
-    )
-    .bind(proposal.to_string())
-    .bind(account.to_string())
-    .bind(device.to_string())
-    .fetch_one(on)
-    .await?;
+         FROM votes WHERE proposal = $2 AND account = $3 AND device IN (SELECT t.value FROM {} AS t)",
+        ledger::texts(on)
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(text(&devices)?)
+        .bind(proposal.to_string())
+        .bind(account.to_string())
+        .bind(device.to_string())
+        .fetch_one(on)
+        .await?;
     Ok((row.try_get("by_device")?, row.try_get("by_elector")?))
 }
 

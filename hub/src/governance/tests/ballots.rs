@@ -13,8 +13,9 @@ use crate::{
         room, store,
         tally::{Ballot, Verdict, digest, tally},
     },
+    identity::silence_statement,
     records::{DeviceKey, Draft, Record, say, submit},
-    testing::{StillClock, message, signed},
+    testing::{StillClock, message, says, signed},
 };
 
 async fn ballots(hub: &TestHub, token: Option<&str>, proposal: RecordId, query: &str) -> Value {
@@ -386,6 +387,14 @@ async fn ballots_are_counted_by_device_and_by_elector() {
         }
         let told = hub.refuses(&ballot(&hub, &devices[5], proposal, json!("yes"))).await;
         assert_eq!((told.2.as_str(), told.3.as_str()), ("too_many_ballots", "/author"));
+        // What a device that is silenced has cast is no more the elector's.
+        let thief = devices[0].device.device();
+        let by = says(&hub, &anna.wallet, silence_statement(&anna.account, &thief)).await;
+        let silences = json!({ "revoke": { "device": thief, "by": by } });
+        hub.say(&anna.record(&hub, "device@1", silences)).await;
+        hub.say(&ballot(&hub, &devices[5], proposal, json!("yes"))).await;
+        let now = decided(&hub, proposal).await;
+        assert_eq!((&now["result"]["yes"], &now["result"]["voted"]), (&json!(1), &json!(1)));
         hub.end().await;
     }
 }
