@@ -31,7 +31,7 @@ use crate::{
         rules::Purpose,
     },
     outbox,
-    records::{Accepted, Draft, Record, RecordId, log},
+    records::{Accepted, Draft, Record, RecordId, Stamp, log},
 };
 
 /// See [`crate::rooms::Room::tables`].
@@ -106,13 +106,17 @@ pub(crate) async fn admit(on: &mut AnyConnection, record: &Record) -> Result<(),
     let Some(last) = log::find(on, &last).await? else {
         return Err(store::corrupt(format_args!("the log has no ballot {last}")));
     };
-    let cast = last.record.created;
-    if record.created.ms() >= cast.ms() {
+    let same = last.record.device == record.device;
+    let (signed, taken) = (last.record.created.ms(), last.received_at);
+    // Another device's clock is not believed where it is ahead, or one in other hands would keep the elector's out.
+    let cast = if same { signed } else { signed.min(taken) };
+    if record.created.ms() >= cast {
         return Ok(());
     }
     let told = format!(
-        "{} is before {cast}, when the ballot was signed that was cast last: sign a new one",
-        record.created
+        "{} is before {}, when the ballot that was cast last was signed: sign a new one",
+        record.created,
+        Stamp::from_ms(cast)
     );
     Err(Refusal::conflict("older_ballot", "/created", told).into())
 }
