@@ -24,6 +24,7 @@ use super::{
     chain::Chain,
     http::Http,
     hub::{Hub, Member, now},
+    records::genuine,
     trade::details,
 };
 use crate::exit::Failure;
@@ -81,16 +82,6 @@ pub async fn issue_for(member: &Member, payment: RecordId, kind: Kind, form: For
         exchange::issue(kind, exchange, WalletDid(wallet), Some(entry), form, device, now())
     })
     .await
-}
-
-/// A record of a hub, by its own proof.
-async fn genuine(http: &Http, id: RecordId) -> Result<Record> {
-    let record: Value = http.get(&format!("/v1/records/{id}")).await?;
-    let record = Record::read(&record)?;
-    if record.id != id {
-        bail!("{} answers {} for {id}", http.base(), record.id);
-    }
-    Ok(record)
 }
 
 /// The records by which a credential about a payment is checked, from a hub that knows them.

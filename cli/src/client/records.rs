@@ -1,17 +1,28 @@
 //! Records as a hub shows them, held to what their devices signed.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use hub::records::{Device, Record, RecordId};
 use serde_json::Value;
 
 use super::{credential::device_of, http::Http, hub::Hub};
+use crate::exit::Failure;
+
+/// A record as its device signed it.
+pub async fn genuine(http: &Http, id: RecordId) -> Result<Record> {
+    let received: Value = http.get(&format!("/v1/records/{id}")).await?;
+    let record =
+        Record::read(&received).map_err(|refusal| Failure::does_not_hold(format!("{id}: {refusal}")))?;
+    if record.id != id {
+        return Err(Failure::does_not_hold(format!("{id}: {} answers with {}", http.base(), record.id)));
+    }
+    Ok(record)
+}
 
 /// A record of this type, as its device signed it.
 pub async fn signed(http: &Http, id: RecordId, kind: &str) -> Result<Record> {
-    let received: Value = http.get(&format!("/v1/records/{id}")).await?;
-    let record = Record::read(&received).map_err(|refusal| anyhow!("{id}: {refusal}"))?;
-    if record.id != id || record.kind != kind {
-        bail!("{id}: the hub answers with {} {}, not with that {kind}", record.kind, record.id);
+    let record = genuine(http, id).await?;
+    if record.kind != kind {
+        bail!("{id}: the hub answers with {}, not with {kind}", record.kind);
     }
     Ok(record)
 }
