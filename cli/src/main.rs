@@ -18,8 +18,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use commands::{
     Connection, Session, account, community, config, credential, deal, deploy, device, dispute, events,
-    grievance, identity, ledger, listing, pool, profile, proposal, purchase, rebuild, relayer, reputation,
-    token, verify,
+    grievance, identity, ledger, listing, log, pool, profile, proposal, purchase, rebuild, record, relayer,
+    reputation, token, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -78,6 +78,12 @@ enum Command {
     /// What you say of yourself
     #[command(subcommand)]
     Profile(profile::Verb),
+    /// Records: everything that is said at a hub, as its author signed it
+    #[command(subcommand)]
+    Record(record::Verb),
+    /// A hub's log: its signed word on all records
+    #[command(subcommand)]
+    Log(log::Verb),
     /// The ledger: hours and what else is counted
     #[command(subcommand)]
     Ledger(ledger::Verb),
@@ -167,6 +173,8 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Device(verb) => device::run(&session, verb).await,
         Command::Token(verb) => token::run(&session, verb).await,
         Command::Profile(verb) => profile::run(&session, verb).await,
+        Command::Record(verb) => record::run(&session, verb).await,
+        Command::Log(verb) => log::run(&session, verb).await,
         Command::Ledger(verb) => ledger::run(&session, verb).await,
         Command::Rebuild(arguments) => rebuild::run(&session, arguments).await,
         Command::Community(verb) => community::run(&session, verb).await,

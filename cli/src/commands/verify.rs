@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use hub::{
-    records::{Consistency, Device, Head, Record},
+    records::{Consistency, Device, Record},
     reputation::{
         PROOF_OF_PERSONHOOD,
         bundle::{self, Bundle, Verdict},
@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 
 use super::{
     Session,
+    log::{head_of, newest, trusted},
     verify_deal::{self, DealArgs, read},
     verify_loss,
 };
@@ -90,7 +91,7 @@ pub enum Verb {
     )]
     Bundle(BundleArgs),
     /// Check a hub's log: that it goes on from a head that the hub signed before, with nothing changed, left out or moved
-    #[command(after_help = "Examples:\n  curl https://hub.example/v1/log/head > head.json\n  \
+    #[command(after_help = "Examples:\n  earnest --json log head --hub https://hub.example > head.json\n  \
         earnest verify log head.json --hub https://hub.example\n  earnest verify log bundle.json --hub https://hub.example --trust did:key:z6Mk…")]
     Log(LogArgs),
     /// Check contracts: that they are the ones in this binary, and cannot change
@@ -362,13 +363,9 @@ fn bundle(session: &Session, arguments: &BundleArgs) -> Result<()> {
 async fn log(session: &Session, arguments: LogArgs) -> Result<()> {
     let file: Value = read(&arguments.file)?;
     let hub = session.hub()?;
-    let trust = match arguments.trust {
-        Some(device) => device,
-        None => device_of(&hub).await?,
-    };
+    let trust = trusted(&hub, arguments.trust).await?;
     let earlier = head_of(file.pointer("/log_proof/head").unwrap_or(&file), trust)?;
-    let signed: Value = hub.http.get("/v1/log/head").await?;
-    let later = head_of(&signed, trust)?;
+    let (signed, later) = newest(&hub, trust).await?;
     // Nothing that the hub could show makes a log that has become shorter go on.
     if later.size < earlier.size {
         let told = format!("the log had {} entries and has {}", earlier.size, later.size);
@@ -392,17 +389,6 @@ async fn log(session: &Session, arguments: LogArgs) -> Result<()> {
             ("root now", later.root.to_string()),
         ],
     )
-}
-
-/// A head that this hub signed.
-fn head_of(signed: &Value, trust: Device) -> Result<Head> {
-    match Head::read(signed) {
-        Ok((head, signer)) if signer == trust => Ok(head),
-        Ok((_, signer)) => {
-            Err(Failure::does_not_hold(format!("the head is signed by {signer}, whose word you do not take")))
-        }
-        Err(error) => Err(Failure::does_not_hold(format!("the head does not hold: {error}"))),
-    }
 }
 
 /// The node to ask about a credential: that of the chain which its terms name, where it names one and a node is known.
