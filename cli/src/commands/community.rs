@@ -15,7 +15,7 @@ use hub::{
 };
 use protocol::chain::AccountId;
 
-use super::{Session, ledger, query, record_id};
+use super::{Session, identity::tell_document, ledger, query, record_id};
 use crate::output::print;
 
 /// Communities.
@@ -35,6 +35,14 @@ pub enum Verb {
         /// Of the list: `next` of the page before
         #[arg(long, conflicts_with = "id")]
         after: Option<String>,
+    },
+    /// Show the DID document of a community, as everybody finds it under its did:web: its stewards. One that strangers may not read
+    /// has none
+    #[command(after_help = "Example:\n  earnest community did zQmCommunity…")]
+    Did {
+        /// The community
+        #[arg(value_parser = record_id)]
+        community: RecordId,
     },
     /// List everybody who belongs to a community, the oldest members first, in pages of 100
     #[command(after_help = "Example:\n  earnest community members zQmCommunity…")]
@@ -179,6 +187,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             }
             let rows = community.members.iter().flatten().map(member_row).collect();
             session.output.many(&community, &MEMBER, rows)
+        }
+        Verb::Did { community } => {
+            tell_document(session, &format!("/communities/{community}/did.json")).await
         }
         Verb::Members { community, after } => {
             let path = page_of(&format!("/v1/communities/{community}/members"), after);

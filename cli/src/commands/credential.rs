@@ -101,6 +101,15 @@ pub enum Verb {
         #[arg(value_parser = record_id)]
         purchase: RecordId,
     },
+    /// Show a credential that you may read
+    #[command(after_help = "Examples:\n  earnest credential show zQmCredential…\n  \
+        earnest --json credential show zQmCredential… | jq .credential > credential.json\n  \
+        earnest verify credential credential.json")]
+    Show {
+        /// The credential
+        #[arg(value_parser = record_id)]
+        credential: RecordId,
+    },
     /// List credentials; with --json each can be handed to `earnest verify credential`
     #[command(after_help = "Example:\n  earnest --json credential list --subject did:pkh:eip155:31337:0x… \
         | jq .items[0].credential > credential.json")]
@@ -180,6 +189,23 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let bundle: Bundle =
                 session.member().await?.get(&format!("/v1/purchases/{purchase}/bundle")).await?;
             print(&serde_json::to_string(&bundle)?)
+        }
+        Verb::Show { credential } => {
+            let path = format!("/v1/credentials/{credential}");
+            let held: CredentialView = session.reader().await?.get(&path).await?;
+            let stands =
+                held.revoked.map_or_else(|| "yes".to_owned(), |by| format!("no, taken back by {by}"));
+            session.output.one(
+                &held,
+                &[
+                    ("credential", held.id.to_string()),
+                    ("kind", held.kind.clone()),
+                    ("about", held.subject.to_string()),
+                    ("rests on", held.about.to_string()),
+                    ("issuer", held.issuer.to_string()),
+                    ("stands", stands),
+                ],
+            )
         }
         Verb::List { subject, after } => {
             let subject = subject.map(|subject| subject.to_string());

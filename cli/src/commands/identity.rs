@@ -7,15 +7,16 @@ use clap::Subcommand;
 use hub::{
     access::Audience,
     identity::{
-        AccountView, Claim, Passkey, PasskeyBody, RecoveriesView, RecoveryRuleBody, RecoveryStepBody,
-        RecoveryVetoBody, WalletAuthorisation, WalletBody, revoke_passkey_statement, revoke_statement,
-        rule_statement, veto_statement,
+        AccountView, Claim, Passkey, PasskeyBody, PersonhoodView, RecoveriesView, RecoveryRuleBody,
+        RecoveryStepBody, RecoveryVetoBody, WalletAuthorisation, WalletBody, revoke_passkey_statement,
+        revoke_statement, rule_statement, veto_statement,
     },
+    page::Page,
     records::RecordId,
 };
 use protocol::chain::AccountId;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Session,
@@ -33,6 +34,14 @@ pub enum Verb {
         #[arg(value_parser = record_id)]
         id: Option<RecordId>,
     },
+    /// Show the DID document of an account, as everybody finds it under its did:web: the devices that speak for it, and its wallets
+    #[command(after_help = "Examples:\n  earnest --as ida identity did\n  \
+        earnest --json identity did zQmIda… --hub https://hub.example > did.json")]
+    Did {
+        /// Another account
+        #[arg(value_parser = record_id)]
+        id: Option<RecordId>,
+    },
     /// Take a wallet away from your account, by the word of one that stays; devices that stand by its word are silent then
     RevokeWallet {
         /// The wallet, CAIP-10
@@ -43,6 +52,10 @@ pub enum Verb {
         /// The passkey, did:key
         passkey: Passkey,
     },
+    /// Show for what this hub wants proof of a person (`required`: taking part in the market, and giving more than one has;
+    /// `everything`: nearly all that is said; `open`: nothing), and whom it believes
+    #[command(after_help = "Example:\n  earnest identity personhood --hub https://hub.example")]
+    Personhood,
     /// Show the hub that you are a person
     #[command(after_help = "Examples:\n  earnest --as ida identity person --brightid\n  \
         earnest --as ida identity person --registry eip155:1:0x… --wallet eip155:1:0x…")]
@@ -77,6 +90,13 @@ pub enum Verb {
     #[command(after_help = "Example:\n  earnest --as ida identity credential > person.json\n  \
         earnest verify credential person.json --hub https://hub.example")]
     Credential,
+    /// List all accounts that you guard, in the order of their ids
+    #[command(after_help = "Example:\n  earnest --as ben identity guards")]
+    Guards {
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<String>,
+    },
     /// Show your recovery rule, the accounts that you guard, and recoveries: your own and theirs, or those of one account
     Recoveries {
         /// Yours, or one that you guard
@@ -141,6 +161,10 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 ],
             )
         }
+        Verb::Did { id } => {
+            let id = id.map_or_else(|| session.profile()?.account(), Ok)?;
+            tell_document(session, &format!("/accounts/{id}/did.json")).await
+        }
         Verb::RevokeWallet { wallet } => {
             let (hub, profile) = (session.hub()?, session.profile()?);
             let by = hub.controller(&profile, Some(wallet)).await?;
@@ -154,6 +178,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let by = hub.word(&profile, by, statement).await?;
             say(session, "passkey@1", &PasskeyBody::Revoke { passkey, by }, None).await
         }
+        Verb::Personhood => personhood(session).await,
         Verb::Person { brightid: true, .. } => say(session, "personhood@1", &Claim::BrightId {}, None).await,
         Verb::Person { registry: Some(registry), wallet: Some(wallet), .. } => {
             say(session, "personhood@1", &Claim::ProofOfHumanity { registry, wallet }, None).await
@@ -171,6 +196,13 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         Verb::Credential => {
             let credential: Value = session.member().await?.get("/v1/personhood/credential").await?;
             crate::output::print(&credential.to_string())
+        }
+        Verb::Guards { after } => {
+            let path = query("/v1/recovery/guards", &[("after", after)]);
+            let page: Page<RecordId> = session.member().await?.get(&path).await?;
+            let rows = page.items.iter().map(|account| vec![account.to_string()]).collect();
+            session.output.many(&page, &["account"], rows)?;
+            session.output.more(page.next.as_deref())
         }
         Verb::Recoveries { account, after } => {
             let account = account.map(|account| account.to_string());
@@ -239,6 +271,41 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             session.output.one(&view, &[("account", account.to_string()), ("name", view.name.clone())])
         }
     }
+}
+
+/// What the hub asks about persons.
+async fn personhood(session: &Session) -> Result<()> {
+    let view: PersonhoodView = session.hub()?.http.get("/v1/personhood").await?;
+    let setting = json!(view.setting);
+    let registries: Vec<String> = view.proof_of_humanity.iter().map(ToString::to_string).collect();
+    session.output.one(
+        &view,
+        &[
+            ("proof", setting.as_str().unwrap_or_default().to_owned()),
+            ("brightid", view.brightid.clone().unwrap_or_else(|| "not asked".to_owned())),
+            ("registries", if registries.is_empty() { "none".to_owned() } else { registries.join("\n") }),
+            ("own word", if view.stand_in { "believed" } else { "not believed" }.to_owned()),
+        ],
+    )
+}
+
+/// Shows the DID document at this path of the hub, asked for by nobody in particular.
+pub async fn tell_document(session: &Session, path: &str) -> Result<()> {
+    let document: Value = session.hub()?.http.get(path).await?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let all = |member: &str, of: &dyn Fn(&Value) -> Option<String>| {
+        let values = document.get(member).and_then(Value::as_array).into_iter().flatten();
+        values.filter_map(of).collect::<Vec<_>>().join("\n")
+    };
+    let key = |method: &Value| Some(format!("did:key:{}", method.get("publicKeyMultibase")?.as_str()?));
+    let lines = [
+        ("did", document.get("id").and_then(text).unwrap_or_default()),
+        ("also", all("alsoKnownAs", &text)),
+        ("controllers", all("controller", &text)),
+        ("keys", all("verificationMethod", &key)),
+    ];
+    let lines: Vec<(&str, String)> = lines.into_iter().filter(|(_, text)| !text.is_empty()).collect();
+    session.output.one(&document, &lines)
 }
 
 /// Says something of the account; of recoveries, what they are about and who may read it besides the author.

@@ -1,6 +1,6 @@
 //! `earnest token`: sessions and API tokens.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Subcommand;
 use hub::{
     access::Scope,
@@ -9,6 +9,7 @@ use hub::{
 use serde_json::json;
 
 use super::Session;
+use crate::client::http::Refused;
 
 /// Sessions and API tokens.
 #[derive(Subcommand, Debug)]
@@ -30,6 +31,10 @@ pub enum Verb {
         #[arg(long, default_value_t = 30)]
         days: u16,
     },
+    /// End all sessions of this device, that of this verb too: each verb that signs in opens one, which lasts twelve hours. Tokens
+    /// stay, and sessions of your other devices
+    #[command(after_help = "Example:\n  earnest --as ida token end")]
+    End,
     /// End a session or a token
     Revoke {
         /// Its id
@@ -69,9 +74,29 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let (id, token, expires) = (made.id.clone(), made.token.clone(), made.expires.to_string());
             session.output.one(&made, &[("id", id), ("token", token), ("ends", expires)])
         }
+        Verb::End => {
+            let all: Vec<TokenView> = http.get("/v1/tokens").await?;
+            let device = member.profile.device.device();
+            let sessions = all.into_iter().filter(|one| one.label.is_none() && one.device == device);
+            let (own, others): (Vec<TokenView>, Vec<TokenView>) = sessions.partition(|one| one.current);
+            for one in &others {
+                match http.delete(&format!("/v1/tokens/{}", one.id)).await {
+                    // The device has opened another one in its place meanwhile.
+                    Err(error) if is_missing(&error) => {}
+                    ended => ended?,
+                }
+            }
+            http.delete("/v1/sessions/current").await?;
+            let ended: Vec<&str> = others.iter().chain(&own).map(|one| one.id.as_str()).collect();
+            session.output.one(&json!({ "ended": ended }), &[("ended", ended.join("\n"))])
+        }
         Verb::Revoke { id } => {
             http.delete(&format!("/v1/tokens/{id}")).await?;
             session.output.one(&json!({ "ended": id }), &[("ended", id.clone())])
         }
     }
+}
+
+fn is_missing(error: &Error) -> bool {
+    error.downcast_ref::<Refused>().is_some_and(|refused| refused.is_missing)
 }

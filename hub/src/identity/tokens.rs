@@ -233,7 +233,7 @@ fn shown(fresh: Fresh, expires_at: i64) -> SessionToken {
     SessionToken { id: fresh.id, token: fresh.token, expires: Stamp::from_ms(expires_at) }
 }
 
-/// Ends the session or token that is shown.
+/// Ends the session that is shown. A token is ended by its id.
 #[utoipa::path(delete, path = "/v1/sessions/current", tag = "identity", responses(
     (status = 204, description = "Ended"),
     (status = 401, description = "There is no such session", content_type = "application/problem+json"),
