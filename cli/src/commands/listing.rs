@@ -1,7 +1,7 @@
 //! `earnest listing`: what is offered.
 
 use alloy::primitives::B256;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use hub::{
     access::Audience,
@@ -12,10 +12,13 @@ use hub::{
     page::Page,
     records::RecordId,
 };
-use protocol::chain::AssetId;
+use protocol::chain::{AssetId, ChainId};
 
 use super::{Session, query, record_id, word};
-use crate::amount;
+use crate::{
+    amount,
+    client::{hub::Member, records::signed},
+};
 
 /// Listings.
 #[derive(Subcommand, Debug)]
@@ -33,6 +36,19 @@ pub enum Verb {
     /// List what you may see, the newest first
     #[command(after_help = "Example:\n  earnest listing list --tag bicycle --status active")]
     List(Filter),
+    /// Say something else of a listing of yours; what is not named stays as it is, its kind always. What was bought before keeps
+    /// its terms
+    #[command(
+        after_help = "Examples:\n  earnest --as ida listing revise zQmListing… --price 300000000000000000\n  \
+        earnest --as ida listing revise zQmListing… --title 'A bicycle, repaired twice' --tag bicycle --tag used"
+    )]
+    Revise {
+        /// Its id
+        #[arg(value_parser = record_id)]
+        id: RecordId,
+        #[command(flatten)]
+        change: Box<Change>,
+    },
     /// Activate, pause or end a listing of yours
     #[command(after_help = "Example:\n  earnest --as ida listing set-status zQmListing… paused")]
     SetStatus {
@@ -82,6 +98,39 @@ pub struct New {
     panel: Option<B256>,
 }
 
+/// What is said anew.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub struct Change {
+    /// One line
+    #[arg(long)]
+    title: Option<String>,
+    /// As long as you like, up to 8,000 characters
+    #[arg(long)]
+    description: Option<String>,
+    /// fixed, hourly, negotiable, free (its prices go) or time_credit
+    #[arg(long, value_parser = word::<PriceType>)]
+    price_type: Option<PriceType>,
+    /// In the asset's smallest unit (wei, lamports); in the place of all prices that it has
+    #[arg(long)]
+    price: Option<u128>,
+    /// What --price is in: CAIP-19, or time_credit [default: what its only price is in]
+    #[arg(long, value_name = "ASSET", requires = "price")]
+    asset: Option<PriceAsset>,
+    /// A word to be found by, in the place of all that it has; may be given several times
+    #[arg(long = "tag")]
+    tags: Vec<String>,
+    /// local, regional or global
+    #[arg(long, value_parser = word::<LocationPref>)]
+    location: Option<LocationPref>,
+    /// public, or private: for you alone
+    #[arg(long, value_enum)]
+    visibility: Option<Seen>,
+    /// The pool that shall rule on disputes
+    #[arg(long)]
+    panel: Option<B256>,
+}
+
 /// Visibility on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Seen {
@@ -89,6 +138,15 @@ pub enum Seen {
     Public,
     /// You alone
     Private,
+}
+
+impl From<Seen> for Visibility {
+    fn from(seen: Seen) -> Self {
+        match seen {
+            Seen::Public => Self::Public,
+            Seen::Private => Self::Private,
+        }
+    }
 }
 
 /// Which listings.
@@ -157,13 +215,17 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             });
             session.output.many(&page, &["listing", "title", "status", "price"], rows.collect())
         }
+        Verb::Revise { id, change } => {
+            let member = session.member().await?;
+            let listing: ListingView = member.get(&format!("/v1/listings/{id}")).await?;
+            let body = changed(session, &member, listing.body, *change).await?;
+            revise(session, &member, (id, listing.revision), &body).await
+        }
         Verb::SetStatus { id, status } => {
             let member = session.member().await?;
             let listing: ListingView = member.get(&format!("/v1/listings/{id}")).await?;
             let body = ListingBody { status, ..listing.body };
-            let audience = audience(&body, member.account);
-            let draft = member.draft("listing@1", &body)?.about(id).only_for(audience);
-            session.accepted("revision", &member.say(&draft).await?)
+            revise(session, &member, (id, listing.revision), &body).await
         }
     }
 }
@@ -179,13 +241,7 @@ async fn create(session: &Session, new: New) -> Result<()> {
         PriceAsset::Chain(asset) => asset.chain,
         PriceAsset::TimeCredit => session.chain().await?.id(),
     };
-    let panel = match new.panel {
-        Some(panel) => {
-            let arbiter = session.contract_on("--panel's contract", None, chain, |side| side.arbiter)?;
-            Some(PanelRef { arbiter, panel })
-        }
-        None => None,
-    };
+    let panel = new.panel.map(|panel| pool_on(session, chain, panel)).transpose()?;
     let body = ListingBody {
         kind: new.kind,
         title: new.title,
@@ -195,7 +251,7 @@ async fn create(session: &Session, new: New) -> Result<()> {
         fiat: None,
         tags: new.tags,
         location_pref: new.location,
-        visibility: if new.visibility == Seen::Public { Visibility::Public } else { Visibility::Private },
+        visibility: new.visibility.into(),
         status: if new.draft { ListingStatus::Draft } else { ListingStatus::Active },
         pay_to: Some(member.profile.wallet.account(chain)?),
         panel,
@@ -203,6 +259,87 @@ async fn create(session: &Session, new: New) -> Result<()> {
     let audience = audience(&body, member.account);
     let draft = member.draft("listing@1", &body)?.only_for(audience);
     session.accepted("listing", &member.say(&draft).await?)
+}
+
+/// The pool of the arbiter that is known on this chain.
+fn pool_on(session: &Session, chain: ChainId, panel: B256) -> Result<PanelRef> {
+    let arbiter = session.contract_on("--panel's contract", None, chain, |side| side.arbiter)?;
+    Ok(PanelRef { arbiter, panel })
+}
+
+/// What a listing says once this has changed.
+async fn changed(
+    session: &Session,
+    member: &Member,
+    was: ListingBody,
+    change: Change,
+) -> Result<ListingBody> {
+    let price_type = change.price_type.unwrap_or(was.price_type);
+    let price = match (change.price, price_type) {
+        (Some(amount), _) => vec![Price { asset: asset_of(change.asset, &was.price)?, amount }],
+        (None, PriceType::Free) => Vec::new(),
+        (None, _) => was.price.clone(),
+    };
+    // What other prices were worth says nothing of these.
+    let fiat = was.fiat.filter(|_| price == was.price);
+    let pay_to = match price.first().map(|price| price.asset) {
+        Some(PriceAsset::Chain(asset)) if was.pay_to.is_none_or(|wallet| wallet.chain != asset.chain) => {
+            Some(member.profile.wallet.account(asset.chain)?)
+        }
+        _ => was.pay_to,
+    };
+    let panel = match (change.panel, pay_to) {
+        (None, wallet) => {
+            was.panel.filter(|pool| wallet.is_none_or(|wallet| wallet.chain == pool.arbiter.chain))
+        }
+        (Some(panel), Some(wallet)) => Some(pool_on(session, wallet.chain, panel)?),
+        (Some(panel), None) => Some(pool_on(session, session.chain().await?.id(), panel)?),
+    };
+    Ok(ListingBody {
+        title: change.title.unwrap_or(was.title),
+        description: change.description.unwrap_or(was.description),
+        price_type,
+        price,
+        fiat,
+        tags: if change.tags.is_empty() { was.tags } else { change.tags },
+        location_pref: change.location.unwrap_or(was.location_pref),
+        visibility: change.visibility.map_or(was.visibility, Into::into),
+        pay_to,
+        panel,
+        kind: was.kind,
+        status: was.status,
+    })
+}
+
+/// What a new price is in: as named, else as the only one before.
+fn asset_of(named: Option<PriceAsset>, before: &[Price]) -> Result<PriceAsset> {
+    match (named, before) {
+        (Some(asset), _) => Ok(asset),
+        (None, [one]) => Ok(one.asset),
+        (None, _) => bail!(
+            "--asset is missing: the listing has {} prices, and what --price is in follows from one alone",
+            before.len()
+        ),
+    }
+}
+
+/// Says a listing anew; `listing` is its id and that of its newest record.
+async fn revise(
+    session: &Session,
+    member: &Member,
+    listing: (RecordId, RecordId),
+    body: &ListingBody,
+) -> Result<()> {
+    let (id, newest) = listing;
+    let audience = match body.visibility {
+        // Who follows is named in the record alone.
+        Visibility::Followers if body.status != ListingStatus::Draft => {
+            signed(&member.hub.http, newest, "listing@1").await?.audience
+        }
+        _ => audience(body, member.account),
+    };
+    let draft = member.draft("listing@1", body)?.about(id).only_for(audience);
+    session.accepted("revision", &member.say(&draft).await?)
 }
 
 /// Who may read a listing, by its status and visibility.
