@@ -1,4 +1,4 @@
-//! The verbs of the ledger, those of grievances and of candidacies, as somebody uses them, and those that nobody in particular may: the built binary, a hub that runs, a chain to sign in on.
+//! The verbs of the ledger, and those of grievances, candidacies, records, listings, names and sessions, as somebody uses them, and those that nobody in particular may: the built binary, a hub that runs, a chain to sign in on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,7 +22,11 @@ use std::{
 };
 
 use free_ports::a_port;
-use serde_json::Value;
+use hub::{
+    access::Audience,
+    records::{DeviceKey, Draft, Stamp},
+};
+use serde_json::{Value, json};
 use service::db::testing::{FreshDb, on_both, sqlite};
 use sqlx::AnyPool;
 use tempfile::TempDir;
@@ -107,6 +111,13 @@ impl Place {
         let output = self.run(&[&["--as", who][..], verb].concat());
         assert!(output.status.success(), "{verb:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The path of a file with this value.
+    fn file(&self, name: &str, value: &Value) -> String {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, value.to_string()).unwrap();
+        file.display().to_string()
     }
 
     fn json(&self, who: &str, verb: &[&str]) -> Value {
@@ -384,4 +395,115 @@ fn what_is_public_is_read_by_who_is_nobody() {
     let arbiter = format!("eip155:31337:0x{}", "22".repeat(20));
     let (code, told) = place.fails(&["pool", "show", &pool, "--arbiter", &arbiter]);
     assert!(code == 1 && told.contains("no pool 0x11"), "{told}");
+}
+
+#[test]
+fn what_a_hub_was_told_is_kept_and_checked_without_it_by_its_verbs() {
+    let place = Place::start(sqlite());
+    let (anna, ben) = (place.arrives("anna"), place.arrives("ben"));
+    let head = place.json("anna", &["log", "head"]);
+    let kept = place.file("head.json", &head);
+    let paid = id(&place.json("anna", &["ledger", "pay", &ben, "1.5"]));
+    let thanks = id(&place.json("anna", &["credential", "issue", &paid, "--for", "skill"]));
+    let gone_on = place.json("ben", &["verify", "log", &kept]);
+    assert_eq!((&gone_on["holds"], &gone_on["from"]["size"]), (&true.into(), &head["size"]));
+    let (hub, _) = head["proof"]["verificationMethod"].as_str().unwrap().split_once('#').unwrap();
+    assert!(place.told("anna", &["log", "head"]).contains(hub));
+    let device = place.json("anna", &["account", "show"])["device"].as_str().unwrap().to_owned();
+    let (code, told) = place.fails(&["log", "head", "--trust", &device]);
+    assert!(code == 3 && told.contains(hub) && told.contains("whose word you do not take"), "{told}");
+
+    let held = place.json("ben", &["credential", "show", &thanks]);
+    assert_eq!((&held["about"], &held["kind"]), (&paid.as_str().into(), &"SkillProviderCredential".into()));
+    assert!(place.told("ben", &["credential", "show", &thanks]).contains("yes"));
+    let thanks = place.file("thanks.json", &held["credential"]);
+    let records = [&paid, &anna, &ben].map(|record| {
+        let shown = place.json("anna", &["record", "show", record]);
+        place.file(&format!("{record}.json"), &shown)
+    });
+    let mut verify = vec!["verify", "credential", &thanks];
+    for record in &records {
+        verify.extend(["--record", record]);
+    }
+    assert_eq!(place.json("ben", &verify)["payment"], paid.as_str());
+    let table = place.told("ben", &["record", "show", &paid]);
+    assert!(table.contains("transfer@1") && table.contains("\"amount\": \"150\""), "{table}");
+    let (code, told) = place.fails(&["record", "show", &paid]);
+    assert!(code == 1 && told.contains(&paid), "{told}");
+}
+
+#[test]
+fn a_listing_that_was_signed_elsewhere_is_handed_in_and_revised_by_its_verbs() {
+    let place = Place::start(sqlite());
+    let (anna, _) = (place.arrives("anna"), place.arrives("ben"));
+    let community = id(&place.json("anna", &["community", "create", "Gardens"]));
+    let seed = std::fs::read_to_string(place.profile("anna").join("device.key")).unwrap();
+    let key = DeviceKey::from_seed(hex::decode(seed.trim()).unwrap().try_into().unwrap());
+    let wallet = place.json("anna", &["account", "show"])["wallet"].clone();
+    let body = json!({
+        "kind": "service", "title": "Weeding", "description": "", "price_type": "negotiable",
+        "price": [
+            { "asset": "time_credit", "amount": "100" }, { "asset": "eip155:31337/slip44:60", "amount": "5" },
+        ],
+        "tags": [], "location_pref": "local", "visibility": "followers", "status": "active", "pay_to": wallet,
+    });
+    let now = Stamp::from_ms(jiff::Timestamp::now().as_millisecond());
+    let draft = Draft::new("listing@1", Some(anna.parse().unwrap()), now, body);
+    let followers = vec![Audience::Community(community.parse().unwrap())];
+    let mut signed = draft.only_for(followers).sign(&key).unwrap();
+    let file = place.file("signed.json", &signed);
+    let receipt = place.json("ben", &["record", "submit", &file]);
+    assert_eq!(place.json("anna", &["record", "submit", &file]), receipt);
+    signed["body"]["title"] = "Digging".into();
+    let (code, told) = place.fails(&["record", "submit", &place.file("signed.json", &signed)]);
+    assert!(code == 1 && told.contains("rule id, field /id"), "{told}");
+
+    let listing = id(&receipt);
+    let revise = ["listing", "revise", &listing];
+    let (code, told) = place.fails(&[&["--as", "anna"][..], &revise[..]].concat());
+    assert!(code == 2 && told.contains("--title"), "{told}");
+    let (code, told) = place.fails(&[&["--as", "anna"][..], &revise[..], &["--price", "7"]].concat());
+    assert!(code == 1 && told.contains("--asset is missing"), "{told}");
+    let change = ["--price", "7", "--asset", "time_credit", "--tag", "garden"];
+    place.json("anna", &[&revise[..], &change[..]].concat());
+    place.json("anna", &["listing", "set-status", &listing, "paused"]);
+    let shown = place.json("anna", &["listing", "show", &listing]);
+    let said = &shown["body"];
+    assert_eq!((&said["title"], &said["status"]), (&"Weeding".into(), &"paused".into()));
+    assert_eq!(said["price"], json!([{ "asset": "time_credit", "amount": "7" }]));
+    assert_eq!(said["tags"], json!(["garden"]));
+    // Who may read it is who might before.
+    let newest = place.json("anna", &["record", "show", shown["revision"].as_str().unwrap()]);
+    assert_eq!(newest["audience"], json!([format!("community:{community}")]));
+    let (code, told) = place.fails(&["--as", "ben", "listing", "show", &listing]);
+    assert!(code == 1 && told.contains(&listing), "{told}");
+}
+
+#[test]
+fn names_and_guards_are_shown_and_sessions_ended_by_their_verbs() {
+    let place = Place::start(sqlite());
+    let (anna, ben) = (place.arrives("anna"), place.arrives("ben"));
+    let shown = place.json("anna", &["account", "show"]);
+    let (did, device) = (shown["did"].as_str().unwrap(), shown["device"].as_str().unwrap());
+    assert_eq!(place.json("anna", &["identity", "did"])["id"], did);
+    let table = place.told("ben", &["identity", "did", &anna]);
+    assert!(table.contains(did) && table.contains(device) && table.contains("did:pkh:"), "{table}");
+    let community = id(&place.json("anna", &["community", "create", "Gardens"]));
+    assert_eq!(place.json("ben", &["community", "did", &community])["controller"], json!([did]));
+    assert!(place.told("ben", &["community", "did", &community]).contains(did));
+    let asked = place.json("ben", &["identity", "personhood"]);
+    assert_eq!((&asked["setting"], &asked["required"]), (&"open".into(), &false.into()));
+    assert!(place.told("ben", &["identity", "personhood"]).contains("not believed"));
+    assert_eq!(place.told("ben", &["identity", "guards"]).trim(), "none");
+    place.json("anna", &["identity", "guard", &ben, "--threshold", "1", "--delay-hours", "24"]);
+    assert_eq!(place.json("ben", &["identity", "guards"])["items"], json!([anna]));
+
+    let token = id(&place.json("anna", &["token", "new", "books", "--scope", "read:ledger"]));
+    let before = place.json("anna", &["token", "list"]);
+    let ended = place.json("anna", &["token", "end"]);
+    // All but the token, and the one that the verb itself opened.
+    let count = |list: &Value| list.as_array().unwrap().len();
+    assert_eq!(count(&ended["ended"]), count(&before), "{before}");
+    let left = place.json("anna", &["token", "list"]);
+    assert!(count(&left) == 2 && left.to_string().contains(&token), "{left}");
 }
