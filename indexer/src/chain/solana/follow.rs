@@ -168,7 +168,7 @@ impl Following {
             finalized.is_none().then(|| format!("fewer than {} nodes say what is final", self.rpc.0.quorum));
         self.trust.quorum(ground, words.or_else(|| self.unlisted.clone())).await?;
         let finalized = finalized.unwrap_or_default();
-        let confirmed = self.rpc.slot(Commitment::Confirmed).await?;
+        let confirmed = self.newest(finalized).await?;
         // A node may need a moment for a block that it has just confirmed.
         let Some(head) = self.rpc.block(confirmed).await? else { return Ok(Progress::Idle) };
         service::failpoint::pass(&["indexer.head.read"]);
@@ -192,6 +192,21 @@ impl Following {
             return self.let_go(ground, &position).await;
         };
         self.apply(ground, &position, &head, (settled, mark)).await
+    }
+
+    /// The newest slot. The present node alone tells it: one that stands still, below what a quorum has as final, would hold up
+    /// everything. So the next one has its turn; where each of them is behind, the last that was asked is waited for.
+    async fn newest(&self, finalized: u64) -> Result<u64, RpcError> {
+        let mut newest = self.rpc.slot(Commitment::Confirmed).await?;
+        for _ in 1..self.rpc.0.all().count() {
+            if newest >= finalized {
+                break;
+            }
+            tracing::warn!(newest, finalized, "a node is behind what is final; the next one is asked");
+            self.rpc.0.doubt();
+            newest = self.rpc.slot(Commitment::Confirmed).await?;
+        }
+        Ok(newest)
     }
 
     /// What is to be applied after the tip.

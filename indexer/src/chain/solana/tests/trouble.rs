@@ -1,8 +1,11 @@
 //! A cluster that goes another way, and nodes that are not to be believed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use alloy::primitives::B256;
@@ -19,7 +22,11 @@ use protocol::{
 use serde_json::{Value, json};
 use service::db::testing::{FreshDb, on_both, sqlite};
 
-use super::{World, agrees, nothing_final_above, told_of, until_told};
+use super::{
+    World, agrees,
+    lies::{before, behind, count_final},
+    nothing_final_above, told_of, until_told,
+};
 use crate::testing::{
     DEADLINE, Running,
     node::{Node, refuse},
@@ -316,6 +323,44 @@ async fn another_node_is_asked_where_one_has_not_come_to_the_slot() {
     world.funded(1).await;
     until_told(&indexer, "the deal", |feed| told_of(feed, "Funded").contains(&Final)).await;
     indexer.until("the comparison", |s| s.reconciled_at.is_some() && s.alarms.is_empty()).await;
+    agrees(indexer).await;
+}
+
+/// Says of every slot that it is asked for what it says first.
+fn stands_still(node: &Node) {
+    let held: Mutex<BTreeMap<String, Value>> = Mutex::default();
+    node.lies(move |request, answer| {
+        if request["method"] == "getSlot" {
+            let of = request["params"][0]["commitment"].as_str().unwrap_or_default().to_owned();
+            let mut held = held.lock().unwrap();
+            answer["result"] = held.entry(of).or_insert_with(|| answer["result"].clone()).clone();
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stands_still_and_answers_holds_nothing_up() {
+    let world = World::start().await;
+    let db = sqlite();
+    let nodes: [Node; 3] = before(&world).await;
+    let indexer = Running::start(behind(&world, &db, &nodes)).await;
+    world.funded(1).await;
+    until_told(&indexer, "the first", |feed| count_final(feed, "Funded") == 1).await;
+    // An account of a slot that is not read yet would have the turn go on as well.
+    indexer.until("the comparison", |s| s.reconciled_at.is_some()).await;
+    for (salt, node) in (2_u8..).zip(&nodes) {
+        stands_still(node);
+        // The first look may have begun before.
+        for _ in 0..2 {
+            let looks = indexer.status().await.polled_at;
+            indexer.until("a look", |s| s.polled_at > looks).await;
+        }
+        world.funded(salt).await;
+        until_told(&indexer, "the next", |feed| count_final(feed, "Funded") == usize::from(salt)).await;
+        node.is_honest();
+    }
+    let status = indexer.until("no alarm", |s| s.alarms.is_empty()).await;
+    assert!(status.providers.iter().all(|node| node.lies == 0 && node.trusted), "{:?}", status.providers);
     agrees(indexer).await;
 }
 
