@@ -185,8 +185,7 @@ impl Ground {
             let mut write = self.shared.db.begin().await?;
             faults::clear(write.on(), chain, kind, subject, self.shared.clock.now_ms()).await?;
             write.commit().await?;
-            let reader = &mut *self.shared.db.reader().acquire().await?;
-            self.alarm(kind, faults::alarms(reader, chain).await?.contains(&kind));
+            self.retell_alarms().await;
         }
         Ok(())
     }
@@ -206,7 +205,8 @@ impl Ground {
             pulse.caught_up =
                 pulse.caught_up || reached.is_some_and(|r| pulse.head.is_some_and(|h| h.number == r));
         });
-        self.told(seq).await
+        self.told(seq).await;
+        Ok(())
     }
 
     /// Adds events of a final block that were missed when it was read; see [`step::amend`].
@@ -214,7 +214,8 @@ impl Ground {
         let now = self.shared.clock.now_ms();
         let seq = step::amend(&self.shared.db, self.chain.number, block, events, now).await?;
         self.read(events);
-        self.told(seq).await
+        self.told(seq).await;
+        Ok(())
     }
 
     /// Events were read that are kept now.
@@ -223,14 +224,21 @@ impl Ground {
         self.chain.beat(|pulse| pulse.events = pulse.events.saturating_add(count));
     }
 
-    async fn told(&self, seq: u64) -> Result<(), Error> {
+    async fn told(&self, seq: u64) {
         self.shared.told.send_if_modified(|told| {
             // Of two chains that told at once the later may come here first.
             let new = *told < seq;
             *told = seq.max(*told);
             new
         });
-        self.alarms().await
+        self.retell_alarms().await;
+    }
+
+    /// The same as [`Self::alarms`] after something was committed, which stands whatever comes of reading then.
+    async fn retell_alarms(&self) {
+        if let Err(error) = self.alarms().await {
+            tracing::error!(%error, "which faults are open cannot be read, so the metrics say what they said before");
+        }
     }
 
     /// Tells the metrics which faults are open.

@@ -431,15 +431,17 @@ impl Following {
         }
         let idle = headers.is_empty();
         let stays = stuck.is_some();
+        // A step that fails may be kept all the same: what comes next is listed anew from what is kept then.
+        let mut listing = std::mem::take(&mut self.listing);
         // What is final beyond the new tip was listed after it was final.
         ground.commit(Step { headers, events, mark, stuck, ..Step::settling(from, settled) }).await?;
         self.forget_agreed(sure.min(to));
         if stays {
             // Read again from what is kept: the transaction may be gone by then.
-            self.listing = Listing::default();
             return Ok(if idle { Progress::Idle } else { Progress::Advanced });
         }
-        self.listing.waiting.drain(..count);
+        listing.waiting.drain(..count);
+        self.listing = listing;
         Ok(if all { Progress::Idle } else { Progress::Advanced })
     }
 

@@ -3,6 +3,7 @@
 mod lies;
 mod limits;
 mod slots;
+mod steps;
 mod trouble;
 
 use std::collections::HashSet;
