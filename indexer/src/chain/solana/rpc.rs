@@ -211,12 +211,12 @@ impl Rpc {
         self.0.ask_of(node, "getTransaction", (signature.to_string(), config)).await
     }
 
-    /// What a quorum of the nodes tells alike of a final transaction: its slot and what the program told in it; none where as
-    /// many keep its block, and it is not in there.
+    /// What the program told in a final transaction of this slot, as a quorum of the nodes tells it alike; none where as many say
+    /// that it is not in there: they have it in another slot, or its block, which does not hold it.
     ///
     /// # Errors
     /// They tell different things, or too few keep it or its block: who has let go of both does not say that it was not there.
-    pub async fn agreed_transaction(&self, listed: &Listed) -> Result<Option<(u64, Vec<Told>)>, RpcError> {
+    pub async fn agreed_transaction(&self, listed: &Listed) -> Result<Option<Vec<Told>>, RpcError> {
         let (signature, slot) = (listed.signature, listed.slot);
         let ask = |node| async move {
             let told = match self.transaction_of(node, signature, Commitment::Finalized).await {
@@ -224,20 +224,15 @@ impl Rpc {
                 told => told?,
             };
             if let Some(transaction) = told {
-                // About this slot it says nothing: others may not have come to the other one yet.
-                if transaction.slot != slot {
-                    return Err(RpcError::Inconsistent(format!(
-                        "{signature} is listed in slot {slot}, and answered in slot {}",
-                        transaction.slot
-                    )));
-                }
-                return Ok(Some(Some((transaction.slot, transaction.told()?))));
+                // Others may not have come to the other slot yet: of both it is true that it is not in this one.
+                let here = transaction.slot == slot;
+                return Ok(Some(if here { Some(transaction.told()?) } else { None }));
             }
             // Another machine may have answered, which had not come so far: its block says whether it is there.
             let signatures = self.signatures_of(node, slot).await?;
             Ok::<_, RpcError>(signatures.filter(|all| !all.contains(&signature)).map(|_| None))
         };
-        let told = self.0.alike(&format!("what {signature} did"), ask).await?;
+        let told = self.0.alike(&format!("what {signature} did in slot {slot}"), ask).await?;
         told.ok_or_else(|| RpcError::Inconsistent(format!("too few nodes keep {signature} or its block")))
     }
 

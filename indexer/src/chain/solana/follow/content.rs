@@ -77,25 +77,25 @@ impl Following {
         Ok((blocks, events, None))
     }
 
-    /// What the program told in a transaction; nothing where a quorum says that there is no such.
+    /// What the program told in a transaction; nothing where a quorum says that there is no such in its slot.
     async fn told(&self, listed: &Listed, sure: u64) -> Result<Vec<Told>, RpcError> {
         let signature = listed.signature;
         let (sure, key) = (self.must_be_sure(listed.slot, sure), (listed.slot, signature));
         if sure && let Some(told) = self.agreed_before(&key) {
             return Ok(told);
         }
-        let (slot, told) = if sure {
-            self.rpc.agreed_transaction(listed).await?.unwrap_or((listed.slot, Vec::new()))
+        let told = if sure {
+            self.rpc.agreed_transaction(listed).await?.unwrap_or_default()
         } else {
             let transaction = self.rpc.transaction(signature).await?.ok_or_else(|| missing(&signature))?;
-            (transaction.slot, transaction.told()?)
+            if transaction.slot != listed.slot {
+                return Err(RpcError::Inconsistent(format!(
+                    "{signature} is listed in slot {}, and answered in slot {}",
+                    listed.slot, transaction.slot
+                )));
+            }
+            transaction.told()?
         };
-        if slot != listed.slot {
-            return Err(RpcError::Inconsistent(format!(
-                "{signature} is listed in slot {}, and answered in slot {slot}",
-                listed.slot
-            )));
-        }
         if sure {
             let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
             agreed.insert(key, told.clone());

@@ -42,12 +42,21 @@ pub(super) struct List {
     pub to: u64,
 }
 
+/// A transaction, and the slot in which a list has it.
+type Place = (TransactionId, u64);
+
 impl List {
     /// Those that did something.
-    fn succeeded(&self) -> BTreeSet<TransactionId> {
+    fn succeeded(&self) -> BTreeSet<Place> {
         let succeeded = self.newest_first.iter().filter(|one| !one.failed);
-        succeeded.map(|one| one.signature).collect()
+        succeeded.map(|one| (one.signature, one.slot)).collect()
     }
+}
+
+/// Whether a list lacks what another one has, or has it in another slot, be it there too.
+fn differs(theirs: &BTreeSet<Place>, one: &Listed) -> bool {
+    let mut slots = theirs.range((one.signature, 0)..=(one.signature, u64::MAX)).map(|(_, slot)| *slot);
+    slots.next() != Some(one.slot) || slots.next().is_some()
 }
 
 /// What lists hold together up to a slot, each transaction in every slot where one of them has it: that it is not in one says
@@ -177,7 +186,7 @@ impl Following {
     }
 
     /// Final transactions in the slots after `above` and up to `to`, which is final: all that a quorum of the nodes list. Whom
-    /// as many prove to have left one out has lied, and is asked no more.
+    /// as many prove to have left one out, or put it into another slot, has lied, and is asked no more.
     ///
     /// # Errors
     /// Fewer nodes answer.
@@ -212,7 +221,7 @@ impl Following {
             });
         }
         let whole = said.iter().map(|(_, list)| list.to).min().unwrap_or(to);
-        let told: Vec<(usize, BTreeSet<TransactionId>)> =
+        let told: Vec<(usize, BTreeSet<Place>)> =
             said.iter().map(|(at, list)| (*at, list.succeeded())).collect();
         let list = together(said.into_iter().map(|(_, list)| list), whole);
         if !self.accuse(&list, &told).await && !list.newest_first.is_empty() {
@@ -232,32 +241,36 @@ impl Following {
         (self.rpc.0.position(node), self.list_of(node, Commitment::Finalized, range, until).await)
     }
 
-    /// Who does not list what a quorum has as final lied. One that makes up a transaction has no quorum for it. Whether any
-    /// lacks what another lists.
-    async fn accuse(&self, list: &List, told: &[(usize, BTreeSet<TransactionId>)]) -> bool {
-        let lacks = |one: &&Listed| told.iter().any(|(_, theirs)| !theirs.contains(&one.signature));
+    /// Who does not list what a quorum has as final, or lists it in another slot as well, lied. One that makes up a transaction has
+    /// no quorum for it. Whether lists differ.
+    async fn accuse(&self, list: &List, told: &[(usize, BTreeSet<Place>)]) -> bool {
+        // With a quorum of one nothing is compared.
+        if told.len() < 2 {
+            return false;
+        }
+        let disputed = |one: &&Listed| told.iter().any(|(_, theirs)| differs(theirs, one));
         let succeeded = list.newest_first.iter().filter(|one| !one.failed);
-        let lacked: Vec<&Listed> = succeeded.filter(lacks).take(ASKED_MAX).collect();
+        let disputed: Vec<&Listed> = succeeded.filter(disputed).take(ASKED_MAX).collect();
         let mut accused = BTreeSet::new();
-        for one in &lacked {
+        for one in &disputed {
             if !self.rpc.is_final(one).await {
                 continue;
             }
             for (at, theirs) in told {
-                if !theirs.contains(&one.signature) && accused.insert(*at) {
+                if differs(theirs, one) && accused.insert(*at) {
                     let quorum = self.rpc.0.quorum;
                     let words = format!(
-                        "{quorum} nodes have {} of slot {} as final, and it does not list it",
+                        "{quorum} nodes have {} of slot {} as final, and it does not list it, or not there alone",
                         one.signature, one.slot
                     );
                     self.rpc.0.misled(*at, words);
                 }
             }
         }
-        !lacked.is_empty()
+        !disputed.is_empty()
     }
 
-    /// Who was accused before the process started and lists now what the others do is asked again.
+    /// Who was accused before the process started and lists now what the others do, in the same slots, is asked again.
     async fn acquit(&self, list: &List, (above, until): (u64, Option<TransactionId>)) {
         let all = list.succeeded();
         if all.is_empty() {
@@ -281,7 +294,7 @@ impl Following {
 mod tests {
     use protocol::chain::TransactionId;
 
-    use super::{List, together};
+    use super::{List, differs, together};
     use crate::chain::solana::rpc::Listed;
 
     fn list(listed: &[(u8, u64)]) -> List {
@@ -309,6 +322,22 @@ mod tests {
             assert_eq!(merged, list(&all), "{lists:?}");
         }
         assert_eq!(together([list(&[(5, 9), (4, 7)])], 8), List { to: 8, ..list(&[(4, 7)]) });
+    }
+
+    #[test]
+    fn a_list_differs_where_it_has_a_transaction_not_or_elsewhere_as_well() {
+        let one = Listed { signature: TransactionId::Solana([5; 64]), slot: 8, failed: false };
+        for (theirs, expected) in [
+            (vec![(5, 8)], false),
+            (vec![(6, 8), (5, 8), (4, 8)], false),
+            (vec![], true),
+            (vec![(6, 8), (4, 8)], true),
+            (vec![(5, 7)], true),
+            (vec![(5, 9), (5, 8)], true),
+            (vec![(5, 8), (5, 7)], true),
+        ] {
+            assert_eq!(differs(&list(&theirs).succeeded(), &one), expected, "{theirs:?}");
+        }
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub(super) fn count_final(feed: &[FeedEntry], name: &str) -> usize {
 }
 
 /// Nobody but the first is said to have lied. Whether that one is depends on whether it was asked: two that agree are enough.
-fn the_others_did_not_lie(status: &ChainStatus) {
+pub(super) fn the_others_did_not_lie(status: &ChainStatus) {
     let [_, others @ ..] = &status.providers[..] else { panic!("{status:?}") };
     assert!(others.iter().all(|node| node.lies == 0 && node.trusted), "{:?}", status.providers);
 }
@@ -412,5 +412,8 @@ async fn who_has_a_transaction_in_a_later_slot_than_it_is_listed_in_did_not_lie(
     let rpc = Rpc(Nodes::new(&urls, world.chain, limits).unwrap());
     let told = rpc.agreed_transaction(&Listed { signature, slot, failed: false }).await;
     assert_eq!(told, Ok(None), "it is not in the block of that slot");
+    nodes.iter().for_each(Node::is_honest);
+    let told = rpc.agreed_transaction(&Listed { signature, slot, failed: false }).await;
+    assert_eq!(told, Ok(None), "it is in another slot");
     assert_eq!(rpc.0.all().map(|node| node.health().lies).collect::<Vec<_>>(), [0, 0, 0]);
 }
