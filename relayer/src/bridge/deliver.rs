@@ -34,8 +34,11 @@ pub const TASK: &str = "bridge";
 const REFUSED: &str = "refused entries";
 /// The cursor's name; its anchor is `feed` of the page that it is from.
 const FEED: &str = "feed";
-/// The name of how many deliveries the hub said that it counts.
+/// The name of how many deliveries the hub said that it counts, or of [`UNCOUNTED`].
 const HUB: &str = "hub";
+/// Stands for what the hub counts where it took something without counting it: more than any counts, so that this is brought
+/// once more when it counts again.
+const UNCOUNTED: u64 = i64::MAX.unsigned_abs();
 /// How long the indexer may keep a request open.
 const WAIT: Duration = Duration::from_secs(20);
 /// How often the hub is asked whether it has lost something, beside every delivery.
@@ -181,7 +184,7 @@ struct Round<'a> {
 /// The page that is being delivered, and what came of it.
 struct Brings {
     feed: FeedId,
-    /// Deliveries that the hub counts.
+    /// Deliveries that the hub counts, or [`UNCOUNTED`].
     deliveries: u64,
     /// The first entry that waits, of this page or of those before.
     lowest: Option<u64>,
@@ -277,10 +280,9 @@ impl Round<'_> {
         match self.bridge.offer(entries, self.counts.then_some(told)).await? {
             Offer::Taken(Some(has)) if has.deliveries < told.deliveries => Ok(Came::Lost(has)),
             Offer::Taken(has) => {
-                // A hub that has counted may refuse once to say so, and take without counting: that is counted here, so that
-                // it is brought once more when the hub counts again, for it may be put back meanwhile.
-                let uncounted = told.deliveries.saturating_add(u64::from(told.deliveries > 0));
-                brings.deliveries = has.map_or(uncounted, |has| has.deliveries);
+                // A hub may refuse once to say what it counts, and take without counting. Whatever it counts, it may be put back
+                // to before that, or have counted for another relayer, and nobody could tell.
+                brings.deliveries = has.map_or(UNCOUNTED, |has| has.deliveries);
                 Ok(Came::Taken)
             }
             Offer::Refused(reason) => Ok(Came::Refused(reason)),

@@ -362,6 +362,36 @@ async fn what_a_hub_took_while_it_did_not_count_is_brought_once_more_when_it_doe
     }
 }
 
+/// It does not say what it counts before the relayer ever knew that: of a new pair, and where it counted for another relayer's
+/// database, which is lost.
+#[tokio::test]
+async fn what_a_hub_took_before_it_said_what_it_counts_is_brought_once_more() {
+    for before in [0, 2] {
+        for db in on_both().await {
+            let peers = Peers::start().await;
+            let clock: Arc<MovedClock> = Arc::default();
+            peers.tell((1..=before).map(|seq| entry(seq, 1)));
+            let lost = service::db::testing::sqlite();
+            let relayer = Running::start(config(&lost.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+            cursor_at(&relayer, before).await;
+            relayer.stop().await;
+
+            peers.make_hub_old(true);
+            peers.tell([entry(before + 1, 1)]);
+            let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+            cursor_at(&relayer, before + 1).await;
+            peers.put_hub_back(usize::try_from(before).unwrap());
+            peers.make_hub_old(false);
+            clock.pass_ms(40_000);
+            peers.tell([entry(before + 2, 2)]);
+            let all: BTreeSet<u64> = (1..=before + 2).collect();
+            let taken: BTreeSet<u64> = delivered(&peers, all.len()).await.into_iter().collect();
+            assert_eq!(taken, all, "{:?}", db.engine);
+            relayer.stop().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_hub_put_back_to_an_older_backup_is_brought_what_it_lacks() {
     for db in on_both().await {
