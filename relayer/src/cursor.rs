@@ -5,7 +5,6 @@
 //! one that has nothing new.
 
 use service::db::Write;
-use sqlx::AnyPool;
 
 use crate::{error::Error, lease::Lease};
 
@@ -49,11 +48,11 @@ impl Cursor {
 ///
 /// # Errors
 /// The database's own.
-pub async fn load(reader: &AnyPool, name: &str) -> Result<Cursor, Error> {
+pub async fn load(on: impl sqlx::Executor<'_, Database = sqlx::Any>, name: &str) -> Result<Cursor, Error> {
     let row: Option<(i64, String, i64)> =
         sqlx::query_as("SELECT position, anchor, restarts FROM cursor WHERE name = $1")
             .bind(name)
-            .fetch_optional(reader)
+            .fetch_optional(on)
             .await?;
     Ok(row.map_or_else(Cursor::default, |(position, anchor, restarts)| Cursor {
         position: position.try_into().unwrap_or(0),

@@ -22,6 +22,7 @@ use crate::{
     alarm::Alarms,
     cursor::{self, Cursor},
     error::Error,
+    intents,
     lease::Lease,
     outbox::is_due,
     peer::{Peer, PeerError, in_order, pause},
@@ -317,7 +318,8 @@ impl Round<'_> {
         }
     }
 
-    /// Everything that the hub does not have is delivered again, for it has lost something; what it has it drops.
+    /// Everything that the hub does not have is delivered again, for it has lost something; what it has it drops. What it wants is
+    /// read again.
     async fn go_back(&self, cursor: &Cursor, has: Brought) -> Result<Cursor, Error> {
         tracing::error!(
             has = has.through,
@@ -334,6 +336,9 @@ impl Round<'_> {
         store::forget_all(&mut write).await?;
         cursor::store(&mut write, FEED, &back, now_ms).await?;
         cursor::store(&mut write, HUB, &counted(has.deliveries), now_ms).await?;
+        // So are intents: the list may have grown to where it was, with others below and the same one there. Each is kept once.
+        let list = cursor::load(write.on(), intents::TASK).await?.from_the_start();
+        cursor::store(&mut write, intents::TASK, &list, now_ms).await?;
         write.commit().await?;
         self.say_refused().await?;
         Ok(back)

@@ -102,6 +102,10 @@ impl Fetcher {
         let moved = cursor.at(last.seq, last.key.clone());
         let now_ms = self.clock.now_ms();
         let mut write = lease.begin().await?;
+        // The bridge found meanwhile that the hub has lost something: its list is read from the start.
+        if cursor::load(write.on(), TASK).await?.restarts != cursor.restarts {
+            return Ok(());
+        }
         for listed in &page.intents {
             match listed.read() {
                 Ok(intent) => self.receive(&mut write, &intent, now_ms).await?,

@@ -13,7 +13,7 @@ use service::db::{Db, testing::on_both};
 use super::{Kept, State, admit, list, model::KEY_MAX, receive, same_under_way};
 use crate::{
     run::SCHEMA,
-    testing::{Peers, Running, config, intent, terms, until},
+    testing::{MovedClock, Peers, Running, config, entry, intent, terms, until},
 };
 
 const NO_NODE: &str = "http://127.0.0.1:9";
@@ -57,6 +57,38 @@ async fn an_intent_is_kept_once_by_its_key_across_restarts_and_lists_begun_anew(
         let (_, page) = relayer.get("/v1/intents?state=waiting&after=1&limit=1").await;
         assert_eq!(page["intents"][0]["intent"]["key"], "open/b");
         assert_eq!(page["intents"].as_array().unwrap().len(), 1);
+        relayer.stop().await;
+    }
+}
+
+/// Waits until `/status` says so of the feed.
+async fn feed_is(relayer: &Running, field: &str, wanted: serde_json::Value) {
+    until(&format!("{field} is {wanted}"), || async {
+        (relayer.get("/status").await.1["feed"][field] == wanted).then_some(())
+    })
+    .await;
+}
+
+/// The hub was put back and wants as much as before, with another intent below and the same at the cursor, before anybody looks.
+#[tokio::test]
+async fn a_list_that_has_grown_to_the_cursor_again_is_read_from_the_start() {
+    for db in on_both().await {
+        let peers = Peers::start().await;
+        let clock: Arc<MovedClock> = Arc::default();
+        peers.want([open(1, "open/a"), open(2, "open/b"), open(3, "open/c")]);
+        peers.tell([entry(1, 1)]);
+        let relayer = Running::start(config(&db.url, &peers, NO_NODE, SIGNER), clock.clone()).await;
+        listed(&relayer, 3).await;
+        feed_is(&relayer, "cursor", "1".into()).await;
+        peers.begin_intents_anew([open(1, "open/a"), open(2, "open/x"), open(3, "open/c")]);
+        peers.put_hub_back(0);
+        clock.pass_ms(40_000);
+        // Answers the poll of the bridge, and then that of whoever fetches, which asked for what comes after the third.
+        peers.tell([entry(2, 1)]);
+        feed_is(&relayer, "restarts", 1.into()).await;
+        peers.want([open(4, "open/d")]);
+        let keys: Vec<String> = listed(&relayer, 5).await.into_iter().map(|(key, ..)| key).collect();
+        assert_eq!(keys, ["open/a", "open/b", "open/c", "open/x", "open/d"], "{:?}", db.engine);
         relayer.stop().await;
     }
 }
