@@ -28,7 +28,8 @@ use crate::{
     },
 };
 
-/// The gas of a transfer, which is the least of any transaction: by it the cost of cancelling is judged beforehand.
+/// The gas of a transfer on most chains, which is the least of any transaction: by it the cost of cancelling is judged before a
+/// node is asked what a transfer takes.
 const TRANSFER_GAS: u64 = 21_000;
 
 /// What is known about an intent that is under way.
@@ -115,7 +116,7 @@ impl Manager {
         let left =
             if stuck { self.budget_left(&store::attempts(desk.db.reader(), kept.id).await?) } else { 0 };
         let ceiling = |gas| fees::ceiling(self.rules.max_fee_per_gas, left, gas);
-        let facts = AttemptFacts {
+        let mut facts = AttemptFacts {
             state: kept.state,
             attempts: known,
             effect_final,
@@ -125,7 +126,15 @@ impl Manager {
             ceiling: ceiling(gas),
             cancel_ceiling: ceiling(TRANSFER_GAS),
         };
-        let next = with_attempts(&facts, &rules);
+        let mut next = with_attempts(&facts, &rules);
+        let mut transfer = None;
+        // Where it takes more, as on rollups, less is left for a unit of gas.
+        if let Next::Replace { signer, kind: Kind::Cancel, .. } = next {
+            let draft = self.nothing(signer).await?;
+            facts.cancel_ceiling = ceiling(draft.gas);
+            next = with_attempts(&facts, &rules);
+            transfer = Some(draft);
+        }
         if !matches!(next, Next::TooDear { .. }) {
             self.affords(desk, Dear::Intent(kept.id));
         }
@@ -134,10 +143,11 @@ impl Manager {
         match next {
             Next::Replace { signer, nonce, kind, fees } => {
                 let Some(signer) = self.signer(signer) else { return Ok(()) };
-                let draft = if kind == Kind::Call {
-                    Draft { chain_id: self.chain.id(), to: contract(kept)?, data: calldata(kept)?, gas }
-                } else {
-                    self.nothing(signer.address()).await?
+                let draft = match transfer.filter(|_| kind != Kind::Call) {
+                    Some(transfer) => transfer,
+                    None => {
+                        Draft { chain_id: self.chain.id(), to: contract(kept)?, data: calldata(kept)?, gas }
+                    }
                 };
                 if !self.replace(desk, sight, kept, &signer, (kind, draft, nonce, fees)).await? {
                     self.resend(desk, kept, &attempts, sight).await;

@@ -125,6 +125,50 @@ async fn a_budget_that_is_used_up_is_never_exceeded_and_the_work_goes_on_when_it
     }
 }
 
+/// A chain on which a transfer takes more gas than on most, as on rollups: by that it is judged whether there is room for what
+/// cancels.
+#[tokio::test]
+async fn a_cancellation_that_takes_more_gas_than_the_budget_has_is_not_signed() {
+    for db in on_both().await {
+        let world = World::new().await;
+        // A million in place of 21,000; no call needs as little.
+        world.wire.mistake("eth_estimateGas", |gas| {
+            if gas.as_str().is_some_and(|gas| gas.len() <= "0x5208".len()) {
+                *gas = "0xf4240".into();
+            }
+        });
+        let relayer = world.start_cut_off(world.config(&db)).await;
+        let first = attempts(&world.signed(&relayer, "open").await).remove(0);
+        relayer.stop().await;
+
+        // Enough for this very transaction; every further one is twice as dear for a unit of gas.
+        let limited =
+            |gas_budget| Config { gas_budget, bump_after_ms: 200, fee_bump_bps: 10_000, ..world.config(&db) };
+        let relayer = world.start(limited(cost(&first))).await;
+        let stuck = world.comes_to(&relayer, "open", "quarantined").await;
+        let why = stuck["reason"].as_str().unwrap();
+        assert!(why.contains("is stuck") && why.contains("the budget allows"), "{:?}: {why}", db.engine);
+        let asked = world.wire.asked("eth_estimateGas");
+        until("it is looked at again", || async {
+            world.chain.mine(1).await;
+            (world.wire.asked("eth_estimateGas") > asked + 1).then_some(())
+        })
+        .await;
+        let signed = attempts(&show(&relayer, "open").await.unwrap());
+        assert_eq!(signed, [first], "{:?}", db.engine);
+        relayer.stop().await;
+
+        let relayer = world.start(limited(Config::default().gas_budget)).await;
+        world.wire.cut(false);
+        let shown = world.comes_to(&relayer, "open", "done").await;
+        let calls = |one: &Value| one["nonce"] == "0" && one["kind"] == "call";
+        assert!(attempts(&shown).iter().all(calls), "{:?}: {shown}", db.engine);
+        assert_eq!(world.nonce().await, 1, "{:?}", db.engine);
+        relayer.ready().await;
+        relayer.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_budget_that_pays_for_no_transaction_needs_a_person_until_it_is_raised() {
     for db in on_both().await {
