@@ -302,7 +302,7 @@ async fn what_is_about_nothing_names_no_record() {
             ("community@1", gardens.clone()),
             ("profile@1", profile),
             ("device@1", json!({ "revoke": { "device": anna.device.device(), "by": null } })),
-            ("personhood@1", json!({ "provider": "stand_in" })),
+            ("personhood@1", json!({ "stand_in": {} })),
         ] {
             let refusal = hub.refuses(&anna.record_about(&hub, kind, ben.account, body)).await;
             let told = (refusal.0, refusal.1.as_str(), refusal.2.as_str(), refusal.3.as_str());
