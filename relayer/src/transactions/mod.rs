@@ -26,6 +26,7 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod unagreed;
 mod worker;
 
 pub use api::routes;

@@ -14,7 +14,6 @@ use super::{
     sign::{self, Signer},
     store::{self, Attempt},
     turn::{Flight, IN_FLIGHT_MAX},
-    unagreed::Unagreed,
     witness::Witness,
 };
 use crate::{
@@ -28,6 +27,7 @@ use crate::{
         manager::{Seen, SeenSigner},
         rest::Rest,
         store as intent_store,
+        unagreed::Unagreed,
         worker::WAITING_MAX,
     },
 };
@@ -208,7 +208,7 @@ impl Manager {
         self.fill_gaps(desk, &sight).await?;
         self.say_dear(desk);
         self.say_who_is_out_of_turn(desk, &sight, &all);
-        self.say_unagreed(desk, &all);
+        self.unagreed.say(desk, &all);
         let signers = self.signers.iter().map(|signer| {
             let address = signer.address();
             let balance = sight.balance(address);

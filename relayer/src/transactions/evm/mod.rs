@@ -17,7 +17,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod turn;
-mod unagreed;
 mod wait;
 mod watch;
 mod witness;

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::manager::Manager;
-use crate::transactions::desk::Desk;
+use super::desk::Desk;
 
 /// The alarm of such intents.
 const AGREEMENT: &str = "agreement";
@@ -15,7 +14,7 @@ const UNASKED_MAX_MS: i64 = 600_000;
 
 /// Since when, and when last (Unix milliseconds), too few nodes agreed about which intent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unagreed(BTreeMap<i64, (i64, i64)>);
+pub struct Unagreed(BTreeMap<i64, (i64, i64)>);
 
 impl Unagreed {
     /// Notes that too few agree about an intent.
@@ -42,13 +41,11 @@ impl Unagreed {
         let old = |since_ms: i64| now_ms.saturating_sub(since_ms) >= UNAGREED_MAX_MS;
         self.0.values().filter(|(since_ms, _)| old(*since_ms)).count()
     }
-}
 
-impl Manager {
     /// Says of how many of these intents too few nodes have agreed for too long.
-    pub(super) fn say_unagreed(&mut self, desk: &Desk<'_>, open: &BTreeSet<i64>) {
-        self.unagreed.keep_only(open, desk.now_ms());
-        match self.unagreed.too_long(desk.now_ms()) {
+    pub fn say(&mut self, desk: &Desk<'_>, open: &BTreeSet<i64>) {
+        self.keep_only(open, desk.now_ms());
+        match self.too_long(desk.now_ms()) {
             0 => desk.alarms.clear(AGREEMENT),
             count => {
                 let words = format!(
