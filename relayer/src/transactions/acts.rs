@@ -89,6 +89,13 @@ pub fn of_ours(intent: &Intent, sent: bool, decided: Resolution) -> Resolution {
 /// The chain counts withdrawals, and does not keep which they were.
 const TAKEN: &str = "another withdrawal of this creditor has the number that was signed";
 
+/// Whether a transaction of ours shows more of what an intent is for than the chain keeps: that evidence was shown, or which withdrawal
+/// took the number.
+pub const fn rests_on_ours(intent: &Intent) -> bool {
+    matches!(&intent.action, IntentAction::Act { act: PartyAct::Evidence { .. }, .. })
+        || is_withdrawal(intent)
+}
+
 const fn is_withdrawal(intent: &Intent) -> bool {
     matches!(&intent.action, IntentAction::Act { act: PartyAct::Withdraw { .. }, .. })
 }

@@ -1,6 +1,7 @@
 //! The nodes of a chain behind one client: asked in turn, the next one when one fails, and transactions sent to all.
 
 mod alike;
+mod each;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,6 +28,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tower::Service as _;
 
 use self::alike::Alike;
+pub use self::each::{One, most};
 use super::{ChainError, strangers::Strangers};
 use crate::{config::Config, error::Error};
 
@@ -148,9 +150,10 @@ impl Node {
     }
 }
 
-/// The nodes, and whose turn it is.
+/// The nodes, and whose turn it is. Each is asked nothing and handed nothing before it has named its chain, where that has a name; who
+/// names another one is among the strangers. No error of theirs repeats more of an address than the host.
 #[derive(Clone, Debug)]
-struct Nodes {
+pub struct Nodes {
     nodes: Arc<[Node]>,
     turn: Arc<AtomicUsize>,
     /// Which are asked nothing.
@@ -183,36 +186,12 @@ impl Rests {
     }
 }
 
-/// A client for the nodes of the configuration; nothing is sent yet. Each is asked nothing and handed nothing before it has named
-/// its chain, where that has a name; who names another one is among `strangers`. No error of it repeats more of an address than the host.
-///
-/// # Errors
-/// A URL is not http or https.
-pub fn client(
-    config: &Config,
-    identity: Option<Identity>,
-    strangers: &Strangers,
-) -> Result<RpcClient, Error> {
-    Ok(RpcClient::new(Nodes::new(config, identity, strangers)?, false))
-}
-
-/// The same, and where there are several nodes another one for calls alone, whose answers are what more than half of them tell
-/// alike.
-///
-/// # Errors
-/// As of [`client`].
-pub fn clients(
-    config: &Config,
-    identity: Option<Identity>,
-    strangers: &Strangers,
-) -> Result<(RpcClient, Option<RpcClient>), Error> {
-    let nodes = Nodes::new(config, identity, strangers)?;
-    let alike = (nodes.nodes.len() > 1).then(|| RpcClient::new(Alike(nodes.clone()), false));
-    Ok((RpcClient::new(nodes, false), alike))
-}
-
 impl Nodes {
-    fn new(config: &Config, identity: Option<Identity>, strangers: &Strangers) -> Result<Self, Error> {
+    /// The nodes of the configuration; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A URL is not http or https.
+    pub fn new(config: &Config, identity: Option<Identity>, strangers: &Strangers) -> Result<Self, Error> {
         let refuse = |reason| Error::Config { key: "rpc_urls", reason };
         let nodes = config.rpc_urls.iter().map(|url| Http::new(url, CALL_TIME, config.answer_bytes_max));
         let nodes: Vec<Http> = nodes.collect::<Result<_, _>>().map_err(refuse)?;
@@ -229,6 +208,21 @@ impl Nodes {
             late: Rests::default(),
             unwaited: Arc::new(Semaphore::new(UNWAITED_MAX)),
         })
+    }
+
+    /// Whether there is more than one.
+    pub fn are_several(&self) -> bool {
+        self.nodes.len() > 1
+    }
+
+    /// A client that asks them in turn, and hands transactions to all.
+    pub fn client(&self) -> RpcClient {
+        RpcClient::new(self.clone(), false)
+    }
+
+    /// Where there are several, another one for calls alone, whose answers are what more than half of them tell alike.
+    pub fn alike(&self) -> Option<RpcClient> {
+        self.are_several().then(|| RpcClient::new(Alike(self.clone()), false))
     }
 
     /// Asks the node whose turn it is, and the others when it fails or objects. A revert is an answer.

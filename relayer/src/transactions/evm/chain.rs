@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     transactions::{
         ChainError,
-        nodes::{self, Identity},
+        nodes::{Identity, Nodes},
         strangers::Strangers,
     },
 };
@@ -95,8 +95,8 @@ impl Chain {
         };
         let identity = Identity { chain: config.chain, method: "eth_chainId", read: named };
         let strangers = Strangers::default();
-        let (client, alike) = nodes::clients(config, Some(identity), &strangers)?;
-        let (provider, alike) = (RootProvider::new(client), alike.map(RootProvider::new));
+        let nodes = Nodes::new(config, Some(identity), &strangers)?;
+        let (provider, alike) = (RootProvider::new(nodes.client()), nodes.alike().map(RootProvider::new));
         let (finality_depth, priority_fee_max) = (config.finality_depth, config.max_priority_fee_per_gas);
         Ok(Self { provider, alike, id, finality_depth, priority_fee_max, strangers })
     }

@@ -20,10 +20,7 @@ impl Nodes {
     /// Asks every node at one time; the answer that more than half of them give. One that fails, objects or rests counts as none; of
     /// how many, those of another chain are not.
     async fn ask_all(&self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
-        // All have the same list.
-        let strange = self.nodes.first().map_or(0, |node| node.strangers.count());
-        let count = self.nodes.len().saturating_sub(strange);
-        let needed = (count / 2).saturating_add(1);
+        let (count, needed) = self.majority();
         if needed <= 1 {
             return self.clone().ask(packet, false).await;
         }
@@ -55,7 +52,8 @@ impl Nodes {
         Err(TransportErrorKind::custom_str(&words))
     }
 
-    fn failed(&self, at: usize, begun: Instant) {
+    /// Notes that a node failed that was asked then.
+    pub(super) fn failed(&self, at: usize, begun: Instant) {
         if let Some(node) = self.nodes.get(at) {
             metrics::counter!("relayer_rpc_failures_total", "node" => node.host()).increment(1);
         }

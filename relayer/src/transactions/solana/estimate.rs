@@ -3,12 +3,11 @@
 use protocol::solana;
 
 use super::{
-    case::{self, Refused},
-    fees::{self, Offer, UNITS_MAX},
+    case,
+    fees::{self, Offer},
     manager::Manager,
     node::Commitment,
-    plan,
-    pursue::signed,
+    pursue::{DryRun, dry_run_at},
 };
 use crate::{
     error::Error,
@@ -34,18 +33,15 @@ impl Manager {
         if snapshot.time > kept.intent.deadline {
             return Ok(Tried::refused(format!("its deadline {} has passed", kept.intent.deadline)));
         }
-        let plan = match plan::plan(&self.node, signer, &kept.intent, &snapshot).await? {
-            Ok(plan) => plan,
-            Err((_, reason)) => return Ok(Tried::refused(reason)),
+        let at = (Commitment::Confirmed, 0);
+        let (plan, units) = match dry_run_at(&self.node, signer, kept, &snapshot, at).await? {
+            DryRun::Through(plan, units) => (plan, fees::units_limit(units)),
+            DryRun::Refused(_, reason) => return Ok(Tried::refused(reason)),
+            DryRun::Poor => {
+                let signer = solana::key_of(signer);
+                return Ok(Tried::refused(format!("Poor: signer {signer} has too little")));
+            }
         };
-        let simulated = self.node.simulate(&signed(signer, &plan, UNITS_MAX, 0, [0; 32])?.bytes).await?;
-        if let Some(error) = simulated.error {
-            return Ok(Tried::refused(match case::refused(&error, &kept.intent, snapshot.time) {
-                Refused::By(_, reason) => reason,
-                Refused::Poor => format!("Poor: signer {} has too little", solana::key_of(signer)),
-            }));
-        }
-        let units = fees::units_limit(simulated.units);
         let offer = Offer {
             usual: fees::usual(self.node.recent_prices(&plan.written()).await?),
             before: None,

@@ -1,6 +1,6 @@
 //! What the cluster is asked in every round, and what is remembered of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy::primitives::U256;
 use ed25519_dalek::SigningKey;
@@ -27,6 +27,8 @@ use crate::{
         doubt::Doubts,
         manager::{Seen, SeenSigner},
         store as intent_store,
+        unagreed::Unagreed,
+        worker::WAITING_MAX,
     },
 };
 
@@ -53,6 +55,8 @@ pub(super) struct Sight {
     pub latest: (u64, u64),
     /// The final chain, looked at before anything else.
     pub finality: Finality,
+    /// The newest slot and the final one of the look before: a node that is always a little behind has come to these.
+    pub reached: (u64, u64),
     /// What each signer has, in lamports.
     pub balances: HashMap<Pubkey, u64>,
 }
@@ -69,6 +73,8 @@ pub struct Manager {
     pub(super) poor: BTreeMap<Pubkey, u64>,
     /// Intents whose transactions no block seems to have held, by the final slot.
     pub(super) expired: Doubts<i64, u64>,
+    /// Intents that may be over, and too few nodes tell that alike.
+    pub(super) unagreed: Unagreed,
     checked: bool,
     sight: Option<Sight>,
     /// How many transactions each signer has in the air.
@@ -95,6 +101,7 @@ impl Manager {
             audit: Audit::default(),
             poor: BTreeMap::new(),
             expired: Doubts::default(),
+            unagreed: Unagreed::default(),
             checked: false,
             sight: None,
             flights: HashMap::new(),
@@ -172,16 +179,20 @@ impl Manager {
         desk.keep_sent(|transaction| {
             self.attempts.values().flatten().any(|attempt| attempt.signature == *transaction)
         });
-        let idle = intent_store::open(desk.db.reader(), 1).await?.ids().next().is_none();
-        self.poor.retain(|signer, had| !idle && balances.get(signer).is_none_or(|has| has <= had));
+        let open: BTreeSet<i64> = intent_store::open(desk.db.reader(), WAITING_MAX).await?.ids().collect();
+        self.poor.retain(|signer, had| !open.is_empty() && balances.get(signer).is_none_or(|has| has <= had));
         self.say_poor(desk);
+        self.unagreed.say(desk, &open);
         let seen = signers.iter().map(|signer| {
             let balance = U256::from(balances.get(signer).copied().unwrap_or(0));
             let address = solana::from_key(signer);
             SeenSigner { address, balance, balance_billionths: balance, nonce: None }
         });
         let seen = Seen { latest: latest.slot, finalized: finalized.slot, signers: seen.collect() };
-        self.sight = Some(Sight { latest: (latest.slot, time), finality, balances });
+        let before = self.sight.as_ref().map(|before| (before.latest.0, before.finality.slot));
+        let (newest, settled) = before.unwrap_or((latest.slot, finalized.slot));
+        let reached = (newest.min(latest.slot), settled.min(finalized.slot));
+        self.sight = Some(Sight { latest: (latest.slot, time), finality, reached, balances });
         Ok(seen)
     }
 

@@ -5,6 +5,7 @@
 //! one signed for the intent. So an intent never has two transactions that could both have an effect. What a transaction
 //! has to carry (the accounts of the case, ballots that are not counted yet) is read from the chain before it is signed.
 
+mod alike;
 mod case;
 mod estimate;
 mod fees;

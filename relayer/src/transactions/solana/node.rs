@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     transactions::{
         ChainError,
-        nodes::{self, Identity},
+        nodes::{Identity, Nodes, One},
         strangers::Strangers,
     },
 };
@@ -85,6 +85,13 @@ pub struct Status {
     pub success: bool,
     /// None where the block is only processed.
     pub commitment: Option<Commitment>,
+}
+
+impl Status {
+    /// Whether it went through, and that is final.
+    pub fn is_done(&self) -> bool {
+        self.success && self.commitment == Some(Commitment::Finalized)
+    }
 }
 
 /// What a node knows about a transaction.
@@ -156,6 +163,8 @@ struct RawFee {
 #[derive(Clone, Debug)]
 pub struct Node {
     client: RpcClient,
+    /// All of them, where there are several.
+    several: Option<Nodes>,
     strangers: Strangers,
 }
 
@@ -186,7 +195,24 @@ impl Node {
             read: |genesis| Some(ChainId::Solana(Cluster::of_genesis(key(genesis)?))),
         });
         let strangers = Strangers::default();
-        Ok(Self { client: nodes::client(config, named, &strangers)?, strangers })
+        let nodes = Nodes::new(config, named, &strangers)?;
+        Ok(Self { client: nodes.client(), several: nodes.are_several().then_some(nodes), strangers })
+    }
+
+    /// Whether there is more than one.
+    pub const fn has_several(&self) -> bool {
+        self.several.is_some()
+    }
+
+    /// Where there are several, each that does not rest by itself, with its host; and how many are more than half of all.
+    pub fn each(&self) -> (Vec<(String, Self)>, usize) {
+        let Some(nodes) = &self.several else { return (Vec::new(), 1) };
+        let (awake, needed) = nodes.each();
+        let alone = |one: One| {
+            let strangers = self.strangers.clone();
+            (one.host(), Self { client: one.client(), several: None, strangers })
+        };
+        (awake.into_iter().map(alone).collect(), needed)
     }
 
     /// Which of its nodes are none of this cluster.
@@ -309,19 +335,29 @@ impl Node {
         Ok((read.context.slot, statuses.collect()))
     }
 
-    /// What a transaction would do now, whatever its blockhash.
+    /// What a transaction would do as of `least_slot` or a later one, whatever its blockhash.
     ///
     /// # Errors
-    /// As [`Node::final_height`].
-    pub async fn simulate(&self, raw: &[u8]) -> Result<Simulated, ChainError> {
+    /// As [`Node::final_height`], or the node is behind `least_slot`.
+    pub async fn simulate(
+        &self,
+        raw: &[u8],
+        commitment: Commitment,
+        least_slot: u64,
+    ) -> Result<Simulated, ChainError> {
+        const METHOD: &str = "simulateTransaction";
         let config = json!({
             "encoding": "base64",
-            "commitment": "confirmed",
+            "commitment": commitment.as_str(),
             "sigVerify": false,
             "replaceRecentBlockhash": true,
+            "minContextSlot": least_slot,
         });
         let params = json!([STANDARD.encode(raw), config]);
-        let read: At<RawSimulated> = self.call("simulateTransaction", params).await?;
+        let read: At<RawSimulated> = self.call(METHOD, params).await?;
+        if read.context.slot < least_slot {
+            return Err(unreadable(METHOD, format!("slot {} is before {least_slot}", read.context.slot)));
+        }
         Ok(Simulated { error: read.value.err, units: read.value.units_consumed.unwrap_or(0) })
     }
 

@@ -1,5 +1,6 @@
 //! What is done about one intent: the facts are gathered, `resolve` decides, and the decision is written.
 
+use alloy::primitives::B256;
 use ed25519_dalek::SigningKey;
 use protocol::{
     chain::TransactionId,
@@ -9,10 +10,11 @@ use protocol::{
 use service::failpoint;
 
 use super::{
+    alike::Stands,
     case::{self, Refused, Snapshot},
     fees::{self, Offer, UNITS_MAX},
     manager::{Manager, Sight},
-    node::Commitment,
+    node::{Commitment, Node},
     plan::{self, Plan},
     resolve::{AttemptFact, outcome, with_attempts},
     sign::sign,
@@ -34,14 +36,26 @@ use crate::{
 
 /// How many transactions of one intent may come to nothing.
 const TRIES_MAX: usize = 12;
+/// Why an intent waits that would be over if more nodes said so.
+const UNAGREED: &str = "it may be over, and too few nodes tell that alike";
 
 /// What trying a plan came to.
 enum Tried {
     /// It would go through, paid by this signer, and take this many compute units.
     Through(Box<SigningKey>, Plan, u64),
+    /// It would not, paid by this one.
+    Refused(Box<SigningKey>, Cure, String),
+    /// Every signer has too little.
+    Poor,
+}
+
+/// What one signer's transaction would come to.
+pub(super) enum DryRun {
+    /// It would go through, and take this many compute units.
+    Through(Plan, u64),
     /// It would not.
     Refused(Cure, String),
-    /// Every signer has too little.
+    /// The signer has too little.
     Poor,
 }
 
@@ -56,29 +70,21 @@ impl Manager {
     ) -> Result<(), Error> {
         let before = store::attempts(desk.db.reader(), kept.id).await?;
         let sent = before.iter().any(|attempt| attempt.outcome == Outcome::Succeeded);
-        let latest = self.snapshot(kept, Commitment::Confirmed, 0).await?;
-        let effect_latest = case::effect(&kept.intent, &latest, sent);
-        let effect_final = match &effect_latest {
-            Effect::Present => {
-                let settled = self.snapshot(kept, Commitment::Finalized, sight.finality.slot).await?;
-                Some(case::effect(&kept.intent, &settled, sent))
-            }
-            Effect::Absent | Effect::Unreadable(_) => None,
-        };
-        let tried = match &latest {
-            Ok(snapshot)
-                if effect_latest == Effect::Absent
-                    && snapshot.time <= kept.intent.deadline
-                    && why.is_none() =>
-            {
-                Some(self.try_out(sight, kept, snapshot).await?)
+        let Stands { view, effect_final, agreed } = self.stands((desk.now_ms(), sight), kept, sent).await?;
+        if !agreed {
+            let (reason, refused_at_block) = (UNAGREED.to_owned(), kept.refused_at_block);
+            return desk.apply(None, kept, Resolution::Wait { reason, refused_at_block }).await;
+        }
+        let tried = match &view.snapshot {
+            Ok(snapshot) if view.effect == Effect::Absent && !view.late && why.is_none() => {
+                Some(self.try_out(sight, kept, &view.node, snapshot).await?)
             }
             _ => None,
         };
-        let (dry_run, through) = match tried {
-            None => (None, None),
-            Some(Tried::Through(signer, plan, units)) => (Some(Ok(units)), Some((signer, plan, units))),
-            Some(Tried::Refused(cure, reason)) => (Some(Err((cure, reason))), None),
+        let (dry_run, through, refused) = match tried {
+            None => (None, None, None),
+            Some(Tried::Through(signer, plan, units)) => (Some(Ok(units)), Some((signer, plan, units)), None),
+            Some(Tried::Refused(signer, cure, reason)) => (Some(Err((cure, reason))), None, Some(signer)),
             Some(Tried::Poor) => {
                 self.say_poor(desk);
                 return desk.stay(kept, "no signer has enough to pay for it".to_owned()).await;
@@ -87,12 +93,12 @@ impl Manager {
         self.say_poor(desk);
         let facts = WaitingFacts {
             state: kept.state,
-            effect_latest,
+            effect_latest: view.effect,
             effect_final,
             dry_run,
             deadline: kept.intent.deadline,
-            latest_time: latest.as_ref().map_or(sight.latest.1, |snapshot| snapshot.time),
-            latest_number: latest.as_ref().map_or(sight.latest.0, |snapshot| snapshot.slot),
+            latest_time: view.snapshot.as_ref().map_or(sight.latest.1, |snapshot| snapshot.time),
+            latest_number: view.snapshot.as_ref().map_or(sight.latest.0, |snapshot| snapshot.slot),
             final_number: sight.finality.slot,
             refused_at_block: kept.refused_at_block,
             reason: kept.reason.clone(),
@@ -101,6 +107,17 @@ impl Manager {
         };
         let decided =
             acts::in_somebodys_name(&kept.intent, &facts.effect_latest, sent, without_attempts(&facts));
+        if self.node.has_several() && facts.dry_run.is_some() {
+            if let Resolution::Fail { reason } = &decided
+                && !self.fails_alike(sight, kept, refused.as_deref(), sent).await?
+            {
+                self.unagreed.put(kept.id, desk.now_ms());
+                let reason = format!("{reason} (too few nodes say so of the final chain)");
+                let waits = Resolution::Wait { reason, refused_at_block: kept.refused_at_block };
+                return desk.apply(None, kept, waits).await;
+            }
+            self.unagreed.forget(kept.id);
+        }
         match (decided, through) {
             (Resolution::Sign, Some((signer, plan, units))) => {
                 self.first(desk, kept, &before, &signer, (&plan, units)).await
@@ -115,28 +132,27 @@ impl Manager {
         }
     }
 
-    /// Tries an intent's transaction with the signer whose turn it is, and with the next one where that cannot pay.
-    async fn try_out(&mut self, sight: &Sight, kept: &Kept, snapshot: &Snapshot) -> Result<Tried, Error> {
+    /// Tries an intent's transaction with the signer whose turn it is, and with the next one where that cannot pay, at the node that
+    /// shows how the intent stands.
+    async fn try_out(
+        &mut self,
+        sight: &Sight,
+        kept: &Kept,
+        node: &Node,
+        snapshot: &Snapshot,
+    ) -> Result<Tried, Error> {
         for signer in self.turn() {
             // What is kept for the steps of cases.
             let has = sight.balances.get(&solana::key_of(&signer)).copied().unwrap_or(0);
             if kept.intent.asked_by.is_some() && has <= self.rules.quotas.reserve {
                 continue;
             }
-            let plan = match plan::plan(&self.node, &signer, &kept.intent, snapshot).await? {
-                Ok(plan) => plan,
-                Err((cure, reason)) => return Ok(Tried::Refused(cure, reason)),
-            };
-            let transaction = signed(&signer, &plan, UNITS_MAX, 0, [0; 32])?;
-            let simulated = self.node.simulate(&transaction.bytes).await?;
-            let Some(error) = simulated.error else {
-                return Ok(Tried::Through(Box::new(signer), plan, simulated.units));
-            };
-            match case::refused(&error, &kept.intent, snapshot.time) {
-                Refused::By(cure, reason) => return Ok(Tried::Refused(cure, reason)),
+            match dry_run_at(node, &signer, kept, snapshot, (Commitment::Confirmed, 0)).await? {
+                DryRun::Through(plan, units) => return Ok(Tried::Through(Box::new(signer), plan, units)),
+                DryRun::Refused(cure, reason) => return Ok(Tried::Refused(Box::new(signer), cure, reason)),
                 // What one account asked for calls nobody, and puts no signer out of turn.
-                Refused::Poor if kept.intent.asked_by.is_some() => {}
-                Refused::Poor => {
+                DryRun::Poor if kept.intent.asked_by.is_some() => {}
+                DryRun::Poor => {
                     let key = solana::key_of(&signer);
                     self.poor.insert(key, sight.balances.get(&key).copied().unwrap_or(0));
                 }
@@ -231,8 +247,9 @@ impl Manager {
         kept: &Kept,
         attempts: &[Attempt],
     ) -> Result<(), Error> {
+        let several = self.node.has_several();
         let mut facts = Vec::with_capacity(attempts.len());
-        let mut least_slot = sight.finality.slot;
+        let mut least_slot = if several { sight.reached.1 } else { sight.finality.slot };
         for attempt in attempts {
             let known = self.node.status(&attempt.signature.to_string()).await?;
             if let Some(status) =
@@ -253,16 +270,25 @@ impl Manager {
             self.expired.forget(&kept.id);
         }
         let sent = facts.iter().any(|fact| outcome(fact, sight.finality) == Outcome::Succeeded);
-        let effect_final = if over {
+        let effect_final = if !over {
+            None
+        } else if several {
+            self.effect_alike(kept, &facts, sent, least_slot).await?
+        } else {
             let settled = self.snapshot(kept, Commitment::Finalized, least_slot).await?;
             Some(case::effect(&kept.intent, &settled, sent))
-        } else {
-            None
         };
+        let agreed = !over || effect_final.is_some();
+        if agreed {
+            self.unagreed.forget(kept.id);
+        } else {
+            self.unagreed.put(kept.id, desk.now_ms());
+        }
         let resolution = with_attempts(kept.state, &facts, sight.finality, effect_final.as_ref());
         let resolution = acts::of_ours(&kept.intent, sent, resolution);
-        let sends =
-            matches!(resolution, Resolution::Resend | Resolution::Unmine | Resolution::Quarantine { .. });
+        // What one node calls final may be in no block.
+        let sends = !agreed
+            || matches!(resolution, Resolution::Resend | Resolution::Unmine | Resolution::Quarantine { .. });
         let write = match resolution {
             Resolution::Finish { .. } | Resolution::Release { .. } => {
                 self.expired.forget(&kept.id);
@@ -306,10 +332,41 @@ impl Manager {
         commitment: Commitment,
         least_slot: u64,
     ) -> Result<Result<Snapshot, String>, Error> {
-        let deal = solana::deal_id(&kept.intent.terms)
-            .map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))?;
-        Ok(case::snapshot(&self.node, deal, commitment, least_slot).await?)
+        Ok(case::snapshot(&self.node, deal(kept)?, commitment, least_slot).await?)
     }
+}
+
+/// The id of an intent's deal.
+///
+/// # Errors
+/// Its terms have none.
+pub(super) fn deal(kept: &Kept) -> Result<B256, Error> {
+    solana::deal_id(&kept.intent.terms)
+        .map_err(|error| Error::damaged("intent.body", &kept.intent.key, error))
+}
+
+/// What a signer's transaction for an intent that stands like this would come to, by the word of a node.
+///
+/// # Errors
+/// The node does not answer, or the transaction cannot be signed.
+pub(super) async fn dry_run_at(
+    node: &Node,
+    signer: &SigningKey,
+    kept: &Kept,
+    snapshot: &Snapshot,
+    (commitment, least_slot): (Commitment, u64),
+) -> Result<DryRun, Error> {
+    let plan = match plan::plan(node, signer, &kept.intent, snapshot).await? {
+        Ok(plan) => plan,
+        Err((cure, reason)) => return Ok(DryRun::Refused(cure, reason)),
+    };
+    let transaction = signed(signer, &plan, UNITS_MAX, 0, [0; 32])?;
+    let simulated = node.simulate(&transaction.bytes, commitment, least_slot).await?;
+    let Some(error) = simulated.error else { return Ok(DryRun::Through(plan, simulated.units)) };
+    Ok(match case::refused(&error, &kept.intent, snapshot.time) {
+        Refused::By(cure, reason) => DryRun::Refused(cure, reason),
+        Refused::Poor => DryRun::Poor,
+    })
 }
 
 pub(super) fn signed(

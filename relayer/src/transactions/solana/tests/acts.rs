@@ -15,7 +15,7 @@ use surfnet::{keypair, solana_sdk::signature::Signer as _};
 use super::world::{BUYER, SELLER, World, attempts, show};
 use crate::testing::{KEY, intent, until};
 
-fn asked(world: &World, seq: u64, key: &str, act: PartyAct, wallets: &[u64]) -> Intent {
+pub fn asked(world: &World, seq: u64, key: &str, act: PartyAct, wallets: &[u64]) -> Intent {
     let signed = wallets.iter().map(|wallet| {
         let wallet = keypair(*wallet);
         let party = Address::Solana(wallet.pubkey().to_bytes());

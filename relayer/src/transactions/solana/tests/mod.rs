@@ -1,4 +1,5 @@
 mod acts;
+mod liars;
 mod on_chain;
 mod rules;
 mod world;
