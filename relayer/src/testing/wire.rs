@@ -32,6 +32,9 @@ pub enum Fate {
     Held,
 }
 
+/// What a node that stands still says again.
+const STILL: [&str; 5] =
+    ["eth_blockNumber", "eth_getBlockByNumber", "getBlockHeight", "getMultipleAccounts", "getSlot"];
 /// Of how many blocks a forgetful node keeps the state.
 pub const KEPT_BLOCKS: u64 = 32;
 
@@ -65,6 +68,8 @@ struct Ways {
     silent: Option<(&'static str, String)>,
     /// It answers nothing.
     away: bool,
+    /// It stands still, and this is what it said since then.
+    still: Option<HashMap<String, Value>>,
     /// Another node than at first answers at its address.
     other: Option<String>,
     /// It counts so many transactions of every account.
@@ -99,6 +104,19 @@ impl Wire {
     /// Whether every call is lost.
     pub fn away(&self, away: bool) {
         self.state(|ways| ways.away = away);
+    }
+
+    /// The node stands still from now on: of how far the chain is, and of accounts on Solana, it says again what it said first.
+    pub async fn stand_still(&self) {
+        self.state(|ways| ways.still = Some(HashMap::new()));
+        // Whoever asks this first later is told how far the chain is now.
+        let confirmed = json!([{ "commitment": "confirmed" }]);
+        for call in [
+            json!({ "jsonrpc": "2.0", "id": 0, "method": "eth_blockNumber" }),
+            json!({ "jsonrpc": "2.0", "id": 0, "method": "getSlot", "params": confirmed }),
+        ] {
+            reqwest::Client::new().post(&self.url).json(&call).send().await.unwrap();
+        }
     }
 
     /// The node at this address answers from now on.
@@ -227,7 +245,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     let answered =
         |result: Value| Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
     let (mut fate, mut held) = (Fate::Arrive, false);
-    let (silent, lacks, stumbled, reverted, blind, forgetful, nonces, away, lost, wrong) = {
+    let (silent, lacks, stumbled, reverted, blind, forgetful, nonces, away, lost, wrong, still) = {
         let mut ways = forward.state.lock().unwrap();
         *ways.asked.entry(method.to_owned()).or_default() += 1;
         if ["eth_sendRawTransaction", "sendTransaction"].contains(&method) {
@@ -254,6 +272,7 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
             ways.away,
             ways.lost.clone(),
             ways.wrong.filter(|(wrong, _)| *wrong == method),
+            ways.still.is_some(),
         )
     };
     if away {
@@ -295,6 +314,17 @@ async fn pass_on(State(mut forward): State<Forward>, body: Bytes) -> Response {
     }
     if forgetful && let Some(answer) = forward.forgotten(&call).await {
         return Json(answer).into_response();
+    }
+    if still && STILL.contains(&method) {
+        let question = format!("{method} {}", call["params"]);
+        let before =
+            forward.state.lock().unwrap().still.as_ref().and_then(|said| said.get(&question).cloned());
+        let result = match before {
+            Some(result) => result,
+            None => forward.ask(&call).await["result"].clone(),
+        };
+        forward.state.lock().unwrap().still.get_or_insert_default().insert(question, result.clone());
+        return answered(result);
     }
     if let Some((_, how)) = wrong {
         let mut answer = forward.ask(&call).await;

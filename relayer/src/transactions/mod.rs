@@ -21,6 +21,7 @@ mod refusal;
 mod resolve;
 mod rest;
 mod solana;
+mod still;
 mod store;
 mod strangers;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod alike;
 mod each;
+mod turn;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     transactions::{
         ChainError,
-        nodes::{Identity, Nodes},
+        nodes::{Identity, Nodes, One},
         strangers::Strangers,
     },
 };
@@ -74,6 +74,8 @@ pub struct Chain {
     provider: RootProvider<Ethereum>,
     /// Answers what most nodes tell alike, where there are several.
     alike: Option<RootProvider<Ethereum>>,
+    /// The nodes, where there are several.
+    several: Option<Nodes>,
     id: u64,
     finality_depth: u64,
     /// The highest part of a price that goes to the block's producer, in wei.
@@ -97,8 +99,9 @@ impl Chain {
         let strangers = Strangers::default();
         let nodes = Nodes::new(config, Some(identity), &strangers)?;
         let (provider, alike) = (RootProvider::new(nodes.client()), nodes.alike().map(RootProvider::new));
+        let several = nodes.are_several().then_some(nodes);
         let (finality_depth, priority_fee_max) = (config.finality_depth, config.max_priority_fee_per_gas);
-        Ok(Self { provider, alike, id, finality_depth, priority_fee_max, strangers })
+        Ok(Self { provider, alike, several, id, finality_depth, priority_fee_max, strangers })
     }
 
     /// Which of its nodes are none of this chain.
@@ -133,6 +136,14 @@ impl Chain {
         let latest = self.block(BlockNumberOrTag::Latest).await?;
         let finalized = self.block(latest.number.saturating_sub(self.finality_depth).into()).await?;
         Ok((finalized, latest))
+    }
+
+    /// Asks every node for its newest block, and the next one first from now on that has a newer one than this, which the present one
+    /// told; whether there is one.
+    pub async fn go_on(&self, newest: u64) -> bool {
+        let Some(nodes) = &self.several else { return false };
+        let (awake, _) = nodes.each();
+        nodes.go_on(awake.into_iter().map(newest_of).collect(), newest).await
     }
 
     /// An account, at the newest block and at the final one.
@@ -333,6 +344,12 @@ impl Chain {
     }
 }
 
+/// A node's place and its newest block; none where it does not answer.
+async fn newest_of(one: One) -> Option<(usize, u64)> {
+    let number = one.client().request_noparams::<U64>("eth_blockNumber").await.ok()?;
+    Some((one.at(), number.to::<u64>()))
+}
+
 /// The chain of this id, in hexadecimal.
 fn named(id: &str) -> Option<ChainId> {
     id.parse::<U64>().ok().map(|id| ChainId::Eip155(id.to()))
@@ -366,7 +383,8 @@ mod tests {
     fn mocked(answers: &Asserter) -> Chain {
         let provider = RootProvider::new(RpcClient::mocked(answers.clone()));
         let strangers = Strangers::default();
-        Chain { provider, alike: None, id: 1, finality_depth: 0, priority_fee_max: 100, strangers }
+        let (alike, several) = (None, None);
+        Chain { provider, alike, several, id: 1, finality_depth: 0, priority_fee_max: 100, strangers }
     }
 
     #[tokio::test]

@@ -26,6 +26,7 @@ use crate::{
         doubt::Doubts,
         manager::{Seen, SeenSigner},
         rest::Rest,
+        still::Still,
         store as intent_store,
         unagreed::Unagreed,
         worker::WAITING_MAX,
@@ -92,6 +93,8 @@ pub struct Manager {
     pub(super) unagreed: Unagreed,
     /// The newest block of the last look.
     newest: Option<Block>,
+    /// For how long there was no newer one.
+    still: Still,
     pub(super) gaps: Gaps,
     /// That the chain seems to have taken back what was final, by the newest block's hash; so with the next two.
     pub(super) regressions: Doubts<(), B256>,
@@ -146,6 +149,7 @@ impl Manager {
             witness: Witness::default(),
             unagreed: Unagreed::default(),
             newest: None,
+            still: Still::default(),
             gaps: Gaps::default(),
             regressions: Doubts::default(),
             leaps: Doubts::default(),
@@ -229,7 +233,11 @@ impl Manager {
     }
 
     async fn see(&mut self, desk: &Desk<'_>) -> Result<(Sight, Vec<Attempt>), Error> {
-        let (finalized, latest) = self.chain.ends().await?;
+        let (mut finalized, mut latest) = self.chain.ends().await?;
+        // One node may stand still, and answer as if nothing were wrong.
+        if self.still.for_long(latest.number, desk.now_ms()) && self.chain.go_on(latest.number).await {
+            (finalized, latest) = self.chain.ends().await?;
+        }
         let open = store::open_attempts(desk.db.reader()).await?;
         let own = self.signers.iter().map(|signer| signer.address());
         // Transactions signed by a key of before are still watched.

@@ -25,6 +25,11 @@ pub struct One {
 }
 
 impl One {
+    /// Its place among all.
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+
     /// Host and port, for messages.
     pub fn host(&self) -> String {
         self.node.host()

@@ -11,7 +11,7 @@ use protocol::{
 
 use super::{
     case,
-    node::{Commitment, Node},
+    node::{Accounts, Commitment, Node},
     reopen::Audit,
     resolve::Finality,
     sign,
@@ -26,6 +26,7 @@ use crate::{
         desk::Desk,
         doubt::Doubts,
         manager::{Seen, SeenSigner},
+        still::Still,
         store as intent_store,
         unagreed::Unagreed,
         worker::WAITING_MAX,
@@ -61,6 +62,13 @@ pub(super) struct Sight {
     pub balances: HashMap<Pubkey, u64>,
 }
 
+/// How far the chain is, as a node tells it.
+struct Ends {
+    finality: Finality,
+    /// The clock and the signers, at the newest slot that most of the stake voted for.
+    latest: Accounts,
+}
+
 /// Works on intents on Solana.
 #[derive(Clone)]
 pub struct Manager {
@@ -76,6 +84,8 @@ pub struct Manager {
     /// Intents that may be over, and too few nodes tell that alike.
     pub(super) unagreed: Unagreed,
     checked: bool,
+    /// For how long there was no newer slot.
+    still: Still,
     sight: Option<Sight>,
     /// How many transactions each signer has in the air.
     flights: HashMap<Address, usize>,
@@ -103,6 +113,7 @@ impl Manager {
             expired: Doubts::default(),
             unagreed: Unagreed::default(),
             checked: false,
+            still: Still::default(),
             sight: None,
             flights: HashMap::new(),
             attempts: BTreeMap::new(),
@@ -159,16 +170,18 @@ impl Manager {
             self.node.check().await?;
             self.checked = true;
         }
-        let height = self.node.final_height().await?;
-        let finalized = self.node.accounts(Commitment::Finalized, &[case::clock()], None, 0).await?;
         let signers: Vec<Pubkey> = self.signers.iter().map(solana::key_of).collect();
-        let keys: Vec<Pubkey> = std::iter::once(case::clock()).chain(signers.iter().copied()).collect();
-        let latest = self.node.accounts(Commitment::Confirmed, &keys, None, 0).await?;
+        let mut ends = self.ends(&signers).await?;
+        // One node may stand still, and answer as if nothing were wrong.
+        let newest = ends.latest.slot;
+        if self.still.for_long(newest, desk.now_ms()) && self.node.go_on(newest).await {
+            ends = self.ends(&signers).await?;
+        }
+        let Ends { finality, latest } = ends;
         let mut accounts = latest.accounts.iter();
         let time = case::time(accounts.next().and_then(Option::as_ref))?;
         let lamports = accounts.map(|account| account.as_ref().map_or(0, |account| account.lamports));
         let balances: HashMap<Pubkey, u64> = signers.iter().copied().zip(lamports).collect();
-        let finality = Finality { height, slot: finalized.slot };
         self.reopen(desk, finality).await?;
         self.attempts.clear();
         self.flights.clear();
@@ -188,12 +201,21 @@ impl Manager {
             let address = solana::from_key(signer);
             SeenSigner { address, balance, balance_billionths: balance, nonce: None }
         });
-        let seen = Seen { latest: latest.slot, finalized: finalized.slot, signers: seen.collect() };
+        let seen = Seen { latest: latest.slot, finalized: finality.slot, signers: seen.collect() };
         let before = self.sight.as_ref().map(|before| (before.latest.0, before.finality.slot));
-        let (newest, settled) = before.unwrap_or((latest.slot, finalized.slot));
-        let reached = (newest.min(latest.slot), settled.min(finalized.slot));
+        let (newest, settled) = before.unwrap_or((latest.slot, finality.slot));
+        let reached = (newest.min(latest.slot), settled.min(finality.slot));
         self.sight = Some(Sight { latest: (latest.slot, time), finality, reached, balances });
         Ok(seen)
+    }
+
+    /// The final chain first, so that a transaction that is missing afterwards was not in it.
+    async fn ends(&self, signers: &[Pubkey]) -> Result<Ends, Error> {
+        let height = self.node.final_height().await?;
+        let finalized = self.node.accounts(Commitment::Finalized, &[case::clock()], None, 0).await?;
+        let keys: Vec<Pubkey> = std::iter::once(case::clock()).chain(signers.iter().copied()).collect();
+        let latest = self.node.accounts(Commitment::Confirmed, &keys, None, 0).await?;
+        Ok(Ends { finality: Finality { height, slot: finalized.slot }, latest })
     }
 
     /// Whether an intent has a transaction that may still be in a block.

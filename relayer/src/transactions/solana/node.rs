@@ -168,6 +168,13 @@ pub struct Node {
     strangers: Strangers,
 }
 
+/// A node's place and its newest slot; none where it does not answer.
+async fn newest_of(one: One) -> Option<(usize, u64)> {
+    let params = json!([{ "commitment": "confirmed" }]);
+    let slot: Result<u64, TransportError> = one.client().request("getSlot", params).await;
+    Some((one.at(), slot.ok()?))
+}
+
 fn key(text: &str) -> Option<[u8; 32]> {
     bs58::decode(text).into_vec().ok()?.try_into().ok()
 }
@@ -225,6 +232,14 @@ impl Node {
             method,
             reason: error.to_string().chars().take(500).collect(),
         })
+    }
+
+    /// Asks every node for its newest slot, and the next one first from now on that has a newer one than this, which the present one
+    /// told; whether there is one.
+    pub async fn go_on(&self, newest: u64) -> bool {
+        let Some(nodes) = &self.several else { return false };
+        let (awake, _) = nodes.each();
+        nodes.go_on(awake.into_iter().map(newest_of).collect(), newest).await
     }
 
     /// Whether the program is on the cluster.

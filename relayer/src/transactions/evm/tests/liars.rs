@@ -27,14 +27,14 @@ const RESTED_MS: i64 = 15_001;
 const ROUNDS: usize = 12;
 
 /// Three nodes, of which the world's is asked first.
-async fn three(world: &World, db: &FreshDb) -> (Config, [Wire; 2]) {
+pub async fn three(world: &World, db: &FreshDb) -> (Config, [Wire; 2]) {
     let others = [Wire::to(world.chain.rpc_url()).await, Wire::to(world.chain.rpc_url()).await];
     let mut config = world.config(db);
     config.rpc_urls.extend(others.iter().map(|other| other.url.clone()));
     (config, others)
 }
 
-async fn rounds(world: &World, config: Config) -> Rounds {
+pub async fn rounds(world: &World, config: Config) -> Rounds {
     Rounds::by(config, vec![Arc::new(key(world, RELAYS))]).await
 }
 

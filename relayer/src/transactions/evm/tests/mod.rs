@@ -10,4 +10,5 @@ mod rounds;
 mod rules;
 mod runbooks;
 mod signers;
+mod still;
 mod world;

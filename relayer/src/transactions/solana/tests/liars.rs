@@ -177,3 +177,22 @@ async fn what_a_transaction_alone_shows_is_not_done_by_what_one_node_says_of_it(
     relayer.ready().await;
     relayer.stop().await;
 }
+
+/// It knows of no jury that was opened since, so that none can be drawn.
+#[tokio::test]
+async fn a_node_that_stands_still_holds_nothing_up_for_longer_than_a_minute() {
+    let (db, world) = (sqlite(), World::new(1).await);
+    let (config, others) = three(&world, &db).await;
+    world.wire.stand_still().await;
+    world.peers.want([intent(1, "draw", &world.terms, DRAW)]);
+    let clock: Arc<MovedClock> = Arc::default();
+    let relayer = Running::start(config, clock.clone()).await;
+    stays(&relayer, "draw", "waiting", "UnknownCase").await;
+    world.other(|payer| world.case().open(payer)).await;
+    assert_eq!(others[0].asked("getSlot"), 0);
+    clock.pass_ms(60_001);
+    world.comes_to(&relayer, "draw", "done").await;
+    assert!(others[0].asked("getSlot") > 0);
+    relayer.ready().await;
+    relayer.stop().await;
+}
