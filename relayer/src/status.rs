@@ -205,6 +205,7 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
     };
     let lag = seen.latest.saturating_sub(seen.finalized);
     gauge("relayer_finality_lag_blocks", i64::try_from(lag).unwrap_or(i64::MAX));
+    gauge("relayer_latest_block", i64::try_from(seen.latest).unwrap_or(i64::MAX));
     for signer in seen.signers {
         let balance = i64::try_from(signer.balance_billionths).unwrap_or(i64::MAX);
         metrics::gauge!("relayer_signer_balance_gwei", "signer" => signer.address.to_string())
@@ -216,6 +217,7 @@ pub async fn measure(status: &Status) -> Result<(), Error> {
 /// Takes back what was said of the chain: whoever does not look at it knows nothing, and pages nobody for what is long over.
 fn forget_chain(signers: &[Signer]) {
     metrics::gauge!("relayer_finality_lag_blocks").set(f64::NAN);
+    metrics::gauge!("relayer_latest_block").set(f64::NAN);
     for signer in signers {
         metrics::gauge!("relayer_nonce_gap", "signer" => signer.address.clone()).set(f64::NAN);
         metrics::gauge!("relayer_signer_balance_gwei", "signer" => signer.address.clone()).set(f64::NAN);
