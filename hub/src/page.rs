@@ -121,7 +121,7 @@ async fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// A page of a list. A page may be empty and still have a next one: what you may not read is left out.
+/// A page of a list. Where the list says so, one may be empty and still have a next one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Page<T> {
     /// What is on it.

@@ -7,7 +7,7 @@ use service::db::Write;
 use sqlx::AnyConnection;
 
 use crate::{
-    Hub, communities, deals, disputes,
+    Hub, access, communities, deals, disputes,
     error::{Error, Refusal},
     governance, grievances, identity, ledger, market, outbox,
     records::{Accepted, Draft, Record, erasure},
@@ -253,6 +253,7 @@ impl Room {
 
     /// Every projection table of the hub.
     pub(crate) fn all_tables() -> impl Iterator<Item = &'static str> {
-        outbox::TABLES.iter().copied().chain(Self::ALL.iter().flat_map(|room| room.tables().iter().copied()))
+        let shared = [outbox::TABLES, access::TABLES].into_iter().flatten();
+        shared.chain(Self::ALL.iter().flat_map(|room| room.tables())).copied()
     }
 }

@@ -1,9 +1,11 @@
 //! Who may read: the audience of a record, the roles of a reader, and the one function that decides. And what a token is
 //! for: `scope.rs` (scopes and the table of routes), `guard.rs` (before every route). What only persons may do is in `person.rs`.
 //!
-//! Every read of the hub asks [`may_read`]; what a reader may not read is answered as if it were not there.
+//! Every read of the hub asks [`may_read`]; what a reader may not read is answered as if it were not there. Lists ask in their queries
+//! too (`lists.rs`).
 
 mod guard;
+mod lists;
 mod model;
 mod person;
 mod scope;
@@ -11,6 +13,7 @@ mod scope;
 mod tests;
 
 pub(crate) use guard::{guard, strays};
+pub(crate) use lists::{List, Order, TABLES, belongs_to, readable, show_to};
 pub use model::{Audience, Reader, Role, may_read};
 pub(crate) use person::persons_only;
 pub use scope::{Area, Scope};

@@ -1,6 +1,6 @@
 //! The rule itself.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, iter, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -99,6 +99,13 @@ impl Reader {
     /// Somebody without a session.
     pub fn stranger() -> Self {
         Self::default()
+    }
+
+    /// The entries of audiences to which it belongs: it may read what has one of them ([`may_read`]).
+    pub(crate) fn entries(&self) -> Vec<Audience> {
+        let own = self.account.map(Audience::Account);
+        let communities = own.iter().flat_map(|_| self.roles.keys()).copied().map(Audience::Community);
+        iter::once(Audience::Public).chain(own).chain(communities).collect()
     }
 }
 

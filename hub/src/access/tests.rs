@@ -46,6 +46,8 @@ fn every_reader_against_every_audience() {
         (vec![Audience::Community(id(1))], [false, false, false, false, false, false]),
     ] {
         assert_eq!(readers.map(|reader| may_read(reader, &audience)), expected, "{audience:?}");
+        let belongs = |reader: &Reader| reader.entries().iter().any(|entry| audience.contains(entry));
+        assert_eq!(readers.map(belongs), expected, "{audience:?}");
     }
 }
 
@@ -140,6 +142,8 @@ proptest! {
         longer.push(more);
         prop_assert!(!may_read(&reader, &audience) || may_read(&reader, &longer));
         prop_assert_eq!(may_read(&Reader::stranger(), &audience), audience.contains(&Audience::Public));
+        let belongs = reader.entries().iter().any(|entry| audience.contains(entry));
+        prop_assert_eq!(may_read(&reader, &audience), belongs);
     }
 
     #[test]

@@ -166,7 +166,7 @@ async fn communities(
     page: Paged,
 ) -> Result<Json<Page<CommunityView>>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found = store::communities(&mut on, page.place().unwrap_or(0), page.limit).await?;
+    let found = store::communities(&mut on, &reader, page.place().unwrap_or(0), page.limit).await?;
     let next = page::next(found.len(), page.limit, found.last().map(|community| community.seq));
     let items = found
         .into_iter()
@@ -254,7 +254,7 @@ async fn invitations(
 ))]
 async fn pools(State(hub): State<Hub>, reader: Reader, page: Paged) -> Result<Json<Page<PoolView>>, Problem> {
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found = pools::pools(&mut on, page.place().unwrap_or(0), page.limit).await?;
+    let found = pools::pools(&mut on, &reader, page.place().unwrap_or(0), page.limit).await?;
     let next = page::next(found.len(), page.limit, found.last().map(|pool| pool.seq));
     let items = found
         .into_iter()

@@ -8,7 +8,11 @@ use super::{
     model::{PoolFacts, Scope},
     store::{json, parse, text},
 };
-use crate::{error::Error, records::RecordId};
+use crate::{
+    access::{Audience, List, Order, Reader, belongs_to, readable, show_to},
+    error::Error,
+    records::RecordId,
+};
 
 /// A pool that this hub knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +55,35 @@ pub(crate) async fn put_pool(on: &mut AnyConnection, pool: &Pool, scope: Scope) 
         .bind(pool.arbiter.to_string())
         .bind(pool.panel.to_string())
         .bind(scope.to_string())
-        .execute(on)
+        .execute(&mut *on)
         .await?;
-    Ok(())
+    show_to_served(on, &pool.arbiter, &pool.panel).await
+}
+
+/// From now on the list of pools shows this one to those whom it serves.
+pub(super) async fn show_to_served(
+    on: &mut AnyConnection,
+    arbiter: &AccountId,
+    panel: &B256,
+) -> Result<(), Error> {
+    let (arbiter, panel) = (arbiter.to_string(), panel.to_string());
+    let seq: i64 = sqlx::query_scalar("SELECT seq FROM pools WHERE arbiter = $1 AND panel = $2")
+        .bind(&arbiter)
+        .bind(&panel)
+        .fetch_one(&mut *on)
+        .await?;
+    let audience: Vec<Audience> = scopes(on, &arbiter, &panel).await?.iter().map(Scope::audience).collect();
+    show_to(on, List::Pools, seq, &audience).await
+}
+
+async fn scopes(on: &mut AnyConnection, arbiter: &str, panel: &str) -> Result<Vec<Scope>, Error> {
+    let scopes: Vec<String> =
+        sqlx::query_scalar("SELECT scope FROM pool_scopes WHERE arbiter = $1 AND panel = $2 ORDER BY scope")
+            .bind(arbiter)
+            .bind(panel)
+            .fetch_all(on)
+            .await?;
+    scopes.iter().map(|scope| parse(scope)).collect()
 }
 
 /// A list of members may be a megabyte, so lists of pools go without.
@@ -64,12 +94,6 @@ const POOL_IN_A_LIST: &str =
 async fn read_pool(on: &mut AnyConnection, row: &AnyRow) -> Result<Pool, Error> {
     let arbiter: String = row.try_get("arbiter")?;
     let panel: String = row.try_get("panel")?;
-    let scopes: Vec<String> =
-        sqlx::query_scalar("SELECT scope FROM pool_scopes WHERE arbiter = $1 AND panel = $2 ORDER BY scope")
-            .bind(&arbiter)
-            .bind(&panel)
-            .fetch_all(on)
-            .await?;
     let worst_case: i64 = row.try_get("worst_case")?;
     Ok(Pool {
         arbiter: parse(&arbiter)?,
@@ -83,7 +107,7 @@ async fn read_pool(on: &mut AnyConnection, row: &AnyRow) -> Result<Pool, Error> 
         },
         size: u32::try_from(row.try_get::<i64, _>("size")?).unwrap_or(u32::MAX),
         read_at: row.try_get("read_at")?,
-        scopes: scopes.iter().map(|scope| parse(scope)).collect::<Result<_, _>>()?,
+        scopes: scopes(on, &arbiter, &panel).await?,
     })
 }
 
@@ -126,14 +150,20 @@ pub(crate) async fn owners(
     found.iter().map(|community| parse(community)).collect()
 }
 
-/// Pools after `after` in the log, ascending.
-pub(crate) async fn pools(on: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Pool>, Error> {
-    let rows =
-        sqlx::query(sqlx::AssertSqlSafe(format!("{POOL_IN_A_LIST} WHERE seq > $1 ORDER BY seq LIMIT $2")))
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&mut *on)
-            .await?;
+/// Pools that serve the reader, after `after` in the log, ascending.
+pub(crate) async fn pools(
+    on: &mut AnyConnection,
+    reader: &Reader,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Pool>, Error> {
+    let page = readable(on, List::Pools, Order::Oldest, "");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{POOL_IN_A_LIST} WHERE {page}")))
+        .bind(belongs_to(reader)?)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&mut *on)
+        .await?;
     let mut pools = Vec::with_capacity(rows.len());
     for row in &rows {
         pools.push(read_pool(on, row).await?);

@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::model::{Roles, SaidBy, Waiting, Word};
 use crate::{
-    access::{Audience, Role},
+    access::{Audience, List, Order, Reader, Role, belongs_to, readable, show_to},
     error::Error,
     ledger,
     page::Pair,
@@ -46,9 +46,9 @@ pub(crate) async fn add_community(on: &mut AnyConnection, community: &Community)
         .bind(&community.name)
         .bind(text(&community.audience)?)
         .bind(community.created_at)
-        .execute(on)
+        .execute(&mut *on)
         .await?;
-    Ok(())
+    show_to(on, List::Communities, community.seq, &community.audience).await
 }
 
 fn read_community(row: &AnyRow) -> Result<Community, Error> {
@@ -69,19 +69,21 @@ pub(crate) async fn community(on: &mut AnyConnection, id: &RecordId) -> Result<O
     row.as_ref().map(read_community).transpose()
 }
 
-/// Communities after `after` in the log, ascending.
+/// Communities that the reader may read, after `after` in the log, ascending.
 pub(crate) async fn communities(
     on: &mut AnyConnection,
+    reader: &Reader,
     after: i64,
     limit: i64,
 ) -> Result<Vec<Community>, Error> {
-    let rows = sqlx::query(
-        "SELECT id, seq, name, audience, created_at FROM communities WHERE seq > $1 ORDER BY seq LIMIT $2",
-    )
-    .bind(after)
-    .bind(limit)
-    .fetch_all(on)
-    .await?;
+    let page = readable(on, List::Communities, Order::Oldest, "");
+    let sql = format!("SELECT id, seq, name, audience, created_at FROM communities WHERE {page}");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(belongs_to(reader)?)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(on)
+        .await?;
     rows.iter().map(read_community).collect()
 }
 

@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    access::{Audience, Role},
+    access::{Audience, Reader, Role},
     records::RecordId,
     testing::{Person, TestHub, Wallet, Window, trade::CHAIN},
 };
@@ -370,7 +370,7 @@ async fn a_pool_is_what_its_contract_says() {
         assert_eq!((list["items"].as_array().unwrap().len(), &list["items"][0]["size"]), (1, &json!(8)));
         // A hundred pools of thousands of members each are not read for a list.
         let mut eyes = hub.eyes.acquire().await.unwrap();
-        let listed = pools::pools(&mut eyes, 0, 100).await.unwrap();
+        let listed = pools::pools(&mut eyes, &Reader::stranger(), 0, 100).await.unwrap();
         assert!(listed[0].facts.members.is_empty());
         drop(eyes);
         for (arbiter, panel, rule) in [

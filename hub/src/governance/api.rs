@@ -192,7 +192,7 @@ async fn proposals(
     let after = page.place().unwrap_or(0);
     let Paged { filter: asked, limit, .. } = page;
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let found = store::proposals(&mut on, asked.community, asked.state, after, limit).await?;
+    let found = store::proposals(&mut on, &reader, asked.community, asked.state, after, limit).await?;
     let next = page::next(found.len(), limit, found.last().map(|proposal| proposal.seq));
     let items = found
         .into_iter()

@@ -15,7 +15,7 @@ use super::{
     tally::{Ballot, Tally},
 };
 use crate::{
-    access::Audience,
+    access::{Audience, List, Order, Reader, belongs_to, readable, show_to},
     error::{Error, Refusal},
     ledger,
     records::{Accepted, Device, RecordId},
@@ -114,8 +114,13 @@ pub(super) async fn open(
         "INSERT INTO electors (proposal, account) SELECT CAST($2 AS TEXT), t.value FROM {} AS t",
         ledger::texts(on)
     );
-    sqlx::query(AssertSqlSafe(sql)).bind(text(electors)?).bind(proposal.id.to_string()).execute(on).await?;
-    Ok(())
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(text(electors)?).bind(proposal.id.to_string());
+    query.execute(&mut *on).await?;
+    // What a jury is asked is in no list.
+    match proposal.body.electorate {
+        Electorate::Jury(_) => Ok(()),
+        Electorate::Roles(_) => show_to(on, List::Proposals, proposal.seq, &proposal.audience).await,
+    }
 }
 
 /// Keeps how a proposal ended.
@@ -180,23 +185,23 @@ pub(super) async fn proposal(on: &mut AnyConnection, id: &RecordId) -> Result<Op
     row.as_ref().map(read_proposal).transpose()
 }
 
-/// Proposals after `after` in the log, ascending; without the votes of juries, which a page must not even have a place for.
+/// Proposals that the reader may read, after `after` in the log, ascending; without the votes of juries.
 pub(super) async fn proposals(
     on: &mut AnyConnection,
+    reader: &Reader,
     community: Option<RecordId>,
     state: Option<State>,
     after: i64,
     limit: i64,
 ) -> Result<Vec<Proposal>, Error> {
-    let sql = AssertSqlSafe(format!(
-        "{PROPOSAL} WHERE seq > $1 AND grievance IS NULL AND (community = $2 OR $2 = '') AND (state = $3 OR $3 = '')
-         ORDER BY seq LIMIT $4"
-    ));
-    let rows = sqlx::query(sql)
+    let asked = " AND (community = $4 OR $4 = '') AND (state = $5 OR $5 = '')";
+    let page = readable(on, List::Proposals, Order::Oldest, asked);
+    let rows = sqlx::query(AssertSqlSafe(format!("{PROPOSAL} WHERE {page}")))
+        .bind(belongs_to(reader)?)
         .bind(after)
+        .bind(limit)
         .bind(community.map(|id| id.to_string()).unwrap_or_default())
         .bind(state.map_or("", State::name))
-        .bind(limit)
         .fetch_all(on)
         .await?;
     rows.iter().map(read_proposal).collect()

@@ -32,7 +32,7 @@ pub use api::{EntryView, HoldView, Side, StandingView, StatementView};
 pub(crate) use doors::{counted, decided, governor, mirrored, moved, owes, reversed, set_floor, signed};
 pub use room::{AssetBody, CaptureBody, HoldBody, ReleaseBody, TransferBody};
 pub(crate) use room::{GOOD_FOR_MS, TABLES, apply, check, needs_credit, payable, prepare, say_assets};
-pub(crate) use sql::texts;
+pub(crate) use sql::{postgres, texts};
 pub(crate) use timer::{HOLDS, say_expiry};
 pub use verify::Verified;
 pub(crate) use verify::verify;

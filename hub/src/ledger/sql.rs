@@ -13,7 +13,7 @@ pub(super) enum Column {
 }
 
 /// Whether it is PostgreSQL, and not SQLite.
-pub(super) fn postgres(on: &AnyConnection) -> bool {
+pub(crate) fn postgres(on: &AnyConnection) -> bool {
     on.backend_name() == "PostgreSQL"
 }
 

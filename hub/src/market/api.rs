@@ -14,12 +14,10 @@ use crate::{
     access::{Reader, may_read},
     error::Error,
     etag::tagged,
-    page::{Cursor, Page, Paged},
+    page::{self, Cursor, Page, Paged},
     records::{RecordId, Stamp},
 };
 
-/// How many listings one request looks at, so that a page of a hub full of private listings costs no more than any.
-const LOOKED_AT_MAX: i64 = 500;
 const WORDS_MAX: usize = 100;
 
 /// A listing as it stands.
@@ -84,7 +82,7 @@ async fn listings(
     reader: Reader,
     page: Paged<ListingQuery>,
 ) -> Result<Json<Page<ListingView>>, Problem> {
-    let mut before = page.place().unwrap_or(i64::MAX);
+    let before = page.place().unwrap_or(i64::MAX);
     let Paged { filter: asked, limit, .. } = page;
     if asked.q.as_ref().is_some_and(|q| q.chars().count() > WORDS_MAX) {
         return Err(Problem::malformed(format!("q may have {WORDS_MAX} characters")).at("q"));
@@ -97,29 +95,14 @@ async fn listings(
         q: asked.q.map(|q| q.to_lowercase()),
     };
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
-    let mut items = Vec::new();
-    let mut looked_at = 0_i64;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    loop {
-        let found = store::find(&mut on, &filter, before, limit).await?;
-        let ended = found.len() < wanted;
-        for listing in found {
-            if items.len() == wanted {
-                return Ok(Json(Page::new(items, Some(before))));
-            }
-            before = listing.seq;
-            if may_read(&reader, &listing.audience) {
-                items.push(ListingView::from(listing));
-            }
-        }
-        looked_at = looked_at.saturating_add(limit);
-        if ended {
-            return Ok(Json(Page::new(items, None::<i64>)));
-        }
-        if items.len() == wanted || looked_at >= LOOKED_AT_MAX {
-            return Ok(Json(Page::new(items, Some(before))));
-        }
-    }
+    let found = store::find(&mut on, &reader, &filter, before, limit).await?;
+    let next = page::next(found.len(), limit, found.last().map(|listing| listing.seq));
+    let items = found
+        .into_iter()
+        .filter(|listing| may_read(&reader, &listing.audience))
+        .map(ListingView::from)
+        .collect();
+    Ok(Json(Page::new(items, next)))
 }
 
 /// A listing.

@@ -2,7 +2,11 @@ use protocol::chain::{AccountId, AssetId};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::model::{ListingBody, ListingKind, ListingStatus, Price, PriceAsset, PriceType};
-use crate::{access::Audience, error::Error, records::RecordId};
+use crate::{
+    access::{Audience, List, Order, Reader, belongs_to, readable, show_to},
+    error::Error,
+    records::RecordId,
+};
 
 /// A listing as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +105,7 @@ pub(super) async fn put(on: &mut AnyConnection, listing: &Listing) -> Result<(),
             .execute(&mut *on)
             .await?;
     }
-    Ok(())
+    show_to(on, List::Listings, listing.seq, &listing.audience).await
 }
 
 const LISTING: &str =
@@ -133,22 +137,21 @@ pub(crate) async fn listing(on: &mut AnyConnection, id: &RecordId) -> Result<Opt
     row.as_ref().map(read).transpose()
 }
 
-/// Listings that meet the filter, newest first, from below `before` in the log.
+/// Listings that the reader may read and that meet the filter, newest first, from below `before` in the log.
 pub(super) async fn find(
     on: &mut AnyConnection,
+    reader: &Reader,
     filter: &Filter,
     before: i64,
     limit: i64,
 ) -> Result<Vec<Listing>, Error> {
     // sqlx's own builder writes placeholders that PostgreSQL does not read through `Any`.
-    let mut sql = format!("{LISTING} WHERE seq < $1");
+    let mut conditions = String::new();
     let mut texts = Vec::new();
     let mut and = |condition: &str, text: String| {
         texts.push(text);
-        sql.push_str(&format!(
-            " AND {}",
-            condition.replace('?', &format!("${}", texts.len().saturating_add(2)))
-        ));
+        let place = format!("${}", texts.len().saturating_add(3));
+        conditions.push_str(&format!(" AND {}", condition.replace('?', &place)));
     };
     if let Some(kind) = filter.kind {
         and("kind = ?", kind.name().to_owned());
@@ -166,8 +169,9 @@ pub(super) async fn find(
         let escaped = q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         and("words LIKE ? ESCAPE '\\'", format!("%{escaped}%"));
     }
-    sql.push_str(" ORDER BY seq DESC LIMIT $2");
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(before).bind(limit);
+    let page = readable(on, List::Listings, Order::Newest, &conditions);
+    let sql = sqlx::AssertSqlSafe(format!("{LISTING} WHERE {page}"));
+    let mut query = sqlx::query(sql).bind(belongs_to(reader)?).bind(before).bind(limit);
     for text in texts {
         query = query.bind(text);
     }

@@ -234,7 +234,7 @@ async fn listings_are_found_by_what_they_are_and_by_who_may_see_them() {
         list("Apple_pie", json!({ "kind": "physical", "tags": ["cake", "fruit"] }), vec![Audience::Public])
             .await;
         let followers = vec![Audience::Community(gardens)];
-        list("For gardeners", json!({ "visibility": "followers" }), followers).await;
+        let followed = list("For gardeners", json!({ "visibility": "followers" }), followers).await;
         let private = list("For me", json!({ "visibility": "private" }), own()).await;
         list("Unfinished", json!({ "status": "draft" }), own()).await;
         let titles = async |token: Option<&str>, query: &str| -> String {
@@ -287,6 +287,18 @@ async fn listings_are_found_by_what_they_are_and_by_who_may_see_them() {
             assert_eq!(seen.len(), count);
             seen.dedup();
             assert_eq!(seen.len(), count);
+        }
+        // Whoever may not read it any more finds it no more, and then again.
+        for (visibility, audience, expected) in [
+            ("private", own(), both.to_owned()),
+            ("followers", vec![Audience::Community(gardens)], format!("For gardeners, {both}")),
+        ] {
+            hub.clock.pass_ms(1);
+            let mut body = with(json!({ "visibility": visibility }));
+            body["title"] = json!("For gardeners");
+            let draft = anna.draft(&hub, "listing@1", body).about(followed).only_for(audience);
+            hub.say(&draft.sign(&anna.device).unwrap()).await;
+            assert_eq!(titles(Some(&tokens[1]), "").await, expected, "{visibility}");
         }
         let path = format!("/v1/listings/{private}");
         assert_eq!(hub.get(&path).await.refusal().0, 404);

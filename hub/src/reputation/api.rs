@@ -90,7 +90,7 @@ async fn credentials(
     let (after, limit) = (page.place().unwrap_or(0), page.limit);
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let wallet = page.filter.subject.map(|WalletDid(wallet)| wallet);
-    let found = store::page(&mut on, wallet, after, limit).await?;
+    let found = store::page(&mut on, &reader, wallet, after, limit).await?;
     let next = page::next(found.len(), limit, found.last().map(|held| held.seq));
     let items = found.into_iter().filter(|held| may_read(&reader, &held.audience)).map(Into::into).collect();
     Ok(Json(Page::new(items, next)))

@@ -12,7 +12,7 @@ use super::{
     status::{Entry, Purpose, TAKEN_MAX},
 };
 use crate::{
-    access::Audience,
+    access::{Audience, List, Order, Reader, belongs_to, readable, show_to},
     deals::store::{corrupt, json, parsed, text},
     error::Error,
     records::{Accepted, RecordId},
@@ -93,9 +93,9 @@ pub(super) async fn add(
     .bind(accepted.record.account().to_string())
     .bind(text(&accepted.record.audience)?)
     .bind(text(credential)?)
-    .execute(on)
+    .execute(&mut *on)
     .await?;
-    Ok(())
+    show_to(on, List::Credentials, accepted.seq, &accepted.record.audience).await
 }
 
 /// One credential.
@@ -112,20 +112,21 @@ pub(super) async fn about(on: &mut AnyConnection, record: &RecordId) -> Result<V
     rows.iter().map(held).collect()
 }
 
-/// Those about a wallet (or anyone), after `after` in the log, ascending.
+/// Those about a wallet (or anyone) that the reader may read, after `after` in the log, ascending.
 pub(super) async fn page(
     on: &mut AnyConnection,
+    reader: &Reader,
     subject: Option<AccountId>,
     after: i64,
     limit: i64,
 ) -> Result<Vec<Held>, Error> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE ($1 = '' OR subject = $1) AND seq > $2 ORDER BY seq LIMIT $3"
-    ));
-    let rows = sqlx::query(sql)
-        .bind(subject.map(|subject| WalletDid(subject).to_string()).unwrap_or_default())
+    let page = readable(on, List::Credentials, Order::Oldest, " AND (subject = $4 OR $4 = '')");
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE {page}");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(belongs_to(reader)?)
         .bind(after)
         .bind(limit)
+        .bind(subject.map(|subject| WalletDid(subject).to_string()).unwrap_or_default())
         .fetch_all(on)
         .await?;
     rows.iter().map(held).collect()

@@ -1,10 +1,11 @@
-//! Who sees what: every route that reads something by its id, and every kind of reader, in one table.
+//! Who sees what: every route that reads something by its id, the lists of what is not for everybody, and every kind of reader, in one
+//! table.
 
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use service::db::testing::on_both;
 
 use crate::{
@@ -15,10 +16,34 @@ use crate::{
     records::Stamp,
     reputation::{
         model::{Form, WalletDid},
-        tests::praise,
+        tests::{praise, praise_among},
     },
-    testing::trade::{Ground, Trade},
+    testing::{
+        Answer, TestHub,
+        trade::{Ground, Trade},
+    },
 };
+
+async fn fetched(hub: &TestHub, token: Option<&str>, path: &str) -> Answer {
+    match token {
+        Some(token) => hub.get_as(token, path).await,
+        None => hub.get(path).await,
+    }
+}
+
+/// What is in a list for somebody, one item to a page. No page but the last is empty: none tells that there is something to leave out.
+async fn walked(hub: &TestHub, token: Option<&str>, list: &str) -> Vec<Value> {
+    let (mut items, mut after) = (Vec::new(), String::new());
+    let and = if list.contains('?') { '&' } else { '?' };
+    loop {
+        let page = fetched(hub, token, &format!("{list}{and}limit=1{after}")).await.body;
+        let found = page["items"].as_array().unwrap_or_else(|| panic!("{list}: {page}"));
+        assert_eq!(found.len(), usize::from(page["next"].is_string()), "{list}{after}: {page}");
+        items.extend(found.iter().cloned());
+        let Some(next) = page["next"].as_str() else { return items };
+        after = format!("&after={next}");
+    }
+}
 
 /// The route with these ids in the places of its parameters.
 fn filled(route: &str, ids: &[String]) -> String {
@@ -40,6 +65,8 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
         let at = trade.dispute(&disputed).await.block_time;
         trade.draw(&disputed, at).await;
         let (credential, closed) = praise(&trade, 2, 4711, Form::Jose).await;
+        let parties = vec![Audience::Account(buyer.account), Audience::Account(seller.account)];
+        let (unpublished, _) = praise_among(&trade, 3, (4712, Form::Jose), parties).await;
 
         let (steward, member, former) =
             (trade.stranger(10).await, trade.stranger(11).await, trade.stranger(12).await);
@@ -98,7 +125,7 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
         let id = |id: &dyn ToString| vec![id.to_string()];
         let pool = |book| vec![ground.arbiter.to_string(), ground.pool_id(&book).to_string()];
         let of_community = |book| [id(&community), pool(book)].concat();
-        let vote = vec![vote.as_str().unwrap().to_owned()];
+        let (jurys, vote) = (vote.clone(), vec![vote.as_str().unwrap().to_owned()]);
         let status = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
         // 401: sign in first. 404: there is none, or not for you: the two are not to be told apart.
         #[rustfmt::skip]
@@ -156,15 +183,42 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
         for (route, what, ids, expected) in &table {
             let path = filled(route, ids);
             let mut told = [0; 5];
-            for (token, told) in tokens.iter().zip(&mut told) {
-                let answer = match token {
-                    Some(token) => hub.get_as(token, &path).await,
-                    None => hub.get(&path).await,
-                };
-                *told = answer.status;
+            for (token, status) in tokens.iter().zip(&mut told) {
+                *status = fetched(hub, token.as_deref(), &path).await.status;
             }
             if told != *expected {
                 otherwise.push(format!("{route}, {what}: {told:?}, and not {expected:?}"));
+            }
+        }
+        // And by lists: whole, and of what is asked for alone.
+        let by_community = format!("/v1/proposals?community={community}");
+        let by_subject = format!("/v1/credentials?subject={}", WalletDid(seller.wallet_id()));
+        let by_seller = format!("/v1/listings?seller={}", seller.account);
+        let panel = |book| json!(ground.pool_id(&book));
+        #[rustfmt::skip]
+        let lists = [
+            ("/v1/communities", "a public one",          json!(community),             [true,  true,  true,  true,  true]),
+            ("/v1/communities", "one for its founder",   json!(secret),                [false, false, false, true,  false]),
+            ("/v1/pools",       "a public one",          panel(ground.book()),         [true,  true,  true,  true,  true]),
+            ("/v1/pools",       "a community's",         panel(ground.parent_book()),  [false, true,  false, true,  true]),
+            ("/v1/proposals",   "a community's",         json!(proposal),              [false, true,  false, true,  true]),
+            ("/v1/proposals",   "a jury's",              jurys,                        [false, false, false, false, false]),
+            (&by_community,     "a community's",         json!(proposal),              [false, true,  false, true,  true]),
+            ("/v1/listings",    "a public one",          json!(listing),               [true,  true,  true,  true,  true]),
+            ("/v1/listings",    "one for followers",     json!(followed),              [false, true,  false, true,  true]),
+            (&by_seller,        "one for followers",     json!(followed),              [false, true,  false, true,  true]),
+            ("/v1/credentials", "a public one",          json!(credential),            [true,  true,  true,  true,  true]),
+            ("/v1/credentials", "one for the parties",   json!(unpublished),           [false, false, false, true,  false]),
+            (&by_subject,       "one for the parties",   json!(unpublished),           [false, false, false, true,  false]),
+        ];
+        for (list, what, item, expected) in &lists {
+            let mut found = [false; 5];
+            for (token, found) in tokens.iter().zip(&mut found) {
+                let items = walked(hub, token.as_deref(), list).await;
+                *found = items.iter().any(|one| [&one["id"], &one["panel"]].contains(&item));
+            }
+            if found != *expected {
+                otherwise.push(format!("{list}, {what}: {found:?}, and not {expected:?}"));
             }
         }
         assert!(otherwise.is_empty(), "{}", otherwise.join("\n"));

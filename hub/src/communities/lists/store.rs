@@ -4,7 +4,11 @@ use alloy::primitives::B256;
 use protocol::chain::{AccountId, Address, ChainId};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
-use crate::{communities::Scope, error::Error, records::RecordId};
+use crate::{
+    communities::{Scope, pools},
+    error::Error,
+    records::RecordId,
+};
 
 /// A member list as a vote decided it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,9 +142,9 @@ pub(super) async fn decide_pool(
         .bind(arbiter.to_string())
         .bind(panel.to_string())
         .bind(scope)
-        .execute(on)
+        .execute(&mut *on)
         .await?;
-        return Ok(());
+        return pools::show_to_served(on, arbiter, panel).await;
     }
     sqlx::query("DELETE FROM pool_scopes WHERE arbiter = $1 AND panel = $2 AND scope = $3")
         .bind(arbiter.to_string())
@@ -152,9 +156,9 @@ pub(super) async fn decide_pool(
         .bind(community.to_string())
         .bind(arbiter.to_string())
         .bind(panel.to_string())
-        .execute(on)
+        .execute(&mut *on)
         .await?;
-    Ok(())
+    pools::show_to_served(on, arbiter, panel).await
 }
 
 /// Whether the last vote on it has said that the pool is not the community's.

@@ -187,6 +187,30 @@ async fn a_vote_decides_whose_pool_it_is_and_who_is_on_its_list() {
 }
 
 #[tokio::test]
+async fn a_pool_is_in_the_list_of_those_whom_it_serves_until_a_vote_drops_it() {
+    let script = Script::start(Ground::EVM).await;
+    let panel = Ground::EVM.pool_id(&Ground::EVM.book());
+    for hub in hubs(&script).await {
+        let (people, gardens) = gardens(&hub, 100..103).await;
+        let body = json!({ "arbiter": ARBITER, "panel": panel });
+        hub.say(&people[0].record_about(&hub, "pool@1", gardens, body)).await;
+        let listed = async || {
+            let token = people[1].sign_in(&hub).await;
+            let items = hub.get_as(&token, "/v1/pools?limit=1").await.body["items"].clone();
+            assert_eq!(hub.get("/v1/pools?limit=1").await.body, json!({ "items": [], "next": null }));
+            items.as_array().unwrap().len()
+        };
+        assert_eq!(listed().await, 1);
+        for serves in [false, true] {
+            let now = agreed(&hub, &people, gardens, pool_effect(panel, serves)).await;
+            assert_eq!(now["state"], "executed", "{now}");
+            assert_eq!(listed().await, usize::from(serves));
+        }
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
 async fn lists_that_count_before_the_newest_are_named_and_one_that_is_too_long_is_not_read() {
     let script = Script::start(Ground::EVM).await;
     let panel = Ground::EVM.pool_id(&Ground::EVM.book());

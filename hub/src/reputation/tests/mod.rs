@@ -8,7 +8,7 @@ mod told;
 mod wallets;
 
 pub(crate) use exchanges::{handed_in, thanks};
-pub(crate) use told::praise;
+pub(crate) use told::{praise, praise_among};
 
 use alloy::primitives::{Address, B256, U256};
 use proptest::prelude::*;

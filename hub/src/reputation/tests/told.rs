@@ -6,7 +6,7 @@ use super::{
         bundle::{Bundle, Check, Verdict, check},
         exchange::Exchange,
     },
-    issued::{record, word_of},
+    issued::word_of,
     *,
 };
 use crate::{
@@ -24,6 +24,16 @@ async fn device_of(trade: &Trade) -> Device {
 
 /// The buyer's praise of a deal that went well, in that form and under that entry of the status list.
 pub(crate) async fn praise(trade: &Trade, salt: u8, entry: u32, form: Form) -> (RecordId, Bought) {
+    praise_among(trade, salt, (entry, form), vec![Audience::Public]).await
+}
+
+/// The same for this audience.
+pub(crate) async fn praise_among(
+    trade: &Trade,
+    salt: u8,
+    (entry, form): (u32, Form),
+    audience: Vec<Audience>,
+) -> (RecordId, Bought) {
     let bought = trade.agree(salt).await;
     let funded = trade.fund(&bought).await;
     let released = EventBody::Released { deal: bought.deal, released: 1000, count: 2 };
@@ -37,7 +47,9 @@ pub(crate) async fn praise(trade: &Trade, salt: u8, entry: u32, form: Form) -> (
     let device = &trade.buyer.device;
     let now = Stamp::from_ms(START_MS);
     let made = issue(Kind::TrustedSeller, &bought.terms, &position, issuing, device, now).unwrap();
-    (trade.hub.say(&record(trade, &trade.buyer, &bought, &made)).await, bought)
+    let draft = trade.buyer.draft(&trade.hub, "credential@1", json!({ "credential": made }));
+    let said = draft.about(bought.id).only_for(audience).sign(device).unwrap();
+    (trade.hub.say(&said).await, bought)
 }
 
 #[tokio::test(flavor = "multi_thread")]
