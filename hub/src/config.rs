@@ -51,6 +51,8 @@ pub struct Config {
     /// How many requests a minute may come without a session or token from one address of version 4, or one network of 64 bits of
     /// version 6; as many at once. 0: no limit.
     pub requests_per_address: u32,
+    /// How many streams of events an account, or an address as above, may have open at once. 0: no limit but that of all, 256.
+    pub streams_per_reader: u32,
     /// Addresses or networks of the proxies before this hub, whose `X-Forwarded-For` is believed; at most 16. Empty: who connects
     /// is who asks.
     pub trusted_proxies: Vec<String>,
@@ -92,6 +94,7 @@ impl Default for Config {
             humanity_registries: Vec::new(),
             requests_per_account: 1_200,
             requests_per_address: 600,
+            streams_per_reader: 8,
             trusted_proxies: Vec::new(),
             personhood_stand_in: false,
         }
@@ -239,6 +242,7 @@ time_credit_limit = 1000
 personhood = "open"
 requests_per_account = 0
 requests_per_address = 4294967295
+streams_per_reader = 1
 trusted_proxies = ["10.0.0.0/8", "::1"]
 personhood_stand_in = false
 "#;

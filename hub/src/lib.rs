@@ -42,7 +42,7 @@ use service::{
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpListener,
-    sync::{Mutex, Notify, Semaphore, watch},
+    sync::{Mutex, Notify, watch},
     time::{Duration, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -50,7 +50,7 @@ use tokio_util::sync::CancellationToken;
 use chain::Indexers;
 use config::{Config, PublicUrl};
 pub use error::{Error, Refusal, Step};
-use limits::Limits;
+use limits::{Limits, Streams};
 use records::{DeviceKey, Draft, RecordId, Stamp};
 use windows::{Passing, Windows};
 
@@ -69,6 +69,8 @@ pub(crate) struct Hub {
     pub windows: Windows,
     /// How often somebody may ask.
     pub limits: Arc<Limits>,
+    /// Those that are told what happens.
+    pub streams: Arc<Streams>,
     pub config: Arc<Config>,
     pub public: Arc<PublicUrl>,
     /// The hub's own device key.
@@ -78,7 +80,6 @@ pub(crate) struct Hub {
     pub indexers: Indexers,
     pub brightid: Option<identity::BrightId>,
     pub stop: CancellationToken,
-    pub streams: Arc<Semaphore>,
     /// Whose turn it is to take a delivery of a relayer.
     pub deliveries: Arc<Mutex<()>>,
     /// Requests with a key of idempotency that are being answered.
@@ -149,6 +150,7 @@ impl Hub {
             db,
             windows: Windows::new(clock.clone(), windows::passing()),
             limits: Arc::new(Limits::new(&config, &windows::passing()).map_err(Error::Config)?),
+            streams: Arc::new(Streams::new(config.streams_per_reader)),
             clock,
             config: Arc::new(config),
             public: Arc::new(public),
@@ -157,7 +159,6 @@ impl Hub {
             indexers,
             brightid,
             stop,
-            streams: Arc::new(Semaphore::new(outbox::api::STREAMS_MAX)),
             deliveries: Arc::default(),
             under_way: idempotency::UnderWay::default(),
             changes: Arc::new(watch::Sender::new(0)),

@@ -42,6 +42,7 @@ pub fn hub(place: &Place, market: &Market, running: &[Side]) -> Table {
         // All of a market on one machine ask from one address.
         ("requests_per_account", 0.into()),
         ("requests_per_address", 0.into()),
+        ("streams_per_reader", 0.into()),
         ("escrows", texts(running.iter().map(|side| side.escrow))),
         ("arbiters", texts(running.iter().map(|side| side.arbiter))),
     ])

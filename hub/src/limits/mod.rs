@@ -1,5 +1,8 @@
 //! How often somebody may ask: an account by its tokens, everybody else by their address. Each has a bucket of as many requests as a
-//! minute has, filled again evenly (GCRA, by `governor`). Answers say how much is left (draft-ietf-httpapi-ratelimit-headers).
+//! minute has, filled again evenly (GCRA, by `governor`). Answers say how much is left (draft-ietf-httpapi-ratelimit-headers). How many
+//! streams somebody may have open is in `streams.rs`.
+
+mod streams;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,6 +21,8 @@ use governor::{
 use ipnet::IpNet;
 use service::http::Problem;
 use sha2::{Digest, Sha256};
+
+pub(crate) use streams::{Listener, OpenStream, Streams};
 
 use crate::{config::Config, records::RecordId, windows::Passing};
 

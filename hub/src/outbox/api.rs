@@ -4,15 +4,16 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     convert::Infallible,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use axum::{
     Extension,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::HeaderMap,
     response::{
-        Sse,
+        IntoResponse as _, Response, Sse,
         sse::{Event, KeepAlive},
     },
 };
@@ -28,10 +29,9 @@ use crate::{
     communities,
     error::Error,
     identity,
+    limits::{Listener, OpenStream},
 };
 
-/// How many streams may be open at once.
-pub(crate) const STREAMS_MAX: usize = 256;
 /// How long one stream lasts; clients reconnect by themselves and go on after the last id.
 const STREAM_LIFE: Duration = Duration::from_secs(10 * 60);
 const PAGE: i64 = 100;
@@ -52,37 +52,35 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
     params(("after" = Option<u64>, Query, description = "the id to go on after; 0 when missing")),
     responses(
         (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),
+        (status = 429, description = "There were too many requests, or too many streams of yours are open: `rule` is the limit", content_type = "application/problem+json"),
         (status = 503, description = "Too many streams are open", content_type = "application/problem+json"),
     ))]
 async fn events(
     State(hub): State<Hub>,
     // A token that does not stand has been refused before: none is a stranger.
     caller: Option<Extension<Caller>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     Query(from): Query<From>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let permit = hub
-        .streams
-        .clone()
-        .try_acquire_owned()
-        .map_err(|_| Problem::unavailable(format!("{STREAMS_MAX} streams are open; try again later")))?;
-    let last = match headers.get("last-event-id") {
-        Some(value) => {
-            Some(value.to_str().ok().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| {
-                Problem::malformed("Last-Event-ID must be a decimal number").at("Last-Event-ID")
-            })?)
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Response> {
+    let last = last_heard(&headers).map_err(|problem| problem.into_response())?.or(from.after);
+    let caller = caller.map(|Extension(caller)| caller);
+    let who = match &caller {
+        Some(caller) => Listener::Account(caller.account),
+        None => {
+            let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
+            Listener::Address(hub.limits.origin(peer, &headers))
         }
-        None => from.after,
     };
-    let after = i64::try_from(last.unwrap_or(0)).unwrap_or(i64::MAX);
+    let open = hub.streams.open(who).map_err(|full| full.answer())?;
     let tail = Tail {
         changes: hub.changes(),
         hub,
-        caller: caller.map(|Extension(caller)| caller),
-        after,
+        caller,
+        after: i64::try_from(last.unwrap_or(0)).unwrap_or(i64::MAX),
         ready: VecDeque::new(),
         since: Instant::now(),
-        _permit: permit,
+        _open: open,
     };
     let stream = futures::stream::unfold(tail, |mut tail| async move {
         let happening = tail.next().await?;
@@ -95,6 +93,13 @@ async fn events(
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
+/// The id of the last event that was heard, where the client says it.
+fn last_heard(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let refuse = || Problem::malformed("Last-Event-ID must be a decimal number").at("Last-Event-ID");
+    let value = headers.get("last-event-id");
+    value.map(|value| value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(refuse)).transpose()
+}
+
 struct Tail {
     hub: Hub,
     caller: Option<Caller>,
@@ -102,7 +107,7 @@ struct Tail {
     after: i64,
     ready: VecDeque<Happening>,
     since: Instant,
-    _permit: tokio::sync::OwnedSemaphorePermit,
+    _open: OpenStream,
 }
 
 impl Tail {

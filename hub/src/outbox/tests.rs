@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::store;
 use crate::{
     access::Audience,
+    config::Config,
     records::RecordId,
     testing::{
         Person, TestHub,
@@ -217,6 +218,76 @@ async fn what_is_public_is_told_in_order_from_any_point() {
         assert_eq!(hub.get("/v1/events?after=x").await.refusal().0, 400);
         let bad = hub.request(reqwest::Method::GET, "/v1/events").header("last-event-id", "x");
         assert_eq!(hub.ask(bad).await.refusal(), (400, "", "", "Last-Event-ID"));
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_takes_the_streams_of_others() {
+    let change = |config: &mut Config| {
+        config.streams_per_reader = 2;
+        config.trusted_proxies = vec!["127.0.0.0/8".to_owned()];
+    };
+    for hub in TestHub::on_both_with(change).await {
+        let anna = Person::arrive(&hub, 1).await;
+        let token = anna.sign_in(&hub).await;
+        let open = async |from: &str, token: Option<&str>| {
+            let request = hub.request(reqwest::Method::GET, "/v1/events").header("x-forwarded-for", from);
+            let request = match token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            };
+            request.send().await.unwrap()
+        };
+        let (here, there) = ("203.0.113.1", "203.0.113.2");
+        let mut streams = Vec::new();
+        // As many of an address without a session, of another one, and of an account from wherever.
+        for (from, token) in [
+            (here, None),
+            (here, None),
+            (there, None),
+            (there, None),
+            (here, Some(token.as_str())),
+            (there, Some(token.as_str())),
+        ] {
+            let stream = open(from, token).await;
+            assert_eq!(stream.status().as_u16(), 200, "{from} {token:?}");
+            streams.push(stream);
+        }
+        for (from, token) in [(here, None), (there, None), (here, Some(token.as_str()))] {
+            let refused = open(from, token).await;
+            assert_eq!(refused.status().as_u16(), 429, "{from} {token:?}");
+            assert_eq!(refused.headers()["retry-after"], "15");
+            let problem: Value = refused.json().await.unwrap();
+            assert_eq!(
+                (&problem["type"], &problem["rule"]),
+                (&json!("/problems/too-many-requests"), &json!("streams"))
+            );
+        }
+        // One that its listener leaves is given back, and so are those that end with their session.
+        drop(streams.remove(0));
+        let again = async {
+            loop {
+                let stream = open(here, None).await;
+                if stream.status().as_u16() == 200 {
+                    return stream;
+                }
+            }
+        };
+        streams.push(tokio::time::timeout(Duration::from_secs(60), again).await.unwrap());
+        assert_eq!(open(there, None).await.status().as_u16(), 429);
+        assert_eq!(hub.delete_as(&token, "/v1/sessions/current").await.status, 204);
+        for answer in streams.drain(3..5) {
+            let mut stream = Stream { answer, text: String::new() };
+            assert!(!stream.read_until(|_| false).await);
+        }
+        let token = anna.sign_in(&hub).await;
+        for status in [200, 200, 429] {
+            let stream = open(here, Some(&token)).await;
+            assert_eq!(stream.status().as_u16(), status);
+            streams.push(stream);
+        }
+        drop(streams);
         hub.end().await;
     }
 }

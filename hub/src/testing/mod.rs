@@ -174,6 +174,7 @@ impl TestHub {
             personhood: Personhood::Open,
             requests_per_account: 0,
             requests_per_address: 0,
+            streams_per_reader: 0,
             ..Config::default()
         };
         change(&mut config);
