@@ -2,22 +2,29 @@
 
 mod list;
 
+use std::time::{Duration, Instant};
+
 use alloy::primitives::B256;
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::{Args, Subcommand};
 use hub::{
     communities::{DecisionView, PoolBody, PoolView},
     page::Page,
-    records::RecordId,
+    records::{Draft, Receipt, RecordId},
 };
 use protocol::{
     chain::{AccountId, Address},
     wire::feed::RuleBook,
 };
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::{Session, record_id};
-use crate::client::acts;
+use crate::client::{acts, http::Refused, hub::Member};
+
+/// How long the hub's indexer may take to see a pool that was created a moment ago, and between two tries.
+const NEWS_WAIT: Duration = Duration::from_secs(5);
+const NEWS_PERIOD: Duration = Duration::from_millis(250);
 
 /// Arbitration pools.
 #[derive(Subcommand, Debug)]
@@ -156,11 +163,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         }
         Verb::Register { pool, community, arbiter: given } => {
             let member = session.member().await?;
-            let mut draft = member.draft("pool@1", &PoolBody { arbiter: arbiter(given)?, panel: pool })?;
-            if let Some(community) = community {
-                draft = draft.about(community);
-            }
-            session.accepted("record", &member.say(&draft).await?)
+            let draft = member.draft("pool@1", &PoolBody { arbiter: arbiter(given)?, panel: pool })?;
+            let receipt = match community {
+                Some(community) => member.say(&draft.about(community)).await?,
+                None => say_as_keeper(&member, &draft).await?,
+            };
+            session.accepted("record", &receipt)
         }
         Verb::Show { pool: None, .. } => {
             let page: Page<PoolView> = session.reader().await?.get("/v1/pools?limit=100").await?;
@@ -196,6 +204,22 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             )
         }
     }
+}
+
+/// Says that a pool serves everyone, again while the hub has not heard of it: the hub itself waits for a steward alone.
+async fn say_as_keeper(member: &Member, draft: &Draft) -> Result<Receipt> {
+    let started = Instant::now();
+    loop {
+        match member.say(draft).await {
+            Err(error) if is_unknown(&error) && started.elapsed() < NEWS_WAIT => sleep(NEWS_PERIOD).await,
+            answer => return answer,
+        }
+    }
+}
+
+fn is_unknown(error: &Error) -> bool {
+    let refused = error.downcast_ref::<Refused>();
+    refused.is_some_and(|refused| refused.rule.as_deref() == Some("unknown_pool"))
 }
 
 fn appeals(book: &RuleBook) -> String {

@@ -43,7 +43,7 @@ pub(crate) const TABLES: &[&str] = &[
     "candidates",
 ];
 
-/// How long to wait for an indexer that has not seen a pool yet, and between two looks.
+/// How long to wait for an indexer that has not seen a steward's pool yet, and between two looks.
 const NEWS_WAIT: Duration = Duration::from_secs(3);
 const NEWS_PERIOD: Duration = Duration::from_millis(200);
 
@@ -95,19 +95,25 @@ pub(crate) async fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> 
         let role = store::role_of(&mut on, community, &record.account()).await?;
         steward_only(role, community)?;
     }
-    let facts = read_pool(hub, &body).await?;
+    let facts = read_pool(hub, record, &body).await?;
     serde_json::to_value(facts).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
-/// Rule book, worst case and newest members, as the arbiter's indexer has them now.
-async fn read_pool(hub: &Hub, body: &PoolBody) -> Result<PoolFacts, Error> {
+/// Rule book, worst case and newest members, as the arbiter's indexer has them now. Whose a public pool is, its rule book tells: for
+/// whoever says something of one the indexer is asked once, and for more than the book when it is theirs.
+async fn read_pool(hub: &Hub, record: &Record, body: &PoolBody) -> Result<PoolFacts, Error> {
     let PoolBody { arbiter, panel } = *body;
+    let public = record.about.is_none();
+    let wait = if public { Duration::ZERO } else { NEWS_WAIT };
     let unknown = |pool: B256| {
         let told = format!("the indexer of {} has seen no pool {pool} of {arbiter}", arbiter.chain);
         Refusal::rule("unknown_pool", "/body/panel", told)
     };
-    let pool = seen(hub, arbiter, panel).await?.ok_or_else(|| unknown(panel))?;
+    let pool = seen(hub, arbiter, panel, wait).await?.ok_or_else(|| unknown(panel))?;
     let book = book_of(arbiter, panel, &pool)?;
+    if public {
+        by_its_keeper(&mut *hub.db.reader().acquire().await?, arbiter, &book, record.account()).await?;
+    }
     let parent = if book.parent.is_zero() {
         None
     } else {
@@ -123,17 +129,34 @@ async fn read_pool(hub: &Hub, body: &PoolBody) -> Result<PoolFacts, Error> {
 }
 
 /// A pool that was made a moment ago is the indexer's next news.
-async fn seen(hub: &Hub, arbiter: AccountId, panel: B256) -> Result<Option<view::Pool>, Error> {
+async fn seen(
+    hub: &Hub,
+    arbiter: AccountId,
+    panel: B256,
+    wait: Duration,
+) -> Result<Option<view::Pool>, Error> {
     let since = Instant::now();
     loop {
         if let Some(found) = hub.indexers.pool(arbiter, panel).await? {
             return Ok(Some(found.pool));
         }
-        if since.elapsed() >= NEWS_WAIT {
+        if since.elapsed() >= wait {
             return Ok(None);
         }
         tokio::time::sleep(NEWS_PERIOD).await;
     }
+}
+
+/// That a pool with this rule book serves everyone is said by the account of its keeper's wallet.
+async fn by_its_keeper(
+    on: &mut sqlx::AnyConnection,
+    arbiter: AccountId,
+    book: &RuleBook,
+    author: RecordId,
+) -> Result<(), Error> {
+    let wallet = AccountId { chain: arbiter.chain, address: book.keeper };
+    let owner = identity::account_of_wallet(on, &wallet).await?;
+    keeper_only(owner, author, wallet.address).map_err(Error::from)
 }
 
 fn unusable(arbiter: AccountId, pool: B256, reason: String) -> Error {
@@ -227,8 +250,7 @@ pub(crate) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<Vec<
             let facts = PoolFacts::deserialize(&accepted.facts)
                 .map_err(|error| Error::Corrupt(format!("facts of {}: {error}", record.id)))?;
             if scope == Scope::Public {
-                let wallet = AccountId { chain: body.arbiter.chain, address: facts.book.keeper };
-                keeper_only(identity::account_of_wallet(on, &wallet).await?, author, wallet.address)?;
+                by_its_keeper(on, body.arbiter, &facts.book, author).await?;
             }
             let pool = Pool {
                 arbiter: body.arbiter,

@@ -1,3 +1,5 @@
+mod indexer;
+
 use fixture::Chain;
 use serde_json::{Value, json};
 
