@@ -399,6 +399,12 @@ impl Words {
         self.device.iter().map(|one| &one.word).chain(&self.by)
     }
 
+    /// Those of wallets that must be the account's already, in a record of this type: all but that of a wallet that joins.
+    pub(super) fn of_the_account(&self, kind: &str) -> impl Iterator<Item = &Word> {
+        let for_device = self.device.as_ref().filter(|_| kind == "device@1").map(|one| &one.word);
+        for_device.into_iter().chain(&self.by)
+    }
+
     /// The nonces under which all of them are said, each with where it stands.
     pub(super) fn nonces(&self) -> impl Iterator<Item = (&String, String)> {
         let of_wallets = self.all().map(|word| (&word.message.nonce, format!("{}/message", word.field)));

@@ -7,7 +7,7 @@ use service::db::Write;
 use sqlx::AnyConnection;
 
 use super::{
-    control::{Act, Change, Recovery, Rule},
+    control::{Act, Change, Recovery, Refused, Rule},
     model::{
         DeviceBody, HubBody, IdentityBody, ProfileBody, RecoveryRuleBody, RecoveryStepBody, WalletBody,
         Words, check_name,
@@ -165,6 +165,13 @@ pub(crate) async fn admit(on: &mut AnyConnection, hub: &Hub, record: &Record, no
                 format!("{} was never authorised by {author}", record.device),
             )
             .into());
+        }
+    }
+    // Of another wallet no contract is asked whether it has signed.
+    for word in words.of_the_account(&record.kind) {
+        let wallet = word.wallet();
+        if store::account_of_wallet(on, &wallet).await? != Some(author) {
+            return Err(Refusal::from(Refused::ForeignWallet(wallet)).into());
         }
     }
     persons_only(on, hub, record, &author, now).await

@@ -1,12 +1,13 @@
 //! Wallets that come and go, and profiles, over HTTP on both engines.
 
+use alloy::primitives::Address;
 use serde_json::{Value, json};
 
 use super::{add, message_for};
 use crate::{
     identity::{add_statement, revoke_statement},
     records::DeviceKey,
-    testing::{Person, TestHub, Wallet, account, says, signed},
+    testing::{Person, TestHub, Wallet, account, message, says, signed},
 };
 
 async fn revoking(hub: &TestHub, person: &Person, wallet: &Wallet, by: &Wallet) -> Value {
@@ -65,6 +66,27 @@ async fn a_wallet_joins_by_its_own_word_and_that_of_another() {
         let controllers = view["controllers"].as_array().unwrap();
         assert!(controllers.contains(&json!(format!("did:pkh:{second}"))), "{view}");
         assert!(controllers.contains(&json!(anna.device.device())), "{view}");
+        hub.end().await;
+    }
+}
+
+#[tokio::test]
+async fn no_contract_is_asked_about_a_wallet_that_is_not_the_accounts() {
+    // Nobody answers who could say what a contract holds good: were one asked, it would be 503.
+    for hub in TestHub::on_both().await {
+        let (anna, ben) = (Person::arrive(&hub, 1).await, Person::arrive(&hub, 2).await);
+        let phone = DeviceKey::from_seed([11; 32]);
+        let word = message(&hub, Address::repeat_byte(5), &phone).await;
+        for signer in [&phone, &anna.device] {
+            let told = hub.refuses(&add(&hub, &anna, signer, &word, &anna.wallet)).await;
+            assert_eq!((told.0, told.2.as_str()), (403, "wallet_unknown"));
+        }
+        let second = Person::keys(3).0;
+        let mut body = anna.joining(&hub, &second).await;
+        let statement = add_statement(&anna.account, &account(second.address()));
+        body["add"]["by"] = says(&hub, &ben.wallet, statement).await;
+        body["add"]["by"]["signature"] = body["add"]["signature"].clone();
+        assert_eq!(hub.refuses(&anna.record(&hub, "wallet@1", body)).await.2, "wallet_unknown");
         hub.end().await;
     }
 }
