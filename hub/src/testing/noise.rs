@@ -1,5 +1,7 @@
 //! Input that nobody meant: bytes, texts and JSON at random, and what is valid after a few changes.
 
+use std::{fmt, str::FromStr};
+
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Map, Value};
 
@@ -72,6 +74,24 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
         vec(any::<u8>(), 0..300).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         "[a-z0-9]{1,8}(:[a-zA-Z0-9]{1,44}){0,4}",
     ]
+}
+
+/// What is read is written as it was: there is one way to write each. Answers whether it is read.
+pub(crate) fn in_one_form<T: FromStr + fmt::Display>(text: &str) -> bool {
+    let read = text.parse::<T>().ok();
+    if let Some(read) = &read {
+        assert_eq!(read.to_string(), text);
+    }
+    read.is_some()
+}
+
+/// What is read is read back. Answers whether it is read.
+pub(crate) fn reads_back<T: FromStr + fmt::Display + fmt::Debug + PartialEq>(text: &str) -> bool {
+    let read = text.parse::<T>().ok();
+    if let Some(read) = &read {
+        assert_eq!(read.to_string().parse::<T>().ok().as_ref(), Some(read), "{text}");
+    }
+    read.is_some()
 }
 
 /// What stands in good input.

@@ -9,6 +9,7 @@ mod beside;
 mod both;
 mod crash;
 mod history;
+mod names;
 mod records;
 mod spoken;
 mod timer;
@@ -381,34 +382,4 @@ fn what_is_held_is_there_when_it_is_captured() {
     };
     assert_eq!((stands(0), stands(1)), ((-450, 0, 0), (350, 0, 0)));
     assert_eq!(ledger.holds[&OperationId::first(record(1))].state, HoldState::Captured);
-}
-
-#[test]
-fn names_read_back_as_they_were_written() {
-    for key in [
-        hours(0),
-        Key { kind: Kind::Issuer, ..Key::member(voucher(), person(1)) },
-        Key {
-            asset: coin(),
-            kind: Kind::Mirror,
-            holder: Holder::Contract("eip155:1:0x4e59b44847b379578588920cA78FbF26c0B4956C".parse().unwrap()),
-        },
-    ] {
-        assert_eq!(key.to_string().parse::<Key>().unwrap(), key);
-    }
-    for bad in ["", "time_credit", "time_credit|member", "time_credit|member|x", "hours|member|x", "a|b|c|d"]
-    {
-        assert!(bad.parse::<Key>().is_err(), "{bad}");
-    }
-    let id = OperationId { record: record(1), part: 65_535 };
-    assert_eq!(id.to_string().parse::<OperationId>().unwrap(), id);
-    for bad in [
-        "0",
-        "/0",
-        &format!("{}/65536", record(1)),
-        &format!("{}/01", record(1)),
-        &format!("{}/+1", record(1)),
-    ] {
-        assert!(bad.parse::<OperationId>().is_err(), "{bad}");
-    }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
-use std::{cell::Cell, fmt, str::FromStr};
+use std::{cell::Cell, fmt};
 
 use proptest::sample::{Index, select};
 use protocol::{
@@ -22,7 +22,9 @@ use crate::{
     rooms::Room,
     testing::{
         Authenticator, RELAYER_KEY,
-        noise::{edited, edited_text, edits, grafted, grafts, json as any_json, text},
+        noise::{
+            edited, edited_text, edits, grafted, grafts, in_one_form, json as any_json, reads_back, text,
+        },
         trade::{Ground, Trade},
     },
 };
@@ -47,24 +49,6 @@ const TEXTS: [&str; 17] = [
     "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
     "0x1111111111111111111111111111111111111111111111111111111111111111",
 ];
-
-/// What is read is written as it was: there is one way to write each.
-fn in_one_form<T: FromStr + fmt::Display>(text: &str) -> bool {
-    let read = text.parse::<T>().ok();
-    if let Some(read) = &read {
-        assert_eq!(read.to_string(), text);
-    }
-    read.is_some()
-}
-
-/// What is read is read back.
-fn reads_back<T: FromStr + fmt::Display + fmt::Debug + PartialEq>(text: &str) -> bool {
-    let read = text.parse::<T>().ok();
-    if let Some(read) = &read {
-        assert_eq!(read.to_string().parse::<T>().ok().as_ref(), Some(read), "{text}");
-    }
-    read.is_some()
-}
 
 /// How many kinds of text it is.
 fn kinds_of(text: &str) -> usize {
