@@ -39,16 +39,39 @@ pub(crate) fn tagged(headers: &HeaderMap, value: &impl Serialize) -> Result<Resp
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::noise::{edited, edits, text};
+
+    /// Status and tag.
+    fn asked(known: HeaderValue, value: u8) -> (u16, String) {
+        let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, known)]);
+        let response = tagged(&headers, &value).unwrap();
+        (response.status().as_u16(), response.headers()[header::ETAG].to_str().unwrap().to_owned())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_else_is_known_only_the_tag_is_this_state(edits in edits(), other in text(), value: u8) {
+            let (_, tag) = asked(HeaderValue::from_static("\"x\""), value);
+            for known in [edited(b"W/\"0011\", \"2233\", \"\"", &edits), other.into_bytes()] {
+                let Ok(known) = HeaderValue::from_bytes(&known) else { continue };
+                let has_all = known.as_bytes().contains(&b'*');
+                let (status, again) = asked(known.clone(), value);
+                prop_assert_eq!(&again, &tag);
+                prop_assert!(status == 200 || (has_all && status == 304), "{status} {known:?}");
+                if let Ok(words) = known.to_str() {
+                    let with_it = format!("{words}, {tag}").parse().unwrap();
+                    prop_assert_eq!(asked(with_it, value).0, 304, "{}", words);
+                }
+            }
+        }
+    }
 
     #[test]
     fn who_has_it_is_told_so_and_anything_else_is_another() {
-        let ask = |known: &str, value: u8| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::IF_NONE_MATCH, known.parse().unwrap());
-            let response = tagged(&headers, &value).unwrap();
-            (response.status().as_u16(), response.headers()[header::ETAG].to_str().unwrap().to_owned())
-        };
+        let ask = |known: &str, value: u8| asked(known.parse().unwrap(), value);
         let (status, tag) = ask("\"x\"", 7);
         assert_eq!((status, tag.len()), (200, 34));
         for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {

@@ -144,7 +144,15 @@ pub(crate) fn next<C>(found: usize, limit: i64, last: Option<C>) -> Option<C> {
 
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::B256;
+    use proptest::{prelude::*, sample::select};
+    use tokio::runtime::Runtime;
+
     use super::*;
+    use crate::{
+        records::RecordId,
+        testing::noise::{edited_text, edits, reads_back, text},
+    };
 
     type Nested = Pair<i64, Pair<u8, String>>;
 
@@ -156,8 +164,13 @@ mod tests {
     }
 
     async fn of<C: FromStr<Err: fmt::Display>>(query: &str) -> Result<Paged<Asked, C>, Problem> {
-        let request = Request::builder().uri(format!("/v1/list{query}")).body(()).unwrap();
-        Paged::from_request_parts(&mut request.into_parts().0, &()).await
+        tried(query).await.unwrap()
+    }
+
+    /// What a list reads of a query; none where no request can have it.
+    async fn tried<C: FromStr<Err: fmt::Display>>(query: &str) -> Option<Result<Paged<Asked, C>, Problem>> {
+        let request = Request::builder().uri(format!("/v1/list{query}")).body(()).ok()?;
+        Some(Paged::from_request_parts(&mut request.into_parts().0, &()).await)
     }
 
     #[tokio::test]
@@ -192,5 +205,60 @@ mod tests {
             let problem = serde_json::to_value(of::<Place>(query).await.unwrap_err()).unwrap();
             assert_eq!((&problem["status"], &problem["field"]), (&400.into(), &field.into()), "{query}");
         }
+    }
+    /// One of each kind that lists are sorted by.
+    const CURSORS: [&str; 4] = [
+        "18446744073709551615",
+        "-9223372036854775808.0x1111111111111111111111111111111111111111111111111111111111111111",
+        "1795255200000.zQmQYMe2qvdf3NhsTQcqeozqv57FsBQXTMjsy5TXnBMkJPr",
+        "1.1795255200000.zQmQYMe2qvdf3NhsTQcqeozqv57FsBQXTMjsy5TXnBMkJPr",
+    ];
+
+    type Turn = Pair<i64, Pair<i64, RecordId>>;
+
+    proptest! {
+        #[test]
+        fn a_cursor_goes_on_where_its_page_ended(
+            place in 0..=i64::MAX, first: i64, second: i64, hash: [u8; 32], number: u32,
+        ) {
+            prop_assert_eq!(place.to_string().parse::<Place>(), Ok(Place(place)));
+            let case = Pair(first, B256::from(hash));
+            prop_assert_eq!(case.to_string().parse::<Pair<i64, B256>>(), Ok(case));
+            let record = RecordId::of(&serde_json::json!({ "number": number })).unwrap();
+            let turn = Pair(first, Pair(second, record));
+            prop_assert_eq!(turn.to_string().parse::<Turn>(), Ok(turn));
+        }
+
+        #[test]
+        fn a_cursor_that_is_read_reads_back(good in select(&CURSORS[..]), edits in edits(), other in text()) {
+            for text in [edited_text(good, &edits), other] {
+                if let Ok(Place(place)) = text.parse() {
+                    prop_assert!(place >= 0, "{text}");
+                }
+                reads_back::<Pair<i64, B256>>(&text);
+                reads_back::<Pair<i64, RecordId>>(&text);
+                reads_back::<Turn>(&text);
+                reads_back::<Nested>(&text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_is_a_page_or_is_refused_by_its_parameter() {
+        let runtime = Runtime::new().unwrap();
+        proptest!(|(edits in edits(), other in text())| {
+            let good = "?kind=a%20b&after=7.zQmQYMe2qvdf3NhsTQcqeozqv57FsBQXTMjsy5TXnBMkJPr&count=3&limit=100";
+            for query in [edited_text(good, &edits), format!("?after={other}"), format!("?{other}")] {
+                match runtime.block_on(tried::<Pair<i64, RecordId>>(&query)) {
+                    None => {}
+                    Some(Ok(page)) => prop_assert!((1..=100).contains(&page.limit), "{page:?}"),
+                    Some(Err(problem)) => {
+                        prop_assert_eq!(problem.status, 400);
+                        let field = problem.field.as_deref();
+                        prop_assert!(matches!(field, Some("after" | "limit" | "query")), "{problem:?}");
+                    }
+                }
+            }
+        });
     }
 }

@@ -167,3 +167,40 @@ impl FromRequestParts<Hub> for Reader {
         Ok(Self { account: Some(account), roles })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::noise::{edited, edits, text};
+
+    const GOOD: &str = "Bearer AAECAwQFBgcICQoL.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+    proptest! {
+        #[test]
+        fn a_header_that_shows_no_token_is_nobodys(edits in edits(), other in text()) {
+            let with_word = format!("Bearer {other}").into_bytes();
+            for bytes in [edited(GOOD.as_bytes(), &edits), other.into_bytes(), with_word] {
+                let Ok(value) = HeaderValue::from_bytes(&bytes) else { continue };
+                let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+                match bearer(&headers) {
+                    Ok(token) => {
+                        let token = token.unwrap();
+                        prop_assert!(token.len() <= TOKEN_MAX);
+                        prop_assert_eq!(format!("Bearer {token}").into_bytes(), bytes);
+                    }
+                    Err(problem) => prop_assert!(is_nobodys(&problem), "{problem:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_shows_nothing_is_a_stranger() {
+        assert_eq!(bearer(&HeaderMap::new()).unwrap(), None);
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(GOOD))]);
+        assert_eq!(bearer(&headers).unwrap(), GOOD.strip_prefix("Bearer "));
+    }
+}

@@ -3,17 +3,22 @@
 
 use std::{path::Path, sync::Arc};
 
+use axum::http::{HeaderMap, HeaderValue};
 use futures::future::select;
+use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::db::Engine;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::HEADER;
+use super::{HEADER, read};
 use crate::{
     config::Config,
-    testing::{Answer, Person, START_MS, StillClock, TestHub, death},
+    testing::{
+        Answer, Person, START_MS, StillClock, TestHub, death,
+        noise::{edited, edits, text},
+    },
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -109,6 +114,38 @@ async fn a_key_has_one_form() {
     assert_eq!(hub.ask(twice.json(&asked)).await.refusal(), malformed);
     assert_eq!(open(&hub, &"x".repeat(64), &asked).await.status, 201);
     hub.end().await;
+}
+
+proptest! {
+    #[test]
+    fn every_key_is_read_with_and_without_quotes(key in "[a-zA-Z0-9_.:-]{1,64}") {
+        for written in [key.clone(), format!("\"{key}\"")] {
+            let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), written.parse().unwrap())]);
+            prop_assert_eq!(read(&headers).unwrap(), Some(key.clone()));
+        }
+    }
+
+    #[test]
+    fn a_header_is_a_key_or_refused_by_name(edits in edits(), other in text(), twice: bool) {
+        for bytes in [edited(b"\"8e03978e-40d5:2_a.b\"", &edits), other.into_bytes()] {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { continue };
+            let mut headers = HeaderMap::new();
+            for _ in 0..=u8::from(twice) {
+                headers.append(HEADER, value.clone());
+            }
+            match read(&headers) {
+                Ok(key) => {
+                    let key = key.unwrap();
+                    let shown = [key.clone(), format!("\"{key}\"")].map(String::into_bytes);
+                    prop_assert!(!twice && (1..=64).contains(&key.len()) && shown.contains(&bytes), "{key}");
+                }
+                Err(problem) => {
+                    let told = (problem.status, problem.rule.as_deref(), problem.field.as_deref());
+                    prop_assert_eq!(told, (400, Some("idempotency_key_malformed"), Some(HEADER)));
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

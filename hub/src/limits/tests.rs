@@ -5,12 +5,16 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use proptest::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
 use service::db::testing::sqlite;
 
 use super::*;
-use crate::testing::{Person, RELAYER_KEY, TestHub};
+use crate::testing::{
+    Person, RELAYER_KEY, TestHub,
+    noise::{edited, edits, text},
+};
 
 /// Status, `RateLimit`, `RateLimit-Policy`, `Retry-After`.
 async fn told(request: reqwest::RequestBuilder) -> (u16, [String; 3]) {
@@ -201,6 +205,35 @@ async fn a_trusted_proxy_says_who_asks_and_nobody_else_does() {
     assert_eq!(by(&hub, "203.0.113.1").await, 200);
     assert_eq!(by(&hub, "203.0.113.2").await, 429);
     hub.end().await;
+}
+
+proptest! {
+    /// What anybody wrote before it reached a trusted proxy decides nothing.
+    #[test]
+    fn whatever_is_forwarded_who_asks_is_whom_the_last_trusted_proxy_names(
+        edits in edits(), other in text(), first in 11_u8.., rest: [u8; 3], port: u16,
+    ) {
+        let field = header::HeaderName::from_static("x-forwarded-for");
+        let trusted = proxies(&["10.0.0.0/8".to_owned(), "2001:db8::/32".to_owned()]).unwrap();
+        let (proxy, stranger) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([203, 0, 113, 9]));
+        let asks = IpAddr::from([first, rest[0], rest[1], rest[2]]);
+        for noise in [edited(b"198.51.100.9, [2001:db8::1]:80, 10.0.0.1", &edits), other.into_bytes()] {
+            let Ok(value) = HeaderValue::from_bytes(&noise) else { continue };
+            let headers = HeaderMap::from_iter([(field.clone(), value)]);
+            prop_assert_eq!(client(stranger, &headers, &trusted), stranger);
+            let _ = client(proxy, &headers, &trusted);
+            let with_port = SocketAddr::new(asks, port).to_string();
+            for appended in [asks.to_string(), with_port, format!("{asks} , [2001:db8::7]:443,10.1.2.3")] {
+                let mut apart = headers.clone();
+                apart.append(&field, appended.parse().unwrap());
+                let joined = [noise.as_slice(), b",", appended.as_bytes()].concat();
+                let joined = HeaderValue::from_bytes(&joined).unwrap();
+                for headers in [apart, HeaderMap::from_iter([(field.clone(), joined)])] {
+                    prop_assert_eq!(client(proxy, &headers, &trusted), asks, "{:?}", headers);
+                }
+            }
+        }
+    }
 }
 
 /// A limit and the milliseconds that have passed.

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use proptest::{collection::vec, prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
+use service::db::testing::sqlite;
+use tokio::runtime::Runtime;
 
 use super::store;
 use crate::{
@@ -13,6 +16,7 @@ use crate::{
     records::RecordId,
     testing::{
         Person, TestHub,
+        noise::{edited, edits, text},
         trade::{Trade, everywhere},
     },
 };
@@ -290,6 +294,30 @@ async fn nobody_takes_the_streams_of_others() {
         drop(streams);
         hub.end().await;
     }
+}
+
+#[test]
+fn what_is_no_number_names_no_event() {
+    let runtime = Runtime::new().unwrap();
+    let hub = runtime.block_on(TestHub::start(sqlite(), |_| {}));
+    let after =
+        |value: &HeaderValue| hub.request(reqwest::Method::GET, "/v1/events").header("last-event-id", value);
+    for good in ["0", "7", "18446744073709551615"] {
+        let answer = runtime.block_on(after(&HeaderValue::from_static(good)).send()).unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{good}");
+    }
+    proptest!(|(edits in edits(), other in text())| {
+        for bytes in [edited(b"18446744073709551615", &edits), other.into_bytes()] {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { continue };
+            // What is one opens a stream, as above.
+            if value.to_str().is_ok_and(|text| text.trim().parse::<u64>().is_ok()) {
+                continue;
+            }
+            let answer = runtime.block_on(hub.ask(after(&value)));
+            prop_assert_eq!(answer.refusal(), (400, "", "", "Last-Event-ID"), "{:?}", value);
+        }
+    });
+    runtime.block_on(hub.end());
 }
 
 /// Writers and readers of the model test.

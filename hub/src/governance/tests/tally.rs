@@ -14,6 +14,7 @@ use crate::{
         tally::{Ballot, Tally, Verdict, counted, digest, tally},
     },
     records::RecordId,
+    testing::noise::{edited_text, edits, in_one_form, text},
 };
 
 const CLOSES: i64 = 1_000;
@@ -273,6 +274,24 @@ fn shares_are_exact_and_have_one_text() {
     assert!(third.is_met(3_333_334, 10_000_000) && third.is_met(u32::MAX, u32::MAX) && third.is_met(0, 0));
     assert!(!share("1/2").is_more_than_half() && share("500001/1000000").is_more_than_half());
     assert!(share("2/3").is_percent(66) && !share("2/3").is_percent(67));
+}
+
+proptest! {
+    #[test]
+    fn a_share_that_is_read_has_one_text_and_another_is_refused_in_words(
+        top in 0..1_100_000_u32, bottom in 0..1_100_000_u32, edits in edits(), other in text(),
+    ) {
+        let written = format!("{top}/{bottom}");
+        let is_one = top <= bottom && (1..=1_000_000).contains(&bottom);
+        prop_assert_eq!(written.parse::<Share>().ok(), Share::new(top, bottom));
+        prop_assert_eq!(in_one_form::<Share>(&written), is_one);
+        for text in [edited_text("2/3", &edits), edited_text("999999/1000000", &edits), other] {
+            if !in_one_form::<Share>(&text) {
+                let refused = text.parse::<Share>().unwrap_err();
+                prop_assert!(text.starts_with(&refused.value) && refused.value.chars().count() <= 40, "{refused}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,10 +1,17 @@
 //! API tokens over HTTP on both engines.
 
+use proptest::prelude::*;
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::{
     records::DeviceKey,
-    testing::{Person, TestHub, message, signed},
+    testing::{
+        Person, TestHub, message,
+        noise::{edited, edits, text},
+        signed,
+    },
 };
 
 fn asked(scopes: &[&str]) -> Value {
@@ -156,5 +163,26 @@ async fn a_token_is_bounded_and_ends_with_its_device() {
         hub.say(&anna.record(&hub, "device@1", json!({ "add": add }))).await;
         assert_eq!(hub.get_as(&last, "/v1/ledger/accounts").await.refusal().0, 401);
         hub.end().await;
+    }
+}
+
+/// Nothing but the token itself is anybody's.
+#[test]
+fn a_token_that_was_changed_is_nobodys() {
+    let runtime = Runtime::new().unwrap();
+    for hub in runtime.block_on(TestHub::on_both()) {
+        let session = runtime.block_on(async { Person::arrive(&hub, 1).await.sign_in(&hub).await });
+        proptest!(|(edits in edits(), other in text())| {
+            for token in [edited(session.as_bytes(), &edits), other.into_bytes()] {
+                let shown = [b"Bearer ".as_slice(), token.as_slice()].concat();
+                let Ok(shown) = HeaderValue::from_bytes(&shown) else { continue };
+                let request = hub.request(reqwest::Method::GET, "/v1/ledger/accounts");
+                let answer = runtime.block_on(hub.ask(request.header("authorization", &shown)));
+                // What follows a header's value is no part of it.
+                let is_it = token.trim_ascii_end() == session.as_bytes();
+                prop_assert_eq!(answer.status, if is_it { 200 } else { 401 }, "{:?}", shown);
+            }
+        });
+        runtime.block_on(hub.end());
     }
 }
