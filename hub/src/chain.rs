@@ -204,10 +204,20 @@ fn kind_of(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use axum::{Router, http::StatusCode, routing::get};
+    use proptest::{prelude::*, sample::select};
+    use protocol::wire::{
+        feed::{ChainEvent, EventBody, Finality, RuleBook},
+        view::{MemberList, Pool},
+    };
+    use serde_json::json;
     use service::http::Problem;
-    use tokio::net::TcpListener;
+    use tokio::{net::TcpListener, runtime::Runtime};
 
     use super::*;
+    use crate::testing::{
+        answers::{Answers, Said},
+        noise::{edited, edits, grafted, grafts, json as any_json},
+    };
 
     #[tokio::test]
     async fn only_the_indexers_own_word_says_that_something_is_not_there() {
@@ -224,5 +234,104 @@ mod tests {
         let refused = indexers.event(chain, known).await.unwrap_err().to_string();
         assert!(refused.contains("404"), "{refused}");
         served.abort();
+    }
+
+    const JSON: &str = "application/json";
+    const PROBLEM: &str = "application/problem+json";
+
+    /// An event, a pool, its members, a deal, and what a call returned.
+    fn answered(at: AccountId) -> [Value; 5] {
+        let someone = at.address;
+        let event = ChainEvent {
+            id: B256::repeat_byte(1),
+            contract: at,
+            block_number: 7,
+            block_hash: B256::repeat_byte(2),
+            block_time: 8,
+            transaction: protocol::chain::TransactionId::Evm(B256::repeat_byte(3)),
+            log_index: 0,
+            body: EventBody::Withdrawn { creditor: someone, asset: someone, amount: 5, to: someone },
+        };
+        let book = RuleBook {
+            keeper: someone,
+            parent: B256::ZERO,
+            jury_size: 3,
+            delay: 0,
+            opening: 3600,
+            voting: 3600,
+            appeal: 0,
+            salt: B256::ZERO,
+        };
+        let lists = vec![MemberList { list: 0, size: 8, effective_at: 1, pages: vec![someone] }];
+        let pool = Pool { pool: B256::ZERO, arbiter: at, book: Some(book), lists };
+        [
+            json!(FeedEntry { seq: 1, finality: Finality::Final, event }),
+            json!(PoolView { pool, finality: Finality::Seen }),
+            json!(PoolMembers { pool: B256::ZERO, arbiter: at, list: 0, members: vec![someone] }),
+            json!({ "deal": B256::ZERO, "status": "funded" }),
+            json!(CallOutcome::Returned { data: Bytes::from(vec![0; 32]) }),
+        ]
+    }
+
+    /// Whether what came of an answer is what stands in it, or the reason why it cannot be used.
+    fn is_as_said<T>(came: Result<Option<T>, ChainError>, (status, kind, body): &Said) -> bool
+    where
+        T: DeserializeOwned + PartialEq,
+    {
+        let read = serde_json::from_slice::<T>(body).ok().filter(|_| *status == 200);
+        let is_missing = *status == 404 && *kind == PROBLEM;
+        match came {
+            Ok(Some(came)) => Some(came) == read,
+            Ok(None) => is_missing,
+            Err(error) => read.is_none() && !is_missing && error.to_string().contains("/v1/"),
+        }
+    }
+
+    #[test]
+    fn whatever_an_indexer_answers_is_what_was_agreed_or_cannot_be_used() {
+        let runtime = Runtime::new().unwrap();
+        let answers = runtime.block_on(Answers::start());
+        let chain = ChainId::Eip155(31_337);
+        let at = AccountId { chain, address: chain.zero() };
+        let indexers = Indexers::new(&BTreeMap::from([(chain, answers.url.clone())]), "").unwrap();
+        let holds = |nth: usize, said: &Said| {
+            answers.say([said.clone()]);
+            runtime.block_on(async {
+                match nth {
+                    0 => is_as_said(indexers.event(chain, B256::ZERO).await, said),
+                    1 => is_as_said(indexers.pool(at, B256::ZERO).await, said),
+                    2 => is_as_said(indexers.members(at, B256::ZERO, 0).await, said),
+                    3 => is_as_said(indexers.deal(chain, B256::ZERO).await, said),
+                    // Of a chain that is not served, no call says anything.
+                    _ if said.0 == 404 => indexers.call(at, vec![1]).await.is_err(),
+                    _ => is_as_said(indexers.call(at, vec![1]).await.map(Some), said),
+                }
+            })
+        };
+        let good = answered(at);
+        assert!(serde_json::from_value::<FeedEntry>(good[0].clone()).is_ok());
+        assert!(serde_json::from_value::<PoolView>(good[1].clone()).is_ok());
+        assert!(serde_json::from_value::<PoolMembers>(good[2].clone()).is_ok());
+        assert!(serde_json::from_value::<CallOutcome>(good[4].clone()).is_ok());
+        for (nth, good) in good.iter().enumerate() {
+            assert!(holds(nth, &(200, JSON, serde_json::to_vec(good).unwrap())), "{good}");
+        }
+        answers.say([(200, JSON, vec![b' '; ANSWER_MAX.saturating_add(1)])]);
+        let refused = runtime.block_on(indexers.deal(chain, B256::ZERO)).unwrap_err().to_string();
+        assert!(refused.contains("more than"), "{refused}");
+        let statuses = vec![200_u16, 200, 200, 404, 500, 302];
+        proptest!(|(
+            nth in 0..5_usize, status in select(statuses), is_problem: bool,
+            grafts in grafts(), edits in edits(), other in any_json(),
+        )| {
+            let good = &good[nth];
+            let kind = if is_problem { PROBLEM } else { JSON };
+            let grafted = serde_json::to_vec(&grafted(good, &grafts)).unwrap();
+            let edited = edited(&serde_json::to_vec(good).unwrap(), &edits);
+            for body in [grafted, edited, serde_json::to_vec(&other).unwrap()] {
+                let said = (status, kind, body);
+                prop_assert!(holds(nth, &said), "{nth}: {said:?}");
+            }
+        });
     }
 }

@@ -206,6 +206,7 @@ mod tests {
             assert_eq!((&problem["status"], &problem["field"]), (&400.into(), &field.into()), "{query}");
         }
     }
+
     /// One of each kind that lists are sorted by.
     const CURSORS: [&str; 4] = [
         "18446744073709551615",

@@ -2,6 +2,7 @@
 //! that stands still until it is moved, and a window on a real chain in the indexer's place.
 #![allow(clippy::arithmetic_side_effects, reason = "test code")]
 
+pub(crate) mod answers;
 pub(crate) mod authenticator;
 mod deal;
 pub(crate) mod death;

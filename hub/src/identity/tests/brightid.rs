@@ -13,14 +13,20 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signer, SigningKey};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 
 use super::persons::{LIFE_MS, claim, listing, required};
 use crate::{
     config::Config,
-    testing::{Person, START_MS, TestHub},
+    identity::BrightId,
+    testing::{
+        Person, START_MS, TestHub,
+        answers::Answers,
+        noise::{edited, edits, grafted, grafts, json as any_json},
+    },
 };
 
 const EXPRESSION: &str = "BrightID and Bitu.score>0";
@@ -74,6 +80,21 @@ impl Node {
     }
 }
 
+/// What a node says of a user, signed with the key of a seed where it is that the person is unique.
+fn verification(app: &str, user: &str, unique: bool, at: i64, seed: u8) -> Value {
+    let hash = hex::encode(Sha256::digest(EXPRESSION));
+    let mut one = json!({
+        "unique": unique, "app": app, "appUserId": user, "verification": EXPRESSION, "verificationHash": hash,
+        "timestamp": at, "sig": "",
+    });
+    if unique {
+        let message = format!("{app},{user},{hash},{at}");
+        one["sig"] = json!(STANDARD.encode(key(seed).sign(message.as_bytes()).to_bytes()));
+        one["publicKey"] = json!(public(seed));
+    }
+    one
+}
+
 /// As a node answers `GET /verifications/:app/:appUserId`.
 async fn verifications(
     State(known): State<Arc<Mutex<Known>>>,
@@ -86,17 +107,7 @@ async fn verifications(
         return (StatusCode::NOT_FOUND, Json(json!({ "error": true, "code": 404, "errorMessage": told })));
     };
     assert_eq!((asked["signed"].as_str(), asked["timestamp"].as_str()), ("nacl", "milliseconds"));
-    let hash = hex::encode(Sha256::digest(EXPRESSION));
-    let mut one = json!({
-        "unique": unique, "app": app, "appUserId": user, "verification": EXPRESSION, "verificationHash": hash,
-        "timestamp": known.at, "sig": "",
-    });
-    if *unique {
-        let seed = if known.stranger { 8 } else { 7 };
-        let message = format!("{app},{user},{hash},{}", known.at);
-        one["sig"] = json!(STANDARD.encode(key(seed).sign(message.as_bytes()).to_bytes()));
-        one["publicKey"] = json!(public(seed));
-    }
+    let mut one = verification(&app, &user, *unique, known.at, if known.stranger { 8 } else { 7 });
     for (name, value) in &known.said {
         one[*name] = value.clone();
     }
@@ -185,4 +196,54 @@ async fn a_silent_node_makes_nobody_a_person() {
         assert_eq!(answer.refusal().0, 503);
         hub.end().await;
     }
+}
+
+/// Whatever a node answers: believed are the words that it signed, and nothing beside them.
+#[test]
+fn an_answer_of_a_node_is_its_signed_words_or_cannot_be_used() {
+    let runtime = Runtime::new().unwrap();
+    let answers = runtime.block_on(Answers::start());
+    let config = Config {
+        brightid_url: answers.url.clone(),
+        brightid_app: "earnest".to_owned(),
+        brightid_signers: vec![public(7)],
+        ..Config::default()
+    };
+    let node = BrightId::new(&config).unwrap().unwrap();
+    let person = |status: u16, body: Vec<u8>| {
+        answers.say([(status, "application/json", body)]);
+        runtime.block_on(node.person("somebody", START_MS))
+    };
+    let [linked, unknown] =
+        [true, false].map(|unique| verification("earnest", "somebody", unique, START_MS, 7));
+    let good = json!({ "data": [unknown, linked] });
+    let bytes = serde_json::to_vec(&good).unwrap();
+    assert_eq!(person(200, bytes.clone()).unwrap().as_deref(), Some("somebody"));
+    assert_eq!(person(404, bytes.clone()).unwrap(), None);
+    for status in [302, 500] {
+        assert!(person(status, bytes.clone()).unwrap_err().to_string().contains("cannot be used"));
+    }
+    let long = person(200, vec![b' '; 64 * 1024 + 1]).unwrap_err().to_string();
+    assert!(long.contains("more than"), "{long}");
+    proptest!(|(edits in edits(), grafts in grafts(), other in any_json())| {
+        let grafted = serde_json::to_vec(&grafted(&good, &grafts)).unwrap();
+        for body in [edited(&bytes, &edits), grafted, serde_json::to_vec(&other).unwrap()] {
+            match person(200, body.clone()) {
+                Ok(None) => {}
+                Ok(Some(name)) => {
+                    let read: Value = serde_json::from_slice(&body).unwrap();
+                    let all = read["data"].as_array().unwrap().iter();
+                    let said: Vec<_> = all.filter(|one| one["unique"] == json!(true)).collect();
+                    prop_assert!(name == "somebody" && !said.is_empty());
+                    for (member, value) in linked.as_object().unwrap() {
+                        prop_assert!(said.iter().all(|one| one[member] == *value), "{member}: {read}");
+                    }
+                }
+                Err(error) => {
+                    let told = error.to_string();
+                    prop_assert!(told.contains("cannot be used"), "{told}");
+                }
+            }
+        }
+    });
 }

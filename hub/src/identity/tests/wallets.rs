@@ -1,13 +1,26 @@
-//! Wallets that come and go, and profiles, over HTTP on both engines.
+//! Wallets that come and go, and profiles, over HTTP on both engines; and what the contract behind a wallet may answer.
 
-use alloy::primitives::Address;
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256};
+use proptest::{collection::vec, prelude::*};
+use protocol::chain::AccountId;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use super::{add, message_for};
 use crate::{
-    identity::{add_statement, revoke_statement},
+    chain::Indexers,
+    identity::{add_statement, contract_accepts, revoke_statement},
     records::DeviceKey,
-    testing::{Person, TestHub, Wallet, account, message, says, signed},
+    testing::{
+        Person, TestHub, Wallet, account,
+        answers::Answers,
+        message,
+        noise::{edited, edits, grafted, grafts},
+        says, signed,
+        trade::CHAIN,
+    },
 };
 
 async fn revoking(hub: &TestHub, person: &Person, wallet: &Wallet, by: &Wallet) -> Value {
@@ -170,4 +183,31 @@ async fn an_account_says_what_it_is() {
         assert_eq!(view().await["profile"], bare);
         hub.end().await;
     }
+}
+
+/// By one answer alone, the magic value as a word (ERC-1271).
+#[test]
+fn a_contract_has_signed_where_it_answers_the_magic_word() {
+    let runtime = Runtime::new().unwrap();
+    let answers = runtime.block_on(Answers::start());
+    let indexers = Indexers::new(&BTreeMap::from([(CHAIN, answers.url.clone())]), "").unwrap();
+    let wallet = AccountId { chain: CHAIN, address: Address::repeat_byte(9).into() };
+    let accepts = |outcome: &Value| {
+        answers.say([(200, "application/json", serde_json::to_vec(outcome).unwrap())]);
+        runtime.block_on(contract_accepts(&indexers, wallet, B256::ZERO, &[1; 65]))
+    };
+    let told = |outcome: &str, data: &[u8]| json!({ "outcome": outcome, "data": format!("0x{}", hex::encode(data)) });
+    let magic = [[0x16_u8, 0x26, 0xba, 0x7e].as_slice(), &[0; 28]].concat();
+    let good = told("returned", &magic);
+    assert!(accepts(&good).unwrap());
+    proptest!(|(edits in edits(), other in vec(any::<u8>(), 0..70), grafts in grafts())| {
+        for data in [edited(&magic, &edits), other, magic.clone()] {
+            prop_assert_eq!(accepts(&told("returned", &data)).unwrap(), data == magic);
+            prop_assert!(!accepts(&told("reverted", &data)).unwrap());
+        }
+        let changed = grafted(&good, &grafts);
+        if let Ok(true) = accepts(&changed) {
+            prop_assert_eq!([&changed["outcome"], &changed["data"]], [&good["outcome"], &good["data"]]);
+        }
+    });
 }

@@ -1,6 +1,7 @@
-//! Credentials, tokens, presentations, proofs of possession, status lists and bundles after changes that nobody meant.
+//! Credentials, tokens, presentations, proofs of possession, status lists, bundles and what wallets send after changes that nobody
+//! meant.
 
-use std::io::Write as _;
+use std::{cell::Cell, io::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use flate2::{Compression, write::GzEncoder};
@@ -11,7 +12,8 @@ use tokio::runtime::Runtime;
 use super::{
     super::{
         bundle::{Bundle, Verdict, check},
-        exchange, heading, issuance,
+        exchange, heading,
+        issuance::{self, GRANT},
         jose::{self, Holder, Token},
         loss,
         presentation::{self, Asked},
@@ -24,7 +26,7 @@ use crate::{
     grievances::tests::{complaint, does, file},
     records::Device,
     testing::{
-        TestHub,
+        Answer, TestHub,
         noise::{edited, edited_text, edits, grafted, grafts, json as any_json, text},
         trade::{Ground, Trade},
     },
@@ -256,4 +258,91 @@ proptest! {
             let _ = status::look(&entry, &changed, device(9).device(), now());
         }
     }
+}
+
+/// Whether a wallet is refused in one of these words of OAuth.
+fn is_refused(answer: &Answer, words: &[&str]) -> bool {
+    let told = ["error", "error_description"].map(|name| answer.body[name].as_str().unwrap_or_default());
+    answer.status == 400 && words.contains(&told[0]) && !told[1].is_empty()
+}
+
+/// An offer of a praise: as whom it names, and its code.
+async fn offered(trade: &Trade, session: &str, praise: &Value) -> (String, String) {
+    let asked = json!({ "credential": praise, "tx_code": false });
+    let answer = trade.hub.post_as(session, "/v1/credential-offers", &asked).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let offer = &answer.body["offer"];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&offer["credential_issuer"]), text(&offer["grants"][GRANT]["pre-authorized_code"]))
+}
+
+/// Whatever a wallet sends, a code serves as it was given, and once; so does an access token.
+#[test]
+fn what_a_wallet_never_meant_is_refused_in_words() {
+    let runtime = Runtime::new().unwrap();
+    let (trade, session, said) = runtime.block_on(async {
+        let trade = Trade::start(sqlite(), Ground::EVM).await;
+        let (said, _) = praise(&trade, 1, 7, Form::DataIntegrity).await;
+        let session = trade.seller.sign_in(&trade.hub).await;
+        (trade, session, json!(said))
+    });
+    let (_, code) = runtime.block_on(offered(&trade, &session, &said));
+    let form = [("grant_type", GRANT), ("pre-authorized_code", code.as_str())];
+    let form = serde_urlencoded::to_string(form).unwrap();
+    let posts = |path: &str, kind: &str, body: Vec<u8>| {
+        trade.hub.request(reqwest::Method::POST, path).header("content-type", kind).body(body)
+    };
+    let form_of = |body: Vec<u8>| {
+        let request = posts("/v1/openid/token", "application/x-www-form-urlencoded", body);
+        runtime.block_on(trade.hub.ask(request))
+    };
+    let words = ["invalid_request", "unsupported_grant_type", "invalid_grant"];
+    let taken = Cell::new(0);
+    proptest!(|(edits in edits(), other in text())| {
+        for body in [edited(form.as_bytes(), &edits), other.into_bytes()] {
+            if body == form.as_bytes() {
+                continue;
+            }
+            let answer = form_of(body);
+            taken.set(taken.get() + usize::from(answer.status == 200));
+            prop_assert!(answer.status == 200 || is_refused(&answer, &words), "{answer:?}");
+        }
+    });
+    // An edit may have meant the same.
+    let last = form_of(form.clone().into_bytes());
+    assert!(taken.get() <= 1 && (last.status == 200) == (taken.get() == 0), "{last:?}");
+
+    let (issuer, code) = runtime.block_on(offered(&trade, &session, &said));
+    let form = [("grant_type", GRANT), ("pre-authorized_code", code.as_str())];
+    let token = form_of(serde_urlencoded::to_string(form).unwrap().into_bytes());
+    let token = token.body["access_token"].as_str().unwrap().to_owned();
+    let nonce = runtime.block_on(trade.hub.post("/v1/openid/nonce", &Value::Null));
+    let (key, now) = (device(3), Stamp::from_ms(trade.hub.now()));
+    let holder = Holder::of_device(key.device());
+    let nonce = nonce.body["c_nonce"].as_str().unwrap();
+    let proof = issuance::prove(&holder, &issuer, nonce, &key, now).unwrap();
+    let good = json!({
+        "credential_configuration_id": "TrustedSellerCredential_vc+jwt", "proofs": { "jwt": [proof] },
+    });
+    let ask = |body: Vec<u8>| {
+        let request = posts("/v1/openid/credential", "application/json", body).bearer_auth(&token);
+        runtime.block_on(trade.hub.ask(request))
+    };
+    let words =
+        ["invalid_credential_request", "unknown_credential_configuration", "invalid_proof", "invalid_nonce"];
+    let bytes = serde_json::to_vec(&good).unwrap();
+    proptest!(|(edits in edits(), grafts in grafts(), other in any_json())| {
+        let bodies = [edited(&bytes, &edits), serde_json::to_vec(&grafted(&good, &grafts)).unwrap()];
+        for body in bodies.into_iter().chain([serde_json::to_vec(&other).unwrap()]) {
+            if serde_json::from_slice::<Value>(&body).is_ok_and(|body| body == good) {
+                continue;
+            }
+            let answer = ask(body);
+            prop_assert!(is_refused(&answer, &words), "{answer:?}");
+        }
+    });
+    // None of that used up the token or the nonce.
+    assert_eq!(ask(bytes.clone()).status, 200);
+    assert_eq!(ask(bytes).status, 401);
+    runtime.block_on(trade.hub.end());
 }
