@@ -49,7 +49,22 @@ pub fn of(asset: &AssetId, amount: impl Display) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_decimal_is_its_digits_with_the_point_moved(units: u128, decimals in 0..60_usize) {
+            let text = decimal(decimals, units);
+            let (whole, part) = text.split_once('.').unwrap_or((text.as_str(), ""));
+            prop_assert!(whole == "0" || !(whole.is_empty() || whole.starts_with('0')), "{text}");
+            prop_assert!(part.len() <= decimals && !part.ends_with('0') && !text.ends_with('.'), "{text}");
+            let all = format!("{whole}{part:0<decimals$}");
+            let digits = if units == 0 { String::new() } else { units.to_string() };
+            prop_assert_eq!(all.trim_start_matches('0'), digits.as_str());
+        }
+    }
 
     #[test]
     fn coins_are_exact() {

@@ -10,6 +10,18 @@ mod indexer;
 mod output;
 mod place;
 mod services;
+/// What the hub's tests bring as noise, and who answers it.
+#[cfg(test)]
+#[path = "../../hub/src/testing"]
+#[allow(
+    dead_code,
+    clippy::arithmetic_side_effects,
+    reason = "test code, of which the hub's own tests use more"
+)]
+mod testing {
+    pub(crate) mod answers;
+    pub(crate) mod noise;
+}
 mod up;
 
 use std::process::ExitCode;

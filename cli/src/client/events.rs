@@ -93,9 +93,49 @@ fn event_of(text: &str) -> Result<Option<Happened>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
     use serde_json::json;
 
     use super::*;
+    use crate::testing::noise::{edited, edits, json as any_json, text};
+
+    /// The events that are whole in a text that comes in pieces of this size, and what is left of it.
+    fn in_pieces(text: &[u8], size: usize) -> Result<(Vec<Happened>, Vec<u8>)> {
+        let (mut read, mut found) = (Vec::new(), Vec::new());
+        for bytes in text.chunks(size) {
+            read.extend_from_slice(bytes);
+            found.extend(whole(&mut read)?);
+        }
+        Ok((found, read))
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_hub_tells_is_read_as_it_was_told(
+            told in vec((any::<u64>(), "[a-z]{1,12}", any_json()), 0..6), size in 1..200_usize,
+        ) {
+            let (mut texts, mut wanted) = (Vec::new(), Vec::new());
+            for (id, event, data) in told {
+                let data = data.to_string();
+                texts.push(format!("id: {id}\nevent: {event}\ndata: {data}\n\n:\n\n"));
+                wanted.push(Happened { id, event, data: serde_json::from_str(&data).unwrap() });
+            }
+            prop_assert_eq!(in_pieces(texts.concat().as_bytes(), size).unwrap(), (wanted, Vec::new()));
+        }
+
+        #[test]
+        fn a_stream_is_read_or_refused_alike_however_it_is_cut(
+            edits in edits(), other in text(), size in 1..50_usize,
+        ) {
+            let good = b": here\n\nid: 7\nevent: listing\ndata: {\"a\":\ndata: \"b: c\"}\n\nid:8\ndata:2\n\nid: 9\n";
+            for text in [edited(good, &edits), other.into_bytes()] {
+                let came = [text.len().max(1), size].map(|size| {
+                    in_pieces(&text, size).map_err(|error| format!("{error:#}"))
+                });
+                prop_assert_eq!(&came[0], &came[1]);
+            }
+        }
+    }
 
     #[test]
     fn events_are_read_however_they_are_cut() {

@@ -111,7 +111,18 @@ async fn ask(request: RequestBuilder) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::offer_of;
+    use hub::records::DeviceKey;
+    use proptest::{prelude::*, test_runner::TestRunner};
+    use tokio::runtime::Runtime;
+
+    use super::*;
+    use crate::{
+        client::profile::First,
+        testing::{
+            answers::Answers,
+            noise::{edited, edited_text, edits, grafted, grafts, json as any_json, text},
+        },
+    };
 
     #[test]
     fn an_offer_is_a_link_or_its_json() {
@@ -122,5 +133,111 @@ mod tests {
         for bad in ["", "openid-credential-offer://", "openid-credential-offer://?credential_offer=x"] {
             assert!(offer_of(bad).is_err(), "{bad}");
         }
+    }
+
+    fn link(offer: &str) -> String {
+        let mut link = Url::parse("openid-credential-offer://?").unwrap();
+        link.query_pairs_mut().append_pair("credential_offer", offer);
+        link.to_string()
+    }
+
+    proptest! {
+        #[test]
+        fn an_offer_that_is_read_is_the_json_in_it(offer in any_json(), edits in edits(), other in text()) {
+            let json = offer.to_string();
+            let read: Value = serde_json::from_str(&json).unwrap();
+            for good in [link(&json), json] {
+                prop_assert_eq!(&offer_of(&good).unwrap(), &read);
+                for text in [edited_text(&good, &edits), format!("{good}{other}"), format!("{LINK}{other}")] {
+                    if let Err(error) = offer_of(&text) {
+                        let told = format!("{error:#}");
+                        prop_assert!(told.contains("offer"), "{told}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// What an issuer at this URL answers, in the order in which it is asked: its metadata, those of its token endpoint, a token, a
+    /// nonce, a credential.
+    fn answered(url: &str, profile: &Profile) -> [Value; 5] {
+        let issuer = DeviceKey::from_seed([9; 32]);
+        let subject = json!({ "id": profile.device.device() }).as_object().unwrap().clone();
+        let document = vc::Document::new("TrustedSellerCredential", issuer.device(), now(), subject);
+        let credential = document.secure(vc::Form::DataIntegrity, &issuer, now()).unwrap();
+        [
+            json!({
+                "credential_issuer": url, "nonce_endpoint": format!("{url}/nonce"),
+                "credential_endpoint": format!("{url}/credential"),
+            }),
+            json!({ "issuer": url, "token_endpoint": format!("{url}/token") }),
+            json!({ "access_token": "t", "token_type": "Bearer" }),
+            json!({ "c_nonce": "n" }),
+            json!({ "credentials": [{ "credential": credential }] }),
+        ]
+    }
+
+    /// Whether an answer names no other endpoint than this one: nobody else is asked by a test.
+    fn stays(answer: &[u8], good: &Value) -> bool {
+        let Ok(answer) = serde_json::from_slice::<Value>(answer) else { return true };
+        let names = ["nonce_endpoint", "token_endpoint", "credential_endpoint"];
+        names.iter().all(|name| answer[*name] == good[*name] || !answer[*name].is_string())
+    }
+
+    #[test]
+    fn whatever_an_issuer_answers_is_this_persons_credential_or_refused_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = Profile::create(&folder.path().join("ida"), "ida", First::Solana(None)).unwrap();
+        let holder = Holder::of_device(profile.device.device());
+        let runtime = Runtime::new().unwrap();
+        let answers = runtime.block_on(Answers::start());
+        let good = answered(&answers.url, &profile);
+        let bodies: Vec<Vec<u8>> = good.iter().map(|one| serde_json::to_vec(one).unwrap()).collect();
+        let mut offer = json!({
+            "credential_issuer": answers.url,
+            "credential_configuration_ids": ["TrustedSellerCredential_ldp_vc"],
+            "grants": {},
+        });
+        offer["grants"][GRANT] = json!({ "pre-authorized_code": "c" });
+        let receives = |offer: &Value, status: u16, bodies: &[Vec<u8>]| {
+            answers.say(bodies.iter().map(|body| (status, "application/json", body.clone())));
+            runtime.block_on(receive(&profile, offer, None, false))
+        };
+        assert_eq!(receives(&offer, 200, &bodies).unwrap(), good[4]["credentials"][0]["credential"]);
+        let refusal = json!({ "error": "invalid_grant", "error_description": "it was used" });
+        let refused =
+            receives(&offer, 400, &[serde_json::to_vec(&refusal).unwrap()]).unwrap_err().to_string();
+        assert!(refused.contains("400") && refused.contains("invalid_grant: it was used"), "{refused}");
+        // Each case asks five times, by a client of its own: there are fewer of them.
+        let config = ProptestConfig::default();
+        let cases = (config.cases / 4).max(1);
+        let mut runner = TestRunner::new(ProptestConfig { cases, ..config });
+        let strategy = (0..6_usize, 0..3_u8, edits(), grafts(), any_json());
+        let came = runner.run(&strategy, |(nth, how, edits, grafts, other)| {
+            let Some(good) = good.get(nth) else {
+                let changed = grafted(&offer, &grafts);
+                let issuer = &changed["credential_issuer"];
+                if *issuer == offer["credential_issuer"] || !issuer.is_string() {
+                    let _ = receives(&changed, 200, &bodies);
+                }
+                return Ok(());
+            };
+            let changed = match how {
+                0 => edited(&bodies[nth], &edits),
+                1 => serde_json::to_vec(&grafted(good, &grafts)).unwrap(),
+                _ => serde_json::to_vec(&other).unwrap(),
+            };
+            if !stays(&changed, good) {
+                return Ok(());
+            }
+            let mut bodies = bodies.clone();
+            bodies[nth] = changed;
+            match receives(&offer, 200, &bodies) {
+                Ok(credential) => prop_assert!(holder.is(vc::open(&credential).unwrap().about())),
+                Err(error) => prop_assert!(!format!("{error:#}").trim().is_empty()),
+            }
+            Ok(())
+        });
+        came.unwrap();
     }
 }

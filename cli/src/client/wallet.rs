@@ -150,9 +150,11 @@ pub fn keypair_text(key: &SigningKey) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use protocol::chain::ballot_signature;
 
     use super::*;
+    use crate::testing::noise::{edited, edits, grafted, grafts, text};
 
     /// The file of the key that `solana-keygen` makes from 32 bytes of 7.
     fn keypair() -> SigningKey {
@@ -174,6 +176,33 @@ mod tests {
             let error = format!("{:#}", read_keypair(&path).unwrap_err());
             assert!(error.contains("64 numbers") && !error.contains("7,7"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_keypair_file_holds_a_whole_pair_or_is_refused_without_its_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("id.json");
+        let good = keypair_text(&keypair()).unwrap();
+        let list = serde_json::from_str(&good).unwrap();
+        proptest!(|(seed: [u8; 32], edits in edits(), grafts in grafts(), other in text())| {
+            std::fs::write(&path, keypair_text(&SigningKey::from_bytes(&seed)).unwrap()).unwrap();
+            prop_assert_eq!(read_keypair(&path).unwrap().to_bytes(), seed);
+            let grafted = grafted(&list, &grafts).to_string().into_bytes();
+            for text in [edited(good.as_bytes(), &edits), grafted, other.into_bytes()] {
+                std::fs::write(&path, &text).unwrap();
+                match read_keypair(&path) {
+                    Ok(key) => {
+                        let numbers: Vec<u8> = serde_json::from_slice(&text).unwrap();
+                        prop_assert_eq!(numbers, key.to_keypair_bytes().to_vec());
+                    }
+                    Err(error) => {
+                        let told = format!("{error:#}");
+                        let rule = told.ends_with("as solana-keygen writes it");
+                        prop_assert!(rule || told.starts_with("cannot read"), "{told}");
+                    }
+                }
+            }
+        });
     }
 
     #[test]

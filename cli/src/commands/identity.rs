@@ -327,3 +327,33 @@ async fn say(
     }
     session.accepted("record", &member.say(&draft).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::noise::{edited, edits, grafted, grafts, text};
+
+    proptest! {
+        /// The file that `identity ask` writes and a guardian hands in.
+        #[test]
+        fn a_word_in_a_file_is_the_one_that_was_written(
+            message in text(), signature in text(), edits in edits(), grafts in grafts(),
+        ) {
+            let word = WalletAuthorisation { message, signature };
+            let written = serde_json::to_vec(&word).unwrap();
+            prop_assert_eq!(&serde_json::from_slice::<WalletAuthorisation>(&written).unwrap(), &word);
+            let grafted = serde_json::to_vec(&grafted(&json!(word), &grafts)).unwrap();
+            for changed in [edited(&written, &edits), grafted] {
+                if let Ok(read) = serde_json::from_slice::<WalletAuthorisation>(&changed) {
+                    // Both members and no other, also as a list: nothing of the file is passed over.
+                    let whole: Value = serde_json::from_slice(&changed).unwrap();
+                    let listed = json!([read.message, read.signature]);
+                    prop_assert!(whole == json!(read) || whole == listed, "{whole}");
+                }
+            }
+        }
+    }
+}

@@ -424,7 +424,25 @@ async fn verify(session: &Session, arguments: &ServiceArgs, chain: bool) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::noise::{edited_text, edits, text};
+
+    proptest! {
+        #[test]
+        fn an_amount_that_is_read_reads_back(
+            number in 0..=i128::MAX, scale in 0..=40_u8, edits in edits(), other in text(),
+        ) {
+            prop_assert_eq!(units(&shown(number, scale), scale).unwrap(), number);
+            for text in [edited_text("1234.5600", &edits), other] {
+                match units(&text, scale) {
+                    Ok(read) => prop_assert_eq!(units(&shown(read, scale), scale).unwrap(), read),
+                    Err(error) => prop_assert!(error.to_string().starts_with("amount"), "{error}"),
+                }
+            }
+        }
+    }
 
     #[test]
     fn amounts_are_exact_both_ways() {

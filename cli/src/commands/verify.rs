@@ -462,3 +462,6 @@ async fn on_evm(session: &Session, chain: &evm::Chain, arguments: ContractsArgs)
     let value = json!({ "holds": true, "contracts": values });
     session.output.many(&value, &["contract", "address", "published", "compiler"], rows)
 }
+
+#[cfg(test)]
+mod tests;
