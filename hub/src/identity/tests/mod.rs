@@ -15,6 +15,7 @@ use crate::{
 
 mod brightid;
 mod control;
+mod crash;
 mod history;
 mod messages;
 mod passkeys;
