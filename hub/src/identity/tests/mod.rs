@@ -23,6 +23,7 @@ mod persons;
 mod published;
 mod recovery;
 mod tokens;
+mod verified;
 mod wallets;
 
 /// A hub on each engine, with the chain whose wallets are used there.

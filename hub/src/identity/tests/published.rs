@@ -1,7 +1,8 @@
-//! The parsing vectors of Sign-In with Ethereum (`test/parsing_positive.json` and `test/parsing_negative.json` of the reference
-//! implementation, spruceid/siwe), as changes of one message each, with the names that they have there.
+//! The parsing vectors of Sign-In with Ethereum (`test/parsing_positive.json`, `test/parsing_negative.json`,
+//! `test/parsing_negative_objects.json`, `test/valid_chars.json`, `test/invalid_chars.json` and `test/invalid_uris.json` of the
+//! reference implementation, spruceid/siwe), as changes of one message each, with the names that they have there.
 
-use super::*;
+use super::{super::siwx::Demands, *};
 
 /// Those that are read say all of this, with another domain, time or statement.
 const READ: &str = "service.org wants you to sign in with your Ethereum account:\n\
@@ -159,4 +160,188 @@ fn what_a_hub_takes_otherwise_than_the_standard() {
     // The vector "domain not RFC4501 authority" is none any more in later versions of the suite: `_` is of RFC 3986's
     // unreserved letters. A hub compares the domain with its own, so such a message is refused all the same.
     assert!(changed(WHOLE, "service.org wants", "not_rfc4501 wants").parse::<SignIn>().is_ok());
+}
+
+/// The members of a message as libraries of wallets have them, written down as they write them; what is missing is left out.
+fn written(members: &Value) -> String {
+    let word = |name: &str| members[name].as_str().unwrap_or_default().to_owned();
+    let mut text = format!(
+        "{} wants you to sign in with your Ethereum account:\n{}\n\n",
+        word("domain"),
+        word("address")
+    );
+    text.push_str(&format!("{}\n", word("statement")));
+    for (name, member) in [
+        ("URI", "uri"),
+        ("Version", "version"),
+        ("Chain ID", "chainId"),
+        ("Nonce", "nonce"),
+        ("Issued At", "issuedAt"),
+        ("Expiration Time", "expirationTime"),
+        ("Not Before", "notBefore"),
+        ("Request ID", "requestId"),
+    ] {
+        match &members[member] {
+            Value::Null => {}
+            Value::String(value) => text.push_str(&format!("\n{name}: {value}")),
+            value => text.push_str(&format!("\n{name}: {value}")),
+        }
+    }
+    text.push_str("\nResources:");
+    for resource in members["resources"].as_array().unwrap() {
+        text.push_str(&format!("\n- {}", resource.as_str().unwrap()));
+    }
+    text
+}
+
+fn whole() -> Value {
+    json!({
+        "domain": "service.org", "address": "0xe5A12547fe4E872D192E3eCecb76F2Ce1aeA4946",
+        "statement": "I accept the ServiceOrg Terms of Service: https://service.org/tos",
+        "uri": "https://service.org/login", "version": "1", "chainId": 1, "nonce": "12341234",
+        "issuedAt": "2022-03-17T12:45:13.610Z", "expirationTime": "2023-03-17T12:45:13.610Z",
+        "notBefore": "2022-03-17T12:45:13.610Z", "requestId": "some_id", "resources": ["https://service.org/login"],
+    })
+}
+
+#[test]
+fn what_the_vectors_refuse_as_members_is_refused_as_text() {
+    assert_eq!(written(&whole()), WHOLE);
+    let (no_date, no_uri) = ("Wed Oct 05 2011 16:48:00 GMT+0200 (CEST)", ":not_a_rfc3986_valid_uri_");
+    let login = "https://service.org/login";
+    for (name, member, value, field) in [
+        ("missing domain", "domain", Value::Null, "domain"),
+        ("missing address", "address", Value::Null, "address"),
+        ("missing uri", "uri", Value::Null, "URI"),
+        ("missing version", "version", Value::Null, "Version"),
+        ("missing chainId", "chainId", Value::Null, "Chain ID"),
+        ("missing nonce", "nonce", Value::Null, "Nonce"),
+        ("missing issuedAt", "issuedAt", Value::Null, "Issued At"),
+        ("address not EIP-55", "address", json!("0xE5A12547fe4E872D192E3eCecb76F2Ce1aeA4946"), "address"),
+        ("uri is non-RFC 3986", "uri", json!(no_uri), "URI"),
+        ("version not 1", "version", json!("3"), "Version"),
+        ("not a valid chainId", "chainId", json!("?"), "Chain ID"),
+        ("nonce with less than 8 chars", "nonce", json!("1234567"), "Nonce"),
+        ("non-ISO 8601 issuedAt", "issuedAt", json!(no_date), "Issued At"),
+        ("non-ISO 8601 expirationTime", "expirationTime", json!(no_date), "Expiration Time"),
+        ("non-ISO 8601 notBefore", "notBefore", json!(no_date), "Not Before"),
+        ("first resource not-RFC 3986", "resources", json!([no_uri, login]), "URI"),
+        ("second resource is not-RFC3986", "resources", json!([login, no_uri]), "URI"),
+    ] {
+        let mut members = whole();
+        members[member] = value;
+        let refused = written(&members).parse::<SignIn>().expect_err(name);
+        assert_eq!(refused.field, field, "{name}: {refused}");
+    }
+}
+
+/// What a hub at `https://service.org` that is signed in to at `/login` says of a message.
+fn meets(message: &SignIn) -> Result<(), &'static str> {
+    let now: Stamp = "2022-03-18T00:00:00Z".parse().unwrap();
+    let demands = Demands {
+        scheme: "https",
+        domain: "service.org",
+        uri: "https://service.org/login",
+        chains: &[ChainId::Eip155(1)],
+        now: now.ms(),
+    };
+    message.meets(&demands).map_err(|error| error.rule)
+}
+
+/// A message with this text where the grammar's rule stands.
+fn with(rule: &str, input: &str) -> String {
+    let domain = |domain: &str| changed(WHOLE, "service.org wants", &format!("{domain} wants"));
+    let uri = |uri: &str| changed(WHOLE, "URI: https://service.org/login", &format!("URI: {uri}"));
+    match rule {
+        "scheme" => domain(&format!("{input}://service.org")),
+        "statement" => changed(WHOLE, "I accept", &format!("I accept{input}")),
+        "userinfo" => domain(&format!("{input}@service.org")),
+        "IPvFuture" => domain(&format!("[{input}]")),
+        "reg-name" => domain(&format!("service.org{input}")),
+        "segment-nz" => uri(&format!("https://service.org/login{input}")),
+        "fragment" => uri(&format!("https://service.org/login#{input}")),
+        _ => panic!("{rule}"),
+    }
+}
+
+#[test]
+fn every_character_that_the_vectors_take_is_taken_but_in_a_scheme() {
+    let letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let encoded = "%00%ff%FF%0a%0A%20";
+    for (rule, input) in [
+        ("statement", format!(":/?#[]@!$&'()*+,;= {letters}-._~")),
+        ("userinfo", format!("{letters}-._~!$&'()*+,;=:{encoded}")),
+        ("IPvFuture", format!("v123.{letters}-._~!$&'()*+,;=:")),
+        ("reg-name", format!("{letters}-._~!$&'()*+,;={encoded}")),
+        ("segment-nz", format!("{letters}-._~!$&'()*+,;=:@{encoded}")),
+        ("fragment", format!("{letters}-._~!$&'()*+,;=:@{encoded}/?")),
+    ] {
+        let text = with(rule, &input);
+        assert_eq!(text.parse::<SignIn>().unwrap().to_string(), text, "{rule}");
+    }
+    // Stricter on purpose: the scheme is that of the hub's own URL, http or https.
+    let refused = with("scheme", &format!("{letters}+-.")).parse::<SignIn>().unwrap_err();
+    assert_eq!(refused.field, "scheme");
+}
+
+/// Not as strict on purpose: domain and URI have to be the hub's own to the letter, so that no grammar of authorities stands here as
+/// well; and a statement is one line of printable ASCII, for the person alone.
+#[test]
+fn no_character_that_the_vectors_refuse_makes_a_message_for_this_hub() {
+    let no_scheme = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+    for input in [no_scheme, ":", "#", "?", "@", "!", "~"] {
+        assert_eq!(with("scheme", input).parse::<SignIn>().unwrap_err().field, "scheme", "{input}");
+    }
+    for (rule, inputs, told) in [
+        ("userinfo", "#?@[]", "message_domain"),
+        ("IPvFuture", "#?@[]", "message_domain"),
+        ("reg-name", "#?@[]", "message_domain"),
+        ("segment-nz", "^`|%?#[", "message_uri"),
+        ("fragment", "#[", "message_uri"),
+    ] {
+        for input in inputs.chars() {
+            let message: SignIn = with(rule, &input.to_string()).parse().unwrap();
+            assert_eq!(meets(&message), Err(told), "{rule} + {input}");
+        }
+    }
+    for rule in ["userinfo", "IPvFuture", "reg-name"] {
+        assert_eq!(with(rule, "/").parse::<SignIn>().unwrap_err().field, "domain", "{rule} + /");
+    }
+    for input in "`<>{|}".chars() {
+        let message: SignIn = with("statement", &input.to_string()).parse().unwrap();
+        assert_eq!(meets(&message), Ok(()), "statement + {input}");
+    }
+    // "domain not RFC4501 authority" of the members.
+    let mut members = whole();
+    members["domain"] = json!("#notrfc4501");
+    assert_eq!(meets(&written(&members).parse().unwrap()), Err("message_domain"));
+}
+
+#[test]
+fn no_uri_that_the_vectors_refuse_is_this_hubs() {
+    let text = |uri: &str| changed(READ, "https://service.org/login", uri);
+    for uri in [
+        "uri://[::0.0.0.256]/p/path",
+        "uri://[::300.0.0.0]/p/path",
+        "uri://[::0.ff.0.255]",
+        "uri://[::0.0.256.0]",
+        "uri://[ffff:abcd:0:10:200:3000:f8a:1:ffff]",
+        "uri://[ffff:abcd:0:10:200:3000:f8a]",
+        "uri://[ffff:abcd:0:10:200:3000:ff:255.255.255.255]",
+        "uri://[::1:2:3:4:5:6:7:8]",
+        "uri://[::1:2:3:4:5:6:198.162.10.255]",
+        "uri://[1:2:3:4:5:6:7:8::]",
+        "uri://[1:2:3:4:5:6::198.162.10.255]",
+        "uri://[1:2:3:4:5::6:7:8]",
+        "uri://[1:2:3:4:5::6:198.162.10.255]",
+    ] {
+        assert_eq!(meets(&text(uri).parse().unwrap()), Err("message_uri"), "{uri}");
+    }
+    for uri in [
+        "://user:pass@example.com:123/one/two.three?q1=a1&q2=a2#body",
+        "uri://user:pass@example.com:123/one/two.three ?q1=a1&q2=a2#body",
+        "uri://user:pass@example.com:123/one/two.three?q1=a1&q2=a2 #body",
+    ] {
+        assert_eq!(text(uri).parse::<SignIn>().unwrap_err().field, "URI", "{uri}");
+    }
 }
