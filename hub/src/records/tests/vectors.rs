@@ -47,6 +47,60 @@ fn the_constants_are_the_files_of_the_suite() {
     assert_eq!(of("sigHexJCS.txt").unwrap(), hex::encode(signature));
 }
 
+/// `employmentAuth.json`, a credential of a P-256 key's, which the suite signs with eddsa-rdfc-2022 alone (`eddsa-rdfc-2022/employ` in
+/// w3c/vc-di-eddsa).
+const EMPLOYMENT: &str = r#"{
+    "@context": ["https://www.w3.org/ns/credentials/v2", "https://w3id.org/citizenship/v4rc1"],
+    "type": ["VerifiableCredential", "EmploymentAuthorizationDocumentCredential"],
+    "issuer": {
+        "id": "did:key:zDnaegE6RR3atJtHKwTRTWHsJ3kNHqFwv7n9YjTgmU7TyfU76",
+        "image": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVQIW2NgUPr/HwADaAIhG61j/AAAAABJRU5ErkJggg=="
+    },
+    "credentialSubject": {
+        "type": ["Person", "EmployablePerson"], "givenName": "JOHN", "additionalName": "JACOB", "familyName": "SMITH",
+        "image": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVQIW2Ng+M/wHwAEAQH/7yMK/gAAAABJRU5ErkJggg==",
+        "gender": "Male", "residentSince": "2015-01-01", "birthCountry": "Bahamas", "birthDate": "1999-07-17",
+        "employmentAuthorizationDocument": {
+            "type": "EmploymentAuthorizationDocument", "identifier": "83627465", "lprCategory": "C09",
+            "lprNumber": "999-999-999"
+        }
+    },
+    "name": "Employment Authorization Document", "description": "Example Employment Authorization Document.",
+    "validFrom": "2019-12-03T00:00:00Z", "validUntil": "2029-12-03T00:00:00Z"
+}"#;
+/// The SHA-256 of its canonical form and what the suite's key signs of it by eddsa-jcs-2022 at [`CREATED`]: no published values, but
+/// those of another implementation (Python's `json`, `hashlib` and `cryptography`), which makes the published ones of the other document.
+const EMPLOYMENT_HASH: &str = "6ca388adaff807c71d063f666548493ba60c8c0fa109b3dd1e2564d61abe09cc";
+const EMPLOYMENT_VALUE: &str =
+    "z55PWbjtiUSzeGoGSJvBZGYKxVxtjrWC3MLmGUmHojBNxB9wHjrV9yjGiDXP9TUgGgdJhJk73AxAwuPfRDXWtUGDs";
+/// What the suite's key signs of it by eddsa-rdfc-2022.
+const EMPLOYMENT_BY_RDF: &str =
+    "z64e3a7hAtYQ3pqCdBsPLRpNqJd5YTzbMP7WrotbqY7HtANPq3ZSYoycsz3tHxzqJM5GVR5bUk7TpjoxgdUDXMQaR";
+
+#[test]
+fn the_suites_other_document_is_signed_in_one_suite_alone() {
+    let document = json_of(EMPLOYMENT);
+    if let Some(file) = published("eddsa-jcs-2022/employmentAuth.json") {
+        assert_eq!(json_of(&file), document);
+    }
+    assert_eq!(sha256(&document), EMPLOYMENT_HASH);
+    let created = CREATED.parse().unwrap();
+    let signed = proof::sign(document, &vector_key(), proof::ASSERTION, created).unwrap();
+    assert_eq!(signed["proof"]["proofValue"], EMPLOYMENT_VALUE);
+    assert_eq!(proof::verify(&signed, proof::ASSERTION).unwrap(), vector_key().device());
+    // Stricter on purpose: what is signed as RDF is not canonicalised here and so says nothing; and a P-256 key is no device.
+    let mut by_rdf = signed;
+    by_rdf["description"] = json!("Example Country Employment Authorization Document.");
+    by_rdf["proof"]["cryptosuite"] = json!("eddsa-rdfc-2022");
+    by_rdf["proof"]["proofValue"] = json!(EMPLOYMENT_BY_RDF);
+    by_rdf["proof"].as_object_mut().unwrap().remove("@context");
+    assert!(matches!(
+        proof::verify(&by_rdf, proof::ASSERTION),
+        Err(ProofError::Malformed { field: "/proof/cryptosuite", .. })
+    ));
+    assert!(by_rdf["issuer"]["id"].as_str().unwrap().parse::<Device>().is_err());
+}
+
 /// FEP-8b32 (Object Integrity Proofs; julianlam/feps), `fep-8b32.feature`: a document with fractions, and a key that is not named by did:key.
 const FEDERATED: &str = r#"{
     "@context": ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/data-integrity/v2"],
