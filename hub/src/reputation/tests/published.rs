@@ -136,7 +136,7 @@ fn what_is_stricter_than_the_suite_on_purpose() {
     }
 }
 
-/// The list of `status-credentials/single-purpose-ok`: 200,000 entries, of which 201, 57,444 and 94,023 are set.
+/// The list of `status-credentials/multi-purpose-ok`: 200,000 entries, of which 201, 57,444 and 94,023 are set.
 const LIST: &str =
     "H4sIACbOo2YC_-3QMREAMAgEsGerLPyrQgFjB-4SCUkWHQAAAAAAAOCwpwAAAADgrFIAAAAAAAAAAAAAAAAA3wxvOeOvqGEAAA";
 /// That of `status-credentials/short-encoded-list-fail`: 200 entries.
