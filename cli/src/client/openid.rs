@@ -234,7 +234,7 @@ mod tests {
             bodies[nth] = changed;
             match receives(&offer, 200, &bodies) {
                 Ok(credential) => prop_assert!(holder.is(vc::open(&credential).unwrap().about())),
-                Err(error) => prop_assert!(!format!("{error:#}").trim().is_empty()),
+                Err(error) => prop_assert!(!format!("{:#}", error).trim().is_empty()),
             }
             Ok(())
         });

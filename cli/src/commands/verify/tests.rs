@@ -1,7 +1,7 @@
 //! Heads and what shows that a log goes on, as they stand in files and come from a hub.
 
 use alloy::primitives::B256;
-use hub::records::{DeviceKey, Stamp};
+use hub::records::{DeviceKey, Head, Stamp};
 use proptest::{collection::vec, prelude::*};
 
 use super::*;

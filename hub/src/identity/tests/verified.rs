@@ -103,7 +103,11 @@ fn what_the_vectors_do_not_verify_is_refused_by_name() {
     assert_eq!(meets(&early(), "login.xyz", now), Err("message_early"), "not yet valid");
     // A hub knows its own nonces: neither that of the message nor the other one is.
     for name in ["bTyXgcQxn2htgkjJn", "6548asdgf"] {
-        assert_eq!(nonce::expires_at(&DeviceKey::from_seed([1; 32]), name, 0), None, "custom nonce");
+        assert_eq!(
+            nonce::expires_at(&DeviceKey::from_seed([1; 32]), nonce::Purpose::SignIn, name, 0),
+            None,
+            "custom nonce"
+        );
     }
     let address = "0x6Da01670d8fc844e736095918bbE11fE8D564163";
     let issued = "Issued At: 2022-01-05T14:31:43.954Z\n";
