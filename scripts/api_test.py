@@ -195,6 +195,7 @@ def known(market, token):
         "/v1/grievances/{id}/steps": {"id": grievance},
         "/v1/grievances/{id}/bundle": {"id": decided},
         "/v1/purchases/{id}": {"id": purchase},
+        "/v1/purchases/{id}/transactions": {"id": purchase},
         "/v1/purchases/{id}/case": {"id": first("purchases", "/case")},
         "/v1/purchases/{id}/credentials": {"id": first("purchases", "/credentials")},
         "/v1/purchases/{id}/bundle": {"id": first("purchases", "/bundle")},

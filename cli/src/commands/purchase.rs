@@ -11,7 +11,7 @@ use hub::{
 };
 use protocol::{
     chain::{AccountId, ChainId},
-    wire::intent::IntentProgress,
+    wire::{intent::IntentProgress, view::DealTransaction},
 };
 
 use super::{Session, query, record_id, word};
@@ -40,6 +40,15 @@ pub enum Verb {
         /// The purchase
         #[arg(value_parser = record_id)]
         id: RecordId,
+    },
+    /// List the chain's events about the deal of a purchase and their transactions; `show` has the first hundred
+    Transactions {
+        /// The purchase
+        #[arg(value_parser = record_id)]
+        id: RecordId,
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<u64>,
     },
     /// List your purchases and sales, the newest first
     List {
@@ -149,6 +158,16 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
         Verb::Show { id } => {
             let view = trade::read(&session.member().await?, id).await?;
             session.output.one(&view, &lines(&view))
+        }
+        Verb::Transactions { id, after } => {
+            let after = after.map(|after| after.to_string());
+            let path = query(&format!("/v1/purchases/{id}/transactions"), &[("after", after)]);
+            let page: Page<DealTransaction> = session.member().await?.get(&path).await?;
+            let rows = page
+                .items
+                .iter()
+                .map(|one| vec![one.name.clone(), one.block_number.to_string(), one.transaction.to_string()]);
+            session.output.many(&page, &["event", "block", "transaction"], rows.collect())
         }
         Verb::List { status, after } => {
             let status = status.map(|status| status.as_str().to_owned());

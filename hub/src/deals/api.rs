@@ -15,7 +15,7 @@ use protocol::{
     wire::{
         act::{PartyAct, TimeOut},
         dec,
-        feed::{ChainEvent, Delivery, DeliveryReceipt, EventBody, Finality},
+        feed::{ChainEvent, Delivery, DeliveryReceipt, Finality},
         intent::{IntentPage, IntentProgress, ProgressReport},
         view::DealTransaction,
     },
@@ -28,7 +28,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     chain::{self, DELIVERY_MAX},
-    intents,
+    events, intents,
     orders::{self, Handed},
     position::{Timeout, put_in_order},
     status::Status,
@@ -51,6 +51,8 @@ const DELIVERY_SIZE_MAX: usize = 1024 * 1024;
 const INTENTS_MAX: u32 = 100;
 /// The longest wait for an intent, in seconds.
 const WAIT_MAX: u64 = 25;
+/// How many of a deal's events its purchase is shown with.
+const TRANSACTIONS_SHOWN: i64 = 100;
 /// The longest text in a progress report.
 const PROGRESS_MAX: usize = 1_000;
 
@@ -120,7 +122,8 @@ pub struct PurchaseDetails {
     pub refunded: u128,
     /// When this status ends by itself, and by what.
     pub next_deadline: Option<DeadlineView>,
-    /// The chain's events about the deal and their transactions, oldest first.
+    /// The chain's events about the deal and their transactions, oldest first: the first 100.
+    /// `GET /v1/purchases/{id}/transactions` has all.
     #[schema(value_type = Vec<Object>)]
     pub transactions: Vec<DealTransaction>,
     /// What the hub has asked the relayer to do, how far the relayer says it is, and what it says of the cost.
@@ -185,6 +188,7 @@ pub(crate) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new()
         .routes(routes!(purchases))
         .routes(routes!(purchase))
+        .routes(routes!(transactions))
         .routes(routes!(intents))
         .routes(routes!(progress))
         .merge(deliveries)
@@ -206,40 +210,36 @@ pub(crate) async fn standing(
     on: &mut AnyConnection,
     reader: &Reader,
     purchase: &Purchase,
-    events: &[(Finality, ChainEvent)],
 ) -> Result<Option<Standing>, Error> {
     if let Some(account) = &reader.account {
         if purchase.is_party(account) {
             return Ok(Some(Standing::Party));
         }
         let wallets = identity::wallets_of(on, account).await?;
-        let sits = events.iter().any(|(finality, event)| match &event.body {
-            EventBody::JuryDrawn { seats, .. } if *finality == Finality::Final => {
-                wallets.iter().any(|wallet| wallet.chain == event.chain() && seats.contains(&wallet.address))
-            }
-            _ => false,
-        });
-        if sits && !disputes::stands_aside(on, purchase.deal, &wallets).await? {
+        if disputes::sits(on, purchase, &wallets).await? {
             return Ok(Some(Standing::Juror));
         }
     }
     Ok(may_read(reader, &purchase.audience).then_some(Standing::Public))
 }
 
-fn transactions(events: &[(Finality, ChainEvent)]) -> Vec<DealTransaction> {
-    let mut ordered: Vec<_> = events.iter().collect();
-    put_in_order(&mut ordered, |(_, event)| event);
-    ordered
-        .into_iter()
-        .map(|(finality, event)| DealTransaction {
-            event: event.id,
-            name: event.body.name().to_owned(),
-            transaction: event.transaction,
-            block_number: event.block_number,
-            block_time: event.block_time,
-            finality: *finality,
-        })
-        .collect()
+fn transaction(finality: Finality, event: &ChainEvent) -> DealTransaction {
+    DealTransaction {
+        event: event.id,
+        name: event.body.name().to_owned(),
+        transaction: event.transaction,
+        block_number: event.block_number,
+        block_time: event.block_time,
+        finality,
+    }
+}
+
+/// The first of a deal's events, in the order of the chain.
+async fn first_transactions(on: &mut AnyConnection, deal: B256) -> Result<Vec<DealTransaction>, Error> {
+    let levels = [Finality::Final, Finality::Safe, Finality::Seen];
+    let mut events = events::first(on, deal, &levels, TRANSACTIONS_SHOWN).await?;
+    put_in_order(&mut events, |(_, event)| event);
+    Ok(events.iter().map(|(finality, event)| transaction(*finality, event)).collect())
 }
 
 async fn acts(on: &mut AnyConnection, purchase: &Purchase) -> Result<Vec<ActView>, Error> {
@@ -253,8 +253,7 @@ async fn view(
     reader: &Reader,
     purchase: Purchase,
 ) -> Result<Option<PurchaseView>, Error> {
-    let events = store::events(on, purchase.deal).await?;
-    let Some(standing) = standing(on, reader, &purchase, &events).await? else { return Ok(None) };
+    let Some(standing) = standing(on, reader, &purchase).await? else { return Ok(None) };
     let Purchase { position, provisional, terms, .. } = &purchase;
     let details = match standing {
         Standing::Public => None,
@@ -265,7 +264,7 @@ async fn view(
             released: position.released,
             refunded: position.refunded,
             next_deadline: position.next_deadline(terms).map(|(at, then)| DeadlineView { at, then }),
-            transactions: transactions(&events),
+            transactions: first_transactions(on, purchase.deal).await?,
             intents: intents::progress(on, purchase.deal)
                 .await?
                 .into_iter()
@@ -359,6 +358,32 @@ async fn purchase(
     };
     let shown = shown.ok_or_else(|| Problem::not_found("purchase", id))?;
     Ok(tagged(&headers, &shown)?)
+}
+
+/// The chain's events about a purchase's deal and their transactions, for its parties and the jurors of its case: in the order in which
+/// the hub was told of each last, which it is again when one is more settled.
+#[utoipa::path(get, path = "/v1/purchases/{id}/transactions", tag = "deals", params(("id" = String, Path), Cursor), responses(
+    (status = 200, description = "A page", body = Object),
+    (status = 404, description = "There is no such purchase, or you are neither party nor juror", content_type = "application/problem+json"),
+))]
+async fn transactions(
+    State(hub): State<Hub>,
+    reader: Reader,
+    Path(id): Path<RecordId>,
+    page: Paged,
+) -> Result<Json<Page<DealTransaction>>, Problem> {
+    let missing = || Problem::not_found("purchase", id);
+    let (after, limit) = (page.place().unwrap_or(0), page.limit);
+    let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
+    let purchase = store::by_id(&mut on, &id).await?.ok_or_else(missing)?;
+    match standing(&mut on, &reader, &purchase).await? {
+        Some(Standing::Party | Standing::Juror) => {}
+        Some(Standing::Public) | None => return Err(missing()),
+    }
+    let found = events::page(&mut on, purchase.deal, after, limit).await?;
+    let next = page::next(found.len(), limit, found.last().map(|(seq, ..)| *seq));
+    let items = found.iter().map(|(_, finality, event)| transaction(*finality, event)).collect();
+    Ok(Json(Page::new(items, next)))
 }
 
 fn relayer_only(hub: &Hub, headers: &HeaderMap) -> Result<(), Problem> {

@@ -14,9 +14,10 @@ use service::{db::Write, http::Problem};
 use sqlx::AnyConnection;
 
 use super::{
-    mirror,
+    events, mirror,
     model::{self, Told},
-    orders, position,
+    orders,
+    position::{self, Position},
     store::{self, Provisional, Purchase},
 };
 use crate::{
@@ -30,6 +31,10 @@ use crate::{
 pub(super) const DELIVERY_MAX: usize = 100;
 /// Events that the indexer is asked about at one time.
 const ASKED_AT_ONCE: usize = 16;
+/// How many events that are not final are looked at before the next.
+const UNSETTLED_PAGE: i64 = 100;
+/// How many events of a deal that are not final make up what is shown as provisional: the first of them.
+const UNSETTLED_MAX: i64 = 256;
 
 fn refused(status: StatusCode, rule: &str, detail: String) -> Error {
     Problem::new(status, "delivery", "The delivery is refused at this entry", detail)
@@ -96,27 +101,32 @@ async fn brought(hub: &Hub, told: &Brought, has: Brought, ours: bool) -> Result<
 /// Takes back what is not final and unknown to the indexer, whose feed may be another one: it would never be told as retracted.
 /// What happened all the same is told again, as final at the latest.
 async fn let_go(hub: &Hub, chain: ChainId) -> Result<(), Error> {
-    let unsettled = store::unsettled(&mut *hub.db.reader().acquire().await?).await?;
-    let asked = unsettled.into_iter().filter(|event| event.chain() == chain).map(|event| async {
-        let indexed = hub.indexers.event(chain, event.id).await?;
-        let there = indexed.is_some_and(|entry| entry.finality != Finality::Retracted);
-        Ok::<_, Error>((!there).then_some(event))
-    });
-    // In their order, so that the records stand in it.
-    let left: Vec<ChainEvent> = stream::iter(asked)
-        .buffered(ASKED_AT_ONCE)
-        .try_filter_map(async |left| Ok(left))
-        .try_collect()
-        .await?;
-    for event in left {
-        let purchase = ours(&mut *hub.db.reader().acquire().await?, &event).await?;
-        if let Some(purchase) = purchase {
-            tracing::warn!(event = %event.id, purchase = %purchase.id, "an event is unknown to another feed");
-            // Of no feed: it has no place there.
-            record(hub, &purchase, &FeedEntry { seq: 0, finality: Finality::Retracted, event }).await?;
+    let mut after = 0;
+    loop {
+        let page = events::unsettled(&mut *hub.db.reader().acquire().await?, after, UNSETTLED_PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = *last;
+        let unsettled = page.into_iter().map(|(_, event)| event).filter(|event| event.chain() == chain);
+        let asked = unsettled.map(|event| async {
+            let indexed = hub.indexers.event(chain, event.id).await?;
+            let there = indexed.is_some_and(|entry| entry.finality != Finality::Retracted);
+            Ok::<_, Error>((!there).then_some(event))
+        });
+        // In their order, so that the records stand in it.
+        let left: Vec<ChainEvent> = stream::iter(asked)
+            .buffered(ASKED_AT_ONCE)
+            .try_filter_map(async |left| Ok(left))
+            .try_collect()
+            .await?;
+        for event in left {
+            let purchase = ours(&mut *hub.db.reader().acquire().await?, &event).await?;
+            if let Some(purchase) = purchase {
+                tracing::warn!(event = %event.id, purchase = %purchase.id, "an event is unknown to another feed");
+                // Of no feed: it has no place there.
+                record(hub, &purchase, &FeedEntry { seq: 0, finality: Finality::Retracted, event }).await?;
+            }
         }
     }
-    Ok(())
 }
 
 /// Says on record what was told of an event of a purchase.
@@ -142,8 +152,8 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
     let event = &entry.event;
     let (purchase, held, on_record) = {
         let mut on = hub.db.reader().acquire().await?;
-        let held = store::told(&mut on, event.id).await?;
-        (ours(&mut on, event).await?, held, store::is_undone(&mut on, event.id).await?)
+        let held = events::told(&mut on, event.id).await?;
+        (ours(&mut on, event).await?, held, events::is_undone(&mut on, event.id).await?)
     };
     let Some(purchase) = purchase else { return Ok(Taken::Foreign) };
     // An operator let the indexer go on past what was final: that is on record, and for people to deal with. Nothing that the
@@ -167,8 +177,8 @@ async fn take(hub: &Hub, entry: &FeedEntry) -> Result<Taken, Error> {
         Told::Early => {
             let detail = format!(
                 "event {id} is {} to the hub's indexer, not {} yet: deliver it again later",
-                store::finality_name(indexed.finality),
-                store::finality_name(entry.finality)
+                events::finality_name(indexed.finality),
+                events::finality_name(entry.finality)
             );
             return Err(refused(StatusCode::TOO_EARLY, "event_early", detail));
         }
@@ -211,31 +221,62 @@ pub(super) async fn apply(write: &mut Write, accepted: &Accepted) -> Result<(), 
     let Some(mut purchase) = store::by_id(on, &about).await? else {
         return Err(store::corrupt(format_args!("chain-event about {about}, which is no purchase")));
     };
-    let held = store::told(on, entry.event.id).await?;
+    let held = events::told(on, entry.event.id).await?;
     if held.is_some_and(|held| model::undoes(held, entry.finality)) {
-        store::undo(on, entry.event.id).await?;
+        events::undo(on, entry.event.id).await?;
     }
     if model::supersedes(held, entry.finality) {
-        store::keep(on, purchase.deal, &entry, accepted.seq).await?;
-        refold(on, &mut purchase, accepted.received_at).await?;
+        events::keep(on, purchase.deal, &entry, accepted.seq).await?;
+        let from = (&purchase.position, purchase.waits);
+        match position::follow(from, &purchase.terms, &entry) {
+            Some(position) => go_on(on, &mut purchase, position, accepted.received_at).await?,
+            None => refold(on, &mut purchase, accepted.received_at).await?,
+        }
         // Nothing but an event that is final moves what final events add up to.
         mirror::book(on, &mut purchase, accepted).await?;
     }
     Ok(())
 }
 
-/// Folds the chain's events over what the parties said, keeps the outcome and tells both parties.
+/// Keeps where final events leave the deal, folds those that are not final over it, and tells both parties.
+async fn go_on(
+    on: &mut AnyConnection,
+    purchase: &mut Purchase,
+    position: Position,
+    now: i64,
+) -> Result<(), Error> {
+    let unsettled =
+        events::first(on, purchase.deal, &[Finality::Safe, Finality::Seen], UNSETTLED_MAX).await?;
+    let (likely, _) = position::fold_on(position, &purchase.terms, unsettled.iter().map(|(_, event)| event));
+    let least = unsettled.iter().map(|(finality, _)| *finality).min();
+    purchase.waits = false;
+    stand(on, purchase, (position, likely), least, now).await
+}
+
+/// Folds all of the chain's events over what the parties said, keeps the outcome and tells both parties.
 pub(super) async fn refold(on: &mut AnyConnection, purchase: &mut Purchase, now: i64) -> Result<(), Error> {
-    let events = store::events(on, purchase.deal).await?;
+    let events = events::all(on, purchase.deal).await?;
     let finals = events.iter().filter(|(finality, _)| *finality == Finality::Final);
     let (position, gap) = position::fold(purchase.said, &purchase.terms, finals.map(|(_, event)| event));
     if let Some(gap) = gap {
         tracing::warn!(deal = %purchase.deal, %gap, "the deal's events wait for one that is missing");
     }
     let (likely, _) = position::fold(purchase.said, &purchase.terms, events.iter().map(|(_, event)| event));
-    let unsettled = events.iter().map(|(finality, _)| *finality).filter(|f| *f != Finality::Final).min();
+    let least = events.iter().map(|(finality, _)| *finality).filter(|f| *f != Finality::Final).min();
+    purchase.waits = gap.is_some();
+    stand(on, purchase, (position, likely), least, now).await
+}
+
+/// Keeps where a deal stands by final events, and where it is likely to, by others that are at least this settled.
+async fn stand(
+    on: &mut AnyConnection,
+    purchase: &mut Purchase,
+    (position, likely): (Position, Position),
+    least: Option<Finality>,
+    now: i64,
+) -> Result<(), Error> {
     purchase.provisional =
-        unsettled.filter(|_| likely != position).map(|finality| Provisional { position: likely, finality });
+        least.filter(|_| likely != position).map(|finality| Provisional { position: likely, finality });
     purchase.position = position.settled();
     purchase.updated_at = now;
     store::update(on, purchase).await?;

@@ -3,17 +3,16 @@
 
 use alloy::primitives::B256;
 use protocol::{
-    chain::event_order,
     terms::Terms,
-    wire::{
-        feed::{ChainEvent, Finality},
-        intent::{Intent, IntentAction, IntentProgress, ProgressReport},
-    },
+    wire::intent::{Intent, IntentAction, IntentProgress, ProgressReport},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row};
 
-use super::store::{self, Purchase, corrupt, json, text};
+use super::{
+    events,
+    store::{Purchase, corrupt, json, text},
+};
 use crate::{error::Error, records::RecordId};
 
 /// An intent as its row keeps it.
@@ -37,7 +36,10 @@ pub(crate) async fn publish(
     action: IntentAction,
     deadline: u64,
 ) -> Result<(), Error> {
-    let cause = newest(on, deal).await?;
+    if known(on, key).await? {
+        return Ok(());
+    }
+    let cause = events::newest(on, deal).await?;
     put(on, key, deal, &Body { terms: terms.clone(), action, deadline, asked_by: None, cause }).await
 }
 
@@ -52,17 +54,9 @@ pub(super) async fn publish_for(
 ) -> Result<(), Error> {
     // What a party signs follows from its word.
     let signed = matches!(action, IntentAction::Act { .. });
-    let cause = if signed { None } else { newest(on, purchase.deal).await? };
+    let cause = if signed { None } else { events::newest(on, purchase.deal).await? };
     let body = Body { terms: purchase.terms.clone(), action, deadline, asked_by: Some(account), cause };
     put(on, key, purchase.deal, &body).await
-}
-
-/// The newest final event of a deal, in the chain's order.
-async fn newest(on: &mut AnyConnection, deal: B256) -> Result<Option<B256>, Error> {
-    let events = store::events(on, deal).await?;
-    let finals = events.into_iter().filter(|(finality, _)| *finality == Finality::Final);
-    let order = |event: &ChainEvent| event_order(event.chain(), event.block_number, event.log_index);
-    Ok(finals.map(|(_, event)| event).max_by_key(order).map(|event| event.id))
 }
 
 async fn put(on: &mut AnyConnection, key: &str, deal: B256, body: &Body) -> Result<(), Error> {

@@ -5,7 +5,7 @@
 //! - `position.rs`: the fold of the chain's events over it
 //! - `model.rs`: agreements, the rules of an offer, whether a telling of the relayer is true
 //! - `room.rs`: what `submit` asks
-//! - `chain.rs`: the relayer's door and the effects of an event
+//! - `chain.rs`: the relayer's door and the effects of an event; `events.rs`: what is held of the events
 //! - `mirror.rs`, `reconcile.rs`: what a deal holds and paid, in the ledger, and whether the chain says the same
 //! - `acts.rs`, `orders.rs`: what parties sign for the hub to have done (`act@1`), and what it is to do for them when the
 //!   time has come (`standing@1`)
@@ -15,6 +15,7 @@
 pub mod acts;
 pub(crate) mod api;
 mod chain;
+pub(crate) mod events;
 pub(crate) mod intents;
 pub(crate) mod mirror;
 pub mod model;

@@ -2,7 +2,8 @@
 //!
 //! The chain is the only truth about money, so a status is never stepped forward in place: it is folded, each time,
 //! from the events known about the deal in the order of the chain. Deliveries may come late, twice or out of order, and
-//! provisional ones may be taken back, without any effect on what the final ones add up to.
+//! provisional ones may be taken back, without any effect on what the final ones add up to. What follows on what was folded
+//! before is folded over that (`follow`), which comes to the same.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,7 @@ use protocol::{
     terms::Terms,
     wire::{
         dec,
-        feed::{ChainEvent, EventBody},
+        feed::{ChainEvent, EventBody, FeedEntry, Finality},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -223,6 +224,19 @@ fn apply(now: &Position, event: &ChainEvent, amount: u128) -> Result<Position, G
     Ok(next)
 }
 
+/// Where a telling leaves a deal by its final events, from where those that were told before leave it: all of them, unless some `wait`
+/// for one that is missing. None where it does not follow on them: then all have to be folded anew.
+pub(crate) fn follow(from: (&Position, bool), terms: &Terms, told: &FeedEntry) -> Option<Position> {
+    let (position, waits) = from;
+    match told.finality {
+        _ if waits => None,
+        Finality::Final if told.event.contract == terms.escrow => {
+            apply(position, &told.event, terms.amount).ok()
+        }
+        _ => Some(*position),
+    }
+}
+
 /// Puts what tells of events of one chain in its order. Transactions of one slot of Solana, whose order no event tells, stay as
 /// they are, each where its first event is. The feed tells an event again when it settles: that parts no events of one
 /// transaction.
@@ -246,10 +260,19 @@ pub fn fold<'a>(
     terms: &Terms,
     events: impl IntoIterator<Item = &'a ChainEvent>,
 ) -> (Position, Option<Gap>) {
+    fold_on(Position::new(before), terms, events)
+}
+
+/// As [`fold`], over what was folded before.
+pub(crate) fn fold_on<'a>(
+    from: Position,
+    terms: &Terms,
+    events: impl IntoIterator<Item = &'a ChainEvent>,
+) -> (Position, Option<Gap>) {
     let mut ordered: Vec<&ChainEvent> =
         events.into_iter().filter(|event| event.contract == terms.escrow).collect();
     put_in_order(&mut ordered, |event| event);
-    let mut position = Position::new(before);
+    let mut position = from;
     for event in ordered {
         match apply(&position, event, terms.amount) {
             Ok(next) => position = next,

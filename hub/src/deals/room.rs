@@ -216,6 +216,7 @@ async fn offer(on: &mut AnyConnection, accepted: &Accepted) -> Result<(), Error>
         agreement: body.agreement,
         said: Status::Offered,
         position: Position::new(Status::Offered),
+        waits: false,
         mirrored: Mirrored::default(),
         provisional: None,
         signature: None,

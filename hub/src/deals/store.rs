@@ -1,10 +1,10 @@
-//! Purchases and the chain's events about them.
+//! Purchases, and how far the feeds of the chains were brought.
 
 use alloy::primitives::{B256, Bytes};
 use protocol::{
     chain::ChainId,
     terms::Terms,
-    wire::feed::{Brought, ChainEvent, FeedEntry, FeedId, Finality},
+    wire::feed::{Brought, FeedId, Finality},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -38,6 +38,8 @@ pub(crate) struct Purchase {
     pub said: Status,
     /// Where it stands by final events; settled when closed.
     pub position: Position,
+    /// Whether there are final events that `position` has not, because one before them is missing.
+    pub waits: bool,
     /// What of that stands in the ledger.
     pub mirrored: Mirrored,
     /// Where it will stand if what was seen becomes final.
@@ -95,23 +97,6 @@ pub(crate) fn text<T: Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(corrupt)
 }
 
-pub(crate) const fn finality_name(finality: Finality) -> &'static str {
-    match finality {
-        Finality::Seen => "seen",
-        Finality::Safe => "safe",
-        Finality::Final => "final",
-        Finality::Retracted => "retracted",
-    }
-}
-
-fn finality(row: &AnyRow) -> Result<Finality, Error> {
-    let name: String = row.try_get("finality")?;
-    [Finality::Seen, Finality::Safe, Finality::Final, Finality::Retracted]
-        .into_iter()
-        .find(|finality| finality_name(*finality) == name)
-        .ok_or_else(|| corrupt(format_args!("finality {name}")))
-}
-
 fn status(row: &AnyRow, column: &str) -> Result<Status, Error> {
     let name: String = row.try_get(column)?;
     Status::parse(&name).ok_or_else(|| corrupt(format_args!("{column} {name}")))
@@ -123,7 +108,7 @@ fn optional<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<Option<T>
         .transpose()
 }
 
-const COLUMNS: &str = "id, seq, deal, listing, buyer, seller, audience, terms, agreement, said, position, \
+const COLUMNS: &str = "id, seq, deal, listing, buyer, seller, audience, terms, agreement, said, position, waits, \
                        mirrored, provisional, signature, created_at, updated_at";
 
 fn purchase(row: &AnyRow) -> Result<Purchase, Error> {
@@ -139,6 +124,7 @@ fn purchase(row: &AnyRow) -> Result<Purchase, Error> {
         agreement: json(row, "agreement")?,
         said: status(row, "said")?,
         position: json(row, "position")?,
+        waits: row.try_get::<i64, _>("waits")? != 0,
         mirrored: optional(row, "mirrored")?.unwrap_or_default(),
         provisional: optional(row, "provisional")?,
         signature: optional(row, "signature")?,
@@ -226,7 +212,7 @@ pub(super) async fn insert(on: &mut AnyConnection, new: &Purchase) -> Result<(),
 pub(super) async fn update(on: &mut AnyConnection, now: &Purchase) -> Result<(), Error> {
     sqlx::query(
         "UPDATE purchases SET said = $2, status = $3, position = $4, provisional = $5, signature = $6,
-                              updated_at = $7
+                              updated_at = $7, waits = $8
          WHERE id = $1",
     )
     .bind(now.id.to_string())
@@ -236,6 +222,7 @@ pub(super) async fn update(on: &mut AnyConnection, now: &Purchase) -> Result<(),
     .bind(now.provisional.as_ref().map(text).transpose()?)
     .bind(now.signature.as_ref().map(text).transpose()?)
     .bind(now.updated_at)
+    .bind(i64::from(now.waits))
     .execute(on)
     .await?;
     Ok(())
@@ -259,54 +246,6 @@ pub(crate) async fn after(on: &mut AnyConnection, seq: i64, limit: i64) -> Resul
     let sql = format!("SELECT {COLUMNS} FROM purchases WHERE seq > $1 ORDER BY seq LIMIT $2");
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(seq).bind(limit).fetch_all(on).await?;
     rows.iter().map(|row| Ok((row.try_get("seq")?, row.try_get("id")?, purchase(row)))).collect()
-}
-
-/// How settled an event of one of the hub's deals is to the hub.
-pub(super) async fn told(on: &mut AnyConnection, event: B256) -> Result<Option<Finality>, Error> {
-    let row = sqlx::query("SELECT finality FROM chain_events WHERE event = $1")
-        .bind(event.to_string())
-        .fetch_optional(on)
-        .await?;
-    row.as_ref().map(finality).transpose()
-}
-
-/// Whether it is on record that a final event left the chain.
-pub(super) async fn is_undone(on: &mut AnyConnection, event: B256) -> Result<bool, Error> {
-    let undone: Option<i64> = sqlx::query_scalar("SELECT undone FROM chain_events WHERE event = $1")
-        .bind(event.to_string())
-        .fetch_optional(on)
-        .await?;
-    Ok(undone == Some(1))
-}
-
-/// It is on record that a final event left the chain.
-pub(super) async fn undo(on: &mut AnyConnection, event: B256) -> Result<(), Error> {
-    sqlx::query("UPDATE chain_events SET undone = 1 WHERE event = $1")
-        .bind(event.to_string())
-        .execute(on)
-        .await?;
-    Ok(())
-}
-
-/// Keeps the newest telling of an event of one of the hub's deals, which has the place `seq` in the log.
-pub(super) async fn keep(
-    on: &mut AnyConnection,
-    deal: B256,
-    entry: &FeedEntry,
-    seq: i64,
-) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO chain_events (event, deal, finality, seq, body) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (event) DO UPDATE SET finality = excluded.finality, seq = excluded.seq",
-    )
-    .bind(entry.event.id.to_string())
-    .bind(deal.to_string())
-    .bind(finality_name(entry.finality))
-    .bind(seq)
-    .bind(text(&entry.event)?)
-    .execute(on)
-    .await?;
-    Ok(())
 }
 
 /// How far the feed of a chain was brought; zeros where it never was.
@@ -341,24 +280,4 @@ pub(super) async fn bring(on: &mut AnyConnection, has: &Brought) -> Result<(), E
     .execute(on)
     .await?;
     Ok(())
-}
-
-/// The events of all deals that are neither final nor taken back.
-pub(super) async fn unsettled(on: &mut AnyConnection) -> Result<Vec<ChainEvent>, Error> {
-    let query = "SELECT body FROM chain_events WHERE finality IN ('seen', 'safe') ORDER BY seq";
-    let rows = sqlx::query(query).fetch_all(on).await?;
-    rows.iter().map(|row| json(row, "body")).collect()
-}
-
-/// The deal's events with how settled each is, in the order in which they were told, without those that were taken back. What is more
-/// settled comes first, for the feed tells events of a block again as they settle, in their order.
-pub(crate) async fn events(on: &mut AnyConnection, deal: B256) -> Result<Vec<(Finality, ChainEvent)>, Error> {
-    let rows = sqlx::query(
-        "SELECT finality, body FROM chain_events WHERE deal = $1 AND finality <> 'retracted' \
-             ORDER BY CASE finality WHEN 'final' THEN 0 WHEN 'safe' THEN 1 ELSE 2 END, seq",
-    )
-    .bind(deal.to_string())
-    .fetch_all(on)
-    .await?;
-    rows.iter().map(|row| Ok((finality(row)?, json(row, "body")?))).collect()
 }

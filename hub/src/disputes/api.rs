@@ -8,7 +8,7 @@ use protocol::{
     chain::{AccountId, Address, ChainId},
     wire::{
         dec,
-        feed::{ChainEvent, EventBody, Finality},
+        feed::{ChainEvent, EventBody},
         intent::SignedBallot,
     },
 };
@@ -30,6 +30,7 @@ use crate::{
     access::Reader,
     deals::{
         api::{Standing, standing},
+        events,
         status::Status,
         store::{self as purchases, Purchase},
     },
@@ -37,6 +38,10 @@ use crate::{
     etag::tagged,
     records::RecordId,
 };
+
+/// How much of what a party has shown on the chain is told: the first of it. It may show more there, for nothing but the price of
+/// a transaction.
+const SHOWN_MAX: i64 = 200;
 
 /// A dispute, by final events, as much of it as the reader may see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -71,7 +76,7 @@ pub struct CaseView {
     pub appealed_by: Option<Address>,
     /// What may be done next; nothing once the escrow has the ruling.
     pub next: Vec<NextView>,
-    /// What the parties show; none for those who are neither party nor juror.
+    /// What the parties show; of what each shows on the chain the first 200 pieces. None for those who are neither party nor juror.
     pub evidence: Option<Vec<EvidenceView>>,
 }
 
@@ -354,7 +359,7 @@ fn next(rules: &Rules<'_>, case: &Case, heard: &[Heard], now: u64) -> Vec<NextVi
 async fn evidence(
     on: &mut AnyConnection,
     held: &store::Held,
-    events: &[(Finality, ChainEvent)],
+    purchase: &Purchase,
 ) -> Result<Vec<EvidenceView>, Error> {
     let here = store::evidence(on, held.deal).await?.into_iter().map(|shown| EvidenceView {
         record: Some(shown.id),
@@ -366,8 +371,13 @@ async fn evidence(
         note: shown.body.note,
         at: u64::try_from(shown.created.ms().div_euclid(1000)).unwrap_or_default(),
     });
-    let finals = events.iter().filter(|(finality, _)| *finality == Finality::Final);
-    let mut all: Vec<_> = here.chain(finals.filter_map(|(_, event)| from_chain(event))).collect();
+    let mut all: Vec<_> = here.collect();
+    for party in [purchase.terms.buyer, purchase.terms.seller] {
+        for name in ["Disputed", "Evidence"] {
+            let shown = events::shown_by(on, held.deal, (&party.address, name), SHOWN_MAX).await?;
+            all.extend(shown.iter().filter_map(from_chain));
+        }
+    }
     all.sort_by_key(|shown| shown.at);
     Ok(all)
 }
@@ -386,8 +396,7 @@ async fn case(
     let missing = || Problem::not_found("case of purchase", id);
     let mut on = hub.db.reader().acquire().await.map_err(Error::from)?;
     let purchase = purchases::by_id(&mut on, &id).await?.ok_or_else(missing)?;
-    let events = purchases::events(&mut on, purchase.deal).await?;
-    let standing = standing(&mut on, &reader, &purchase, &events).await?.ok_or_else(missing)?;
+    let standing = standing(&mut on, &reader, &purchase).await?.ok_or_else(missing)?;
     let held = store::case(&mut on, purchase.deal).await?.ok_or_else(missing)?;
     let pool = room::pool_of(&mut on, &purchase).await?;
     let rules = room::rules(&pool, &purchase);
@@ -402,7 +411,7 @@ async fn case(
     }
     let evidence = match standing {
         Standing::Public => None,
-        Standing::Party | Standing::Juror => Some(evidence(&mut on, &held, &events).await?),
+        Standing::Party | Standing::Juror => Some(evidence(&mut on, &held, &purchase).await?),
     };
     let disputed = purchase.position.status == Status::Disputed;
     let view = CaseView {

@@ -255,6 +255,18 @@ impl Ruling {
     }
 }
 
+/// The names of the events that a case is a fold of.
+pub(crate) const EVENTS: [&str; 8] = [
+    "CaseOpened",
+    "TargetMoved",
+    "JuryDrawn",
+    "BallotCast",
+    "BallotsCounted",
+    "RulingAccepted",
+    "Appealed",
+    "RulingExecuted",
+];
+
 /// A case as the arbiter's events tell it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {

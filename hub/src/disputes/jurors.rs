@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::B256;
-use protocol::chain::AccountId;
+use protocol::chain::{AccountId, Address};
 use sqlx::AnyConnection;
 
 use super::{
@@ -50,11 +50,27 @@ pub(super) async fn recuse(on: &mut AnyConnection, accepted: &Accepted) -> Resul
     room::tell(on, &purchase, "recusal").await
 }
 
+/// Whether somebody with these wallets has a seat in the case of a purchase, and has not stepped aside.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn sits(
+    on: &mut AnyConnection,
+    purchase: &Purchase,
+    wallets: &[AccountId],
+) -> Result<bool, Error> {
+    // The same address on another chain may be somebody else's contract.
+    let chain = purchase.terms.arbiter.chain;
+    let ours = wallets.iter().filter(|wallet| wallet.chain == chain).map(|wallet| wallet.address);
+    let ours: Vec<Address> = ours.collect();
+    Ok(store::has_seat(on, purchase.deal, &ours).await? && !stands_aside(on, purchase.deal, wallets).await?)
+}
+
 /// Whether somebody with these wallets has stepped aside in the case of a deal: then it is as if they had no seat.
 ///
 /// # Errors
 /// The database fails.
-pub(crate) async fn stands_aside(
+pub(super) async fn stands_aside(
     on: &mut AnyConnection,
     deal: B256,
     wallets: &[AccountId],

@@ -27,7 +27,7 @@ mod timer;
 
 pub use api::{BallotView, CaseView, EvidenceView, JuryView, Next, NextView, RulingView, SeatView};
 pub use duties::DutyView;
-pub(crate) use jurors::stands_aside;
+pub(crate) use jurors::sits;
 #[cfg(test)]
 pub(crate) use room::Come;
 pub(crate) use room::{TABLES, apply, check, follow, prepare};

@@ -27,7 +27,7 @@ use crate::{
     access::Audience,
     communities,
     deals::{
-        intents,
+        events, intents,
         orders::{self, TimeOutBody},
         status::Status,
         store::{self as purchases, Purchase, corrupt},
@@ -393,9 +393,8 @@ pub(crate) async fn follow(write: &mut Write, accepted: &Accepted) -> Result<(),
     let purchase = purchase(on, &accepted.record).await?;
     let Some(disputed_at) = purchase.position.disputed_at else { return Ok(()) };
     let pool = pool_of(on, &purchase).await?;
-    let events = purchases::events(on, purchase.deal).await?;
-    let finals = events.iter().filter(|(finality, _)| *finality == Finality::Final);
-    let (case, waits) = case::fold(&purchase.terms, disputed_at, finals.map(|(_, event)| event));
+    let finals = events::named(on, purchase.deal, &case::EVENTS).await?;
+    let (case, waits) = case::fold(&purchase.terms, disputed_at, &finals);
     if let Some((event, refused)) = waits {
         tracing::warn!(deal = %purchase.deal, %event, %refused, "the case's events wait for one that is missing");
     }

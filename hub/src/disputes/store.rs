@@ -109,6 +109,14 @@ pub(super) async fn cases_of(
     rows.iter().map(held).collect()
 }
 
+/// Whether one of these has a seat in the case of a deal.
+pub(super) async fn has_seat(on: &mut AnyConnection, deal: B256, wallets: &[Address]) -> Result<bool, Error> {
+    let wallets: Vec<String> = wallets.iter().map(ToString::to_string).collect();
+    let sql = format!("SELECT seat FROM seats WHERE deal = $2 AND wallet IN {} LIMIT 1", ledger::texts(on));
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(text(&wallets)?).bind(deal.to_string());
+    Ok(query.fetch_optional(on).await?.is_some())
+}
+
 /// A piece of evidence.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {

@@ -20,6 +20,7 @@ use crate::{
     communities::{self, Scope},
     deals::{
         acts::ActBody,
+        events,
         status::Status,
         store::{self as purchases, Purchase},
     },
@@ -66,9 +67,9 @@ async fn ending(on: &mut AnyConnection, purchase: &Purchase) -> Result<Option<En
     if purchase.position.closing.is_none() {
         return Ok(None);
     }
-    let events = purchases::events(on, purchase.deal).await?;
-    let ended = events.iter().find_map(|(finality, event)| match event.body {
-        _ if *finality != Finality::Final || event.contract != purchase.terms.escrow => None,
+    let ends = events::named(on, purchase.deal, &["Settled", "Ruled"]).await?;
+    let ended = ends.iter().find_map(|event| match event.body {
+        _ if event.contract != purchase.terms.escrow => None,
         EventBody::Settled { .. } => Some(Ending::Settled),
         EventBody::Ruled { .. } => Some(Ending::Ruled),
         _ => None,

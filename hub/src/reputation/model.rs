@@ -432,6 +432,15 @@ fn closed(credential: &Credential, facts: &Facts<'_>) -> Result<Position, Refusa
 /// # Errors
 /// The first thing that does not hold.
 pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
+    verify_by(secured, facts, |credential| closed(credential, facts))
+}
+
+/// As [`verify`], where somebody else has folded the deal's final events.
+pub(super) fn verify_by(
+    secured: &Value,
+    facts: &Facts<'_>,
+    folded: impl FnOnce(&Credential) -> Result<Position, Refusal>,
+) -> Result<Verified, Refusal> {
     let (credential, kind) = read(secured)?;
     let signer = vc::signer(secured)?;
     if signer != credential.issuer {
@@ -459,7 +468,7 @@ pub fn verify(secured: &Value, facts: &Facts<'_>) -> Result<Verified, Refusal> {
     if party.is_none() && facts.hub != Some(signer) {
         return Err(Refusal::UnknownHub(signer));
     }
-    let position = closed(&credential, facts)?;
+    let position = folded(&credential)?;
     let told = deal_of(terms, &position).ok_or_else(|| Refusal::NotClosed("it is open".to_owned()))?;
     for (holds, member) in [
         (deal.funding_transaction == told.funding_transaction, "funding_transaction"),

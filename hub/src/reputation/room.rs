@@ -1,9 +1,6 @@
 //! What `submit` asks of this room, and the credential that the hub itself issues.
 
-use protocol::{
-    chain::AccountId,
-    wire::feed::{FeedEntry, Finality},
-};
+use protocol::chain::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::db::Write;
@@ -22,7 +19,10 @@ use super::{
 use crate::{
     Hub,
     access::Audience,
-    deals::store::{self as purchases, Purchase, corrupt},
+    deals::{
+        position::Position,
+        store::{self as purchases, Purchase, corrupt},
+    },
     error::{Error, Refusal},
     identity,
     records::{Accepted, Draft, Record, RecordId, Stamp},
@@ -140,14 +140,13 @@ async fn free_entry(on: &mut AnyConnection, entry: Option<&Entry>) -> Result<(En
     Ok((entry.clone(), list))
 }
 
-/// The final events that the purchase's escrow emitted, as a verifier would fetch them.
-async fn events(on: &mut AnyConnection, purchase: &Purchase) -> Result<Vec<FeedEntry>, Error> {
-    let events = purchases::events(on, purchase.deal).await?;
-    Ok(events
-        .into_iter()
-        .filter(|(finality, _)| *finality == Finality::Final)
-        .map(|(finality, event)| FeedEntry { seq: 0, finality, event })
-        .collect())
+/// Where the final events of the purchase's escrow have left the deal, which are folded already: once it is closed.
+fn closed(purchase: &Purchase) -> Result<Position, model::Refusal> {
+    let position = purchase.position;
+    if position.closing.is_some() {
+        return Ok(position);
+    }
+    Err(model::Refusal::NotClosed(format!("it is {}", position.status.as_str())))
 }
 
 pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
@@ -201,14 +200,13 @@ pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> 
         );
     }
     let asked = Option::<Asked>::deserialize(&accepted.facts).map_err(corrupt)?;
-    let events = events(on, &purchase).await?;
     let facts = Facts {
-        events: &events,
+        events: &[],
         escrows: std::slice::from_ref(&purchase.terms.escrow),
         contract_wallet: asked.map(|asked| asked.contract_wallet),
         hub: by_the_hub.then_some(record.device),
     };
-    let verified = model::verify(&credential, &facts).map_err(Refusal::from)?;
+    let verified = model::verify_by(&credential, &facts, |_| closed(&purchase)).map_err(Refusal::from)?;
     let outcome =
         Outcome { key: &purchase.deal.to_string(), about: purchase.id, kind, subject: verified.subject };
     keep(on, &outcome, read.status.as_ref(), &credential, accepted).await?;

@@ -169,6 +169,8 @@ async fn every_reader_sees_by_every_route_what_the_table_says() {
             ("/v1/listings/{id}",                                      "one for followers",      id(&followed),               [404, 200, 404, 200, 200]),
             ("/v1/purchases/{id}",                                     "before its jury",        id(&disputed.id),            [404, 404, 404, 200, 200]),
             ("/v1/purchases/{id}",                                     "without a jury",         id(&closed.id),              [404, 404, 404, 200, 404]),
+            ("/v1/purchases/{id}/transactions",                        "before its jury",        id(&disputed.id),            [404, 404, 404, 200, 200]),
+            ("/v1/purchases/{id}/transactions",                        "without a jury",         id(&closed.id),              [404, 404, 404, 200, 404]),
             ("/v1/purchases/{id}/case",                                "before its jury",        id(&disputed.id),            [404, 404, 404, 200, 200]),
             ("/v1/purchases/{id}/bundle",                              "an open one",            id(&disputed.id),            [404, 404, 404, 409, 404]),
             ("/v1/purchases/{id}/bundle",                              "a closed one",           id(&closed.id),              [404, 404, 404, 200, 404]),

@@ -137,14 +137,23 @@ proptest! {
         let told = order.iter().map(|index| index.get(&feed)).chain(&feed);
 
         let mut held: HashMap<B256, (Finality, ChainEvent)> = HashMap::new();
+        let (mut kept, mut waits) = (Position::new(said), false);
         let mut furthest = 0;
         for entry in told {
             let before = held.get(&entry.event.id).map(|(finality, _)| *finality);
-            if supersedes(before, entry.finality) {
+            let news = supersedes(before, entry.finality);
+            if news {
                 held.insert(entry.event.id, (entry.finality, entry.event.clone()));
             }
             let finals = held.values().filter(|(finality, _)| *finality == Finality::Final);
-            let (position, _) = fold(said, &terms, finals.map(|(_, event)| event));
+            let (position, gap) = fold(said, &terms, finals.map(|(_, event)| event));
+            // Folded on over what was folded before, where that is possible, it is what all of them add up to.
+            if news {
+                let on = follow((&kept, waits), &terms, entry);
+                prop_assert!(on.is_none_or(|on| on == position || on == position.settled()));
+                (kept, waits) = (on.unwrap_or(position).settled(), on.is_none() && gap.is_some());
+            }
+            prop_assert_eq!((kept, waits), (position.settled(), gap.is_some()));
             // A prefix of the true history, and never back.
             let here = usize::from(position.count);
             prop_assert!(here >= furthest, "{here} after {furthest}");

@@ -3,6 +3,7 @@
 mod asks;
 mod both;
 mod deliveries;
+mod floods;
 mod histories;
 mod mirror;
 mod offers;
@@ -19,7 +20,7 @@ use super::{
         Agreement, Goods, Offer, Panel, Price, PurchaseBody, Told, agreement_hash, check_purchase, compare,
         supersedes, undoes,
     },
-    position::{Gap, Position, Timeout, fold},
+    position::{Gap, Position, Timeout, fold, follow},
     status::{Refused, Status, Step, step},
 };
 use crate::records::RecordId;

@@ -15,7 +15,7 @@ use protocol::{
 };
 
 use super::{
-    case::{Case, Cast, Jury, OutOfOrder, Ruling, Stage, Step, fold, step},
+    case::{Case, Cast, EVENTS, Jury, OutOfOrder, Ruling, Stage, Step, fold, step},
     model::{
         AppealBody, Appealing, BallotBody, EvidenceBody, RecusalBody, Recusing, Refusal, Voting,
         check_appeal, check_ballot, check_evidence, check_recusal,
@@ -141,6 +141,12 @@ fn told() -> Vec<ChainEvent> {
             body,
         })
         .collect()
+}
+
+#[test]
+fn no_event_of_a_case_is_left_out() {
+    let first = EventBody::NAMES.iter().position(|name| *name == "CaseOpened").unwrap();
+    assert_eq!(EVENTS[..], EventBody::NAMES[first..]);
 }
 
 #[test]

@@ -1,0 +1,11 @@
+-- What each event is, and whose word where a party shows something: who asks for some of a deal's events reads no others.
+ALTER TABLE chain_events ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE chain_events ADD COLUMN party TEXT NOT NULL DEFAULT '';
+UPDATE chain_events SET name = body ->> '$.body.name';
+UPDATE chain_events SET party = body -> '$.body.by' WHERE name IN ('Disputed', 'Evidence');
+DROP INDEX chain_events_deal;
+CREATE INDEX chain_events_deal ON chain_events (deal, finality, seq);
+CREATE INDEX chain_events_name ON chain_events (deal, name, party, seq);
+
+-- Whether final events of the deal wait for one that is missing.
+ALTER TABLE purchases ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;
