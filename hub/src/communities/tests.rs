@@ -1,3 +1,4 @@
+mod history;
 mod indexer;
 
 use fixture::Chain;

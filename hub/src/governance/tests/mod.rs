@@ -58,7 +58,7 @@ pub(crate) fn asked(hub: &TestHub, effect: Value) -> Value {
     })
 }
 
-async fn propose(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> RecordId {
+pub(crate) async fn propose(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> RecordId {
     // Two that say the same are two.
     hub.clock.pass_ms(1);
     let mut body = body;
@@ -106,7 +106,7 @@ async fn told(hub: &TestHub, proposal: RecordId) -> Value {
 }
 
 /// Lets the window end.
-async fn decided(hub: &TestHub, proposal: RecordId) -> Value {
+pub(crate) async fn decided(hub: &TestHub, proposal: RecordId) -> Value {
     let closes: Stamp = shown(hub, proposal).await["closes"].as_str().unwrap().parse().unwrap();
     hub.clock.pass_ms((closes.ms() - hub.now()).max(0));
     told(hub, proposal).await
