@@ -15,10 +15,11 @@ use super::{beside::beside, *};
 use crate::{
     Error, SCHEMA,
     ledger::{store, verify},
+    testing::seeds,
 };
 
-/// How many operations of a history happen at least; some four times as many are tried.
-const OPERATIONS: u64 = 1_250;
+/// How many operations of a history happen at least; some four times as many are tried. Longer tests have more histories.
+const OPERATIONS: usize = 1_250;
 
 pub(super) struct Ground {
     pub db: Db,
@@ -89,26 +90,18 @@ async fn limit(on: &mut AnyConnection) {
     }
 }
 
-/// One history for each 500 of `PROPTEST_CASES`, at least one.
-fn histories() -> u32 {
-    std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse::<u32>().ok())
-        .map_or(1, |cases| (cases / 500).max(1))
-}
-
 #[tokio::test]
 async fn random_histories_go_as_the_simple_ledger_says_on_both() {
-    for seed in 0..histories() {
+    for seed in seeds(OPERATIONS) {
         for ground in Ground::on_both().await {
             let mut write = ground.db.begin().await.unwrap();
             limit(write.on()).await;
             write.commit().await.unwrap();
-            let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[u8::try_from(seed).unwrap(); 32]);
+            let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
             let mut runner = TestRunner::new_with_rng(Config::default(), rng);
             let mut model = Model::new();
             let mut number = 0;
-            while model.operations < OPERATIONS {
+            while model.operations < OPERATIONS as u64 {
                 let steps = steps().new_tree(&mut runner).unwrap().current();
                 let batch = model.batch(number, &steps);
                 let came = ground.post(&batch, model.now).await;
