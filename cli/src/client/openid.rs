@@ -234,7 +234,10 @@ mod tests {
             bodies[nth] = changed;
             match receives(&offer, 200, &bodies) {
                 Ok(credential) => prop_assert!(holder.is(vc::open(&credential).unwrap().about())),
-                Err(error) => prop_assert!(!format!("{:#}", error).trim().is_empty()),
+                Err(error) => {
+                    let told = format!("{error:#}");
+                    prop_assert!(!told.trim().is_empty());
+                }
             }
             Ok(())
         });
