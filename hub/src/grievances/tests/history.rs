@@ -1,4 +1,6 @@
-//! Random histories of grievances over real records, on both engines, beside a simple community in memory.
+//! Random histories of grievances of every kind over real records, on both engines, beside a simple community in memory.
+
+mod cases;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +11,16 @@ use proptest::{
 };
 
 use super::*;
-use crate::{governance::tests::ballot, testing::seeds};
+use crate::{
+    governance::tests::ballot,
+    reputation::{
+        exchange::Exchange,
+        model::Kind,
+        tests::{handed_in, thanks},
+    },
+    testing::seeds,
+};
+use cases::{Case, Model, Stage, What, same};
 
 /// What happens in a history; longer tests have more histories, each with a community of its own.
 const STEPS: usize = 700;
@@ -25,8 +36,12 @@ const ASIDE_MS: i64 = 1_000_000;
 const VOTE_MS: i64 = 3_000_000;
 
 /// What all histories together must have met, each some times.
-const EXPECTED: [&str; 11] = [
+const EXPECTED: [&str; 15] = [
     "filed",
+    "contribution",
+    "membership",
+    "attestation",
+    "revoked",
     "above",
     "settled",
     "ruled",
@@ -65,144 +80,6 @@ fn steps() -> impl Strategy<Value = Random> {
     )
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Filed,
-    Mediation,
-    Proposed,
-    Escalated,
-    Voting,
-    Resolved,
-}
-
-impl Stage {
-    fn name(self) -> String {
-        format!("{self:?}").to_lowercase()
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Case {
-    id: RecordId,
-    parties: [usize; 2],
-    amount: i128,
-    filed: i64,
-    /// Whether what was paid is asked back.
-    back: bool,
-    stage: Stage,
-    due: i64,
-    mediator: Option<usize>,
-    /// The step, and how much it gives back; none: upheld.
-    proposal: Option<(RecordId, Option<i128>)>,
-    accepted: Option<usize>,
-    jurors: BTreeSet<usize>,
-    recused: BTreeSet<usize>,
-    juries: u32,
-    vote: Option<RecordId>,
-    /// Who has voted, how often, and the last number: a share, or 1 for yes and 0 for no; none: an abstention.
-    ballots: BTreeMap<usize, (u32, Option<i64>)>,
-    /// How it ended, and how much was given back.
-    ended: Option<(&'static str, Option<i128>)>,
-    /// Whether the payee had not got what was to be given back.
-    unexecuted: bool,
-}
-
-/// The simple community.
-struct Model {
-    balances: [i128; PEOPLE],
-    cases: Vec<Case>,
-    seen: BTreeMap<&'static str, u32>,
-}
-
-impl Model {
-    fn saw(&mut self, what: &'static str) {
-        *self.seen.entry(what).or_default() += 1;
-    }
-
-    fn end(&mut self, nth: usize, how: &'static str, back: Option<i128>) {
-        let case = &mut self.cases[nth];
-        (case.stage, case.ended) = (Stage::Resolved, Some((how, back)));
-        let ([payer, payee], back) = (case.parties, back.unwrap_or(0));
-        case.unexecuted = back > 0 && self.balances[payee] - back < -LIMIT;
-        if case.unexecuted {
-            self.saw("unexecuted");
-        } else {
-            self.balances[payer] += back;
-            self.balances[payee] -= back;
-        }
-        self.saw(how);
-    }
-
-    /// What the last ballots come to: none where the jury is hung; how much is given back; where nothing was to be, whether it is upheld.
-    fn counted(case: &Case) -> Option<(Option<i128>, bool)> {
-        if case.ballots.len() * 2 < case.jurors.len() {
-            return None;
-        }
-        let mut numbers: Vec<i64> = case.ballots.values().filter_map(|(_, number)| *number).collect();
-        numbers.sort_unstable();
-        if numbers.is_empty() {
-            return None;
-        }
-        if case.back {
-            let share = i128::from(numbers[(numbers.len() - 1) / 2]);
-            let back = (case.amount * share + 9_999) / 10_000;
-            return Some((Some(back), back > 0));
-        }
-        let yes = numbers.iter().filter(|number| **number == 1).count();
-        Some((None, yes * 2 > numbers.len()))
-    }
-}
-
-fn account(people: &[Person], account: &Value) -> usize {
-    people.iter().position(|one| json!(one.account) == *account).unwrap()
-}
-
-/// Waits until the hub is where the model is, and takes over whom it has drawn.
-async fn same(hub: &TestHub, people: &[Person], case: &mut Case) {
-    let token = people[case.parties[0]].sign_in(hub).await;
-    let path = format!("/v1/grievances/{}", case.id);
-    let there = async {
-        loop {
-            let seen = hub.get_as(&token, &path).await.body;
-            if seen["state"] == json!(case.stage.name()) && seen["juries"] == json!(case.juries) {
-                return seen;
-            }
-            hub.look();
-        }
-    };
-    let seen = tokio::time::timeout(Duration::from_secs(60), there).await;
-    let seen = seen.unwrap_or_else(|_| panic!("the hub never came to {case:?}"));
-    let jurors: BTreeSet<usize> =
-        seen["jurors"].as_array().unwrap().iter().map(|one| account(people, one)).collect();
-    let mut out: BTreeSet<usize> = case.parties.into_iter().chain(case.mediator).collect();
-    out.extend(&case.recused);
-    if case.stage == Stage::Escalated {
-        assert!(out.is_disjoint(&jurors), "{jurors:?} {case:?}");
-        assert_eq!(jurors.len(), JURY.min(PEOPLE - out.len()), "{case:?}");
-        case.jurors = jurors;
-    } else if case.stage == Stage::Voting {
-        assert_eq!(jurors, case.jurors);
-        case.vote = Some(seen["vote"]["proposal"].as_str().unwrap().parse().unwrap());
-    }
-    if let Some((how, back)) = case.ended {
-        assert_eq!(seen["resolution"]["ending"], json!(how), "{case:?}");
-        let expected = if case.unexecuted { json!("below_floor") } else { Value::Null };
-        assert_eq!(seen["resolution"]["unexecuted"]["rule"], expected);
-        let outcome = &seen["resolution"]["outcome"];
-        match (how, case.back, back) {
-            ("withdrawn" | "undecided", ..) => assert_eq!(*outcome, Value::Null),
-            (_, true, Some(0)) | (_, false, None) => {
-                assert!(["upheld", "rejected"].map(Value::from).contains(outcome))
-            }
-            (_, true, Some(back)) if back == case.amount => assert_eq!(*outcome, json!("void_transaction")),
-            (_, true, Some(back)) => {
-                assert_eq!(outcome["partial_adjustment"]["amount"], json!(back.to_string()))
-            }
-            other => panic!("{other:?} {case:?}"),
-        }
-    }
-}
-
 /// Whatever is over goes on.
 async fn go_on(hub: &TestHub, people: &[Person], model: &mut Model) {
     let now = hub.now();
@@ -217,7 +94,7 @@ async fn go_on(hub: &TestHub, people: &[Person], model: &mut Model) {
                 case.accepted = None;
                 model.saw("expired");
             }
-            Stage::Escalated if case.jurors.is_empty() => model.end(nth, "undecided", None),
+            Stage::Escalated if case.jurors.is_empty() => model.end(nth, "undecided", None, false),
             Stage::Escalated => {
                 (case.stage, case.due) = (Stage::Voting, now + VOTE_MS);
                 case.ballots.clear();
@@ -229,14 +106,14 @@ async fn go_on(hub: &TestHub, people: &[Person], model: &mut Model) {
                     model.balances[*juror] += if counted.is_some() { REWARD } else { 0 };
                 }
                 match counted {
-                    Some((back, _)) => model.end(nth, "ruled", back),
+                    Some((back, upheld)) => model.end(nth, "ruled", back, upheld),
                     None if case.juries < 3 => {
                         (case.stage, case.juries, case.due) =
                             (Stage::Escalated, case.juries + 1, now + ASIDE_MS);
                         case.accepted = None;
                         model.saw("hung");
                     }
-                    None => model.end(nth, "undecided", None),
+                    None => model.end(nth, "undecided", None, false),
                 }
             }
         }
@@ -244,16 +121,83 @@ async fn go_on(hub: &TestHub, people: &[Person], model: &mut Model) {
     }
 }
 
+/// The respondent attests of somebody that they have helped, whom they have paid a unit for it.
+async fn attests(hub: &TestHub, model: &mut Model, by: &Person, to: &Person) -> RecordId {
+    let payment = pay(hub, by, to, "1").await;
+    let exchange = Exchange { payment, payer: by.account, payee: to.account };
+    loop {
+        model.said += 1;
+        let said = thanks(hub, by, exchange, to, Kind::SkillProvider, model.said);
+        let answer = hub.post("/v1/records", &handed_in(hub, by, payment, &said)).await;
+        if answer.status == 201 {
+            return answer.body["id"].as_str().unwrap().parse().unwrap();
+        }
+        // The hub has drawn that entry for a word of its own.
+        assert_eq!(answer.refusal().2, "status_taken");
+    }
+}
+
+/// Something for the one to complain of about the other: what, the record, who has a part in it besides them, and whose credential it
+/// is. Nothing where it would have to be paid for and cannot be.
+async fn happens(
+    hub: &TestHub,
+    people: &[Person],
+    community: RecordId,
+    model: &mut Model,
+    random: &Random,
+) -> Option<(What, RecordId, BTreeSet<usize>, Option<usize>)> {
+    let (payer, payee, amount) = (random.who, random.whom, random.amount);
+    let what = match random.wait % 8 {
+        4 => What::Contribution,
+        5 => What::Words,
+        6 => What::Membership,
+        7 => What::Credential,
+        _ if random.odd.is_multiple_of(3) => What::Payment,
+        _ => What::Reversal,
+    };
+    hub.clock.pass_ms(1);
+    Some(match what {
+        What::Reversal | What::Payment => {
+            if model.balances[payer] - amount < -LIMIT {
+                return None;
+            }
+            let transfer = pay(hub, &people[payer], &people[payee], &amount.to_string()).await;
+            model.balances[payer] -= amount;
+            model.balances[payee] += amount;
+            (what, transfer, BTreeSet::new(), None)
+        }
+        What::Contribution | What::Words => {
+            let words = json!({ "name": "Somebody", "text": "I weed.", "languages": ["en"], "avatar": null });
+            let said = hub.say(&people[payee].record(hub, "profile@1", words)).await;
+            (what, said, BTreeSet::new(), None)
+        }
+        What::Membership => {
+            // The first steward says once more what the respondent is.
+            let role = if payee < STEWARDS { "steward" } else { "member" };
+            let body = json!({ "account": people[payee].account, "role": role });
+            let said = hub.say(&people[0].record_about(hub, "membership@1", community, body)).await;
+            (what, said, BTreeSet::from([0]), None)
+        }
+        What::Credential => {
+            let whose = (payee + 1 + usize::from(random.odd) % (PEOPLE - 1)) % PEOPLE;
+            if model.balances[payee] - 1 < -LIMIT {
+                return None;
+            }
+            let said = attests(hub, model, &people[payee], &people[whose]).await;
+            model.balances[payee] -= 1;
+            model.balances[whose] += 1;
+            let holder = Some(whose).filter(|whose| *whose != payer);
+            (what, said, holder.into_iter().collect(), holder)
+        }
+    })
+}
+
 async fn file_one(hub: &TestHub, people: &[Person], community: RecordId, model: &mut Model, random: &Random) {
     let (payer, payee, amount) = (random.who, random.whom, random.amount);
-    if model.balances[payer] - amount < -LIMIT {
-        return;
-    }
-    let transfer = pay(hub, &people[payer], &people[payee], &amount.to_string()).await;
-    model.balances[payer] -= amount;
-    model.balances[payee] += amount;
-    let back = !random.odd.is_multiple_of(3);
-    let body = complaint("trade", if back { "reversal" } else { "statement" }, transfer, &people[payee]);
+    let happened = happens(hub, people, community, model, random).await;
+    let Some((what, subject, apart, holder)) = happened else { return };
+    let back = what == What::Reversal;
+    let body = complaint(what.kind(), what.remedy(), subject, &people[payee]);
     let record = own(hub, &people[payer], "grievance@1", community, body);
     let open = |case: &&Case| case.parties[0] == payer && case.stage != Stage::Resolved;
     if model.cases.iter().filter(open).count() == 5 {
@@ -268,10 +212,18 @@ async fn file_one(hub: &TestHub, people: &[Person], community: RecordId, model: 
     let id = hub.say(&record).await;
     let above = back && amount > 1_000;
     let now = hub.now();
-    model.saw(if above { "above" } else { "filed" });
+    model.saw(match (what.kind(), above) {
+        ("trade", true) => "above",
+        ("trade", false) => "filed",
+        (kind, _) => kind,
+    });
     let mut case = Case {
         id,
         parties: [payer, payee],
+        what,
+        subject,
+        apart,
+        holder,
         amount,
         filed: now,
         back,
@@ -286,6 +238,7 @@ async fn file_one(hub: &TestHub, people: &[Person], community: RecordId, model: 
         vote: None,
         ballots: BTreeMap::new(),
         ended: None,
+        upheld: false,
         unexecuted: false,
     };
     same(hub, people, &mut case).await;
@@ -343,7 +296,10 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
     };
     let last = case.proposal.map_or(case.id, |(id, _)| id);
     let (what, may) = match random.choice {
-        4..=6 => (json!("take"), case.stage == Stage::Filed && who < STEWARDS && !party),
+        4..=6 => (
+            json!("take"),
+            case.stage == Stage::Filed && who < STEWARDS && !party && !case.apart.contains(&who),
+        ),
         7..=9 => (json!({ "propose": { "outcome": outcome, "reason": "" } }), mediated && mediates),
         10..=13 => (
             json!({ "accept": { "proposal": last } }),
@@ -358,7 +314,10 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
         ),
         16 => (json!("reject"), case.stage == Stage::Proposed && party),
         17 => (json!("withdraw"), ended_by_parties && case.parties[0] == who && random.odd < 128),
-        _ => (evidence("this"), (open || case.stage == Stage::Escalated) && party),
+        _ => (
+            evidence("this"),
+            (open || case.stage == Stage::Escalated) && (party || case.holder == Some(who)),
+        ),
     };
     if random.choice == 17 && ended_by_parties && case.parties[0] == who && !may {
         return;
@@ -383,7 +342,7 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
         10..=13 if one.accepted.is_none() => one.accepted = Some(who),
         10..=13 => {
             let back = one.proposal.unwrap().1;
-            model.end(nth, "settled", back);
+            model.end(nth, "settled", back, !case.back || back != Some(0));
         }
         15 if one.stage == Stage::Escalated => {
             one.recused.insert(who);
@@ -398,7 +357,7 @@ async fn act(hub: &TestHub, people: &[Person], model: &mut Model, random: &Rando
             escalates(one);
             model.saw("rejected");
         }
-        17 => model.end(nth, "withdrawn", None),
+        17 => model.end(nth, "withdrawn", None, false),
         _ => {}
     }
     same(hub, people, &mut model.cases[nth]).await;
@@ -452,7 +411,8 @@ async fn random_histories_go_as_the_simple_community_says_on_both() {
         for (hub, people, community) in grounds(u8::try_from(PEOPLE).unwrap(), &settings).await {
             let steward = json!({ "account": people[1].account, "role": "steward" });
             hub.say(&people[0].record_about(&hub, "membership@1", community, steward)).await;
-            let mut model = Model { balances: [0; PEOPLE], cases: Vec::new(), seen: BTreeMap::new() };
+            let mut model =
+                Model { balances: [0; PEOPLE], cases: Vec::new(), said: 0, seen: BTreeMap::new() };
             let deposit = json!({ "asset": "time_credit", "amount": "4000", "note": "" });
             hub.say(&people[8].record_about(&hub, "deposit@1", community, deposit)).await;
             model.balances[8] = -4_000;
