@@ -10,7 +10,7 @@ use fixture::Chain;
 use protocol::wire::{query::DeliveryStatus, view::IndexerStatus};
 
 use super::config::WebhookConfig;
-use crate::testing::{DEADLINE, Running};
+use crate::testing::{DEADLINE, LOOK, Running};
 
 /// A chain with a few deals that are over.
 async fn chain_with(deals: u64) -> Chain {
@@ -39,7 +39,7 @@ async fn until(indexer: &Running, what: &str, holds: impl Fn(&DeliveryStatus) ->
             return delivery.clone();
         }
         assert!(started.elapsed() < DEADLINE, "{what} did not come true: {delivery:?}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -27,6 +27,8 @@ use crate::{
 
 /// The longest that any condition may take to come true.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+/// Between two looks at a condition: who looks all the time takes the processor from what is looked at.
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 pub(crate) struct Running {
     pub base: String,
@@ -154,7 +156,7 @@ impl Running {
                 return status;
             }
             assert!(started.elapsed() < DEADLINE, "{what} did not come true: {status:?}");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 

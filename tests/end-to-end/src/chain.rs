@@ -18,7 +18,7 @@ pub async fn connect(url: &str) -> DynProvider {
     let started = std::time::Instant::now();
     while let Err(error) = provider.get_chain_id().await {
         assert!(started.elapsed().as_secs() < 60, "{url}: {error}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     provider
 }

@@ -163,7 +163,7 @@ async fn check_intents(side: &Side<'_>) {
             break intents;
         }
         assert!(started.elapsed() < Duration::from_secs(60), "{page}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let mut kinds: Vec<String> = intents
         .iter()
@@ -185,6 +185,6 @@ async fn ask(url: &str) -> Value {
             return json(&bytes);
         }
         assert!(started.elapsed() < Duration::from_secs(60), "nobody answers at {url}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -63,7 +63,7 @@ impl Receiver {
                 break json(&bytes);
             }
             assert!(begun.elapsed() < Duration::from_secs(60), "the indexer does not answer");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         };
         let entries = feed["entries"].as_array().expect("entries");
         let finals: BTreeSet<&str> = entries
@@ -87,7 +87,7 @@ impl Receiver {
             }
             let missing = finals.difference(&events).count();
             assert!(started.elapsed() < Duration::from_secs(60), "{missing} final events were never told");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -33,7 +33,7 @@ async fn until(url: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
                 assert!(started.elapsed() < Duration::from_secs(60), "{what}: {url} answers {answer:?}")
             }
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

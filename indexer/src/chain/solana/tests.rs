@@ -131,7 +131,7 @@ async fn until_told(indexer: &Running, what: &str, holds: impl Fn(&[FeedEntry]) 
         }
         let status = indexer.status().await;
         assert!(started.elapsed() < crate::testing::DEADLINE, "{what} was not told: {feed:?} {status:?}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(crate::testing::LOOK).await;
     }
 }
 
