@@ -215,7 +215,8 @@ fn what_the_suite_refuses_of_lists_is_refused() {
         assert_eq!(standing(&entry(201), &listed(change)), Err(field), "{name}");
     }
     let good = of(&format!("u{LIST}"));
-    let entries: [(&str, fn(&mut Entry)); 2] = [
+    type Change = fn(&mut Entry);
+    let entries: [(&str, Change); 2] = [
         ("invalidCredentialStatusType", |e| e.kind = "InvalidType".to_owned()),
         ("invalidStatusListCredentialId", |e| e.list = "invalid-status-list-credential-id".to_owned()),
     ];
