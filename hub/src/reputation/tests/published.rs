@@ -9,6 +9,8 @@ use super::{
 
 /// What a case does to a good document.
 type Change<'a> = &'a dyn Fn(&mut Value);
+/// What is made of a good entry.
+type EntryChange = fn(&mut Entry);
 
 fn base() -> Value {
     let mut subject = serde_json::Map::new();
@@ -215,8 +217,7 @@ fn what_the_suite_refuses_of_lists_is_refused() {
         assert_eq!(standing(&entry(201), &listed(change)), Err(field), "{name}");
     }
     let good = of(&format!("u{LIST}"));
-    type Change = fn(&mut Entry);
-    let entries: [(&str, Change); 2] = [
+    let entries: [(&str, EntryChange); 2] = [
         ("invalidCredentialStatusType", |e| e.kind = "InvalidType".to_owned()),
         ("invalidStatusListCredentialId", |e| e.list = "invalid-status-list-credential-id".to_owned()),
     ];
