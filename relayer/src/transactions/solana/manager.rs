@@ -10,6 +10,7 @@ use protocol::{
 };
 
 use super::{
+    behind::{Expired, Reached},
     case,
     node::{Accounts, Commitment, Node},
     reopen::Audit,
@@ -24,7 +25,6 @@ use crate::{
     quota::Quotas,
     transactions::{
         desk::Desk,
-        doubt::Doubts,
         manager::{Seen, SeenSigner},
         still::Still,
         store as intent_store,
@@ -56,7 +56,7 @@ pub(super) struct Sight {
     pub latest: (u64, u64),
     /// The final chain, looked at before anything else.
     pub finality: Finality,
-    /// The newest slot and the final one of the look before: a node that is always a little behind has come to these.
+    /// The newest slot and the final one that a node which is always a little behind has come to.
     pub reached: (u64, u64),
     /// What each signer has, in lamports.
     pub balances: HashMap<Pubkey, u64>,
@@ -80,12 +80,13 @@ pub struct Manager {
     /// Signers that could not pay, with what they had then, in lamports: they are out of turn until they have more.
     pub(super) poor: BTreeMap<Pubkey, u64>,
     /// Intents whose transactions no block seems to have held, by the final slot.
-    pub(super) expired: Doubts<i64, u64>,
+    pub(super) expired: Expired,
     /// Intents that may be over, and too few nodes tell that alike.
     pub(super) unagreed: Unagreed,
     checked: bool,
     /// For how long there was no newer slot.
     still: Still,
+    reached: Reached,
     sight: Option<Sight>,
     /// How many transactions each signer has in the air.
     flights: HashMap<Address, usize>,
@@ -110,10 +111,11 @@ impl Manager {
             },
             audit: Audit::default(),
             poor: BTreeMap::new(),
-            expired: Doubts::default(),
+            expired: Expired::default(),
             unagreed: Unagreed::default(),
             checked: false,
             still: Still::default(),
+            reached: Reached::default(),
             sight: None,
             flights: HashMap::new(),
             attempts: BTreeMap::new(),
@@ -202,9 +204,7 @@ impl Manager {
             SeenSigner { address, balance, balance_billionths: balance, nonce: None }
         });
         let seen = Seen { latest: latest.slot, finalized: finality.slot, signers: seen.collect() };
-        let before = self.sight.as_ref().map(|before| (before.latest.0, before.finality.slot));
-        let (newest, settled) = before.unwrap_or((latest.slot, finality.slot));
-        let reached = (newest.min(latest.slot), settled.min(finality.slot));
+        let reached = self.reached.look((latest.slot, finality.slot), desk.now_ms());
         self.sight = Some(Sight { latest: (latest.slot, time), finality, reached, balances });
         Ok(seen)
     }

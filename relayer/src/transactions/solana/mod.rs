@@ -6,6 +6,7 @@
 //! has to carry (the accounts of the case, ballots that are not counted yet) is read from the chain before it is signed.
 
 mod alike;
+mod behind;
 mod case;
 mod estimate;
 mod fees;

@@ -263,11 +263,10 @@ impl Manager {
         let over = facts.iter().all(|fact| outcome(fact, sight.finality) != Outcome::Open);
         // A machine of a balanced endpoint that lost its memory says the same of what a block holds.
         if over && facts.iter().any(|fact| outcome(fact, sight.finality) == Outcome::Expired) {
-            if !self.expired.believed(kept.id, sight.finality.slot) {
-                return Ok(());
-            }
+            let Some(since) = self.expired.believed(kept.id, sight.finality.slot) else { return Ok(()) };
+            least_slot = least_slot.max(since);
         } else {
-            self.expired.forget(&kept.id);
+            self.expired.forget(kept.id);
         }
         let sent = facts.iter().any(|fact| outcome(fact, sight.finality) == Outcome::Succeeded);
         let effect_final = if !over {
@@ -291,7 +290,7 @@ impl Manager {
             || matches!(resolution, Resolution::Resend | Resolution::Unmine | Resolution::Quarantine { .. });
         let write = match resolution {
             Resolution::Finish { .. } | Resolution::Release { .. } => {
-                self.expired.forget(&kept.id);
+                self.expired.forget(kept.id);
                 let mut write = desk.begin().await?;
                 for fact in &facts {
                     store::set_outcome(&mut write, fact.transaction, outcome(fact, sight.finality)).await?;
