@@ -30,6 +30,11 @@ impl Unagreed {
         self.0.remove(&intent);
     }
 
+    /// Whether too few have agreed about an intent for so many milliseconds.
+    pub fn lasts(&self, intent: i64, length_ms: i64, now_ms: i64) -> bool {
+        self.0.get(&intent).is_some_and(|(since_ms, _)| now_ms.saturating_sub(*since_ms) >= length_ms)
+    }
+
     /// Forgets the intents that are not open any more, and those that nothing was asked about for long.
     fn keep_only(&mut self, open: &BTreeSet<i64>, now_ms: i64) {
         let lately = |last_ms: i64| now_ms.saturating_sub(last_ms).saturating_abs() < UNASKED_MAX_MS;
@@ -69,6 +74,9 @@ mod tests {
         unagreed.put(2, 2_000);
         unagreed.put(1, 300_999);
         assert_eq!(unagreed.too_long(300_999), 0);
+        let lasts = [(1, 299_999), (1, 300_000), (2, 299_000), (3, 0)];
+        let lasts = lasts.map(|(intent, length_ms)| unagreed.lasts(intent, length_ms, 300_999));
+        assert_eq!(lasts, [true, false, false, false]);
         assert_eq!(unagreed.too_long(301_000), 1);
         assert_eq!(unagreed.too_long(302_000), 2);
         unagreed.forget(1);

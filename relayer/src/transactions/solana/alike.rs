@@ -5,6 +5,7 @@ use alloy::primitives::B256;
 use ed25519_dalek::SigningKey;
 
 use super::{
+    behind::BEHIND_MS,
     case::{self, Snapshot},
     manager::{Manager, Sight},
     node::{Commitment, Node, Status},
@@ -43,6 +44,16 @@ impl View {
     fn ends(&self) -> bool {
         self.effect == Effect::Present || self.late
     }
+
+    /// Of which slot it is; none where it cannot be read.
+    fn slot(&self) -> Option<u64> {
+        self.snapshot.as_ref().ok().map(|snapshot| snapshot.slot)
+    }
+}
+
+/// Whether those who tell that an intent is not over may just be behind the one who tells that it is, each as of its slot.
+fn may_be_behind(told: Option<u64>, own: Option<u64>) -> bool {
+    told.zip(own).is_some_and(|(told, own)| told < own)
 }
 
 /// How an intent stands that has no transaction which may still be in a block.
@@ -80,6 +91,9 @@ impl Manager {
         }
         let newest = (Commitment::Confirmed, sight.reached.0);
         let told = self.view_alike(kept, newest, (sent, now)).await?;
+        // Signing anew what is done would be for nothing. Who is behind comes to it soon.
+        let soon = !self.unagreed.lasts(kept.id, BEHIND_MS, now_ms);
+        let told = told.filter(|told| told.ends() || !(soon && may_be_behind(told.slot(), view.slot())));
         let mut agreed = told.is_some();
         // One that says so falsely does not hold it up.
         view = told.unwrap_or(view);
@@ -215,4 +229,17 @@ async fn fails(
         _ => false,
     };
     Some(((effect, fails), ()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_tells_of_an_older_slot_may_be_behind() {
+        assert!(may_be_behind(Some(9), Some(10)));
+        for (told, own) in [(Some(10), Some(10)), (Some(11), Some(10)), (None, Some(10)), (Some(9), None)] {
+            assert!(!may_be_behind(told, own), "{told:?} {own:?}");
+        }
+    }
 }
