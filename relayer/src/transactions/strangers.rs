@@ -1,7 +1,7 @@
 //! Nodes that serve another chain, or do not say which: each is left alone for a while, and said.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -75,9 +75,9 @@ impl Strangers {
         .collect()
     }
 
-    /// How many there are; one that rested is among them until it serves the right chain.
-    pub fn count(&self) -> usize {
-        self.held().len()
+    /// Their places; that of one that rested is among them until it serves the right chain.
+    pub fn places(&self) -> BTreeSet<usize> {
+        self.held().keys().copied().collect()
     }
 
     /// What is said of them, with their hosts; one that rested is among them until it serves the right chain.
@@ -100,6 +100,7 @@ mod tests {
         assert_eq!((strangers.rests(0), strangers.rests(1)), (Some("elsewhere".to_owned()), None));
         strangers.tell(31_000);
         assert_eq!((strangers.rests(0), strangers.words()), (None, vec!["here: elsewhere".to_owned()]));
+        assert_eq!(strangers.places(), BTreeSet::from([0]));
         // The time that it was set back by is not waited for.
         strangers.tell(999);
         assert_eq!(strangers.rests(0), None);

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use service::failpoint;
 use tokio::time::Instant;
 
-use super::{Nodes, REVERTED, SLOW};
+use super::{Nodes, REVERTED, SLOW, named};
 
 /// The same nodes, all of which are asked.
 #[derive(Clone, Debug)]
@@ -20,15 +20,20 @@ impl Nodes {
     /// Asks every node at one time; the answer that more than half of them give. One that fails, objects or rests counts as none; of
     /// how many, those of another chain are not.
     async fn ask_all(&self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
-        let (count, needed) = self.majority();
-        if needed <= 1 {
-            return self.clone().ask(packet, false).await;
+        let (ours, needed) = self.ours();
+        // With nobody to agree with, what it objects is an answer as well.
+        if let [at] = ours.as_slice()
+            && let Some(node) = self.nodes.get(*at)
+        {
+            let begun = Instant::now();
+            return node.clone().call(packet).await.map_err(|error| {
+                self.failed(*at, begun);
+                named(node, &error)
+            });
         }
         let mut asked = FuturesUnordered::new();
-        for (at, node) in self.nodes.iter().enumerate() {
-            if self.mute.has(at) || node.strangers.rests(at).is_some() {
-                continue;
-            }
+        for at in ours.iter().copied().filter(|at| !self.mute.has(*at)) {
+            let Some(node) = self.nodes.get(at) else { continue };
             let (begun, call) = (Instant::now(), node.clone().call(packet.clone()));
             asked.push(async move { (at, begun, call.await) });
         }
@@ -48,7 +53,8 @@ impl Nodes {
                 return Ok(answer);
             }
         }
-        let words = format!("fewer than {needed} of {count} nodes say the same, {} answered", said.len());
+        let (count, answered) = (ours.len(), said.len());
+        let words = format!("fewer than {needed} of {count} nodes say the same, {answered} answered");
         Err(TransportErrorKind::custom_str(&words))
     }
 

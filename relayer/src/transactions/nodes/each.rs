@@ -42,23 +42,25 @@ impl One {
 }
 
 impl Nodes {
-    /// How many nodes are of this chain, as far as that is known, and how many are more than half of these.
-    pub(super) fn majority(&self) -> (usize, usize) {
+    /// The places of the nodes that are of this chain, as far as that is known, and how many are more than half of these. One of
+    /// another chain that rested is none of them before it was looked at again: it is not counted with them.
+    pub(super) fn ours(&self) -> (Vec<usize>, usize) {
         // All have the same list.
-        let strange = self.nodes.first().map_or(0, |node| node.strangers.count());
-        let count = self.nodes.len().saturating_sub(strange);
-        (count, (count / 2).saturating_add(1))
+        let strange = self.nodes.first().map(|node| node.strangers.places()).unwrap_or_default();
+        let ours: Vec<usize> = (0..self.nodes.len()).filter(|at| !strange.contains(at)).collect();
+        let needed = (ours.len() / 2).saturating_add(1);
+        (ours, needed)
     }
 
     /// The nodes that do not rest, each by itself; and how many are more than half of all, those of another chain not counted.
     pub fn each(&self) -> (Vec<One>, usize) {
-        let mut awake = Vec::with_capacity(self.nodes.len());
-        for (at, node) in self.nodes.iter().enumerate() {
-            if !self.mute.has(at) && node.strangers.rests(at).is_none() {
-                awake.push(One { at, node: node.clone(), nodes: self.clone() });
-            }
-        }
-        (awake, self.majority().1)
+        let (ours, needed) = self.ours();
+        let awake = ours.into_iter().filter(|at| !self.mute.has(*at));
+        let awake = awake.filter_map(|at| {
+            let node = self.nodes.get(at)?.clone();
+            Some(One { at, node, nodes: self.clone() })
+        });
+        (awake.collect(), needed)
     }
 }
 
@@ -115,6 +117,7 @@ mod tests {
     use std::future::ready;
 
     use super::*;
+    use crate::{config::Config, transactions::strangers::Strangers};
 
     async fn told(answers: &[Option<u8>], needed: usize) -> Option<(u8, usize)> {
         let asked = answers.iter().enumerate();
@@ -129,5 +132,26 @@ mod tests {
         assert_eq!(told(&[None, Some(1), Some(1)], 2).await.map(|(told, _)| told), Some(1));
         assert_eq!(told(&[Some(7)], 1).await, Some((7, 0)));
         assert_eq!(told(&[], 1).await, None);
+    }
+    #[tokio::test]
+    async fn a_node_of_another_chain_is_not_among_those_that_are_asked_before_it_was_looked_at_again() {
+        let rpc_urls = ["http://a", "http://b", "http://c"].map(str::to_owned).to_vec();
+        let strangers = Strangers::default();
+        let nodes = Nodes::new(&Config { rpc_urls, ..Config::default() }, None, &strangers).unwrap();
+        let asked = || {
+            let (awake, needed) = nodes.each();
+            (awake.iter().map(One::at).collect::<Vec<_>>(), needed)
+        };
+        assert_eq!(asked(), (vec![0, 1, 2], 2));
+        strangers.put(0, "a".to_owned(), "elsewhere");
+        strangers.put(2, "c".to_owned(), "elsewhere");
+        assert_eq!(asked(), (vec![1], 1));
+        // Their rest is over.
+        strangers.tell(30_000);
+        assert_eq!((strangers.rests(0), asked()), (None, (vec![1], 1)));
+        strangers.forget(2);
+        assert_eq!(asked(), (vec![1, 2], 2));
+        nodes.mute.put(1);
+        assert_eq!(asked(), (vec![2], 2));
     }
 }
