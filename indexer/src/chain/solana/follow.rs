@@ -47,6 +47,8 @@ const LET_GO_MAX: u32 = 5;
 const STALE: u64 = 32;
 /// For how long fewer nodes than a quorum are not asked again for their final lists, in milliseconds.
 const UNLISTED_REST_MS: i64 = if cfg!(test) { 1_000 } else { 10_000 };
+/// How often in a row the present node may tell a newest slot without its block before the next one has its turn.
+const HEADLESS_MAX: u32 = 8;
 /// How often what is asked of a quorum at once is halved at most: then it is one transaction.
 const UNAGREED_MAX: u32 = STEP.ilog2();
 
@@ -69,6 +71,8 @@ pub(crate) struct Following {
     start_block: u64,
     page: u64,
     listing: Listing,
+    /// How often in a row the block of the newest slot was not there.
+    headless: u32,
     /// How often in a row what was confirmed was let go before anything became final.
     let_go: u32,
     /// What is confirmed up to this slot was let go once: nothing but the final list makes it final.
@@ -102,6 +106,7 @@ impl Following {
             start_block: config.start_block,
             page: config.signatures_max,
             listing: Listing::default(),
+            headless: 0,
             let_go: 0,
             doubted: 0,
             rests_until: 0,
@@ -169,8 +174,11 @@ impl Following {
         self.trust.quorum(ground, words.or_else(|| self.unlisted.clone())).await?;
         let finalized = finalized.unwrap_or_default();
         let confirmed = self.newest(finalized).await?;
-        // A node may need a moment for a block that it has just confirmed.
-        let Some(head) = self.rpc.block(confirmed).await? else { return Ok(Progress::Idle) };
+        let Some(head) = self.rpc.block(confirmed).await? else {
+            self.without_head(confirmed);
+            return Ok(Progress::Idle);
+        };
+        self.headless = 0;
         service::failpoint::pass(&["indexer.head.read"]);
         let now = ground.shared.clock.now_ms();
         ground.chain.beat(|pulse| {
@@ -178,10 +186,11 @@ impl Following {
             pulse.polled_at = Some(now);
         });
         ground.measure(&position, head.number);
-        if head.number < position.tip.number
-            || (1..=BACKOFF_MAX_MS).contains(&self.rests_until.saturating_sub(now))
-        {
+        if (1..=BACKOFF_MAX_MS).contains(&self.rests_until.saturating_sub(now)) {
             return Ok(Progress::Idle);
+        }
+        if head.number < position.tip.number {
+            return self.below_tip(ground, &position, finalized.min(head.number)).await;
         }
         if self.listing.waiting.is_empty() && head.number > position.tip.number {
             self.listing = self.above(ground, &position, &head, finalized).await?;
@@ -207,6 +216,35 @@ impl Following {
             newest = self.rpc.slot(Commitment::Confirmed).await?;
         }
         Ok(newest)
+    }
+
+    /// A node may need a moment for a block that it has just confirmed. One that never has it would hold up everything.
+    fn without_head(&mut self, slot: u64) {
+        self.headless = self.headless.saturating_add(1);
+        if self.headless >= HEADLESS_MAX {
+            tracing::warn!(slot, "a node has no block for the newest slot it tells; the next one is asked");
+            self.headless = 0;
+            self.rpc.0.doubt();
+        }
+    }
+
+    /// The present node is behind the tip, or whoever told the tip made it up: what is final below it is compared nevertheless, so
+    /// that nothing is left out for good.
+    async fn below_tip(
+        &mut self,
+        ground: &mut Ground,
+        position: &Position,
+        finalized: u64,
+    ) -> Result<Progress, Error> {
+        let Some((settled, mark)) = self.settled(ground, position, finalized).await? else {
+            return self.let_go(ground, position).await;
+        };
+        // What cannot be decoded above the tip stays said.
+        if !ground.stopped && settled.finalized != position.settled.finalized {
+            self.is_stable(ground).await?;
+            ground.commit(Step { mark, ..Step::settling(position.tip, settled) }).await?;
+        }
+        Ok(Progress::Idle)
     }
 
     /// What is to be applied after the tip.

@@ -1,4 +1,4 @@
-//! A node that lists a transaction in another slot than the one that it is in.
+//! A node that lists a transaction in another slot than the one that it is in, and nodes whose newest slot is none.
 
 use std::sync::{
     Arc,
@@ -7,6 +7,7 @@ use std::sync::{
 
 use protocol::{
     chain::TransactionId,
+    solana,
     wire::{
         feed::Finality::{self, Final, Seen},
         view::FaultKind,
@@ -164,5 +165,56 @@ async fn what_is_not_where_one_node_lists_it_is_told_where_another_does() {
     nodes[2].is_honest();
     nodes[0].lies(misplaces(released, wrong, false, lists.clone()));
     is_told_once(&world, &indexer, released, slot).await;
+    agrees(indexer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_never_has_the_block_of_its_newest_slot_holds_nothing_up() {
+    let world = World::start().await;
+    let db = sqlite();
+    let nodes: [Node; 3] = before(&world).await;
+    // The one that is asked first.
+    nodes[0].lies(|request, answer| {
+        if request["method"] == "getBlock" && request["params"][1]["commitment"] == "confirmed" {
+            answer["result"] = Value::Null;
+        }
+    });
+    let indexer = Running::start(behind(&world, &db, &nodes)).await;
+    world.funded(1).await;
+    until_told(&indexer, "the deal", |feed| count_final(feed, "Funded") == 1).await;
+    nodes[0].is_honest();
+    agrees(indexer).await;
+}
+
+/// A slot that no cluster comes to.
+const FAR: u64 = 1_000_000_000_000;
+
+/// Tells a slot far ahead as the newest one, with a block, and no transaction up to there.
+fn is_far_ahead(request: &Value, answer: &mut Value) {
+    let (params, id) = (&request["params"], answer["id"].clone());
+    if request["method"] == "getSlot" && params[0]["commitment"] == "confirmed" {
+        answer["result"] = json!(FAR);
+    } else if request["method"] == "getBlock" && params[0] == json!(FAR) {
+        let hash = solana::from_key(&solana::program()).to_string();
+        let block = json!({"blockhash": hash, "previousBlockhash": hash, "blockTime": 1_700_000_000});
+        *answer = json!({"jsonrpc": "2.0", "id": id, "result": block});
+    } else if request["method"] == "getSignaturesForAddress" && params[1]["minContextSlot"] == json!(FAR) {
+        *answer = json!({"jsonrpc": "2.0", "id": id, "result": []});
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tip_that_one_node_made_up_far_ahead_hides_nothing_for_good() {
+    let world = World::start().await;
+    let db = sqlite();
+    let nodes: [Node; 3] = before(&world).await;
+    // The one that is asked first.
+    nodes[0].lies(is_far_ahead);
+    let indexer = Running::start(behind(&world, &db, &nodes)).await;
+    indexer.until("the tip", |s| s.cursor.number == FAR).await;
+    nodes[0].is_honest();
+    world.funded(1).await;
+    until_told(&indexer, "the deal", |feed| count_final(feed, "Funded") == 1).await;
+    indexer.until("the cluster's own tip", |s| s.cursor.number < FAR).await;
     agrees(indexer).await;
 }
