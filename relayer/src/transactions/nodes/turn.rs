@@ -7,8 +7,9 @@ use futures::future::join_all;
 use super::{Nodes, SECOND_TIME};
 
 impl Nodes {
-    /// Gives the turn to the next node that has a newer block than `newest`, which the present one told, and tells whether there is
-    /// one. `asked` answer the place of a node and its newest block; who takes long is not waited for.
+    /// Gives the turn to the next node that has a newer block than `newest`, which the present one showed, where more than half of
+    /// the others that answer have one; tells whether it did. `asked` answer the place of a node and its newest block; who takes
+    /// long is not waited for.
     pub async fn go_on<F>(&self, asked: Vec<F>, newest: u64) -> bool
     where
         F: Future<Output = Option<(usize, u64)>>,
@@ -21,8 +22,16 @@ impl Nodes {
             let newer = told.get(&at).is_some_and(|block| *block > newest);
             self.nodes.get(at).filter(|_| newer)
         };
-        // It has gone on meanwhile.
-        if newer(first).is_some() {
+        let at_first = first.checked_rem(count);
+        // The next block has come just now. One that tells of later ones, and shows none, is no better than one that tells of none.
+        if at_first.and_then(|at| told.get(&at).copied()) == newest.checked_add(1) {
+            return false;
+        }
+        // One alone may make up what it tells.
+        let others = told.iter().filter(|(at, _)| Some(**at) != at_first);
+        let (ahead, level): (Vec<u64>, Vec<u64>) =
+            others.map(|(_, block)| *block).partition(|block| *block > newest);
+        if ahead.len() <= level.len() {
             return false;
         }
         let mut turns = (1..count).map(|offset| first.wrapping_add(offset));
@@ -54,20 +63,28 @@ mod tests {
 
     #[tokio::test]
     async fn the_turn_goes_on_to_the_next_node_that_has_a_newer_block() {
-        let nodes = three();
         let cases = [
             // All stand still: there are no newer blocks.
-            ([Some(5), Some(5), Some(4)], 5, false, 0),
+            (0, [Some(5), Some(5), Some(4)], 5, 0),
+            // One alone tells of a newer block.
+            (0, [Some(5), Some(5), Some(99)], 5, 0),
+            (1, [Some(99), Some(5), Some(5)], 5, 1),
             // The present one has gone on meanwhile.
-            ([Some(6), Some(7), None], 5, false, 0),
-            ([Some(5), None, Some(6)], 5, true, 2),
-            ([Some(9), Some(8), Some(6)], 6, true, 0),
-            ([None, Some(10), Some(9)], 9, true, 1),
+            (0, [Some(6), Some(7), None], 5, 0),
+            // It tells of later blocks, and shows none.
+            (0, [Some(9), Some(9), Some(9)], 5, 1),
+            (0, [Some(99), Some(5), Some(5)], 5, 0),
+            (0, [Some(5), None, Some(6)], 5, 2),
+            (2, [Some(9), Some(8), Some(6)], 6, 0),
+            (0, [None, Some(10), Some(10)], 9, 1),
+            (0, [Some(5), None, None], 5, 0),
         ];
-        for (told, newest, moved, then) in cases {
+        for (first, told, newest, then) in cases {
+            let nodes = three();
+            nodes.turn.store(first, Ordering::Relaxed);
             let asked = told.into_iter().enumerate().map(|(at, block)| ready(block.map(|block| (at, block))));
-            assert_eq!(nodes.go_on(asked.collect(), newest).await, moved, "{told:?}");
-            assert_eq!(nodes.turn.load(Ordering::Relaxed) % 3, then, "{told:?}");
+            assert_eq!(nodes.go_on(asked.collect(), newest).await, then != first, "{first} {told:?}");
+            assert_eq!(nodes.turn.load(Ordering::Relaxed) % 3, then, "{first} {told:?}");
         }
     }
 }
