@@ -189,7 +189,6 @@ async fn a_node_that_stands_still_holds_nothing_up_for_longer_than_a_minute() {
     let relayer = Running::start(config, clock.clone()).await;
     stays(&relayer, "draw", "waiting", "UnknownCase").await;
     world.other(|payer| world.case().open(payer)).await;
-    assert_eq!(others[0].asked("getSlot"), 0);
     clock.pass_ms(60_001);
     world.comes_to(&relayer, "draw", "done").await;
     assert!(others[0].asked("getSlot") > 0);
