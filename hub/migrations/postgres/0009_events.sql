@@ -9,3 +9,9 @@ CREATE INDEX chain_events_name ON chain_events (deal, name, party, seq);
 
 -- Whether final events of the deal wait for one that is missing.
 ALTER TABLE purchases ADD COLUMN waits BIGINT NOT NULL DEFAULT 0;
+-- Every final event that was taken is counted where the deal stands, modulo 256: where there are others, they wait.
+UPDATE purchases SET waits = 1 WHERE (
+    SELECT COUNT(*) FROM chain_events AS e WHERE e.deal = purchases.deal AND e.finality = 'final' AND e.name IN (
+        'Funded', 'Delivered', 'Released', 'Refunded', 'Disputed', 'Evidence', 'Reclaimed', 'Claimed', 'Settled', 'Ruled', 'Lapsed'
+    )
+) % 256 <> CAST(CAST(position AS json) ->> 'count' AS BIGINT);
