@@ -71,12 +71,13 @@ async fn governs(on: &mut AnyConnection, community: &RecordId, asset: Asset) -> 
     Err(Refusal::rule("not_governed", "/body/effect", told).into())
 }
 
-/// Does it, where the verdict is to. Answers why where nothing could be done, and what the hub says because of it.
+/// Does it, where the verdict is to; a list is of those who stood before a moment, in Unix milliseconds. Answers why where nothing
+/// could be done, and what the hub says because of it.
 pub(super) async fn execute(
     hub: RecordId,
     on: &mut AnyConnection,
     proposal: &Proposal,
-    result: &Tally,
+    (result, listed_before): (&Tally, i64),
     accepted: &Accepted,
 ) -> Result<(Option<Unexecuted>, Vec<Draft>), Error> {
     if let Effect::Ruling { grievance } = &proposal.body.effect {
@@ -93,7 +94,7 @@ pub(super) async fn execute(
         return Ok((None, Vec::new()));
     }
     let mut inner = on.begin().await?;
-    match perform(&mut inner, proposal, result, accepted).await {
+    match perform(&mut inner, proposal, (result, listed_before), accepted).await {
         Ok(()) => {
             inner.commit().await?;
             Ok((None, Vec::new()))
@@ -109,7 +110,7 @@ pub(super) async fn execute(
 async fn perform(
     on: &mut AnyConnection,
     proposal: &Proposal,
-    result: &Tally,
+    (result, listed_before): (&Tally, i64),
     accepted: &Accepted,
 ) -> Result<(), Error> {
     let (community, at) = (&proposal.community, accepted.received_at);
@@ -162,7 +163,7 @@ async fn perform(
             lists::decide_pool(on, community, (arbiter, panel), *serves, accepted).await
         }
         Effect::PoolList { arbiter, panel } => {
-            let vote = (&proposal.id, proposal.body.closes.ms());
+            let vote = (&proposal.id, listed_before);
             lists::decide_list(on, community, (arbiter, panel), vote, accepted).await
         }
         Effect::Setting { setting, value } => {

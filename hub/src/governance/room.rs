@@ -96,12 +96,17 @@ pub(crate) fn prepare(hub: &Hub, record: &Record) -> Result<Value, Error> {
     Ok(Value::Null)
 }
 
+pub(crate) async fn admit(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
+    match record.kind.as_str() {
+        "vote@1" => no_older_ballot(on, record).await,
+        "tally@1" => listed_at_the_close(on, record).await,
+        _ => Ok(()),
+    }
+}
+
 /// A second thought takes the place of the first and never the other way round: whoever kept a ballot back cannot bring it when its
 /// elector has cast a newer one.
-pub(crate) async fn admit(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
-    if record.kind != "vote@1" {
-        return Ok(());
-    }
+async fn no_older_ballot(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
     let Some(last) = store::last_of(on, &record.about()?, &record.account()).await? else { return Ok(()) };
     let Some(last) = log::find(on, &last).await? else {
         return Err(store::corrupt(format_args!("the log has no ballot {last}")));
@@ -119,6 +124,23 @@ pub(crate) async fn admit(on: &mut AnyConnection, record: &Record) -> Result<(),
         Stamp::from_ms(cast)
     );
     Err(Refusal::conflict("older_ballot", "/created", told).into())
+}
+
+/// A list is of those who stood before the close.
+async fn listed_at_the_close(on: &mut AnyConnection, record: &Record) -> Result<(), Error> {
+    let Some(proposal) = store::proposal(on, &record.about()?).await? else { return Ok(()) };
+    if proposal.state != State::Open || !matches!(proposal.body.effect, Effect::PoolList { .. }) {
+        return Ok(());
+    }
+    let said: TallyBody = record.body_as()?;
+    if count(on, &proposal, proposal.body.closes.ms()).await?.list == said.list {
+        return Ok(());
+    }
+    Err(other_tally().into())
+}
+
+fn other_tally() -> Refusal {
+    Refusal::conflict("other_tally", "/body", "is not what the ballots come to")
 }
 
 pub(crate) async fn apply(hub: &Hub, write: &mut Write, accepted: &Accepted) -> Result<Vec<Draft>, Error> {
@@ -259,8 +281,12 @@ async fn tell(on: &mut AnyConnection, proposal: &Proposal, state: State) -> Resu
     outbox::append(on, "proposal", &proposal.audience, &data).await
 }
 
-/// What the ballots of a proposal come to.
-pub(super) async fn count(on: &mut AnyConnection, proposal: &Proposal) -> Result<TallyBody, Error> {
+/// What the ballots of a proposal come to. A list that they accept is of those who stood before this moment, in Unix milliseconds.
+pub(super) async fn count(
+    on: &mut AnyConnection,
+    proposal: &Proposal,
+    listed_before: i64,
+) -> Result<TallyBody, Error> {
     let electors = store::electors(on, &proposal.id).await?;
     let (rule, closes_at) = (&proposal.body.rule, proposal.body.closes.ms());
     let ballots = store::last_ballots(on, &proposal.id, closes_at).await?;
@@ -268,7 +294,7 @@ pub(super) async fn count(on: &mut AnyConnection, proposal: &Proposal) -> Result
     let list = match &proposal.body.effect {
         // The hub signs which list it is together with the count: what it serves later is that one or provably another.
         Effect::PoolList { arbiter, .. } if result.verdict == Verdict::Accepted => {
-            let roll = lists::roll(on, &proposal.community, arbiter.chain, closes_at).await?;
+            let roll = lists::roll(on, &proposal.community, arbiter.chain, listed_before).await?;
             roll.map(|members| list_digest(&members))
         }
         _ => None,
@@ -288,11 +314,18 @@ async fn close(hub: RecordId, on: &mut AnyConnection, accepted: &Accepted) -> Re
     let proposal = known(on, record).await?;
     table::may(proposal.state, Action::Tally, *now, proposal.body.closes.ms())?;
     let said: TallyBody = record.body_as()?;
-    if count(on, &proposal).await? != said {
-        return Err(Refusal::conflict("other_tally", "/body", "is not what the ballots come to").into());
-    }
+    // A log may have lists from before that are of whoever stood when they were counted. No new one is: see `admit`.
+    let closes_at = proposal.body.closes.ms();
+    let listed_before = if count(on, &proposal, closes_at).await? == said {
+        closes_at
+    } else if count(on, &proposal, i64::MAX).await? == said {
+        i64::MAX
+    } else {
+        return Err(other_tally().into());
+    };
     let result = said.result;
-    let (unexecuted, drafts) = effects::execute(hub, on, &proposal, &result, accepted).await?;
+    let (unexecuted, drafts) =
+        effects::execute(hub, on, &proposal, (&result, listed_before), accepted).await?;
     let state = State::decided(result.verdict, unexecuted.is_none());
     let decision = Decision { record: record.id, result, at: *now, unexecuted };
     store::decide(on, &proposal.id, state, &decision).await?;

@@ -21,7 +21,7 @@ pub(crate) async fn say_tally(hub: &Hub, id: &str) -> Result<(), Error> {
     let (proposal, body) = {
         let mut on = hub.db.reader().acquire().await?;
         let Some(proposal) = store::proposal(&mut on, &id).await? else { return Ok(()) };
-        let body = room::count(&mut on, &proposal).await?;
+        let body = room::count(&mut on, &proposal, proposal.body.closes.ms()).await?;
         (proposal, body)
     };
     let body = serde_json::to_value(body).map_err(corrupt)?;

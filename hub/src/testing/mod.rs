@@ -292,12 +292,17 @@ impl TestHub {
 
     /// Takes a record as a hub of before did, which asked less of a new one; a replay takes it still.
     pub(crate) async fn took_before(&self, received: &Value) -> RecordId {
+        self.took_before_at(received, self.now()).await
+    }
+
+    /// As [`Self::took_before`], at a moment, in Unix milliseconds.
+    pub(crate) async fn took_before_at(&self, received: &Value, now: i64) -> RecordId {
         let before = Hub::existing(self.config.clone(), self.clock.clone()).await.unwrap();
         let record = Record::read(received).unwrap();
         let canonical = String::from_utf8(proof::canonical(received).unwrap()).unwrap();
         let room = Room::of(&record.kind).unwrap();
         let mut write = before.db.begin().await.unwrap();
-        let entry = log::append(write.on(), record, &canonical, Value::Null, self.now(), [0; 32]);
+        let entry = log::append(write.on(), record, &canonical, Value::Null, now, [0; 32]);
         let accepted = entry.await.unwrap();
         let following = room.apply(&before, &mut write, &accepted).await.unwrap();
         assert!(following.is_empty(), "{following:?}");

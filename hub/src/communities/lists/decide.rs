@@ -51,22 +51,22 @@ pub(crate) async fn served_pool(
     Err(Refusal::rule("not_its_pool", "/body/effect", told).into())
 }
 
-/// The list that a community's candidates come to on a chain since before the vote on it closed (Unix milliseconds): whoever belongs
-/// to it, had said by then with which wallet it stands there, and has had that wallet ever since. None where more than [`LIST_MAX`]
-/// have said so. After the close each of them goes from it at most once, and nobody comes to it: no coming and going keeps the tally
-/// waiting.
+/// The list that a community's candidates come to on a chain since before a moment (Unix milliseconds): whoever belongs to it, had
+/// said by then with which wallet it stands there, and has had that wallet ever since. None where more than [`LIST_MAX`] have said so.
+/// After that moment, the close of the vote on it, each of them goes from it at most once, and nobody comes to it: no coming and going
+/// keeps the tally waiting.
 pub(crate) async fn roll(
     on: &mut AnyConnection,
     community: &RecordId,
     chain: ChainId,
-    close: i64,
+    before: i64,
 ) -> Result<Option<Vec<Address>>, Error> {
-    let candidates = store::candidates(on, community, chain, close, LIST_MAX).await?;
+    let candidates = store::candidates(on, community, chain, before, LIST_MAX).await?;
     if candidates.len() > LIST_MAX {
         return Ok(None);
     }
     let accounts = candidates.keys().copied().collect();
-    let wallets = identity::wallets_on(on, &accounts, chain, close).await?;
+    let wallets = identity::wallets_on(on, &accounts, chain, before).await?;
     Ok(Some(listed(&candidates, wallets)))
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn decide_pool(
     store::decide_pool(on, (community, &by.record.id), (arbiter, panel), serves).await
 }
 
-/// A vote that closed then (Unix milliseconds) says that the community's candidates, as they were, are the pool's next list.
+/// A vote says that those who are the community's candidates since before a moment (Unix milliseconds) are the pool's next list.
 ///
 /// # Errors
 /// As [`served_pool`]; there are too many candidates, or the chain would refuse the list.
@@ -93,11 +93,11 @@ pub(crate) async fn decide_list(
     on: &mut AnyConnection,
     community: &RecordId,
     (arbiter, panel): (&AccountId, &B256),
-    (proposal, close): (&RecordId, i64),
+    (proposal, before): (&RecordId, i64),
     by: &Accepted,
 ) -> Result<(), Error> {
     let pool = served_pool(on, community, arbiter, panel).await?;
-    let Some(members) = roll(on, community, arbiter.chain, close).await? else {
+    let Some(members) = roll(on, community, arbiter.chain, before).await? else {
         let told = format!(
             "more than {LIST_MAX} are candidates of community {community}, which is the most of a list"
         );

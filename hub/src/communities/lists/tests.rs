@@ -1,5 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
+mod replay;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy::primitives::{self, B256};

@@ -220,11 +220,10 @@ async fn a_tally_is_what_the_ballots_come_to_or_it_is_refused() {
         all_say(&hub, &people, proposal, "no").await;
         let clock = Arc::new(StillClock::at(hub.now() + WINDOW_MS));
         let late = Hub::open(hub.config.clone(), clock.clone(), CancellationToken::new()).await.unwrap();
-        let found = store::proposal(&mut late.db.reader().acquire().await.unwrap(), &proposal)
-            .await
-            .unwrap()
-            .unwrap();
-        let right = room::count(&mut late.db.reader().acquire().await.unwrap(), &found).await.unwrap();
+        let mut on = late.db.reader().acquire().await.unwrap();
+        let found = store::proposal(&mut on, &proposal).await.unwrap().unwrap();
+        let right = room::count(&mut on, &found, found.body.closes.ms()).await.unwrap();
+        drop(on);
         let said = async |body: &TallyBody| {
             let body = serde_json::to_value(body).unwrap();
             let draft = Draft::new("tally@1", Some(late.account), Stamp::from_ms(clock.now_ms()), body);

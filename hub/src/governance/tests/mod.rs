@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::{room, store};
 use crate::{
+    Hub,
     access::Audience,
     records::{RecordId, Stamp},
     testing::{Person, TestHub},
@@ -56,6 +58,13 @@ pub(crate) fn asked(hub: &TestHub, effect: Value) -> Value {
         "closes": Stamp::from_ms(hub.now() + WINDOW_MS),
         "effect": effect,
     })
+}
+
+/// What a hub of before said a proposal's ballots come to: a list that they accept is of whoever stands now.
+pub(crate) async fn counted_before(hub: &Hub, proposal: &RecordId) -> Value {
+    let mut on = hub.db.reader().acquire().await.unwrap();
+    let found = store::proposal(&mut on, proposal).await.unwrap().unwrap();
+    json!(room::count(&mut on, &found, i64::MAX).await.unwrap())
 }
 
 pub(crate) async fn propose(hub: &TestHub, who: &Person, community: RecordId, body: Value) -> RecordId {
