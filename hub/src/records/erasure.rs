@@ -119,19 +119,29 @@ pub(super) async fn take_away(on: &mut AnyConnection, erasure: &Record) -> Resul
 /// Has SQLite move what was committed into its file and empty the log beside it, which has the body as it was, too. Where somebody
 /// reads of that for longer than a moment it stays until it is written over, or the hub stops.
 pub(super) async fn settle(hub: &Hub) {
-    if hub.db.engine() == Engine::Sqlite
-        && let Err(error) = emptied(hub).await
-    {
-        tracing::warn!(%error, "the write-ahead log was not emptied after an erasure");
+    if hub.db.engine() != Engine::Sqlite {
+        return;
+    }
+    let hub = hub.clone();
+    // Whoever asked for it may hang up meanwhile.
+    match tokio::spawn(async move { emptied(&hub).await }).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => {
+            tracing::warn!("the write-ahead log was not emptied after an erasure: somebody reads of it");
+        }
+        Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log was not emptied after an erasure"),
+        Err(error) => tracing::warn!(%error, "emptying the write-ahead log after an erasure was given up"),
     }
 }
 
-async fn emptied(hub: &Hub) -> Result<(), sqlx::Error> {
+/// Whether the log beside SQLite's file is empty now: where somebody reads of it, SQLite says so and fails in nothing.
+pub(super) async fn emptied(hub: &Hub) -> Result<bool, sqlx::Error> {
     // A session of its own: those of the hub wait longer, and writers would wait for it.
     let mut session = AnyConnection::connect_with(&hub.db.reader().connect_options()).await?;
     sqlx::query("PRAGMA busy_timeout = 200").execute(&mut session).await?;
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut session).await?;
-    session.close().await
+    let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut session).await?;
+    session.close().await?;
+    Ok(busy == 0)
 }
 
 /// Which records of a page of the log have no body because an entry erases them.

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Consistency, Difference, Head, Rebuilt, Receipt, RecordId, nodes, submit};
+use super::super::{Consistency, Difference, Head, Rebuilt, Receipt, RecordId, erasure, nodes, submit};
 use crate::{
     Hub,
     access::Audience,
@@ -77,6 +77,23 @@ async fn is_in_the_file(hub: &TestHub, words: &str) -> bool {
     let file = hub.config.database.strip_prefix("sqlite:").unwrap().to_owned();
     let bytes = [std::fs::read(&file).unwrap(), std::fs::read(format!("{file}-wal")).unwrap_or_default()];
     bytes.concat().windows(words.len()).any(|some| some == words.as_bytes())
+}
+
+#[tokio::test]
+async fn a_log_beside_the_file_that_is_read_is_not_taken_for_empty() {
+    for hub in TestHub::on_both().await {
+        if hub.engine == Engine::Sqlite {
+            let beside = Hub::existing(hub.config.clone(), hub.clock.clone()).await.unwrap();
+            let mut reads = beside.db.reader().begin().await.unwrap();
+            sqlx::query("SELECT seq FROM log").fetch_all(&mut *reads).await.unwrap();
+            Person::arrive(&hub, 1).await;
+            assert!(!erasure::emptied(&beside).await.unwrap());
+            reads.rollback().await.unwrap();
+            assert!(erasure::emptied(&beside).await.unwrap());
+            beside.db.close().await;
+        }
+        hub.end().await;
+    }
 }
 
 #[tokio::test]
