@@ -1,9 +1,10 @@
 //! What lists show to whom. Who may read is asked in the query of a page itself: neither its length nor its cursor tells how much there
 //! is that the reader may not read, or where. [`may_read`](super::may_read) is asked once more of each item that was found.
 //!
-//! Every item of a list stands in `audiences` once for each entry of its audience (at most 17). A page looks there, for each entry to
-//! which the reader belongs, at as many items as the page has, and at nothing that is for others alone. With a filter it looks on until
-//! that many pass it: at the most at all items that the reader may read.
+//! Every item of a list stands in `audiences` once for each entry of its audience: at most 17; a pool once for each community that it
+//! serves, and once where it serves everyone. A page looks there, for each entry to which the reader belongs, at as many items as the
+//! page has, and at nothing that is for others alone. With a filter it looks on until that many pass it: at the most at all items that
+//! the reader may read.
 
 use sqlx::{AnyConnection, AssertSqlSafe};
 
@@ -75,6 +76,38 @@ pub(crate) async fn show_to(
         texts(on)
     );
     sqlx::query(AssertSqlSafe(sql)).bind(text(audience)?).bind(list.table()).bind(seq).execute(on).await?;
+    Ok(())
+}
+
+/// From now on the list shows the item with this place in the log to whoever belongs to this entry, too.
+pub(crate) async fn show_also(
+    on: &mut AnyConnection,
+    list: List,
+    seq: i64,
+    entry: &Audience,
+) -> Result<(), Error> {
+    sqlx::query("INSERT INTO audiences (list, entry, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        .bind(list.table())
+        .bind(entry.to_string())
+        .bind(seq)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// From now on the list does not show the item with this place in the log for this entry.
+pub(crate) async fn hide_from(
+    on: &mut AnyConnection,
+    list: List,
+    seq: i64,
+    entry: &Audience,
+) -> Result<(), Error> {
+    sqlx::query("DELETE FROM audiences WHERE list = $1 AND entry = $2 AND seq = $3")
+        .bind(list.table())
+        .bind(entry.to_string())
+        .bind(seq)
+        .execute(on)
+        .await?;
     Ok(())
 }
 

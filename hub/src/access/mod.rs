@@ -13,7 +13,7 @@ mod scope;
 mod tests;
 
 pub(crate) use guard::{guard, strays};
-pub(crate) use lists::{List, Order, TABLES, belongs_to, readable, show_to};
+pub(crate) use lists::{List, Order, TABLES, belongs_to, hide_from, readable, show_also, show_to};
 pub use model::{Audience, Reader, Role, may_read};
 pub(crate) use person::persons_only;
 pub use scope::{Area, Scope};

@@ -9,7 +9,7 @@ use super::{
     store::{json, parse, text},
 };
 use crate::{
-    access::{Audience, List, Order, Reader, belongs_to, readable, show_to},
+    access::{List, Order, Reader, belongs_to, hide_from, readable, show_also},
     error::Error,
     records::RecordId,
 };
@@ -51,29 +51,48 @@ pub(crate) async fn put_pool(on: &mut AnyConnection, pool: &Pool, scope: Scope) 
     .bind(pool.read_at)
     .execute(&mut *on)
     .await?;
+    serve(on, (&pool.arbiter, &pool.panel), scope).await
+}
+
+/// From now on a pool serves `scope`, too, and the list of pools shows it there.
+pub(super) async fn serve(
+    on: &mut AnyConnection,
+    pool: (&AccountId, &B256),
+    scope: Scope,
+) -> Result<(), Error> {
     sqlx::query("INSERT INTO pool_scopes (arbiter, panel, scope) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-        .bind(pool.arbiter.to_string())
-        .bind(pool.panel.to_string())
+        .bind(pool.0.to_string())
+        .bind(pool.1.to_string())
         .bind(scope.to_string())
         .execute(&mut *on)
         .await?;
-    show_to_served(on, &pool.arbiter, &pool.panel).await
+    let seq = place(on, pool).await?;
+    show_also(on, List::Pools, seq, &scope.audience()).await
 }
 
-/// From now on the list of pools shows this one to those whom it serves.
-pub(super) async fn show_to_served(
+/// From now on a pool does not serve `scope`, and the list of pools does not show it there.
+pub(super) async fn serve_no_more(
     on: &mut AnyConnection,
-    arbiter: &AccountId,
-    panel: &B256,
+    pool: (&AccountId, &B256),
+    scope: Scope,
 ) -> Result<(), Error> {
-    let (arbiter, panel) = (arbiter.to_string(), panel.to_string());
-    let seq: i64 = sqlx::query_scalar("SELECT seq FROM pools WHERE arbiter = $1 AND panel = $2")
-        .bind(&arbiter)
-        .bind(&panel)
-        .fetch_one(&mut *on)
+    sqlx::query("DELETE FROM pool_scopes WHERE arbiter = $1 AND panel = $2 AND scope = $3")
+        .bind(pool.0.to_string())
+        .bind(pool.1.to_string())
+        .bind(scope.to_string())
+        .execute(&mut *on)
         .await?;
-    let audience: Vec<Audience> = scopes(on, &arbiter, &panel).await?.iter().map(Scope::audience).collect();
-    show_to(on, List::Pools, seq, &audience).await
+    let seq = place(on, pool).await?;
+    hide_from(on, List::Pools, seq, &scope.audience()).await
+}
+
+/// A pool's place in the log.
+async fn place(on: &mut AnyConnection, (arbiter, panel): (&AccountId, &B256)) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar("SELECT seq FROM pools WHERE arbiter = $1 AND panel = $2")
+        .bind(arbiter.to_string())
+        .bind(panel.to_string())
+        .fetch_one(on)
+        .await?)
 }
 
 async fn scopes(on: &mut AnyConnection, arbiter: &str, panel: &str) -> Result<Vec<Scope>, Error> {

@@ -134,31 +134,18 @@ pub(super) async fn decide_pool(
     .bind(tally.to_string())
     .execute(&mut *on)
     .await?;
-    let scope = Scope::Community(*community).to_string();
+    let scope = Scope::Community(*community);
     if serves {
-        sqlx::query(
-            "INSERT INTO pool_scopes (arbiter, panel, scope) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        )
-        .bind(arbiter.to_string())
-        .bind(panel.to_string())
-        .bind(scope)
-        .execute(&mut *on)
-        .await?;
-        return pools::show_to_served(on, arbiter, panel).await;
+        return pools::serve(on, (arbiter, panel), scope).await;
     }
-    sqlx::query("DELETE FROM pool_scopes WHERE arbiter = $1 AND panel = $2 AND scope = $3")
-        .bind(arbiter.to_string())
-        .bind(panel.to_string())
-        .bind(scope)
-        .execute(&mut *on)
-        .await?;
+    pools::serve_no_more(on, (arbiter, panel), scope).await?;
     sqlx::query("DELETE FROM pool_lists WHERE community = $1 AND arbiter = $2 AND panel = $3")
         .bind(community.to_string())
         .bind(arbiter.to_string())
         .bind(panel.to_string())
-        .execute(&mut *on)
+        .execute(on)
         .await?;
-    pools::show_to_served(on, arbiter, panel).await
+    Ok(())
 }
 
 /// Whether the last vote on it has said that the pool is not the community's.
