@@ -11,7 +11,7 @@ use hub::{
 };
 use protocol::{
     chain::{AccountId, ChainId},
-    wire::{intent::IntentProgress, view::DealTransaction},
+    wire::{feed::Finality, intent::IntentProgress, view::DealTransaction},
 };
 
 use super::{Session, query, record_id, word};
@@ -163,11 +163,13 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
             let after = after.map(|after| after.to_string());
             let path = query(&format!("/v1/purchases/{id}/transactions"), &[("after", after)]);
             let page: Page<DealTransaction> = session.member().await?.get(&path).await?;
-            let rows = page
-                .items
-                .iter()
-                .map(|one| vec![one.name.clone(), one.block_number.to_string(), one.transaction.to_string()]);
-            session.output.many(&page, &["event", "block", "transaction"], rows.collect())
+            let rows = page.items.iter().map(|one| {
+                let finality = settled(one.finality).to_owned();
+                vec![one.name.clone(), one.block_number.to_string(), finality, one.transaction.to_string()]
+            });
+            let heading = ["event", "block", "finality", "transaction"];
+            session.output.many(&page, &heading, rows.collect())?;
+            session.output.more(page.next.as_deref())
         }
         Verb::List { status, after } => {
             let status = status.map(|status| status.as_str().to_owned());
@@ -180,6 +182,16 @@ pub async fn run(session: &Session, verb: Verb) -> Result<()> {
                 .map(|one| vec![one.id.to_string(), one.status.as_str().to_owned(), one.deal.to_string()]);
             session.output.many(&page, &["purchase", "status", "deal"], rows.collect())
         }
+    }
+}
+
+/// How settled an event is, in the words of `--json`.
+const fn settled(finality: Finality) -> &'static str {
+    match finality {
+        Finality::Seen => "seen",
+        Finality::Safe => "safe",
+        Finality::Final => "final",
+        Finality::Retracted => "retracted",
     }
 }
 
