@@ -10,7 +10,7 @@ use hub::{
         PriceType, Visibility,
     },
     page::Page,
-    records::RecordId,
+    records::{Record, RecordId},
 };
 use protocol::chain::{AssetId, ChainId};
 
@@ -332,14 +332,25 @@ async fn revise(
 ) -> Result<()> {
     let (id, newest) = listing;
     let audience = match body.visibility {
-        // Who follows is named in the record alone.
         Visibility::Followers if body.status != ListingStatus::Draft => {
-            signed(&member.hub.http, newest, "listing@1").await?.audience
+            followers(signed(&member.hub.http, newest, "listing@1").await?)?
         }
         _ => audience(body, member.account),
     };
     let draft = member.draft("listing@1", body)?.about(id).only_for(audience);
     session.accepted("revision", &member.say(&draft).await?)
+}
+
+/// Who may read a listing for followers: its newest record alone names them, and that of a draft does not.
+fn followers(newest: Record) -> Result<Vec<Audience>> {
+    if newest.body_as::<ListingBody>()?.status == ListingStatus::Draft {
+        bail!(
+            "{}, the listing's newest record, is a draft and names nobody who follows: publish it where it \
+             was drafted, or revise it with --visibility first",
+            newest.id
+        );
+    }
+    Ok(newest.audience)
 }
 
 /// Who may read a listing, by its status and visibility.
@@ -356,4 +367,38 @@ fn prices(body: &ListingBody) -> String {
         PriceAsset::TimeCredit => format!("{} {}", price.amount, price.asset),
     });
     each.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use hub::records::{DeviceKey, Draft};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_draft_names_nobody_who_follows() {
+        let [seller, follower] = ["anna", "ben"].map(|who| RecordId::of(&json!({ "who": who })).unwrap());
+        let newest = |status: &str, readers: &[RecordId]| {
+            let body = json!({
+                "kind": "service",
+                "title": "Eggs",
+                "description": "Of today.",
+                "price_type": "free",
+                "price": [],
+                "tags": [],
+                "location_pref": "local",
+                "visibility": "followers",
+                "status": status,
+            });
+            let created = "2026-11-21T10:00:00Z".parse().unwrap();
+            let draft = Draft::new("listing@1", Some(seller), created, body);
+            let draft = draft.only_for(readers.iter().copied().map(Audience::Account).collect());
+            Record::read(&draft.sign(&DeviceKey::from_seed([1; 32])).unwrap()).unwrap()
+        };
+        let both = [seller, follower];
+        assert_eq!(followers(newest("active", &both)).unwrap(), both.map(Audience::Account));
+        let refused = followers(newest("draft", &[seller])).unwrap_err().to_string();
+        assert!(refused.contains("names nobody who follows"), "{refused}");
+    }
 }
